@@ -1,0 +1,93 @@
+//! The functions that hand out memory.
+
+/// The function that an allocation was made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Allocator {
+    /// `malloc`
+    Malloc = 1,
+    /// `calloc`
+    Calloc = 2,
+    /// `realloc`, for the block that it returns
+    Realloc = 3,
+    /// `posix_memalign`
+    PosixMemalign = 4,
+    /// `aligned_alloc`
+    AlignedAlloc = 5,
+    /// `memalign`
+    Memalign = 6,
+    /// `valloc`
+    Valloc = 7,
+    /// `pvalloc`
+    Pvalloc = 8,
+    /// `mmap` and `mmap64`
+    Mmap = 9,
+    /// `mremap`, for what it adds or moves
+    Mremap = 10,
+}
+
+impl Allocator {
+    /// Every allocator, by ascending code.
+    pub const ALL: [Self; 10] = [
+        Self::Malloc,
+        Self::Calloc,
+        Self::Realloc,
+        Self::PosixMemalign,
+        Self::AlignedAlloc,
+        Self::Memalign,
+        Self::Valloc,
+        Self::Pvalloc,
+        Self::Mmap,
+        Self::Mremap,
+    ];
+
+    /// The code in the channel and in the capture file.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The allocator with this code, if there is one.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        if code >= 1 && code as usize <= Self::ALL.len() { Some(Self::ALL[code as usize - 1]) } else { None }
+    }
+
+    /// The name that reports print.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malloc => "malloc",
+            Self::Calloc => "calloc",
+            Self::Realloc => "realloc",
+            Self::PosixMemalign => "posix_memalign",
+            Self::AlignedAlloc => "aligned_alloc",
+            Self::Memalign => "memalign",
+            Self::Valloc => "valloc",
+            Self::Pvalloc => "pvalloc",
+            Self::Mmap => "mmap",
+            Self::Mremap => "mremap",
+        }
+    }
+
+    /// Whether it hands out address ranges (which can be given back in parts) rather than heap blocks.
+    #[must_use]
+    pub const fn is_mapping(self) -> bool {
+        matches!(self, Self::Mmap | Self::Mremap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_their_own_inverse() {
+        for (index, allocator) in Allocator::ALL.into_iter().enumerate() {
+            assert_eq!(Allocator::from_code(allocator.code()), Some(allocator));
+            assert_eq!(usize::from(allocator.code()), index + 1);
+        }
+        assert_eq!(Allocator::from_code(0), None);
+        assert_eq!(Allocator::from_code(11), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! The bytes of the shared pool: a header page, the chunk descriptors, the chunks.
+//!
+//! Both sides run the same build of this file: the recorder carries the interposer inside it, and the interposer
+//! refuses a pool of another [`VERSION`].
+
+use core::mem::size_of;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+/// The first word of a pool.
+pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
+/// Counts incompatible changes of this layout.
+pub const VERSION: u32 = 1;
+/// Bytes of one chunk.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+/// Words of one chunk.
+pub const CHUNK_WORDS: usize = CHUNK_BYTES / 8;
+/// The most chunks that a pool can have: one bit each in [`PoolHeader::free`].
+pub const MAX_CHUNKS: usize = 2048;
+/// Chunks of a pool, unless told otherwise: 16 MiB.
+pub const DEFAULT_CHUNKS: usize = 256;
+
+/// The first page of the pool.
+#[repr(C, align(64))]
+pub struct PoolHeader {
+    /// [`MAGIC`].
+    pub magic: u64,
+    /// [`VERSION`].
+    pub version: u32,
+    /// A [`ClockKind`](crate::clock::ClockKind) as a number.
+    pub clock: u32,
+    /// How many chunks there are.
+    pub chunks: u32,
+    /// Non-zero: only a process image with a Python interpreter is to be recorded. The shells and shims that stand
+    /// between `memprof run script.py` and its interpreter stay out of the capture.
+    pub python_only: u32,
+    /// The recorder, to be looked after while waiting for a free chunk.
+    pub recorder_pid: u32,
+    /// The process to record. Written by the process itself between fork and exec.
+    pub target_pid: AtomicU32,
+    /// Images (one per exec) that have attached so far.
+    pub images: AtomicU32,
+    /// Threads that have made an event so far: the next [`ThreadId`](crate::ids::ThreadId).
+    pub threads_started: AtomicU32,
+    /// Sealed chunks that the recorder has not drained.
+    pub sealed: AtomicU32,
+    /// 1 while the recorder sleeps on this word; a thread that wakes it stores 0.
+    pub recorder_sleeps: AtomicU32,
+    /// Threads that wait for a free chunk.
+    pub waiters: AtomicU32,
+    /// Changes whenever chunks were given back: what waiting threads sleep on.
+    pub space: AtomicU32,
+    /// Times that a thread found the pool exhausted.
+    pub waits: AtomicU64,
+    /// Events that could not be recorded: made by a signal handler that interrupted the recording itself.
+    pub skipped: AtomicU64,
+    /// What became of the interpreter: a [`PythonState`] as a number.
+    pub python_state: AtomicU32,
+    /// Explicit padding, zero.
+    pub reserved: u32,
+    /// `Py_GetVersion()`, cut to what fits; bytes after the first NUL mean nothing.
+    pub python_version: [AtomicU64; 16],
+    /// The name of CPython's allocator, likewise.
+    pub python_allocator: [AtomicU64; 4],
+    /// One bit per chunk, set while it is free.
+    pub free: [AtomicU64; MAX_CHUNKS / 64],
+}
+
+/// The header's room in the pool.
+pub const HEADER_BYTES: usize = 4096;
+const _: () = assert!(size_of::<PoolHeader>() <= HEADER_BYTES);
+
+/// What the interposer found out about the process's Python interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum PythonState {
+    /// There is none.
+    Absent = 0,
+    /// Its stacks are read.
+    Known = 1,
+    /// There is one, of a version or build whose frames memprof cannot read.
+    Unknown = 2,
+}
+
+impl PythonState {
+    /// The state with this number; a number that means nothing counts as `Absent`.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        match number {
+            1 => Self::Known,
+            2 => Self::Unknown,
+            _ => Self::Absent,
+        }
+    }
+}
+
+/// A chunk's state.
+pub mod chunk_state {
+    /// In the pool, or being taken out of it.
+    pub const FREE: u32 = 0;
+    /// A thread writes to it.
+    pub const OWNED: u32 = 1;
+    /// Complete; the recorder may drain it.
+    pub const SEALED: u32 = 2;
+}
+
+/// What is known about one chunk.
+#[repr(C, align(64))]
+pub struct ChunkDescriptor {
+    /// One of [`chunk_state`].
+    pub state: AtomicU32,
+    /// Words that hold complete records. Stored with release order after the words themselves.
+    pub published: AtomicU32,
+    /// The thread that fills it.
+    pub thread: AtomicU32,
+    /// That thread's id in the kernel.
+    pub tid: AtomicU32,
+    /// How many chunks that thread had filled before.
+    pub sequence: AtomicU32,
+    /// Which image of the process it belongs to, from 1.
+    pub image: AtomicU32,
+    /// The thread's name in the kernel (`comm`) when it took the chunk.
+    pub name: [AtomicU64; 2],
+}
+
+const _: () = assert!(size_of::<ChunkDescriptor>() == 64);
+const _: () = assert!(CHUNK_WORDS < u32::MAX as usize);
+const _: () = assert!(DEFAULT_CHUNKS <= MAX_CHUNKS && MAX_CHUNKS.is_multiple_of(64));
+
+/// Where the chunks begin, in bytes from the pool's start: on a page.
+#[must_use]
+pub const fn chunks_offset(chunks: usize) -> usize {
+    (HEADER_BYTES + chunks * size_of::<ChunkDescriptor>()).next_multiple_of(4096)
+}
+
+/// Bytes of a pool of `chunks` chunks.
+#[must_use]
+pub const fn pool_bytes(chunks: usize) -> usize {
+    chunks_offset(chunks) + chunks * CHUNK_BYTES
+}
+
+/// Stores `text`, cut to what fits, so that other processes can read it at any time.
+pub fn store_text(words: &[AtomicU64], text: &[u8]) {
+    use core::sync::atomic::Ordering::Release;
+    for (index, word) in words.iter().enumerate() {
+        let mut bytes = [0; 8];
+        let from = (index * 8).min(text.len());
+        let to = (index * 8 + 8).min(text.len());
+        bytes[..to - from].copy_from_slice(&text[from..to]);
+        word.store(u64::from_ne_bytes(bytes), Release);
+    }
+}
+
+/// Reads what [`store_text`] stored into `out`, and returns the part before the first NUL.
+pub fn load_text<'a>(words: &[AtomicU64], out: &'a mut [u8]) -> &'a [u8] {
+    use core::sync::atomic::Ordering::Acquire;
+    for (word, bytes) in words.iter().zip(out.chunks_exact_mut(8)) {
+        bytes.copy_from_slice(&word.load(Acquire).to_ne_bytes());
+    }
+    let room = out.len().min(words.len() * 8);
+    let end = out[..room].iter().position(|&byte| byte == 0).unwrap_or(room);
+    &out[..end]
+}

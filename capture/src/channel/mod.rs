@@ -1,0 +1,22 @@
+//! The way from the recorded process to the recorder: a pool of chunks in shared memory.
+//!
+//! A thread takes a free chunk, appends records to it and publishes each one with a single release store. A full chunk
+//! is sealed; the recorder drains it and gives it back. Nothing on this way allocates, locks or enters the kernel,
+//! except when the pool is exhausted: then the thread waits, for exactness comes before speed, and the wait is counted.
+//! Because the recorder maps the same memory, it can read every published record however the process ends.
+//!
+//! - [`code`]: the description of a code object.
+//! - [`layout`]: the bytes of the pool.
+//! - [`pool`]: chunks and their states, for both sides.
+//! - [`record`]: the records inside a chunk and their decoder.
+//! - [`writer`]: a thread's end of the channel.
+
+pub mod code;
+pub mod layout;
+pub mod pool;
+pub mod record;
+pub mod writer;
+
+pub use pool::{ChunkIndex, Pool};
+pub use record::{Record, Records};
+pub use writer::ChunkWriter;

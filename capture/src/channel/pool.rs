@@ -1,0 +1,212 @@
+//! The pool of chunks, seen from both sides.
+
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use super::layout::{
+    CHUNK_BYTES, CHUNK_WORDS, ChunkDescriptor, HEADER_BYTES, MAGIC, MAX_CHUNKS, PoolHeader, VERSION, chunk_state,
+    chunks_offset, pool_bytes,
+};
+use crate::clock::ClockKind;
+
+/// A chunk of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChunkIndex(u32);
+
+/// A mapped pool. A handle: copying it copies no memory.
+///
+/// Shared memory is only ever accessed through atomics or, for the words of a chunk, by its one owner and, below the
+/// published length, by the recorder.
+#[derive(Clone, Copy)]
+pub struct Pool {
+    base: *mut u8,
+    chunks: u32,
+}
+
+// SAFETY: the memory behind `base` stays mapped for the handle's life (the contract of `create` and `attach`), and what
+// several threads may touch in it is atomic.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+/// Why a mapping is not a pool that this build can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAPool {
+    /// It is shorter than its own header says, or does not start like a pool.
+    Foreign,
+    /// It was made by another version of memprof.
+    OtherVersion(u32),
+}
+
+impl Pool {
+    /// Lays out a new pool of `chunks` chunks in zeroed memory.
+    ///
+    /// # Safety
+    /// `base` is the page-aligned start of `pool_bytes(chunks)` zero bytes that stay mapped, readable and writable as
+    /// long as any copy of the handle is used, and nobody else uses them yet.
+    #[must_use]
+    pub unsafe fn create(base: *mut u8, chunks: usize, clock: ClockKind, python_only: bool, recorder_pid: u32) -> Self {
+        assert!(chunks > 0 && chunks <= MAX_CHUNKS, "a pool has 1 to {MAX_CHUNKS} chunks");
+        let pool = Self { base, chunks: chunks as u32 };
+        let header = base.cast::<PoolHeader>();
+        // SAFETY: the caller gives this function sole use of the memory; the header lies at its start.
+        unsafe {
+            (*header).version = VERSION;
+            (*header).clock = clock as u32;
+            (*header).chunks = chunks as u32;
+            (*header).python_only = u32::from(python_only);
+            (*header).recorder_pid = recorder_pid;
+            (*header).magic = MAGIC;
+        }
+        for chunk in 0..chunks {
+            pool.header().free[chunk / 64].fetch_or(1 << (chunk % 64), Relaxed);
+        }
+        pool
+    }
+
+    /// Takes up a pool that another process created.
+    ///
+    /// # Errors
+    /// When the memory does not hold a pool of this version.
+    ///
+    /// # Safety
+    /// `base` is the page-aligned start of `length` bytes of shared memory that stay mapped, readable and writable as
+    /// long as any copy of the handle is used.
+    pub unsafe fn attach(base: *mut u8, length: usize) -> Result<Self, NotAPool> {
+        if length < HEADER_BYTES {
+            return Err(NotAPool::Foreign);
+        }
+        // SAFETY: the header's fields that are read here are written before the pool is shared, and then never again.
+        let (magic, version, chunks) = unsafe {
+            let header = base.cast::<PoolHeader>();
+            ((*header).magic, (*header).version, (*header).chunks)
+        };
+        if magic != MAGIC {
+            return Err(NotAPool::Foreign);
+        }
+        if version != VERSION {
+            return Err(NotAPool::OtherVersion(version));
+        }
+        if chunks == 0 || chunks as usize > MAX_CHUNKS || pool_bytes(chunks as usize) > length {
+            return Err(NotAPool::Foreign);
+        }
+        Ok(Self { base, chunks })
+    }
+
+    /// The header.
+    #[inline]
+    #[must_use]
+    pub fn header(&self) -> &PoolHeader {
+        // SAFETY: `base` points to a laid-out header; what changes in it is atomic.
+        unsafe { &*self.base.cast::<PoolHeader>() }
+    }
+
+    /// The clock that stamps are read from.
+    #[must_use]
+    pub fn clock(&self) -> ClockKind {
+        ClockKind::from_number(self.header().clock).unwrap_or(ClockKind::Monotonic)
+    }
+
+    /// All chunks.
+    pub fn chunks(&self) -> impl Iterator<Item = ChunkIndex> + use<> {
+        (0..self.chunks).map(ChunkIndex)
+    }
+
+    /// What is known about a chunk.
+    #[inline]
+    #[must_use]
+    pub fn descriptor(&self, chunk: ChunkIndex) -> &ChunkDescriptor {
+        // SAFETY: a ChunkIndex is below the pool's number of chunks, whose descriptors follow the header.
+        unsafe { &*self.base.add(HEADER_BYTES).cast::<ChunkDescriptor>().add(chunk.0 as usize) }
+    }
+
+    /// The first word of a chunk.
+    #[must_use]
+    pub fn words(&self, chunk: ChunkIndex) -> *mut u64 {
+        // SAFETY: the offset lies within the pool, for the same reason.
+        unsafe { self.base.add(chunks_offset(self.chunks as usize) + chunk.0 as usize * CHUNK_BYTES).cast() }
+    }
+
+    /// Takes a free chunk, if there is one. The lowest is preferred: chunks in use stay few, and warm in the cache.
+    #[must_use]
+    pub fn try_take(&self) -> Option<ChunkIndex> {
+        for (index, word) in self.header().free[..(self.chunks as usize).div_ceil(64)].iter().enumerate() {
+            let mut free = word.load(Relaxed);
+            while free != 0 {
+                let bit = free & free.wrapping_neg();
+                free = word.fetch_and(!bit, AcqRel);
+                if free & bit != 0 {
+                    return Some(ChunkIndex(index as u32 * 64 + bit.trailing_zeros()));
+                }
+            }
+        }
+        None
+    }
+
+    /// Makes a taken chunk the thread's own: empty, and visible to the recorder.
+    pub fn own(&self, chunk: ChunkIndex, thread: u32, tid: u32, sequence: u32, image: u32, name: &[u8]) {
+        let descriptor = self.descriptor(chunk);
+        descriptor.published.store(0, Relaxed);
+        descriptor.thread.store(thread, Relaxed);
+        descriptor.tid.store(tid, Relaxed);
+        descriptor.sequence.store(sequence, Relaxed);
+        descriptor.image.store(image, Relaxed);
+        super::layout::store_text(&descriptor.name, name);
+        descriptor.state.store(chunk_state::OWNED, Release);
+    }
+
+    /// Hands a complete chunk to the recorder. Returns whether the recorder sleeps and should be woken, because a good
+    /// part of the pool waits for it.
+    pub fn seal(&self, chunk: ChunkIndex) -> bool {
+        let header = self.header();
+        self.descriptor(chunk).state.store(chunk_state::SEALED, Release);
+        let sealed = header.sealed.fetch_add(1, AcqRel) + 1;
+        sealed * 4 >= self.chunks && header.recorder_sleeps.load(Acquire) != 0
+    }
+
+    /// Whether a chunk is sealed; if so, everything that its thread wrote to it is visible.
+    #[must_use]
+    pub fn is_sealed(&self, chunk: ChunkIndex) -> bool {
+        self.descriptor(chunk).state.load(Acquire) == chunk_state::SEALED
+    }
+
+    /// Whether a thread writes to a chunk.
+    #[must_use]
+    pub fn is_owned(&self, chunk: ChunkIndex) -> bool {
+        self.descriptor(chunk).state.load(Acquire) == chunk_state::OWNED
+    }
+
+    /// The published words of a chunk: complete records, which no thread writes to again before the chunk is freed.
+    #[must_use]
+    pub fn published(&self, chunk: ChunkIndex) -> &[u64] {
+        let words = (self.descriptor(chunk).published.load(Acquire) as usize).min(CHUNK_WORDS);
+        // SAFETY: the words below the published length were written before the release store that published them, and
+        // their owner only appends. They lie within the chunk, because the length is capped above.
+        unsafe { core::slice::from_raw_parts(self.words(chunk), words) }
+    }
+
+    /// Gives a drained chunk back. Returns whether threads wait for it and must be woken.
+    pub fn free(&self, chunk: ChunkIndex) -> bool {
+        let header = self.header();
+        if self.descriptor(chunk).state.swap(chunk_state::FREE, AcqRel) == chunk_state::SEALED {
+            header.sealed.fetch_sub(1, AcqRel);
+        }
+        header.free[chunk.0 as usize / 64].fetch_or(1 << (chunk.0 % 64), AcqRel);
+        header.space.fetch_add(1, AcqRel);
+        header.waiters.load(Acquire) != 0
+    }
+}
+
+/// Sleeps until `word` no longer holds `expected`, somebody wakes it, or the time is over.
+pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: core::time::Duration) {
+    let time =
+        libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
+    // SAFETY: `word` outlives the call, and `time` is a valid timespec. A failure is a reason to look again, as a wake is.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const time) };
+}
+
+/// Wakes whoever sleeps on `word`, in any process that maps it.
+pub fn futex_wake(word: &AtomicU32) {
+    // SAFETY: FUTEX_WAKE only takes the word's address.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+}

@@ -1,0 +1,315 @@
+//! A thread's end of the channel: appends records to its chunk and publishes them.
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::time::Duration;
+
+use super::layout::CHUNK_WORDS;
+use super::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
+use super::record::{
+    ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, FRAME_COUNT_BITS, FRAMES, FREE, KIND_BITS, LONG_SIZE, MAP,
+    MAX_DELTA, MAX_EVENT_WORDS, RESIZE, SITE, TIME, UNMAP, WIDE,
+};
+use crate::allocator::Allocator;
+use crate::ids::{Address, SiteId, Stamp};
+
+/// The pool is exhausted and nobody drains it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecorderGone;
+
+/// Who writes: what the recorder must know about each chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct Author {
+    /// The thread, numbered by the pool.
+    pub thread: u32,
+    /// Its id in the kernel.
+    pub tid: u32,
+    /// Which image of the process, from 1.
+    pub image: u32,
+    /// The thread's name in the kernel, padded with NUL.
+    pub name: [u8; 16],
+}
+
+/// Further from every stamp (they have 60 bits) than a delta can reach: the next event starts with the absolute time.
+const NO_STAMP: u64 = 1 << 63;
+
+/// Appends the records of one thread to chunks of the pool.
+pub struct ChunkWriter {
+    pool: Pool,
+    author: Author,
+    chunk: Option<ChunkIndex>,
+    words: *mut u64,
+    used: usize,
+    /// Words that may be used; 0 while there is no chunk, so that the first record takes one.
+    room: usize,
+    stamp: u64,
+    sequence: u32,
+}
+
+impl ChunkWriter {
+    /// A writer without a chunk yet.
+    #[must_use]
+    pub const fn new(pool: Pool, author: Author) -> Self {
+        Self { pool, author, chunk: None, words: core::ptr::null_mut(), used: 0, room: 0, stamp: NO_STAMP, sequence: 0 }
+    }
+
+    /// Who writes.
+    #[must_use]
+    pub const fn author(&self) -> &Author {
+        &self.author
+    }
+
+    #[inline]
+    fn reserve(&mut self, words: usize) -> Result<(), RecorderGone> {
+        if self.used + words <= self.room { Ok(()) } else { self.next_chunk() }
+    }
+
+    #[inline]
+    fn push(&mut self, word: u64) {
+        debug_assert!(self.used < self.room);
+        // SAFETY: `reserve` made sure that `used` is below `room`, which is the length of the chunk at `words`, and this
+        // writer is the chunk's one owner.
+        unsafe { self.words.add(self.used).write(word) };
+        self.used += 1;
+    }
+
+    #[inline]
+    fn publish(&mut self) {
+        if let Some(chunk) = self.chunk {
+            self.pool.descriptor(chunk).published.store(self.used as u32, Release);
+        }
+    }
+
+    /// Seals the chunk and takes another one, waiting for it if need be.
+    #[cold]
+    #[inline(never)]
+    fn next_chunk(&mut self) -> Result<(), RecorderGone> {
+        self.seal();
+        let chunk = match self.pool.try_take() {
+            Some(chunk) => chunk,
+            None => self.wait_for_chunk()?,
+        };
+        let author = &self.author;
+        self.pool.own(chunk, author.thread, author.tid, self.sequence, author.image, &author.name);
+        self.sequence += 1;
+        self.words = self.pool.words(chunk);
+        self.chunk = Some(chunk);
+        self.used = 0;
+        self.room = CHUNK_WORDS;
+        // Each chunk starts with the absolute time, so that it can be decoded on its own.
+        self.stamp = NO_STAMP;
+        Ok(())
+    }
+
+    fn wait_for_chunk(&self) -> Result<ChunkIndex, RecorderGone> {
+        let _errno = KeptErrno::new();
+        let header = self.pool.header();
+        header.waits.fetch_add(1, Relaxed);
+        header.waiters.fetch_add(1, AcqRel);
+        let taken = loop {
+            let seen = header.space.load(Acquire);
+            if let Some(chunk) = self.pool.try_take() {
+                break Ok(chunk);
+            }
+            wake_recorder(&self.pool);
+            futex_wait(&header.space, seen, Duration::from_millis(20));
+            if header.space.load(Acquire) == seen && !process_exists(header.recorder_pid) {
+                break Err(RecorderGone);
+            }
+        };
+        header.waiters.fetch_sub(1, AcqRel);
+        taken
+    }
+
+    /// Hands the chunk to the recorder, if there is one: at the end of the thread.
+    pub fn seal(&mut self) {
+        if let Some(chunk) = self.chunk.take() {
+            self.room = 0;
+            self.used = 0;
+            if self.pool.seal(chunk) {
+                wake_recorder(&self.pool);
+            }
+        }
+    }
+
+    /// Starts an event: time and address.
+    #[inline]
+    fn head(&mut self, kind: u64, stamp: Stamp, address: Address) -> Result<(), RecorderGone> {
+        self.reserve(MAX_EVENT_WORDS)?;
+        let mut delta = stamp.0.wrapping_sub(self.stamp);
+        if delta > MAX_DELTA {
+            self.push(TIME | stamp.0 << KIND_BITS);
+            delta = 0;
+        }
+        self.stamp = stamp.0;
+        if address.0 >> 48 != 0 {
+            self.push(WIDE | address.0 >> 48 << KIND_BITS);
+        }
+        self.push(kind | delta << KIND_BITS | address.0 << ADDRESS_SHIFT);
+        Ok(())
+    }
+
+    #[inline]
+    fn site_and_size(&mut self, site: SiteId, size: u64) {
+        if size < LONG_SIZE {
+            self.push(u64::from(site.0) | size << 32);
+        } else {
+            self.push(u64::from(site.0) | LONG_SIZE << 32);
+            self.push(size);
+        }
+    }
+
+    /// Records [`Event::Allocation`](crate::event::Event::Allocation).
+    ///
+    /// # Errors
+    /// As all methods here: when the pool is exhausted and the recorder is gone.
+    #[inline]
+    pub fn allocation(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), RecorderGone> {
+        self.head(ALLOCATION, stamp, address)?;
+        self.site_and_size(site, size);
+        self.publish();
+        Ok(())
+    }
+
+    /// Records [`Event::Resize`](crate::event::Event::Resize).
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    #[inline]
+    pub fn resize(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), RecorderGone> {
+        self.head(RESIZE, stamp, address)?;
+        self.site_and_size(site, size);
+        self.publish();
+        Ok(())
+    }
+
+    /// Records [`Event::Map`](crate::event::Event::Map).
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn map(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), RecorderGone> {
+        self.head(MAP, stamp, address)?;
+        self.site_and_size(site, size);
+        self.publish();
+        Ok(())
+    }
+
+    /// Records [`Event::Free`](crate::event::Event::Free).
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    #[inline]
+    pub fn free(&mut self, stamp: Stamp, address: Address) -> Result<(), RecorderGone> {
+        self.head(FREE, stamp, address)?;
+        self.publish();
+        Ok(())
+    }
+
+    /// Records [`Event::Unmap`](crate::event::Event::Unmap).
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn unmap(&mut self, stamp: Stamp, address: Address, size: u64) -> Result<(), RecorderGone> {
+        self.head(UNMAP, stamp, address)?;
+        self.push(size);
+        self.publish();
+        Ok(())
+    }
+
+    /// Changes the thread's stack: keeps the outermost `keep` frames of the last one and adds `fresh`, outermost first.
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn frames(
+        &mut self,
+        keep: u32,
+        fresh: impl ExactSizeIterator<Item = ChannelFrame>,
+    ) -> Result<(), RecorderGone> {
+        // A stack can be longer than a chunk: then it comes in several records, each of which keeps all before it.
+        const MOST: usize = CHUNK_WORDS / 8;
+        let (mut keep, mut left, mut fresh) = (u64::from(keep), fresh.len(), fresh);
+        loop {
+            let count = left.min(MOST);
+            self.reserve(1 + count)?;
+            self.push(FRAMES | keep << KIND_BITS | (count as u64) << (KIND_BITS + FRAME_COUNT_BITS));
+            for frame in fresh.by_ref().take(count) {
+                self.push(frame.to_word());
+            }
+            self.publish();
+            keep += count as u64;
+            left -= count;
+            if left == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Defines the thread's next site: its stack, and `allocator`.
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn site(&mut self, allocator: Allocator) -> Result<(), RecorderGone> {
+        self.reserve(1)?;
+        self.push(SITE | u64::from(allocator.code()) << KIND_BITS);
+        self.publish();
+        Ok(())
+    }
+
+    /// Describes a code object in bytes that [`file`](mod@crate::file)'s code table understands, given in pieces.
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn code(&mut self, code: u32, pieces: &[&[u8]]) -> Result<(), RecorderGone> {
+        const MOST: usize = CHUNK_WORDS / 8;
+        let mut left: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let mut bytes = pieces.iter().flat_map(|piece| piece.iter().copied());
+        loop {
+            let part = left.min(MOST * 8);
+            left -= part;
+            self.reserve(1 + part.div_ceil(8))?;
+            self.push(CODE | u64::from(left == 0) << KIND_BITS | (part as u64) << 8 | u64::from(code) << 32);
+            for start in (0..part).step_by(8) {
+                let mut word = [0; 8];
+                for (to, from) in word.iter_mut().take(part - start).zip(bytes.by_ref()) {
+                    *to = from;
+                }
+                self.push(u64::from_ne_bytes(word));
+            }
+            self.publish();
+            if left == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn wake_recorder(pool: &Pool) {
+    let _errno = KeptErrno::new();
+    let word = &pool.header().recorder_sleeps;
+    if word.swap(0, AcqRel) != 0 {
+        futex_wake(word);
+    }
+}
+
+/// Whether the process is there and not just a zombie's name: signal 0 asks without sending one.
+fn process_exists(pid: u32) -> bool {
+    // SAFETY: signal 0 sends nothing.
+    let status = unsafe { libc::kill(pid as libc::pid_t, 0) };
+    status == 0 || KeptErrno::new().0 != libc::ESRCH
+}
+
+/// Puts errno back when dropped: the program whose `malloc` this is must not see what the channel did to it.
+struct KeptErrno(libc::c_int);
+
+impl KeptErrno {
+    fn new() -> Self {
+        // SAFETY: errno is this thread's own, and always there.
+        Self(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for KeptErrno {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = self.0 };
+    }
+}

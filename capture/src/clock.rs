@@ -1,0 +1,96 @@
+//! The clock of a recording: cheap, and the same for all threads.
+
+/// Which counter stamps are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "file", derive(serde::Serialize, serde::Deserialize))]
+#[repr(u32)]
+pub enum ClockKind {
+    /// The processor's time stamp counter, where it runs at one rate on all cores.
+    CycleCounter = 1,
+    /// `clock_gettime(CLOCK_MONOTONIC)` in nanoseconds.
+    Monotonic = 2,
+}
+
+impl ClockKind {
+    /// How far raw ticks are shifted right to make a [`Stamp`](crate::ids::Stamp).
+    ///
+    /// A stamp's unit is some 10 ns: below the time in which a block can travel from one thread's `free` to another
+    /// thread's `malloc`, and coarse enough that most deltas need one byte.
+    #[must_use]
+    pub const fn shift(self) -> u32 {
+        match self {
+            Self::CycleCounter => 5,
+            Self::Monotonic => 3,
+        }
+    }
+
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::CycleCounter),
+            2 => Some(Self::Monotonic),
+            _ => None,
+        }
+    }
+}
+
+impl ClockKind {
+    /// The present moment.
+    #[inline]
+    #[must_use]
+    pub fn now(self) -> crate::ids::Stamp {
+        let ticks = match self {
+            Self::CycleCounter => cycle_counter(),
+            Self::Monotonic => monotonic_nanoseconds(),
+        };
+        crate::ids::Stamp(ticks >> self.shift())
+    }
+
+    /// The clock to use on this machine.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        if cycle_counter_is_invariant() { Self::CycleCounter } else { Self::Monotonic }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn cycle_counter() -> u64 {
+    // SAFETY: every x86-64 processor has RDTSC, and Linux leaves it enabled in user mode.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+fn cycle_counter() -> u64 {
+    let ticks: u64;
+    // SAFETY: CNTVCT_EL0 is readable in user mode on Linux; reading it changes nothing.
+    unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack, preserves_flags)) };
+    ticks
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cycle_counter_is_invariant() -> bool {
+    use core::arch::x86_64::__cpuid;
+    const LARGEST_EXTENDED: u32 = 0x8000_0000;
+    // Advanced power management: EDX bit 8 says that the counter runs at one rate in all power states.
+    const POWER: u32 = 0x8000_0007;
+    __cpuid(LARGEST_EXTENDED).eax >= POWER && __cpuid(POWER).edx & (1 << 8) != 0
+}
+
+#[cfg(target_arch = "aarch64")]
+fn cycle_counter_is_invariant() -> bool {
+    // The generic timer counts at some tens of MHz on many machines: too coarse to order a free and the malloc that
+    // follows it on another core.
+    false
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+#[must_use]
+pub fn monotonic_nanoseconds() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a timespec that the call may fill; CLOCK_MONOTONIC cannot fail on Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}

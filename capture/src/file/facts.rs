@@ -1,0 +1,98 @@
+//! What is known about a run, apart from its events.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::ClockKind;
+use crate::ids::Stamp;
+
+/// What is known when the recording starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The version of memprof that recorded.
+    pub memprof_version: String,
+    /// The program and its arguments. Bytes that are not UTF-8 are replaced.
+    pub command_line: Vec<String>,
+    /// The process.
+    pub pid: u32,
+    /// Nanoseconds since 1970, UTC.
+    pub start_unix_ns: u64,
+    /// The same moment on the recording's clock.
+    pub start: ClockPoint,
+    /// The clock of all stamps.
+    pub clock: ClockKind,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Operating system and architecture, such as `linux-x86_64`.
+    pub machine: String,
+    /// Whether native stacks are recorded.
+    pub native_stacks: bool,
+    /// Whether CPython's own allocators are recorded.
+    pub python_allocators_traced: bool,
+}
+
+/// One moment on two clocks: what turns stamps into seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockPoint {
+    /// On the recording's clock.
+    pub stamp: Stamp,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub monotonic_ns: u64,
+}
+
+/// What turned out while the program ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// The process image number `image` (from 1) began at `stamp`; all memory of the one before it is gone.
+    Image {
+        /// Counts the images of the process.
+        image: u32,
+        /// When its first event could have happened.
+        stamp: Stamp,
+    },
+    /// The image runs this Python.
+    Python {
+        /// As `Py_GetVersion()` has it, up to the first blank: `3.11.7`.
+        version: String,
+        /// The name of its allocator (`pymalloc`, `malloc`, ...); empty when the program ended before it was known.
+        allocator: String,
+        /// Whether memprof can read the stacks of this version.
+        stacks: bool,
+    },
+}
+
+/// The memory that the kernel counts for the process, at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RssSample {
+    /// When.
+    pub at: ClockPoint,
+    /// The resident set, in bytes.
+    pub bytes: u64,
+}
+
+/// What is known when the recording ends. A file without one was cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The end.
+    pub end: ClockPoint,
+    /// How the program ended.
+    pub exit: Exit,
+    /// Microseconds of processor time that the program used, user and system, as the kernel counts it.
+    pub cpu_us: u64,
+    /// The largest resident set, in bytes, as the kernel counts it.
+    pub peak_rss_bytes: u64,
+    /// Times that a thread waited because the recorder was behind.
+    pub channel_waits: u64,
+    /// Events that could not be recorded.
+    pub skipped_events: u64,
+    /// Chunks of the channel that could not be decoded: zero unless the program wrote over the recorder's memory.
+    pub damaged_chunks: u64,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exit {
+    /// With this exit status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}

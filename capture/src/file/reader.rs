@@ -1,0 +1,457 @@
+//! Reads a capture file: complete ones by their index, others by scanning for whole chunks.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::columns::ColumnDecoder;
+use super::facts::{Fact, Header, RssSample, Summary};
+use super::format::{
+    CHUNK_HEADER_BYTES, CHUNK_MAGIC, ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, MAX_CHUNK_BYTES, PREAMBLE_BYTES,
+    TAIL_BYTES, TAIL_MAGIC,
+};
+use super::tables::{StoredSite, Tables, Thread};
+use crate::event::TimedEvent;
+use crate::ids::{Stamp, ThreadId};
+
+/// Why a file cannot be opened as a capture.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The operating system refuses.
+    Io(PathBuf, io::Error),
+    /// It is a folder.
+    Directory(PathBuf),
+    /// It has no bytes.
+    Empty(PathBuf),
+    /// It is not a capture of memprof.
+    Foreign(PathBuf),
+    /// A newer memprof wrote it, in a format of this version.
+    Newer(PathBuf, u32),
+    /// It starts like a capture, but ends or is damaged before anything can be read.
+    NoHeader(PathBuf),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, error) if error.kind() == io::ErrorKind::NotFound => {
+                write!(f, "there is no file {}: check the name", path.display())
+            }
+            Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Directory(path) => {
+                write!(f, "{} is a folder, not a capture: give the file that `memprof run` wrote", path.display())
+            }
+            Self::Empty(path) => write!(f, "{} is empty: record again with `memprof run`", path.display()),
+            Self::Foreign(path) => {
+                write!(f, "{} is not a memprof capture: give the file that `memprof run` wrote", path.display())
+            }
+            Self::Newer(path, version) => write!(
+                f,
+                "{} has capture format {version}, newer than this memprof reads ({FILE_VERSION}): update memprof",
+                path.display()
+            ),
+            Self::NoHeader(path) => write!(
+                f,
+                "{} was cut off or damaged within its first bytes and holds nothing to report: record again",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        if let Self::Io(_, error) = self { Some(error) } else { None }
+    }
+}
+
+/// A chunk of events, not yet read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventChunk {
+    /// Whose events.
+    pub thread: ThreadId,
+    /// Of which image of the process, from 1.
+    pub image: u32,
+    /// How many.
+    pub rows: u32,
+    /// The first one's stamp.
+    pub first: Stamp,
+    /// The last one's stamp.
+    pub last: Stamp,
+    offset: u64,
+    header: ChunkHeader,
+}
+
+/// What could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    /// Chunks whose checksum or content is wrong.
+    pub chunks: u64,
+    /// Events in them, as far as their headers tell.
+    pub events: u64,
+    /// Bytes outside any whole chunk.
+    pub bytes: u64,
+}
+
+impl Damage {
+    /// Whether everything could be read.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.chunks == 0 && self.bytes == 0
+    }
+}
+
+/// An open capture: its facts and tables in memory, its events on disk.
+pub struct CaptureReader {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    header: Header,
+    facts: Vec<Fact>,
+    tables: Tables,
+    rss: Vec<RssSample>,
+    summary: Option<Summary>,
+    events: Vec<EventChunk>,
+    damage: Damage,
+    stored: Vec<u8>,
+    payload: Vec<u8>,
+    decoder: ColumnDecoder,
+}
+
+impl CaptureReader {
+    /// Opens a capture and reads everything but its events.
+    ///
+    /// # Errors
+    /// When it is no capture, or one that this version cannot read. Damage further in is no error: see
+    /// [`Self::damage`].
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let io_error = |error| OpenError::Io(path.to_owned(), error);
+        let file = File::open(path).map_err(io_error)?;
+        let metadata = file.metadata().map_err(io_error)?;
+        if metadata.is_dir() {
+            return Err(OpenError::Directory(path.to_owned()));
+        }
+        let bytes = metadata.len();
+        let mut preamble = [0; PREAMBLE_BYTES];
+        let head = usize::try_from(bytes).unwrap_or(PREAMBLE_BYTES).min(PREAMBLE_BYTES);
+        file.read_exact_at(&mut preamble[..head], 0).map_err(io_error)?;
+        if head == 0 {
+            return Err(OpenError::Empty(path.to_owned()));
+        }
+        let magic = FILE_MAGIC.len().min(head);
+        if preamble[..magic] != FILE_MAGIC[..magic] {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        let version = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
+        if version > FILE_VERSION {
+            return Err(OpenError::Newer(path.to_owned(), version));
+        }
+        let mut scan = Scan { file: &file, bytes, damage: Damage::default() };
+        let indexed = scan.index();
+        let chunks = indexed.unwrap_or_else(|| scan.chunks(PREAMBLE_BYTES as u64));
+        let damage = scan.damage;
+        let mut reader = Self {
+            path: path.to_owned(),
+            file,
+            bytes,
+            header: placeholder_header(),
+            facts: Vec::new(),
+            tables: Tables::default(),
+            rss: Vec::new(),
+            summary: None,
+            events: Vec::new(),
+            damage,
+            stored: Vec::new(),
+            payload: Vec::new(),
+            decoder: ColumnDecoder::default(),
+        };
+        let mut has_header = false;
+        for (offset, header) in chunks {
+            has_header |= reader.load(offset, &header).map_err(io_error)? == Some(ChunkKind::Header);
+        }
+        if has_header { Ok(reader) } else { Err(OpenError::NoHeader(path.to_owned())) }
+    }
+
+    /// Reads a chunk into memory, unless it holds events, and says what it was.
+    fn load(&mut self, offset: u64, header: &ChunkHeader) -> io::Result<Option<ChunkKind>> {
+        let Some(kind) = ChunkKind::from_code(header.kind) else { return Ok(None) };
+        if kind == ChunkKind::Events {
+            self.events.push(EventChunk {
+                thread: ThreadId(header.thread),
+                image: header.image,
+                rows: header.rows,
+                first: Stamp(header.first),
+                last: Stamp(header.last),
+                offset,
+                header: *header,
+            });
+            return Ok(Some(kind));
+        }
+        if kind == ChunkKind::Index {
+            return Ok(Some(kind));
+        }
+        let understood = self.read_payload(offset, header)? && self.take_payload(kind, header).is_some();
+        if !understood {
+            self.damage.chunks += 1;
+            return Ok(None);
+        }
+        Ok(Some(kind))
+    }
+
+    fn take_payload(&mut self, kind: ChunkKind, header: &ChunkHeader) -> Option<()> {
+        let payload = self.payload.as_slice();
+        match kind {
+            ChunkKind::Header => self.header = parse(payload)?,
+            ChunkKind::Facts => self.facts.extend(parse::<Vec<Fact>>(payload)?),
+            ChunkKind::Codes => place(&mut self.tables.codes, header, parse(payload)?)?,
+            ChunkKind::Frames => place(&mut self.tables.frames, header, parse(payload)?)?,
+            ChunkKind::Stacks => place(&mut self.tables.stacks, header, parse(payload)?)?,
+            ChunkKind::Sites => {
+                let sites: Vec<StoredSite> = parse(payload)?;
+                let sites: Option<Vec<_>> = sites.into_iter().map(StoredSite::into_site).collect();
+                place(&mut self.tables.sites, header, sites?)?;
+            }
+            ChunkKind::Threads => {
+                self.tables.threads = parse::<Vec<Thread>>(payload)?.into_iter().map(Some).collect();
+            }
+            ChunkKind::Rss => self.rss.extend(parse::<Vec<RssSample>>(payload)?),
+            ChunkKind::Summary => self.summary = Some(parse(payload)?),
+            ChunkKind::Events | ChunkKind::Index => {}
+        }
+        Some(())
+    }
+
+    /// Reads and decompresses a chunk into `self.payload`. False when it is damaged.
+    fn read_payload(&mut self, offset: u64, header: &ChunkHeader) -> io::Result<bool> {
+        read_chunk(&self.file, offset, header, &mut self.stored, &mut self.payload)
+    }
+
+    /// Appends the events of a chunk to `out`, in the order in which their thread made them.
+    ///
+    /// Events of a damaged chunk are left out and counted in [`Self::damage`].
+    ///
+    /// # Errors
+    /// When the file cannot be read any more.
+    pub fn read_events(&mut self, chunk: &EventChunk, out: &mut Vec<TimedEvent>) -> io::Result<()> {
+        let before = out.len();
+        let whole = self.read_payload(chunk.offset, &chunk.header)?
+            && self.decoder.decode(&self.payload, chunk.first, chunk.rows, self.tables.sites.len(), out).is_ok();
+        if !whole {
+            out.truncate(before);
+            self.damage.chunks += 1;
+            self.damage.events += u64::from(chunk.rows);
+        }
+        Ok(())
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What was known when the recording started.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What turned out.
+    #[must_use]
+    pub fn facts(&self) -> &[Fact] {
+        &self.facts
+    }
+
+    /// Code objects, frames, stacks, sites, threads.
+    #[must_use]
+    pub const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Samples of the resident set, in order.
+    #[must_use]
+    pub fn rss(&self) -> &[RssSample] {
+        &self.rss
+    }
+
+    /// What was known at the end; nothing when the file was cut off.
+    #[must_use]
+    pub const fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
+    }
+
+    /// The chunks of events. Those of one thread are in order.
+    #[must_use]
+    pub fn event_chunks(&self) -> &[EventChunk] {
+        &self.events
+    }
+
+    /// What could not be read so far.
+    #[must_use]
+    pub const fn damage(&self) -> &Damage {
+        &self.damage
+    }
+}
+
+fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    postcard::from_bytes(payload).ok()
+}
+
+/// Puts rows where the chunk says. Rows that were lost in between stay `None`.
+fn place<T: Clone>(table: &mut Vec<Option<T>>, header: &ChunkHeader, rows: Vec<T>) -> Option<()> {
+    // More than this has no place in a u32, and would be damage.
+    let first = usize::try_from(u32::try_from(header.first).ok()?).ok()?;
+    // A hole is a damaged chunk, which has at most so many rows; a larger one comes from a damaged number.
+    const LARGEST_HOLE: usize = 1 << 24;
+    if rows.len() != header.rows as usize || first > table.len() + LARGEST_HOLE {
+        return None;
+    }
+    let end = first + rows.len();
+    if table.len() < end {
+        table.resize(end, None);
+    }
+    for (slot, row) in table[first..].iter_mut().zip(rows) {
+        *slot = Some(row);
+    }
+    Some(())
+}
+
+fn placeholder_header() -> Header {
+    use super::facts::ClockPoint;
+    Header {
+        memprof_version: String::new(),
+        command_line: Vec::new(),
+        pid: 0,
+        start_unix_ns: 0,
+        start: ClockPoint { stamp: Stamp(0), monotonic_ns: 0 },
+        clock: crate::clock::ClockKind::Monotonic,
+        page_size: 4096,
+        machine: String::new(),
+        native_stacks: false,
+        python_allocators_traced: false,
+    }
+}
+
+/// Reads a chunk's payload and checks it. False when it is damaged.
+fn read_chunk(
+    file: &File,
+    offset: u64,
+    header: &ChunkHeader,
+    stored: &mut Vec<u8>,
+    payload: &mut Vec<u8>,
+) -> io::Result<bool> {
+    if header.stored_bytes > MAX_CHUNK_BYTES || header.payload_bytes > MAX_CHUNK_BYTES {
+        return Ok(false);
+    }
+    stored.resize(header.stored_bytes as usize, 0);
+    match file.read_exact_at(stored, offset + CHUNK_HEADER_BYTES as u64) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        result => result?,
+    }
+    if header.checksum_with(stored) != header.checksum {
+        return Ok(false);
+    }
+    payload.resize(header.payload_bytes as usize, 0);
+    Ok(match header.codec {
+        0 if stored.len() == payload.len() => {
+            payload.copy_from_slice(stored);
+            true
+        }
+        1 => lz4_flex::block::decompress_into(stored, payload).is_ok_and(|length| length == payload.len()),
+        _ => false,
+    })
+}
+
+/// Finds the chunks of a file.
+struct Scan<'a> {
+    file: &'a File,
+    bytes: u64,
+    damage: Damage,
+}
+
+impl Scan<'_> {
+    /// The chunks that the index names, if the file is complete.
+    fn index(&self) -> Option<Vec<(u64, ChunkHeader)>> {
+        let mut tail = [0; TAIL_BYTES];
+        self.file.read_exact_at(&mut tail, self.bytes.checked_sub(TAIL_BYTES as u64)?).ok()?;
+        let (offset, magic) = tail.split_first_chunk::<8>()?;
+        if magic != TAIL_MAGIC {
+            return None;
+        }
+        let offset = u64::from_le_bytes(*offset);
+        let header = self.header_at(offset)?;
+        let (mut stored, mut payload) = (Vec::new(), Vec::new());
+        let is_index = header.kind == ChunkKind::Index as u8;
+        if !is_index || !read_chunk(self.file, offset, &header, &mut stored, &mut payload).ok()? {
+            return None;
+        }
+        let (entries, rest) = payload.as_chunks::<{ 8 + CHUNK_HEADER_BYTES }>();
+        if !rest.is_empty() || entries.len() != header.rows as usize {
+            return None;
+        }
+        entries
+            .iter()
+            .map(|entry| {
+                let (offset, header) = entry.split_first_chunk::<8>()?;
+                Some((u64::from_le_bytes(*offset), ChunkHeader::parse(header.try_into().ok()?)?))
+            })
+            .collect()
+    }
+
+    fn header_at(&self, offset: u64) -> Option<ChunkHeader> {
+        let mut bytes = [0; CHUNK_HEADER_BYTES];
+        self.file.read_exact_at(&mut bytes, offset).ok()?;
+        ChunkHeader::parse(&bytes)
+    }
+
+    /// All whole chunks from `offset` on. What lies between them is counted as damage.
+    fn chunks(&mut self, mut offset: u64) -> Vec<(u64, ChunkHeader)> {
+        let mut found = Vec::new();
+        let (mut stored, mut payload) = (Vec::new(), Vec::new());
+        while offset < self.bytes {
+            // Only a sound chunk's length can be trusted to lead to the next one.
+            let sound = |header: &ChunkHeader| {
+                read_chunk(self.file, offset, header, &mut stored, &mut payload).unwrap_or(false)
+            };
+            match self.header_at(offset).filter(sound) {
+                Some(header) => {
+                    found.push((offset, header));
+                    offset += CHUNK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
+                }
+                None => {
+                    let next = self.next_magic(offset + 1);
+                    self.damage.bytes += next - offset;
+                    offset = next;
+                }
+            }
+        }
+        found
+    }
+
+    /// Where the next chunk could start.
+    fn next_magic(&self, mut offset: u64) -> u64 {
+        let mut window = [0; 64 * 1024];
+        while offset < self.bytes {
+            let length = usize::try_from(self.bytes - offset).unwrap_or(usize::MAX).min(window.len());
+            if self.file.read_exact_at(&mut window[..length], offset).is_err() {
+                break;
+            }
+            if let Some(at) = window[..length].windows(CHUNK_MAGIC.len()).position(|bytes| bytes == CHUNK_MAGIC) {
+                return offset + at as u64;
+            }
+            // The magic may lie across the end of this window.
+            offset += length.saturating_sub(CHUNK_MAGIC.len() - 1).max(1) as u64;
+        }
+        self.bytes
+    }
+}

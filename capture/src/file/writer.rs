@@ -1,0 +1,210 @@
+//! Writes a capture file, chunk by chunk.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::columns::ColumnEncoder;
+use super::facts::{Fact, Header, RssSample, Summary};
+use super::format::{
+    CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES, TAIL_MAGIC,
+};
+use super::tables::{Code, Frame, Site, StackNode, StoredSite, Thread};
+use crate::ids::ThreadId;
+
+/// Writes chunks and remembers where they are.
+pub struct CaptureWriter<W: Write> {
+    out: W,
+    offset: u64,
+    index: Vec<(u64, ChunkHeader)>,
+    payload: Vec<u8>,
+    stored: Vec<u8>,
+    /// Rows of each table written so far: codes, frames, stacks, sites.
+    rows: [u64; 4],
+}
+
+/// The fields of a chunk's header that depend on what it holds.
+#[derive(Default)]
+struct Labels {
+    rows: usize,
+    thread: u32,
+    image: u32,
+    first: u64,
+    last: u64,
+}
+
+impl<W: Write> CaptureWriter<W> {
+    /// Starts a file.
+    ///
+    /// # Errors
+    /// As all methods here: what `out` answers to a write.
+    pub fn new(mut out: W, header: &Header) -> io::Result<Self> {
+        let mut preamble = [0; PREAMBLE_BYTES];
+        preamble[..8].copy_from_slice(&FILE_MAGIC);
+        preamble[8..12].copy_from_slice(&FILE_VERSION.to_le_bytes());
+        out.write_all(&preamble)?;
+        let mut writer = Self {
+            out,
+            offset: PREAMBLE_BYTES as u64,
+            index: Vec::new(),
+            payload: Vec::new(),
+            stored: Vec::new(),
+            rows: [0; 4],
+        };
+        writer.serialized(ChunkKind::Header, header, Labels { rows: 1, ..Labels::default() })?;
+        Ok(writer)
+    }
+
+    /// Bytes written so far, all of them whole chunks.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.offset
+    }
+
+    /// What is written to.
+    pub const fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Writes what turned out.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn facts(&mut self, facts: &[Fact]) -> io::Result<()> {
+        self.serialized(ChunkKind::Facts, facts, Labels { rows: facts.len(), ..Labels::default() })
+    }
+
+    /// Writes the next rows of the table of code objects.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn codes(&mut self, rows: &[Code]) -> io::Result<()> {
+        self.table(ChunkKind::Codes, 0, rows)
+    }
+
+    /// Writes the next rows of the table of frames.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn frames(&mut self, rows: &[Frame]) -> io::Result<()> {
+        self.table(ChunkKind::Frames, 1, rows)
+    }
+
+    /// Writes the next rows of the table of stacks.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn stacks(&mut self, rows: &[StackNode]) -> io::Result<()> {
+        self.table(ChunkKind::Stacks, 2, rows)
+    }
+
+    /// Writes the next rows of the table of sites.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn sites(&mut self, rows: &[Site]) -> io::Result<()> {
+        let rows: Vec<StoredSite> = rows.iter().copied().map(StoredSite::from).collect();
+        self.table(ChunkKind::Sites, 3, &rows)
+    }
+
+    fn table<T: Serialize>(&mut self, kind: ChunkKind, table: usize, rows: &[T]) -> io::Result<()> {
+        // So many rows at once that no chunk comes near the limit on its size.
+        for part in rows.chunks(4096) {
+            let first = self.rows[table];
+            self.rows[table] += part.len() as u64;
+            let labels = Labels { rows: part.len(), first, last: self.rows[table] - 1, ..Labels::default() };
+            self.serialized(kind, part, labels)?;
+        }
+        Ok(())
+    }
+
+    /// Writes all threads known so far, from the first; they replace what was written before.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn threads(&mut self, threads: &[Thread]) -> io::Result<()> {
+        self.serialized(ChunkKind::Threads, threads, Labels { rows: threads.len(), ..Labels::default() })
+    }
+
+    /// Writes samples of the resident set.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn rss(&mut self, samples: &[RssSample]) -> io::Result<()> {
+        let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Ok(()) };
+        let labels =
+            Labels { rows: samples.len(), first: first.at.stamp.0, last: last.at.stamp.0, ..Labels::default() };
+        self.serialized(ChunkKind::Rss, samples, labels)
+    }
+
+    /// Writes the events gathered from one thread, and empties `events`.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn events(&mut self, thread: ThreadId, image: u32, events: &mut ColumnEncoder) -> io::Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let labels =
+            Labels { rows: events.len(), thread: thread.0, image, first: events.first().0, last: events.last().0 };
+        let mut payload = std::mem::take(&mut self.payload);
+        payload.clear();
+        events.finish(&mut payload);
+        let written = self.chunk(ChunkKind::Events, &payload, labels);
+        self.payload = payload;
+        written
+    }
+
+    /// Ends the file with what is known at the end, an index and the tail.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn finish(mut self, summary: &Summary) -> io::Result<(W, u64)> {
+        self.serialized(ChunkKind::Summary, summary, Labels { rows: 1, ..Labels::default() })?;
+        let index_offset = self.offset;
+        let mut index = Vec::with_capacity(self.index.len() * (8 + CHUNK_HEADER_BYTES));
+        for (offset, header) in &self.index {
+            index.extend_from_slice(&offset.to_le_bytes());
+            index.extend_from_slice(&header.to_bytes());
+        }
+        let rows = self.index.len();
+        self.chunk(ChunkKind::Index, &index, Labels { rows, ..Labels::default() })?;
+        let mut tail = index_offset.to_le_bytes().to_vec();
+        tail.extend_from_slice(&TAIL_MAGIC);
+        self.out.write_all(&tail)?;
+        self.out.flush()?;
+        self.offset += tail.len() as u64;
+        Ok((self.out, self.offset))
+    }
+
+    fn serialized<T: Serialize + ?Sized>(&mut self, kind: ChunkKind, value: &T, labels: Labels) -> io::Result<()> {
+        let payload = postcard::to_stdvec(value).map_err(io::Error::other)?;
+        self.chunk(kind, &payload, labels)
+    }
+
+    fn chunk(&mut self, kind: ChunkKind, payload: &[u8], labels: Labels) -> io::Result<()> {
+        self.stored.resize(lz4_flex::block::get_maximum_output_size(payload.len()), 0);
+        let compressed = lz4_flex::block::compress_into(payload, &mut self.stored).map_err(io::Error::other)?;
+        let (codec, stored) =
+            if compressed < payload.len() { (Codec::Lz4, &self.stored[..compressed]) } else { (Codec::Raw, payload) };
+        let length = |bytes: usize| u32::try_from(bytes).map_err(io::Error::other);
+        let mut header = ChunkHeader {
+            kind: kind as u8,
+            codec: codec as u8,
+            checksum: 0,
+            stored_bytes: length(stored.len())?,
+            payload_bytes: length(payload.len())?,
+            rows: length(labels.rows)?,
+            thread: labels.thread,
+            image: labels.image,
+            first: labels.first,
+            last: labels.last,
+        };
+        header.checksum = header.checksum_with(stored);
+        self.out.write_all(&header.to_bytes())?;
+        self.out.write_all(stored)?;
+        self.index.push((self.offset, header));
+        self.offset += (CHUNK_HEADER_BYTES + stored.len()) as u64;
+        Ok(())
+    }
+}

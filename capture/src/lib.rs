@@ -1,0 +1,16 @@
+//! The language that the parts of memprof share.
+//!
+//! - [`event`]: what can happen to a program's memory, with the identifiers of [`ids`] and the [`allocator`]s.
+//! - [`clock`]: when it happens.
+//! - [`channel`]: how events travel from the recorded process to the recorder, through shared memory.
+//! - [`file`](mod@file): how they are kept (docs/capture-format.md).
+//!
+//! This crate knows no other part of memprof. The interposer uses it without the feature `file`.
+
+pub mod allocator;
+pub mod channel;
+pub mod clock;
+pub mod event;
+#[cfg(feature = "file")]
+pub mod file;
+pub mod ids;

@@ -1,0 +1,2 @@
+//! memprof.
+fn main() {}

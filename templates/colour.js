@@ -1,0 +1,97 @@
+'use strict';
+// What colour a frame has. Kinds differ in hue and in lightness (orange, blue, purple, grey: told apart with any common
+// colour blindness); the file picks one of a few shades of its kind, always the same one.
+
+const SHADES = 5;
+
+/** Hue, saturation, and the lightest and darkest shade, per theme. */
+const FAMILIES = {
+  program: { label: 'your code', light: [34, 88, 80, 66], dark: [28, 62, 36, 26] },
+  library: { label: 'libraries', light: [206, 66, 86, 74], dark: [207, 52, 36, 25] },
+  native: { label: 'native', light: [286, 40, 80, 70], dark: [284, 30, 42, 32] },
+  interpreter: { label: 'interpreter', light: [210, 6, 84, 76], dark: [215, 8, 38, 30] },
+  special: { label: 'memprof', light: [60, 10, 90, 90], dark: [60, 6, 24, 24] },
+};
+
+/** Own bytes from little to much: one hue, only darker (light theme) or brighter (dark theme). */
+const HEAT = {
+  light: ['#fdf6ec', '#fbe6cb', '#f8cf9e', '#f2b06b', '#e58a3c', '#cb5f1d', '#a03c10', '#6e2208'],
+  dark: ['#2a2623', '#43301f', '#5f3a1c', '#7d4719', '#9c5518', '#c06a1d', '#e58f3f', '#ffc489'],
+};
+
+function stableHash(text) {
+  let hash = 2166136261;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
+
+function isLibrary(file) {
+  return /\/(?:site|dist)-packages\/|\/lib\/python\d/.test(file) || file.startsWith('<frozen');
+}
+
+/** Family of a frame kind (0 Python, 1 native, 2 interpreter, 3 special) and its file. */
+function familyOf(kind, file) {
+  if (kind === 0) return isLibrary(file) ? 'library' : 'program';
+  return ['', 'native', 'interpreter', 'special'][kind] || 'special';
+}
+
+function shadesOf(family, theme) {
+  const [hue, saturation, lightest, darkest] = FAMILIES[family][theme];
+  return Array.from({ length: SHADES }, (_, i) => hslToHex(hue, saturation, lightest + ((darkest - lightest) * i) / (SHADES - 1)));
+}
+
+function hslToHex(hue, saturation, lightness) {
+  const amplitude = (saturation / 100) * Math.min(lightness / 100, 1 - lightness / 100);
+  const channel = (n) => {
+    const k = (n + hue / 30) % 12;
+    const value = lightness / 100 - amplitude * Math.max(-1, Math.min(k - 3, 9 - k, 1));
+    return Math.round(255 * value).toString(16).padStart(2, '0');
+  };
+  return `#${channel(0)}${channel(8)}${channel(4)}`;
+}
+
+function luminance(hex) {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const c = parseInt(hex.slice(at, at + 2), 16) / 255;
+    return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** Black or white text, whichever is easier to read on `fill`. */
+function textOn(fill) {
+  const l = luminance(fill);
+  return (l + 0.05) / 0.05 > 1.05 / (l + 0.05) ? '#101418' : '#ffffff';
+}
+
+/** Fills are {fill, text} pairs, made once per theme and shared by canvas, legend and SVG. */
+class Colours {
+  constructor(data, theme) {
+    this.data = data;
+    const paint = (fill) => ({ fill, text: textOn(fill) });
+    this.families = {};
+    for (const family of Object.keys(FAMILIES)) this.families[family] = shadesOf(family, theme).map(paint);
+    this.heat = HEAT[theme].map(paint);
+    this.match = paint(theme === 'dark' ? '#ffd54a' : '#ffe23d');
+    this.faded = { fill: theme === 'dark' ? '#2b3036' : '#e9ecef', text: theme === 'dark' ? '#b4bcc5' : '#4a525a' };
+    this.block = { fill: theme === 'dark' ? '#1d2228' : '#f6f7f9', text: theme === 'dark' ? '#e4e8ec' : '#22282e', line: theme === 'dark' ? '#5d6873' : '#9aa5b1' };
+    this.ofFrame = new Array(data.frames.function.length);
+  }
+
+  byKind(frame) {
+    let paint = this.ofFrame[frame];
+    if (!paint) {
+      const { frames, strings } = this.data;
+      const file = strings[frames.file[frame]];
+      const shades = this.families[familyOf(frames.kind[frame], file)];
+      paint = this.ofFrame[frame] = shades[stableHash(file) % shades.length];
+    }
+    return paint;
+  }
+
+  /** `share` is the part of the total that the frame has by itself; the square root keeps small shares apart. */
+  byHeat(share) {
+    const last = this.heat.length - 1;
+    return this.heat[share <= 0 ? 0 : Math.min(last, 1 + Math.floor(Math.sqrt(share) * last))];
+  }
+}

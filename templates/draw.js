@@ -1,0 +1,161 @@
+'use strict';
+// Draws a layout on a canvas. Only the rows inside the viewport are touched.
+
+const ROW_HEIGHT = 20;
+const LABEL_PADDING = 4;
+const LABEL_FONT = '12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
+
+/** The names of a node, by how frames are grouped: {name, place, shortPlace}. */
+function namesOf(model, node, group) {
+  if (node.block) return { name: `+${formatCount(node.block.to - node.block.from)} more`, place: '', shortPlace: '' };
+  const { frames, strings } = model.data;
+  if (node.frame < 0 || !node.parent) return { name: 'all', place: '', shortPlace: '' };
+  const file = strings[frames.file[node.frame]];
+  const name = strings[frames.function[node.frame]];
+  const line = frames.line[node.frame];
+  if (group === 'file') return { name: shortenPath(file) || name, place: '', shortPlace: '' };
+  const suffix = group === 'line' && line > 0 ? `:${line}` : '';
+  return { name, place: shortenPath(file) + suffix, shortPlace: baseName(file) + suffix };
+}
+
+/** The source line of a frame, or ''. Only a view by line has one line per frame. */
+function sourceOf(model, node, group) {
+  if (node.block || node.frame < 0 || group !== 'line') return '';
+  const index = model.data.frames.source[node.frame];
+  return index >= 0 ? model.data.strings[index].trim() : '';
+}
+
+/** The label of a node in at most `room` characters; what matters least goes first. */
+function labelFor(scene, node, room) {
+  if (room < 3) return '';
+  const { model, tree, state } = scene;
+  const { name, place, shortPlace } = namesOf(model, node, state.group);
+  const size = formatMeasure(node.value, state.measure);
+  if (node.block) return fitLabel([`${name}, ${size}`, name], room);
+  const percent = formatPercent(node.value, tree.root.value);
+  const source = state.labels === 'source' ? sourceOf(model, node, state.group) : '';
+  return fitLabel(
+    [
+      source && `${name}  ${source}  ${size} ${percent}`,
+      place && `${name}  ${place}  ${size} ${percent}`,
+      shortPlace && `${name}  ${shortPlace}  ${size} ${percent}`,
+      `${name}  ${size} ${percent}`,
+      `${name}  ${percent}`,
+      name,
+    ],
+    room,
+  );
+}
+
+function fitLabel(candidates, room) {
+  for (const candidate of candidates) if (candidate && candidate.length <= room) return candidate;
+  return `${candidates[candidates.length - 1].slice(0, room - 1)}…`;
+}
+
+class Painter {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.hatches = new Map();
+    const context = canvas.getContext('2d');
+    context.font = LABEL_FONT;
+    // One width for all characters: labels are fitted by counting instead of measuring each of them.
+    this.characterWidth = context.measureText('MMMMMMMMMM').width / 10;
+  }
+
+  /** Top of a row in the viewport. A flame stands on the bottom, an icicle hangs from the top. */
+  static rowTop(scene, row) {
+    const rows = scene.layout.rows.length;
+    if (scene.state.draw !== 'flame') return row * ROW_HEIGHT - scene.scrollTop;
+    return Math.max(rows * ROW_HEIGHT, scene.height) - (row + 1) * ROW_HEIGHT - scene.scrollTop;
+  }
+
+  static rowAt(scene, y) {
+    const rows = scene.layout.rows.length;
+    if (scene.state.draw !== 'flame') return Math.floor((y + scene.scrollTop) / ROW_HEIGHT);
+    return Math.ceil((Math.max(rows * ROW_HEIGHT, scene.height) - y - scene.scrollTop) / ROW_HEIGHT) - 1;
+  }
+
+  static paintOf(scene, node) {
+    const { colours, state, matches, tree } = scene;
+    if (node.block) return colours.block;
+    if (matches) return node.parent && matches.frame[node.frame] ? colours.match : colours.faded;
+    if (state.colour === 'heat') return colours.byHeat(tree.ownOf(node).value / tree.root.value);
+    return colours.byKind(node.frame);
+  }
+
+  draw(scene) {
+    const context = prepareCanvas(this.canvas, scene.width, scene.height);
+    context.fillStyle = scene.background;
+    context.fillRect(0, 0, scene.width, scene.height);
+    context.font = LABEL_FONT;
+    context.textBaseline = 'middle';
+    const rows = scene.layout.rows.length;
+    const edges = [Painter.rowAt(scene, 0), Painter.rowAt(scene, scene.height)];
+    const first = Math.max(0, Math.min(...edges));
+    const last = Math.min(rows - 1, Math.max(...edges));
+    for (let row = first; row <= last; row++) this.drawRow(context, scene, row);
+    this.drawOutline(context, scene, scene.hover, 1);
+    this.drawOutline(context, scene, scene.focus, 3);
+  }
+
+  drawRow(context, scene, row) {
+    const line = scene.layout.rows[row];
+    const top = Painter.rowTop(scene, row);
+    for (let i = 0; i < line.node.length; i++) {
+      const node = line.node[i];
+      const x = line.x[i];
+      const width = line.width[i];
+      const paint = Painter.paintOf(scene, node);
+      // A gap between neighbours, as long as the rectangle can afford it.
+      const drawn = Math.max(width < 3 ? width : width - 1, node.block ? 1 : 0.5);
+      context.fillStyle = node.block ? this.hatch(context, paint) : paint.fill;
+      context.fillRect(x, top, drawn, ROW_HEIGHT - 1);
+      const room = Math.floor((width - 2 * LABEL_PADDING) / this.characterWidth);
+      if (room < 3) continue;
+      const label = labelFor(scene, node, room);
+      if (node.block) this.clearBehind(context, paint, label, x, top, width);
+      context.fillStyle = paint.text;
+      context.fillText(label, x + LABEL_PADDING, top + ROW_HEIGHT / 2, width - 2 * LABEL_PADDING);
+    }
+  }
+
+  /** Text on hatching is hard to read, so its ground is plain. */
+  clearBehind(context, paint, label, x, top, width) {
+    context.fillStyle = paint.fill;
+    context.fillRect(x + 2, top + 2, Math.min(width - 5, label.length * this.characterWidth + 4), ROW_HEIGHT - 5);
+  }
+
+  hatch(context, paint) {
+    let pattern = this.hatches.get(paint.line);
+    if (!pattern) {
+      const tile = document.createElement('canvas');
+      tile.width = tile.height = 6;
+      const pen = tile.getContext('2d');
+      pen.fillStyle = paint.fill;
+      pen.fillRect(0, 0, 6, 6);
+      pen.strokeStyle = paint.line;
+      pen.lineWidth = 1.4;
+      pen.beginPath();
+      for (const shift of [-6, 0, 6]) {
+        pen.moveTo(shift - 1, 7);
+        pen.lineTo(shift + 7, -1);
+      }
+      pen.stroke();
+      pattern = context.createPattern(tile, 'repeat');
+      this.hatches.set(paint.line, pattern);
+    }
+    return pattern;
+  }
+
+  drawOutline(context, scene, rectangle, thickness) {
+    if (!rectangle) return;
+    const line = scene.layout.rows[rectangle.row];
+    if (!line || rectangle.index >= line.x.length) return;
+    const width = Math.max(4, line.width[rectangle.index] - 1);
+    const top = Painter.rowTop(scene, rectangle.row);
+    context.strokeStyle = scene.accent;
+    context.lineWidth = thickness;
+    const inset = thickness / 2;
+    context.strokeRect(line.x[rectangle.index] + inset, top + inset, width - thickness, ROW_HEIGHT - 1 - thickness);
+  }
+}

@@ -1,0 +1,136 @@
+'use strict';
+// The current view as files: what is drawn (SVG, CSV), and the full stacks below the zoomed frame (collapsed).
+
+function escapeXml(text) {
+  // Control characters are not allowed in XML, not even escaped.
+  const legal = text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '\ufffd');
+  return legal.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
+
+/** All rows of the layout as one SVG, with the same colours and labels as on the screen. */
+function layoutToSvg(scene) {
+  const { layout, tree, model, state } = scene;
+  const title = 24;
+  const height = layout.rows.length * ROW_HEIGHT + title;
+  const { colours } = scene;
+  const parts = [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${layout.width} ${height}" width="${layout.width}" height="${height}" font-family="monospace" font-size="12">\n`,
+    `<defs><pattern id="more" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" fill="${colours.block.fill}"/><path d="M-1 7L7 -1" stroke="${colours.block.line}"/></pattern></defs>\n`,
+    `<rect width="100%" height="100%" fill="${scene.background}"/>\n`,
+    `<text x="4" y="16" fill="${scene.text}">${escapeXml(`${model.data.header.command_line}  ${describeView(state)}: ${formatMeasure(layout.root.value, state.measure)}`)}</text>\n`,
+  ];
+  layout.rows.forEach((row, r) => {
+    const y = state.draw === 'flame' ? height - (r + 1) * ROW_HEIGHT : title + r * ROW_HEIGHT;
+    row.node.forEach((node, i) => {
+      const paint = Painter.paintOf(scene, node);
+      const width = Math.max(0.5, row.width[i] < 3 ? row.width[i] : row.width[i] - 1);
+      const label = labelFor(scene, node, Math.floor((row.width[i] - 2 * LABEL_PADDING) / 7.3));
+      const { name, place } = namesOf(model, node, state.group);
+      const hint = `${name} ${place} ${formatMeasure(node.value, state.measure)} ${formatPercent(node.value, tree.root.value)}`;
+      parts.push(
+        `<g><title>${escapeXml(hint)}</title><rect x="${row.x[i].toFixed(2)}" y="${y}" width="${width.toFixed(2)}" height="${ROW_HEIGHT - 1}" fill="${node.block ? 'url(#more)' : paint.fill}"/>`,
+        label ? `<text x="${(row.x[i] + LABEL_PADDING).toFixed(2)}" y="${y + 14}" fill="${paint.text}" xml:space="preserve">${escapeXml(label)}</text></g>\n` : '</g>\n',
+      );
+    });
+  });
+  parts.push('</svg>\n');
+  return parts;
+}
+
+/** One line per drawn frame or block, top row first. */
+function layoutToCsv(scene) {
+  const { layout, tree, model, state } = scene;
+  const { frames, strings } = model.data;
+  const lines = ['depth,function,file,line,bytes,own_bytes,allocations,own_allocations,merged_frames\n'];
+  layout.rows.forEach((row, r) => {
+    for (const node of row.node) {
+      const own = tree.ownOf(node);
+      const merged = node.block ? node.block.to - node.block.from : 0;
+      const plain = !node.block && node.parent;
+      const name = namesOf(model, node, state.group).name;
+      const file = plain ? strings[frames.file[node.frame]] : '';
+      const line = plain && state.group === 'line' && frames.line[node.frame] > 0 ? frames.line[node.frame] : '';
+      lines.push([r, csvField(name), csvField(file), line, node.bytes, own.bytes, node.allocations, own.allocations, merged].join(',') + '\n');
+    }
+  });
+  return lines;
+}
+
+/** A frame as one element of a collapsed stack; ';' separates elements, so it cannot be part of one. */
+function collapsedName(data, frame) {
+  const name = data.strings[data.frames.function[frame]];
+  const file = data.strings[data.frames.file[frame]];
+  const line = data.frames.line[frame];
+  const place = file ? ` (${file}${line > 0 ? `:${line}` : ''})` : '';
+  return (name + place).replace(/;/g, ',').replace(/[\r\n]+/g, ' ');
+}
+
+/**
+ * "outermost;...;innermost value" for every stack below the zoomed node, whether it is drawn or merged. The outermost
+ * frame comes first in inverted views too, which is what readers of this format expect.
+ */
+function collapsedStacks(scene) {
+  const { layout, tree, model, state } = scene;
+  const names = new Map();
+  const nameOf = (frame) => {
+    if (!names.has(frame)) names.set(frame, collapsedName(model.data, frame));
+    return names.get(frame);
+  };
+  const stackOf = (node) => {
+    const chain = [];
+    for (let at = node; at > 0; at = model.parent[at]) if (!tree.hidden[model.frame[at]]) chain.push(nameOf(model.frame[at]));
+    return chain.reverse().join(';') || 'all';
+  };
+  const lines = [];
+  const write = (node, suffix, value) => {
+    if (value > 0) lines.push(`${stackOf(node)}${suffix} ${value}\n`);
+  };
+  const own = state.measure === 'bytes' ? tree.ownBytes : tree.ownAllocations;
+  if (!tree.spec.inverted || !layout.root.parent) {
+    const below = modelNodesBelow(tree, layout.root);
+    for (let i = 0; i < model.count; i++) if (below[i]) write(i, '', own[i]);
+    return lines;
+  }
+  // Inverted: each member is a caller of the frames on the way to the zoomed node.
+  const suffixOf = (node) => {
+    let suffix = '';
+    for (let at = node.parent; at && at.parent; at = at.parent) if (!at.block) suffix += `;${nameOf(at.frame)}`;
+    return suffix;
+  };
+  for (const node of membersOfBlock(tree, layout.root)) {
+    const values = state.measure === 'bytes' ? node.memberBytes : node.memberAllocations;
+    node.members.forEach((member, m) => write(member, suffixOf(node), values[m]));
+  }
+  return lines;
+}
+
+/** A node by itself, or every member of a block. */
+function membersOfBlock(tree, node) {
+  if (!node.block) return [node];
+  const { owner, from, to } = node.block;
+  const children = tree.childrenOf(owner);
+  orderAll(children);
+  return Array.from({ length: to - from }, (_, i) => tree.childInGroup(owner, children.order[from + i]));
+}
+
+/** One byte per node of the model: 1 where it is part of what `node` stands for. */
+function modelNodesBelow(tree, node) {
+  const { model } = tree;
+  const below = new Uint8Array(model.count);
+  if (!node.parent) return below.fill(1);
+  for (const part of membersOfBlock(tree, node)) for (const member of part.members) below[member] = 1;
+  for (let i = 1; i < model.count; i++) if (below[model.parent[i]]) below[i] = 1;
+  return below;
+}
+
+function describeView(state) {
+  const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated' }[state.metric];
+  return `${state.measure} ${metric}${state.view === 'inverted' ? ', inverted' : ''}`;
+}
+
+function exportView(scene, format) {
+  const base = `memprof-${scene.model.data.header.pid}-${scene.state.metric}`;
+  if (format === 'svg') download(`${base}.svg`, 'image/svg+xml', layoutToSvg(scene));
+  if (format === 'csv') download(`${base}.csv`, 'text/csv', layoutToCsv(scene));
+  if (format === 'collapsed') download(`${base}.collapsed.txt`, 'text/plain', collapsedStacks(scene));
+}

@@ -1,0 +1,48 @@
+'use strict';
+// What the reader chose, as the fragment of the address: a link to the page opens the same view.
+
+/** Every choice with its possible values, the default first. `null` stands for any text. */
+const CHOICES = {
+  metric: ['peak', 'leaked', 'total'],
+  measure: ['bytes', 'allocations'],
+  view: ['top-down', 'inverted'],
+  draw: ['icicle', 'flame'],
+  group: ['line', 'function', 'file'],
+  colour: ['kind', 'heat'],
+  labels: ['place', 'source'],
+  imports: ['hidden', 'shown'],
+  zoom: null,
+  search: null,
+};
+
+function defaultState(metric) {
+  const state = {};
+  for (const [name, values] of Object.entries(CHOICES)) state[name] = values ? values[0] : '';
+  if (CHOICES.metric.includes(metric)) state.metric = metric;
+  return state;
+}
+
+/** Unknown names and values are ignored: an old link must not break the page. */
+function stateFromFragment(fragment, defaults) {
+  const state = { ...defaults };
+  for (const [name, value] of new URLSearchParams(fragment.replace(/^#/, ''))) {
+    if (!(name in CHOICES)) continue;
+    if (CHOICES[name] === null || CHOICES[name].includes(value)) state[name] = value;
+  }
+  return state;
+}
+
+/** Only what differs from the defaults, so the address of an untouched page stays clean. */
+function fragmentFromState(state, defaults) {
+  const parameters = new URLSearchParams();
+  for (const name of Object.keys(CHOICES)) if (state[name] !== defaults[name]) parameters.set(name, state[name]);
+  return parameters.toString();
+}
+
+/** `push` makes a step the back button returns from; typing in the search box replaces instead. */
+function writeFragment(fragment, push) {
+  if (fragment === location.hash.replace(/^#/, '')) return;
+  const address = `#${fragment}`;
+  if (push) history.pushState(null, '', address);
+  else history.replaceState(null, '', address);
+}

@@ -1,0 +1,225 @@
+'use strict';
+// The strip above the graph: heap and RSS over the run, with axes, and where the peak was.
+
+const TIMELINE_MARGIN = { left: 66, right: 14, top: 18, bottom: 20 };
+
+/** A step of 1, 2 or 5 times a power of ten that cuts `span` into about `parts` parts. */
+function decimalStep(span, parts) {
+  const rough = span / parts;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+}
+
+/** Sizes are counted in powers of two, so round steps are powers of two as well. */
+function binaryStep(span, parts) {
+  return 2 ** Math.max(0, Math.ceil(Math.log2(span / parts)));
+}
+
+function formatTick(bytes) {
+  return bytes === 0 ? '0' : formatBytes(bytes).replace('.0 ', ' ');
+}
+
+/** Index of the last sample at or before `time`, or -1. */
+function sampleAt(times, time) {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function largest(values) {
+  let most = 0;
+  for (const value of values) if (value > most) most = value;
+  return most;
+}
+
+class Timeline {
+  constructor(canvas, readout, data) {
+    this.canvas = canvas;
+    this.readout = readout;
+    this.heap = data.timeline.heap;
+    this.rss = data.timeline.rss;
+    this.peak = data.totals.peak;
+    const last = (series) => (series.t.length ? series.t[series.t.length - 1] : 0);
+    this.duration = Math.max(data.header.duration_s, last(this.heap), last(this.rss), 1e-6);
+    this.top = Math.max(largest(this.heap.bytes), largest(this.rss.bytes), this.peak.bytes, 1) * 1.04;
+    this.cursor = null;
+    canvas.addEventListener('pointermove', (event) => this.moveCursor(event.offsetX));
+    canvas.addEventListener('pointerleave', () => this.moveCursor(null));
+    canvas.setAttribute('aria-label', this.describe());
+  }
+
+  /** False where there is nothing to draw. */
+  get exists() {
+    return this.heap.t.length > 0 || this.rss.t.length > 0;
+  }
+
+  describe() {
+    const rss = this.rss.t.length ? `, largest resident set ${formatBytes(largest(this.rss.bytes))}` : '';
+    return `Heap and resident memory over ${formatSeconds(this.duration)}: heap peak ${formatBytes(this.peak.bytes)} at ${formatSeconds(this.peak.at_s || 0)}${rss}`;
+  }
+
+  x(time) {
+    return TIMELINE_MARGIN.left + (time / this.duration) * this.plotWidth;
+  }
+
+  y(bytes) {
+    return TIMELINE_MARGIN.top + (1 - bytes / this.top) * this.plotHeight;
+  }
+
+  draw() {
+    if (!this.exists) return;
+    const width = this.canvas.parentElement.clientWidth;
+    const height = this.canvas.parentElement.clientHeight;
+    this.plotWidth = width - TIMELINE_MARGIN.left - TIMELINE_MARGIN.right;
+    this.plotHeight = height - TIMELINE_MARGIN.top - TIMELINE_MARGIN.bottom;
+    if (this.plotWidth < 40 || this.plotHeight < 10) return;
+    const pen = prepareCanvas(this.canvas, width, height);
+    pen.clearRect(0, 0, width, height);
+    pen.font = '11px system-ui, sans-serif';
+    this.drawAxes(pen);
+    this.drawHeap(pen);
+    this.drawRss(pen);
+    this.drawPeak(pen);
+    this.drawCursor(pen);
+  }
+
+  drawAxes(pen) {
+    pen.strokeStyle = cssColour('--rule');
+    pen.fillStyle = cssColour('--muted');
+    pen.lineWidth = 1;
+    pen.textAlign = 'right';
+    pen.textBaseline = 'middle';
+    const step = binaryStep(this.top, Math.max(1, Math.floor(this.plotHeight / 20)));
+    pen.beginPath();
+    for (let bytes = 0; bytes <= this.top; bytes += step) {
+      const y = Math.round(this.y(bytes)) + 0.5;
+      pen.moveTo(TIMELINE_MARGIN.left, y);
+      pen.lineTo(TIMELINE_MARGIN.left + this.plotWidth, y);
+      pen.fillText(formatTick(bytes), TIMELINE_MARGIN.left - 6, y);
+    }
+    pen.stroke();
+    pen.textAlign = 'center';
+    pen.textBaseline = 'top';
+    const seconds = decimalStep(this.duration, Math.max(2, Math.floor(this.plotWidth / 90)));
+    const digits = Math.max(0, -Math.floor(Math.log10(seconds)));
+    const floor = TIMELINE_MARGIN.top + this.plotHeight;
+    for (let time = 0; time <= this.duration * 1.0001; time += seconds) {
+      pen.fillText(`${time.toFixed(digits)} s`, Math.min(this.x(time), TIMELINE_MARGIN.left + this.plotWidth - 8), floor + 5);
+    }
+  }
+
+  /** Calls `visit(x, low, high, last)` once per pixel that has samples, so that long runs cost no more than short ones. */
+  eachPixel(series, visit) {
+    let pixel = -1;
+    let low = 0;
+    let high = 0;
+    let last = 0;
+    for (let i = 0; i < series.t.length; i++) {
+      const at = Math.round(this.x(series.t[i]));
+      const bytes = series.bytes[i];
+      if (at !== pixel) {
+        if (pixel >= 0) visit(pixel, low, high, last);
+        pixel = at;
+        low = high = bytes;
+      }
+      if (bytes < low) low = bytes;
+      if (bytes > high) high = bytes;
+      last = bytes;
+    }
+    if (pixel >= 0) visit(pixel, low, high, last);
+  }
+
+  tracePath(pen, series) {
+    let started = false;
+    this.eachPixel(series, (x, low, high, last) => {
+      if (!started) pen.moveTo(x, this.y(low));
+      started = true;
+      if (high > low) {
+        pen.lineTo(x, this.y(low));
+        pen.lineTo(x, this.y(high));
+      }
+      pen.lineTo(x, this.y(last));
+    });
+  }
+
+  drawHeap(pen) {
+    const { t } = this.heap;
+    if (!t.length) return;
+    pen.beginPath();
+    this.tracePath(pen, this.heap);
+    pen.strokeStyle = cssColour('--heap');
+    pen.lineWidth = 1.5;
+    pen.stroke();
+    pen.lineTo(this.x(t[t.length - 1]), this.y(0));
+    pen.lineTo(this.x(t[0]), this.y(0));
+    pen.closePath();
+    pen.globalAlpha = 0.25;
+    pen.fillStyle = cssColour('--heap');
+    pen.fill();
+    pen.globalAlpha = 1;
+  }
+
+  drawRss(pen) {
+    if (!this.rss.t.length) return;
+    pen.beginPath();
+    this.tracePath(pen, this.rss);
+    pen.strokeStyle = cssColour('--rss');
+    pen.lineWidth = 1.5;
+    pen.setLineDash([6, 3]);
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
+  drawPeak(pen) {
+    const at = this.peak.at_s;
+    if (!(this.peak.bytes > 0) || at === undefined || at === null) return;
+    const x = this.x(at);
+    const y = this.y(this.peak.bytes);
+    pen.strokeStyle = pen.fillStyle = cssColour('--text');
+    pen.lineWidth = 1;
+    pen.beginPath();
+    pen.moveTo(Math.round(x) + 0.5, TIMELINE_MARGIN.top - 4);
+    pen.lineTo(Math.round(x) + 0.5, TIMELINE_MARGIN.top + this.plotHeight);
+    pen.stroke();
+    pen.beginPath();
+    pen.arc(x, y, 3.5, 0, 2 * Math.PI);
+    pen.fill();
+    const label = `heap peak ${formatBytes(this.peak.bytes)} at ${formatSeconds(at)}`;
+    const half = pen.measureText(label).width / 2 + 2;
+    const right = TIMELINE_MARGIN.left + this.plotWidth;
+    pen.textAlign = 'center';
+    pen.textBaseline = 'bottom';
+    pen.fillText(label, Math.max(TIMELINE_MARGIN.left + half, Math.min(x, right - half)), TIMELINE_MARGIN.top - 4);
+  }
+
+  drawCursor(pen) {
+    if (this.cursor === null) return;
+    pen.strokeStyle = cssColour('--muted');
+    pen.lineWidth = 1;
+    pen.beginPath();
+    pen.moveTo(Math.round(this.cursor) + 0.5, TIMELINE_MARGIN.top);
+    pen.lineTo(Math.round(this.cursor) + 0.5, TIMELINE_MARGIN.top + this.plotHeight);
+    pen.stroke();
+  }
+
+  moveCursor(x) {
+    const right = TIMELINE_MARGIN.left + this.plotWidth;
+    this.cursor = x === null || x < TIMELINE_MARGIN.left || x > right ? null : x;
+    if (this.cursor === null) {
+      this.readout.textContent = '';
+    } else {
+      const time = ((this.cursor - TIMELINE_MARGIN.left) / this.plotWidth) * this.duration;
+      const value = (series) => {
+        const index = sampleAt(series.t, time);
+        return index < 0 ? 'no sample' : formatBytes(series.bytes[index]);
+      };
+      this.readout.textContent = `at ${formatSeconds(time)}: heap ${value(this.heap)}, RSS ${value(this.rss)}`;
+    }
+    this.draw();
+  }
+}
