@@ -1,2 +1,87 @@
-//! memprof.
-fn main() {}
+//! The `memprof` command: parses arguments, calls the recorder or the reporter, says what went wrong.
+
+mod command_line;
+mod interposer_file;
+mod output_file;
+mod run;
+mod run_messages;
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// memprof records every allocation of a program with the stack that made it, and shows what was in memory
+#[derive(Debug, Parser)]
+#[command(name = "memprof", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+}
+
+/// The exit status for a call that makes no sense.
+const USAGE: u8 = 2;
+/// The exit status for everything else that goes wrong.
+const FAILURE: u8 = 1;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments(env::args_os())) {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(usage(&error)),
+    };
+    let status = match cli.command {
+        Command::Run(args) => run::run(args).unwrap_or_else(|failure| match failure {
+            run::Failure::Usage(error) => usage(&error),
+            other => complain(&other.to_string()),
+        }),
+    };
+    ExitCode::from(status)
+}
+
+/// memprof's arguments in a form that clap cannot misread.
+fn arguments(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut given = given.into_iter();
+    let mut arguments: Vec<OsString> = given.by_ref().take(2).collect();
+    if arguments.get(1).is_some_and(|name| name == "run") {
+        let cli = Cli::command();
+        let run = cli.find_subcommand("run").expect("`run` is a subcommand");
+        arguments.extend(command_line::set_off_program(run, run::PROGRAM_OPTIONS, given));
+    } else {
+        arguments.extend(given);
+    }
+    arguments
+}
+
+/// Prints clap's help, version or complaint. A closed stdout or stderr is nothing to complain about.
+fn usage(error: &clap::Error) -> u8 {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return 0;
+    }
+    let text = error.render().to_string();
+    let _ = write!(io::stderr(), "memprof: {}", text.strip_prefix("error: ").unwrap_or(&text));
+    USAGE
+}
+
+/// Says in one line what went wrong.
+fn complain(sentence: &str) -> u8 {
+    let _ = writeln!(io::stderr(), "memprof: {sentence}");
+    FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_defined() {
+        Cli::command().debug_assert();
+    }
+}

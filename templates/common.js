@@ -123,9 +123,14 @@ function setUpTheme(button, onChange) {
   showState();
 }
 
-/** A colour of the style sheet, so that canvas and page cannot drift apart. */
+/** A colour of the style sheet as it is in the current theme, so that canvas and page cannot drift apart. */
 function cssColour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const probe = makeElement('i');
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const colour = getComputedStyle(probe).color;
+  probe.remove();
+  return colour;
 }
 
 /** Sizes the bitmap of a canvas to its box and the screen's pixels, and returns its context in CSS pixels. */

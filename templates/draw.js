@@ -79,7 +79,11 @@ class Painter {
     const { colours, state, matches, tree } = scene;
     if (node.block) return colours.block;
     if (matches) return node.parent && matches.frame[node.frame] ? colours.match : colours.faded;
-    if (state.colour === 'heat') return colours.byHeat(tree.ownOf(node).value / tree.root.value);
+    if (state.colour === 'heat') {
+      // Inverted, the frames that allocate are the first row, and what counts is how much came through here.
+      const heat = state.view === 'inverted' ? (node.parent ? node.value : 0) : tree.ownOf(node).value;
+      return colours.byHeat(heat / tree.root.value);
+    }
     return colours.byKind(node.frame);
   }
 

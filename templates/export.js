@@ -92,9 +92,10 @@ function collapsedStacks(scene) {
     return lines;
   }
   // Inverted: each member is a caller of the frames on the way to the zoomed node.
+  const stepName = (node) => (state.group === 'line' ? nameOf(node.frame) : namesOf(model, node, state.group).name.replace(/;/g, ','));
   const suffixOf = (node) => {
     let suffix = '';
-    for (let at = node.parent; at && at.parent; at = at.parent) if (!at.block) suffix += `;${nameOf(at.frame)}`;
+    for (let at = node.parent; at && at.parent; at = at.parent) if (!at.block) suffix += `;${stepName(at)}`;
     return suffix;
   };
   for (const node of membersOfBlock(tree, layout.root)) {

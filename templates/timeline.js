@@ -94,7 +94,7 @@ class Timeline {
     pen.lineWidth = 1;
     pen.textAlign = 'right';
     pen.textBaseline = 'middle';
-    const step = binaryStep(this.top, Math.max(1, Math.floor(this.plotHeight / 20)));
+    const step = binaryStep(this.top, Math.max(1, Math.floor(this.plotHeight / 15)));
     pen.beginPath();
     for (let bytes = 0; bytes <= this.top; bytes += step) {
       const y = Math.round(this.y(bytes)) + 0.5;

@@ -17,7 +17,7 @@ function buildModel(data) {
   const delta = data.nodes.parent;
   const count = delta.length;
   const parent = new Int32Array(count);
-  const frame = Int32Array.from(data.nodes.frame);
+  const frame = new Int32Array(data.nodes.frame);
   const firstChild = new Int32Array(count).fill(-1);
   const nextSibling = new Int32Array(count).fill(-1);
   if (count) parent[0] = -1;
@@ -34,7 +34,7 @@ function buildModel(data) {
 function inclusiveSums(model, column) {
   let sums = model.inclusive.get(column);
   if (!sums) {
-    sums = Float64Array.from(model.own[column]);
+    sums = new Float64Array(model.own[column]);
     const parent = model.parent;
     for (let i = model.count - 1; i > 0; i--) sums[parent[i]] += sums[i];
     model.inclusive.set(column, sums);

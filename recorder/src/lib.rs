@@ -1,1 +1,23 @@
-//! The recorder.
+//! The outside of a recording: starts the program, drains its channel, writes the capture.
+//!
+//! - [`recording`]: the whole of it.
+//! - [`program`], [`interpreter`], [`path_search`], [`executable`]: what is to be run, and whether it can be recorded.
+//! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
+//! - `shared_pool`, `drain`, `transcoding`, `interning`, `resident_set`: what comes through the channel.
+//! - `capture_output`: where it goes.
+
+mod capture_output;
+mod drain;
+pub mod executable;
+pub mod inherited;
+mod interning;
+pub mod interpreter;
+pub mod path_search;
+pub mod program;
+pub mod recording;
+mod resident_set;
+mod shared_pool;
+pub mod signals;
+pub mod start;
+mod transcoding;
+pub mod wait;

@@ -1,1 +1,31 @@
-//! The reporter.
+//! From a capture to reports: the replay of its events into an [`aggregate`], and renderers of that.
+
+pub mod aggregate;
+pub mod flame_tree;
+pub mod flamegraph;
+pub mod high_watermark;
+mod json_columns;
+pub mod line_table;
+pub mod live_blocks;
+pub mod mappings;
+pub mod merge;
+pub mod metadata;
+pub mod metric;
+mod notes;
+mod page;
+pub mod places;
+pub mod replay;
+pub mod report;
+pub mod rows;
+pub mod run_clock;
+pub mod shell_quoting;
+pub mod size_histogram;
+pub mod size_units;
+pub mod slots;
+pub mod stats;
+pub mod strings;
+pub mod table;
+pub mod text;
+mod thread_labels;
+pub mod timeline;
+pub mod utc_time;

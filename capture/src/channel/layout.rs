@@ -15,9 +15,12 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// Words of one chunk.
 pub const CHUNK_WORDS: usize = CHUNK_BYTES / 8;
 /// The most chunks that a pool can have: one bit each in [`PoolHeader::free`].
-pub const MAX_CHUNKS: usize = 2048;
-/// Chunks of a pool, unless told otherwise: 16 MiB.
-pub const DEFAULT_CHUNKS: usize = 256;
+pub const MAX_CHUNKS: usize = 4096;
+/// Chunks of a pool, unless told otherwise. Every thread holds one, so that there must be many; those that are never
+/// taken cost address space only, since the lowest are taken first.
+pub const DEFAULT_CHUNKS: usize = MAX_CHUNKS;
+/// Chunks that may wait for the recorder, unless told otherwise: 16 MiB. Beyond that, threads wait for it.
+pub const DEFAULT_LIMIT: usize = 256;
 
 /// The first page of the pool.
 #[repr(C, align(64))]
@@ -30,6 +33,8 @@ pub struct PoolHeader {
     pub clock: u32,
     /// How many chunks there are.
     pub chunks: u32,
+    /// How many of them may be sealed at a time.
+    pub limit: u32,
     /// Non-zero: only a process image with a Python interpreter is to be recorded. The shells and shims that stand
     /// between `memprof run script.py` and its interpreter stay out of the capture.
     pub python_only: u32,
@@ -41,6 +46,8 @@ pub struct PoolHeader {
     pub images: AtomicU32,
     /// Threads that have made an event so far: the next [`ThreadId`](crate::ids::ThreadId).
     pub threads_started: AtomicU32,
+    /// Chunks from this one on have never been taken.
+    pub untouched: AtomicU32,
     /// Sealed chunks that the recorder has not drained.
     pub sealed: AtomicU32,
     /// 1 while the recorder sleeps on this word; a thread that wakes it stores 0.
@@ -55,8 +62,8 @@ pub struct PoolHeader {
     pub skipped: AtomicU64,
     /// What became of the interpreter: a [`PythonState`] as a number.
     pub python_state: AtomicU32,
-    /// Explicit padding, zero.
-    pub reserved: u32,
+    /// 1 once the process gave up recording before its end.
+    pub stopped: AtomicU32,
     /// `Py_GetVersion()`, cut to what fits; bytes after the first NUL mean nothing.
     pub python_version: [AtomicU64; 16],
     /// The name of CPython's allocator, likewise.

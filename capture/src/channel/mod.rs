@@ -17,6 +17,6 @@ pub mod pool;
 pub mod record;
 pub mod writer;
 
-pub use pool::{ChunkIndex, Pool};
+pub use pool::{ChunkIndex, Pool, PoolSettings};
 pub use record::{Record, Records};
 pub use writer::ChunkWriter;

@@ -21,6 +21,7 @@ pub struct ChunkIndex(u32);
 pub struct Pool {
     base: *mut u8,
     chunks: u32,
+    limit: u32,
 }
 
 // SAFETY: the memory behind `base` stays mapped for the handle's life (the contract of `create` and `attach`), and what
@@ -28,6 +29,21 @@ pub struct Pool {
 unsafe impl Send for Pool {}
 // SAFETY: as above.
 unsafe impl Sync for Pool {}
+
+/// What a pool is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// How many chunks.
+    pub chunks: usize,
+    /// How many of them may be sealed at a time.
+    pub limit: u32,
+    /// The clock of all stamps.
+    pub clock: ClockKind,
+    /// Whether only images with a Python interpreter are recorded.
+    pub python_only: bool,
+    /// The process that drains it.
+    pub recorder_pid: u32,
+}
 
 /// Why a mapping is not a pool that this build can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,23 +55,25 @@ pub enum NotAPool {
 }
 
 impl Pool {
-    /// Lays out a new pool of `chunks` chunks in zeroed memory.
+    /// Lays out a new pool of `chunks` chunks, of which `limit` may be sealed at a time, in zeroed memory.
     ///
     /// # Safety
-    /// `base` is the page-aligned start of `pool_bytes(chunks)` zero bytes that stay mapped, readable and writable as
+    /// `base` is the page-aligned start of `pool_bytes(settings.chunks)` zero bytes that stay mapped, readable and writable as
     /// long as any copy of the handle is used, and nobody else uses them yet.
     #[must_use]
-    pub unsafe fn create(base: *mut u8, chunks: usize, clock: ClockKind, python_only: bool, recorder_pid: u32) -> Self {
+    pub unsafe fn create(base: *mut u8, settings: &PoolSettings) -> Self {
+        let chunks = settings.chunks;
         assert!(chunks > 0 && chunks <= MAX_CHUNKS, "a pool has 1 to {MAX_CHUNKS} chunks");
-        let pool = Self { base, chunks: chunks as u32 };
+        let pool = Self { base, chunks: chunks as u32, limit: settings.limit };
         let header = base.cast::<PoolHeader>();
         // SAFETY: the caller gives this function sole use of the memory; the header lies at its start.
         unsafe {
             (*header).version = VERSION;
-            (*header).clock = clock as u32;
+            (*header).clock = settings.clock as u32;
             (*header).chunks = chunks as u32;
-            (*header).python_only = u32::from(python_only);
-            (*header).recorder_pid = recorder_pid;
+            (*header).limit = settings.limit;
+            (*header).python_only = u32::from(settings.python_only);
+            (*header).recorder_pid = settings.recorder_pid;
             (*header).magic = MAGIC;
         }
         for chunk in 0..chunks {
@@ -77,9 +95,9 @@ impl Pool {
             return Err(NotAPool::Foreign);
         }
         // SAFETY: the header's fields that are read here are written before the pool is shared, and then never again.
-        let (magic, version, chunks) = unsafe {
+        let (magic, version, chunks, limit) = unsafe {
             let header = base.cast::<PoolHeader>();
-            ((*header).magic, (*header).version, (*header).chunks)
+            ((*header).magic, (*header).version, (*header).chunks, (*header).limit)
         };
         if magic != MAGIC {
             return Err(NotAPool::Foreign);
@@ -90,7 +108,7 @@ impl Pool {
         if chunks == 0 || chunks as usize > MAX_CHUNKS || pool_bytes(chunks as usize) > length {
             return Err(NotAPool::Foreign);
         }
-        Ok(Self { base, chunks })
+        Ok(Self { base, chunks, limit })
     }
 
     /// The header.
@@ -107,9 +125,9 @@ impl Pool {
         ClockKind::from_number(self.header().clock).unwrap_or(ClockKind::Monotonic)
     }
 
-    /// All chunks.
+    /// All chunks that have ever been taken.
     pub fn chunks(&self) -> impl Iterator<Item = ChunkIndex> + use<> {
-        (0..self.chunks).map(ChunkIndex)
+        (0..self.header().untouched.load(Acquire).min(self.chunks)).map(ChunkIndex)
     }
 
     /// What is known about a chunk.
@@ -127,16 +145,22 @@ impl Pool {
         unsafe { self.base.add(chunks_offset(self.chunks as usize) + chunk.0 as usize * CHUNK_BYTES).cast() }
     }
 
-    /// Takes a free chunk, if there is one. The lowest is preferred: chunks in use stay few, and warm in the cache.
+    /// Takes a free chunk, unless too many wait for the recorder or there is none. The lowest is preferred: chunks in use
+    /// stay few, and warm in the cache.
     #[must_use]
     pub fn try_take(&self) -> Option<ChunkIndex> {
+        if self.header().sealed.load(Acquire) >= self.limit {
+            return None;
+        }
         for (index, word) in self.header().free[..(self.chunks as usize).div_ceil(64)].iter().enumerate() {
             let mut free = word.load(Relaxed);
             while free != 0 {
                 let bit = free & free.wrapping_neg();
                 free = word.fetch_and(!bit, AcqRel);
                 if free & bit != 0 {
-                    return Some(ChunkIndex(index as u32 * 64 + bit.trailing_zeros()));
+                    let chunk = index as u32 * 64 + bit.trailing_zeros();
+                    self.header().untouched.fetch_max(chunk + 1, AcqRel);
+                    return Some(ChunkIndex(chunk));
                 }
             }
         }
@@ -161,7 +185,7 @@ impl Pool {
         let header = self.header();
         self.descriptor(chunk).state.store(chunk_state::SEALED, Release);
         let sealed = header.sealed.fetch_add(1, AcqRel) + 1;
-        sealed * 4 >= self.chunks && header.recorder_sleeps.load(Acquire) != 0
+        sealed * 4 >= self.limit && header.recorder_sleeps.load(Acquire) != 0
     }
 
     /// Whether a chunk is sealed; if so, everything that its thread wrote to it is visible.

@@ -12,9 +12,14 @@ use super::record::{
 use crate::allocator::Allocator;
 use crate::ids::{Address, SiteId, Stamp};
 
-/// The pool is exhausted and nobody drains it any more.
+/// The pool is exhausted, and waiting cannot help: nobody drains it any more, or every chunk is some thread's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecorderGone;
+
+/// How long a thread sleeps before it looks whether the recorder still lives.
+const WAIT: Duration = Duration::from_millis(20);
+/// After so many of these without anything to drain, more threads hold chunks than there are.
+const MOST_IDLE_WAITS: u32 = 100;
 
 /// Who writes: what the recorder must know about each chunk.
 #[derive(Clone, Copy, Debug)]
@@ -105,14 +110,17 @@ impl ChunkWriter {
         let header = self.pool.header();
         header.waits.fetch_add(1, Relaxed);
         header.waiters.fetch_add(1, AcqRel);
+        let mut idle = 0;
         let taken = loop {
             let seen = header.space.load(Acquire);
             if let Some(chunk) = self.pool.try_take() {
                 break Ok(chunk);
             }
             wake_recorder(&self.pool);
-            futex_wait(&header.space, seen, Duration::from_millis(20));
-            if header.space.load(Acquire) == seen && !process_exists(header.recorder_pid) {
+            futex_wait(&header.space, seen, WAIT);
+            let nothing_to_drain = header.sealed.load(Acquire) == 0;
+            idle = if header.space.load(Acquire) == seen && nothing_to_drain { idle + 1 } else { 0 };
+            if idle > MOST_IDLE_WAITS || !process_exists(header.recorder_pid) {
                 break Err(RecorderGone);
             }
         };

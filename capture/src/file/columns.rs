@@ -43,7 +43,44 @@ pub enum StampPrecision {
     Anchored,
 }
 
-/// The last size of each site within a chunk. Both sides keep it alike.
+/// The sizes that sites asked for last, for all encoders of a recording: a bounded memory, which may forget. An encoder
+/// that has forgotten writes the size again.
+pub struct RecentSizes {
+    places: Vec<RecentSize>,
+    chunks: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct RecentSize {
+    size: u64,
+    site: SiteId,
+    chunk: u32,
+}
+
+const RECENT_SIZES: usize = 1 << 14;
+
+impl Default for RecentSizes {
+    fn default() -> Self {
+        Self { places: vec![RecentSize { size: 0, site: SiteId(0), chunk: 0 }; RECENT_SIZES], chunks: 0 }
+    }
+}
+
+impl RecentSizes {
+    /// A number for a chunk that begins.
+    fn next_chunk(&mut self) -> u32 {
+        self.chunks = self.chunks.wrapping_add(1).max(1);
+        self.chunks
+    }
+
+    /// Remembers `size` and says whether it is the last one of the same site in the same chunk.
+    #[inline]
+    fn is_again(&mut self, site: SiteId, size: u64, chunk: u32) -> bool {
+        let now = RecentSize { size, site, chunk };
+        std::mem::replace(&mut self.places[site.index() % RECENT_SIZES], now) == now
+    }
+}
+
+/// The last size of each site in the chunk that is being decoded.
 #[derive(Default)]
 struct LastSizes {
     /// Size, and the chunk in which it was seen.
@@ -60,17 +97,16 @@ impl LastSizes {
         }
     }
 
-    /// Remembers `size` and says whether it is what was remembered.
     #[inline]
-    fn is_again(&mut self, site: SiteId, size: u64) -> bool {
+    fn set(&mut self, site: SiteId, size: u64) {
         let index = site.index();
         if index >= self.sizes.len() {
             self.sizes.resize((index + 1).next_power_of_two(), (0, 0));
         }
-        let now = (size, self.chunk);
-        std::mem::replace(&mut self.sizes[index], now) == now
+        self.sizes[index] = (size, self.chunk);
     }
 
+    #[inline]
     fn get(&self, site: SiteId) -> Option<u64> {
         self.sizes.get(site.index()).filter(|(_, chunk)| *chunk == self.chunk).map(|&(size, _)| size)
     }
@@ -80,13 +116,15 @@ impl LastSizes {
 pub struct ColumnEncoder {
     precision: StampPrecision,
     columns: [Vec<u8>; COLUMNS],
-    last_sizes: LastSizes,
+    /// This chunk's number in [`RecentSizes`].
+    chunk: u32,
     last_address: u64,
     last_site: SiteId,
     first: Stamp,
     last: Stamp,
     anchor: Stamp,
     since_anchor: u64,
+    allocations: u64,
 }
 
 impl Default for ColumnEncoder {
@@ -94,13 +132,14 @@ impl Default for ColumnEncoder {
         let mut encoder = Self {
             precision: StampPrecision::Exact,
             columns: Default::default(),
-            last_sizes: LastSizes::default(),
+            chunk: 0,
             last_address: 0,
             last_site: SiteId(0),
             first: Stamp(0),
             last: Stamp(0),
             anchor: Stamp(0),
             since_anchor: 0,
+            allocations: 0,
         };
         encoder.clear();
         encoder
@@ -135,6 +174,17 @@ impl ColumnEncoder {
         self.columns[0].is_empty()
     }
 
+    /// Events so far that handed memory out.
+    #[must_use]
+    pub const fn allocations(&self) -> u64 {
+        self.allocations
+    }
+
+    /// Gives back memory that an empty encoder holds in reserve.
+    pub fn shrink(&mut self) {
+        self.columns.iter_mut().for_each(Vec::shrink_to_fit);
+    }
+
     /// The first event's stamp.
     #[must_use]
     pub const fn first(&self) -> Stamp {
@@ -149,16 +199,17 @@ impl ColumnEncoder {
 
     /// Appends an event. Stamps never go back within a thread; one that does is taken for the one before.
     #[inline]
-    pub fn push(&mut self, stamp: Stamp, event: Event) {
+    pub fn push(&mut self, stamp: Stamp, event: Event, sizes: &mut RecentSizes) {
         if self.is_empty() {
             (self.first, self.last, self.anchor) = (stamp, stamp, stamp);
+            self.chunk = sizes.next_chunk();
         }
         self.push_stamp(stamp.max(self.last));
         let (kind, address) = match event {
-            Event::Allocation { address, size, site } => (ALLOCATION | self.push_block(site, size), address),
+            Event::Allocation { address, size, site } => (ALLOCATION | self.push_block(site, size, sizes), address),
             Event::Free { address } => (FREE, address),
-            Event::Resize { address, size, site } => (RESIZE | self.push_block(site, size), address),
-            Event::Map { address, size, site } => (MAP | self.push_block(site, size), address),
+            Event::Resize { address, size, site } => (RESIZE | self.push_block(site, size, sizes), address),
+            Event::Map { address, size, site } => (MAP | self.push_block(site, size, sizes), address),
             Event::Unmap { address, size } => {
                 push(&mut self.columns[2], size);
                 (UNMAP, address)
@@ -172,9 +223,10 @@ impl ColumnEncoder {
     }
 
     #[inline]
-    fn push_block(&mut self, site: SiteId, size: u64) -> u8 {
+    fn push_block(&mut self, site: SiteId, size: u64, sizes: &mut RecentSizes) -> u8 {
         let mut flags = 0;
-        if self.last_sizes.is_again(site, size) {
+        self.allocations += 1;
+        if sizes.is_again(site, size, self.chunk) {
             flags |= SAME_SIZE;
         } else {
             push(&mut self.columns[2], size);
@@ -218,10 +270,10 @@ impl ColumnEncoder {
 
     fn clear(&mut self) {
         self.columns.iter_mut().for_each(Vec::clear);
-        self.last_sizes.start_chunk();
         self.last_address = 0;
         self.last_site = SiteId(0);
         self.since_anchor = 0;
+        self.allocations = 0;
     }
 }
 
@@ -307,7 +359,7 @@ impl ColumnDecoder {
                     }
                     let size = if operation & SAME_SIZE == 0 {
                         let size = take(&mut sizes)?;
-                        self.last_sizes.is_again(site, size);
+                        self.last_sizes.set(site, size);
                         size
                     } else {
                         self.last_sizes.get(site)?
@@ -368,11 +420,12 @@ mod tests {
 
     fn round_trip(chunks: &[Vec<TimedEvent>], precision: StampPrecision) -> Vec<Vec<TimedEvent>> {
         let (mut encoder, mut decoder) = (ColumnEncoder::default(), ColumnDecoder::default());
+        let mut sizes = RecentSizes::default();
         let mut back = Vec::new();
         for chunk in chunks {
             encoder.set_precision(precision);
             for event in chunk {
-                encoder.push(event.stamp, event.event);
+                encoder.push(event.stamp, event.event, &mut sizes);
             }
             let (first, rows) = (encoder.first(), encoder.len() as u32);
             let (mut payload, mut out) = (Vec::new(), Vec::new());
@@ -413,9 +466,9 @@ mod tests {
 
         #[test]
         fn a_damaged_payload_is_decoded_or_refused(events in events(), at: prop::sample::Index, bit in 0..8_u8) {
-            let mut encoder = ColumnEncoder::default();
+            let (mut encoder, mut sizes) = (ColumnEncoder::default(), RecentSizes::default());
             for event in &events {
-                encoder.push(event.stamp, event.event);
+                encoder.push(event.stamp, event.event, &mut sizes);
             }
             let (mut payload, mut out) = (Vec::new(), Vec::new());
             encoder.finish(&mut payload);

@@ -1,0 +1,155 @@
+//! One hooked call, from its entry to its return.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::ids::{Address, Stamp};
+
+use crate::platform::tls::{self, Doing, ThreadBlock};
+use crate::session::{self, Session};
+use crate::thread::{Stop, ThreadState};
+
+/// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
+pub struct Call {
+    block: *mut ThreadBlock,
+    state: *mut ThreadState,
+    session: &'static Session,
+}
+
+impl Call {
+    /// Starts a call, unless it should just pass through: recording is off, or it comes from within another hook.
+    #[inline]
+    pub fn begin() -> Option<Self> {
+        let block = tls::block();
+        // SAFETY: the block is this thread's own.
+        let doing = unsafe { (*block).doing };
+        if doing != Doing::Program {
+            if doing == Doing::Recording {
+                count_skipped();
+            }
+            return None;
+        }
+        let session = match session::active() {
+            Some(session) => session,
+            None => session::start()?,
+        };
+        // SAFETY: as above.
+        unsafe {
+            (*block).doing = Doing::Real;
+            let mut state = (*block).state;
+            if state.is_null() {
+                state = first_call(block, session)?;
+            }
+            Some(Self { block, state, session })
+        }
+    }
+
+    /// The present moment.
+    #[inline]
+    pub fn now(&self) -> Stamp {
+        self.session.clock.now()
+    }
+
+    #[inline]
+    fn record(&mut self, write: impl FnOnce(&mut ThreadState) -> Result<(), Stop>) {
+        // SAFETY: block and state are this thread's own, and `doing` keeps others from using the state meanwhile.
+        unsafe {
+            (*self.block).doing = Doing::Recording;
+            if let Err(reason) = write(&mut *self.state) {
+                session::stop(reason);
+            }
+            (*self.block).doing = Doing::Real;
+        }
+    }
+
+    /// Records that the call, made by `allocator`, has just handed out a block.
+    #[inline]
+    pub fn allocated(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
+        if !block.is_null() {
+            let (stamp, at) = (self.now(), Address(block as u64));
+            self.record(|state| state.allocation(stamp, at, size as u64, allocator));
+        }
+    }
+
+    /// Records that `realloc` has left a block where it was.
+    #[inline]
+    pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize) {
+        let (stamp, at) = (self.now(), Address(block as u64));
+        self.record(|state| state.resize(stamp, at, size as u64));
+    }
+
+    /// Records that a block is given back, at a moment before the real function did so.
+    #[inline]
+    pub fn freed(&mut self, stamp: Stamp, block: *const core::ffi::c_void) {
+        let at = Address(block as u64);
+        self.record(|state| state.free(stamp, at));
+    }
+
+    /// Records that the call, made by `allocator`, has just mapped a range.
+    pub fn mapped(&mut self, start: *const core::ffi::c_void, length: usize, allocator: Allocator) {
+        let (stamp, at) = (self.now(), Address(start as u64));
+        self.record(|state| state.map(stamp, at, length as u64, allocator));
+    }
+
+    /// Records that a range was unmapped, at a moment before the real function did so.
+    pub fn unmapped(&mut self, stamp: Stamp, start: *const core::ffi::c_void, length: usize) {
+        let at = Address(start as u64);
+        self.record(|state| state.unmap(stamp, at, length as u64));
+    }
+}
+
+impl Drop for Call {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the block is this thread's own.
+        unsafe {
+            if (*self.block).ended {
+                end_again(self.block);
+            }
+            (*self.block).doing = Doing::Program;
+        }
+    }
+}
+
+/// Gives the thread a state. Nothing, and recording ends, if there is no memory for it.
+#[cold]
+fn first_call(block: *mut ThreadBlock, session: &'static Session) -> Option<*mut ThreadState> {
+    let created = ThreadState::create(session);
+    // SAFETY: the block is this thread's own.
+    unsafe {
+        match created {
+            Ok(state) => {
+                (*block).state = state;
+                if !(*block).ended {
+                    session::watch_thread(session, state);
+                }
+                Some(state)
+            }
+            Err(reason) => {
+                session::stop(reason);
+                (*block).doing = Doing::Program;
+                None
+            }
+        }
+    }
+}
+
+/// The thread's state was given back before, but the C library's own clean-up still calls us: what it got for this call
+/// goes back at once, since nothing tells when the last call comes.
+#[cold]
+fn end_again(block: *mut ThreadBlock) {
+    // SAFETY: block and state are this thread's own.
+    unsafe {
+        let state = core::mem::replace(&mut (*block).state, core::ptr::null_mut());
+        if !state.is_null() {
+            ThreadState::destroy(state);
+        }
+    }
+}
+
+#[cold]
+fn count_skipped() {
+    if let Some(session) = session::active() {
+        session.pool.header().skipped.fetch_add(1, Relaxed);
+    }
+}

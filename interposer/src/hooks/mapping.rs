@@ -1,0 +1,113 @@
+//! `mmap` and its family.
+
+use core::ffi::{c_int, c_void};
+
+use memprof_capture::allocator::Allocator;
+
+use super::call::Call;
+use crate::platform::real;
+
+/// While the real functions are being looked up, nothing but the loader itself maps memory, and it does not call us.
+fn too_early() -> *mut c_void {
+    libc::MAP_FAILED
+}
+
+/// `mmap`
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn mmap(
+    at: *mut c_void,
+    length: usize,
+    protection: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: i64,
+) -> *mut c_void {
+    // SAFETY: the program's own call, passed on as it came.
+    unsafe {
+        let Some(mut call) = Call::begin() else {
+            if !real::resolve() {
+                return too_early();
+            }
+            return real::mmap(at, length, protection, flags, fd, offset);
+        };
+        let start = real::mmap(at, length, protection, flags, fd, offset);
+        if start != libc::MAP_FAILED {
+            call.mapped(start, length, Allocator::Mmap);
+        }
+        start
+    }
+}
+
+/// `mmap64`, which on 64-bit machines is `mmap`
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn mmap64(
+    at: *mut c_void,
+    length: usize,
+    protection: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: i64,
+) -> *mut c_void {
+    // SAFETY: the same contract.
+    unsafe { mmap(at, length, protection, flags, fd, offset) }
+}
+
+/// `munmap`
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
+    // SAFETY: the program's own call, passed on as it came.
+    unsafe {
+        let Some(mut call) = Call::begin() else {
+            return if real::resolve() { real::munmap(start, length) } else { -1 };
+        };
+        let before = call.now();
+        let status = real::munmap(start, length);
+        if status == 0 {
+            call.unmapped(before, start, length);
+        }
+        status
+    }
+}
+
+/// `mremap`. In C its last argument is optional; in the calling conventions of x86-64 and AArch64 a register that the
+/// caller did not set is passed on unread.
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn mremap(
+    old: *mut c_void,
+    old_length: usize,
+    length: usize,
+    flags: c_int,
+    at: *mut c_void,
+) -> *mut c_void {
+    // SAFETY: the program's own call, passed on as it came.
+    unsafe {
+        let Some(mut call) = Call::begin() else {
+            if !real::resolve() {
+                return too_early();
+            }
+            return real::mremap(old, old_length, length, flags, at);
+        };
+        let before = call.now();
+        let start = real::mremap(old, old_length, length, flags, at);
+        if start != libc::MAP_FAILED {
+            // A length of zero makes a second mapping of the same pages, and leaves the first.
+            if old_length > 0 && flags & libc::MREMAP_DONTUNMAP == 0 {
+                call.unmapped(before, old, old_length);
+            }
+            call.mapped(start, length, Allocator::Mremap);
+        }
+        start
+    }
+}

@@ -1,0 +1,12 @@
+//! The functions that stand in front of the C library's.
+//!
+//! - [`call`]: what all of them do before and after the real function.
+//! - [`heap`]: `malloc` and its family.
+//! - [`mapping`]: `mmap` and its family.
+//!
+//! What gives memory back is dated before the real call, what hands memory out after it: see
+//! [`Event`](memprof_capture::event::Event).
+
+mod call;
+mod heap;
+mod mapping;

@@ -1,0 +1,157 @@
+//! Growable arrays of our own: straight from the kernel, so that a hook never calls the allocator that it hooks.
+
+use core::mem::size_of;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::slice;
+
+use crate::platform::memory::{grow, map, unmap};
+
+/// The kernel gives no more memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Types of which any bytes, zero among them, are a value.
+///
+/// # Safety
+/// Implement it only for those.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: integers.
+unsafe impl Plain for u8 {}
+// SAFETY: integers.
+unsafe impl Plain for u32 {}
+// SAFETY: integers.
+unsafe impl Plain for u64 {}
+// SAFETY: integers.
+unsafe impl Plain for usize {}
+
+const PAGE: usize = 4096;
+
+/// A growable array in pages of its own.
+pub struct MappedVec<T: Plain> {
+    start: NonNull<T>,
+    length: usize,
+    capacity: usize,
+}
+
+// SAFETY: it owns its memory, as a Vec does.
+unsafe impl<T: Plain + Send> Send for MappedVec<T> {}
+
+impl<T: Plain> MappedVec<T> {
+    /// An array without memory.
+    pub const fn new() -> Self {
+        Self { start: NonNull::dangling(), length: 0, capacity: 0 }
+    }
+
+    /// Appends an element.
+    #[inline]
+    pub fn push(&mut self, value: T) -> Result<(), OutOfMemory> {
+        if self.length == self.capacity {
+            self.grow(self.length + 1)?;
+        }
+        // SAFETY: there is room behind the last element.
+        unsafe { self.start.add(self.length).write(value) };
+        self.length += 1;
+        Ok(())
+    }
+
+    /// Appends elements.
+    pub fn extend_from_slice(&mut self, values: &[T]) -> Result<(), OutOfMemory> {
+        if self.capacity - self.length < values.len() {
+            self.grow(self.length + values.len())?;
+        }
+        // SAFETY: there is room for them, and they are not within this array, which is borrowed mutably.
+        unsafe { self.start.add(self.length).copy_from_nonoverlapping(NonNull::from(values).cast(), values.len()) };
+        self.length += values.len();
+        Ok(())
+    }
+
+    /// Forgets the elements from `length` on.
+    #[inline]
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// Makes room for `capacity` elements at least.
+    #[cold]
+    fn grow(&mut self, capacity: usize) -> Result<(), OutOfMemory> {
+        let wanted = capacity.max(self.capacity * 2).checked_mul(size_of::<T>()).ok_or(OutOfMemory)?;
+        let bytes = wanted.next_multiple_of(PAGE);
+        let start = if self.capacity == 0 {
+            map(bytes)
+        } else {
+            // SAFETY: these are this array's own pages, and it is borrowed mutably: nobody refers into them.
+            unsafe { grow(self.start.cast(), self.mapped_bytes(), bytes) }
+        };
+        self.start = start.ok_or(OutOfMemory)?.cast();
+        self.capacity = bytes / size_of::<T>();
+        Ok(())
+    }
+
+    fn mapped_bytes(&self) -> usize {
+        (self.capacity * size_of::<T>()).next_multiple_of(PAGE)
+    }
+
+    /// An array of `length` elements whose bytes are all zero.
+    pub fn zeroed(length: usize) -> Result<Self, OutOfMemory> {
+        let mut array = Self::new();
+        if length > 0 {
+            array.grow(length)?;
+            // Fresh pages are zero, and zero is a value.
+            array.length = length;
+        }
+        Ok(array)
+    }
+}
+
+impl<T: Plain> Drop for MappedVec<T> {
+    fn drop(&mut self) {
+        if self.capacity > 0 {
+            // SAFETY: these are this array's own pages, which nobody refers to any more.
+            unsafe { unmap(self.start.cast(), self.mapped_bytes()) };
+        }
+    }
+}
+
+impl<T: Plain> Deref for MappedVec<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the first `length` elements are initialised; a dangling start is aligned and has length 0.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl<T: Plain> DerefMut for MappedVec<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as above, and the array is borrowed mutably.
+        unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_grows_over_many_pages_and_keeps_its_elements() {
+        let mut array = MappedVec::new();
+        for value in 0..100_000_u64 {
+            array.push(value).unwrap();
+        }
+        array.extend_from_slice(&[7; 5000]).unwrap();
+        assert_eq!(array.len(), 105_000);
+        assert!(array[..100_000].iter().copied().eq(0..100_000));
+        array.truncate(3);
+        assert_eq!(&array[..], [0, 1, 2]);
+    }
+
+    #[test]
+    fn zeroed_arrays_are_zero() {
+        let array = MappedVec::<u32>::zeroed(5000).unwrap();
+        assert!(array.len() == 5000 && array.iter().all(|&value| value == 0));
+    }
+}

@@ -1,0 +1,5 @@
+//! Linux with glibc.
+
+pub mod memory;
+pub mod real;
+pub mod tls;

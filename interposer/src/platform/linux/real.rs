@@ -1,0 +1,132 @@
+//! The functions that the hooks stand in front of: the next definitions in the search order.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::mem::transmute;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicUsize};
+
+macro_rules! real_functions {
+    ($($name:ident: fn($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        #[allow(non_upper_case_globals)]
+        mod address {
+            use super::AtomicUsize;
+            $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
+        }
+
+        $(
+            /// The real function of this name. Must not be called before [`resolve`] has returned true.
+            ///
+            /// # Safety
+            /// As the C function says.
+            #[inline]
+            pub unsafe fn $name($($argument: $type),*) -> $result {
+                let address = address::$name.load(Relaxed);
+                // SAFETY: `resolve` stored the address of a C function with this signature.
+                let function: unsafe extern "C" fn($($type),*) -> $result = unsafe { transmute(address) };
+                // SAFETY: the caller keeps the function's contract.
+                unsafe { function($($argument),*) }
+            }
+        )*
+
+        fn look_up_all() {
+            $(
+                let name = concat!(stringify!($name), "\0");
+                // SAFETY: the text ends with its only NUL, put there by concat.
+                let name = unsafe { CStr::from_bytes_with_nul_unchecked(name.as_bytes()) };
+                // SAFETY: dlsym takes any NUL-terminated name.
+                let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+                address::$name.store(found as usize, Relaxed);
+            )*
+        }
+    };
+}
+
+real_functions! {
+    malloc: fn(size: usize) -> *mut c_void;
+    calloc: fn(count: usize, size: usize) -> *mut c_void;
+    realloc: fn(old: *mut c_void, size: usize) -> *mut c_void;
+    free: fn(block: *mut c_void) -> ();
+    posix_memalign: fn(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int;
+    aligned_alloc: fn(alignment: usize, size: usize) -> *mut c_void;
+    memalign: fn(alignment: usize, size: usize) -> *mut c_void;
+    valloc: fn(size: usize) -> *mut c_void;
+    pvalloc: fn(size: usize) -> *mut c_void;
+    mmap: fn(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
+    munmap: fn(at: *mut c_void, length: usize) -> c_int;
+    mremap: fn(old: *mut c_void, old_length: usize, length: usize, flags: c_int, at: *mut c_void) -> *mut c_void;
+}
+
+const UNRESOLVED: u32 = 0;
+const RESOLVING: u32 = 1;
+const RESOLVED: u32 = 2;
+
+static STATE: AtomicU32 = AtomicU32::new(UNRESOLVED);
+
+/// Makes the real functions callable. False while they are being looked up further down this very call stack (or by
+/// another thread, which cannot be before the program has threads): then [`early`] serves.
+#[inline]
+pub fn resolve() -> bool {
+    STATE.load(Acquire) == RESOLVED || resolve_now()
+}
+
+#[cold]
+fn resolve_now() -> bool {
+    if STATE.compare_exchange(UNRESOLVED, RESOLVING, Acquire, Relaxed).is_err() {
+        return false;
+    }
+    look_up_all();
+    STATE.store(RESOLVED, Release);
+    true
+}
+
+/// Memory for calls that come while the real functions are being looked up: `dlsym` may allocate. Never given back.
+pub mod early {
+    use core::cell::UnsafeCell;
+    use core::ffi::c_void;
+    use core::ptr;
+    use core::sync::atomic::AtomicUsize;
+    use core::sync::atomic::Ordering::Relaxed;
+
+    const BYTES: usize = 64 * 1024;
+    /// Before each block stands its size, in as many bytes as keep it aligned.
+    const ALIGNMENT: usize = 16;
+
+    #[repr(C, align(16))]
+    struct Arena(UnsafeCell<[u8; BYTES]>);
+
+    // SAFETY: every byte is handed out at most once, by an atomic counter.
+    unsafe impl Sync for Arena {}
+
+    static ARENA: Arena = Arena(UnsafeCell::new([0; BYTES]));
+    static USED: AtomicUsize = AtomicUsize::new(0);
+
+    /// A zeroed block aligned to 16 bytes, or null when the arena is used up.
+    pub fn allocate(size: usize) -> *mut c_void {
+        let Some(total) = size.checked_next_multiple_of(ALIGNMENT).and_then(|size| size.checked_add(ALIGNMENT)) else {
+            return ptr::null_mut();
+        };
+        let claimed = USED.fetch_update(Relaxed, Relaxed, |used| used.checked_add(total).filter(|&end| end <= BYTES));
+        let Ok(start) = claimed else { return ptr::null_mut() };
+        // SAFETY: `start + total` is within the arena, and these bytes are nobody else's.
+        unsafe {
+            let block = ARENA.0.get().cast::<u8>().add(start);
+            block.cast::<usize>().write(size);
+            block.add(ALIGNMENT).cast()
+        }
+    }
+
+    /// Whether a block came from here.
+    #[inline]
+    pub fn owns(block: *const c_void) -> bool {
+        (block as usize).wrapping_sub(ARENA.0.get() as usize) < BYTES
+    }
+
+    /// The size of a block that came from here.
+    ///
+    /// # Safety
+    /// [`owns`] says so, and it is the start of a block.
+    pub unsafe fn size_of(block: *const c_void) -> usize {
+        // SAFETY: `allocate` wrote the size there.
+        unsafe { block.cast::<u8>().sub(ALIGNMENT).cast::<usize>().read() }
+    }
+}

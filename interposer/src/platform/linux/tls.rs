@@ -1,0 +1,75 @@
+//! A few bytes of each thread's own.
+//!
+//! `thread_local!` in a library calls `__tls_get_addr` on every access, which may itself allocate. This block is in the
+//! static TLS area (initial-exec model), two instructions away, and needs neither construction nor destruction.
+
+use core::mem::size_of;
+
+use crate::thread::ThreadState;
+
+/// The block. Zero in a new thread.
+#[repr(C)]
+pub struct ThreadBlock {
+    /// What the thread is doing: one of [`Doing`].
+    pub doing: Doing,
+    /// Set once the thread's state was given back, near the thread's end.
+    pub ended: bool,
+    /// The thread's state, once it has made an event.
+    pub state: *mut ThreadState,
+}
+
+/// Why a hook that is called now should just pass through, if it should.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Doing {
+    /// The program's own business: calls are recorded.
+    Program = 0,
+    /// The real function runs: what it calls is not the program's.
+    Real = 1,
+    /// A record is being made. Only a signal handler can call now.
+    Recording = 2,
+}
+
+// glibc keeps little static TLS for libraries that come late; DESIGN: at most 64 bytes.
+const _: () = assert!(size_of::<ThreadBlock>() <= 64);
+
+core::arch::global_asm!(
+    ".pushsection .tbss,\"awT\",@nobits",
+    ".p2align 6",
+    ".type memprof_thread_block,@object",
+    ".hidden memprof_thread_block",
+    "memprof_thread_block:",
+    ".zero 64",
+    ".size memprof_thread_block, 64",
+    ".popsection",
+);
+
+/// The calling thread's block.
+#[inline(always)]
+pub fn block() -> *mut ThreadBlock {
+    let block: *mut ThreadBlock;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: computes the address of the thread's copy of the block, as the initial-exec model defines it.
+    unsafe {
+        core::arch::asm!(
+            "mov {0}, qword ptr [rip + memprof_thread_block@GOTTPOFF]",
+            "add {0}, qword ptr fs:[0]",
+            out(reg) block,
+            options(pure, readonly, nostack),
+        );
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above, for AArch64.
+    unsafe {
+        core::arch::asm!(
+            "mrs {1}, tpidr_el0",
+            "adrp {0}, :gottprel:memprof_thread_block",
+            "ldr {0}, [{0}, :gottprel_lo12:memprof_thread_block]",
+            "add {0}, {0}, {1}",
+            out(reg) block,
+            out(reg) _,
+            options(pure, readonly, nostack),
+        );
+    }
+    block
+}

@@ -1,0 +1,6 @@
+//! What differs between operating systems.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub use linux::{memory, real, tls};

@@ -1,0 +1,258 @@
+//! A thread's last stack, and how to bring it up to date.
+//!
+//! Frames are kept root first. Bringing the stack up to date walks from the innermost frame outwards until it meets a
+//! remembered frame; the older ones are then checked in place: each must still execute the same instruction and have
+//! the same caller. These checks load from addresses that are known beforehand, so that the processor overlaps them
+//! (about 1 ns a frame), yet none of them is trusted before the frame above it has confirmed the link: what is read is
+//! always a frame of the present chain.
+
+use memprof_capture::channel::record::ChannelFrame;
+
+use super::hash::StackHash;
+use crate::memory::{MappedVec, OutOfMemory, Plain};
+
+/// Where a frame is in memory. Zero ends the chain.
+pub type FrameAddress = usize;
+
+/// What a frame contributes to the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameContent {
+    /// A place in the program.
+    Place(ChannelFrame),
+    /// Nothing: an auxiliary frame of the interpreter, which is part of the chain only.
+    Auxiliary,
+}
+
+/// A chain of frames in memory.
+///
+/// # Safety
+/// `identity` and `previous` are only called with frames of the present chain.
+pub unsafe trait FrameChain {
+    /// What keeps this chain's owner from going on.
+    type Error: From<OutOfMemory>;
+
+    /// A number that changes whenever the frame's function or instruction changes.
+    fn identity(&self, frame: FrameAddress) -> u64;
+
+    /// The caller's frame.
+    fn previous(&self, frame: FrameAddress) -> FrameAddress;
+
+    /// What the frame contributes. Called once for a frame of this identity.
+    fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, Self::Error>;
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Link {
+    frame: FrameAddress,
+    identity: u64,
+}
+
+// SAFETY: integers.
+unsafe impl Plain for Link {}
+
+/// A frame's contribution, and the number of places up to and including it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Contribution {
+    code: u32,
+    offset: u32,
+    places: u32,
+    is_place: u32,
+}
+
+// SAFETY: integers.
+unsafe impl Plain for Contribution {}
+
+/// Finds a remembered frame by its address: a guess, to be checked against the link that it names.
+struct FrameFinder {
+    guesses: MappedVec<u32>,
+}
+
+impl FrameFinder {
+    fn new(places: usize) -> Result<Self, OutOfMemory> {
+        Ok(Self { guesses: MappedVec::zeroed(places)? })
+    }
+
+    #[inline]
+    fn place(&self, frame: FrameAddress) -> usize {
+        // Frames lie 8 bytes apart at least, mostly some hundred: the golden ratio spreads them over all places.
+        let spread = (frame as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (spread >> 32) as usize & (self.guesses.len() - 1)
+    }
+}
+
+/// A thread's last stack.
+pub struct StackMemo {
+    /// `links[0]` stands for the end of the chain; frame `i` (from 1, outermost first) is `links[i]`.
+    links: MappedVec<Link>,
+    hashes: MappedVec<StackHash>,
+    contributions: MappedVec<Contribution>,
+    finder: FrameFinder,
+    /// Frames met on the way to a remembered one, innermost first.
+    fresh: MappedVec<FrameAddress>,
+    /// As many of the outermost links are as they were when the stack was last told to the recorder.
+    told: usize,
+}
+
+const FIRST_GUESSES: usize = 1024;
+
+impl StackMemo {
+    /// The empty stack.
+    pub fn new() -> Result<Self, OutOfMemory> {
+        let mut memo = Self {
+            links: MappedVec::new(),
+            hashes: MappedVec::new(),
+            contributions: MappedVec::new(),
+            finder: FrameFinder::new(FIRST_GUESSES)?,
+            fresh: MappedVec::new(),
+            told: 1,
+        };
+        memo.links.push(Link { frame: 0, identity: 0 })?;
+        memo.hashes.push(StackHash::EMPTY)?;
+        memo.contributions.push(Contribution { code: 0, offset: 0, places: 0, is_place: 0 })?;
+        Ok(memo)
+    }
+
+    /// The hash of the present stack.
+    #[inline]
+    pub fn hash(&self) -> StackHash {
+        self.hashes[self.hashes.len() - 1]
+    }
+
+    /// Forgets all frames: their identities may come back with another meaning.
+    pub fn forget(&mut self) {
+        self.keep(1);
+    }
+
+    #[inline]
+    fn keep(&mut self, links: usize) {
+        self.links.truncate(links);
+        self.hashes.truncate(links);
+        self.contributions.truncate(links);
+        self.told = self.told.min(links);
+    }
+
+    /// Brings the stack up to date with the chain that starts at `top`.
+    #[inline]
+    pub fn update<C: FrameChain>(&mut self, chain: &mut C, top: FrameAddress) -> Result<(), C::Error> {
+        self.fresh.truncate(0);
+        let mut frame = top;
+        let mut intact = 1;
+        while frame != 0 {
+            if let Some(index) = self.find(frame) {
+                match self.verify(chain, index) {
+                    Verified::Chain { intact: whole } => {
+                        // Linked as before; from `whole` to `index` instructions have moved on.
+                        for at in (whole..=index).rev() {
+                            self.fresh.push(self.links[at].frame)?;
+                        }
+                        intact = whole;
+                        break;
+                    }
+                    Verified::Broken { at } => {
+                        for at in (at..=index).rev() {
+                            self.fresh.push(self.links[at].frame)?;
+                        }
+                        frame = chain.previous(self.links[at].frame);
+                        continue;
+                    }
+                }
+            }
+            self.fresh.push(frame)?;
+            frame = chain.previous(frame);
+        }
+        self.keep(intact);
+        for index in (0..self.fresh.len()).rev() {
+            self.push(chain, self.fresh[index])?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn find(&self, frame: FrameAddress) -> Option<usize> {
+        let guess = self.finder.guesses[self.finder.place(frame)] as usize;
+        let link = self.links.get(guess)?;
+        (link.frame == frame).then_some(guess)
+    }
+
+    /// Checks the remembered frames from `index`, which is in the present chain, outwards.
+    #[inline]
+    fn verify<C: FrameChain>(&self, chain: &C, index: usize) -> Verified {
+        let links = &self.links[..=index];
+        let mut intact = index + 1;
+        for at in (1..links.len()).rev() {
+            let link = links[at];
+            if chain.identity(link.frame) != link.identity {
+                intact = at;
+            }
+            if chain.previous(link.frame) != links[at - 1].frame {
+                return Verified::Broken { at };
+            }
+        }
+        Verified::Chain { intact }
+    }
+
+    #[inline]
+    fn push<C: FrameChain>(&mut self, chain: &mut C, frame: FrameAddress) -> Result<(), C::Error> {
+        let last = self.links.len() - 1;
+        let (hash, places) = (self.hashes[last], self.contributions[last].places);
+        let identity = chain.identity(frame);
+        let (hash, contribution) = match chain.content(frame)? {
+            FrameContent::Place(ChannelFrame { code, offset }) => (
+                hash.with(u64::from(code) << 32 | u64::from(offset)),
+                Contribution { code, offset, places: places + 1, is_place: 1 },
+            ),
+            FrameContent::Auxiliary => (hash, Contribution { code: 0, offset: 0, places, is_place: 0 }),
+        };
+        self.hashes.push(hash)?;
+        self.contributions.push(contribution)?;
+        self.links.push(Link { frame, identity })?;
+        let index = self.links.len() - 1;
+        if index * 2 > self.finder.guesses.len() {
+            self.enlarge_finder()?;
+        }
+        let place = self.finder.place(frame);
+        self.finder.guesses[place] = index as u32;
+        Ok(())
+    }
+
+    #[cold]
+    fn enlarge_finder(&mut self) -> Result<(), OutOfMemory> {
+        self.finder = FrameFinder::new(self.finder.guesses.len() * 4)?;
+        for index in 1..self.links.len() {
+            let place = self.finder.place(self.links[index].frame);
+            self.finder.guesses[place] = index as u32;
+        }
+        Ok(())
+    }
+
+    /// What the recorder must be told about the stack: how many places of the last told one to keep, and how many
+    /// fresh ones follow, as [`Self::untold_places`] lists them. Nothing if it knows.
+    pub fn untold(&self, told_places: u32) -> Option<(u32, usize)> {
+        let keep = self.contributions[self.told - 1].places;
+        let all = self.contributions[self.contributions.len() - 1].places;
+        (keep != all || told_places != all).then_some((keep, (all - keep) as usize))
+    }
+
+    /// The fresh places, outermost first.
+    pub fn untold_places(&self) -> impl Iterator<Item = ChannelFrame> + '_ {
+        self.contributions[self.told..]
+            .iter()
+            .filter(|contribution| contribution.is_place != 0)
+            .map(|contribution| ChannelFrame { code: contribution.code, offset: contribution.offset })
+    }
+
+    /// Notes that the recorder now knows the present stack, and returns the number of its places.
+    pub fn set_told(&mut self) -> u32 {
+        self.told = self.links.len();
+        self.contributions[self.told - 1].places
+    }
+}
+
+enum Verified {
+    /// All links hold. The outermost `intact` links have not changed at all.
+    Chain { intact: usize },
+    /// The frame of link `at` has another caller than before.
+    Broken { at: usize },
+}

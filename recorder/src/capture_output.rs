@@ -1,0 +1,116 @@
+//! The capture file while it is being written. A disk that is full ends the file after its last whole chunk, and with
+//! it the writing, but never the program.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use memprof_capture::file::columns::ColumnEncoder;
+use memprof_capture::file::facts::RssSample;
+use memprof_capture::file::{CaptureWriter, Fact, Header, Summary, Thread};
+use memprof_capture::ids::ThreadId;
+
+use crate::interning::NewRows;
+
+/// Writes chunks until the first error.
+pub struct CaptureOutput {
+    writer: Option<CaptureWriter<WholeChunks>>,
+    file: File,
+    failure: Option<io::Error>,
+    written: u64,
+}
+
+impl CaptureOutput {
+    /// Starts the file.
+    pub fn new(file: File, header: &Header) -> io::Result<Self> {
+        let mut writer = CaptureWriter::new(WholeChunks { file: file.try_clone()?, pending: Vec::new() }, header)?;
+        writer.get_mut().flush()?;
+        Ok(Self { written: writer.bytes(), writer: Some(writer), file, failure: None })
+    }
+
+    /// A file that could not even be started.
+    pub fn broken(file: File, error: io::Error) -> Self {
+        Self { writer: None, file, failure: Some(error), written: 0 }
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut CaptureWriter<WholeChunks>) -> io::Result<()>) {
+        let Some(writer) = &mut self.writer else { return };
+        match write(writer).and_then(|()| writer.get_mut().flush()) {
+            Ok(()) => self.written = writer.bytes(),
+            Err(error) => {
+                self.writer = None;
+                self.give_up(error);
+            }
+        }
+    }
+
+    /// Cuts off what is left of a chunk, so that the file ends well. If that fails, a reader finds the end itself.
+    fn give_up(&mut self, error: io::Error) {
+        let _ = self.file.set_len(self.written);
+        self.failure = Some(error);
+    }
+
+    /// Writes rows of the tables. They must come before the events that refer to them.
+    pub fn rows(&mut self, rows: &NewRows) {
+        self.write(|writer| {
+            writer.codes(&rows.codes)?;
+            writer.frames(&rows.frames)?;
+            writer.stacks(&rows.stacks)?;
+            writer.sites(&rows.sites)
+        });
+    }
+
+    /// Writes a thread's events.
+    pub fn events(&mut self, thread: ThreadId, image: u32, events: &mut ColumnEncoder) {
+        self.write(|writer| writer.events(thread, image, events));
+        if !events.is_empty() {
+            // They were not written and never will be. Their memory must go all the same.
+            events.finish(&mut Vec::new());
+        }
+    }
+
+    /// Writes what turned out.
+    pub fn facts(&mut self, facts: &[Fact]) {
+        self.write(|writer| writer.facts(facts));
+    }
+
+    /// Writes the threads known so far.
+    pub fn threads(&mut self, threads: &[Thread]) {
+        self.write(|writer| writer.threads(threads));
+    }
+
+    /// Writes samples of the resident set.
+    pub fn rss(&mut self, samples: &[RssSample]) {
+        self.write(|writer| writer.rss(samples));
+    }
+
+    /// Ends the file. Returns its size, and why it is not complete, if so.
+    pub fn finish(mut self, summary: &Summary) -> (u64, Option<io::Error>) {
+        let Some(writer) = self.writer.take() else { return (self.written, self.failure) };
+        match writer.finish(summary) {
+            Ok((_, bytes)) => (bytes, None),
+            Err(error) => {
+                self.give_up(error);
+                (self.written, self.failure)
+            }
+        }
+    }
+}
+
+/// Gathers what is written until a flush.
+struct WholeChunks {
+    file: File,
+    pending: Vec<u8>,
+}
+
+impl Write for WholeChunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pending.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.file.write_all(&self.pending);
+        self.pending.clear();
+        written
+    }
+}

@@ -1,0 +1,259 @@
+//! Takes what the program's threads have handed over, and writes it.
+
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::{Duration, Instant};
+
+use memprof_capture::channel::layout::{PythonState, load_text};
+use memprof_capture::channel::pool::futex_wake;
+use memprof_capture::channel::{ChunkIndex, Pool};
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::file::facts::{ClockPoint, RssSample};
+use memprof_capture::file::{Fact, Thread};
+use memprof_capture::ids::ThreadId;
+use rustc_hash::FxHashMap;
+
+use crate::capture_output::CaptureOutput;
+use crate::interning::Interning;
+use crate::transcoding::{ChunkSink, ThreadTranscoder};
+
+/// The recorder's end of the channel.
+pub struct Drain {
+    pool: Pool,
+    pid: i32,
+    output: CaptureOutput,
+    interning: Interning,
+    sizes: RecentSizes,
+    transcoders: FxHashMap<u32, ThreadTranscoder>,
+    threads: Vec<Thread>,
+    threads_changed: bool,
+    samples: Vec<RssSample>,
+    image: u32,
+    python: Option<Fact>,
+    written_at: Instant,
+    allocations: u64,
+    damaged_chunks: u64,
+}
+
+/// Events are not kept back longer than this, so that little is lost if the recorder itself is killed.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+impl Drain {
+    /// Drains `pool`, which the process `pid` fills, into `output`.
+    pub fn new(pool: Pool, pid: i32, output: CaptureOutput) -> Self {
+        Self {
+            pool,
+            pid,
+            output,
+            interning: Interning::default(),
+            sizes: RecentSizes::default(),
+            transcoders: FxHashMap::default(),
+            threads: Vec::new(),
+            threads_changed: false,
+            samples: Vec::new(),
+            image: 0,
+            python: None,
+            written_at: Instant::now(),
+            allocations: 0,
+            damaged_chunks: 0,
+        }
+    }
+
+    /// Allocations so far.
+    pub fn allocations(&self) -> u64 {
+        self.allocations
+    }
+
+    /// Chunks that made no sense.
+    pub fn damaged_chunks(&self) -> u64 {
+        self.damaged_chunks
+    }
+
+    /// Notes the size of the resident set.
+    pub fn sample(&mut self, at: ClockPoint, bytes: u64) {
+        self.samples.push(RssSample { at, bytes });
+    }
+
+    /// Takes all sealed chunks. Writes what has waited long enough.
+    pub fn take_sealed(&mut self) {
+        let pool = self.pool;
+        self.take(pool.chunks().filter(|&chunk| pool.is_sealed(chunk)).collect());
+        if self.written_at.elapsed() >= LONGEST_WAIT {
+            self.write_all(false);
+        }
+    }
+
+    /// The program has ended: takes what its threads had not handed over. Calls `progress` with the number of chunks
+    /// that are left, time and again.
+    pub fn take_rest(&mut self, mut progress: impl FnMut(usize)) {
+        let pool = self.pool;
+        let mut rest: Vec<_> = pool.chunks().filter(|&chunk| pool.is_sealed(chunk) || pool.is_owned(chunk)).collect();
+        rest.sort_by_key(|&chunk| self.order(chunk));
+        let mut left = rest.len();
+        for part in rest.chunks(16) {
+            progress(left);
+            self.take(part.to_vec());
+            left -= part.len();
+        }
+        self.write_all(true);
+    }
+
+    /// Gives chunks back whose threads have gone without handing them over, and which others now wait for.
+    pub fn take_abandoned(&mut self) {
+        let header = self.pool.header();
+        if header.waiters.load(Acquire) == 0 || header.sealed.load(Acquire) != 0 {
+            return;
+        }
+        let pool = self.pool;
+        let gone = |chunk: &ChunkIndex| {
+            let tid = pool.descriptor(*chunk).tid.load(Acquire);
+            !std::path::Path::new(&format!("/proc/{}/task/{tid}", self.pid)).exists()
+        };
+        self.take(pool.chunks().filter(|&chunk| pool.is_owned(chunk)).filter(gone).collect());
+    }
+
+    fn order(&self, chunk: ChunkIndex) -> (u32, u32) {
+        let descriptor = self.pool.descriptor(chunk);
+        (descriptor.thread.load(Relaxed), descriptor.sequence.load(Relaxed))
+    }
+
+    fn take(&mut self, mut chunks: Vec<ChunkIndex>) {
+        chunks.sort_by_key(|&chunk| self.order(chunk));
+        let mut waiters = false;
+        for chunk in chunks {
+            self.take_chunk(chunk);
+            waiters |= self.pool.free(chunk);
+        }
+        if waiters {
+            futex_wake(&self.pool.header().space);
+        }
+    }
+
+    fn take_chunk(&mut self, chunk: ChunkIndex) {
+        let pool = self.pool;
+        let descriptor = pool.descriptor(chunk);
+        let (thread, image) = (descriptor.thread.load(Relaxed), descriptor.image.load(Relaxed));
+        let mut name = [0; 16];
+        let name = load_text(&descriptor.name, &mut name);
+        self.note_thread(thread, descriptor.tid.load(Relaxed), name);
+        self.note_image(image, pool.published(chunk));
+        let transcoder = self.transcoders.entry(thread).or_insert_with(|| ThreadTranscoder::new(image));
+        // A thread registers before its first event. So if only one had when all of this chunk's events were there, none
+        // of another thread's events is older than these: their order is all that matters.
+        let alone = pool.header().threads_started.load(Acquire) == 1;
+        let precision = if alone { StampPrecision::Anchored } else { StampPrecision::Exact };
+        let mut sink =
+            ToFile { output: &mut self.output, thread: ThreadId(thread), allocations: &mut self.allocations };
+        let words = pool.published(chunk);
+        if transcoder.take_chunk(words, precision, &mut self.interning, &mut self.sizes, &mut sink).is_err() {
+            self.damaged_chunks += 1;
+        }
+    }
+
+    fn note_thread(&mut self, thread: u32, tid: u32, name: &[u8]) {
+        let row = thread as usize;
+        // Threads are numbered when they register, and hand their first chunk over in any order.
+        if row >= self.threads.len() {
+            self.threads.resize(row + 1, Thread { tid: 0, name: String::new() });
+        }
+        let known = &mut self.threads[row];
+        if known.tid != tid || known.name.as_bytes() != name {
+            *known = Thread { tid, name: String::from_utf8_lossy(name).into_owned() };
+            self.threads_changed = true;
+        }
+    }
+
+    fn note_image(&mut self, image: u32, words: &[u64]) {
+        self.note_python();
+        if image <= self.image {
+            return;
+        }
+        self.image = image;
+        let first = memprof_capture::channel::Records::new(words).find_map(|record| match record {
+            Ok(memprof_capture::channel::Record::Allocation { stamp, .. }) => Some(stamp),
+            _ => None,
+        });
+        if let Some(stamp) = first {
+            self.output.facts(&[Fact::Image { image, stamp: memprof_capture::ids::Stamp(stamp) }]);
+        }
+    }
+
+    /// Writes down what the interposer has found out about the interpreter, whenever that changes.
+    fn note_python(&mut self) {
+        let header = self.pool.header();
+        let stacks = match PythonState::from_number(header.python_state.load(Acquire)) {
+            PythonState::Absent => return,
+            PythonState::Known => true,
+            PythonState::Unknown => false,
+        };
+        let (mut version, mut allocator) = ([0; 128], [0; 32]);
+        let version = load_text(&header.python_version, &mut version);
+        let version = version.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let allocator = text(load_text(&header.python_allocator, &mut allocator));
+        let fact = Fact::Python { version: text(version), allocator, stacks };
+        if self.python.as_ref() != Some(&fact) {
+            self.output.facts(std::slice::from_ref(&fact));
+            self.python = Some(fact);
+        }
+    }
+
+    /// Takes the names that the program's threads have now.
+    fn read_thread_names(&mut self) {
+        for thread in &mut self.threads {
+            let comm = format!("/proc/{}/task/{}/comm", self.pid, thread.tid);
+            if let Ok(name) = std::fs::read(comm) {
+                let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
+                self.threads_changed |= name != thread.name;
+                thread.name = name;
+            }
+        }
+    }
+
+    fn write_all(&mut self, at_the_end: bool) {
+        self.written_at = Instant::now();
+        self.note_python();
+        if !at_the_end {
+            self.read_thread_names();
+        }
+        for (&thread, transcoder) in &mut self.transcoders {
+            let mut sink =
+                ToFile { output: &mut self.output, thread: ThreadId(thread), allocations: &mut self.allocations };
+            sink.take(transcoder.image, &mut transcoder.events, &mut self.interning);
+            // A thread that has fallen silent keeps no room for events.
+            transcoder.events.shrink();
+        }
+        self.output.rows(&self.interning.take_rows(at_the_end));
+        if std::mem::take(&mut self.threads_changed) {
+            self.output.threads(&self.threads);
+        }
+        self.output.rss(&std::mem::take(&mut self.samples));
+    }
+
+    /// What is known about the interpreter.
+    pub fn python(&self) -> Option<&Fact> {
+        self.python.as_ref()
+    }
+
+    /// The file, once everything is written.
+    pub fn into_output(self) -> CaptureOutput {
+        self.output
+    }
+}
+
+/// Writes a thread's chunk, and before it the rows that its events refer to.
+struct ToFile<'a> {
+    output: &'a mut CaptureOutput,
+    thread: ThreadId,
+    allocations: &'a mut u64,
+}
+
+impl ChunkSink for ToFile<'_> {
+    fn take(&mut self, image: u32, events: &mut ColumnEncoder, interning: &mut Interning) {
+        if events.is_empty() {
+            return;
+        }
+        *self.allocations += events.allocations();
+        self.output.rows(&interning.take_rows(false));
+        self.output.events(self.thread, image, events);
+    }
+}

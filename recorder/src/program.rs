@@ -1,0 +1,278 @@
+//! The program to record: from what the user asked for to what is executed, checked before anything runs.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::executable::{Executable, inspect};
+use crate::interpreter::{self, NoInterpreter};
+use crate::path_search::{self, Found};
+
+/// What is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The file.
+    pub executable: PathBuf,
+    /// Its arguments, from the name it is called by.
+    pub argv: Vec<OsString>,
+    /// Whether it is a Python interpreter, or leads to one: then shells and shims on the way are not recorded.
+    pub is_python: bool,
+}
+
+/// What the user asked to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// `-c CODE`.
+    Code(OsString),
+    /// `-m MODULE`.
+    Module(OsString),
+    /// A Python script, a directory or archive that Python runs, `-` for stdin; or an executable.
+    Script(PathBuf),
+    /// `-- COMMAND`.
+    Command(OsString),
+}
+
+/// Why a program cannot be recorded. Each is one sentence that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// No such script; there may be a command of that name.
+    NoScript(PathBuf, Found),
+    /// No such command.
+    NoCommand(OsString),
+    /// No interpreter for the script.
+    NoInterpreter(NoInterpreter),
+    /// The file's mode forbids it, or it is a directory.
+    NotExecutable(PathBuf),
+    /// Neither a program nor a script.
+    NotAProgram(PathBuf),
+    /// The loader or interpreter that the file names is not there.
+    LoaderMissing(PathBuf, PathBuf),
+    /// Nothing can be preloaded: statically linked.
+    Static(PathBuf),
+    /// Nothing may be preloaded: setuid, setgid, file capabilities.
+    Privileged(PathBuf),
+    /// For another processor.
+    Foreign(PathBuf),
+    /// For another C library.
+    OtherLibc(PathBuf),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoScript(script, Found::Program(_)) => {
+                let script = script.display();
+                write!(
+                    out,
+                    "there is no script {script}: check the path, or put -- before it to record the command {script}"
+                )
+            }
+            Self::NoScript(script, _) => write!(out, "there is no script {}: check the path", script.display()),
+            Self::NoCommand(name) => write!(out, "there is no command {}: check its name or path", name.display()),
+            Self::NoInterpreter(reason) => reason.fmt(out),
+            Self::NotExecutable(path) => {
+                write!(out, "{} cannot be executed: check the path and its permissions", path.display())
+            }
+            Self::NotAProgram(path) => {
+                write!(out, "{} is neither a program nor a script: check the path", path.display())
+            }
+            Self::LoaderMissing(path, loader) => {
+                let (path, loader) = (path.display(), loader.display());
+                write!(out, "{path} cannot be started: it needs {loader}, which is not there")
+            }
+            Self::Static(path) => {
+                let path = path.display();
+                write!(
+                    out,
+                    "{path} is statically linked, so nothing can be preloaded into it: record a dynamically linked build of it"
+                )
+            }
+            Self::Privileged(path) => {
+                let path = path.display();
+                write!(
+                    out,
+                    "{path} gains privileges when it starts (setuid, setgid or file capabilities), so the system preloads nothing into it: record a copy without them, or record it as the user it would become"
+                )
+            }
+            Self::Foreign(path) => {
+                let path = path.display();
+                write!(
+                    out,
+                    "{path} is a program for another processor or word size: record it with a memprof built for that"
+                )
+            }
+            Self::OtherLibc(path) => {
+                let path = path.display();
+                write!(
+                    out,
+                    "{path} uses musl, and this memprof was built for glibc: record it with a memprof built for musl"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+impl From<NoInterpreter> for Unusable {
+    fn from(reason: NoInterpreter) -> Self {
+        Self::NoInterpreter(reason)
+    }
+}
+
+impl Subject {
+    /// A short name for files: the script's stem, the module, the command's name; `command` for code.
+    #[must_use]
+    pub fn short_name(&self) -> String {
+        let name = match self {
+            Self::Code(_) => "command".into(),
+            Self::Module(module) => module.to_string_lossy(),
+            Self::Script(script) if script.as_os_str() == "-" => "stdin".into(),
+            Self::Script(script) => script.file_stem().unwrap_or_default().to_string_lossy(),
+            Self::Command(command) => Path::new(command).file_name().unwrap_or_default().to_string_lossy(),
+        };
+        let plain = |c: char| if c.is_alphanumeric() || "._-+".contains(c) { c } else { '_' };
+        // Long enough for any name a person would choose, and far below what file systems allow.
+        let name: String = name.chars().map(plain).take(60).collect();
+        if name.is_empty() { "program".to_owned() } else { name }
+    }
+
+    /// What to execute, if that can be recorded. `python` is the interpreter that the user named.
+    pub fn resolve(&self, arguments: &[OsString], python: Option<&OsStr>) -> Result<Program, Unusable> {
+        let program = match self {
+            Self::Code(code) => with_python(python, &["-c".into(), code.clone()], arguments)?,
+            Self::Module(module) => with_python(python, &["-m".into(), module.clone()], arguments)?,
+            Self::Script(script) => {
+                if is_elf(script) {
+                    command(script.clone(), script.as_os_str(), arguments)
+                } else {
+                    if script.as_os_str() != "-" && !script.exists() {
+                        return Err(Unusable::NoScript(script.clone(), path_search::find(script.as_os_str())));
+                    }
+                    with_python(python, &[script.clone().into_os_string()], arguments)?
+                }
+            }
+            Self::Command(name) => match path_search::find(name) {
+                Found::Program(executable) => command(executable, name, arguments),
+                Found::NotExecutable(path) => return Err(Unusable::NotExecutable(path)),
+                Found::Nothing => return Err(Unusable::NoCommand(name.clone())),
+            },
+        };
+        program.checked()
+    }
+}
+
+fn with_python(asked_for: Option<&OsStr>, what: &[OsString], arguments: &[OsString]) -> Result<Program, Unusable> {
+    let python = interpreter::find(asked_for)?;
+    let argv = [&[python.name], what, arguments].concat();
+    Ok(Program { executable: python.executable, argv, is_python: true })
+}
+
+fn command(executable: PathBuf, name: &OsStr, arguments: &[OsString]) -> Program {
+    let is_python = executable.file_name().is_some_and(is_python_name);
+    Program { executable, argv: [&[name.to_owned()], arguments].concat(), is_python }
+}
+
+/// `python`, `python3`, `python3.11`, ...
+fn is_python_name(name: &OsStr) -> bool {
+    let version = name.as_bytes().strip_prefix(b"python");
+    version.is_some_and(|version| version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
+}
+
+fn is_elf(path: &Path) -> bool {
+    matches!(inspect(path), Ok(Executable::Dynamic { .. } | Executable::Static | Executable::Foreign))
+}
+
+/// How many `#!` lines the kernel follows, and so this does.
+const MAX_INTERPRETERS: usize = 5;
+
+impl Program {
+    /// The program, if the interposer can get into it.
+    fn checked(mut self) -> Result<Self, Unusable> {
+        let path = self.executable.clone();
+        if !path.exists() {
+            return Err(Unusable::NoCommand(path.into_os_string()));
+        }
+        if path.is_dir() || !path_search::may_execute(&path) {
+            return Err(Unusable::NotExecutable(path));
+        }
+        match inspect(&path) {
+            Ok(Executable::Static) => return Err(Unusable::Static(path)),
+            Ok(Executable::Script { interpreter }) => check_interpreter(&path, &interpreter, MAX_INTERPRETERS)?,
+            Ok(Executable::Text) => {
+                // As shells and `execvp` do.
+                let shell = PathBuf::from("/bin/sh");
+                let script = std::mem::replace(&mut self.executable, shell.clone());
+                self.argv.splice(..1, [shell.into_os_string(), script.into_os_string()]);
+            }
+            other => check_binary(&path, other)?,
+        }
+        Ok(self)
+    }
+}
+
+/// Follows the `#!` line of `path`. The interpreter may be static: a shell or shim that leads to the real program.
+fn check_interpreter(path: &Path, interpreter: &Path, more: usize) -> Result<(), Unusable> {
+    if !interpreter.is_file() {
+        return Err(Unusable::LoaderMissing(path.to_owned(), interpreter.to_owned()));
+    }
+    match inspect(interpreter) {
+        Ok(Executable::Script { interpreter: next }) if more > 0 => check_interpreter(interpreter, &next, more - 1),
+        Ok(Executable::Static) => Ok(()),
+        other => check_binary(interpreter, other),
+    }
+}
+
+fn check_binary(path: &Path, what: io::Result<Executable>) -> Result<(), Unusable> {
+    match what {
+        Ok(Executable::Dynamic { loader }) => {
+            if cfg!(target_env = "gnu")
+                && loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-musl"))
+            {
+                return Err(Unusable::OtherLibc(path.to_owned()));
+            }
+            if !loader.exists() {
+                return Err(Unusable::LoaderMissing(path.to_owned(), loader));
+            }
+        }
+        Ok(Executable::Foreign) => return Err(Unusable::Foreign(path.to_owned())),
+        Ok(Executable::Static) => return Err(Unusable::Static(path.to_owned())),
+        Ok(Executable::Script { .. } | Executable::Text | Executable::Unknown) => {
+            return Err(Unusable::NotAProgram(path.to_owned()));
+        }
+        // May be executed but not read: there is nothing to look at, and starting it shows.
+        Err(_) => {}
+    }
+    if gains_privileges(path) { Err(Unusable::Privileged(path.to_owned())) } else { Ok(()) }
+}
+
+/// Whether the kernel gives the program rights that its user has not, and the loader therefore ignores LD_PRELOAD.
+fn gains_privileges(path: &Path) -> bool {
+    let Ok(metadata) = fs::metadata(path) else { return false };
+    // SAFETY: these ask for this process's ids and cannot fail.
+    let (user, group) = unsafe { (libc::getuid(), libc::getgid()) };
+    let has = |bits: u32| metadata.mode() & bits == bits;
+    let set_group = libc::S_ISGID as u32 | libc::S_IXGRP as u32;
+    (has(libc::S_ISUID as u32) && metadata.uid() != user)
+        || (has(set_group) && metadata.gid() != group)
+        || (user != 0 && has_capabilities(path))
+}
+
+#[cfg(target_os = "linux")]
+fn has_capabilities(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: both strings are NUL-terminated; a size of zero only asks for the attribute's length.
+    unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) > 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_capabilities(_path: &Path) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! A recording, from the program's start to the finished file.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Seek};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use memprof_capture::channel::Pool;
+use memprof_capture::channel::pool::{futex_wait, futex_wake};
+use memprof_capture::clock::monotonic_nanoseconds;
+use memprof_capture::file::facts::{ClockPoint, Exit};
+use memprof_capture::file::{Fact, Header, Summary};
+
+use crate::capture_output::CaptureOutput;
+use crate::drain::Drain;
+use crate::program::Program;
+use crate::resident_set::{ResidentSet, page_bytes};
+use crate::shared_pool::SharedPool;
+use crate::signals::Forwarding;
+use crate::start::{Child, Environment, start};
+use crate::wait::{Ended, wait};
+
+/// What to record.
+pub struct Options<'a> {
+    /// The program.
+    pub program: Program,
+    /// The library to preload.
+    pub interposer: PathBuf,
+    /// The file to write, empty and open for writing.
+    pub output: File,
+    /// The version of memprof, for the file.
+    pub memprof_version: String,
+    /// Called while events are still being written although the program has ended, with the bytes that are left.
+    pub progress: Box<dyn FnMut(u64) + Send + 'a>,
+}
+
+/// How it went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the program ended.
+    pub exit: Exit,
+    /// From its start to its end.
+    pub wall: Duration,
+    /// The processor time that it used.
+    pub cpu: Duration,
+    /// Its largest resident set.
+    pub peak_rss_bytes: u64,
+    /// The allocations that it made.
+    pub allocations: u64,
+    /// The size of the file.
+    pub file_bytes: u64,
+    /// What the user should know: a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Why nothing was recorded.
+#[derive(Debug)]
+pub enum RecordError {
+    /// The system gives no shared memory.
+    Memory(io::Error),
+    /// The file cannot be written.
+    Output(io::Error),
+    /// The program cannot be started.
+    Start(PathBuf, io::Error),
+    /// The program was started and lost.
+    Wait(io::Error),
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(error) => {
+                write!(f, "cannot set up the shared memory for recording: {error}; free some memory and try again")
+            }
+            Self::Output(error) => write!(f, "cannot write: {error}"),
+            Self::Start(program, error) => {
+                write!(f, "cannot start {}: {error}; check that it can be executed", program.display())
+            }
+            Self::Wait(error) => write!(f, "lost the program: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+/// How often the resident set is looked at. The channel is drained at least as often.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Runs a program and records it.
+pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
+    let Options { program, interposer, output, memprof_version, mut progress } = options;
+    let shared = SharedPool::create(program.is_python).map_err(RecordError::Memory)?;
+    let pool = shared.pool();
+    let header = Header {
+        memprof_version,
+        command_line: program.argv.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+        pid: 0,
+        start_unix_ns: unix_nanoseconds(),
+        start: now(pool),
+        clock: pool.clock(),
+        page_size: u32::try_from(page_bytes()).unwrap_or(4096),
+        machine: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        native_stacks: false,
+        python_allocators_traced: false,
+    };
+    // Whether it can be written is to be known before anything runs; the pid is known afterwards.
+    let blank = output.try_clone().map_err(RecordError::Output)?;
+    CaptureOutput::new(blank, &header).map_err(RecordError::Output)?;
+
+    let environment = Environment { interposer, channel: shared.path() };
+    let started = Instant::now();
+    let mark_target = move || {
+        // SAFETY: getpid cannot fail; a vfork or fork child may call it.
+        let pid = unsafe { libc::getpid() }.cast_unsigned();
+        pool.header().target_pid.store(pid, Release);
+        Ok(())
+    };
+    let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
+    let child = start(&program, &environment, mark_target)
+        .map_err(|error| RecordError::Start(program.executable.clone(), error))?;
+    forwarding.to(&child);
+    let pid = child.pid();
+    let header = Header { pid: pid.cast_unsigned(), ..header };
+    let drain = Drain::new(pool, pid, restart(output, &header));
+
+    let ended = AtomicBool::new(false);
+    let (drain, end) = std::thread::scope(|scope| {
+        let draining = scope.spawn(|| drain_until(&ended, pool, pid, drain));
+        let end = wait_for(child, &ended, pool);
+        (draining.join(), end)
+    });
+    drop(forwarding);
+    let end = end.map_err(RecordError::Wait)?;
+    let mut drain = drain.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let wall = started.elapsed();
+    drain.take_rest(|chunks| progress(chunks as u64 * memprof_capture::channel::layout::CHUNK_BYTES as u64));
+    Ok(finish(drain, pool, &end, wall))
+}
+
+/// Writes the file's beginning again, now with the pid. The program runs by now: it is none of its business if the disk
+/// has just become full.
+fn restart(mut file: File, header: &Header) -> CaptureOutput {
+    let begun = file
+        .rewind()
+        .and_then(|()| file.set_len(0))
+        .and_then(|()| file.try_clone())
+        .and_then(|file| CaptureOutput::new(file, header));
+    begun.unwrap_or_else(|error| CaptureOutput::broken(file, error))
+}
+
+fn wait_for(child: Child, ended: &AtomicBool, pool: Pool) -> io::Result<Ended> {
+    let end = wait(child);
+    ended.store(true, Release);
+    pool.header().recorder_sleeps.store(0, Release);
+    futex_wake(&pool.header().recorder_sleeps);
+    end
+}
+
+/// Drains the channel and looks at the resident set until the program has ended.
+fn drain_until(ended: &AtomicBool, pool: Pool, pid: i32, mut drain: Drain) -> Drain {
+    let resident = ResidentSet::of(pid).ok();
+    let sleeps = &pool.header().recorder_sleeps;
+    let mut next_sample = Instant::now();
+    while !ended.load(Acquire) {
+        drain.take_sealed();
+        drain.take_abandoned();
+        let time = Instant::now();
+        if time >= next_sample {
+            next_sample = time + SAMPLE_INTERVAL;
+            if let Some(bytes) = resident.as_ref().and_then(ResidentSet::bytes) {
+                drain.sample(now(pool), bytes);
+            }
+        }
+        sleeps.store(1, Release);
+        if !ended.load(Acquire) {
+            futex_wait(sleeps, 1, next_sample.saturating_duration_since(Instant::now()));
+        }
+        sleeps.swap(0, AcqRel);
+    }
+    drain
+}
+
+fn finish(drain: Drain, pool: Pool, end: &Ended, wall: Duration) -> Outcome {
+    let header = pool.header();
+    let summary = Summary {
+        end: now(pool),
+        exit: end.exit,
+        cpu_us: u64::try_from(end.cpu.as_micros()).unwrap_or(u64::MAX),
+        peak_rss_bytes: end.peak_rss_bytes,
+        channel_waits: header.waits.load(Acquire),
+        skipped_events: header.skipped.load(Acquire),
+        damaged_chunks: drain.damaged_chunks(),
+    };
+    let mut warnings = Vec::new();
+    if header.images.load(Acquire) == 0 {
+        warnings
+            .push("nothing was recorded: the program ended before it made an allocation that memprof sees".to_owned());
+    }
+    if let Some(Fact::Python { version, stacks: false, .. }) = drain.python() {
+        warnings.push(format!(
+            "memprof cannot read the stacks of Python {version}: it knows the standard builds of 3.9 to 3.13; \
+             allocations were recorded without them"
+        ));
+    }
+    if header.stopped.load(Acquire) != 0 {
+        warnings
+            .push("the program ran out of memory for recording: what came after that is not in the capture".to_owned());
+    }
+    if summary.damaged_chunks > 0 {
+        warnings
+            .push(format!("{} chunks of events were overwritten by the program and are lost", summary.damaged_chunks));
+    }
+    let allocations = drain.allocations();
+    let (file_bytes, failure) = drain.into_output().finish(&summary);
+    if let Some(error) = failure {
+        warnings.push(format!(
+            "the capture could not be written to its end: {error}; it holds what was recorded until then"
+        ));
+    }
+    Outcome {
+        exit: end.exit,
+        wall,
+        cpu: end.cpu,
+        peak_rss_bytes: end.peak_rss_bytes,
+        allocations,
+        file_bytes,
+        warnings,
+    }
+}
+
+fn now(pool: Pool) -> ClockPoint {
+    ClockPoint { stamp: pool.clock().now(), monotonic_ns: monotonic_nanoseconds() }
+}
+
+fn unix_nanoseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,67 @@
+//! The memory that the recorder shares with the program: an anonymous file, reachable through the recorder's own
+//! descriptor while it lives, and nowhere else.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::ptr;
+
+use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes};
+use memprof_capture::channel::{Pool, PoolSettings};
+use memprof_capture::clock::ClockKind;
+
+/// A pool, and the file that it lies in.
+pub struct SharedPool {
+    file: File,
+    pool: Pool,
+    start: *mut libc::c_void,
+}
+
+impl SharedPool {
+    /// Creates a pool for a program that this process is about to start.
+    pub fn create(python_only: bool) -> io::Result<Self> {
+        let bytes = pool_bytes(DEFAULT_CHUNKS);
+        // SAFETY: the name is a C string; the descriptor that comes back is ours alone.
+        let file = unsafe {
+            let fd = libc::memfd_create(c"memprof".as_ptr(), libc::MFD_CLOEXEC);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            File::from_raw_fd(fd)
+        };
+        file.set_len(bytes as u64)?;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: the kernel picks an unused range; the file has this length.
+        let start = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let settings = PoolSettings {
+            chunks: DEFAULT_CHUNKS,
+            limit: DEFAULT_LIMIT as u32,
+            clock: ClockKind::of_this_machine(),
+            python_only,
+            recorder_pid: std::process::id(),
+        };
+        // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.
+        let pool = unsafe { Pool::create(start.cast(), &settings) };
+        Ok(Self { file, pool, start })
+    }
+
+    /// The pool. Not to be used once `self` is dropped.
+    pub fn pool(&self) -> Pool {
+        self.pool
+    }
+
+    /// Where other processes of this user can open it.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+    }
+}
+
+impl Drop for SharedPool {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and whoever had the pool from `pool` has ended.
+        unsafe { libc::munmap(self.start, pool_bytes(DEFAULT_CHUNKS)) };
+    }
+}

@@ -1,0 +1,162 @@
+//! Signals while the program runs: memprof survives them, and passes on those that were meant for the program.
+//!
+//! The terminal signals its whole foreground process group, the program included. What another process sends
+//! to memprof's pid reaches memprof alone, although the sender means the program: it is sent on.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
+
+use crate::start::Child;
+
+/// The program to send signals on to; 0 while there is none.
+static PROGRAM: AtomicI32 = AtomicI32::new(0);
+/// Handlers that are at work.
+static AT_WORK: AtomicU32 = AtomicU32::new(0);
+
+/// Signals that would end memprof, other than those that a fault of its own raises. Real-time signals come on top.
+const PASSED_ON: &[libc::c_int] = &[
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    #[cfg(target_os = "linux")]
+    libc::SIGPWR,
+];
+
+fn passed_on() -> impl Iterator<Item = libc::c_int> {
+    #[cfg(target_os = "linux")]
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    #[cfg(not(target_os = "linux"))]
+    let real_time = std::iter::empty();
+    PASSED_ON.iter().copied().chain(real_time)
+}
+
+/// Passes signals on while it lives; afterwards memprof reacts to them as before.
+#[derive(Debug)]
+pub struct Forwarding {
+    before: Vec<(libc::c_int, libc::sigaction)>,
+}
+
+impl Forwarding {
+    /// From now on memprof survives signals. Call it before the program is started, so that none slips through between
+    /// the start and [`to`](Self::to).
+    pub fn begin() -> io::Result<Self> {
+        let mut forwarding = Self { before: Vec::new() };
+        for signal in passed_on() {
+            forwarding.catch(signal, pass_on as *const () as libc::sighandler_t)?;
+        }
+        // A capture that reaches the file size limit is an error to report, not the end of memprof.
+        forwarding.catch(libc::SIGXFSZ, libc::SIG_IGN)?;
+        Ok(forwarding)
+    }
+
+    fn catch(&mut self, signal: libc::c_int, handler: libc::sighandler_t) -> io::Result<()> {
+        // SAFETY: an all-zero sigaction is valid; the fields that matter follow.
+        let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+        action.sa_sigaction = handler;
+        // Without SA_RESTART a signal would make unrelated system calls of the recorder fail.
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: both point to valid structures; `pass_on` has the signature that SA_SIGINFO asks for and is
+        // async-signal-safe.
+        if unsafe { libc::sigaction(signal, &raw const action, before.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call succeeded, so it has been written.
+        self.before.push((signal, unsafe { before.assume_init() }));
+        Ok(())
+    }
+
+    /// Names the program that signals are sent on to.
+    pub fn to(&self, child: &Child) {
+        PROGRAM.store(child.pid(), SeqCst);
+    }
+}
+
+impl Drop for Forwarding {
+    fn drop(&mut self) {
+        forget_program();
+        for (signal, action) in &self.before {
+            // SAFETY: puts back what the same call returned.
+            unsafe { libc::sigaction(*signal, action, ptr::null_mut()) };
+        }
+    }
+}
+
+/// No signal is sent to the program any more when this returns: its pid may now be given back to the system.
+pub(crate) fn forget_program() {
+    PROGRAM.store(0, SeqCst);
+    while AT_WORK.load(SeqCst) != 0 {
+        std::hint::spin_loop();
+    }
+}
+
+/// The signal handler: system calls and atomics only.
+extern "C" fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    AT_WORK.fetch_add(1, SeqCst);
+    let program = PROGRAM.load(SeqCst);
+    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo; `si_pid` is there for the codes of signals that
+    // processes send, and is a plain number in any case.
+    let (code, sender) = unsafe { ((*info).si_code, (*info).si_pid()) };
+    // Codes above zero: from the kernel, that is, from the terminal, which has signalled the program too. And when the
+    // program itself signals its process group, it has had its share.
+    if program != 0 && code <= 0 && sender != program {
+        // SAFETY: `errno` is this thread's own; it is put back, since the interrupted code may be about to read it.
+        // The pid is still the program's: it is reaped only after `forget_program`.
+        unsafe {
+            let errno = errno_place();
+            let kept = *errno;
+            libc::kill(program, signal);
+            *errno = kept;
+        }
+    }
+    AT_WORK.fetch_sub(1, SeqCst);
+}
+
+fn errno_place() -> *mut libc::c_int {
+    // SAFETY: asks the C library for the place of this thread's errno.
+    unsafe {
+        #[cfg(target_os = "linux")]
+        return libc::__errno_location();
+        #[cfg(target_os = "macos")]
+        return libc::__error();
+    }
+}
+
+/// Stops memprof as well when the program was stopped alone in the terminal's foreground, so that the shell notices as
+/// it would without memprof, and carries on with it.
+pub(crate) fn stop_with(program: libc::pid_t) {
+    if !in_foreground() {
+        return;
+    }
+    // SAFETY: signals this process and, afterwards, its unreaped child.
+    unsafe { libc::kill(libc::getpid(), libc::SIGSTOP) };
+    // Continued: by the shell, which signals the whole group, or by someone who knows only memprof's pid.
+    if is_stopped(program) {
+        // SAFETY: as above.
+        unsafe { libc::kill(program, libc::SIGCONT) };
+    }
+}
+
+/// Whether memprof's process group owns its terminal.
+fn in_foreground() -> bool {
+    let Ok(terminal) = std::fs::File::open("/dev/tty") else { return false };
+    // SAFETY: asks about a descriptor that is open.
+    unsafe { libc::tcgetpgrp(std::os::fd::AsRawFd::as_raw_fd(&terminal)) == libc::getpgrp() }
+}
+
+fn is_stopped(pid: libc::pid_t) -> bool {
+    // The state follows the name, which is in parentheses and can hold any character.
+    std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        let name_end = stat.iter().rposition(|&byte| byte == b')').unwrap_or(0);
+        stat.get(name_end + 2) == Some(&b'T')
+    })
+}

@@ -1,0 +1,130 @@
+//! From the channel's records to the file's events: threads' own numbers become the recording's, and events gather in
+//! columns until they fill a chunk.
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::record::{Malformed, site_allocator};
+use memprof_capture::channel::{Record, Records};
+use memprof_capture::event::Event;
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::ids::{Address, SiteId, StackId, Stamp};
+
+use crate::interning::Interning;
+
+/// What is remembered of a thread between its chunks.
+pub struct ThreadTranscoder {
+    /// The image that it belongs to.
+    pub image: u32,
+    /// Its events that have not been written.
+    pub events: ColumnEncoder,
+    /// By the thread's own number.
+    sites: Vec<SiteId>,
+    /// The thread's last stack, outermost first.
+    stack: Vec<StackId>,
+    /// A code object's description that has not come to its end.
+    description: Vec<u8>,
+}
+
+/// Where a gathered chunk goes.
+pub trait ChunkSink {
+    /// Takes the events gathered so far.
+    fn take(&mut self, image: u32, events: &mut ColumnEncoder, interning: &mut Interning);
+}
+
+/// So many events make a chunk of the file: some 200 KiB before compression.
+const EVENTS_PER_CHUNK: usize = 1 << 16;
+
+impl ThreadTranscoder {
+    /// A thread without events.
+    #[must_use]
+    pub fn new(image: u32) -> Self {
+        Self { image, events: ColumnEncoder::default(), sites: Vec::new(), stack: Vec::new(), description: Vec::new() }
+    }
+
+    /// Takes in the published words of the thread's next chunk.
+    ///
+    /// # Errors
+    /// When a word makes no sense. What came before it has been taken in.
+    pub fn take_chunk(
+        &mut self,
+        words: &[u64],
+        precision: StampPrecision,
+        interning: &mut Interning,
+        sizes: &mut RecentSizes,
+        sink: &mut impl ChunkSink,
+    ) -> Result<(), Malformed> {
+        if self.events.precision() != precision {
+            sink.take(self.image, &mut self.events, interning);
+            self.events.set_precision(precision);
+        }
+        for record in Records::new(words) {
+            let (stamp, event) = match record? {
+                Record::Allocation { stamp, address, size, site } => {
+                    (stamp, Event::Allocation { address: Address(address), size, site: self.site(site)? })
+                }
+                Record::Free { stamp, address } => (stamp, Event::Free { address: Address(address) }),
+                Record::Resize { stamp, address, size, site } => {
+                    (stamp, Event::Resize { address: Address(address), size, site: self.site(site)? })
+                }
+                Record::Map { stamp, address, size, site } => {
+                    (stamp, Event::Map { address: Address(address), size, site: self.site(site)? })
+                }
+                Record::Unmap { stamp, address, size } => (stamp, Event::Unmap { address: Address(address), size }),
+                Record::Frames { keep, fresh } => {
+                    self.change_stack(keep, fresh, interning)?;
+                    continue;
+                }
+                Record::Site { allocator } => {
+                    let stack = self.stack.last().copied().unwrap_or(StackId::EMPTY);
+                    let allocator: Allocator = site_allocator(allocator).ok_or(Malformed { word: 0 })?;
+                    self.sites.push(interning.site(stack, allocator));
+                    continue;
+                }
+                Record::Code { code, last, words, bytes } => {
+                    self.take_description(code, last, words, bytes, interning)?;
+                    continue;
+                }
+            };
+            self.events.push(Stamp(stamp), event, sizes);
+            if self.events.len() >= EVENTS_PER_CHUNK {
+                sink.take(self.image, &mut self.events, interning);
+            }
+        }
+        Ok(())
+    }
+
+    fn site(&self, number: u32) -> Result<SiteId, Malformed> {
+        self.sites.get(number as usize).copied().ok_or(Malformed { word: 0 })
+    }
+
+    fn change_stack(&mut self, keep: u32, fresh: &[u64], interning: &mut Interning) -> Result<(), Malformed> {
+        if keep as usize > self.stack.len() {
+            return Err(Malformed { word: 0 });
+        }
+        self.stack.truncate(keep as usize);
+        for frame in Record::frames_of(fresh) {
+            let parent = self.stack.last().copied().unwrap_or(StackId::EMPTY);
+            self.stack.push(interning.stack(self.image, parent, frame));
+        }
+        Ok(())
+    }
+
+    fn take_description(
+        &mut self,
+        code: u32,
+        last: bool,
+        words: &[u64],
+        bytes: u32,
+        interning: &mut Interning,
+    ) -> Result<(), Malformed> {
+        let start = self.description.len();
+        for word in words {
+            self.description.extend_from_slice(&word.to_ne_bytes());
+        }
+        self.description.truncate(start + bytes as usize);
+        if !last {
+            return Ok(());
+        }
+        let whole = std::mem::take(&mut self.description);
+        if interning.describe(self.image, code, &whole) { Ok(()) } else { Err(Malformed { word: 0 }) }
+    }
+}

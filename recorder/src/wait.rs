@@ -1,0 +1,113 @@
+//! Waits for the program's end.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use memprof_capture::file::facts::Exit;
+
+use crate::signals;
+use crate::start::Child;
+
+/// How the program ended and what the kernel counted for it and the children that it waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How.
+    pub exit: Exit,
+    /// Processor time, user and system.
+    pub cpu: Duration,
+    /// The largest resident set.
+    pub peak_rss_bytes: u64,
+}
+
+/// Blocks until the program has ended, and reaps it.
+pub fn wait(child: Child) -> io::Result<Ended> {
+    let pid = child.pid();
+    while !ended(pid)? {
+        signals::stop_with(pid);
+    }
+    // Still a zombie, so the pid is still its own: the last moment at which a signal can be sent on.
+    signals::forget_program();
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both places have the right type; all-zero bytes are a valid rusage.
+    while unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) } == -1 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    // SAFETY: it was valid from the start (all zero) and has been filled in.
+    let usage = unsafe { usage.assume_init() };
+    Ok(Ended {
+        exit: exit_of(status),
+        cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
+        peak_rss_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * MAXRSS_UNIT,
+    })
+}
+
+/// What `ru_maxrss` counts in.
+const MAXRSS_UNIT: u64 = if cfg!(target_os = "macos") { 1 } else { 1024 };
+
+/// Blocks until the program has ended (then it stays a zombie), or was stopped.
+fn ended(pid: libc::pid_t) -> io::Result<bool> {
+    loop {
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        let id = pid.cast_unsigned();
+        // SAFETY: the place has the right type; all-zero bytes are a valid siginfo.
+        let (result, info) = unsafe {
+            let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
+            (libc::waitid(libc::P_PID, id, info.as_mut_ptr(), flags), info.assume_init())
+        };
+        if result == 0 {
+            if info.si_code != libc::CLD_STOPPED {
+                return Ok(true);
+            }
+            // Take note of the stop, or the next call reports it again.
+            let mut taken = MaybeUninit::<libc::siginfo_t>::zeroed();
+            // SAFETY: as above.
+            unsafe { libc::waitid(libc::P_PID, id, taken.as_mut_ptr(), libc::WSTOPPED | libc::WNOHANG) };
+            return Ok(false);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+fn exit_of(status: libc::c_int) -> Exit {
+    if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Status(libc::WEXITSTATUS(status))
+    }
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let micros = u64::try_from(time.tv_usec).unwrap_or(0);
+    Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0)) + Duration::from_micros(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::Program;
+    use crate::start::{Environment, start};
+
+    fn run(script: &str) -> Exit {
+        let program = Program {
+            executable: "/bin/sh".into(),
+            argv: ["sh", "-c", script].iter().map(Into::into).collect(),
+            is_python: false,
+        };
+        let none = Environment { interposer: "".into(), channel: String::new() };
+        wait(start(&program, &none, || Ok(())).unwrap()).unwrap().exit
+    }
+
+    #[test]
+    fn an_exit_status_or_a_signal() {
+        assert_eq!(run("exit 7"), Exit::Status(7));
+        assert_eq!(run("kill -KILL $$"), Exit::Signal(9));
+    }
+}

@@ -1,0 +1,144 @@
+//! How long a replay takes, and how much memory: `cargo bench -p memprof-reporter [-- EVENTS [LIVE_BLOCKS]]`.
+//!
+//! Writes captures of 15 million events with 10,000 live blocks, by one thread and by four interleaved ones, and
+//! replays each.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::time::Instant;
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::code::LineTableFormat;
+use memprof_capture::clock::ClockKind;
+use memprof_capture::event::Event;
+use memprof_capture::file::columns::{ColumnEncoder, StampPrecision};
+use memprof_capture::file::facts::{ClockPoint, Exit};
+use memprof_capture::file::{CaptureReader, CaptureWriter, Code, Frame, Header, Site, StackNode, Summary, Thread};
+use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_reporter::replay::replay;
+
+const SITES: u64 = 2000;
+const EVENTS_PER_CHUNK: usize = 32_768;
+/// Consecutive events by one thread before the next one has its turn.
+const TURN: u64 = 5;
+
+/// A cheap, repeatable source of numbers (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+fn header() -> Header {
+    Header {
+        memprof_version: "bench".to_owned(),
+        command_line: vec!["bench".to_owned()],
+        pid: 1,
+        start_unix_ns: 0,
+        start: ClockPoint { stamp: Stamp(0), monotonic_ns: 0 },
+        clock: ClockKind::Monotonic,
+        page_size: 4096,
+        machine: String::new(),
+        native_stacks: false,
+        python_allocators_traced: false,
+    }
+}
+
+fn write(path: &Path, events: u64, live_blocks: usize, threads: u64) -> std::io::Result<()> {
+    let mut writer = CaptureWriter::new(BufWriter::new(File::create(path)?), &header())?;
+    writer.codes(&[Code {
+        name: "f".to_owned(),
+        qualified_name: "f".to_owned(),
+        file: "f.py".to_owned(),
+        first_line: 1,
+        format: LineTableFormat::Locations,
+        line_table: Vec::new(),
+    }])?;
+    writer.frames(&[Frame::Python { code: CodeId(0), offset: 0 }])?;
+    let nodes: Vec<_> =
+        (0..SITES as u32).map(|index| StackNode { parent: StackId(index / 2), frame: FrameId(0) }).collect();
+    writer.stacks(&nodes)?;
+    let sites: Vec<_> =
+        (0..SITES as u32).map(|index| Site { stack: StackId(index), allocator: Allocator::Malloc }).collect();
+    writer.sites(&sites)?;
+    let names: Vec<_> = (0..threads as u32).map(|tid| Thread { tid, name: "thread".to_owned() }).collect();
+    writer.threads(&names)?;
+    let mut encoders: Vec<ColumnEncoder> = (0..threads).map(|_| ColumnEncoder::default()).collect();
+    if threads == 1 {
+        encoders[0].set_precision(StampPrecision::Anchored);
+    }
+    let mut numbers = Numbers(0x1234_5678_9abc_def1);
+    let mut live = vec![false; live_blocks];
+    let (mut at, mut size) = (0, 100);
+    for index in 0..events {
+        // Places near each other, as a heap hands them out, with a jump now and then.
+        at = if numbers.next(16) == 0 {
+            numbers.next(live_blocks as u64)
+        } else {
+            (at + numbers.next(4)) % live_blocks as u64
+        };
+        if numbers.next(4) == 0 {
+            size = 16 + numbers.next(2000);
+        }
+        let address = Address(0x5555_0000_0000 + at * 2048);
+        let event = if std::mem::replace(&mut live[at as usize], false) {
+            Event::Free { address }
+        } else {
+            live[at as usize] = true;
+            Event::Allocation { address, size, site: SiteId(numbers.next(SITES) as u32) }
+        };
+        let thread = index / TURN % threads;
+        let encoder = &mut encoders[thread as usize];
+        encoder.push(Stamp(index * 3), event);
+        if encoder.len() == EVENTS_PER_CHUNK {
+            writer.events(ThreadId(thread as u32), 1, encoder)?;
+        }
+    }
+    for (thread, encoder) in (0..).zip(&mut encoders) {
+        writer.events(ThreadId(thread), 1, encoder)?;
+    }
+    writer.finish(&Summary {
+        end: ClockPoint { stamp: Stamp(events * 3), monotonic_ns: events * 24 },
+        exit: Exit::Status(0),
+        cpu_us: 0,
+        peak_rss_bytes: 0,
+        channel_waits: 0,
+        skipped_events: 0,
+        damaged_chunks: 0,
+    })?;
+    Ok(())
+}
+
+/// The largest resident set of this process so far.
+fn peak_rss() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim().to_owned()
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (events, live_blocks) = (number(15_000_000_u64), number(10_000_u64) as usize);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for threads in [1, 4] {
+        let path = folder.path().join(format!("{threads}.bin"));
+        write(&path, events, live_blocks, threads).expect("a capture can be written");
+        for _ in 0..3 {
+            let start = Instant::now();
+            let mut reader = CaptureReader::open(&path).expect("the capture can be opened");
+            let aggregate = replay(&mut reader).expect("the capture can be replayed");
+            println!(
+                "{events} events, {live_blocks} blocks, {threads} threads: {:.3} s, peak {} bytes, VmHWM {}",
+                start.elapsed().as_secs_f64(),
+                aggregate.totals.peak.bytes,
+                peak_rss()
+            );
+        }
+    }
+}

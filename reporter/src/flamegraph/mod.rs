@@ -1,0 +1,9 @@
+//! The report `flamegraph`: who allocated, by whole stacks.
+
+mod html;
+#[cfg(feature = "svg")]
+mod svg;
+
+pub use html::write_html;
+#[cfg(feature = "svg")]
+pub use svg::write_svg;

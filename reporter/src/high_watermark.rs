@@ -1,0 +1,69 @@
+//! The live total and its peak.
+
+use memprof_capture::ids::Stamp;
+
+/// Follows the live total. Its peak is the last moment at which the total equals its maximum.
+#[derive(Clone, Debug)]
+pub struct HighWatermark {
+    live: u64,
+    peak: u64,
+    peak_at: Stamp,
+    /// How often a peak was reached: the number of the present one.
+    epoch: u64,
+}
+
+impl HighWatermark {
+    /// Nothing is live at the start, and that is the first peak.
+    #[must_use]
+    pub const fn new(start: Stamp) -> Self {
+        Self { live: 0, peak: 0, peak_at: start, epoch: 1 }
+    }
+
+    /// Adds to the total. The caller says with [`Self::settle`] when the moment is complete.
+    #[inline]
+    pub const fn grow(&mut self, bytes: u64) {
+        self.live = self.live.wrapping_add(bytes);
+    }
+
+    /// Takes from the total.
+    #[inline]
+    pub const fn shrink(&mut self, bytes: u64) {
+        self.live = self.live.wrapping_sub(bytes);
+    }
+
+    /// Ends a moment: if the total is at its maximum, this is the last peak so far.
+    #[inline]
+    pub const fn settle(&mut self, stamp: Stamp) {
+        if self.live >= self.peak {
+            self.peak = self.live;
+            self.peak_at = stamp;
+            self.epoch += 1;
+        }
+    }
+
+    /// What is live now.
+    #[inline]
+    #[must_use]
+    pub const fn live(&self) -> u64 {
+        self.live
+    }
+
+    /// The maximum so far.
+    #[must_use]
+    pub const fn peak(&self) -> u64 {
+        self.peak
+    }
+
+    /// When it was last reached.
+    #[must_use]
+    pub const fn peak_at(&self) -> Stamp {
+        self.peak_at
+    }
+
+    /// The number of the last peak.
+    #[inline]
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}

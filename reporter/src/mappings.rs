@@ -1,0 +1,142 @@
+//! The mapped address ranges that are live at a moment of the replay, which can be given back in parts.
+
+use std::collections::BTreeMap;
+
+use memprof_capture::ids::Address;
+
+use crate::slots::SlotId;
+
+/// Live mappings, as disjoint pieces by address.
+///
+/// A mapping covers whole pages, but only the bytes that were asked for count: a piece of it counts as many bytes as it
+/// shares with them. The allocation lives as long as any piece of it is mapped.
+pub struct Mappings {
+    page_size: u64,
+    /// Piece by first address.
+    pieces: BTreeMap<u64, Piece>,
+    mappings: Vec<Mapping>,
+    /// Entries of `mappings` that are not in use.
+    vacant: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Piece {
+    end: u64,
+    mapping: u32,
+}
+
+struct Mapping {
+    /// Where the requested bytes end, which may be within the last page.
+    requested_end: u64,
+    slot: SlotId,
+    pieces: u32,
+}
+
+/// What a release of address space took from one mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// What the mapping is attributed to.
+    pub slot: SlotId,
+    /// Requested bytes that are gone.
+    pub bytes: u64,
+    /// Whether nothing is left of the mapping.
+    pub ended: bool,
+}
+
+impl Mappings {
+    /// No mapping yet, in a process with pages of this size.
+    #[must_use]
+    pub fn new(page_size: u32) -> Self {
+        Self {
+            page_size: u64::from(page_size.max(1)),
+            pieces: BTreeMap::new(),
+            mappings: Vec::new(),
+            vacant: Vec::new(),
+        }
+    }
+
+    fn end_of(&self, start: u64, size: u64) -> u64 {
+        let end = start.saturating_add(size);
+        end.div_ceil(self.page_size).saturating_mul(self.page_size)
+    }
+
+    /// Enters a mapping. What was mapped there before must have been unmapped.
+    pub fn map(&mut self, address: Address, size: u64, slot: SlotId) {
+        let start = address.0;
+        // No system maps nothing; a mapping without bytes would have no piece.
+        let end = self.end_of(start, size).max(start.saturating_add(1));
+        let mapping = Mapping { requested_end: start.saturating_add(size), slot, pieces: 1 };
+        let number = match self.vacant.pop() {
+            Some(number) => {
+                self.mappings[number as usize] = mapping;
+                number
+            }
+            None => {
+                self.mappings.push(mapping);
+                self.mappings.len() as u32 - 1
+            }
+        };
+        self.pieces.insert(start, Piece { end, mapping: number });
+    }
+
+    /// Takes whatever is mapped from `address` on for `size` bytes, up to the end of the last page. Each mapping that
+    /// loses a piece is reported to `released`, once for each piece. True when there was one.
+    pub fn unmap(&mut self, address: Address, size: u64, mut released: impl FnMut(Released)) -> bool {
+        let (start, end) = (address.0, self.end_of(address.0, size));
+        let mut any = false;
+        if start >= end {
+            return any;
+        }
+        // Only the last piece that begins before the range can reach into it from the left.
+        if let Some((&first, &piece)) = self.pieces.range(..start).next_back()
+            && piece.end > start
+        {
+            any = true;
+            self.pieces.insert(first, Piece { end: start, ..piece });
+            if piece.end > end {
+                self.pieces.insert(end, piece);
+                self.mappings[piece.mapping as usize].pieces += 1;
+            }
+            released(self.cut(piece.mapping, start, piece.end.min(end), false));
+        }
+        while let Some((&first, &piece)) = self.pieces.range(start..end).next() {
+            any = true;
+            self.pieces.remove(&first);
+            let whole = piece.end <= end;
+            if !whole {
+                self.pieces.insert(end, piece);
+            }
+            released(self.cut(piece.mapping, first, piece.end.min(end), whole));
+        }
+        any
+    }
+
+    /// Accounts for the loss of `from..to`, which is all of a piece or part of one.
+    fn cut(&mut self, number: u32, from: u64, to: u64, whole: bool) -> Released {
+        let mapping = &mut self.mappings[number as usize];
+        mapping.pieces -= u32::from(whole);
+        let bytes = to.min(mapping.requested_end).saturating_sub(from);
+        let released = Released { slot: mapping.slot, bytes, ended: mapping.pieces == 0 };
+        if released.ended {
+            self.vacant.push(number);
+        }
+        released
+    }
+
+    /// Pieces that are mapped.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Whether nothing is mapped.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.page_size as u32);
+    }
+}

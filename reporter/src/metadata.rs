@@ -1,0 +1,61 @@
+//! What a report says about the run itself.
+
+use memprof_capture::file::{CaptureReader, Fact};
+use serde::Serialize;
+
+use crate::replay::end_of;
+use crate::run_clock::RunClock;
+use crate::shell_quoting::join_quoted;
+use crate::utc_time::iso_8601;
+
+/// The facts about a run, as all reports print them. docs/metrics.md defines each.
+#[derive(Clone, Debug, Serialize)]
+pub struct Metadata {
+    /// The program and its arguments, quoted for a shell.
+    pub command_line: String,
+    /// The process.
+    pub pid: u32,
+    /// When it started: ISO 8601, UTC.
+    pub start_time: String,
+    /// How long it ran, as far as the capture knows.
+    pub duration_s: f64,
+    /// Such as `3.11.7`; empty for a program that ran no Python.
+    pub python_version: String,
+    /// Such as `pymalloc`; empty when it is not known.
+    pub python_allocator: String,
+    /// Whether native stacks were recorded.
+    pub native_stacks: bool,
+    /// Whether Python's own allocators were recorded.
+    pub python_allocators_traced: bool,
+    /// Whether the capture was ended properly and all of it could be read.
+    pub complete: bool,
+    /// The version of memprof that recorded.
+    pub memprof_version: String,
+}
+
+impl Metadata {
+    /// Gathers the facts of a capture. Whether it is complete is known once its events have been read.
+    #[must_use]
+    pub fn of(reader: &CaptureReader, clock: &RunClock) -> Self {
+        let header = reader.header();
+        // A program may run another one; the last Python is what the reader of a report takes for the program's.
+        let python = reader.facts().iter().rev().find_map(|fact| match fact {
+            Fact::Python { version, allocator, .. } => Some((version.clone(), allocator.clone())),
+            Fact::Image { .. } => None,
+        });
+        let (python_version, python_allocator) = python.unwrap_or_default();
+        let end = reader.summary().map_or_else(|| end_of(reader), |summary| summary.end.stamp);
+        Self {
+            command_line: join_quoted(&header.command_line),
+            pid: header.pid,
+            start_time: iso_8601(header.start_unix_ns),
+            duration_s: clock.seconds(end),
+            python_version,
+            python_allocator,
+            native_stacks: header.native_stacks,
+            python_allocators_traced: header.python_allocators_traced,
+            complete: reader.summary().is_some_and(|summary| summary.damaged_chunks == 0) && reader.damage().is_none(),
+            memprof_version: header.memprof_version.clone(),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A capture, replayed and resolved: what every renderer starts from.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::file::facts::RssSample;
+use memprof_capture::file::reader::{Damage, OpenError};
+use memprof_capture::file::{CaptureReader, Summary, Tables};
+
+use crate::aggregate::Aggregate;
+use crate::metadata::Metadata;
+use crate::metric::Metric;
+use crate::notes;
+use crate::places::{PlaceId, Places};
+use crate::replay::replay;
+use crate::rows::{self, PlaceRow, Ranking, Row};
+use crate::run_clock::RunClock;
+use crate::slots::Amount;
+use crate::text::Location;
+use crate::thread_labels::ThreadLabels;
+
+/// Why there is no report.
+#[derive(Debug)]
+pub enum ReportError {
+    /// The capture cannot be opened.
+    Open(OpenError),
+    /// It could be opened, but not read to the end.
+    Read(PathBuf, io::Error),
+}
+
+impl fmt::Display for ReportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(error) => error.fmt(f),
+            Self::Read(path, error) => write!(f, "cannot read {} any further: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ReportError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Open(error) => Some(error),
+            Self::Read(_, error) => Some(error),
+        }
+    }
+}
+
+/// Everything that a report can show of a capture.
+pub struct Report {
+    pub(crate) reader: CaptureReader,
+    pub(crate) metadata: Metadata,
+    pub(crate) aggregate: Aggregate,
+    pub(crate) places: Places,
+    pub(crate) clock: RunClock,
+    notes: Vec<String>,
+}
+
+impl Report {
+    /// Opens and replays a capture.
+    ///
+    /// # Errors
+    /// When the file is no capture, or cannot be read. Damage within it is no error: see [`Self::notes`].
+    pub fn open(path: &Path) -> Result<Self, ReportError> {
+        let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
+        let aggregate = replay(&mut reader).map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        let clock = RunClock::of(&reader);
+        let metadata = Metadata::of(&reader, &clock);
+        let notes = notes::of(&reader, &clock);
+        let places = Places::resolve(reader.tables());
+        Ok(Self { reader, metadata, aggregate, places, clock, notes })
+    }
+
+    /// The facts about the run.
+    #[must_use]
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// What was counted.
+    #[must_use]
+    pub const fn aggregate(&self) -> &Aggregate {
+        &self.aggregate
+    }
+
+    /// What is missing or uncertain in the capture, a sentence each. Empty for a sound one.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// What could not be read.
+    #[must_use]
+    pub const fn damage(&self) -> &Damage {
+        self.reader.damage()
+    }
+
+    pub(crate) const fn tables(&self) -> &Tables {
+        self.reader.tables()
+    }
+
+    pub(crate) const fn summary(&self) -> Option<&Summary> {
+        self.reader.summary()
+    }
+
+    pub(crate) fn rss(&self) -> &[RssSample] {
+        self.reader.rss()
+    }
+
+    pub(crate) fn rows(&self, metric: Metric) -> Vec<Row> {
+        rows::rows(self.tables(), &self.places, &self.aggregate.slots, metric)
+    }
+
+    pub(crate) fn by_place(&self, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {
+        rows::by_place(self.tables(), &self.places, &self.aggregate.slots, metric, ranking)
+    }
+
+    /// The sum over all places.
+    #[must_use]
+    pub const fn total(&self, metric: Metric) -> Amount {
+        match metric {
+            Metric::Peak => self.aggregate.totals.peak,
+            Metric::Leaks => self.aggregate.totals.leaked,
+            Metric::Total => self.aggregate.totals.total,
+        }
+    }
+
+    /// Everything that was allocated with each allocator that was used at all.
+    pub(crate) fn by_allocator(&self) -> Vec<(Allocator, Amount)> {
+        let mut sums = [Amount::default(); Allocator::ALL.len()];
+        for slot in &self.aggregate.slots {
+            if let Some(site) = self.tables().site(slot.site) {
+                sums[usize::from(site.allocator.code()) - 1].add(slot.total);
+            }
+        }
+        Allocator::ALL.into_iter().zip(sums).filter(|(_, amount)| amount.allocations > 0).collect()
+    }
+
+    /// The largest resident set: as the kernel counted it, or else among the samples.
+    pub(crate) fn peak_rss(&self) -> Option<u64> {
+        let sampled = self.rss().iter().map(|sample| sample.bytes).max();
+        sampled.max(self.summary().map(|summary| summary.peak_rss_bytes).filter(|&bytes| bytes > 0))
+    }
+
+    /// The names of all threads.
+    pub(crate) fn thread_labels(&self) -> ThreadLabels {
+        let slots = self.aggregate.slots.iter().map(|slot| slot.thread.index() + 1);
+        ThreadLabels::of(self.tables(), slots.max().unwrap_or(0))
+    }
+
+    /// A place, ready to be printed.
+    pub(crate) fn location(&self, place: PlaceId) -> Location {
+        Location::new(self.places.function(place), self.places.file(place), self.places.line(place))
+    }
+}

@@ -1,0 +1,108 @@
+//! Memory by place: what tables and rankings print.
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::file::Tables;
+use memprof_capture::ids::ThreadId;
+use rustc_hash::FxHashMap;
+
+use crate::aggregate::SlotSummary;
+use crate::metric::Metric;
+use crate::places::{PlaceId, Places};
+use crate::slots::Amount;
+
+/// What one thread allocated at one place with one allocator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The innermost Python frame.
+    pub place: PlaceId,
+    /// How; nothing where a damaged capture lost it.
+    pub allocator: Option<Allocator>,
+    /// Who.
+    pub thread: ThreadId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// What was allocated at one place, by all threads and allocators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaceRow {
+    /// The innermost Python frame.
+    pub place: PlaceId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// How rows are ranked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranking {
+    /// Most bytes first.
+    Bytes,
+    /// Most allocations first.
+    Allocations,
+}
+
+impl Ranking {
+    const fn key(self, amount: Amount) -> (u64, u64) {
+        match self {
+            Self::Bytes => (amount.bytes, amount.allocations),
+            Self::Allocations => (amount.allocations, amount.bytes),
+        }
+    }
+}
+
+fn sum_up<K: std::hash::Hash + Eq>(
+    tables: &Tables,
+    places: &Places,
+    slots: &[SlotSummary],
+    metric: Metric,
+    key: impl Fn(PlaceId, Option<Allocator>, ThreadId) -> K,
+) -> FxHashMap<K, Amount> {
+    let mut sums: FxHashMap<K, Amount> = FxHashMap::default();
+    for slot in slots {
+        let amount = slot.amount(metric);
+        if amount.is_zero() {
+            continue;
+        }
+        let site = tables.site(slot.site);
+        let place = site.map_or(places.lost_stack(), |site| places.innermost(tables, site.stack));
+        sums.entry(key(place, site.map(|site| site.allocator), slot.thread)).or_default().add(amount);
+    }
+    sums
+}
+
+/// The name of a place's file, its line and its function: an order that does not depend on how the run went.
+fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
+    (places.file(place), places.line(place), places.function(place))
+}
+
+/// All rows, most bytes first.
+#[must_use]
+pub fn rows(tables: &Tables, places: &Places, slots: &[SlotSummary], metric: Metric) -> Vec<Row> {
+    let sums = sum_up(tables, places, slots, metric, |place, allocator, thread| (place, allocator, thread));
+    let mut rows: Vec<Row> =
+        sums.into_iter().map(|((place, allocator, thread), amount)| Row { place, allocator, thread, amount }).collect();
+    rows.sort_by(|a, b| {
+        let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
+        size.then_with(|| alphabetical(places, a.place).cmp(&alphabetical(places, b.place)))
+            .then_with(|| (a.allocator, a.thread).cmp(&(b.allocator, b.thread)))
+    });
+    rows
+}
+
+/// The rows by place alone, the first in the ranking first.
+#[must_use]
+pub fn by_place(
+    tables: &Tables,
+    places: &Places,
+    slots: &[SlotSummary],
+    metric: Metric,
+    ranking: Ranking,
+) -> Vec<PlaceRow> {
+    let sums = sum_up(tables, places, slots, metric, |place, _, _| place);
+    let mut rows: Vec<PlaceRow> = sums.into_iter().map(|(place, amount)| PlaceRow { place, amount }).collect();
+    rows.sort_by(|a, b| {
+        let size = ranking.key(b.amount).cmp(&ranking.key(a.amount));
+        size.then_with(|| alphabetical(places, a.place).cmp(&alphabetical(places, b.place)))
+    });
+    rows
+}

@@ -1,0 +1,48 @@
+//! How large the allocations were, by powers of two.
+
+use serde::Serialize;
+
+/// Allocations whose requested size lies in a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SizeBucket {
+    /// The smallest size that counts here.
+    pub min_bytes: u64,
+    /// The largest.
+    pub max_bytes: u64,
+    /// How many there were.
+    pub allocations: u64,
+}
+
+/// Counts by size: 0, 1, 2 to 3, 4 to 7 and so on.
+#[derive(Clone, Debug)]
+pub struct SizeHistogram {
+    counts: [u64; 65],
+}
+
+impl Default for SizeHistogram {
+    fn default() -> Self {
+        Self { counts: [0; 65] }
+    }
+}
+
+impl SizeHistogram {
+    /// Counts an allocation.
+    #[inline]
+    pub const fn count(&mut self, size: u64) {
+        self.counts[(u64::BITS - size.leading_zeros()) as usize] += 1;
+    }
+
+    /// The buckets from the first one that is not empty to the last.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<SizeBucket> {
+        let used = |&index: &usize| self.counts[index] > 0;
+        let (Some(first), Some(last)) = ((0..65).find(used), (0..65).rfind(used)) else { return Vec::new() };
+        (first..=last)
+            .map(|index| SizeBucket {
+                min_bytes: if index == 0 { 0 } else { 1 << (index - 1) },
+                max_bytes: if index == 0 { 0 } else { u64::MAX >> (64 - index) },
+                allocations: self.counts[index],
+            })
+            .collect()
+    }
+}

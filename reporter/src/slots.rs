@@ -1,0 +1,161 @@
+//! Where memory is attributed to: a slot for each pair of a thread and a site, with its counters.
+
+use memprof_capture::ids::{SiteId, ThreadId};
+use serde::Serialize;
+
+/// The number of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct SlotId(pub u32);
+
+/// Some memory: how much, in how many allocations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// Requested bytes.
+    pub bytes: u64,
+    /// Allocations.
+    pub allocations: u64,
+}
+
+impl Amount {
+    /// Adds another amount.
+    pub const fn add(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.allocations += other.allocations;
+    }
+
+    /// Whether it is nothing at all.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.bytes == 0 && self.allocations == 0
+    }
+}
+
+/// The counters of one thread at one site.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    /// Who allocated.
+    pub thread: ThreadId,
+    /// Where.
+    pub site: SiteId,
+    /// All that was ever allocated.
+    pub total: Amount,
+    /// What is live now; at the end, what leaked.
+    pub live: Amount,
+    /// What was live at the last peak before `epoch`.
+    at_peak: Amount,
+    /// The number of peaks at the last change of `live`: while it is the present one, `at_peak` is valid, else the
+    /// peak came after the last change and `live` is what it saw.
+    epoch: u64,
+}
+
+impl Slot {
+    /// Keeps what the last peak saw before `live` changes.
+    #[inline]
+    fn touch(&mut self, epoch: u64) {
+        if self.epoch != epoch {
+            self.at_peak = self.live;
+            self.epoch = epoch;
+        }
+    }
+
+    /// Counts a new allocation.
+    #[inline]
+    pub fn allocate(&mut self, bytes: u64, epoch: u64) {
+        self.touch(epoch);
+        self.total.bytes = self.total.bytes.saturating_add(bytes);
+        self.total.allocations += 1;
+        self.live.bytes = self.live.bytes.wrapping_add(bytes);
+        self.live.allocations += 1;
+    }
+
+    /// Takes live memory away: `bytes`, and with it an allocation if that was the last of it.
+    #[inline]
+    pub fn release(&mut self, bytes: u64, ended: bool, epoch: u64) {
+        self.touch(epoch);
+        self.live.bytes = self.live.bytes.wrapping_sub(bytes);
+        self.live.allocations -= u64::from(ended);
+    }
+
+    /// Takes all live memory away.
+    pub fn drop_live(&mut self, epoch: u64) {
+        self.touch(epoch);
+        self.live = Amount::default();
+    }
+
+    /// What was live at the last of `epoch` peaks.
+    #[must_use]
+    pub const fn at_peak(&self, epoch: u64) -> Amount {
+        if self.epoch == epoch { self.at_peak } else { self.live }
+    }
+}
+
+const PAGE: usize = 256;
+/// No slot yet.
+const NONE: u32 = u32::MAX;
+
+/// The slots of one thread by site: an array in pages, so that an event needs no hashing and a thread that uses few
+/// sites needs little memory.
+#[derive(Default)]
+struct ThreadSlots {
+    pages: Vec<Option<Box<[u32; PAGE]>>>,
+}
+
+/// All slots.
+#[derive(Default)]
+pub struct Slots {
+    slots: Vec<Slot>,
+    threads: Vec<ThreadSlots>,
+}
+
+impl Slots {
+    /// The slot of a thread at a site, made when it is new.
+    #[inline]
+    pub fn find(&mut self, thread: ThreadId, site: SiteId) -> SlotId {
+        let page = self.threads.get(thread.index()).and_then(|slots| slots.pages.get(site.index() / PAGE));
+        match page {
+            Some(Some(page)) if page[site.index() % PAGE] != NONE => SlotId(page[site.index() % PAGE]),
+            _ => self.make(thread, site),
+        }
+    }
+
+    #[cold]
+    fn make(&mut self, thread: ThreadId, site: SiteId) -> SlotId {
+        if self.threads.len() <= thread.index() {
+            self.threads.resize_with(thread.index() + 1, ThreadSlots::default);
+        }
+        let pages = &mut self.threads[thread.index()].pages;
+        if pages.len() <= site.index() / PAGE {
+            pages.resize_with(site.index() / PAGE + 1, || None);
+        }
+        let page = pages[site.index() / PAGE].get_or_insert_with(|| Box::new([NONE; PAGE]));
+        let id = self.slots.len() as u32;
+        page[site.index() % PAGE] = id;
+        self.slots.push(Slot {
+            thread,
+            site,
+            total: Amount::default(),
+            live: Amount::default(),
+            at_peak: Amount::default(),
+            epoch: 0,
+        });
+        SlotId(id)
+    }
+
+    /// The counters of a slot.
+    #[inline]
+    pub fn get_mut(&mut self, slot: SlotId) -> &mut Slot {
+        &mut self.slots[slot.0 as usize]
+    }
+
+    /// All of them, for a change of each.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Slot> {
+        self.slots.iter_mut()
+    }
+
+    /// The slots alone: the way to find them by thread and site is no longer needed.
+    #[must_use]
+    pub fn into_slots(self) -> Vec<Slot> {
+        self.slots
+    }
+}

@@ -1,0 +1,128 @@
+//! `stats --json`; docs/stats.schema.json describes it.
+
+use std::io::{self, Write};
+
+use serde::{Serialize, Serializer};
+
+use crate::metadata::Metadata;
+use crate::metric::Metric;
+use crate::report::Report;
+use crate::rows::{PlaceRow, Ranking};
+use crate::size_histogram::SizeBucket;
+use crate::slots::Amount;
+
+#[derive(Serialize)]
+struct Stats<'a> {
+    schema: &'static str,
+    metadata: &'a Metadata,
+    notes: &'a [String],
+    metric: &'static str,
+    totals: Totals,
+    #[serde(serialize_with = "as_object")]
+    by_allocator: Vec<(&'static str, AllocatorStats)>,
+    size_histogram: Vec<SizeBucket>,
+    top_by_peak_bytes: Vec<TopPlace<'a>>,
+    top_by_allocations: Vec<TopPlace<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_by_leaked_bytes: Option<Vec<TopPlace<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_by_total_bytes: Option<Vec<TopPlace<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Totals {
+    allocations: u64,
+    frees: u64,
+    bytes_allocated: u64,
+    peak_bytes: u64,
+    peak_allocations: u64,
+    peak_at_s: f64,
+    leaked_bytes: u64,
+    leaked_allocations: u64,
+    dropped_by_exec: u64,
+    unknown_frees: u64,
+    peak_rss_bytes: Option<u64>,
+    channel_waits: Option<u64>,
+    skipped_events: Option<u64>,
+    damaged_chunks: u64,
+    damaged_events: u64,
+    damaged_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct AllocatorStats {
+    allocations: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct TopPlace<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+    bytes: u64,
+    allocations: u64,
+}
+
+fn as_object<S: Serializer, V: Serialize>(entries: &[(&str, V)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
+}
+
+fn totals(report: &Report) -> Totals {
+    let totals = &report.aggregate.totals;
+    let (summary, damage) = (report.summary(), report.damage());
+    Totals {
+        allocations: totals.total.allocations,
+        frees: totals.frees,
+        bytes_allocated: totals.total.bytes,
+        peak_bytes: totals.peak.bytes,
+        peak_allocations: totals.peak.allocations,
+        peak_at_s: report.clock.seconds(totals.peak_at),
+        leaked_bytes: totals.leaked.bytes,
+        leaked_allocations: totals.leaked.allocations,
+        dropped_by_exec: totals.dropped_by_exec,
+        unknown_frees: totals.unknown_frees,
+        peak_rss_bytes: report.peak_rss(),
+        channel_waits: summary.map(|summary| summary.channel_waits),
+        skipped_events: summary.map(|summary| summary.skipped_events),
+        damaged_chunks: damage.chunks,
+        damaged_events: damage.events,
+        damaged_bytes: damage.bytes,
+    }
+}
+
+/// Writes the figures as one JSON object, with `top` places in each ranking.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_json(report: &Report, metric: Metric, top: usize, out: &mut impl Write) -> io::Result<()> {
+    let ranking = |metric, ranking| {
+        let place = |PlaceRow { place, amount: Amount { bytes, allocations } }| TopPlace {
+            function: report.places.function(place),
+            file: report.places.file(place),
+            line: report.places.line(place),
+            bytes,
+            allocations,
+        };
+        report.by_place(metric, ranking).into_iter().take(top).map(place).collect::<Vec<_>>()
+    };
+    let stats = Stats {
+        schema: "memprof-stats-1",
+        metadata: report.metadata(),
+        notes: report.notes(),
+        metric: metric.name(),
+        totals: totals(report),
+        by_allocator: report
+            .by_allocator()
+            .into_iter()
+            .map(|(allocator, Amount { bytes, allocations })| (allocator.name(), AllocatorStats { allocations, bytes }))
+            .collect(),
+        size_histogram: report.aggregate.sizes.buckets(),
+        top_by_peak_bytes: ranking(Metric::Peak, Ranking::Bytes),
+        top_by_allocations: ranking(Metric::Total, Ranking::Allocations),
+        top_by_leaked_bytes: (metric == Metric::Leaks).then(|| ranking(Metric::Leaks, Ranking::Bytes)),
+        top_by_total_bytes: (metric == Metric::Total).then(|| ranking(Metric::Total, Ranking::Bytes)),
+    };
+    serde_json::to_writer_pretty(&mut *out, &stats)?;
+    writeln!(out)
+}

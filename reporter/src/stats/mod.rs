@@ -1,0 +1,10 @@
+//! The report `stats`: the figures of a run, its allocators, sizes and largest places.
+
+mod json;
+mod text;
+
+pub use json::write_json;
+pub use text::write_text;
+
+/// How many places each ranking has, unless asked otherwise.
+pub const DEFAULT_TOP: usize = 10;

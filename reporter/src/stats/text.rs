@@ -1,0 +1,179 @@
+//! `stats` for a terminal.
+
+use std::io::{self, Write};
+
+use crate::metadata::Metadata;
+use crate::metric::Metric;
+use crate::report::Report;
+use crate::rows::Ranking;
+use crate::size_units::{count, counted, percent, seconds, size};
+use crate::slots::Amount;
+use crate::text::{Align, Cell, Columns, TextStyle, wrap};
+
+/// Writes the figures as text, with `top` places in each ranking.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_text(
+    report: &Report,
+    metric: Metric,
+    top: usize,
+    style: &TextStyle,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write_run(report, style, out)?;
+    write_totals(report, style, out)?;
+    write_allocators(report, style, out)?;
+    write_sizes(report, style, out)?;
+    write_ranking(report, metric, Ranking::Bytes, top, style, out)?;
+    write_ranking(report, Metric::Total, Ranking::Allocations, top, style, out)
+}
+
+/// Labels with their values, which continue on further lines where they are too long.
+fn write_facts(facts: &[(&str, String)], style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+    let label_width = facts.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    for (label, value) in facts {
+        let mut label = *label;
+        for line in wrap(value, style.width() - label_width - 4) {
+            writeln!(out, "  {label:label_width$}  {line}")?;
+            label = "";
+        }
+    }
+    Ok(())
+}
+
+fn write_run(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+    let run = report.metadata();
+    let started = run.start_time.replace('T', " ").replace('Z', " UTC");
+    let mut facts = vec![
+        ("Command", run.command_line.clone()),
+        ("Process", format!("{}, started {started}, ran for {}", run.pid, seconds(run.duration_s))),
+        ("Python", python(run)),
+    ];
+    facts.extend(report.notes().iter().map(|note| ("Note", note.clone())));
+    writeln!(out, "{}", style.heading("Run"))?;
+    write_facts(&facts, style, out)
+}
+
+fn python(run: &Metadata) -> String {
+    if run.python_version.is_empty() {
+        return "none was seen".to_owned();
+    }
+    let mut text = run.python_version.clone();
+    if !run.python_allocator.is_empty() {
+        text += &format!(" with {}", run.python_allocator);
+    }
+    if run.python_allocator.starts_with("pymalloc") && !run.python_allocators_traced {
+        text += &format!(
+            "; its small objects lie in arenas (mmap of {}), and only the arenas appear here",
+            if arenas_have_a_mebibyte(&run.python_version) { "1 MiB" } else { "256 KiB" }
+        );
+    }
+    text
+}
+
+/// CPython's arenas grew from 256 KiB to 1 MiB in 3.10.
+fn arenas_have_a_mebibyte(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(3), Some(10))
+}
+
+fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+    let totals = &report.aggregate.totals;
+    let amount = |Amount { bytes, allocations }| format!("{} in {}", size(bytes), counted(allocations, "allocation"));
+    let mut facts = vec![
+        ("Peak", amount(totals.peak)),
+        ("Peak reached after", seconds(report.clock.seconds(totals.peak_at))),
+        ("Not freed at the end", amount(totals.leaked)),
+        ("Allocated in total", amount(totals.total)),
+        ("Freed", counted(totals.frees, "allocation")),
+    ];
+    if totals.dropped_by_exec > 0 {
+        facts.push(("Gone with exec", counted(totals.dropped_by_exec, "allocation")));
+    }
+    if totals.unknown_frees > 0 {
+        facts.push(("Frees of unknown memory", count(totals.unknown_frees)));
+    }
+    if let Some(bytes) = report.peak_rss() {
+        facts.push(("Largest resident set", size(bytes)));
+    }
+    if let Some(summary) = report.summary() {
+        facts.push(("Waits for the recorder", count(summary.channel_waits)));
+        facts.push(("Events not recorded", count(summary.skipped_events)));
+    }
+    writeln!(out, "\n{}", style.heading("Memory"))?;
+    write_facts(&facts, style, out)
+}
+
+fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+    let allocators = report.by_allocator();
+    if allocators.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", style.heading("Allocators, over the whole run"))?;
+    let mut columns = Columns::new(&[("Bytes", Align::Right), ("Allocations", Align::Right)], "Function");
+    for (allocator, amount) in allocators {
+        columns.push(vec![size(amount.bytes), count(amount.allocations)], Cell::Text(allocator.name().to_owned()));
+    }
+    columns.print(out, style)
+}
+
+fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+    let buckets = report.aggregate.sizes.buckets();
+    let Some(most) = buckets.iter().map(|bucket| bucket.allocations).max() else { return Ok(()) };
+    writeln!(out, "\n{}", style.heading("Sizes, over the whole run"))?;
+    let heads = [("From", Align::Right), ("Below", Align::Right), ("Allocations", Align::Right)];
+    let rows = |bar_width: usize| {
+        let mut columns = Columns::new(&heads, "");
+        for bucket in &buckets {
+            // The widest bar fills the room; whatever exists at all shows.
+            let bar = (bucket.allocations as f64 / most as f64 * bar_width as f64).ceil() as usize;
+            let below = bucket.max_bytes.checked_add(1).map_or("16.0 EiB".to_owned(), size);
+            let cells = vec![size(bucket.min_bytes), below, count(bucket.allocations)];
+            columns.push(cells, Cell::Text("▇".repeat(bar)));
+        }
+        columns
+    };
+    let room = rows(0).room(style);
+    rows(room.min(40)).print(out, style)
+}
+
+fn write_ranking(
+    report: &Report,
+    metric: Metric,
+    ranking: Ranking,
+    top: usize,
+    style: &TextStyle,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let rows = report.by_place(metric, ranking);
+    let title = match ranking {
+        Ranking::Bytes => format!("Most bytes {}", metric.heading()),
+        Ranking::Allocations => format!("Most allocations {}", metric.heading()),
+    };
+    if rows.is_empty() || top == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", style.heading(&title))?;
+    let whole = report.total(metric);
+    let heads = [("Bytes", Align::Right), ("Share", Align::Right), ("Allocations", Align::Right)];
+    let mut columns = Columns::new(&heads, "Place");
+    for row in rows.iter().take(top) {
+        let share = match ranking {
+            Ranking::Bytes => percent(row.amount.bytes, whole.bytes),
+            Ranking::Allocations => percent(row.amount.allocations, whole.allocations),
+        };
+        columns.push(
+            vec![size(row.amount.bytes), share, count(row.amount.allocations)],
+            Cell::Place(report.location(row.place)),
+        );
+    }
+    columns.print(out, style)?;
+    if rows.len() > top {
+        let mut rest = Amount::default();
+        rows[top..].iter().for_each(|row| rest.add(row.amount));
+        let places = counted((rows.len() - top) as u64, "more place");
+        writeln!(out, "  and {places}: {} in {}", size(rest.bytes), counted(rest.allocations, "allocation"))?;
+    }
+    Ok(())
+}

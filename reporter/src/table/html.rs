@@ -1,0 +1,88 @@
+//! `table --html`: a page with all rows, to sort and filter.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::LOST_ALLOCATOR;
+use crate::json_columns::Sequence;
+use crate::metric::Metric;
+use crate::page::{PageHeader, PageParts, write_page};
+use crate::report::Report;
+use crate::rows::Row;
+use crate::slots::Amount;
+use crate::strings::{StringId, Strings};
+
+const PARTS: PageParts = PageParts {
+    template: include_str!("../../../templates/table.html"),
+    styles: &[include_str!("../../../templates/page.css"), include_str!("../../../templates/table.css")],
+    scripts: &[
+        include_str!("../../../templates/data.js"),
+        include_str!("../../../templates/common.js"),
+        include_str!("../../../templates/table.js"),
+    ],
+};
+
+#[derive(Serialize)]
+struct TablePage<'a, S, R> {
+    schema: &'static str,
+    header: PageHeader<'a>,
+    metric: &'static str,
+    total: Amount,
+    strings: S,
+    rows: R,
+}
+
+#[derive(Serialize)]
+struct RowColumns<F, P, L, A, B, N, T> {
+    function: F,
+    file: P,
+    line: L,
+    allocator: A,
+    bytes: B,
+    allocations: N,
+    thread: T,
+}
+
+/// The texts of a row, by number.
+struct RowTexts {
+    function: StringId,
+    file: StringId,
+    allocator: StringId,
+    thread: StringId,
+}
+
+/// Writes the page.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_html(report: &Report, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    let rows = report.rows(metric);
+    let threads = report.thread_labels();
+    let mut strings = Strings::default();
+    let mut texts_of = |row: &Row| RowTexts {
+        function: strings.intern(report.places.function(row.place)),
+        file: strings.intern(report.places.file(row.place)),
+        allocator: strings.intern(row.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name())),
+        thread: strings.intern(threads.get(row.thread)),
+    };
+    let texts: Vec<RowTexts> = rows.iter().map(&mut texts_of).collect();
+    let page = TablePage {
+        schema: "memprof-table-1",
+        header: PageHeader::of(report),
+        metric: metric.name(),
+        total: report.total(metric),
+        strings: Sequence(strings.iter()),
+        rows: RowColumns {
+            function: Sequence(texts.iter().map(|texts| texts.function.0)),
+            file: Sequence(texts.iter().map(|texts| texts.file.0)),
+            line: Sequence(rows.iter().map(|row| report.places.line(row.place))),
+            allocator: Sequence(texts.iter().map(|texts| texts.allocator.0)),
+            bytes: Sequence(rows.iter().map(|row| row.amount.bytes)),
+            allocations: Sequence(rows.iter().map(|row| row.amount.allocations)),
+            thread: Sequence(texts.iter().map(|texts| texts.thread.0)),
+        },
+    };
+    let title = format!("memprof table: {}", report.metadata().command_line);
+    write_page(&PARTS, &title, &page, out)
+}

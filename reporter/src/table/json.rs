@@ -1,0 +1,62 @@
+//! `table --json`; docs/table.schema.json describes it.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::LOST_ALLOCATOR;
+use crate::json_columns::Sequence;
+use crate::metadata::Metadata;
+use crate::metric::Metric;
+use crate::report::Report;
+use crate::rows::Row;
+use crate::slots::Amount;
+
+#[derive(Serialize)]
+struct Table<'a, R> {
+    schema: &'static str,
+    metadata: &'a Metadata,
+    notes: &'a [String],
+    metric: &'static str,
+    total: Amount,
+    rows: R,
+}
+
+#[derive(Serialize)]
+struct TableRow<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+    allocator: &'a str,
+    bytes: u64,
+    allocations: u64,
+    thread: &'a str,
+}
+
+/// Writes all rows as one JSON object.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_json(report: &Report, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    let rows = report.rows(metric);
+    let threads = report.thread_labels();
+    let row = |row: &Row| TableRow {
+        function: report.places.function(row.place),
+        file: report.places.file(row.place),
+        line: report.places.line(row.place),
+        allocator: row.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
+        bytes: row.amount.bytes,
+        allocations: row.amount.allocations,
+        thread: threads.get(row.thread),
+    };
+    let table = Table {
+        schema: "memprof-table-1",
+        metadata: report.metadata(),
+        notes: report.notes(),
+        metric: metric.name(),
+        total: report.total(metric),
+        rows: Sequence(rows.iter().map(row)),
+    };
+    serde_json::to_writer_pretty(&mut *out, &table)?;
+    writeln!(out)
+}

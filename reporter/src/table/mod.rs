@@ -1,0 +1,15 @@
+//! The report `table`: one row for each place, allocator and thread.
+
+mod html;
+mod json;
+mod text;
+
+pub use html::write_html;
+pub use json::write_json;
+pub use text::write_text;
+
+/// How many rows the text has, unless asked otherwise.
+pub const DEFAULT_ROWS: usize = 50;
+
+/// The name of an allocator that a damaged capture lost.
+const LOST_ALLOCATOR: &str = "<lost>";

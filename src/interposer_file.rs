@@ -1,0 +1,291 @@
+//! Puts the interposer, which the command carries inside it, where the dynamic loader can load it from.
+//!
+//! It is written once into the user's cache, named by a hash of its contents, and compared byte by byte at each start.
+//! Whoever can change that file or swap its directories runs code in the user's programs, so only places that nobody
+//! else can write to are taken.
+
+use std::env;
+use std::ffi::CString;
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::ptr;
+
+/// Built by build.rs.
+static LIBRARY: &[u8] = include_bytes!(env!("MEMPROF_INTERPOSER_LIBRARY"));
+const HASH: &str = env!("MEMPROF_INTERPOSER_HASH");
+const FILE_NAME: &str =
+    if cfg!(target_os = "macos") { "libmemprof_interposer.dylib" } else { "libmemprof_interposer.so" };
+/// Names a library to use instead of the one inside the command.
+const OVERRIDE: &str = "MEMPROF_INTERPOSER";
+
+/// The library, ready to be preloaded while this lives.
+#[derive(Debug)]
+pub struct InterposerFile {
+    path: PathBuf,
+    /// What `path` leads to, where no directory would do.
+    _memory: Option<OwnedFd>,
+}
+
+impl InterposerFile {
+    /// Where the loader finds it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Finds or makes a place for it.
+    pub fn place() -> Result<Self, NoPlace> {
+        if let Some(path) = env::var_os(OVERRIDE).filter(|path| !path.is_empty()).map(PathBuf::from) {
+            let path = path.canonicalize().map_err(|error| NoPlace::Override(path, error))?;
+            if !the_loader_takes(&path) {
+                return Err(NoPlace::OverrideName(path));
+            }
+            return Ok(Self { path, _memory: None });
+        }
+        for place in [cache(), temporary()].into_iter().flatten() {
+            if let Some(path) = in_place(&place) {
+                return Ok(Self { path, _memory: None });
+            }
+        }
+        in_memory().map_err(NoPlace::Nowhere)
+    }
+}
+
+/// Why there is no library to preload.
+#[derive(Debug)]
+pub enum NoPlace {
+    /// `MEMPROF_INTERPOSER` names something that cannot be used.
+    Override(PathBuf, io::Error),
+    /// `MEMPROF_INTERPOSER` names a path that cannot stand in `LD_PRELOAD`.
+    OverrideName(PathBuf),
+    /// Neither a directory nor memory would do.
+    Nowhere(io::Error),
+}
+
+impl fmt::Display for NoPlace {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Override(path, error) => {
+                let path = path.display();
+                write!(out, "cannot use {path}: {error}; unset {OVERRIDE} to use the library inside memprof")
+            }
+            Self::OverrideName(path) => {
+                let path = path.display();
+                write!(
+                    out,
+                    "cannot preload {path}: the loader takes no blanks, colons and dollar signs in a path; move it or unset {OVERRIDE}"
+                )
+            }
+            Self::Nowhere(error) => write!(
+                out,
+                "found no place to load memprof's library from ({error}): point XDG_CACHE_HOME at a directory of your own that is not mounted noexec"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for NoPlace {}
+
+/// A directory to keep the library in.
+struct Place {
+    /// The user's cache, or the directory of temporary files.
+    base: PathBuf,
+    /// In the base, and private to the user.
+    directory: PathBuf,
+}
+
+fn cache() -> Option<Place> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(Place { directory: base.join("memprof"), base })
+}
+
+fn temporary() -> Option<Place> {
+    let base = env::temp_dir();
+    let directory = base.join(format!("memprof-{}", user()));
+    base.is_absolute().then_some(Place { base, directory })
+}
+
+/// The library's path in that place, if it can be put and loaded there.
+fn in_place(place: &Place) -> Option<PathBuf> {
+    let directory = place.directory.join(HASH);
+    let path = directory.join(FILE_NAME);
+    if !the_loader_takes(&path) {
+        return None;
+    }
+    // Not what is above them: a missing home directory is none of memprof's business.
+    for missing in [&place.base, &place.directory, &directory].into_iter().filter(|it| !it.exists()) {
+        match DirBuilder::new().mode(0o700).create(missing) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return None,
+            _ => {}
+        }
+    }
+    let safe = is_closed_to_others(&place.base) && is_ours_alone(&place.directory) && is_ours_alone(&directory);
+    if !safe {
+        return None;
+    }
+    if let Some(ready) = ready(&path) {
+        return ready.then_some(path);
+    }
+    write(&directory, &path).ok()?;
+    ready(&path)?.then_some(path)
+}
+
+/// Whether the file can be loaded; `None` if it is not there, not ours, or not the library.
+fn ready(path: &Path) -> Option<bool> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    let ours = metadata.is_file() && metadata.uid() == user() && metadata.mode() & 0o022 == 0;
+    if !ours || metadata.len() != LIBRARY.len() as u64 {
+        return None;
+    }
+    // SAFETY: maps a file read-only at an address that the kernel chooses, as code: what the loader will do.
+    let mapped = unsafe {
+        let protection = libc::PROT_READ | libc::PROT_EXEC;
+        libc::mmap(ptr::null_mut(), LIBRARY.len(), protection, libc::MAP_PRIVATE, file.as_raw_fd(), 0)
+    };
+    if mapped == libc::MAP_FAILED {
+        return Some(false);
+    }
+    // SAFETY: the mapping is as long as the library; the file, which only this user can write to, was that long a
+    // moment ago.
+    let same = unsafe { std::slice::from_raw_parts(mapped.cast::<u8>(), LIBRARY.len()) } == LIBRARY;
+    // SAFETY: the mapping made above, not used any more.
+    unsafe { libc::munmap(mapped, LIBRARY.len()) };
+    same.then_some(true)
+}
+
+/// Writes the library under another name first: no program ever sees a part of it.
+fn write(directory: &Path, path: &Path) -> io::Result<()> {
+    let fresh = directory.join(format!("{FILE_NAME}.{}", std::process::id()));
+    let written = (|| {
+        // One of a run that was killed, with this pid.
+        let _ = fs::remove_file(&fresh);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&fresh)?;
+        file.write_all(LIBRARY)?;
+        fs::rename(&fresh, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    written
+}
+
+/// The last resort: a file in memory, which the program reaches through memprof's descriptor.
+fn in_memory() -> io::Result<InterposerFile> {
+    #[cfg(target_os = "linux")]
+    {
+        let name = CString::new(FILE_NAME)?;
+        // SAFETY: the name is NUL-terminated; the call makes a new descriptor or fails.
+        let descriptor = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just made, and owned by nobody else.
+        let memory = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        let mut file = File::from(memory);
+        file.write_all(LIBRARY)?;
+        let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+        Ok(InterposerFile { path, _memory: Some(file.into()) })
+    }
+    #[cfg(not(target_os = "linux"))]
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
+/// `LD_PRELOAD` is a list divided by colons and blanks, in which `$ORIGIN` and others are replaced.
+fn the_loader_takes(path: &Path) -> bool {
+    !path.as_os_str().as_bytes().iter().any(|byte| b": \t\n$".contains(byte))
+}
+
+fn is_ours_alone(directory: &Path) -> bool {
+    fs::symlink_metadata(directory).is_ok_and(|it| it.is_dir() && it.uid() == user() && it.mode() & 0o022 == 0)
+}
+
+/// Whether nobody else can rename what we have in this directory: it is the user's or root's, and either only they
+/// write to it, or it is sticky, as /tmp is.
+fn is_closed_to_others(directory: &Path) -> bool {
+    const STICKY: u32 = 0o1000;
+    fs::metadata(directory).is_ok_and(|it| {
+        let owned = it.uid() == user() || it.uid() == 0;
+        it.is_dir() && owned && (it.mode() & 0o022 == 0 || it.mode() & STICKY != 0)
+    })
+}
+
+fn user() -> u32 {
+    // SAFETY: asks for this process's user and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn place_in(base: &Path) -> Place {
+        Place { base: base.to_owned(), directory: base.join("memprof") }
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn it_is_written_once_and_repaired() {
+        let base = tempfile::tempdir().unwrap();
+        let path = in_place(&place_in(base.path())).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), LIBRARY);
+        let first = fs::metadata(&path).unwrap();
+        assert_eq!(in_place(&place_in(base.path())), Some(path.clone()));
+        assert_eq!(fs::metadata(&path).unwrap().ino(), first.ino());
+
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, vec![0; LIBRARY.len()]).unwrap();
+        assert_eq!(in_place(&place_in(base.path())), Some(path.clone()));
+        assert_eq!(fs::read(&path).unwrap(), LIBRARY);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_others_can_write_to_is_not_used() {
+        let base = tempfile::tempdir().unwrap();
+        let path = in_place(&place_in(base.path())).unwrap();
+        for directory in [path.parent().unwrap(), &base.path().join("memprof"), base.path()] {
+            set_mode(directory, 0o770);
+            assert_eq!(in_place(&place_in(base.path())), None);
+            set_mode(directory, 0o700);
+        }
+        // Replaced by one that is ours alone.
+        set_mode(&path, 0o722);
+        assert_eq!(in_place(&place_in(base.path())), Some(path.clone()));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o500);
+        // As /tmp is.
+        set_mode(base.path(), 0o1777);
+        assert_eq!(in_place(&place_in(base.path())), Some(path));
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let base = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), base.path().join("memprof")).unwrap();
+        assert_eq!(in_place(&place_in(base.path())), None);
+    }
+
+    #[test]
+    fn paths_that_the_loader_would_take_apart() {
+        for name in ["a b", "a:b", "$ORIGIN"] {
+            let base = tempfile::tempdir().unwrap();
+            assert_eq!(in_place(&place_in(&base.path().join(name))), None);
+        }
+    }
+
+    #[test]
+    fn memory_is_the_last_resort() {
+        let file = in_memory().unwrap();
+        assert_eq!(fs::read(file.path()).unwrap(), LIBRARY);
+    }
+}

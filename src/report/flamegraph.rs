@@ -1,0 +1,42 @@
+//! `memprof flamegraph`.
+
+use std::path::PathBuf;
+
+use memprof_reporter::flamegraph::{write_html, write_svg};
+
+use super::output_file::OutputFile;
+use super::{Failure, MetricArgs, open};
+
+/// Write a flame graph: one self-contained interactive page, or a picture
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    #[command(flatten)]
+    metric: MetricArgs,
+    /// Write an SVG picture instead of the page
+    #[arg(long)]
+    svg: bool,
+    /// Where to write it [default: memprof-flamegraph-<CAPTURE>.html or .svg beside the capture]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite the file if it exists
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// Writes the flame graph.
+///
+/// # Errors
+/// When the capture cannot be read or the graph not be written.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let metric = args.metric.metric();
+    let extension = if args.svg { "svg" } else { "html" };
+    let output = OutputFile::choose(args.output, args.force, &args.capture, "flamegraph", extension)?;
+    let mut report = open(&args.capture)?;
+    let path = output.write(|out| {
+        if args.svg { write_svg(&mut report, metric, out) } else { write_html(&mut report, metric, out) }
+    })?;
+    eprintln!("memprof: wrote {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! `memprof stats`.
+
+use std::path::PathBuf;
+
+use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
+
+use super::{Failure, MetricArgs, open, stdout_text};
+
+/// Print the figures of a run: peak, leaks, totals, allocators, sizes and the largest places
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    #[command(flatten)]
+    metric: MetricArgs,
+    /// How many places to list in each ranking
+    #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_TOP)]
+    top: usize,
+    /// Print one JSON object (docs/stats.schema.json)
+    #[arg(long)]
+    json: bool,
+    /// Columns to fill (60 to 240), instead of those of the terminal
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
+}
+
+/// Prints the figures.
+///
+/// # Errors
+/// When the capture cannot be read, or standard output not be written.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let report = open(&args.capture)?;
+    let metric = args.metric.metric();
+    stdout_text::write(|out| {
+        if args.json {
+            write_json(&report, metric, args.top, out)
+        } else {
+            write_text(&report, metric, args.top, &stdout_text::style(args.width), out)
+        }
+    })
+}

@@ -1,0 +1,58 @@
+//! `memprof table`.
+
+use std::path::PathBuf;
+
+use memprof_reporter::table::{DEFAULT_ROWS, write_html, write_json, write_text};
+
+use super::output_file::OutputFile;
+use super::{Failure, MetricArgs, open, stdout_text};
+
+/// List memory by place, allocator and thread
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    #[command(flatten)]
+    metric: MetricArgs,
+    /// Print one JSON object with all rows (docs/table.schema.json)
+    #[arg(long)]
+    json: bool,
+    /// Write an interactive page with all rows
+    #[arg(long, conflicts_with = "json")]
+    html: bool,
+    /// How many rows to print as text
+    #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_ROWS)]
+    rows: usize,
+    /// Columns to fill (60 to 240), instead of those of the terminal
+    #[arg(long, value_name = "COLUMNS")]
+    width: Option<usize>,
+    /// Where to write the page [default: memprof-table-<CAPTURE>.html beside the capture]
+    #[arg(short, long, value_name = "FILE", requires = "html")]
+    output: Option<PathBuf>,
+    /// Overwrite the page if it exists
+    #[arg(short, long, requires = "html")]
+    force: bool,
+}
+
+/// Prints the table or writes its page.
+///
+/// # Errors
+/// When the capture cannot be read or the table not be written.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let metric = args.metric.metric();
+    if args.html {
+        let output = OutputFile::choose(args.output, args.force, &args.capture, "table", "html")?;
+        let report = open(&args.capture)?;
+        let path = output.write(|out| write_html(&report, metric, out))?;
+        eprintln!("memprof: wrote {}", path.display());
+        return Ok(());
+    }
+    let report = open(&args.capture)?;
+    stdout_text::write(|out| {
+        if args.json {
+            write_json(&report, metric, out)
+        } else {
+            write_text(&report, metric, args.rows, &stdout_text::style(args.width), out)
+        }
+    })
+}

@@ -1,0 +1,177 @@
+//! `memprof run`: records a program.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use memprof_capture::file::facts::Exit;
+use memprof_recorder::program::{Subject, Unusable};
+use memprof_recorder::recording::{Options, RecordError, record};
+
+use crate::interposer_file::{InterposerFile, NoPlace};
+use crate::output_file::{NoOutput, OutputFile};
+use crate::{Cli, run_messages};
+
+/// Options whose value is the program, as [`set_off_program`](crate::command_line::set_off_program) needs them.
+pub const PROGRAM_OPTIONS: &[char] = &['c', 'm'];
+
+/// Run a program and record its memory
+///
+/// The program runs as without memprof, with the Python that you would get: its output, arguments, signals and exit
+/// status are its own. Everything after the script, the code or the module is the program's.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "memprof run [OPTIONS] <SCRIPT | -c CODE | -m MODULE | -- COMMAND> [ARGS]...")]
+pub struct Args {
+    /// Write the capture to this file [default: memprof-<program>.<pid>.bin, with memprof's own pid]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Overwrite the file if it exists
+    #[arg(short, long)]
+    force: bool,
+
+    /// Print errors only
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// The interpreter [default: the active virtual environment's, else python3 on PATH]
+    #[arg(long, value_name = "PATH")]
+    python: Option<OsString>,
+
+    /// Run this Python code
+    #[arg(short, value_name = "CODE", allow_hyphen_values = true)]
+    code: Option<OsString>,
+
+    /// Run this Python module as a script
+    #[arg(short, value_name = "MODULE", allow_hyphen_values = true, conflicts_with = "code")]
+    module: Option<OsString>,
+
+    /// Run this Python script (or an executable file)
+    #[arg(value_name = "SCRIPT", conflicts_with_all = ["code", "module"])]
+    script: Option<PathBuf>,
+
+    /// After a script, code or module: its arguments. After -- alone: any command, with its arguments
+    #[arg(last = true, value_name = "ARGS")]
+    arguments: Vec<OsString>,
+}
+
+/// Why nothing was recorded.
+#[derive(Debug)]
+pub enum Failure {
+    /// memprof was called wrongly.
+    Usage(clap::Error),
+    /// The program cannot be recorded.
+    Program(Unusable),
+    /// The interposer cannot be loaded.
+    Interposer(NoPlace),
+    /// The capture cannot be written.
+    Output(NoOutput),
+    /// The capture would overwrite the script.
+    OutputIsScript(PathBuf),
+    /// The recording could not begin.
+    Record(RecordError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => error.fmt(out),
+            Self::Program(reason) => reason.fmt(out),
+            Self::Interposer(reason) => reason.fmt(out),
+            Self::Output(reason) => reason.fmt(out),
+            Self::OutputIsScript(path) => {
+                let path = path.display();
+                write!(out, "{path} is the script itself: give another name for the capture with -o")
+            }
+            Self::Record(reason) => reason.fmt(out),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Runs the program; returns the exit status that memprof takes over from it.
+pub fn run(args: Args) -> Result<u8, Failure> {
+    let Args { output, force, quiet, python, code, module, script, arguments } = args;
+    let (subject, arguments) = subject(code, module, script, arguments)?;
+    if python.is_some() && matches!(subject, Subject::Command(_)) {
+        return Err(usage(ErrorKind::ArgumentConflict, "--python is for Python code, not for a command after --"));
+    }
+    let program = subject.resolve(&arguments, python.as_deref()).map_err(Failure::Program)?;
+    let interposer = InterposerFile::place().map_err(Failure::Interposer)?;
+    let path =
+        output.unwrap_or_else(|| PathBuf::from(format!("memprof-{}.{}.bin", subject.short_name(), std::process::id())));
+    if let Subject::Script(script) = &subject {
+        if is_same_file(script, &path) {
+            return Err(Failure::OutputIsScript(path));
+        }
+    }
+    // Everything that can be known to fail has failed by now, so a file that is overwritten is not lost for nothing.
+    let OutputFile { file, is_new } = OutputFile::create(&path, force).map_err(Failure::Output)?;
+
+    let mut progress = run_messages::Progress::new(quiet);
+    let recorded = record(Options {
+        program,
+        interposer: interposer.path().to_owned(),
+        output: file,
+        memprof_version: env!("CARGO_PKG_VERSION").to_owned(),
+        progress: Box::new(|bytes_left| progress.show(bytes_left)),
+    });
+    let outcome = recorded.map_err(|error| {
+        if is_new {
+            // It holds nothing. If it cannot be removed, that is not the error to talk about.
+            let _ = fs::remove_file(&path);
+        }
+        match error {
+            RecordError::Output(error) => Failure::Output(NoOutput::Unwritable(path.clone(), error)),
+            other => Failure::Record(other),
+        }
+    })?;
+    progress.clear();
+    run_messages::end(&mut io::stderr(), &outcome, &path, quiet);
+    Ok(exit_status(outcome.exit))
+}
+
+/// What is to be run, and its arguments.
+fn subject(
+    code: Option<OsString>,
+    module: Option<OsString>,
+    script: Option<PathBuf>,
+    mut arguments: Vec<OsString>,
+) -> Result<(Subject, Vec<OsString>), Failure> {
+    let subject = match (code, module, script) {
+        (Some(code), ..) => Subject::Code(code),
+        (_, Some(module), _) => Subject::Module(module),
+        (.., Some(script)) => Subject::Script(script),
+        _ if arguments.is_empty() => {
+            let message = "name what to run: a script, -c CODE, -m MODULE, or -- and a command";
+            return Err(usage(ErrorKind::MissingRequiredArgument, message));
+        }
+        _ => Subject::Command(arguments.remove(0)),
+    };
+    Ok((subject, arguments))
+}
+
+fn usage(kind: ErrorKind, message: &str) -> Failure {
+    let mut command = Cli::command();
+    command.build();
+    let run = command.find_subcommand_mut("run").expect("`run` is a subcommand");
+    Failure::Usage(run.error(kind, message))
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// As shells have it: a signal's number counts from 128.
+fn exit_status(exit: Exit) -> u8 {
+    let status = match exit {
+        Exit::Status(status) => status,
+        Exit::Signal(signal) => 128 + signal,
+    };
+    u8::try_from(status & 0xff).expect("at most 255")
+}

@@ -1,0 +1,87 @@
+//! What `memprof run` says on stderr. The program's own output is never touched, so nothing goes to stdout.
+
+use std::env;
+use std::ffi::CStr;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use memprof_capture::file::facts::Exit;
+use memprof_recorder::recording::Outcome;
+use memprof_reporter::shell_quoting::join_quoted;
+use memprof_reporter::size_units::{counted, seconds, size};
+
+/// A line that counts down while events are still being written although the program has ended.
+#[derive(Debug)]
+pub struct Progress {
+    wanted: bool,
+    began: Option<Instant>,
+    shown: Option<Instant>,
+}
+
+/// Shorter waits need no explanation.
+const PATIENCE: Duration = Duration::from_secs(1);
+const BETWEEN_UPDATES: Duration = Duration::from_millis(100);
+
+impl Progress {
+    /// Shown on terminals only, and not with `-q`.
+    pub fn new(quiet: bool) -> Self {
+        Self { wanted: !quiet && io::stderr().is_terminal(), began: None, shown: None }
+    }
+
+    /// Takes note of the bytes left.
+    pub fn show(&mut self, bytes_left: u64) {
+        let now = Instant::now();
+        let began = *self.began.get_or_insert(now);
+        let due = self.shown.is_none_or(|shown| now - shown >= BETWEEN_UPDATES);
+        if self.wanted && due && now - began >= PATIENCE {
+            self.shown = Some(now);
+            let _ = write!(io::stderr(), "\rmemprof: writing the capture, {} left\x1b[K", size(bytes_left));
+        }
+    }
+
+    /// Removes the line.
+    pub fn clear(&mut self) {
+        if self.shown.take().is_some() {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Sums the run up. A stderr that is closed is no reason to fail: the capture is written, and the exit status counts.
+pub fn end(out: &mut dyn Write, outcome: &Outcome, file: &Path, quiet: bool) {
+    let mut text = String::new();
+    for warning in &outcome.warnings {
+        text += &format!("memprof: {warning}\n");
+    }
+    if !quiet {
+        if let Exit::Signal(signal) = outcome.exit {
+            text += &format!("memprof: the program was ended by signal {signal} ({})\n", signal_name(signal));
+        }
+        text += &format!("memprof: {}\n", figures(outcome));
+        let name = file.to_string_lossy();
+        text +=
+            &format!("memprof: wrote {name} ({}); to see what was in memory at the peak:\n", size(outcome.file_bytes));
+        let own_name =
+            env::args_os().next().map_or_else(|| "memprof".into(), |name| name.to_string_lossy().into_owned());
+        let name = if name.starts_with('-') { format!("./{name}") } else { name.into_owned() };
+        text += &format!("  {}\n", join_quoted(&[own_name, "flamegraph".to_owned(), name]));
+    }
+    let _ = out.write_all(text.as_bytes());
+}
+
+fn figures(outcome: &Outcome) -> String {
+    let (wall, cpu) = (seconds(outcome.wall.as_secs_f64()), seconds(outcome.cpu.as_secs_f64()));
+    let (rss, allocations) = (size(outcome.peak_rss_bytes), counted(outcome.allocations, "allocation"));
+    format!("{wall} wall, {cpu} CPU; peak RSS {rss}; {allocations}")
+}
+
+fn signal_name(signal: i32) -> String {
+    // SAFETY: `strsignal` returns a C string for any number. memprof has one thread by now, so nothing overwrites it.
+    let name = unsafe { libc::strsignal(signal) };
+    if name.is_null() {
+        return "unknown".to_owned();
+    }
+    // SAFETY: see above.
+    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+}

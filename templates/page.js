@@ -1,0 +1,390 @@
+'use strict';
+// The page itself: holds the state, and turns every change of it into tree, layout and drawing.
+
+/** Trees kept for going back and forth between views; each may hold several columns of a large report. */
+const KEPT_TREES = 4;
+const SEARCH_DELAY_MS = 150;
+
+class FlamePage {
+  constructor(data) {
+    this.data = data;
+    this.model = buildModel(data);
+    this.importFrames = importFrames(data);
+    this.noFrames = new Uint8Array(data.frames.function.length);
+    this.hiddenCount = countHiddenNodes(this.model, this.importFrames);
+    this.trees = new Map();
+    this.defaults = defaultState(data.metric);
+    this.state = stateFromFragment(location.hash, this.defaults);
+    this.graph = byId('graph');
+    this.stage = byId('stage');
+    this.painter = new Painter(byId('canvas'));
+    this.tooltip = new Tooltip(byId('tooltip'));
+    this.focus = null;
+    this.hover = null;
+    this.matches = null;
+    this.matchIndex = -1;
+    this.readColours();
+  }
+
+  start() {
+    this.showTotals();
+    this.apply({ scroll: true });
+    this.listen();
+  }
+
+  // ---- from state to screen ----
+
+  get hidden() {
+    return this.state.imports === 'hidden' ? this.importFrames : this.noFrames;
+  }
+
+  currentTree() {
+    const { metric, measure, view, group, imports } = this.state;
+    const name = [metric, measure, view, group, imports].join(' ');
+    let tree = this.trees.get(name);
+    if (!tree) {
+      tree = new Tree(this.model, { metric, measure, inverted: view === 'inverted', group }, this.hidden);
+      if (this.trees.size >= KEPT_TREES) this.trees.delete(this.trees.keys().next().value);
+    }
+    // Last used goes last, so that the first one is the one to give up.
+    this.trees.delete(name);
+    this.trees.set(name, tree);
+    return tree;
+  }
+
+  /** Everything again from the state. `scroll` moves to the root, as after a zoom. */
+  apply({ scroll = false } = {}) {
+    const focused = this.focus?.node;
+    this.tree = this.currentTree();
+    this.updateMatches();
+    const root = this.tree.nodeAt(this.state.zoom);
+    this.state.zoom = this.tree.pathOf(root);
+    this.layOut(root);
+    this.focus = findRectangle(this.layout, focused);
+    if (scroll) this.scrollToRoot();
+    this.showControls();
+    this.draw();
+  }
+
+  layOut(root) {
+    this.width = Math.max(1, this.stage.clientWidth);
+    this.layout = layoutTree(this.tree, root, this.width);
+    this.hover = null;
+    this.tooltip.hide();
+    this.fitStage();
+  }
+
+  fitStage() {
+    this.height = this.graph.clientHeight;
+    this.stage.style.height = `${Math.max(this.height, this.layout.rows.length * ROW_HEIGHT)}px`;
+  }
+
+  scene() {
+    return {
+      layout: this.layout, tree: this.tree, model: this.model, state: this.state, colours: this.colours, matches: this.matches,
+      width: this.width, height: this.height, scrollTop: this.graph.scrollTop, focus: this.focus, hover: this.hover,
+      background: this.background, accent: this.accent, text: this.text,
+    };
+  }
+
+  draw() {
+    if (this.tree.root.value > 0) this.painter.draw(this.scene());
+  }
+
+  /** Many events in one frame (scrolling, hovering) cost one drawing. */
+  scheduleDraw() {
+    if (this.scheduled) return;
+    this.scheduled = requestAnimationFrame(() => {
+      this.scheduled = 0;
+      this.draw();
+    });
+  }
+
+  readColours() {
+    this.colours = new Colours(this.data, currentTheme());
+    this.background = cssColour('--ground');
+    this.accent = cssColour('--accent');
+    this.text = cssColour('--text');
+  }
+
+  scrollToRoot() {
+    this.graph.scrollTop = this.state.draw === 'flame' ? this.graph.scrollHeight : 0;
+  }
+
+  showTotals() {
+    for (const metric of METRICS) {
+      const { bytes, allocations } = this.data.totals[metric];
+      byId(`${metric}-size`).textContent = formatBytes(bytes);
+      byId(`${metric}-count`).textContent = plural(allocations, 'allocation');
+    }
+    byId('imports-count').textContent = `(${plural(this.hiddenCount, 'node')})`;
+  }
+
+  showControls() {
+    const scene = this.scene();
+    for (const control of document.querySelectorAll('[data-choice]')) {
+      const value = this.state[control.dataset.choice];
+      if (control.type === 'radio') control.checked = control.value === value;
+      else if (control.type === 'checkbox') control.checked = control.value === value;
+      else control.value = value;
+    }
+    const box = byId('search');
+    if (document.activeElement !== box) box.value = this.state.search;
+    const message = emptyMessage(scene);
+    byId('empty').textContent = message;
+    byId('empty').hidden = message === '';
+    this.stage.hidden = message !== '';
+    byId('reset').disabled = !this.layout.root.parent;
+    showBreadcrumb(byId('breadcrumb'), scene, (node) => this.zoomTo(node));
+    showSum(byId('sum'), scene);
+    showLegend(byId('legend'), scene);
+    this.showMatches();
+    this.graph.setAttribute('aria-label', `Call tree, ${describeView(this.state)}, ${formatMeasure(this.tree.root.value, this.state.measure)}`);
+  }
+
+  // ---- changes of the state ----
+
+  /** Takes over some choices. Looking at another tree keeps the zoom as far as it exists there. */
+  choose(changes, { push = true } = {}) {
+    const turned = 'view' in changes || 'group' in changes;
+    Object.assign(this.state, changes);
+    if (turned && !('zoom' in changes)) this.state.zoom = '';
+    this.matchIndex = -1;
+    this.apply({ scroll: 'zoom' in changes || turned || 'draw' in changes });
+    writeFragment(fragmentFromState(this.state, this.defaults), push);
+  }
+
+  zoomTo(node) {
+    this.choose({ zoom: this.tree.pathOf(node) });
+    this.setFocus({ row: 0, index: 0, node: this.layout.root });
+  }
+
+  resetZoom() {
+    if (this.layout.root.parent) this.zoomTo(this.tree.root);
+  }
+
+  zoomOut() {
+    if (this.layout.root.parent) this.zoomTo(this.layout.root.parent);
+  }
+
+  /** Zooms in; on the zoomed node itself, one step back out. */
+  activate(rectangle) {
+    if (rectangle.row === 0) this.zoomOut();
+    else this.zoomTo(rectangle.node);
+  }
+
+  // ---- keyboard focus ----
+
+  setFocus(rectangle) {
+    this.focus = rectangle;
+    if (rectangle) {
+      this.scrollToRow(rectangle.row);
+      const scene = this.scene();
+      const sentence = announcement(scene, rectangle);
+      const item = byId('focused-item');
+      item.textContent = sentence;
+      item.setAttribute('aria-level', rectangle.node.depth + 1);
+      this.graph.setAttribute('aria-activedescendant', 'focused-item');
+      byId('live').textContent = sentence;
+    }
+    this.scheduleDraw();
+  }
+
+  moveFocus(direction) {
+    const target = neighbour(this.layout, this.focus, direction);
+    if (!target) return;
+    this.setFocus(target);
+    this.showTooltipAtFocus();
+  }
+
+  zoomToFocus() {
+    if (this.focus) this.activate(this.focus);
+  }
+
+  scrollToRow(row) {
+    const top = Painter.rowTop(this.scene(), row);
+    if (top < 0) this.graph.scrollTop += top - ROW_HEIGHT;
+    else if (top + ROW_HEIGHT > this.height) this.graph.scrollTop += top + 2 * ROW_HEIGHT - this.height;
+  }
+
+  showTooltipAtFocus() {
+    const box = this.graph.getBoundingClientRect();
+    const line = this.layout.rows[this.focus.row];
+    const scene = this.scene();
+    const y = box.top + Painter.rowTop(scene, this.focus.row) + ROW_HEIGHT / 2;
+    this.tooltip.show(scene, this.focus.node, box.left + line.x[this.focus.index], y);
+  }
+
+  // ---- search ----
+
+  updateMatches() {
+    const { search, metric, measure, imports } = this.state;
+    const name = JSON.stringify([search, metric, measure, imports]);
+    if (name === this.matchesName) return;
+    this.matchesName = name;
+    const { pattern, error } = compilePattern(search);
+    this.patternError = error;
+    this.matches = pattern ? searchModel(this.model, pattern, this.hidden, metric, measure) : null;
+  }
+
+  showMatches() {
+    const output = byId('matches');
+    const found = this.matches;
+    byId('search').setAttribute('aria-invalid', String(Boolean(this.patternError)));
+    output.classList.toggle('wrong', Boolean(this.patternError));
+    byId('previous').disabled = byId('next').disabled = !found || found.outermost.length === 0;
+    if (this.patternError) output.textContent = this.patternError;
+    else if (!found) output.textContent = '';
+    else if (found.frameCount === 0) output.textContent = 'no match';
+    else {
+      const where = this.matchIndex >= 0 ? `${formatCount(this.matchIndex + 1)} of ` : '';
+      const share = formatPercent(found[this.state.measure], this.tree.root.value);
+      output.textContent = `${plural(found.frameCount, 'frame')}, ${where}${plural(found.outermost.length, 'place')}: ${formatBytes(found.bytes)}, ${plural(found.allocations, 'allocation')}, ${share}`;
+    }
+  }
+
+  searchNow() {
+    clearTimeout(this.searchTimer);
+    const text = byId('search').value;
+    if (text !== this.state.search) this.choose({ search: text }, { push: false });
+  }
+
+  clearSearch() {
+    byId('search').value = '';
+    this.searchNow();
+  }
+
+  /** Goes to the next (1) or previous (-1) of the outermost matches, largest first. */
+  goToMatch(step) {
+    if (!this.matches) return;
+    const inverted = this.state.view === 'inverted';
+    const places = inverted ? outermostDrawn(layoutTree(this.tree, this.tree.root, this.width), this.matches) : this.matches.outermost;
+    if (!places.length) return;
+    const before = this.focus?.node;
+    let node = null;
+    // Nodes of the capture that a grouped view shows as one are passed in one step.
+    for (let tries = 0; tries < places.length; tries++) {
+      this.matchIndex = (this.matchIndex + step + places.length + (this.matchIndex < 0 && step < 0 ? 1 : 0)) % places.length;
+      node = inverted ? places[this.matchIndex] : treeNodeOf(this.tree, places[this.matchIndex]);
+      if (node !== before) break;
+    }
+    this.reveal(node);
+    this.showMatches();
+  }
+
+  /** Focuses a node, zooming only if it is not drawn where we are, and then no further than needed. */
+  reveal(node) {
+    if (!findRectangle(this.layout, node)) {
+      const { matchIndex } = this;
+      const shows = (zoom) => findRectangle(layoutTree(this.tree, zoom, this.width), node) !== null;
+      const zoom = [this.tree.root, node.parent, node].find(shows);
+      this.choose({ zoom: this.tree.pathOf(zoom) });
+      this.matchIndex = matchIndex;
+    }
+    this.setFocus(findRectangle(this.layout, node));
+    this.showTooltipAtFocus();
+  }
+
+  // ---- events ----
+
+  listen() {
+    for (const control of document.querySelectorAll('[data-choice]')) {
+      control.addEventListener('change', () => {
+        const off = CHOICES[control.dataset.choice].find((value) => value !== control.value);
+        this.choose({ [control.dataset.choice]: control.type === 'checkbox' && !control.checked ? off : control.value });
+      });
+    }
+    byId('search').addEventListener('input', () => {
+      clearTimeout(this.searchTimer);
+      this.searchTimer = setTimeout(() => this.searchNow(), SEARCH_DELAY_MS);
+    });
+    byId('reset').addEventListener('click', () => this.resetZoom());
+    byId('next').addEventListener('click', () => this.goToMatch(1));
+    byId('previous').addEventListener('click', () => this.goToMatch(-1));
+    byId('help-button').addEventListener('click', () => byId('help').showModal());
+    for (const button of document.querySelectorAll('[data-export]')) {
+      button.addEventListener('click', () => {
+        exportView(this.scene(), button.dataset.export);
+        byId('export').open = false;
+      });
+    }
+    this.listenToPointer();
+    listenToKeys(this, this.graph, byId('search'), byId('help'));
+    // The back button, and a fragment typed into the address bar.
+    addEventListener('popstate', () => {
+      this.state = stateFromFragment(location.hash, this.defaults);
+      this.matchIndex = -1;
+      this.apply({ scroll: true });
+    });
+    new ResizeObserver(() => this.resized()).observe(this.graph);
+  }
+
+  resized() {
+    // A flame grows from the bottom, so that is the edge which has to stay in place.
+    const fromBottom = this.stage.offsetHeight - this.height - this.graph.scrollTop;
+    if (this.stage.clientWidth !== this.width) this.apply();
+    this.fitStage();
+    if (this.state.draw === 'flame') this.graph.scrollTop = this.stage.offsetHeight - this.height - fromBottom;
+    this.draw();
+  }
+
+  rectangleUnder(event) {
+    const box = this.graph.getBoundingClientRect();
+    return rectangleAt(this.layout, Painter.rowAt(this.scene(), event.clientY - box.top - this.graph.clientTop), event.clientX - box.left - this.graph.clientLeft);
+  }
+
+  listenToPointer() {
+    this.stage.addEventListener('pointermove', (event) => {
+      const found = this.rectangleUnder(event);
+      if (found?.node !== this.hover?.node) {
+        this.hover = found;
+        this.stage.classList.toggle('over', found !== null);
+        this.scheduleDraw();
+      }
+      if (found) this.tooltip.show(this.scene(), found.node, event.clientX, event.clientY);
+      else this.tooltip.hide();
+    });
+    this.stage.addEventListener('pointerleave', () => this.leave());
+    this.stage.addEventListener('click', (event) => {
+      const found = this.rectangleUnder(event);
+      if (found) this.activate(found);
+    });
+    this.graph.addEventListener('scroll', () => {
+      this.tooltip.hide();
+      this.scheduleDraw();
+    });
+    this.graph.addEventListener('blur', () => this.tooltip.hide());
+  }
+
+  leave() {
+    this.hover = null;
+    this.tooltip.hide();
+    this.scheduleDraw();
+  }
+}
+
+async function main() {
+  let redraw = () => {};
+  setUpTheme(byId('theme'), () => redraw());
+  const data = await loadEmbeddedData('memprof-flame-1');
+  showHeader(data.header, [['Threads', formatCount(data.threads.length)]]);
+  const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), data);
+  byId('timeline-panel').hidden = !timeline.exists;
+  const page = new FlamePage(data);
+  page.start();
+  timeline.draw();
+  new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);
+  redraw = () => {
+    page.readColours();
+    page.showControls();
+    page.draw();
+    timeline.draw();
+  };
+  // For tests and for anyone who measures the page.
+  document.documentElement.dataset.ready = 'yes';
+}
+
+main().catch((error) => {
+  showFailure(error);
+  throw error;
+});

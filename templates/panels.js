@@ -1,0 +1,161 @@
+'use strict';
+// The parts of the page around the graph that tell about it: tooltip, breadcrumb, footer, legend, announcements.
+
+/** All there is to know about one node, as text. Shared by the tooltip and the announcement for screen readers. */
+function describeNode(scene, node) {
+  const { model, tree, layout, state } = scene;
+  const { frames, strings } = model.data;
+  const { name } = namesOf(model, node, state.group);
+  const own = tree.ownOf(node);
+  const plain = !node.block && node.parent;
+  const line = plain && state.group === 'line' && frames.line[node.frame] > 0 ? `:${frames.line[node.frame]}` : '';
+  return {
+    name: node.block ? `${name} frames too narrow to draw, together` : name,
+    path: plain ? strings[frames.file[node.frame]] + line : '',
+    source: sourceOf(model, node, state.group),
+    rows: [
+      ['', 'Bytes', 'Allocations'],
+      ['With callees', formatBytes(node.bytes), formatCount(node.allocations)],
+      ...(node.block ? [] : [['Own', formatBytes(own.bytes), formatCount(own.allocations)]]),
+      ['Of total', formatPercent(node.bytes, tree.root.bytes), formatPercent(node.allocations, tree.root.allocations)],
+      ...(layout.root.parent ? [['Of zoomed', formatPercent(node.bytes, layout.root.bytes), formatPercent(node.allocations, layout.root.allocations)]] : []),
+    ],
+  };
+}
+
+/** In an inverted view a node holds what the frames above it allocated when called from here. */
+function inclusiveLabel(state) {
+  return state.view === 'inverted' ? 'Through here' : 'With callees';
+}
+
+class Tooltip {
+  constructor(element) {
+    this.element = element;
+  }
+
+  show(scene, node, x, y) {
+    const facts = describeNode(scene, node);
+    facts.rows[1][0] = inclusiveLabel(scene.state);
+    const table = makeElement('table');
+    for (const [r, cells] of facts.rows.entries()) {
+      const row = makeElement('tr');
+      cells.forEach((cell, c) => row.append(makeElement(r === 0 || c === 0 ? 'th' : 'td', cell)));
+      table.append(row);
+    }
+    this.element.replaceChildren(makeElement('strong', facts.name));
+    if (facts.path) this.element.append(makeElement('div', facts.path, 'path'));
+    if (facts.source) this.element.append(makeElement('code', facts.source));
+    this.element.append(table);
+    if (node.block) this.element.append(makeElement('div', 'Click to see them.', 'hint'));
+    this.element.hidden = false;
+    this.place(x, y);
+  }
+
+  /** Beside the pointer, never over the edge and never under the pointer itself. */
+  place(x, y) {
+    const box = this.element.getBoundingClientRect();
+    const left = x + 14 + box.width > innerWidth ? Math.max(4, innerWidth - box.width - 4) : x + 14;
+    const below = y + 18 + box.height <= innerHeight;
+    this.element.style.left = `${left}px`;
+    this.element.style.top = `${below ? y + 18 : Math.max(4, y - box.height - 12)}px`;
+  }
+
+  hide() {
+    this.element.hidden = true;
+  }
+}
+
+/** The way from the root to the zoomed node; long ways show their two ends. */
+function showBreadcrumb(element, scene, zoomTo) {
+  const chain = [];
+  for (let at = scene.layout.root; at; at = at.parent) chain.push(at);
+  chain.reverse();
+  const shown = chain.length > 7 ? [...chain.slice(0, 2), null, ...chain.slice(-4)] : chain;
+  element.replaceChildren();
+  for (const node of shown) {
+    const item = makeElement('li');
+    if (node === null) {
+      item.textContent = `… ${chain.length - 6} more`;
+    } else if (node === scene.layout.root) {
+      item.append(makeElement('span', namesOf(scene.model, node, scene.state.group).name));
+      item.firstChild.setAttribute('aria-current', 'location');
+    } else {
+      const button = makeElement('button', namesOf(scene.model, node, scene.state.group).name);
+      button.type = 'button';
+      button.addEventListener('click', () => zoomTo(node));
+      item.append(button);
+    }
+    element.append(item);
+  }
+}
+
+/** What is drawn adds up to the whole; if it ever did not, the page says so instead of hiding it. */
+function showSum(element, scene) {
+  const { layout, tree, state, model } = scene;
+  const { root } = layout;
+  const blocks = layout.blocks ? ` + ${plural(layout.blocks, 'merged block')} (${formatCount(layout.merged)} frames and all below them)` : '';
+  const sum = formatMeasure(layout.sum, state.measure) + (state.measure === 'bytes' ? '' : ' allocations');
+  const whole = root.parent ? 'the zoomed frame' : 'total';
+  const complete = layout.sum === root.value;
+  let text = `Drawn: ${plural(layout.frames, 'frame')}${blocks}. Sum drawn ${sum} ${complete ? '=' : '≠'} ${whole}`;
+  if (!complete) text += ` (${formatMeasure(root.value, state.measure)})`;
+  if (root.parent) text += `, ${formatPercent(root.value, tree.root.value)} of all`;
+  const recorded = model.data.totals[state.metric][state.measure];
+  const agrees = tree.root.value === recorded;
+  if (!agrees) text += `. The capture's own total is ${formatMeasure(recorded, state.measure)}`;
+  element.textContent = `${text}.`;
+  element.classList.toggle('wrong', !complete || !agrees);
+}
+
+function showLegend(element, scene) {
+  const { colours, state, model } = scene;
+  element.replaceChildren();
+  const add = (fills, label) => {
+    const item = makeElement('li');
+    for (const fill of fills) {
+      const swatch = makeElement('i');
+      if (fill) swatch.style.background = fill;
+      else swatch.className = 'hatched';
+      item.append(swatch);
+    }
+    item.append(label);
+    element.append(item);
+  };
+  if (scene.matches) {
+    add([colours.match.fill], 'matches');
+  } else if (state.colour === 'heat') {
+    add(colours.heat.map((paint) => paint.fill), `${state.view === 'inverted' ? 'share of' : 'own'} ${state.measure}, little to much`);
+  } else {
+    const { frames, strings } = model.data;
+    const used = new Set();
+    for (let i = 1; i < frames.kind.length; i++) used.add(familyOf(frames.kind[i], strings[frames.file[i]]));
+    for (const family of Object.keys(FAMILIES)) if (used.has(family)) add([colours.families[family][2].fill], FAMILIES[family].label);
+  }
+  add([null], 'merged');
+}
+
+/** One sentence for screen readers. */
+function announcement(scene, rectangle) {
+  const { tree, layout, state } = scene;
+  const { node } = rectangle;
+  const facts = describeNode(scene, node);
+  const share = formatPercent(node.value, tree.root.value);
+  const below = layout.rows[rectangle.row + 1]?.node.some((other) => other.parent === node);
+  return [
+    facts.name,
+    facts.path,
+    `${formatBytes(node.bytes)} in ${plural(node.allocations, 'allocation')}`,
+    `${share} of total ${state.measure}`,
+    `level ${node.depth + 1}`,
+    below ? '' : node.block ? 'merged block' : 'nothing below',
+  ].filter(Boolean).join(', ');
+}
+
+/** What to say where there is nothing to draw, or '' where there is. */
+function emptyMessage(scene) {
+  if (scene.tree.root.value > 0) return '';
+  const { totals } = scene.model.data;
+  if (!(totals.total.allocations > 0)) return 'No allocations were recorded in this run, so there is nothing to draw.';
+  if (scene.state.metric === 'leaked') return 'Nothing leaked: everything that was allocated had been freed by the end of the recording.';
+  return `No ${scene.state.measure} to show for this metric. Choose another one above.`;
+}
