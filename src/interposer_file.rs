@@ -15,6 +15,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
 
+use crate::output_file::reason;
+
 /// Built by build.rs.
 static LIBRARY: &[u8] = include_bytes!(env!("MEMPROF_INTERPOSER_LIBRARY"));
 const HASH: &str = env!("MEMPROF_INTERPOSER_HASH");
@@ -70,8 +72,8 @@ impl fmt::Display for NoPlace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Override(path, error) => {
-                let path = path.display();
-                write!(out, "cannot use {path}: {error}; unset {OVERRIDE} to use the library inside memprof")
+                let (path, reason) = (path.display(), reason(error));
+                write!(out, "cannot use {path}: {reason}; unset {OVERRIDE} to use the library inside memprof")
             }
             Self::OverrideName(path) => {
                 let path = path.display();
@@ -82,7 +84,9 @@ impl fmt::Display for NoPlace {
             }
             Self::Nowhere(error) => write!(
                 out,
-                "found no place to load memprof's library from ({error}): point XDG_CACHE_HOME at a directory of your own that is not mounted noexec"
+                "found no place to load memprof's library from ({}): \
+                 point XDG_CACHE_HOME at a directory of your own that is not mounted noexec",
+                reason(error)
             ),
         }
     }

@@ -3,10 +3,12 @@
 mod command_line;
 mod interposer_file;
 mod output_file;
+mod report;
 mod run;
 mod run_messages;
 
 use std::env;
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -24,6 +26,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Flamegraph(report::flamegraph::Args),
+    Stats(report::stats::Args),
+    Table(report::table::Args),
 }
 
 /// The exit status for a call that makes no sense.
@@ -39,10 +44,17 @@ fn main() -> ExitCode {
     let status = match cli.command {
         Command::Run(args) => run::run(args).unwrap_or_else(|failure| match failure {
             run::Failure::Usage(error) => usage(&error),
-            other => complain(&other.to_string()),
+            other => complain(&other),
         }),
+        Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
+        Command::Stats(args) => reported(report::stats::run(args)),
+        Command::Table(args) => reported(report::table::run(args)),
     };
     ExitCode::from(status)
+}
+
+fn reported(result: Result<(), report::Failure>) -> u8 {
+    result.map_or_else(|failure| complain(&failure), |()| 0)
 }
 
 /// memprof's arguments in a form that clap cannot misread.
@@ -66,13 +78,17 @@ fn usage(error: &clap::Error) -> u8 {
         return 0;
     }
     let text = error.render().to_string();
-    let _ = write!(io::stderr(), "memprof: {}", text.strip_prefix("error: ").unwrap_or(&text));
+    // Without a subcommand it is the help, which needs no name in front.
+    let _ = match text.strip_prefix("error: ") {
+        Some(complaint) => write!(io::stderr(), "memprof: {complaint}"),
+        None => write!(io::stderr(), "{text}"),
+    };
     USAGE
 }
 
 /// Says in one line what went wrong.
-fn complain(sentence: &str) -> u8 {
-    let _ = writeln!(io::stderr(), "memprof: {sentence}");
+fn complain(failure: &dyn Error) -> u8 {
+    let _ = writeln!(io::stderr(), "memprof: {failure}");
     FAILURE
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use memprof_capture::file::facts::Exit;
+use memprof_recorder::wait::Exit;
 use memprof_recorder::program::{Subject, Unusable};
 use memprof_recorder::recording::{Options, RecordError, record};
 

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use memprof_capture::file::facts::Exit;
+use memprof_recorder::wait::Exit;
 use memprof_recorder::recording::Outcome;
 use memprof_reporter::shell_quoting::join_quoted;
 use memprof_reporter::size_units::{counted, seconds, size};

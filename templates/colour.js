@@ -10,7 +10,7 @@ const FAMILIES = {
   library: { label: 'libraries', light: [206, 66, 86, 74], dark: [207, 52, 36, 25] },
   native: { label: 'native', light: [286, 40, 80, 70], dark: [284, 30, 42, 32] },
   interpreter: { label: 'interpreter', light: [210, 6, 84, 76], dark: [215, 8, 38, 30] },
-  special: { label: 'memprof', light: [60, 10, 90, 90], dark: [60, 6, 24, 24] },
+  special: { label: 'other', light: [60, 10, 90, 90], dark: [60, 6, 24, 24] },
 };
 
 /** Own bytes from little to much: one hue, only darker (light theme) or brighter (dark theme). */

@@ -31,7 +31,7 @@ function labelFor(scene, node, room) {
   const { model, tree, state } = scene;
   const { name, place, shortPlace } = namesOf(model, node, state.group);
   const size = formatMeasure(node.value, state.measure);
-  if (node.block) return fitLabel([`${name}, ${size}`, name], room);
+  if (node.block) return fitLabel([`${name}, ${size}`, name, name.split(' ')[0]], room);
   const percent = formatPercent(node.value, tree.root.value);
   const source = state.labels === 'source' ? sourceOf(model, node, state.group) : '';
   return fitLabel(
@@ -39,6 +39,9 @@ function labelFor(scene, node, room) {
       source && `${name}  ${source}  ${size} ${percent}`,
       place && `${name}  ${place}  ${size} ${percent}`,
       shortPlace && `${name}  ${shortPlace}  ${size} ${percent}`,
+      shortPlace && `${name}  ${shortPlace}  ${percent}`,
+      // Every file has a <module>: such a name says nothing without its place.
+      shortPlace && name.startsWith('<') && `${name}  ${shortPlace}`,
       `${name}  ${size} ${percent}`,
       `${name}  ${percent}`,
       name,
@@ -78,7 +81,7 @@ class Painter {
   static paintOf(scene, node) {
     const { colours, state, matches, tree } = scene;
     if (node.block) return colours.block;
-    if (matches) return node.parent && matches.frame[node.frame] ? colours.match : colours.faded;
+    if (matches) return matches.byKey[node.key] ? colours.match : colours.faded;
     if (state.colour === 'heat') {
       // Inverted, the frames that allocate are the first row, and what counts is how much came through here.
       const heat = state.view === 'inverted' ? (node.parent ? node.value : 0) : tree.ownOf(node).value;

@@ -57,6 +57,7 @@ class FlamePage {
     const focused = this.focus?.node;
     this.tree = this.currentTree();
     this.updateMatches();
+    if (this.matches) this.matches.byKey = matchedKeys(this.tree, this.matches.frame);
     const root = this.tree.nodeAt(this.state.zoom);
     this.state.zoom = this.tree.pathOf(root);
     this.layOut(root);
@@ -117,7 +118,6 @@ class FlamePage {
       byId(`${metric}-size`).textContent = formatBytes(bytes);
       byId(`${metric}-count`).textContent = plural(allocations, 'allocation');
     }
-    byId('imports-count').textContent = `(${plural(this.hiddenCount, 'node')})`;
   }
 
   showControls() {
@@ -134,6 +134,7 @@ class FlamePage {
     byId('empty').textContent = message;
     byId('empty').hidden = message === '';
     this.stage.hidden = message !== '';
+    byId('imports-count').textContent = `(${plural(this.hiddenCount, 'frame')}${this.state.imports === 'hidden' ? ' hidden' : ''})`;
     byId('reset').disabled = !this.layout.root.parent;
     showBreadcrumb(byId('breadcrumb'), scene, (node) => this.zoomTo(node));
     showSum(byId('sum'), scene);

@@ -1,7 +1,10 @@
 'use strict';
 // The parts of the page around the graph that tell about it: tooltip, breadcrumb, footer, legend, announcements.
 
-/** All there is to know about one node, as text. Shared by the tooltip and the announcement for screen readers. */
+/**
+ * All there is to know about one node, as text. Shared by the tooltip and the announcement for screen readers. In an
+ * inverted view a node holds what was allocated by way of it, and what it allocated by itself is not part of that.
+ */
 function describeNode(scene, node) {
   const { model, tree, layout, state } = scene;
   const { frames, strings } = model.data;
@@ -15,17 +18,12 @@ function describeNode(scene, node) {
     source: sourceOf(model, node, state.group),
     rows: [
       ['', 'Bytes', 'Allocations'],
-      ['With callees', formatBytes(node.bytes), formatCount(node.allocations)],
-      ...(node.block ? [] : [['Own', formatBytes(own.bytes), formatCount(own.allocations)]]),
+      [state.view === 'inverted' ? 'Through here' : 'With callees', formatBytes(node.bytes), formatCount(node.allocations)],
+      ...(node.block || state.view === 'inverted' ? [] : [['Own', formatBytes(own.bytes), formatCount(own.allocations)]]),
       ['Of total', formatPercent(node.bytes, tree.root.bytes), formatPercent(node.allocations, tree.root.allocations)],
       ...(layout.root.parent ? [['Of zoomed', formatPercent(node.bytes, layout.root.bytes), formatPercent(node.allocations, layout.root.allocations)]] : []),
     ],
   };
-}
-
-/** In an inverted view a node holds what the frames above it allocated when called from here. */
-function inclusiveLabel(state) {
-  return state.view === 'inverted' ? 'Through here' : 'With callees';
 }
 
 class Tooltip {
@@ -35,7 +33,6 @@ class Tooltip {
 
   show(scene, node, x, y) {
     const facts = describeNode(scene, node);
-    facts.rows[1][0] = inclusiveLabel(scene.state);
     const table = makeElement('table');
     for (const [r, cells] of facts.rows.entries()) {
       const row = makeElement('tr');
@@ -93,7 +90,7 @@ function showBreadcrumb(element, scene, zoomTo) {
 function showSum(element, scene) {
   const { layout, tree, state, model } = scene;
   const { root } = layout;
-  const blocks = layout.blocks ? ` + ${plural(layout.blocks, 'merged block')} (${formatCount(layout.merged)} frames and all below them)` : '';
+  const blocks = layout.blocks ? ` + ${plural(layout.blocks, 'merged block')} (${plural(layout.merged, 'frame')} and all below)` : '';
   const sum = formatMeasure(layout.sum, state.measure) + (state.measure === 'bytes' ? '' : ' allocations');
   const whole = root.parent ? 'the zoomed frame' : 'total';
   const complete = layout.sum === root.value;

@@ -57,6 +57,13 @@ function searchModel(model, pattern, hidden, metric, measure) {
   return { frame: matches, frameCount, outermost, bytes, allocations };
 }
 
+/** One byte per grouping key of a tree: a group of frames matches if any of them does. */
+function matchedKeys(tree, matchedFrames) {
+  const byKey = new Uint8Array(tree.slotOfKey.length);
+  for (let i = 0; i < matchedFrames.length; i++) if (matchedFrames[i]) byKey[tree.keys[i]] = 1;
+  return byKey;
+}
+
 /** The drawn rectangles that match and have no matching one above them, row by row. For views made of merged nodes. */
 function outermostDrawn(layout, matches) {
   const found = [];
@@ -65,7 +72,7 @@ function outermostDrawn(layout, matches) {
     const matched = new Set();
     for (const node of row.node) {
       const inside = node.parent && aboveMatched.has(node.parent);
-      const hit = !node.block && node.parent && matches.frame[node.frame] === 1;
+      const hit = matches.byKey[node.key] === 1;
       if (hit && !inside) found.push(node);
       if (hit || inside) matched.add(node);
     }

@@ -36,7 +36,8 @@ function stateFromFragment(fragment, defaults) {
 function fragmentFromState(state, defaults) {
   const parameters = new URLSearchParams();
   for (const name of Object.keys(CHOICES)) if (state[name] !== defaults[name]) parameters.set(name, state[name]);
-  return parameters.toString();
+  // '~' marks blocks in the zoom path and is legal as it is; encoded it only makes links longer.
+  return parameters.toString().replaceAll('%7E', '~');
 }
 
 /** `push` makes a step the back button returns from; typing in the search box replaces instead. */

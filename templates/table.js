@@ -53,6 +53,7 @@ class TablePage {
     this.strings = data.strings;
     this.count = this.rows.bytes.length;
     this.table = byId('table');
+    this.largest = this.rows.bytes.reduce((a, b) => Math.max(a, b), 0);
     this.selected = -1;
     this.state = this.readFragment();
   }
@@ -227,7 +228,8 @@ class TablePage {
     };
     cell(formatBytes(bytes), 'number');
     const bar = makeElement('i');
-    bar.style.width = `calc(${this.data.total.bytes > 0 ? (100 * bytes) / this.data.total.bytes : 0}% - 8px)`;
+    // The longest bar is the largest row: shares of the total would all be too short to compare.
+    bar.style.width = `calc(${this.largest > 0 ? bytes / this.largest : 0} * (100% - 16px))`;
     cell(formatPercent(bytes, this.data.total.bytes), 'number share').append(bar);
     cell(formatCount(this.rows.allocations[row]), 'number');
     cell(this.text('function', row), 'function');

@@ -40,16 +40,17 @@ fn passed_on() -> impl Iterator<Item = libc::c_int> {
 }
 
 /// Passes signals on while it lives; afterwards memprof reacts to them as before.
-#[derive(Debug)]
+///
+/// Signals that arrive between [`begin`](Self::begin) and [`to`](Self::to) wait until there is a program to send them to.
 pub struct Forwarding {
     before: Vec<(libc::c_int, libc::sigaction)>,
+    mask_before: libc::sigset_t,
 }
 
 impl Forwarding {
-    /// From now on memprof survives signals. Call it before the program is started, so that none slips through between
-    /// the start and [`to`](Self::to).
+    /// From now on memprof survives signals. To be called before the program is started, on the only thread.
     pub fn begin() -> io::Result<Self> {
-        let mut forwarding = Self { before: Vec::new() };
+        let mut forwarding = Self { before: Vec::new(), mask_before: change_mask(libc::SIG_BLOCK) };
         for signal in passed_on() {
             forwarding.catch(signal, pass_on as *const () as libc::sighandler_t)?;
         }
@@ -75,19 +76,41 @@ impl Forwarding {
         Ok(())
     }
 
-    /// Names the program that signals are sent on to.
+    /// Names the program that signals are sent on to. To be called on the thread that called [`begin`](Self::begin),
+    /// before it starts others.
     pub fn to(&self, child: &Child) {
         PROGRAM.store(child.pid(), SeqCst);
+        // Also what memprof was started with blocked: whether it is delivered is for the program's own mask to say.
+        change_mask(libc::SIG_UNBLOCK);
     }
 }
 
 impl Drop for Forwarding {
     fn drop(&mut self) {
+        // The program has ended, or could not be started: what is still on its way is for nobody.
         forget_program();
         for (signal, action) in &self.before {
             // SAFETY: puts back what the same call returned.
             unsafe { libc::sigaction(*signal, action, ptr::null_mut()) };
         }
+        // SAFETY: puts back the mask that `begin` found.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.mask_before, ptr::null_mut()) };
+    }
+}
+
+/// Blocks or unblocks the signals that are passed on, and returns the mask as it was.
+fn change_mask(how: libc::c_int) -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: `sigemptyset` makes the set valid before anything reads it; the old mask goes to a place of the right
+    // type, which is a valid set (all-zero bytes: the empty one) even if the call should fail.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in passed_on() {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        libc::pthread_sigmask(how, set.as_ptr(), before.as_mut_ptr());
+        before.assume_init()
     }
 }
 

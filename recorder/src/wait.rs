@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use memprof_capture::file::facts::Exit;
+pub use memprof_capture::file::facts::Exit;
 
 use crate::signals;
 use crate::start::Child;

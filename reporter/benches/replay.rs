@@ -12,14 +12,14 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::LineTableFormat;
 use memprof_capture::clock::ClockKind;
 use memprof_capture::event::Event;
-use memprof_capture::file::columns::{ColumnEncoder, StampPrecision};
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{CaptureReader, CaptureWriter, Code, Frame, Header, Site, StackNode, Summary, Thread};
 use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
 use memprof_reporter::replay::replay;
 
 const SITES: u64 = 2000;
-const EVENTS_PER_CHUNK: usize = 32_768;
+const EVENTS_PER_CHUNK: usize = 65_536;
 /// Consecutive events by one thread before the next one has its turn.
 const TURN: u64 = 5;
 
@@ -73,6 +73,7 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64) -> std::io:
     if threads == 1 {
         encoders[0].set_precision(StampPrecision::Anchored);
     }
+    let mut sizes = RecentSizes::default();
     let mut numbers = Numbers(0x1234_5678_9abc_def1);
     let mut live = vec![false; live_blocks];
     let (mut at, mut size) = (0, 100);
@@ -95,7 +96,7 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64) -> std::io:
         };
         let thread = index / TURN % threads;
         let encoder = &mut encoders[thread as usize];
-        encoder.push(Stamp(index * 3), event);
+        encoder.push(Stamp(index * 3), event, &mut sizes);
         if encoder.len() == EVENTS_PER_CHUNK {
             writer.events(ThreadId(thread as u32), 1, encoder)?;
         }

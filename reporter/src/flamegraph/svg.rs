@@ -32,6 +32,8 @@ pub fn write_svg(report: &mut Report, metric: Metric, out: &mut impl Write) -> i
     options.direction = Direction::Inverted;
     options.deterministic = true;
     options.image_width = Some(1600);
+    // What is too small has been merged already; nothing may vanish on top of that.
+    options.min_width = 0.0;
     if lines.is_empty() {
         // inferno has no picture of nothing.
         return flamegraph::from_lines(&mut options, ["(nothing was allocated) 1"], out);

@@ -149,7 +149,7 @@ fn write_ranking(
     let rows = report.by_place(metric, ranking);
     let title = match ranking {
         Ranking::Bytes => format!("Most bytes {}", metric.heading()),
-        Ranking::Allocations => format!("Most allocations {}", metric.heading()),
+        Ranking::Allocations => "Most allocations over the whole run".to_owned(),
     };
     if rows.is_empty() || top == 0 {
         return Ok(());

@@ -139,7 +139,7 @@ mod tests {
         let place = Location::new("random_primes_sum", "/home/ada/project/examples/random_primes_sum.py", 12);
         assert_eq!(place.fit(80), "random_primes_sum (/home/ada/project/examples/random_primes_sum.py:12)");
         assert_eq!(place.fit(50), "random_primes_sum (…mples/random_primes_sum.py:12)");
-        assert_eq!(place.fit(30), "random_pr… (…_primes_sum.py:12)");
+        assert_eq!(place.fit(30), "random_pr… (…primes_sum.py:12)");
         assert_eq!(place.width(), 70);
     }
 

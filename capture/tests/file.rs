@@ -1,0 +1,220 @@
+//! The capture file: read back whole, and as far as possible when it is cut off or damaged.
+
+use std::path::Path;
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::code::LineTableFormat;
+use memprof_capture::clock::ClockKind;
+use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
+use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
+use memprof_capture::file::{
+    CaptureReader, CaptureWriter, Code, Fact, Frame, Header, OpenError, Site, StackNode, Summary, Thread,
+};
+use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use proptest::prelude::*;
+
+fn point(stamp: u64) -> ClockPoint {
+    ClockPoint { stamp: Stamp(stamp), monotonic_ns: stamp * 12 }
+}
+
+fn header() -> Header {
+    Header {
+        memprof_version: "0.1.0".to_owned(),
+        command_line: vec!["python3".to_owned(), "script.py".to_owned()],
+        pid: 42,
+        start_unix_ns: 1_700_000_000_000_000_000,
+        start: point(1000),
+        clock: ClockKind::CycleCounter,
+        page_size: 4096,
+        machine: "linux-x86_64".to_owned(),
+        native_stacks: false,
+        python_allocators_traced: false,
+    }
+}
+
+fn summary() -> Summary {
+    Summary {
+        end: point(9000),
+        exit: Exit::Signal(9),
+        cpu_us: 5,
+        peak_rss_bytes: 6,
+        channel_waits: 7,
+        skipped_events: 8,
+        damaged_chunks: 0,
+    }
+}
+
+fn codes() -> Vec<Code> {
+    ["main", "wörk"]
+        .map(|name| Code {
+            name: name.to_owned(),
+            qualified_name: name.to_owned(),
+            file: "script.py".to_owned(),
+            first_line: 3,
+            format: LineTableFormat::Locations,
+            line_table: vec![1, 2, 3],
+        })
+        .to_vec()
+}
+
+const SITES: u32 = 2;
+const CHUNKS: u64 = 12;
+
+fn events(chunk: u64) -> Vec<TimedEvent> {
+    (0..200)
+        .map(|number| {
+            let address = Address(0x7f00_0000_0000 + number * 32);
+            let event = if number % 3 == 2 {
+                Event::Free { address: Address(address.0 - 32) }
+            } else {
+                Event::Allocation { address, size: 24 + number % 2, site: SiteId(number as u32 % SITES) }
+            };
+            TimedEvent { stamp: Stamp(2000 + chunk * 500 + number), event }
+        })
+        .collect()
+}
+
+/// A complete capture, with its events spread over chunks of two threads.
+fn capture() -> Vec<u8> {
+    let mut writer = CaptureWriter::new(Vec::new(), &header()).unwrap();
+    writer
+        .facts(&[Fact::Python { version: "3.11.7".to_owned(), allocator: "pymalloc".to_owned(), stacks: true }])
+        .unwrap();
+    writer.codes(&codes()[..1]).unwrap();
+    writer.codes(&codes()[1..]).unwrap();
+    writer.frames(&[Frame::Python { code: CodeId(1), offset: 8 }]).unwrap();
+    writer.stacks(&[StackNode { parent: StackId::EMPTY, frame: FrameId(0) }]).unwrap();
+    writer
+        .sites(&[
+            Site { stack: StackId(1), allocator: Allocator::Malloc },
+            Site { stack: StackId::EMPTY, allocator: Allocator::Calloc },
+        ])
+        .unwrap();
+    let (mut encoder, mut sizes) = (ColumnEncoder::default(), RecentSizes::default());
+    for chunk in 0..CHUNKS {
+        for event in events(chunk) {
+            encoder.push(event.stamp, event.event, &mut sizes);
+        }
+        writer.events(ThreadId(chunk as u32 % 2), 1, &mut encoder).unwrap();
+    }
+    writer.threads(&[Thread { tid: 42, name: "python3".to_owned() }]).unwrap();
+    writer.rss(&[RssSample { at: point(3000), bytes: 1 << 20 }]).unwrap();
+    writer.finish(&summary()).unwrap().0
+}
+
+fn open(bytes: &[u8]) -> Result<CaptureReader, OpenError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture.bin");
+    std::fs::write(&path, bytes).unwrap();
+    CaptureReader::open(&path)
+}
+
+fn read_all(reader: &mut CaptureReader) -> Vec<(u32, Vec<TimedEvent>)> {
+    let chunks = reader.event_chunks().to_vec();
+    chunks
+        .iter()
+        .map(|chunk| {
+            let mut out = Vec::new();
+            reader.read_events(chunk, &mut out).unwrap();
+            (chunk.thread.0, out)
+        })
+        .collect()
+}
+
+fn is_among_the_written(thread: u32, read: &[TimedEvent]) -> bool {
+    read.is_empty() || (0..CHUNKS).any(|chunk| chunk as u32 % 2 == thread && read == events(chunk))
+}
+
+#[test]
+fn a_complete_capture_is_read_back() {
+    let mut reader = open(&capture()).unwrap();
+    assert_eq!(reader.header(), &header());
+    assert_eq!(reader.summary(), Some(&summary()));
+    assert_eq!(reader.facts().len(), 1);
+    assert_eq!(reader.rss(), [RssSample { at: point(3000), bytes: 1 << 20 }]);
+    let tables = reader.tables();
+    assert_eq!(tables.codes.iter().flatten().cloned().collect::<Vec<_>>(), codes());
+    assert_eq!(tables.frames_of(StackId(1)).collect::<Vec<_>>(), [FrameId(0)]);
+    assert_eq!(tables.site(SiteId(1)).unwrap().allocator, Allocator::Calloc);
+    assert_eq!(tables.threads.len(), 1);
+    let all = read_all(&mut reader);
+    assert_eq!(all.len(), CHUNKS as usize);
+    for (chunk, (thread, read)) in all.into_iter().enumerate() {
+        assert_eq!((thread, read), (chunk as u32 % 2, events(chunk as u64)));
+    }
+    assert!(reader.damage().is_none());
+}
+
+#[test]
+fn a_capture_cut_off_anywhere_gives_what_it_has() {
+    let whole = capture();
+    let mut most = 0;
+    for length in (0..whole.len()).rev().step_by(7) {
+        match open(&whole[..length]) {
+            Ok(mut reader) => {
+                let all = read_all(&mut reader);
+                most = most.max(all.len());
+                for (chunk, (thread, read)) in all.iter().enumerate() {
+                    assert_eq!((*thread, read), (chunk as u32 % 2, &events(chunk as u64)), "cut at {length}");
+                }
+            }
+            Err(OpenError::Empty(_)) => assert_eq!(length, 0),
+            Err(OpenError::NoHeader(_)) => assert!(length < 400, "no header at {length}"),
+            Err(other) => panic!("cut at {length}: {other}"),
+        }
+    }
+    assert_eq!(most, CHUNKS as usize);
+}
+
+#[test]
+fn what_is_no_capture_is_refused_with_its_name() {
+    let newer = {
+        let mut bytes = capture();
+        bytes[8] = 77;
+        bytes
+    };
+    for (bytes, expected) in [
+        (b"".as_slice(), "is empty"),
+        (b"#!/bin/sh\necho hello, I am a script and no capture at all", "is not a memprof capture"),
+        (b"memprof\0", "was cut off"),
+        (newer.as_slice(), "format 77, newer than"),
+    ] {
+        let message = open(bytes).err().expect("it is refused").to_string();
+        assert!(message.contains(expected) && message.contains("capture.bin"), "{message}");
+    }
+    let missing = CaptureReader::open(Path::new("/nowhere/at/all.bin")).err().unwrap().to_string();
+    assert!(missing.contains("there is no file /nowhere/at/all.bin"), "{missing}");
+    let folder = CaptureReader::open(Path::new("/")).err().unwrap().to_string();
+    assert!(folder.contains("is a folder"), "{folder}");
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_capture_never_gives_events_that_were_not_written(
+        places in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut_tail: bool,
+    ) {
+        let mut bytes = capture();
+        if cut_tail {
+            bytes.truncate(bytes.len() - 16);
+        }
+        for (place, value) in places {
+            // The first 16 bytes decide whether it is a capture at all: tested above.
+            let at = 16 + place.index(bytes.len() - 16);
+            bytes[at] = value;
+        }
+        if let Ok(mut reader) = open(&bytes) {
+            for (thread, read) in read_all(&mut reader) {
+                prop_assert!(is_among_the_written(thread, &read));
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_capture_or_refused(tail: Vec<u8>) {
+        let mut bytes = b"memprof\0\x01\0\0\0\0\0\0\0".to_vec();
+        bytes.extend(tail);
+        prop_assert!(open(&bytes).is_err());
+    }
+}

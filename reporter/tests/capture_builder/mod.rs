@@ -1,0 +1,242 @@
+//! Writes small captures for tests: what happened is said in terms of functions, files and lines.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use std::path::{Path, PathBuf};
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::code::LineTableFormat;
+use memprof_capture::clock::ClockKind;
+use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
+use memprof_capture::file::{CaptureWriter, Code, Fact, Frame, Header, Site, StackNode, Summary, Thread};
+use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_reporter::report::Report;
+
+/// The stamp at which the recording starts.
+pub const START: u64 = 1000;
+/// Stamp units in a second: the clock is the monotonic one, of 8 ns.
+pub const SECOND: u64 = 125_000_000;
+
+/// A frame: function, file and line.
+pub type Place<'a> = (&'a str, &'a str, u32);
+
+/// Gathers a capture and writes it.
+pub struct CaptureBuilder {
+    pub header: Header,
+    pub facts: Vec<Fact>,
+    pub threads: Vec<Thread>,
+    pub rss: Vec<RssSample>,
+    /// Without one, the file has no end.
+    pub summary: Option<Summary>,
+    /// Events in a chunk.
+    pub chunk_rows: usize,
+    pub precision: StampPrecision,
+    codes: Vec<Code>,
+    frames: Vec<Frame>,
+    stacks: Vec<StackNode>,
+    sites: Vec<Site>,
+    events: Vec<(ThreadId, u32, TimedEvent)>,
+    now: u64,
+}
+
+impl Default for CaptureBuilder {
+    fn default() -> Self {
+        let start = ClockPoint { stamp: Stamp(START), monotonic_ns: START * 8 };
+        Self {
+            header: Header {
+                memprof_version: "0.1.0".to_owned(),
+                command_line: ["python3", "examples/random_primes_sum.py", "1000"].map(str::to_owned).to_vec(),
+                pid: 4711,
+                start_unix_ns: 1_795_412_412_123_456_789,
+                start,
+                clock: ClockKind::Monotonic,
+                page_size: 4096,
+                machine: "linux-x86_64".to_owned(),
+                native_stacks: false,
+                python_allocators_traced: false,
+            },
+            facts: vec![Fact::Python {
+                version: "3.11.7".to_owned(),
+                allocator: "pymalloc".to_owned(),
+                stacks: true,
+            }],
+            threads: vec![Thread { tid: 4711, name: "python3".to_owned() }],
+            rss: Vec::new(),
+            summary: Some(Summary {
+                end: ClockPoint { stamp: Stamp(START + 2 * SECOND), monotonic_ns: (START + 2 * SECOND) * 8 },
+                exit: Exit::Status(0),
+                cpu_us: 1_900_000,
+                peak_rss_bytes: 50 << 20,
+                channel_waits: 0,
+                skipped_events: 0,
+                damaged_chunks: 0,
+            }),
+            chunk_rows: 4096,
+            precision: StampPrecision::Exact,
+            codes: Vec::new(),
+            frames: Vec::new(),
+            stacks: Vec::new(),
+            sites: Vec::new(),
+            events: Vec::new(),
+            now: START,
+        }
+    }
+}
+
+fn position_or_push<T: PartialEq>(table: &mut Vec<T>, row: T) -> usize {
+    table.iter().position(|known| *known == row).unwrap_or_else(|| {
+        table.push(row);
+        table.len() - 1
+    })
+}
+
+/// A table in which code unit `n` is on line `first + n`.
+fn one_line_for_each_unit() -> Vec<u8> {
+    let entry = |kind: u8| [0x80 | kind << 3, 4, 8];
+    [entry(10)].into_iter().chain(std::iter::repeat_n(entry(11), 200)).flatten().collect()
+}
+
+impl CaptureBuilder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A stack of these frames, the outermost first.
+    pub fn stack(&mut self, frames: &[Place]) -> StackId {
+        let mut stack = StackId::EMPTY;
+        for &(function, file, line) in frames {
+            let first_line = line / 100 * 100 + 1;
+            let code = position_or_push(
+                &mut self.codes,
+                Code {
+                    name: function.to_owned(),
+                    qualified_name: format!("Class.{function}"),
+                    file: file.to_owned(),
+                    first_line,
+                    format: LineTableFormat::Locations,
+                    line_table: one_line_for_each_unit(),
+                },
+            );
+            let offset = line.saturating_sub(first_line) * 2;
+            let frame = Frame::Python { code: CodeId::from_index(code), offset };
+            let frame = FrameId::from_index(position_or_push(&mut self.frames, frame));
+            let row = position_or_push(&mut self.stacks, StackNode { parent: stack, frame });
+            stack = StackId::from_index(row + 1);
+        }
+        stack
+    }
+
+    /// The site of an allocator below these frames.
+    pub fn site(&mut self, frames: &[Place], allocator: Allocator) -> SiteId {
+        let stack = self.stack(frames);
+        SiteId::from_index(position_or_push(&mut self.sites, Site { stack, allocator }))
+    }
+
+    /// An event of the first image, by a thread, at a stamp.
+    pub fn event(&mut self, thread: u32, stamp: u64, event: Event) -> &mut Self {
+        self.event_of(1, thread, stamp, event)
+    }
+
+    /// An event of any image.
+    pub fn event_of(&mut self, image: u32, thread: u32, stamp: u64, event: Event) -> &mut Self {
+        self.now = self.now.max(stamp);
+        self.events.push((ThreadId(thread), image, TimedEvent { stamp: Stamp(stamp), event }));
+        self
+    }
+
+    fn next(&mut self, event: Event) -> &mut Self {
+        let stamp = self.now + SECOND / 100;
+        self.event(0, stamp, event)
+    }
+
+    /// 10 ms later, the first thread allocates.
+    pub fn allocate(&mut self, address: u64, size: u64, site: SiteId) -> &mut Self {
+        self.next(Event::Allocation { address: Address(address), size, site })
+    }
+
+    /// 10 ms later, the first thread frees.
+    pub fn free(&mut self, address: u64) -> &mut Self {
+        self.next(Event::Free { address: Address(address) })
+    }
+
+    /// 10 ms later, the first thread resizes a block in place.
+    pub fn resize(&mut self, address: u64, size: u64, site: SiteId) -> &mut Self {
+        self.next(Event::Resize { address: Address(address), size, site })
+    }
+
+    /// 10 ms later, the first thread maps.
+    pub fn map(&mut self, address: u64, size: u64, site: SiteId) -> &mut Self {
+        self.next(Event::Map { address: Address(address), size, site })
+    }
+
+    /// 10 ms later, the first thread unmaps.
+    pub fn unmap(&mut self, address: u64, size: u64) -> &mut Self {
+        self.next(Event::Unmap { address: Address(address), size })
+    }
+
+    /// The events so far: thread, image, event.
+    pub fn events(&self) -> &[(ThreadId, u32, TimedEvent)] {
+        &self.events
+    }
+
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes).expect("memory can be written");
+        bytes
+    }
+
+    fn write_to(&self, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+        let mut writer = CaptureWriter::new(bytes, &self.header)?;
+        writer.facts(&self.facts)?;
+        writer.codes(&self.codes)?;
+        writer.frames(&self.frames)?;
+        writer.stacks(&self.stacks)?;
+        writer.sites(&self.sites)?;
+        writer.threads(&self.threads)?;
+        writer.rss(&self.rss)?;
+        let mut sizes = RecentSizes::default();
+        let mut keys: Vec<_> = self.events.iter().map(|(thread, image, _)| (*image, *thread)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        for (image, thread) in keys {
+            let of_thread: Vec<_> =
+                self.events.iter().filter(|event| (event.1, event.0) == (image, thread)).map(|event| event.2).collect();
+            for chunk in of_thread.chunks(self.chunk_rows) {
+                let mut encoder = ColumnEncoder::default();
+                encoder.set_precision(self.precision);
+                chunk.iter().for_each(|event| encoder.push(event.stamp, event.event, &mut sizes));
+                writer.events(thread, image, &mut encoder)?;
+            }
+        }
+        if let Some(summary) = &self.summary {
+            writer.finish(summary)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file.
+    pub fn write(&self, path: &Path) {
+        std::fs::write(path, self.to_bytes()).expect("the capture can be written");
+    }
+
+    /// Writes the file to a folder of its own and opens a report on it.
+    pub fn report(&self) -> Report {
+        report_on(&self.to_bytes())
+    }
+}
+
+/// A file of these bytes in a folder that is removed with the first value.
+pub fn file_of(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("memprof-test.bin");
+    std::fs::write(&path, bytes).expect("the capture can be written");
+    (folder, path)
+}
+
+/// A report on a capture of these bytes.
+pub fn report_on(bytes: &[u8]) -> Report {
+    let (_folder, path) = file_of(bytes);
+    Report::open(&path).unwrap_or_else(|error| panic!("{error}"))
+}

@@ -1,0 +1,134 @@
+//! Captures that were cut off or damaged: what is left is reported, and what is missing is said.
+
+mod capture_builder;
+
+use capture_builder::{CaptureBuilder, file_of, report_on};
+use memprof_capture::allocator::Allocator::Malloc;
+use memprof_capture::clock::ClockKind;
+use memprof_reporter::flamegraph;
+use memprof_reporter::metric::Metric;
+use memprof_reporter::report::Report;
+use memprof_reporter::text::TextStyle;
+use memprof_reporter::{stats, table};
+use proptest::prelude::*;
+
+fn sample() -> CaptureBuilder {
+    let mut builder = CaptureBuilder::new();
+    builder.chunk_rows = 10;
+    let sites: Vec<_> =
+        (1..6).map(|line| builder.site(&[("<module>", "a.py", 90), ("f", "a.py", line)], Malloc)).collect();
+    for (step, site) in (0..100).zip(sites.iter().cycle()) {
+        builder.allocate(16 * (step + 1), 100, *site);
+    }
+    builder
+}
+
+/// Every renderer, on whatever the report holds.
+fn render_all(report: &mut Report) {
+    let style = TextStyle::new(80, false);
+    for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
+        let mut out = Vec::new();
+        stats::write_text(report, metric, 10, &style, &mut out).expect("memory can be written");
+        stats::write_json(report, metric, 10, &mut out).expect("memory can be written");
+        table::write_text(report, metric, 10, &style, &mut out).expect("memory can be written");
+        table::write_json(report, metric, &mut out).expect("memory can be written");
+        table::write_html(report, metric, &mut out).expect("memory can be written");
+        flamegraph::write_html(report, metric, &mut out).expect("memory can be written");
+        #[cfg(feature = "svg")]
+        flamegraph::write_svg(report, metric, &mut out).expect("memory can be written");
+    }
+}
+
+/// The position of the `n`th chunk.
+fn chunk_at(bytes: &[u8], n: usize) -> usize {
+    let starts = bytes.windows(4).enumerate().filter(|(_, window)| *window == b"MPck");
+    starts.map(|(at, _)| at).nth(n).expect("there are so many chunks")
+}
+
+#[test]
+fn a_capture_without_an_end_is_reported_up_to_there() {
+    let mut builder = sample();
+    builder.summary = None;
+    let mut report = builder.report();
+    assert!(!report.metadata().complete);
+    assert_eq!(report.notes().len(), 1);
+    assert!(report.notes()[0].starts_with("The capture has no end"), "{:?}", report.notes());
+    assert_eq!(report.total(Metric::Peak).bytes, 10_000);
+    assert!((report.metadata().duration_s - 1.0).abs() < 1e-9, "up to the last event");
+    render_all(&mut report);
+}
+
+#[test]
+fn without_a_second_clock_point_times_are_estimates() {
+    let mut builder = sample();
+    builder.summary = None;
+    builder.header.clock = ClockKind::CycleCounter;
+    let mut report = builder.report();
+    assert!(report.notes().iter().any(|note| note.contains("times are estimates")), "{:?}", report.notes());
+    render_all(&mut report);
+}
+
+#[test]
+fn a_damaged_chunk_is_left_out_and_counted() {
+    let mut bytes = sample().to_bytes();
+    // Header, facts, codes, frames, stacks, sites, threads; then events.
+    let events = chunk_at(&bytes, 8);
+    bytes[events + 56] ^= 0xff;
+    let mut report = report_on(&bytes);
+    assert_eq!((report.damage().chunks, report.damage().events), (1, 10));
+    assert!(!report.metadata().complete);
+    assert!(report.notes()[0].contains("1 damaged chunk with 10 events"), "{:?}", report.notes());
+    assert_eq!(report.total(Metric::Total).allocations, 90);
+    render_all(&mut report);
+}
+
+#[test]
+fn a_lost_table_leaves_the_figures() {
+    for (table, lost) in [(2, "<function lost>"), (3, "<stack lost>"), (4, "<stack lost>")] {
+        let mut bytes = sample().to_bytes();
+        let at = chunk_at(&bytes, table);
+        bytes[at + 56] ^= 0xff;
+        let mut report = report_on(&bytes);
+        assert_eq!(report.total(Metric::Peak).bytes, 10_000, "table {table}");
+        let mut out = Vec::new();
+        table::write_json(&report, Metric::Peak, &mut out).expect("memory can be written");
+        assert!(String::from_utf8(out).expect("JSON is UTF-8").contains(lost), "table {table}");
+        render_all(&mut report);
+    }
+}
+
+#[test]
+fn what_is_no_capture_is_refused_with_its_name() {
+    for (bytes, says) in [(&b""[..], "is empty"), (b"\x7fELF", "is not a memprof capture"), (b"memprof\0", "cut off")] {
+        let (_folder, path) = file_of(bytes);
+        let error = Report::open(&path).err().expect("it is refused").to_string();
+        assert!(error.contains(says) && error.contains("memprof-test.bin"), "{error}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn any_cut_is_reported_or_refused(at: prop::sample::Index) {
+        let bytes = sample().to_bytes();
+        let (_folder, path) = file_of(&bytes[..at.index(bytes.len())]);
+        if let Ok(mut report) = Report::open(&path) {
+            prop_assert!(!report.metadata().complete);
+            prop_assert!(!report.notes().is_empty());
+            render_all(&mut report);
+        }
+    }
+
+    #[test]
+    fn any_damage_is_reported_or_refused(hits in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4)) {
+        let mut bytes = sample().to_bytes();
+        for (at, bits) in hits {
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+        }
+        let (_folder, path) = file_of(&bytes);
+        if let Ok(mut report) = Report::open(&path) {
+            render_all(&mut report);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A program cannot tell `memprof run` from its absence: the same run with and without, compared.
+
+mod command;
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use command::{bare, memprof, run_quietly, status, stderr, stdout};
+use tempfile::tempdir;
+
+const WHO_AM_I: &str = "
+import os, sys
+print(__name__, globals().get('__file__'))
+for name in 'argv', 'path', 'orig_argv', 'executable', 'prefix', 'flags', 'warnoptions', '_xoptions':
+    print(name, getattr(sys, name, None))
+print(os.getcwd(), os.getpgrp(), os.getsid(0), os.nice(0), os.umask(0), os.sched_getaffinity(0))
+print([stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)], sys.stdout.encoding)
+";
+
+#[test]
+fn python_sees_what_it_sees_without() {
+    let directory = tempdir().unwrap();
+    let package = directory.path().join("package");
+    fs::create_dir_all(&package).unwrap();
+    fs::write(package.join("script.py"), WHO_AM_I).unwrap();
+    fs::write(package.join("__main__.py"), WHO_AM_I).unwrap();
+    let odd: &[&str] = &["-o", "x", "--", "-q", "", "a b", "-c"];
+    for program in [
+        &["package/script.py"][..],
+        &["./package/script.py"],
+        &["-m", "package.script"],
+        &["-m", "package"],
+        &["package"],
+        &["-c", WHO_AM_I],
+    ] {
+        let without = bare("python3", directory.path()).args(program).args(odd).output().unwrap();
+        let with = run_quietly(directory.path(), &[program, odd].concat());
+        assert_eq!(stderr(&with), stderr(&without), "{program:?}");
+        assert_eq!(stdout(&with), stdout(&without), "{program:?}");
+        assert!(stdout(&with).contains("'-o', 'x', '--', '-q', '', 'a b', '-c'"), "{}", stdout(&with));
+    }
+}
+
+#[test]
+fn attached_code_and_modules_are_python_s_too() {
+    let directory = tempdir().unwrap();
+    let with = run_quietly(directory.path(), &["-cimport sys; print(sys.argv)", "-o", "x"]);
+    assert_eq!(stdout(&with), "['-c', '-o', 'x']\n", "{}", stderr(&with));
+    let with = run_quietly(directory.path(), &["-mplatform", "--terse"]);
+    assert_eq!((status(&with), stdout(&with).lines().count()), (0, 1), "{}", stderr(&with));
+}
+
+#[test]
+fn streams_go_through() {
+    let directory = tempdir().unwrap();
+    let code = "import sys; sys.stdout.write(sys.stdin.read().upper()); sys.stderr.write('complaint')";
+    for program in [&["-c", code][..], &["-"]] {
+        let mut child = memprof(directory.path())
+            .args(["run", "-q"])
+            .args(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = if program == ["-"] { "import sys; print('HELLO', end=''); print('complaint', end='', file=sys.stderr)" } else { "hello" };
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("HELLO", "complaint"));
+    }
+}
+
+#[test]
+fn the_environment_has_two_entries_more() {
+    let directory = tempdir().unwrap();
+    let run = |mut command: Command| {
+        // Neither sorted nor only of the usual form.
+        let output = command.env_clear().envs([("Z", "1"), ("A", "two\nlines")]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let mut with = memprof(directory.path());
+    with.args(["run", "-q", "--", "/usr/bin/env"]);
+    let (with, without) = (run(with), run(bare("/usr/bin/env", directory.path())));
+    let added: Vec<&str> = with.strip_prefix(without.as_str()).unwrap_or_else(|| panic!("{with}")).lines().collect();
+    assert_eq!(added.len(), 2, "{with}");
+    assert!(added[0].starts_with("LD_PRELOAD=/") && added[1].starts_with("MEMPROF_CHANNEL=/proc/"), "{with}");
+}
+
+/// The signals that a program starts with blocked, ignored and caught, and its open descriptors.
+const STATE: &[&str] = &["-c", "import os, sys
+for line in open('/proc/self/status'):
+    if line.startswith(('SigBlk', 'SigIgn', 'SigCgt', 'Seccomp', 'NoNewPrivs')):
+        print(line.strip())
+for descriptor in sorted(map(int, os.listdir('/proc/self/fd'))):
+    try:
+        print(descriptor, os.readlink(f'/proc/self/fd/{descriptor}').split(':')[0])
+    except OSError:
+        pass # What the directory was listed by.
+"];
+
+/// Runs Python itself and a shell under these conditions, which `prepare` makes in the child.
+fn assert_same_state(directory: &Path, prepare: fn() -> io::Result<()>) {
+    let in_these_conditions = |command: &mut Command| {
+        // SAFETY: the callers make only system calls.
+        let output = unsafe { command.pre_exec(prepare) }.output().unwrap();
+        stdout(&output) + &stderr(&output)
+    };
+    let python = Path::new("/usr/bin/python3");
+    if python.exists() {
+        let without = in_these_conditions(bare("/usr/bin/python3", directory).args(STATE));
+        let with = in_these_conditions(memprof(directory).args(["run", "-q", "--"]).arg(python).args(STATE));
+        assert_eq!(with, without);
+    }
+    // Python sets SIGPIPE to its liking; grep takes what it gets.
+    let look = ["^Sig[BIC]", "/proc/self/status"];
+    let without = in_these_conditions(bare("grep", directory).args(look));
+    let with = in_these_conditions(memprof(directory).args(["run", "-q", "--", "grep"]).args(look));
+    assert_eq!(with, without);
+    assert!(with.contains("SigIgn:") || with.is_empty(), "{with}");
+}
+
+#[test]
+fn signals_and_descriptors_are_those_that_memprof_got() {
+    let directory = tempdir().unwrap();
+    assert_same_state(directory.path(), || Ok(()));
+    assert_same_state(directory.path(), || {
+        // SAFETY: changes the dispositions of a process that is about to execute memprof.
+        unsafe {
+            for signal in [libc::SIGPIPE, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGXFSZ, libc::SIGRTMIN()] {
+                libc::signal(signal, libc::SIG_IGN);
+            }
+        }
+        Ok(())
+    });
+    assert_same_state(directory.path(), || {
+        // SAFETY: an all-zero set is valid, and the mask is that of a process that is about to execute memprof.
+        unsafe {
+            let mut mask = std::mem::zeroed();
+            libc::sigemptyset(&raw mut mask);
+            for signal in [libc::SIGUSR1, libc::SIGTERM, libc::SIGALRM, libc::SIGRTMAX()] {
+                libc::sigaddset(&raw mut mask, signal);
+            }
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut());
+        }
+        Ok(())
+    });
+    assert_same_state(directory.path(), || {
+        // SAFETY: closes a descriptor of a process that is about to execute memprof.
+        unsafe { libc::close(0) };
+        Ok(())
+    });
+}

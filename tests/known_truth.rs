@@ -1,0 +1,107 @@
+//! Programs that say in their comments what they allocate: every figure must be exactly that.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use support::c_programs::compile;
+use support::expectations::assert_as_annotated;
+use support::pythons;
+use support::recording::{Recording, total};
+use support::table::{Amount, sum, table};
+
+#[track_caller]
+fn check(script: &str) {
+    for python in pythons::all() {
+        eprintln!("{script} with {python}");
+        assert_as_annotated(&Recording::of_script(python, script).run().succeeds().capture(), script);
+    }
+}
+
+#[test]
+fn every_allocator() {
+    check("every_allocator.py");
+}
+
+#[test]
+fn mappings_given_back_in_parts() {
+    check("unmapped_parts.py");
+}
+
+#[test]
+fn peaks() {
+    check("peaks.py");
+}
+
+#[test]
+fn whatever_way_the_allocator_was_reached() {
+    for python in pythons::all() {
+        eprintln!("{python}");
+        let plugin = compile("plugin.c", "plugin.so", &["-shared", "-fPIC"]);
+        let script = "reached_otherwise.py";
+        let recorded = Recording::of_script(python, script).argument(plugin).run().succeeds();
+        assert_as_annotated(&recorded.capture(), script);
+    }
+}
+
+#[test]
+fn threads_have_rows_of_their_own() {
+    for python in pythons::all() {
+        eprintln!("{python}");
+        let recorded = Recording::of_script(python, "threads_apart.py").run().succeeds();
+        let rows = table(&recorded.capture(), "--total");
+        let mut by_thread: BTreeMap<&str, Amount> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.allocator == "valloc") {
+            *by_thread.entry(&row.thread).or_default() += row.amount();
+        }
+        // The program prints the id of each thread and what it allocated.
+        let stdout = recorded.finished().stdout();
+        assert_eq!(stdout.lines().count(), 5);
+        assert_eq!(by_thread.len(), 5, "{by_thread:?}");
+        for line in stdout.lines() {
+            let [id, allocations, bytes] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let amount = Amount { allocations: allocations.parse().unwrap(), bytes: bytes.parse().unwrap() };
+            let own: Vec<_> = by_thread.iter().filter(|(label, _)| label.contains(id)).collect();
+            assert!(matches!(own[..], [(_, found)] if *found == amount), "{line}: {by_thread:?}");
+        }
+    }
+}
+
+#[test]
+fn threads_without_python_have_no_python_stack() {
+    for python in pythons::all() {
+        let code = "import truth; truth.thread(100, 4321); truth.crowd(600, 1234)";
+        let recorded = Recording::of_code(python, code);
+        let recorded = recorded.variable("PYTHONPATH", support::memprof::programs()).run().succeeds();
+        let of = |metric: &str, size: u64| {
+            let rows = table(&recorded.capture(), metric);
+            let outside = rows.iter().filter(|row| row.allocator == "memalign").all(|row| row.line == 0);
+            assert!(outside, "{python}: {rows:?}");
+            sum(&rows, |row| row.allocator == "memalign" && row.bytes % size == 0).allocations
+        };
+        assert_eq!((of("--total", 4321), of("--leaks", 4321)), (100, 1), "{python}");
+        assert_eq!((of("--total", 1234), of("--leaks", 1234)), (600, 0), "{python}");
+    }
+}
+
+/// A program without an interpreter makes no allocation but its own: all totals of the run are known.
+#[test]
+fn the_totals_of_a_native_program() {
+    let program = compile("native_truth.c", "native_truth", &[]);
+    let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
+    let stats = recorded.stats();
+    let expected: BTreeMap<String, u64> = recorded
+        .finished()
+        .stdout()
+        .lines()
+        .map(|line| {
+            let (name, value) = line.split_once(' ').expect("a name and a number");
+            (name.to_owned(), value.parse().expect("a number"))
+        })
+        .collect();
+    assert_eq!(expected.len(), 8);
+    let found: BTreeMap<String, u64> = expected.keys().map(|name| (name.clone(), total(&stats, name))).collect();
+    assert_eq!(found, expected);
+    assert_eq!(stats["by_allocator"]["malloc"]["allocations"], 1003);
+    assert_eq!(stats["metadata"]["complete"], true);
+}

@@ -1,0 +1,157 @@
+// Checks the arithmetic of the page without a browser: random trees, laid out in every view, against sums made the
+// plain way.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+const templates = new URL('../../templates/', import.meta.url);
+const source = ['tree.js', 'layout.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
+const names = ['buildModel', 'importFrames', 'Tree', 'layoutTree', 'orderAll', 'searchModel', 'treeNodeOf', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
+const page = new Function(`${source}\nreturn { ${names.join(', ')} };`)();
+
+/** A small generator of random numbers, so that a failure can be repeated. */
+function randomFrom(seed) {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function randomReport(seed, count, siblings) {
+  const random = randomFrom(seed);
+  const frameCount = Math.max(12, siblings);
+  const strings = ['all', ''];
+  const frames = { function: [0], file: [1], line: [0], source: [-1], kind: [3] };
+  for (let i = 1; i < frameCount; i++) {
+    strings.push(`f${i >> 1}`, i % 5 === 0 ? `<frozen importlib._bootstrap${i % 3}>` : `/srv/m${i % 4}.py`);
+    frames.function.push(strings.length - 2);
+    frames.file.push(strings.length - 1);
+    frames.line.push(i);
+    frames.source.push(-1);
+    frames.kind.push(i % 3);
+  }
+  const nodes = { parent: [0], frame: [0] };
+  for (let i = 1; i < count; i++) {
+    nodes.parent.push(i - Math.floor(siblings ? i * random() ** 6 : i * random() ** 0.5));
+    nodes.frame.push(siblings ? 1 + (i % (frameCount - 1)) : 1 + Math.floor(random() * (frameCount - 1)));
+  }
+  for (const metric of ['peak', 'leaked', 'total']) {
+    nodes[`${metric}_bytes`] = nodes.parent.map((_, i) => (i && random() < 0.6 ? Math.floor(2 ** (random() * 20)) : 0));
+    nodes[`${metric}_allocations`] = nodes[`${metric}_bytes`].map((bytes) => (bytes ? 1 + Math.floor(random() * 5) : 0));
+  }
+  return { strings, frames, nodes };
+}
+
+function everyTree(report) {
+  const model = page.buildModel(report);
+  const hiding = page.importFrames(report);
+  const trees = [];
+  for (const metric of ['peak', 'leaked', 'total']) {
+    for (const measure of ['bytes', 'allocations']) {
+      for (const inverted of [false, true]) {
+        for (const group of ['line', 'function', 'file']) {
+          for (const hidden of [hiding, new Uint8Array(hiding.length)]) trees.push(new page.Tree(model, { metric, measure, inverted, group }, hidden));
+        }
+      }
+    }
+  }
+  return trees;
+}
+
+function checkLayout(tree, root, width) {
+  const layout = page.layoutTree(tree, root, width);
+  assert.equal(layout.sum, root.value);
+  for (const row of layout.rows) {
+    for (let i = 0; i < row.x.length; i++) {
+      const end = i + 1 < row.x.length ? row.x[i + 1] : width;
+      assert.ok(row.x[i] + row.width[i] <= end + 1e-6, 'rectangles overlap');
+      assert.ok(row.node[i].block || row.width[i] >= 1 || row.node[i] === root, 'a frame thinner than a pixel');
+    }
+  }
+  return layout;
+}
+
+for (const [name, count, siblings] of [['deep', 600, 0], ['wide', 5000, 4000], ['single', 1, 0]]) {
+  test(`every view of a ${name} tree adds up`, () => {
+    const report = randomReport(7, count, siblings);
+    for (const tree of everyTree(report)) {
+      const column = report.nodes[`${tree.spec.metric}_${tree.spec.measure}`];
+      assert.equal(tree.root.value, column.reduce((a, b) => a + b, 0));
+      const layout = checkLayout(tree, tree.root, 1000);
+      // Zoomed into anything, and by its address again.
+      for (const row of layout.rows.slice(1, 4)) {
+        for (const node of row.node.slice(0, 3).concat(row.node.slice(-1))) {
+          checkLayout(tree, node, 777);
+          const again = tree.nodeAt(tree.pathOf(node));
+          assert.equal(again.value, node.value);
+          assert.equal(tree.pathOf(again), tree.pathOf(node));
+        }
+      }
+    }
+  });
+}
+
+test('every member of a block can be reached by zooming', () => {
+  const report = randomReport(3, 5000, 4000);
+  const model = page.buildModel(report);
+  const tree = new page.Tree(model, { metric: 'peak', measure: 'bytes', inverted: false, group: 'line' }, page.importFrames(report));
+  const parent = page.treeNodeOf(tree, 0);
+  const seen = new Set();
+  const visit = (root) => {
+    const below = page.layoutTree(tree, root, 400).rows[1];
+    for (const node of below ? below.node : []) {
+      if (node.block) visit(node);
+      else seen.add(node);
+    }
+  };
+  visit(parent);
+  const children = tree.childrenOf(parent);
+  const worth = children.value.reduce((sum, value) => sum + (value > 0 ? 1 : 0), 0);
+  assert.equal(seen.size, worth);
+});
+
+test('inverted: the first row is what each frame allocated by itself', () => {
+  const report = randomReport(11, 800, 0);
+  const model = page.buildModel(report);
+  const tree = new page.Tree(model, { metric: 'total', measure: 'bytes', inverted: true, group: 'line' }, new Uint8Array(report.frames.line.length));
+  const expected = new Map();
+  for (let i = 1; i < model.count; i++) {
+    const bytes = report.nodes.total_bytes[i];
+    if (bytes) expected.set(report.nodes.frame[i], (expected.get(report.nodes.frame[i]) || 0) + bytes);
+  }
+  const children = tree.childrenOf(tree.root);
+  const found = new Map(Array.from(children.keys, (key, g) => [key, children.value[g]]));
+  assert.deepEqual([...found].sort(), [...expected].sort());
+});
+
+test('search counts a stack once, whichever of its frames match', () => {
+  const report = randomReport(5, 500, 0);
+  const model = page.buildModel(report);
+  const matches = (frame) => /^f[1-4] /.test(`${report.strings[report.frames.function[frame]]} `);
+  let bytes = 0;
+  let outermost = 0;
+  for (let i = 1; i < model.count; i++) {
+    const stack = [];
+    for (let at = i; at > 0; at = model.parent[at]) stack.push(matches(report.nodes.frame[at]));
+    if (stack.includes(true)) bytes += report.nodes.peak_bytes[i];
+    if (stack.indexOf(true) === 0 && stack.lastIndexOf(true) === 0 && page.inclusiveSums(model, 'peak_bytes')[i] > 0) outermost++;
+  }
+  const found = page.searchModel(model, /^f[1-4] /, new Uint8Array(report.frames.line.length), 'peak', 'bytes');
+  assert.ok(bytes > 0 && bytes < report.nodes.peak_bytes.reduce((a, b) => a + b, 0));
+  assert.equal(found.bytes, bytes);
+  assert.equal(found.outermost.length, outermost);
+});
+
+test('labels are readable on every colour (WCAG AA, 4.5 to 1)', () => {
+  const data = { frames: { function: [] } };
+  for (const theme of ['light', 'dark']) {
+    const colours = new page.Colours(data, theme);
+    const paints = [...Object.values(colours.families).flat(), ...colours.heat, colours.match, colours.faded, colours.block];
+    for (const { fill, text } of paints) {
+      const [light, dark] = [page.luminance(fill), page.luminance(text)].sort((a, b) => b - a);
+      assert.ok((light + 0.05) / (dark + 0.05) >= 4.5, `${text} on ${fill}`);
+    }
+  }
+});

@@ -1,0 +1,255 @@
+// Drives a flame graph page in Chromium and checks what a reader would see.
+//
+//   memprof flamegraph capture.bin -o page.html
+//   MEMPROF_PAGE=page.html npm test
+//
+// The page must come from a capture with allocations and a call stack at least two frames deep.
+// MEMPROF_CHROMIUM names the browser (default /usr/bin/chromium).
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { after, before, beforeEach, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { chromium } from 'playwright-core';
+
+const file = process.env.MEMPROF_PAGE;
+const options = { skip: file ? false : 'MEMPROF_PAGE is not set' };
+const url = file ? pathToFileURL(resolve(file)).href : '';
+const ROW_HEIGHT = 20;
+
+let browser;
+let page;
+let problems;
+let requests;
+let report;
+
+/** The document inside the page, read without the page's own code. */
+function readReport() {
+  const html = readFileSync(file, 'utf8');
+  const base64 = /<script[^>]*id="memprof-data"[^>]*>([^<]*)</.exec(html)[1];
+  return JSON.parse(gunzipSync(Buffer.from(base64, 'base64')).toString('utf8'));
+}
+
+function sum(values) {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+/** Own values of all stacks that contain a frame for which `matches` is true, each stack once. */
+function unionOf(matches, column) {
+  const { parent, frame } = report.nodes;
+  const covered = [];
+  let total = 0;
+  for (let i = 0; i < parent.length; i++) {
+    covered[i] = i > 0 && (covered[i - parent[i]] || matches(frame[i]));
+    if (covered[i]) total += report.nodes[column][i];
+  }
+  return total;
+}
+
+async function open(fragment = '') {
+  await page.goto('about:blank');
+  await page.goto(url + fragment);
+  await page.waitForSelector('html[data-ready=yes]');
+}
+
+const fragment = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
+const text = (selector) => page.locator(selector).textContent();
+const crumbs = () => page.locator('#breadcrumb li').count();
+const checkedMetric = () => page.locator('[data-choice=metric]:checked').getAttribute('value');
+
+/** Clicks into a row of the graph, near its left edge, where the largest frame is. */
+async function clickRow(row) {
+  const box = await page.locator('#canvas').boundingBox();
+  await page.mouse.click(box.x + 3, box.y + row * ROW_HEIGHT + ROW_HEIGHT / 2);
+}
+
+before(async () => {
+  if (!file) return;
+  report = readReport();
+  browser = await chromium.launch({
+    executablePath: process.env.MEMPROF_CHROMIUM || '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+});
+
+after(() => browser?.close());
+
+beforeEach(async (context) => {
+  if (!file) return;
+  const browserContext = await browser.newContext({ viewport: { width: 1200, height: 800 }, acceptDownloads: true });
+  page = await browserContext.newPage();
+  problems = [];
+  requests = [];
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) problems.push(message.text());
+  });
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('request', (request) => {
+    if (request.url() !== url.split('#')[0] && !request.url().startsWith('about:')) requests.push(request.url());
+  });
+  context.after(async () => {
+    await browserContext.close();
+    assert.deepEqual(problems, [], 'errors or warnings on the console');
+  });
+});
+
+test('opens from a file without any request or error', options, async () => {
+  await open();
+  await page.waitForTimeout(500);
+  assert.deepEqual(requests.filter((address) => !address.startsWith(url) && !address.startsWith('data:,')), []);
+  assert.equal(await text('#command'), report.header.command_line);
+  assert.match(await text('#facts'), new RegExp(`pid ${report.header.pid}`));
+});
+
+test('the numbers inside add up, and the page says so', options, async () => {
+  await open();
+  for (const metric of ['peak', 'leaked', 'total']) {
+    assert.equal(sum(report.nodes[`${metric}_bytes`]), report.totals[metric].bytes, metric);
+    assert.equal(sum(report.nodes[`${metric}_allocations`]), report.totals[metric].allocations, metric);
+    for (const view of ['top-down', 'inverted']) {
+      await open(`#metric=${metric}&view=${view}`);
+      assert.match(await text('#sum'), /Sum drawn [\d.]+ \w+ = total\.$/, `${metric} ${view}`);
+    }
+  }
+});
+
+test('something is painted', options, async () => {
+  await open();
+  const colours = await page.evaluate(() => {
+    const canvas = document.getElementById('canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const seen = new Set();
+    for (let i = 0; i < data.length; i += 400) seen.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
+    return seen.size;
+  });
+  assert.ok(colours > 2, `${colours} colours`);
+});
+
+test('a click zooms, the back button and Escape return', options, async () => {
+  await open();
+  assert.equal(await crumbs(), 1);
+  await clickRow(1);
+  assert.equal(await crumbs(), 2);
+  const zoom = fragment().get('zoom');
+  assert.ok(zoom);
+  assert.match(await text('#sum'), /= the zoomed frame/);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll('#breadcrumb li').length === 1);
+  assert.equal(fragment().get('zoom'), null);
+  await page.goForward();
+  await page.waitForFunction(() => document.querySelectorAll('#breadcrumb li').length === 2);
+  await page.keyboard.press('Escape');
+  assert.equal(await crumbs(), 1);
+  // The address alone brings the view back.
+  await open(`#zoom=${zoom}`);
+  assert.equal(await crumbs(), 2);
+});
+
+test('the keyboard walks over the frames and they are announced', options, async () => {
+  await open();
+  await page.locator('#graph').focus();
+  await page.keyboard.press('ArrowDown');
+  assert.match(await text('#live'), /^all, .*100 % of total bytes, level 1/);
+  await page.keyboard.press('ArrowDown');
+  const announced = await text('#live');
+  assert.match(announced, /level 2/);
+  assert.equal(await page.locator('#graph').getAttribute('aria-activedescendant'), 'focused-item');
+  assert.equal(await page.locator('#focused-item').getAttribute('aria-level'), '2');
+  await page.keyboard.press('Enter');
+  assert.equal(await crumbs(), 2);
+  await page.keyboard.press('0');
+  assert.equal(await crumbs(), 1);
+  await page.keyboard.press('?');
+  assert.equal(await page.locator('#help').evaluate((dialog) => dialog.open), true);
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('#help').evaluate((dialog) => dialog.open), false);
+});
+
+test('search counts each stack once and walks over the matches', options, async () => {
+  await open();
+  // The name of the frame with the most own bytes: there is at least one.
+  const { nodes, frames, strings } = report;
+  const largest = nodes.peak_bytes.indexOf(nodes.peak_bytes.reduce((a, b) => Math.max(a, b), 0));
+  const name = strings[frames.function[nodes.frame[largest]]];
+  const pattern = `^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')} `;
+  const flags = /[A-Z]/.test(pattern) ? '' : 'i';
+  const hidden = (frame) => strings[frames.file[frame]].startsWith('<frozen importlib');
+  const matches = (frame) => !hidden(frame) && new RegExp(pattern, flags).test(`${strings[frames.function[frame]]} `);
+  const expected = unionOf(matches, 'peak_allocations');
+  await page.keyboard.press('/');
+  await page.keyboard.type(pattern);
+  await page.waitForFunction(() => document.getElementById('matches').textContent.includes('%'));
+  const found = await text('#matches');
+  assert.ok(found.includes(`${expected.toLocaleString('en-US')} allocation`), `${found} should say ${expected}`);
+  assert.equal(fragment().get('search'), pattern);
+  await page.keyboard.press('Enter');
+  assert.match(await text('#matches'), /1 of \d/);
+  assert.ok((await text('#live')).startsWith(name), await text('#live'));
+  await page.keyboard.press('n');
+  await page.keyboard.press('p');
+  // A broken pattern is explained, not thrown.
+  await page.keyboard.press('/');
+  await page.keyboard.type('(');
+  await page.waitForSelector('#search[aria-invalid=true]');
+  assert.notEqual(await text('#matches'), '');
+  await page.keyboard.press('Escape');
+  assert.equal(fragment().get('search'), null);
+});
+
+test('metric, measure and view change the graph and the address', options, async () => {
+  await open('#metric=peak');
+  await page.locator('label:has([value=total])').click();
+  assert.equal(await checkedMetric(), 'total');
+  assert.match(page.url(), report.metric === 'total' ? /^[^#]*#?$/ : /metric=total/);
+  await page.locator('label:has([value=allocations])').click();
+  assert.ok((await text('#sum')).includes(`${report.totals.total.allocations.toLocaleString('en-US')} allocations = total`));
+  await page.locator('[data-choice=view]').selectOption('inverted');
+  assert.equal(fragment().get('view'), 'inverted');
+  const address = page.url();
+  await open(new URL(address).hash);
+  assert.equal(await checkedMetric(), 'total');
+  assert.equal(await page.locator('[data-choice=view]').inputValue(), 'inverted');
+  assert.match(await text('#sum'), /= total\.$/);
+});
+
+test('unknown values in the address do no harm', options, async () => {
+  await open('#metric=nonsense&zoom=zz.~5-1.!!&view=&draw=flame&what=ever');
+  assert.equal(await checkedMetric(), report.metric);
+  assert.equal(await page.locator('[data-choice=draw]').inputValue(), 'flame');
+});
+
+test('exports are complete', options, async () => {
+  await open('#imports=shown');
+  const save = async (format) => {
+    await page.locator('#export summary').click();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.locator(`[data-export=${format}]`).click()]);
+    return readFileSync(await download.path(), 'utf8');
+  };
+  const collapsed = (await save('collapsed')).trimEnd().split('\n');
+  assert.equal(sum(collapsed.map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))), report.totals[report.metric].bytes);
+  const svg = await save('svg');
+  assert.ok(svg.startsWith('<svg ') && svg.trimEnd().endsWith('</svg>'));
+  const parsed = await page.evaluate((source) => new DOMParser().parseFromString(source, 'image/svg+xml').querySelector('parsererror') === null, svg);
+  assert.ok(parsed, 'the SVG is well formed');
+  assert.match((await save('csv')).split('\n')[0], /^depth,function,file,line,bytes/);
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`${colorScheme} theme follows the system, and the button changes it`, options, async () => {
+    await page.emulateMedia({ colorScheme });
+    await open();
+    const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const before = await ground();
+    await page.locator('#theme').click();
+    assert.notEqual(await ground(), before);
+  });
+}
+
+test('works 500 pixels wide', options, async () => {
+  await page.setViewportSize({ width: 500, height: 900 });
+  await open();
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+  assert.ok((await page.locator('#canvas').boundingBox()).width > 450);
+});

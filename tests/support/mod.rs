@@ -1,0 +1,11 @@
+//! What the end-to-end tests share. Each topic uses a part of it.
+#![allow(dead_code, reason = "every test file compiles this, and uses a part of it")]
+
+pub mod c_programs;
+pub mod expectations;
+pub mod flame_data;
+pub mod memprof;
+pub mod pythons;
+pub mod recording;
+pub mod table;
+pub mod witnesses;

@@ -1,0 +1,88 @@
+//! The Pythons to test with: every supported version that the machine has.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The versions that memprof reads the stacks of: 3.9 to 3.13.
+const SUPPORTED: std::ops::RangeInclusive<u32> = 9..=13;
+
+/// An interpreter.
+#[derive(Clone, Debug)]
+pub struct Python {
+    /// The executable itself, never a shim that leads to it.
+    pub path: PathBuf,
+    /// The version is 3.`minor`.
+    pub minor: u32,
+}
+
+impl fmt::Display for Python {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Python 3.{} ({})", self.minor, self.path.display())
+    }
+}
+
+/// All supported Pythons of this machine. There must be one: without it nothing would be tested.
+pub fn all() -> &'static [Python] {
+    static FOUND: OnceLock<Vec<Python>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let found = find();
+        tell(&found);
+        assert!(!found.is_empty(), "the tests need a CPython 3.9 to 3.13 on PATH or in pyenv");
+        found
+    })
+}
+
+/// One of them, for tests that have nothing to do with the version.
+pub fn any() -> &'static Python {
+    all().iter().find(|python| python.minor == 11).unwrap_or(&all()[0])
+}
+
+fn find() -> Vec<Python> {
+    let mut candidates = vec![PathBuf::from("python3"), PathBuf::from("/usr/bin/python3")];
+    candidates.extend(SUPPORTED.map(|minor| PathBuf::from(format!("python3.{minor}"))));
+    let home = env::var_os("PYENV_ROOT").map(PathBuf::from);
+    if let Some(root) = home.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"))) {
+        let versions = fs::read_dir(root.join("versions")).into_iter().flatten().flatten();
+        candidates.extend(versions.map(|version| version.path().join("bin/python3")));
+    }
+    let mut seen = BTreeSet::new();
+    let mut found: Vec<Python> = candidates.iter().filter_map(|candidate| examine(candidate)).collect();
+    found.retain(|python| seen.insert(python.path.clone()));
+    found.sort_by(|a, b| (a.minor, &a.path).cmp(&(b.minor, &b.path)));
+    found
+}
+
+/// Asks an interpreter what it is. Nothing if it does not run or is none that memprof reads the stacks of.
+fn examine(candidate: &Path) -> Option<Python> {
+    const QUESTION: &str = "import os, sys; print(sys.implementation.name, *sys.version_info[:2], \
+                            'free-threading' in sys.version, os.path.realpath(sys.executable), sep='\\n')";
+    let output = Command::new(candidate).args(["-c", QUESTION]).output().ok()?;
+    let answer = String::from_utf8(output.stdout).ok()?;
+    let mut lines = answer.lines();
+    if (lines.next()?, lines.next()?) != ("cpython", "3") {
+        return None;
+    }
+    let minor = lines.next()?.parse().ok()?;
+    if !SUPPORTED.contains(&minor) || lines.next()? == "True" {
+        return None;
+    }
+    Some(Python { path: PathBuf::from(lines.next()?), minor })
+}
+
+/// Says which Pythons are tested and which are not. Written past the test harness, which swallows what tests print.
+fn tell(found: &[Python]) {
+    let mut text = String::new();
+    for python in found {
+        text += &format!("testing with {python}\n");
+    }
+    for minor in SUPPORTED.filter(|minor| found.iter().all(|python| python.minor != *minor)) {
+        text += &format!("skipped: no Python 3.{minor} here\n");
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+}
