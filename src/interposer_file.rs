@@ -5,17 +5,16 @@
 //! else can write to are taken.
 
 use std::env;
-use std::ffi::CString;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
 
-use crate::output_file::reason;
+use memprof_recorder::os_error::in_words;
 
 /// Built by build.rs.
 static LIBRARY: &[u8] = include_bytes!(env!("MEMPROF_INTERPOSER_LIBRARY"));
@@ -72,21 +71,22 @@ impl fmt::Display for NoPlace {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Override(path, error) => {
-                let (path, reason) = (path.display(), reason(error));
+                let (path, reason) = (path.display(), in_words(error));
                 write!(out, "cannot use {path}: {reason}; unset {OVERRIDE} to use the library inside memprof")
             }
             Self::OverrideName(path) => {
                 let path = path.display();
                 write!(
                     out,
-                    "cannot preload {path}: the loader takes no blanks, colons and dollar signs in a path; move it or unset {OVERRIDE}"
+                    "cannot preload {path}: the loader takes no blanks, colons and dollar signs in a path; \
+                     move it or unset {OVERRIDE}"
                 )
             }
             Self::Nowhere(error) => write!(
                 out,
                 "found no place to load memprof's library from ({}): \
                  point XDG_CACHE_HOME at a directory of your own that is not mounted noexec",
-                reason(error)
+                in_words(error)
             ),
         }
     }
@@ -183,9 +183,10 @@ fn write(directory: &Path, path: &Path) -> io::Result<()> {
 fn in_memory() -> io::Result<InterposerFile> {
     #[cfg(target_os = "linux")]
     {
-        let name = CString::new(FILE_NAME)?;
+        use std::os::fd::FromRawFd;
+
         // SAFETY: the name is NUL-terminated; the call makes a new descriptor or fails.
-        let descriptor = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) };
+        let descriptor = unsafe { libc::memfd_create(c"libmemprof_interposer.so".as_ptr(), libc::MFD_CLOEXEC) };
         if descriptor < 0 {
             return Err(io::Error::last_os_error());
         }

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use memprof_recorder::os_error::in_words;
+
 /// A file made for this run: nobody else may read what a program had in its memory.
 #[derive(Debug)]
 pub struct OutputFile {
@@ -35,7 +37,7 @@ impl fmt::Display for NoOutput {
             }
             Self::NotAFile(path) => write!(out, "{} is not a file: give the name of a file with -o", path.display()),
             Self::Unwritable(path, error) => {
-                let (path, reason) = (path.display(), reason(error));
+                let (path, reason) = (path.display(), in_words(error));
                 write!(out, "cannot write {path}: {reason}; give another name with -o")
             }
         }
@@ -65,15 +67,6 @@ impl OutputFile {
         let file = options.create(true).open(path).map_err(unwritable)?;
         file.set_len(0).map_err(unwritable)?;
         Ok(Self { file, is_new: false })
-    }
-}
-
-/// The system's words for an error, without its number.
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
     }
 }
 

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use memprof_recorder::wait::Exit;
 use memprof_recorder::program::{Subject, Unusable};
 use memprof_recorder::recording::{Options, RecordError, record};
+use memprof_recorder::wait::Exit;
+
+use memprof_reporter::report::Report;
 
 use crate::interposer_file::{InterposerFile, NoPlace};
 use crate::output_file::{NoOutput, OutputFile};
@@ -105,10 +107,10 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     let interposer = InterposerFile::place().map_err(Failure::Interposer)?;
     let path =
         output.unwrap_or_else(|| PathBuf::from(format!("memprof-{}.{}.bin", subject.short_name(), std::process::id())));
-    if let Subject::Script(script) = &subject {
-        if is_same_file(script, &path) {
-            return Err(Failure::OutputIsScript(path));
-        }
+    if let Subject::Script(script) = &subject
+        && is_same_file(script, &path)
+    {
+        return Err(Failure::OutputIsScript(path));
     }
     // Everything that can be known to fail has failed by now, so a file that is overwritten is not lost for nothing.
     let OutputFile { file, is_new } = OutputFile::create(&path, force).map_err(Failure::Output)?;
@@ -132,7 +134,9 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         }
     })?;
     progress.clear();
-    run_messages::end(&mut io::stderr(), &outcome, &path, quiet);
+    // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a report.
+    let peak_heap = if quiet { None } else { Report::peak_bytes(&path).ok() };
+    run_messages::end(&mut io::stderr(), &outcome, peak_heap, &path, quiet);
     Ok(exit_status(outcome.exit))
 }
 

@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use memprof_recorder::wait::Exit;
 use memprof_recorder::recording::Outcome;
+use memprof_recorder::wait::Exit;
 use memprof_reporter::shell_quoting::join_quoted;
 use memprof_reporter::size_units::{counted, seconds, size};
 
@@ -49,7 +49,7 @@ impl Progress {
 }
 
 /// Sums the run up. A stderr that is closed is no reason to fail: the capture is written, and the exit status counts.
-pub fn end(out: &mut dyn Write, outcome: &Outcome, file: &Path, quiet: bool) {
+pub fn end(out: &mut dyn Write, outcome: &Outcome, peak_heap: Option<u64>, file: &Path, quiet: bool) {
     let mut text = String::new();
     for warning in &outcome.warnings {
         text += &format!("memprof: {warning}\n");
@@ -58,7 +58,7 @@ pub fn end(out: &mut dyn Write, outcome: &Outcome, file: &Path, quiet: bool) {
         if let Exit::Signal(signal) = outcome.exit {
             text += &format!("memprof: the program was ended by signal {signal} ({})\n", signal_name(signal));
         }
-        text += &format!("memprof: {}\n", figures(outcome));
+        text += &format!("memprof: {}\n", figures(outcome, peak_heap));
         let name = file.to_string_lossy();
         text +=
             &format!("memprof: wrote {name} ({}); to see what was in memory at the peak:\n", size(outcome.file_bytes));
@@ -70,10 +70,11 @@ pub fn end(out: &mut dyn Write, outcome: &Outcome, file: &Path, quiet: bool) {
     let _ = out.write_all(text.as_bytes());
 }
 
-fn figures(outcome: &Outcome) -> String {
+fn figures(outcome: &Outcome, peak_heap: Option<u64>) -> String {
     let (wall, cpu) = (seconds(outcome.wall.as_secs_f64()), seconds(outcome.cpu.as_secs_f64()));
     let (rss, allocations) = (size(outcome.peak_rss_bytes), counted(outcome.allocations, "allocation"));
-    format!("{wall} wall, {cpu} CPU; peak RSS {rss}; {allocations}")
+    let heap = peak_heap.map_or_else(String::new, |bytes| format!("peak heap {}, ", size(bytes)));
+    format!("{wall} wall, {cpu} CPU; {heap}peak RSS {rss}; {allocations}")
 }
 
 fn signal_name(signal: i32) -> String {

@@ -66,7 +66,11 @@ fn streams_go_through() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let input = if program == ["-"] { "import sys; print('HELLO', end=''); print('complaint', end='', file=sys.stderr)" } else { "hello" };
+        let input = if program == ["-"] {
+            "import sys; print('HELLO', end=''); print('complaint', end='', file=sys.stderr)"
+        } else {
+            "hello"
+        };
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("HELLO", "complaint"));
@@ -91,7 +95,9 @@ fn the_environment_has_two_entries_more() {
 }
 
 /// The signals that a program starts with blocked, ignored and caught, and its open descriptors.
-const STATE: &[&str] = &["-c", "import os, sys
+const STATE: &[&str] = &[
+    "-c",
+    "import os, sys
 for line in open('/proc/self/status'):
     if line.startswith(('SigBlk', 'SigIgn', 'SigCgt', 'Seccomp', 'NoNewPrivs')):
         print(line.strip())
@@ -100,7 +106,8 @@ for descriptor in sorted(map(int, os.listdir('/proc/self/fd'))):
         print(descriptor, os.readlink(f'/proc/self/fd/{descriptor}').split(':')[0])
     except OSError:
         pass # What the directory was listed by.
-"];
+",
+];
 
 /// Runs Python itself and a shell under these conditions, which `prepare` makes in the child.
 fn assert_same_state(directory: &Path, prepare: fn() -> io::Result<()>) {

@@ -4,7 +4,7 @@ mod command;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -110,7 +110,8 @@ fn a_program_that_signals_its_group_is_signalled_once() {
 #[test]
 fn a_signal_that_was_blocked_and_pending_waits_for_the_program_to_take_it() {
     let directory = tempdir().unwrap();
-    let code = COLLECTOR.replace("print('ready', flush=True)", "time.sleep(0.1); signal.pthread_sigmask(signal.SIG_SETMASK, [])");
+    let code = COLLECTOR
+        .replace("print('ready', flush=True)", "time.sleep(0.1); signal.pthread_sigmask(signal.SIG_SETMASK, [])");
     let mut command = memprof(directory.path());
     command.args(["run", "-q", "-c", &code, &libc::SIGUSR1.to_string()]);
     // SAFETY: an all-zero set is valid, and only system calls are made.
@@ -140,7 +141,7 @@ fn a_stop_is_not_an_end() {
 /// A shell with job control on a terminal of its own, running this script.
 struct Terminal {
     keys: File,
-    shown: BufReader<File>,
+    shown: String,
     shell: Child,
 }
 
@@ -151,6 +152,11 @@ impl Terminal {
         // SAFETY: makes two descriptors; the name, settings and size are left out.
         let opened = unsafe { libc::openpty(&raw mut keyboard, &raw mut screen, none, none.cast(), none.cast()) };
         assert_eq!(opened, 0, "{}", io::Error::last_os_error());
+        // SAFETY: other tests' shells must not keep this terminal open; both descriptors were just made.
+        unsafe {
+            libc::fcntl(keyboard, libc::F_SETFD, libc::FD_CLOEXEC);
+            libc::fcntl(screen, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
         // SAFETY: both descriptors were just made and belong to nobody else.
         let (keyboard, screen) = unsafe { (File::from_raw_fd(keyboard), OwnedFd::from_raw_fd(screen)) };
         let stream = || Stdio::from(screen.try_clone().unwrap());
@@ -166,34 +172,43 @@ impl Terminal {
             });
         }
         let shell = shell.spawn().unwrap();
-        Self { shown: BufReader::new(keyboard.try_clone().unwrap()), keys: keyboard, shell }
+        Self { keys: keyboard, shown: String::new(), shell }
     }
 
     fn press(&mut self, keys: &[u8]) {
         self.keys.write_all(keys).unwrap();
     }
 
-    /// Reads until a line ends with this.
-    fn expect(&mut self, end: &str) {
-        let mut all = String::new();
+    /// Waits until this is shown, after what was waited for before.
+    fn expect(&mut self, text: &str) {
+        let limit = Instant::now() + Duration::from_secs(20);
         loop {
-            let line = read_line(&mut self.shown);
-            all += &format!("{line}\n");
-            if line.ends_with(end) {
+            if let Some(place) = self.shown.find(text) {
+                self.shown.drain(..place + text.len());
                 return;
             }
-            assert!(!line.is_empty() || all.len() < 10_000, "{end} was never shown:\n{all}");
+            let mut ready = libc::pollfd { fd: self.keys.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: one entry, alive.
+            unsafe { libc::poll(&raw mut ready, 1, 100) };
+            let mut some = [0; 4096];
+            let read = if ready.revents == 0 { Ok(0) } else { self.keys.read(&mut some) };
+            // The terminal is gone when nothing has it open any more.
+            let is_over = read.is_err() || Instant::now() > limit;
+            assert!(!is_over, "{text:?} is not shown, but {:?}", self.shown);
+            self.shown += &String::from_utf8_lossy(&some[..read.unwrap()]);
         }
     }
 
     fn finish(mut self) -> Option<i32> {
-        let code = self.shell.wait().unwrap().code();
-        // What is left, so that a failing test shows it.
-        let mut rest = Vec::new();
-        drop(self.keys);
-        let _ = self.shown.read_to_end(&mut rest);
-        println!("{}", String::from_utf8_lossy(&rest));
-        code
+        self.shell.wait().unwrap().code()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The shell of a failed test; what it runs ends with its terminal.
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
     }
 }
 
@@ -216,8 +231,8 @@ fn control_c_is_the_program_s() {
     let mut terminal = Terminal::open(directory.path(), r#""$MEMPROF" run -q collector.py 2; echo status $?"#);
     terminal.expect("ready");
     terminal.press(b"\x03");
-    terminal.expect("2");
-    terminal.expect("status 5");
+    terminal.expect("2\r\n");
+    terminal.expect("status 5\r\n");
     assert_eq!(terminal.finish(), Some(0));
 }
 
@@ -226,13 +241,13 @@ fn control_z_stops_both_and_the_shell_continues_them() {
     let directory = tempdir().unwrap();
     let program = "print('ready', flush=True); print('read', input(), flush=True); raise SystemExit(6)";
     fs::write(directory.path().join("asks.py"), program).unwrap();
-    let script = r#""$MEMPROF" run -q asks.py; echo "$? with $(jobs -p)"; read key; fg; echo status $?"#;
+    let script = r#""$MEMPROF" run -q asks.py; echo stopped $?; read key; fg; echo status $?"#;
     let mut terminal = Terminal::open(directory.path(), script);
     terminal.expect("ready");
     let memprof = child_of(pid(&terminal.shell));
     let program = child_of(memprof);
     terminal.press(b"\x1a");
-    terminal.expect(&format!("{} with {memprof}", 128 + libc::SIGTSTP));
+    terminal.expect(&format!("stopped {}", 128 + libc::SIGTSTP));
     wait_until_stopped(memprof);
     wait_until_stopped(program);
     terminal.press(b"\n");

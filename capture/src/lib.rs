@@ -14,3 +14,5 @@ pub mod event;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod ids;
+#[cfg(feature = "file")]
+pub mod os_error;

@@ -7,6 +7,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_void};
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
@@ -14,7 +15,7 @@ use memprof_capture::channel::Pool;
 use memprof_capture::channel::layout::{PythonState, store_text};
 use memprof_capture::clock::ClockKind;
 
-use crate::platform::memory::{KeptErrno, map, map_shared, say, wipe_in_children};
+use crate::platform::memory::{KeptErrno, map, map_shared, say, unmap, wipe_in_children};
 use crate::platform::{real, tls};
 use crate::python::interpreter::{self, Found, Interpreter};
 use crate::thread::{Stop, ThreadState};
@@ -114,7 +115,17 @@ fn attach() -> Option<*mut AtomicU32> {
         return None;
     }
     // SAFETY: getenv returned a C string.
-    let pool = open_pool(unsafe { CStr::from_ptr(path) })?;
+    let (pool, mapping) = open_pool(unsafe { CStr::from_ptr(path) })?;
+    let switch = attach_to(pool);
+    if switch.is_none() {
+        // SAFETY: the mapping is whole, and nobody has kept the pool.
+        unsafe { unmap(mapping.0, mapping.1) };
+    }
+    switch
+}
+
+/// Attaches to the pool, if this process is the one to record.
+fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     let header = pool.header();
     // SAFETY: getpid cannot fail.
     if header.target_pid.load(Acquire) != unsafe { libc::getpid() }.cast_unsigned() {
@@ -143,7 +154,8 @@ fn attach() -> Option<*mut AtomicU32> {
     Some(switch)
 }
 
-fn open_pool(path: &CStr) -> Option<Pool> {
+/// Maps the pool. Returns with it what to unmap if it is not used.
+fn open_pool(path: &CStr) -> Option<(Pool, (NonNull<u8>, usize))> {
     // SAFETY: plain system calls on a path that is a C string and a stat buffer that the call fills.
     let (fd, bytes) = unsafe {
         let fd = libc::open(path.as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
@@ -158,8 +170,16 @@ fn open_pool(path: &CStr) -> Option<Pool> {
     let start = map_shared(bytes, fd);
     // SAFETY: the descriptor is ours. The program never sees it.
     unsafe { libc::close(fd) };
-    // SAFETY: the mapping has this length and is never unmapped.
-    unsafe { Pool::attach(start?.as_ptr(), bytes) }.ok()
+    let start = start?;
+    // SAFETY: the mapping has this length, and stays as long as the pool is used.
+    match unsafe { Pool::attach(start.as_ptr(), bytes) } {
+        Ok(pool) => Some((pool, (start, bytes))),
+        Err(_) => {
+            // SAFETY: nobody uses the mapping.
+            unsafe { unmap(start, bytes) };
+            None
+        }
+    }
 }
 
 struct Attached {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use memprof_capture::channel::layout::{PythonState, load_text};
 use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::channel::{ChunkIndex, Pool};
+use memprof_capture::channel::{ChunkIndex, Pool, Records};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
 use memprof_capture::file::facts::{ClockPoint, RssSample};
 use memprof_capture::file::{Fact, Thread};
-use memprof_capture::ids::ThreadId;
+use memprof_capture::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::capture_output::CaptureOutput;
@@ -168,12 +168,9 @@ impl Drain {
             return;
         }
         self.image = image;
-        let first = memprof_capture::channel::Records::new(words).find_map(|record| match record {
-            Ok(memprof_capture::channel::Record::Allocation { stamp, .. }) => Some(stamp),
-            _ => None,
-        });
+        let first = Records::new(words).flatten().find_map(|record| record.stamp());
         if let Some(stamp) = first {
-            self.output.facts(&[Fact::Image { image, stamp: memprof_capture::ids::Stamp(stamp) }]);
+            self.output.facts(&[Fact::Image { image, stamp: Stamp(stamp) }]);
         }
     }
 

@@ -87,14 +87,13 @@ fn find_among(
         .as_ref()
         .filter(|directory| directory.parent().is_some_and(|above| above.join("pyvenv.cfg").is_file()))
         .map(|directory| directory.join("python3"));
-    for executable in [active, own].into_iter().flatten().filter(|file| path_search::may_execute(file)) {
+    match [active, own].into_iter().flatten().find(|file| path_search::may_execute(file)) {
         // Activated properly it is also the first on PATH, and users call it by its short name.
-        return Ok(match &python3 {
-            Some(found) if found.executable == executable => found.clone(),
-            _ => Interpreter { name: executable.clone().into_os_string(), executable },
-        });
+        Some(executable) if python3.as_ref().is_none_or(|found| found.executable != executable) => {
+            Ok(Interpreter { name: executable.clone().into_os_string(), executable })
+        }
+        _ => python3.or_else(|| on_path("python")).ok_or(NoInterpreter::NoneOnPath),
     }
-    python3.or_else(|| on_path("python")).ok_or(NoInterpreter::NoneOnPath)
 }
 
 #[cfg(test)]

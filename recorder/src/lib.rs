@@ -21,3 +21,5 @@ pub mod signals;
 pub mod start;
 mod transcoding;
 pub mod wait;
+
+pub use memprof_capture::os_error;

@@ -1,6 +1,6 @@
 //! The program to record: from what the user asked for to what is executed, checked before anything runs.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -88,14 +88,16 @@ impl fmt::Display for Unusable {
                 let path = path.display();
                 write!(
                     out,
-                    "{path} is statically linked, so nothing can be preloaded into it: record a dynamically linked build of it"
+                    "{path} is statically linked, so nothing can be preloaded into it: \
+                     record a dynamically linked build of it"
                 )
             }
             Self::Privileged(path) => {
                 let path = path.display();
                 write!(
                     out,
-                    "{path} gains privileges when it starts (setuid, setgid or file capabilities), so the system preloads nothing into it: record a copy without them, or record it as the user it would become"
+                    "{path} gains privileges when it starts (setuid, setgid or file capabilities), so the system preloads \
+                     nothing into it: record a copy without them, or record it as the user it would become"
                 )
             }
             Self::Foreign(path) => {
@@ -250,21 +252,25 @@ fn check_binary(path: &Path, what: io::Result<Executable>) -> Result<(), Unusabl
     if gains_privileges(path) { Err(Unusable::Privileged(path.to_owned())) } else { Ok(()) }
 }
 
+/// The mode of a setuid program.
+const SET_USER: u32 = 0o4000;
+/// The mode of a setgid program: without the group's right to execute, the bit means something else.
+const SET_GROUP: u32 = 0o2010;
+
 /// Whether the kernel gives the program rights that its user has not, and the loader therefore ignores LD_PRELOAD.
 fn gains_privileges(path: &Path) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
     // SAFETY: these ask for this process's ids and cannot fail.
     let (user, group) = unsafe { (libc::getuid(), libc::getgid()) };
     let has = |bits: u32| metadata.mode() & bits == bits;
-    let set_group = libc::S_ISGID as u32 | libc::S_IXGRP as u32;
-    (has(libc::S_ISUID as u32) && metadata.uid() != user)
-        || (has(set_group) && metadata.gid() != group)
+    (has(SET_USER) && metadata.uid() != user)
+        || (has(SET_GROUP) && metadata.gid() != group)
         || (user != 0 && has_capabilities(path))
 }
 
 #[cfg(target_os = "linux")]
 fn has_capabilities(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
     // SAFETY: both strings are NUL-terminated; a size of zero only asks for the attribute's length.
     unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) > 0 }
 }

@@ -13,6 +13,7 @@ use memprof_capture::channel::pool::{futex_wait, futex_wake};
 use memprof_capture::clock::monotonic_nanoseconds;
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{Fact, Header, Summary};
+use memprof_capture::os_error::in_words;
 
 use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
@@ -73,13 +74,15 @@ impl fmt::Display for RecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory(error) => {
-                write!(f, "cannot set up the shared memory for recording: {error}; free some memory and try again")
+                let why = in_words(error);
+                write!(f, "cannot set up the shared memory for recording: {why}; free some memory and try again")
             }
-            Self::Output(error) => write!(f, "cannot write: {error}"),
+            Self::Output(error) => write!(f, "cannot write: {}", in_words(error)),
             Self::Start(program, error) => {
-                write!(f, "cannot start {}: {error}; check that it can be executed", program.display())
+                let (program, why) = (program.display(), in_words(error));
+                write!(f, "cannot start {program}: {why}; check that it can be executed")
             }
-            Self::Wait(error) => write!(f, "lost the program: {error}"),
+            Self::Wait(error) => write!(f, "lost the program: {}", in_words(error)),
         }
     }
 }
@@ -132,12 +135,14 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         let end = wait_for(child, &ended, pool);
         (draining.join(), end)
     });
-    drop(forwarding);
     let end = end.map_err(RecordError::Wait)?;
     let mut drain = drain.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let wall = started.elapsed();
     drain.take_rest(|chunks| progress(chunks as u64 * memprof_capture::channel::layout::CHUNK_BYTES as u64));
-    Ok(finish(drain, pool, &end, wall))
+    let outcome = finish(drain, pool, &end, wall);
+    // Until here, no signal may keep the file from being finished.
+    drop(forwarding);
+    Ok(outcome)
 }
 
 /// Writes the file's beginning again, now with the pid. The program runs by now: it is none of its business if the disk
@@ -217,7 +222,8 @@ fn finish(drain: Drain, pool: Pool, end: &Ended, wall: Duration) -> Outcome {
     let (file_bytes, failure) = drain.into_output().finish(&summary);
     if let Some(error) = failure {
         warnings.push(format!(
-            "the capture could not be written to its end: {error}; it holds what was recorded until then"
+            "the capture could not be written to its end: {}; it holds what was recorded until then",
+            in_words(&error)
         ));
     }
     Outcome {

@@ -6,7 +6,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 
 use crate::start::Child;
 
@@ -14,6 +14,8 @@ use crate::start::Child;
 static PROGRAM: AtomicI32 = AtomicI32::new(0);
 /// Handlers that are at work.
 static AT_WORK: AtomicU32 = AtomicU32::new(0);
+/// Whether memprof has been continued after a stop.
+static CONTINUED: AtomicBool = AtomicBool::new(false);
 
 /// Signals that would end memprof, other than those that a fault of its own raises. Real-time signals come on top.
 const PASSED_ON: &[libc::c_int] = &[
@@ -41,7 +43,8 @@ fn passed_on() -> impl Iterator<Item = libc::c_int> {
 
 /// Passes signals on while it lives; afterwards memprof reacts to them as before.
 ///
-/// Signals that arrive between [`begin`](Self::begin) and [`to`](Self::to) wait until there is a program to send them to.
+/// Signals that arrive between [`begin`](Self::begin) and [`to`](Self::to) wait until there is a program to send them
+/// to.
 pub struct Forwarding {
     before: Vec<(libc::c_int, libc::sigaction)>,
     mask_before: libc::sigset_t,
@@ -54,6 +57,7 @@ impl Forwarding {
         for signal in passed_on() {
             forwarding.catch(signal, pass_on as *const () as libc::sighandler_t)?;
         }
+        forwarding.catch(libc::SIGCONT, note_continued as *const () as libc::sighandler_t)?;
         // A capture that reaches the file size limit is an error to report, not the end of memprof.
         forwarding.catch(libc::SIGXFSZ, libc::SIG_IGN)?;
         Ok(forwarding)
@@ -66,7 +70,7 @@ impl Forwarding {
         // Without SA_RESTART a signal would make unrelated system calls of the recorder fail.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
         let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: both point to valid structures; `pass_on` has the signature that SA_SIGINFO asks for and is
+        // SAFETY: both point to valid structures; the handlers have the signature that SA_SIGINFO asks for and are
         // async-signal-safe.
         if unsafe { libc::sigaction(signal, &raw const action, before.as_mut_ptr()) } != 0 {
             return Err(io::Error::last_os_error());
@@ -154,10 +158,20 @@ fn errno_place() -> *mut libc::c_int {
     }
 }
 
+extern "C" fn note_continued(_signal: libc::c_int, _info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    CONTINUED.store(true, SeqCst);
+}
+
+/// To be called before waiting for the program to end or to be stopped.
+pub(crate) fn forget_continued() {
+    CONTINUED.store(false, SeqCst);
+}
+
 /// Stops memprof as well when the program was stopped alone in the terminal's foreground, so that the shell notices as
 /// it would without memprof, and carries on with it.
 pub(crate) fn stop_with(program: libc::pid_t) {
-    if !in_foreground() {
+    // If both were stopped together, as by Ctrl-Z, memprof learns of it when both have been continued.
+    if CONTINUED.load(SeqCst) || !in_foreground() {
         return;
     }
     // SAFETY: signals this process and, afterwards, its unreaped child.

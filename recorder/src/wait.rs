@@ -23,7 +23,11 @@ pub struct Ended {
 /// Blocks until the program has ended, and reaps it.
 pub fn wait(child: Child) -> io::Result<Ended> {
     let pid = child.pid();
-    while !ended(pid)? {
+    loop {
+        signals::forget_continued();
+        if ended(pid)? {
+            break;
+        }
         signals::stop_with(pid);
     }
     // Still a zombie, so the pid is still its own: the last moment at which a signal can be sent on.

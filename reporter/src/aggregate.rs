@@ -213,11 +213,30 @@ impl Aggregator {
     }
 }
 
+impl Aggregator {
+    /// Brings the places of these events' blocks near, all at once.
+    #[inline]
+    fn touch(&self, events: &[TimedEvent]) {
+        let near = events.iter().fold(0, |near, event| match event.event {
+            Event::Allocation { address, .. } | Event::Free { address } => near ^ self.blocks.touch(address),
+            _ => near,
+        });
+        std::hint::black_box(near);
+    }
+}
+
 impl EventSink for Aggregator {
     #[inline]
     fn events(&mut self, thread: ThreadId, events: &[TimedEvent]) {
-        for event in events {
-            self.apply(thread, event);
+        // As many as a processor has misses under way.
+        const TOGETHER: usize = 16;
+        for together in events.chunks(TOGETHER) {
+            if self.blocks.is_large() {
+                self.touch(together);
+            }
+            for event in together {
+                self.apply(thread, event);
+            }
         }
     }
 }

@@ -41,8 +41,8 @@ fn missing_end(reader: &CaptureReader) -> Option<String> {
     if reader.summary().is_some() {
         return None;
     }
-    let what = "The capture has no end: the recorder was killed or the file was cut off. Everything up to that moment \
-                is here; missing are the program's exit, the counts of waits and skipped events, and whatever came later.";
+    let what = "The capture has no end: the recorder was killed or the file was cut off. What came later is missing, \
+                and so are the program's exit and the counts of waits and skipped events.";
     Some(what.to_owned())
 }
 

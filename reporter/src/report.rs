@@ -8,6 +8,7 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::reader::{Damage, OpenError};
 use memprof_capture::file::{CaptureReader, Summary, Tables};
+use memprof_capture::os_error::in_words;
 
 use crate::aggregate::Aggregate;
 use crate::metadata::Metadata;
@@ -34,7 +35,7 @@ impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open(error) => error.fmt(f),
-            Self::Read(path, error) => write!(f, "cannot read {} any further: {error}", path.display()),
+            Self::Read(path, error) => write!(f, "cannot read {} any further: {}", path.display(), in_words(error)),
         }
     }
 }
@@ -71,6 +72,16 @@ impl Report {
         let notes = notes::of(&reader, &clock);
         let places = Places::resolve(reader.tables());
         Ok(Self { reader, metadata, aggregate, places, clock, notes })
+    }
+
+    /// The most bytes that were live at one time, and nothing else of the capture.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub fn peak_bytes(path: &Path) -> Result<u64, ReportError> {
+        let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
+        let aggregate = replay(&mut reader).map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        Ok(aggregate.totals.peak.bytes)
     }
 
     /// The facts about the run.

@@ -37,10 +37,15 @@ pub fn seconds(seconds: f64) -> String {
     format!("{seconds:.3} s")
 }
 
-/// The share of a whole: `12.3%`, and `-` where there is no whole.
+/// The share of a whole: `12.3%`; `<0.1%` for what is little but not nothing; `-` where there is no whole.
 #[must_use]
 pub fn percent(part: u64, whole: u64) -> String {
-    if whole == 0 { "-".to_owned() } else { format!("{:.1}%", part as f64 * 100.0 / whole as f64) }
+    let percent = part as f64 * 100.0 / whole as f64;
+    match (part, whole) {
+        (_, 0) => "-".to_owned(),
+        (1.., _) if percent < 0.05 => "<0.1%".to_owned(),
+        _ => format!("{percent:.1}%"),
+    }
 }
 
 /// `1 allocation`, `2 allocations`.
@@ -80,6 +85,8 @@ mod tests {
     #[test]
     fn a_share_of_nothing_is_no_number() {
         assert_eq!(percent(1, 8), "12.5%");
+        assert_eq!(percent(0, 8), "0.0%");
+        assert_eq!(percent(1, 10_000), "<0.1%");
         assert_eq!(percent(0, 0), "-");
     }
 }

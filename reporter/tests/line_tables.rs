@@ -19,9 +19,12 @@ struct Dump {
     table: Vec<u8>,
     /// End of the run in bytes, and its line.
     lines: Vec<(u32, Option<u32>)>,
-    /// Line, end line, column, end column of each code unit.
-    positions: Vec<(Option<u32>, Option<u32>, Option<u32>, Option<u32>)>,
+    /// Of each code unit.
+    positions: Vec<Position>,
 }
+
+/// Line, end line, column, end column.
+type Position = (Option<u32>, Option<u32>, Option<u32>, Option<u32>);
 
 fn check(path: &Path) -> usize {
     let text = fs::read_to_string(path).expect("the dump can be read");

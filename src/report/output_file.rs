@@ -45,6 +45,8 @@ impl OutputFile {
         };
         match result {
             Ok(()) => Ok(self.path),
+            // Whoever reads the pipe has seen enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(self.path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failure::Exists(self.path)),
             Err(error) => Err(Failure::Unwritable(self.path, error)),
         }

@@ -53,14 +53,16 @@ void *truth_adjacent_mappings(size_t count, size_t pages) {
     return room;
 }
 
-/* Tells Python that the allocation has been made, while the calling frame still waits for it. No two are equal in size,
-   and each is larger than what the interpreter may allocate at the same place. */
+/* Tells Python that the allocation has been made, while the calling frame still waits for it. No two in a row are equal
+   in size, and each is larger than what the interpreter may allocate at the same place. */
 static void (*witness)(size_t);
 void truth_set_witness(void (*function)(size_t)) { witness = function; }
 void truth_witnessed(void) {
     static size_t calls;
-    size_t size = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) * ((16 << 20) + 1);
+    size_t call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+    size_t size = (call % 61 + 1) * (16 << 20) + call;
     void *block = valloc(size);
+    if (block == NULL) abort();
     witness(size);
     free(block);
 }

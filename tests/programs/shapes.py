@@ -7,7 +7,7 @@ import queue
 import sys
 import threading
 
-from truth import print_witnesses, witnessed
+from truth import witnessed
 
 
 def straight():
@@ -396,4 +396,3 @@ over_several_lines(
 sys.setrecursionlimit(3000)
 recursion(1500)
 asyncio.run(asynchronous())
-print_witnesses()

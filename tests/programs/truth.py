@@ -40,8 +40,6 @@ crowd = _function("crowd", [_size, _size], ctypes.c_int)
 _room = [bytes(size) for size in range(1, 480, 16) for _ in range(800)]
 _room = _room[::100]
 
-_seen = []
-
 
 def _stack(frame):
     frames = []
@@ -54,14 +52,10 @@ def _stack(frame):
 
 @ctypes.CFUNCTYPE(None, _size)
 def _witness(size):
-    _seen.append({"bytes": size, "stack": _stack(sys._getframe(1))})
+    # At once, since what is kept would take the places of the objects that the program throws away.
+    print(json.dumps({"bytes": size, "stack": _stack(sys._getframe(1))}))
 
 
 _function("set_witness", [type(_witness)], None)(_witness)
-# Allocates a size of its own each time; meanwhile the witness notes the stack that called it.
+# Allocates a size of its own each time; meanwhile the witness prints the stack that called it, root first.
 witnessed = _function("witnessed", [], None)
-
-
-def print_witnesses():
-    """To be called last: for each witnessed allocation its size and its stack, root first."""
-    print(json.dumps(_seen), flush=True)

@@ -34,6 +34,19 @@ impl Finished {
         Self { call, output }
     }
 
+    /// Runs a command whose standard output goes elsewhere.
+    pub fn of_output_to(command: &mut Command, output: Stdio) -> Self {
+        let call = format!("{command:?}");
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).spawn();
+        let output = child.and_then(|child| child.wait_with_output());
+        Self { output: output.unwrap_or_else(|error| panic!("cannot run {call}: {error}")), call }
+    }
+
+    /// A command that was run otherwise.
+    pub fn with(call: String, output: Output) -> Self {
+        Self { call, output }
+    }
+
     /// The exit status; as shells have it for a signal.
     pub fn status(&self) -> i32 {
         use std::os::unix::process::ExitStatusExt;

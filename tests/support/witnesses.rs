@@ -1,7 +1,7 @@
 //! Compares a capture with what Python itself said about its stacks while the program ran.
 //!
-//! `truth.witnessed(size)` allocates, and then asks the interpreter for the stack of the very call. At its end the
-//! program prints all answers as one line of JSON.
+//! `truth.witnessed(size)` allocates, and then asks the interpreter for the stack of the very call, which the
+//! program prints as a line of JSON.
 
 use std::collections::BTreeMap;
 
@@ -26,17 +26,18 @@ const STEP: u64 = 8 << 20;
 
 fn witnesses(recorded: &Recorded) -> Vec<Witness> {
     let stdout = recorded.finished().stdout();
-    let line = stdout.lines().last().expect("the program prints what it saw");
-    let seen: Value = serde_json::from_str(line).expect("what it saw is JSON");
     let frame = |frame: &Value| -> Frame {
         let text = |index: usize| frame[index].as_str().expect("a text").to_owned();
         (text(0), frame[1].as_u64().expect("a line"), text(2))
     };
-    let witness = |witness: &Value| Witness {
-        bytes: witness["bytes"].as_u64().expect("a size"),
-        stack: witness["stack"].as_array().expect("a stack").iter().map(frame).collect(),
+    let witness = |line: &str| {
+        let seen: Value = serde_json::from_str(line).expect("what the program saw is JSON");
+        Witness {
+            bytes: seen["bytes"].as_u64().expect("a size"),
+            stack: seen["stack"].as_array().expect("a stack").iter().map(frame).collect(),
+        }
     };
-    seen.as_array().expect("a list").iter().map(witness).collect()
+    stdout.lines().map(witness).collect()
 }
 
 /// Requires that every witnessed allocation, and no other of its kind, is in the table with the innermost frame that

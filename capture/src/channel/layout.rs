@@ -10,17 +10,17 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
 pub const VERSION: u32 = 1;
-/// Bytes of one chunk.
-pub const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of one chunk: some thousand events.
+pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
 pub const CHUNK_WORDS: usize = CHUNK_BYTES / 8;
 /// The most chunks that a pool can have: one bit each in [`PoolHeader::free`].
 pub const MAX_CHUNKS: usize = 4096;
 /// Chunks of a pool, unless told otherwise. Every thread holds one, so that there must be many; those that are never
-/// taken cost address space only, since the lowest are taken first.
+/// taken cost address space only (64 MiB in all), since the lowest are taken first.
 pub const DEFAULT_CHUNKS: usize = MAX_CHUNKS;
 /// Chunks that may wait for the recorder, unless told otherwise: 16 MiB. Beyond that, threads wait for it.
-pub const DEFAULT_LIMIT: usize = 256;
+pub const DEFAULT_LIMIT: usize = 1024;
 
 /// The first page of the pool.
 #[repr(C, align(64))]

@@ -135,6 +135,19 @@ pub enum Record<'a> {
 }
 
 impl Record<'_> {
+    /// The moment of an event; nothing for a record that is none.
+    #[must_use]
+    pub const fn stamp(&self) -> Option<u64> {
+        match *self {
+            Self::Allocation { stamp, .. }
+            | Self::Resize { stamp, .. }
+            | Self::Map { stamp, .. }
+            | Self::Free { stamp, .. }
+            | Self::Unmap { stamp, .. } => Some(stamp),
+            Self::Frames { .. } | Self::Site { .. } | Self::Code { .. } => None,
+        }
+    }
+
     /// The frames of [`Record::Frames::fresh`].
     pub fn frames_of(fresh: &[u64]) -> impl ExactSizeIterator<Item = ChannelFrame> + '_ {
         fresh.iter().map(|&word| ChannelFrame::from_word(word))

@@ -120,7 +120,7 @@ impl ChunkWriter {
             futex_wait(&header.space, seen, WAIT);
             let nothing_to_drain = header.sealed.load(Acquire) == 0;
             idle = if header.space.load(Acquire) == seen && nothing_to_drain { idle + 1 } else { 0 };
-            if idle > MOST_IDLE_WAITS || !process_exists(header.recorder_pid) {
+            if idle > MOST_IDLE_WAITS || !process_runs(header.recorder_pid) {
                 break Err(RecorderGone);
             }
         };
@@ -298,11 +298,42 @@ fn wake_recorder(pool: &Pool) {
     }
 }
 
-/// Whether the process is there and not just a zombie's name: signal 0 asks without sending one.
-fn process_exists(pid: u32) -> bool {
+/// Whether the process still runs. One that has ended stays visible until its parent takes note of it, and will never
+/// drain anything.
+fn process_runs(pid: u32) -> bool {
+    let _errno = KeptErrno::new();
     // SAFETY: signal 0 sends nothing.
-    let status = unsafe { libc::kill(pid as libc::pid_t, 0) };
-    status == 0 || KeptErrno::new().0 != libc::ESRCH
+    let gone = unsafe { libc::kill(pid as libc::pid_t, 0) != 0 && *libc::__errno_location() == libc::ESRCH };
+    !gone && !matches!(process_state(pid), Some(b'Z' | b'X'))
+}
+
+/// The letter after the name in `/proc/PID/stat` (proc(5)); nothing where it cannot be read. Without allocating.
+fn process_state(pid: u32) -> Option<u8> {
+    let (mut path, mut digits, mut number) = ([0; 32], [0; 10], pid);
+    let mut first = digits.len();
+    while first == digits.len() || number > 0 {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    let parts: [&[u8]; 3] = [b"/proc/", &digits[first..], b"/stat"];
+    for (to, from) in path.iter_mut().zip(parts.iter().flat_map(|part| part.iter())) {
+        *to = *from;
+    }
+    let mut text = [0; 128];
+    // SAFETY: the path is shorter than its array, whose rest is NUL; the text has room for what is read.
+    let length = unsafe {
+        let fd = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd < 0 {
+            return None;
+        }
+        let length = libc::read(fd, text.as_mut_ptr().cast(), text.len());
+        libc::close(fd);
+        usize::try_from(length).ok()?
+    };
+    // The name, in brackets, may hold brackets itself, but nothing after it does.
+    let name_end = text[..length].iter().rposition(|&byte| byte == b')')?;
+    text[..length].get(name_end + 2).copied()
 }
 
 /// Puts errno back when dropped: the program whose `malloc` this is must not see what the channel did to it.
@@ -319,5 +350,30 @@ impl Drop for KeptErrno {
     fn drop(&mut self) {
         // SAFETY: as above.
         unsafe { *libc::__errno_location() = self.0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_runs_until_it_has_ended_even_if_nobody_takes_note() {
+        assert!(process_runs(std::process::id()));
+        assert!(!process_runs(1 << 23), "a pid above the largest that Linux allows");
+        // SAFETY: the child only exits.
+        let child = unsafe {
+            match libc::fork() {
+                0 => libc::_exit(0),
+                child => child,
+            }
+        };
+        let mut info = core::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: waits for our child and leaves it a zombie; then reaps it.
+        unsafe {
+            libc::waitid(libc::P_PID, child.cast_unsigned(), info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT);
+            assert!(!process_runs(child.cast_unsigned()));
+            libc::waitpid(child, core::ptr::null_mut(), 0);
+        }
     }
 }

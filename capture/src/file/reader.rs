@@ -17,6 +17,7 @@ use super::format::{
 use super::tables::{StoredSite, Tables, Thread};
 use crate::event::TimedEvent;
 use crate::ids::{Stamp, ThreadId};
+use crate::os_error::in_words;
 
 /// Why a file cannot be opened as a capture.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl fmt::Display for OpenError {
             Self::Io(path, error) if error.kind() == io::ErrorKind::NotFound => {
                 write!(f, "there is no file {}: check the name", path.display())
             }
-            Self::Io(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Io(path, error) => write!(f, "cannot read {}: {}", path.display(), in_words(error)),
             Self::Directory(path) => {
                 write!(f, "{} is a folder, not a capture: give the file that `memprof run` wrote", path.display())
             }

@@ -99,6 +99,8 @@ impl Position for ByIndex {
 /// A thread's frames, together with what it takes to describe their code.
 pub struct PythonFrames<'a, P: Position> {
     layout: &'static Layout,
+    /// From the layout; here it need not be loaded again for every frame.
+    previous: usize,
     position: P,
     code_type: usize,
     codes: &'static CodeTable,
@@ -119,7 +121,7 @@ unsafe impl<P: Position> FrameChain for PythonFrames<'_, P> {
     #[inline(always)]
     fn previous(&self, frame: FrameAddress) -> FrameAddress {
         // SAFETY: the frame is in the present chain.
-        unsafe { field(frame, self.layout.frame_previous) }
+        unsafe { field(frame, self.previous) }
     }
 
     #[inline]
@@ -198,15 +200,15 @@ impl<P: Position> PythonFrames<'_, P> {
 #[inline(always)]
 pub fn with_frames<R>(interpreter: &'static Interpreter, writer: &mut ChunkWriter, then: impl WithFrames<R>) -> R {
     let layout = &interpreter.layout;
-    let (code_type, codes) = (interpreter.code_type, &interpreter.codes);
+    let (code_type, codes, previous) = (interpreter.code_type, &interpreter.codes, layout.frame_previous);
     match layout.instruction {
         Instruction::Pointer { offset, bytecode } => {
             let position = ByPointer { field: offset, bytecode };
-            then.call(&mut PythonFrames { layout, position, code_type, codes, writer })
+            then.call(&mut PythonFrames { layout, previous, position, code_type, codes, writer })
         }
         Instruction::Index { offset, unit } => {
             let position = ByIndex { field: offset, code: layout.frame_code, unit };
-            then.call(&mut PythonFrames { layout, position, code_type, codes, writer })
+            then.call(&mut PythonFrames { layout, previous, position, code_type, codes, writer })
         }
     }
 }

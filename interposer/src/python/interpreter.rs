@@ -27,6 +27,7 @@ pub struct Interpreter {
 }
 
 /// What a process has in the way of an interpreter.
+#[expect(clippy::large_enum_variant, reason = "there is one, for a moment, and no heap to put it on")]
 pub enum Found {
     /// None.
     Nothing,

@@ -179,15 +179,14 @@ impl StackMemo {
     /// Checks the remembered frames from `index`, which is in the present chain, outwards.
     #[inline]
     fn verify<C: FrameChain>(&self, chain: &C, index: usize) -> Verified {
-        let links = &self.links[..=index];
         let mut intact = index + 1;
-        for at in (1..links.len()).rev() {
-            let link = links[at];
+        for (older, pair) in self.links[..=index].windows(2).enumerate().rev() {
+            let (caller, link) = (pair[0], pair[1]);
             if chain.identity(link.frame) != link.identity {
-                intact = at;
+                intact = older + 1;
             }
-            if chain.previous(link.frame) != links[at - 1].frame {
-                return Verified::Broken { at };
+            if chain.previous(link.frame) != caller.frame {
+                return Verified::Broken { at: older + 1 };
             }
         }
         Verified::Chain { intact }

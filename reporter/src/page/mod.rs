@@ -44,5 +44,7 @@ pub(crate) fn write_page(
     context.insert("data", &STANDARD.encode(compressed));
     let mut tera = Tera::new();
     tera.add_raw_template(NAME, parts.template).map_err(io::Error::other)?;
-    tera.render_to(NAME, &context, out).map_err(io::Error::other)
+    // Written by us, not by tera, whose errors would hide why the file could not be written.
+    let page = tera.render(NAME, &context).map_err(io::Error::other)?;
+    out.write_all(page.as_bytes())
 }

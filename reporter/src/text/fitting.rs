@@ -108,20 +108,37 @@ impl Location {
     }
 }
 
+/// Whether a word is a unit, which stays on the line of its number.
+fn is_unit(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_punctuation());
+    matches!(word, "B" | "s") || (word.len() == 3 && word.ends_with("iB"))
+}
+
 /// Breaks a text at blanks into lines of at most `width` columns. A longer word has a line of its own.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let text = harmless(text);
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match words.last_mut() {
+            Some(number) if is_unit(word) && number.ends_with(|c: char| c.is_ascii_digit()) => {
+                number.push(' ');
+                number.push_str(word);
+            }
+            _ => words.push(word.to_owned()),
+        }
+    }
     let mut lines: Vec<String> = Vec::new();
     let mut used = 0;
-    for word in harmless(text).split(' ') {
-        let word_width = text_width(word);
+    for word in words {
+        let word_width = text_width(&word);
         match lines.last_mut() {
             Some(line) if used + 1 + word_width <= width => {
                 line.push(' ');
-                line.push_str(word);
+                line.push_str(&word);
                 used += 1 + word_width;
             }
             _ => {
-                lines.push(word.to_owned());
+                lines.push(word);
                 used = word_width;
             }
         }
@@ -146,6 +163,11 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(Location::new("f\u{1b}[2J", "a\nb.py", 3).fit(60), "f\\u{1b}[2J (a\\nb.py:3)");
+    }
+
+    #[test]
+    fn a_unit_stays_with_its_number() {
+        assert_eq!(wrap("arenas of 1 MiB, or more", 13), ["arenas of", "1 MiB, or", "more"]);
     }
 
     proptest! {

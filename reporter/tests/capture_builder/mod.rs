@@ -56,11 +56,7 @@ impl Default for CaptureBuilder {
                 native_stacks: false,
                 python_allocators_traced: false,
             },
-            facts: vec![Fact::Python {
-                version: "3.11.7".to_owned(),
-                allocator: "pymalloc".to_owned(),
-                stacks: true,
-            }],
+            facts: vec![Fact::Python { version: "3.11.7".to_owned(), allocator: "pymalloc".to_owned(), stacks: true }],
             threads: vec![Thread { tid: 4711, name: "python3".to_owned() }],
             rss: Vec::new(),
             summary: Some(Summary {
@@ -131,6 +127,20 @@ impl CaptureBuilder {
     pub fn site(&mut self, frames: &[Place], allocator: Allocator) -> SiteId {
         let stack = self.stack(frames);
         SiteId::from_index(position_or_push(&mut self.sites, Site { stack, allocator }))
+    }
+
+    /// A site `depth` frames deep, whose frames are these again and again.
+    pub fn deep_site(&mut self, frames: &[Place], depth: usize, allocator: Allocator) -> SiteId {
+        self.stack(frames);
+        let mut parent = StackId::EMPTY;
+        let first = self.stacks.len();
+        for level in 0..depth {
+            let frame = FrameId::from_index(level % frames.len());
+            self.stacks.push(StackNode { parent, frame });
+            parent = StackId::from_index(first + level + 1);
+        }
+        self.sites.push(Site { stack: parent, allocator });
+        SiteId::from_index(self.sites.len() - 1)
     }
 
     /// An event of the first image, by a thread, at a stamp.

@@ -1,0 +1,173 @@
+//! JSON reports against their schemas in docs/, and against the run that they are about.
+
+mod capture_builder;
+mod sample_run;
+
+use std::fs;
+use std::path::Path;
+
+use capture_builder::{CaptureBuilder, SECOND};
+use memprof_reporter::metric::Metric;
+use memprof_reporter::report::Report;
+use memprof_reporter::{stats, table};
+use sample_run::sample_run;
+use serde_json::{Value, json};
+
+const METRICS: [Metric; 3] = [Metric::Peak, Metric::Leaks, Metric::Total];
+
+fn schema(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    serde_json::from_str(&fs::read_to_string(path).expect("the schema can be read")).expect("the schema is JSON")
+}
+
+/// Checks `value` against the part of JSON Schema that our schemas use.
+fn check(root: &Value, schema: &Value, value: &Value, at: &str) {
+    const KNOWN: [&str; 15] = [
+        "$schema",
+        "$defs",
+        "$ref",
+        "title",
+        "description",
+        "type",
+        "const",
+        "enum",
+        "required",
+        "properties",
+        "additionalProperties",
+        "items",
+        "minimum",
+        "pattern",
+        "examples",
+    ];
+    for (keyword, rule) in schema.as_object().expect("a schema is an object") {
+        assert!(KNOWN.contains(&keyword.as_str()), "{at}: this test does not know {keyword}");
+        match keyword.as_str() {
+            "$ref" => {
+                let pointer = rule.as_str().and_then(|rule| rule.strip_prefix('#')).expect("a reference within");
+                check(root, root.pointer(pointer).expect("it exists"), value, at);
+            }
+            "type" => {
+                let types = rule.as_array().cloned().unwrap_or_else(|| vec![rule.clone()]);
+                assert!(types.iter().any(|name| has_type(value, name.as_str().expect("a name"))), "{at}: {value}");
+            }
+            "const" => assert_eq!(value, rule, "{at}"),
+            "enum" => assert!(rule.as_array().expect("a list").contains(value), "{at}: {value}"),
+            "required" => {
+                for name in rule.as_array().expect("a list") {
+                    assert!(value.get(name.as_str().expect("a name")).is_some(), "{at}: {name} is missing");
+                }
+            }
+            "minimum" => {
+                let minimum = rule.as_f64().expect("a number");
+                assert!(value.as_f64().is_none_or(|value| value >= minimum), "{at}: {value}");
+            }
+            "items" => {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+                    check(root, rule, item, &format!("{at}[{index}]"));
+                }
+            }
+            _ => {}
+        }
+    }
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let at = format!("{at}.{name}");
+        match (schema.get("properties").and_then(|known| known.get(name)), schema.get("additionalProperties")) {
+            (Some(known), _) => check(root, known, member, &at),
+            (None, Some(Value::Bool(false))) => panic!("{at} is not in the schema"),
+            (None, Some(others)) => check(root, others, member, &at),
+            (None, None) => {}
+        }
+    }
+}
+
+fn has_type(value: &Value, name: &str) -> bool {
+    match name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        "number" => value.is_number(),
+        "integer" => value.is_u64() || value.is_i64(),
+        _ => panic!("{name} is no type"),
+    }
+}
+
+fn stats_json(report: &Report, metric: Metric) -> Value {
+    let mut out = Vec::new();
+    stats::write_json(report, metric, 10, &mut out).expect("memory can be written");
+    serde_json::from_slice(&out).expect("it is JSON")
+}
+
+fn table_json(report: &Report, metric: Metric) -> Value {
+    let mut out = Vec::new();
+    table::write_json(report, metric, &mut out).expect("memory can be written");
+    serde_json::from_slice(&out).expect("it is JSON")
+}
+
+#[test]
+fn reports_follow_their_schemas() {
+    let mut cut_off = sample_run();
+    cut_off.summary = None;
+    for builder in [CaptureBuilder::new(), sample_run(), cut_off] {
+        let report = builder.report();
+        for metric in METRICS {
+            let (stats_schema, table_schema) = (schema("stats.schema.json"), schema("table.schema.json"));
+            check(&stats_schema, &stats_schema, &stats_json(&report, metric), "stats");
+            check(&table_schema, &table_schema, &table_json(&report, metric), "table");
+        }
+    }
+}
+
+#[test]
+fn a_schema_refuses_what_it_should() {
+    let root = schema("table.schema.json");
+    let mut table = table_json(&sample_run().report(), Metric::Peak);
+    table["rows"][0]["bytes"] = json!("many");
+    assert!(std::panic::catch_unwind(|| check(&root, &root, &table, "table")).is_err());
+}
+
+#[test]
+fn metadata_is_what_the_capture_says() {
+    let mut builder = sample_run();
+    builder.header.command_line = ["python3", "-c", "print(1)"].map(str::to_owned).to_vec();
+    let metadata = &stats_json(&builder.report(), Metric::Peak)["metadata"];
+    assert_eq!(
+        *metadata,
+        json!({
+            "command_line": "python3 -c 'print(1)'", "pid": 4711, "start_time": "2026-11-23T05:40:12.123Z",
+            "duration_s": 2.0, "python_version": "3.11.7", "python_allocator": "pymalloc", "native_stacks": false,
+            "python_allocators_traced": false, "complete": true, "memprof_version": "0.1.0",
+        })
+    );
+}
+
+#[test]
+fn figures_agree_with_each_other() {
+    let report = sample_run().report();
+    for metric in METRICS {
+        let (stats, table) = (stats_json(&report, metric), table_json(&report, metric));
+        let sum = |rows: &Value, field: &str| -> u64 {
+            rows.as_array().expect("rows").iter().map(|row| row[field].as_u64().expect("a number")).sum()
+        };
+        for field in ["bytes", "allocations"] {
+            assert_eq!(Some(sum(&table["rows"], field)), table["total"][field].as_u64());
+        }
+        let name = match metric {
+            Metric::Peak => "peak_bytes",
+            Metric::Leaks => "leaked_bytes",
+            Metric::Total => "bytes_allocated",
+        };
+        assert_eq!(stats["totals"][name], table["total"]["bytes"]);
+        let allocators = stats["by_allocator"].as_object().expect("an object").values();
+        let of_allocators: u64 = allocators.map(|allocator| allocator["allocations"].as_u64().expect("a number")).sum();
+        assert_eq!(Some(of_allocators), stats["totals"]["allocations"].as_u64());
+        assert_eq!(sum(&stats["size_histogram"], "allocations"), of_allocators);
+    }
+    let stats = stats_json(&report, Metric::Peak);
+    assert_eq!(stats["totals"]["peak_at_s"], json!(0.500000016));
+    assert_eq!(stats["top_by_peak_bytes"][0]["function"], "uniform");
+    assert_eq!(stats["top_by_allocations"][0]["function"], "is_prime");
+    assert_eq!(stats["totals"]["peak_rss_bytes"], 50 << 20);
+    assert_eq!(SECOND, 125_000_000);
+}

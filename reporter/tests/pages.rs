@@ -1,0 +1,155 @@
+//! The pages: self-contained, with the data that their scripts expect.
+
+mod capture_builder;
+mod sample_run;
+
+use std::io::Read;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use capture_builder::CaptureBuilder;
+use memprof_capture::allocator::Allocator::Malloc;
+use memprof_reporter::metric::Metric;
+use memprof_reporter::{flamegraph, table};
+use sample_run::sample_run;
+use serde_json::{Value, json};
+
+/// The embedded data of a page.
+fn data_of(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"memprof-data\">").expect("there is data");
+    let (data, _) = rest.split_once("</script>").expect("the data ends");
+    let compressed = STANDARD.decode(data).expect("the data is base64");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_string(&mut text).expect("the data is gzip");
+    serde_json::from_str(&text).expect("the data is JSON")
+}
+
+fn flame_page(builder: &CaptureBuilder) -> String {
+    let mut out = Vec::new();
+    flamegraph::write_html(&mut builder.report(), Metric::Peak, &mut out).expect("memory can be written");
+    String::from_utf8(out).expect("the page is UTF-8")
+}
+
+fn numbers(column: &Value) -> Vec<u64> {
+    column.as_array().expect("a column").iter().map(|number| number.as_u64().expect("a number")).collect()
+}
+
+/// The names on the way from the root to a node.
+fn path(data: &Value, node: usize) -> Vec<String> {
+    let parents = numbers(&data["nodes"]["parent"]);
+    let mut path = Vec::new();
+    let mut at = node;
+    loop {
+        let frame = data["nodes"]["frame"][at].as_u64().expect("a frame") as usize;
+        let text = |column: &str| {
+            let string = data["frames"][column][frame].as_u64().expect("a string") as usize;
+            data["strings"][string].as_str().expect("a text").to_owned()
+        };
+        path.insert(0, format!("{}:{}", text("function"), data["frames"]["line"][frame]));
+        if at == 0 {
+            return path;
+        }
+        at -= parents[at] as usize;
+    }
+}
+
+#[test]
+fn a_page_fetches_nothing() {
+    let report = sample_run().report();
+    let mut out = Vec::new();
+    table::write_html(&report, Metric::Peak, &mut out).expect("memory can be written");
+    for page in [flame_page(&sample_run()), String::from_utf8(out).expect("the page is UTF-8")] {
+        for fetching in ["src=\"", "@import", "<link rel=\"stylesheet\"", "url(http"] {
+            assert!(!page.contains(fetching), "{fetching}");
+        }
+        assert!(page.starts_with("<!doctype html>"));
+        assert!(page.trim_end().ends_with("</html>"));
+    }
+}
+
+#[test]
+fn the_flame_page_has_the_tree() {
+    let data = data_of(&flame_page(&sample_run()));
+    assert_eq!(data["schema"], "memprof-flame-1");
+    assert_eq!(data["metric"], "peak");
+    assert_eq!(data["header"]["command_line"], "python3 examples/random_primes_sum.py 1000");
+    assert_eq!(data["header"]["notes"], json!([]));
+    assert_eq!(data["threads"], json!([{"id": 4711, "name": "python3"}, {"id": 4712, "name": "loader"}]));
+    let nodes = numbers(&data["nodes"]["parent"]).len();
+    assert_eq!(path(&data, 0), ["all:0"]);
+    for column in ["frame", "peak_bytes", "peak_allocations", "leaked_bytes", "leaked_allocations", "total_bytes"] {
+        assert_eq!(numbers(&data["nodes"][column]).len(), nodes, "{column}");
+    }
+    for metric in ["peak", "leaked", "total"] {
+        for unit in ["bytes", "allocations"] {
+            let sum: u64 = numbers(&data["nodes"][format!("{metric}_{unit}")]).iter().sum();
+            assert_eq!(Some(sum), data["totals"][metric][unit].as_u64(), "{metric} {unit}");
+        }
+    }
+    let paths: Vec<_> = (0..nodes).map(|node| path(&data, node)).collect();
+    for expected in [
+        &["all:0", "<no Python stack>:0", "calloc:0"][..],
+        &["all:0", "<module>:31", "random_primes_sum:12", "uniform:522"],
+        &["all:0", "<module>:31", "random_primes_sum:12", "<listcomp>:12"],
+    ] {
+        assert_eq!(paths.iter().filter(|path| *path == expected).count(), 1, "{expected:?} in {paths:?}");
+    }
+    let heap = numbers(&data["timeline"]["heap"]["bytes"]);
+    assert_eq!(heap.iter().max().copied(), data["totals"]["peak"]["bytes"].as_u64());
+    assert_eq!(numbers(&data["timeline"]["rss"]["bytes"]).len(), 100);
+    assert_eq!(data["frames"]["source"][0], -1);
+}
+
+#[test]
+fn the_table_page_has_the_rows() {
+    let mut out = Vec::new();
+    table::write_html(&sample_run().report(), Metric::Leaks, &mut out).expect("memory can be written");
+    let data = data_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
+    assert_eq!(data["schema"], "memprof-table-1");
+    assert_eq!(data["metric"], "leaked");
+    assert_eq!(Some(numbers(&data["rows"]["bytes"]).iter().sum()), data["total"]["bytes"].as_u64());
+    let text = |column: &str| &data["strings"][data["rows"][column][0].as_u64().expect("a string") as usize];
+    assert_eq!(*text("function"), "uniform");
+    assert_eq!(*text("allocator"), "mmap");
+    assert_eq!(*text("thread"), "python3 (4711)");
+}
+
+#[test]
+fn names_cannot_break_out_of_a_page() {
+    let mut builder = CaptureBuilder::new();
+    builder.header.command_line = vec!["</title><script>alert(1)</script>".to_owned()];
+    let site = builder.site(&[("</script><script>alert(2)", "<!--.py", 1)], Malloc);
+    builder.allocate(16, 100, site);
+    let page = flame_page(&builder);
+    assert!(!page.contains("<script>alert"));
+    let data = data_of(&page);
+    assert!(data["strings"].as_array().expect("strings").contains(&json!("</script><script>alert(2)")));
+}
+
+#[test]
+fn stacks_of_100000_frames_are_drawn() {
+    let mut builder = CaptureBuilder::new();
+    let frames: Vec<_> = (0..8).map(|line| ("deep", "a.py", line + 1)).collect();
+    let site = builder.deep_site(&frames, 100_000, Malloc);
+    builder.allocate(16, 100, site);
+    let data = data_of(&flame_page(&builder));
+    assert_eq!(numbers(&data["nodes"]["parent"]).len(), 100_001);
+    #[cfg(feature = "svg")]
+    {
+        let mut out = Vec::new();
+        flamegraph::write_svg(&mut builder.report(), Metric::Peak, &mut out).expect("memory can be written");
+        assert!(String::from_utf8(out).expect("SVG is UTF-8").contains("+1 more"));
+    }
+}
+
+#[cfg(feature = "svg")]
+#[test]
+fn the_picture_shows_places_and_bytes() {
+    let mut out = Vec::new();
+    flamegraph::write_svg(&mut sample_run().report(), Metric::Peak, &mut out).expect("memory can be written");
+    let svg = String::from_utf8(out).expect("SVG is UTF-8");
+    assert!(svg.contains("uniform (/usr/lib/python3.11/random.py:522) (6,291,456 bytes"), "{}", &svg[svg.len() / 2..]);
+    let mut out = Vec::new();
+    flamegraph::write_svg(&mut CaptureBuilder::new().report(), Metric::Peak, &mut out).expect("memory can be written");
+    assert!(String::from_utf8(out).expect("SVG is UTF-8").contains("nothing was allocated"));
+}

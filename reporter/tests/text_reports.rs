@@ -1,0 +1,83 @@
+//! Reports for a terminal, against texts that were looked at (golden/). After a change that is wanted, run the test
+//! with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
+
+mod capture_builder;
+mod sample_run;
+
+use std::fs;
+use std::path::PathBuf;
+
+use memprof_reporter::metric::Metric;
+use memprof_reporter::text::TextStyle;
+use memprof_reporter::{stats, table};
+use sample_run::sample_run;
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn assert_golden(name: &str, text: &str) {
+    if std::env::var_os("MEMPROF_UPDATE_GOLDEN").is_some() {
+        fs::write(golden(name), text).expect("the golden text can be written");
+    }
+    let expected = fs::read_to_string(golden(name)).expect("the golden text can be read");
+    assert_eq!(text, expected, "{name} differs; the new text is\n{text}");
+}
+
+#[test]
+fn stats_and_tables_at_several_widths() {
+    let report = sample_run().report();
+    for width in [60, 80, 120] {
+        let style = TextStyle::new(width, false);
+        let mut out = Vec::new();
+        stats::write_text(&report, Metric::Peak, 5, &style, &mut out).expect("memory can be written");
+        let text = String::from_utf8(out).expect("the text is UTF-8");
+        assert_golden(&format!("stats-{width}.txt"), &text);
+        let mut out = Vec::new();
+        table::write_text(&report, Metric::Leaks, 5, &style, &mut out).expect("memory can be written");
+        let text = String::from_utf8(out).expect("the text is UTF-8");
+        assert_golden(&format!("table-leaks-{width}.txt"), &text);
+    }
+}
+
+#[test]
+fn no_line_is_longer_than_the_width() {
+    let mut builder = sample_run();
+    builder.summary = None;
+    let report = builder.report();
+    for width in 60..=240 {
+        let style = TextStyle::new(width, false);
+        let mut out = Vec::new();
+        for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
+            stats::write_text(&report, metric, 10, &style, &mut out).expect("memory can be written");
+            table::write_text(&report, metric, 10, &style, &mut out).expect("memory can be written");
+        }
+        for line in String::from_utf8(out).expect("the text is UTF-8").lines() {
+            assert!(line.chars().count() <= width, "{width}: {line}");
+            assert_eq!(line, line.trim_end(), "no blanks at the end");
+        }
+    }
+}
+
+#[test]
+fn a_missing_end_is_said() {
+    let mut builder = sample_run();
+    builder.summary = None;
+    let mut out = Vec::new();
+    let style = TextStyle::new(80, false);
+    stats::write_text(&builder.report(), Metric::Leaks, 3, &style, &mut out).expect("memory can be written");
+    assert_golden("stats-cut-off.txt", &String::from_utf8(out).expect("the text is UTF-8"));
+}
+
+#[test]
+fn headings_are_bold_where_that_can_be_seen() {
+    let report = sample_run().report();
+    let text = |emphasis| {
+        let mut out = Vec::new();
+        stats::write_text(&report, Metric::Peak, 5, &TextStyle::new(80, emphasis), &mut out)
+            .expect("it can be written");
+        String::from_utf8(out).expect("the text is UTF-8")
+    };
+    assert!(text(true).starts_with("\x1b[1mRun\x1b[0m\n"));
+    assert_eq!(text(true).replace("\x1b[1m", "").replace("\x1b[0m", ""), text(false));
+}

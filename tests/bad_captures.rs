@@ -1,0 +1,213 @@
+//! Captures that are missing, foreign, cut off or damaged: one clear sentence, or a report that says what is missing.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use support::memprof::{Finished, memprof};
+use support::pythons;
+use support::recording::{Recording, total};
+use tempfile::TempDir;
+
+/// Every way to read a capture, with where it writes to.
+const REPORTS: [&[&str]; 7] = [
+    &["stats"],
+    &["stats", "--json"],
+    &["table"],
+    &["table", "--json", "--total"],
+    &["table", "--html", "-o", "report"],
+    &["flamegraph", "-o", "report"],
+    &["flamegraph", "--svg", "-o", "report"],
+];
+
+/// A folder with a file in it.
+struct Given {
+    folder: TempDir,
+    file: PathBuf,
+}
+
+impl Given {
+    fn nothing(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self { file: folder.path().join(name), folder }
+    }
+
+    fn file(name: &str, contents: &[u8]) -> Self {
+        let given = Self::nothing(name);
+        fs::write(&given.file, contents).expect("a file can be written");
+        given
+    }
+
+    fn report(&self, report: &[&str]) -> Finished {
+        Finished::of(memprof(report).arg(&self.file).current_dir(self.folder.path()))
+    }
+
+    /// Requires that no report can be made of it, for this reason, and that nothing is left of the attempt.
+    #[track_caller]
+    fn is_refused(&self, reason: &str) {
+        let before = self.names();
+        for report in REPORTS {
+            let name = self.file.to_str().expect("it is ASCII");
+            self.report(report).refuses(1, &[name, reason]);
+            assert_eq!(self.names(), before, "{report:?}");
+        }
+    }
+
+    fn names(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path()).expect("the folder can be read");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+}
+
+fn sound_capture() -> Vec<u8> {
+    let recorded = Recording::of_code(pythons::any(), "x = [bytes(700 + i) for i in range(3000)]").run().succeeds();
+    fs::read(recorded.capture()).expect("it can be read")
+}
+
+#[test]
+fn files_that_are_no_captures() {
+    Given::nothing("missing.bin").is_refused("there is no file");
+    Given::file("empty.bin", b"").is_refused("is empty");
+    Given::file("picture.png", b"\x89PNG\r\n\x1a\n and much more").is_refused("is not a memprof capture");
+    Given::file("short.bin", b"m").is_refused("");
+    let folder = Given::nothing("folder.bin");
+    fs::create_dir(&folder.file).expect("a folder can be made");
+    folder.is_refused("is a folder");
+}
+
+#[test]
+fn captures_of_a_newer_memprof() {
+    let mut bytes = sound_capture();
+    // The version stands behind the eight bytes that all captures begin with.
+    bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    Given::file("newer.bin", &bytes).is_refused("newer than this memprof");
+    bytes[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+    Given::file("newer.bin", &bytes).is_refused("newer than this memprof");
+}
+
+#[test]
+fn a_sound_capture_is_reported_on_without_a_note() {
+    let given = Given::file("sound.bin", &sound_capture());
+    for report in REPORTS {
+        let finished = given.report(&[report, &["-f"][..usize::from(report.contains(&"-o"))]].concat()).succeeds();
+        assert!(!finished.stderr().contains("Note") && !finished.stdout().contains("damaged"), "{report:?}");
+    }
+}
+
+#[test]
+fn reports_are_not_overwritten_unless_asked() {
+    let given = Given::file("sound.bin", &sound_capture());
+    let report = given.folder.path().join("report");
+    fs::write(&report, "precious").expect("a file can be written");
+    for arguments in REPORTS.iter().filter(|arguments| arguments.contains(&"-o")) {
+        given.report(arguments).refuses(1, &["report", "-f"]);
+        assert_eq!(fs::read(&report).expect("it is there"), b"precious");
+    }
+    for arguments in REPORTS.iter().filter(|arguments| arguments.contains(&"-o")) {
+        given.report(&[arguments, &["-f"][..]].concat()).succeeds();
+        assert_ne!(fs::read(&report).expect("it is there"), b"precious");
+        fs::write(&report, "precious").expect("a file can be written");
+    }
+}
+
+#[test]
+fn reports_that_cannot_be_written() {
+    let given = Given::file("sound.bin", &sound_capture());
+    for report in [&["flamegraph"][..], &["flamegraph", "--svg"], &["table", "--html"]] {
+        let to = |path: &'static str| given.report(&[report, &["-f", "-o", path]].concat());
+        to("no/such/folder/page").refuses(1, &["no/such/folder/page", "No such file"]);
+        to("sound.bin/page").refuses(1, &["sound.bin/page", "Not a directory"]);
+        to("/dev/full").refuses(1, &["/dev/full", "No space left"]);
+        to("/").refuses(1, &["/", "directory"]);
+    }
+}
+
+/// The totals of a capture that may be damaged; nothing if it is refused, with a proper sentence.
+#[track_caller]
+fn totals(bytes: &[u8]) -> Option<Value> {
+    let given = Given::file("damaged.bin", bytes);
+    let finished = given.report(&["stats", "--json"]);
+    if finished.status() != 0 {
+        finished.refuses(1, &[given.file.to_str().expect("it is ASCII")]);
+        return None;
+    }
+    let finished = finished.succeeds();
+    Some(serde_json::from_str(&finished.stdout()).expect("stats --json prints JSON"))
+}
+
+fn is_complete(stats: &Value) -> bool {
+    stats["metadata"]["complete"] == true
+}
+
+/// The more is left, the more is reported; and it is said that there was more.
+#[test]
+fn cut_off_anywhere() {
+    let bytes = sound_capture();
+    let whole = totals(&bytes).expect("it is sound");
+    assert!(is_complete(&whole));
+    let lengths = (0..80).chain((80..bytes.len()).step_by(bytes.len() / 80)).chain(bytes.len() - 40..bytes.len());
+    let (mut before, mut readable) = (0, 0);
+    for length in lengths {
+        let Some(stats) = totals(&bytes[..length]) else {
+            assert_eq!(readable, 0, "{length} bytes are refused, fewer were not");
+            continue;
+        };
+        readable += 1;
+        assert!(!is_complete(&stats) && stats["notes"].as_array().is_some_and(|notes| !notes.is_empty()), "{length}");
+        let allocations = total(&stats, "allocations");
+        assert!((before..=total(&whole, "allocations")).contains(&allocations), "{length} bytes: {allocations}");
+        before = allocations;
+    }
+    assert!(readable > 80, "most of them should be readable: {readable}");
+    assert_eq!(before, total(&whole, "allocations"), "the end holds no events");
+}
+
+/// A single wrong bit is found wherever it is: the report is refused, says so, or is not affected.
+#[test]
+fn a_wrong_bit_anywhere() {
+    let bytes = sound_capture();
+    let whole = totals(&bytes).expect("it is sound");
+    let bits = (0..bytes.len() * 8).step_by(bytes.len() * 8 / 300);
+    let (mut refused, mut noticed) = (0, 0);
+    for bit in bits.chain(0..128) {
+        let mut bytes = bytes.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        match totals(&bytes) {
+            None => refused += 1,
+            Some(stats) if !is_complete(&stats) => noticed += 1,
+            Some(stats) => assert_eq!(stats, whole, "bit {bit}"),
+        }
+    }
+    assert!(noticed > 200 && refused > 50, "{noticed} noticed, {refused} refused");
+}
+
+/// Damage at the end, the middle and the beginning, in every report.
+#[test]
+fn all_reports_on_damaged_captures() {
+    let bytes = sound_capture();
+    let hole = |from: usize, to: usize| {
+        let mut bytes = bytes.clone();
+        bytes[from..to].fill(0);
+        bytes
+    };
+    let length = bytes.len();
+    let damaged = [
+        bytes[..length / 2].to_vec(),
+        bytes[..length - 1].to_vec(),
+        hole(length / 4, length / 2),
+        hole(length / 2, length),
+        hole(600, 700),
+        [&bytes[..length / 3], &bytes[length / 3 + 5..]].concat(),
+        [&bytes[..], b"something behind it"].concat(),
+    ];
+    for (index, bytes) in damaged.iter().enumerate() {
+        let given = Given::file("damaged.bin", bytes);
+        for report in REPORTS {
+            let finished = given.report(&[report, &["-f"][..usize::from(report.contains(&"-o"))]].concat()).succeeds();
+            let told = finished.stderr();
+            assert!(told.starts_with(&format!("memprof: {}: ", Path::display(&given.file))), "{index}: {told}");
+        }
+    }
+}

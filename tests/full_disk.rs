@@ -1,0 +1,84 @@
+//! A disk that becomes full while a program is recorded: the program does not notice, the user is told, and what was
+//! written until then can be read.
+
+mod support;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use support::memprof::{EXECUTABLE, Finished};
+use support::pythons;
+use support::recording::{stats_of, total};
+
+/// More events than 128 KiB can hold, and then a sign of life.
+const PROGRAM: &str = "\
+for _ in range(200):
+    blocks = [bytes(600 + size) for size in range(2000)]
+print('done')
+raise SystemExit(5)
+";
+
+/// Runs a shell script in which `/mnt` is a disk with this much room. Nothing where the system lets nobody but the
+/// administrator of the machine do that.
+fn with_small_disk(size: &str, script: &str, arguments: &[&Path]) -> Option<Finished> {
+    let mounted = format!("mount -t tmpfs -o size={size} none /mnt || exit 77; {script}");
+    // As the user that one is, or as the administrator of a namespace of one's own.
+    for how in ["-m", "-rm"] {
+        let mut command = Command::new("unshare");
+        command.args([how, "sh", "-c", &mounted, "sh"]).args(arguments).stdin(Stdio::null());
+        let possible = Command::new("unshare").args([how, "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+        if possible.is_ok_and(|output| output.status.success()) {
+            return Some(Finished::of(&mut command));
+        }
+    }
+    // Past the test harness, which swallows what tests print.
+    let _ = io::stderr().write_all(b"skipped: this machine lets nobody mount a small disk for the tests of full ones\n");
+    None
+}
+
+#[test]
+fn while_recording() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let (script, capture) = (folder.path().join("program.py"), folder.path().join("kept.bin"));
+    fs::write(&script, PROGRAM).expect("a file can be written");
+    let record = "\"$1\" run -o /mnt/capture.bin --python \"$2\" \"$3\"; status=$?; cp /mnt/capture.bin \"$4\"; exit $status";
+    let arguments = [Path::new(EXECUTABLE), &pythons::any().path, &script, &capture];
+    let Some(finished) = with_small_disk("128k", record, &arguments) else { return };
+    let finished = finished.ends_with(5);
+    assert_eq!(finished.stdout(), "done\n");
+    let told = finished.stderr();
+    assert!(told.contains("No space left on device") && told.contains("/mnt/capture.bin"), "{told}");
+
+    let stats = stats_of(&capture);
+    assert_eq!(stats["metadata"]["complete"], false);
+    assert_ne!(stats["notes"].as_array().map_or(0, Vec::len), 0);
+    let allocations = total(&stats, "allocations");
+    assert!((10_000..400_000).contains(&allocations), "{allocations} of more than 400,000");
+    assert_eq!(total(&stats, "damaged_chunks"), 0);
+}
+
+#[test]
+fn while_reporting() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let capture = folder.path().join("capture.bin");
+    Finished::of(Command::new(EXECUTABLE).args(["run", "-q", "-o"]).arg(&capture).args(["-c", "pass"])).succeeds();
+    let report = "\"$1\" flamegraph -o /mnt/page.html \"$2\"; status=$?; ls -A /mnt; exit $status";
+    let Some(finished) = with_small_disk("16k", report, &[Path::new(EXECUTABLE), &capture]) else { return };
+    // Nothing on standard output: nothing is left on the disk.
+    finished.refuses(1, &["/mnt/page.html", "No space left on device", "-o"]);
+}
+
+#[test]
+fn standard_output_that_takes_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let capture = folder.path().join("capture.bin");
+    Finished::of(Command::new(EXECUTABLE).args(["run", "-q", "-o"]).arg(&capture).args(["-c", "pass"])).succeeds();
+    for report in [&["stats"][..], &["stats", "--json"], &["table"], &["table", "--json"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+        let mut command = Command::new(EXECUTABLE);
+        let finished = Finished::of_output_to(command.args(report).arg(&capture), full.into());
+        finished.refuses(1, &["standard output", "No space left on device"]);
+    }
+}
