@@ -12,10 +12,12 @@ use support::memprof::{EXECUTABLE, Finished};
 use support::pythons;
 use support::recording::{stats_of, total};
 
-/// More events than 128 KiB can hold, and then a sign of life.
+/// More events than half a mebibyte can hold, and then a sign of life.
 const PROGRAM: &str = "\
+import random
 for _ in range(200):
-    blocks = [bytes(600 + size) for size in range(2000)]
+    blocks = [bytes(random.randrange(600, 60_000)) for _ in range(2000)]
+    random.shuffle(blocks)
 print('done')
 raise SystemExit(5)
 ";
@@ -34,7 +36,8 @@ fn with_small_disk(size: &str, script: &str, arguments: &[&Path]) -> Option<Fini
         }
     }
     // Past the test harness, which swallows what tests print.
-    let _ = io::stderr().write_all(b"skipped: this machine lets nobody mount a small disk for the tests of full ones\n");
+    let _ =
+        io::stderr().write_all(b"skipped: this machine lets nobody mount a small disk for the tests of full ones\n");
     None
 }
 
@@ -43,9 +46,10 @@ fn while_recording() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let (script, capture) = (folder.path().join("program.py"), folder.path().join("kept.bin"));
     fs::write(&script, PROGRAM).expect("a file can be written");
-    let record = "\"$1\" run -o /mnt/capture.bin --python \"$2\" \"$3\"; status=$?; cp /mnt/capture.bin \"$4\"; exit $status";
+    let record =
+        "\"$1\" run -o /mnt/capture.bin --python \"$2\" \"$3\"; status=$?; cp /mnt/capture.bin \"$4\"; exit $status";
     let arguments = [Path::new(EXECUTABLE), &pythons::any().path, &script, &capture];
-    let Some(finished) = with_small_disk("128k", record, &arguments) else { return };
+    let Some(finished) = with_small_disk("512k", record, &arguments) else { return };
     let finished = finished.ends_with(5);
     assert_eq!(finished.stdout(), "done\n");
     let told = finished.stderr();

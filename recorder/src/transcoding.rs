@@ -30,8 +30,14 @@ pub trait ChunkSink {
     fn take(&mut self, image: u32, events: &mut ColumnEncoder, interning: &mut Interning);
 }
 
-/// So many events make a chunk of the file: some 200 KiB before compression.
-const EVENTS_PER_CHUNK: usize = 1 << 16;
+/// So many events make a chunk of the file. A report holds one chunk of every thread that is active at a time, so they
+/// are smaller where there are several threads: 2.5 MiB in memory, or 0.6 MiB a thread.
+const fn events_per_chunk(precision: StampPrecision) -> usize {
+    match precision {
+        StampPrecision::Anchored => 1 << 16,
+        StampPrecision::Exact => 1 << 14,
+    }
+}
 
 impl ThreadTranscoder {
     /// A thread without events.
@@ -85,7 +91,7 @@ impl ThreadTranscoder {
                 }
             };
             self.events.push(Stamp(stamp), event, sizes);
-            if self.events.len() >= EVENTS_PER_CHUNK {
+            if self.events.len() >= events_per_chunk(precision) {
                 sink.take(self.image, &mut self.events, interning);
             }
         }

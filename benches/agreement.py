@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Runs a program under memprof and under memray, and compares what both recorded of the program's own lines.
+
+Own lines are those of files in the program's folder. Compared is what was allocated in total, by file, line and
+function and by allocator: how often, and how many bytes. Prints every difference; benches/README.md says which are
+known and why. The exit status is 1 if there are others.
+"""
+import argparse
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import tools
+
+PROGRAMS = [("agreement.py", []), ("../../examples/random_primes_sum.py", ["200000"]), ("strings.py", ["2"]),
+            ("deeptree.py", ["20", "600"]), ("jsonbig.py", ["5000"]), ("threads.py", ["20"])]
+
+# Prints what memray recorded, by place and allocator. An allocation without a Python stack has no place.
+READ_MEMRAY = """
+import collections, json, sys
+from memray import AllocatorType, FileReader
+sums = collections.Counter(), collections.Counter()
+releases = {AllocatorType.FREE, AllocatorType.MUNMAP, AllocatorType.PYMALLOC_FREE}
+for record in FileReader(sys.argv[1]).get_allocation_records():
+    if record.allocator in releases:
+        continue
+    stack = record.stack_trace(max_stacks=1)
+    if stack:
+        function, file, line = stack[0]
+        key = json.dumps([file, line, function, AllocatorType(record.allocator).name.lower()])
+        sums[0][key] += 1
+        sums[1][key] += record.size
+print(json.dumps([[json.loads(key), count, sums[1][key]] for key, count in sums[0].items()]))
+"""
+
+
+def by_place(rows, folder):
+    """Sums of rows ((file, line, function, allocator), allocations, bytes) of files in the folder."""
+    sums = collections.defaultdict(lambda: [0, 0])
+    for key, allocations, size in rows:
+        if key[0].startswith(folder + os.sep):
+            # memray sees the allocator of the interpreter's own memory blocks under other names.
+            sums[tuple(key)][0] += allocations
+            sums[tuple(key)][1] += size
+    return {key: tuple(value) for key, value in sums.items()}
+
+
+def of_memprof(memprof, python, command, capture):
+    run = [memprof, "run", "-q", "-f", "-o", capture, "--python", python, *command]
+    subprocess.run(run, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    output = subprocess.run([memprof, "table", "--json", "--total", capture], check=True, stdout=subprocess.PIPE).stdout
+    return [((row["file"], row["line"], row["function"], row["allocator"]), row["allocations"], row["bytes"])
+            for row in json.loads(output)["rows"]]
+
+
+def of_memray(python, command, capture):
+    run = [python, "-m", "memray", "run", "-q", "-f", "-o", capture, *command]
+    subprocess.run(run, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    output = subprocess.run([python, "-c", READ_MEMRAY, capture], check=True, stdout=subprocess.PIPE).stdout
+    return json.loads(output)
+
+
+def known_reason(key, ours, theirs):
+    """Why two tools may disagree about a place, if that is known."""
+    allocator = key[3]
+    if allocator == "mremap" and theirs is None:
+        return "memray does not record mremap"
+    if allocator == "realloc" and theirs and ours and theirs[0] == ours[0] + 1:
+        return None
+    if allocator == "mmap":
+        return "the interpreter maps an arena where it runs out of memory for small objects; the tools shift the place"
+    return None
+
+
+def compare(name, ours, theirs):
+    """Prints the differences of two results; returns how many of them have no known reason."""
+    unknown = equal = 0
+    for key in sorted(ours.keys() | theirs.keys()):
+        mine, other = ours.get(key), theirs.get(key)
+        if mine == other:
+            equal += 1
+            continue
+        reason = known_reason(key, mine, other)
+        unknown += reason is None
+        file, line, function, allocator = key
+        print(f"  {os.path.basename(file)}:{line} {function} {allocator}: memprof {mine}, memray {other}"
+              f" - {reason or 'UNKNOWN REASON'}")
+    print(f"{name}: {equal} places agree, {unknown} differ for no known reason", flush=True)
+    return unknown
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default="python3", help="the interpreter (default: python3 on PATH)")
+    parser.add_argument("program", nargs="*", help="a script and its arguments (default: the benchmark programs)")
+    options = parser.parse_args()
+    memprof = tools.memprof()
+    python = tools.environment(tools.interpreter(options.python), libraries=False)
+    # Both tools run the very same interpreter with the same hashes, so that its tables grow at the same places.
+    os.environ["PYTHONHASHSEED"] = "0"
+    folder = tempfile.mkdtemp(prefix="memprof-agreement-")
+    unknown = 0
+    programs = [(options.program[0], options.program[1:])] if options.program else PROGRAMS
+    try:
+        for script, values in programs:
+            script = os.path.realpath(script if options.program else os.path.join(tools.PROGRAMS, script))
+            own = os.path.dirname(script)
+            command = [script, *values]
+            ours = by_place(of_memprof(memprof, python, command, os.path.join(folder, "memprof.bin")), own)
+            theirs = by_place(of_memray(python, command, os.path.join(folder, "memray.bin")), own)
+            unknown += compare(os.path.basename(script), ours, theirs)
+    finally:
+        shutil.rmtree(folder)
+    sys.exit(1 if unknown else 0)
+
+
+if __name__ == "__main__":
+    main()
