@@ -105,3 +105,27 @@ fn the_totals_of_a_native_program() {
     assert_eq!(stats["by_allocator"]["malloc"]["allocations"], 1003);
     assert_eq!(stats["metadata"]["complete"], true);
 }
+
+/// Threads that free each other's blocks, and get the same addresses again at once: in whatever order the events of the
+/// threads reached the recorder, each free must meet its own allocation.
+#[test]
+fn threads_that_pass_blocks_around() {
+    let program = compile("native_race.c", "native_race", &[]);
+    let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
+    let stdout = recorded.finished().stdout();
+    let numbers: Vec<u64> = stdout.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let [mallocs, malloc_bytes, reallocs, realloc_bytes] = numbers[..] else { panic!("{stdout}") };
+    assert!(mallocs > 10_000 && reallocs > 10_000);
+    let rows =
+        |metric: &str, allocator: &str| sum(&table(&recorded.capture(), metric), |row| row.allocator == allocator);
+    assert_eq!(rows("--total", "malloc"), Amount { allocations: mallocs, bytes: malloc_bytes });
+    assert_eq!(rows("--total", "realloc"), Amount { allocations: reallocs, bytes: realloc_bytes });
+    assert_eq!((rows("--leaks", "malloc"), rows("--leaks", "realloc")), Default::default());
+    let stats = recorded.stats();
+    assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+    // No more than fit into the slots and the threads' hands were ever live, whatever the order was; and the threads'
+    // own stacks and tables.
+    let live =
+        sum(&table(&recorded.capture(), "--peak"), |row| ["malloc", "realloc"].contains(&row.allocator.as_str()));
+    assert!(live.allocations <= 64 + 2 * 6 && live.bytes <= live.allocations * 2048, "{live:?}");
+}

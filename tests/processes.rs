@@ -33,7 +33,7 @@ fn a_program_that_becomes_another_one() {
     for python in pythons::all() {
         let recorded = same_as_without(python, "becomes_another.py");
         let (before, after) = (blocks(&recorded, "--total", "valloc"), blocks(&recorded, "--total", "pvalloc"));
-        assert_eq!(before, Amount { allocations: 3, bytes: 3 * 64 << 20 }, "{python}");
+        assert_eq!(before, Amount { allocations: 3, bytes: 3 * (64 << 20) }, "{python}");
         assert_eq!(after, Amount { allocations: 2, bytes: 2 * 1234 }, "{python}");
         // The first program's memory is gone with it: no leak, although nobody freed it. It made the peak.
         assert_eq!(blocks(&recorded, "--leaks", "valloc"), Amount::default(), "{python}");

@@ -2,7 +2,8 @@
 //!
 //! The recorder preloads the interposer into the program that it starts, and so into every program that this one
 //! starts. Each of them finds the pool by the environment, but only the process that the recorder started (by its pid,
-//! which an exec keeps) records; in all others every hook passes through.
+//! which an exec keeps) records; in all others every hook passes through. One exception: when Python is to be recorded
+//! and what was started is a wrapper that runs Python as its child, the first Python records.
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_void};
@@ -128,10 +129,22 @@ fn attach() -> Option<*mut AtomicU32> {
 fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     let header = pool.header();
     // SAFETY: getpid cannot fail.
-    if header.target_pid.load(Acquire) != unsafe { libc::getpid() }.cast_unsigned() {
+    let pid = unsafe { libc::getpid() }.cast_unsigned();
+    let is_target = header.target_pid.load(Acquire) == pid;
+    let is_open = header.python_only != 0 && header.attached_pid.load(Acquire) == 0;
+    if !is_target && !is_open {
         return None;
     }
-    let interpreter = attach_interpreter(&pool)?;
+    let found = interpreter::find();
+    if header.python_only != 0 && matches!(found, Found::Nothing) {
+        return None;
+    }
+    if is_target {
+        header.attached_pid.store(pid, Release);
+    } else if header.attached_pid.compare_exchange(0, pid, AcqRel, Relaxed).is_err() {
+        return None;
+    }
+    let stacks = attach_interpreter(&pool, found);
     let mut key = 0;
     // SAFETY: `key` is filled by the call. Early keys have a place in the thread's own descriptor: no allocation.
     if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) } != 0 {
@@ -146,7 +159,7 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     let image = header.images.fetch_add(1, AcqRel) + 1;
     // SAFETY: this thread alone is STARTING; nobody reads before ACTIVE is stored.
     unsafe {
-        (*SESSION.0.get()).write(Session { pool, clock: pool.clock(), image, interpreter: interpreter.stacks, key });
+        (*SESSION.0.get()).write(Session { pool, clock: pool.clock(), image, interpreter: stacks, key });
     }
     let switch = page.cast::<AtomicU32>().as_ptr();
     // SAFETY: the page is large enough, and zero is a counter.
@@ -182,15 +195,10 @@ fn open_pool(path: &CStr) -> Option<(Pool, (NonNull<u8>, usize))> {
     }
 }
 
-struct Attached {
-    stacks: Option<&'static Interpreter>,
-}
-
-/// Tells the recorder what interpreter this is. Nothing if the process is to be recorded only once it is Python.
-fn attach_interpreter(pool: &Pool) -> Option<Attached> {
+/// Tells the recorder what interpreter this is, and returns it if its stacks can be read.
+fn attach_interpreter(pool: &Pool, found: Found) -> Option<&'static Interpreter> {
     let header = pool.header();
-    let (state, version, stacks) = match interpreter::find() {
-        Found::Nothing if header.python_only != 0 => return None,
+    let (state, version, stacks) = match found {
         Found::Nothing => (PythonState::Absent, &b""[..], None),
         Found::Unknown(version) => (PythonState::Unknown, version, None),
         Found::Known(found, version) => {
@@ -203,7 +211,7 @@ fn attach_interpreter(pool: &Pool) -> Option<Attached> {
     store_text(&header.python_version, version);
     store_text(&header.python_allocator, b"");
     header.python_state.store(state as u32, Release);
-    Some(Attached { stacks })
+    stacks
 }
 
 static ALLOCATOR_TOLD: AtomicBool = AtomicBool::new(false);

@@ -19,7 +19,6 @@ use crate::transcoding::{ChunkSink, ThreadTranscoder};
 /// The recorder's end of the channel.
 pub struct Drain {
     pool: Pool,
-    pid: i32,
     output: CaptureOutput,
     interning: Interning,
     sizes: RecentSizes,
@@ -38,11 +37,10 @@ pub struct Drain {
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 impl Drain {
-    /// Drains `pool`, which the process `pid` fills, into `output`.
-    pub fn new(pool: Pool, pid: i32, output: CaptureOutput) -> Self {
+    /// Drains `pool` into `output`.
+    pub fn new(pool: Pool, output: CaptureOutput) -> Self {
         Self {
             pool,
-            pid,
             output,
             interning: Interning::default(),
             sizes: RecentSizes::default(),
@@ -103,12 +101,17 @@ impl Drain {
         if header.waiters.load(Acquire) == 0 || header.sealed.load(Acquire) != 0 {
             return;
         }
-        let pool = self.pool;
+        let (pool, pid) = (self.pool, self.pid());
         let gone = |chunk: &ChunkIndex| {
             let tid = pool.descriptor(*chunk).tid.load(Acquire);
-            !std::path::Path::new(&format!("/proc/{}/task/{tid}", self.pid)).exists()
+            !std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
         };
         self.take(pool.chunks().filter(|&chunk| pool.is_owned(chunk)).filter(gone).collect());
+    }
+
+    /// The process that fills the pool.
+    fn pid(&self) -> u32 {
+        self.pool.header().attached_pid.load(Acquire)
     }
 
     fn order(&self, chunk: ChunkIndex) -> (u32, u32) {
@@ -170,7 +173,7 @@ impl Drain {
         self.image = image;
         let first = Records::new(words).flatten().find_map(|record| record.stamp());
         if let Some(stamp) = first {
-            self.output.facts(&[Fact::Image { image, stamp: Stamp(stamp) }]);
+            self.output.facts(&[Fact::Image { image, stamp: Stamp(stamp), pid: self.pid() }]);
         }
     }
 
@@ -196,8 +199,9 @@ impl Drain {
 
     /// Takes the names that the program's threads have now.
     fn read_thread_names(&mut self) {
+        let pid = self.pid();
         for thread in &mut self.threads {
-            let comm = format!("/proc/{}/task/{}/comm", self.pid, thread.tid);
+            let comm = format!("/proc/{pid}/task/{}/comm", thread.tid);
             if let Ok(name) = std::fs::read(comm) {
                 let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
                 self.threads_changed |= name != thread.name;

@@ -127,7 +127,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     forwarding.to(&child);
     let pid = child.pid();
     let header = Header { pid: pid.cast_unsigned(), ..header };
-    let drain = Drain::new(pool, pid, restart(output, &header));
+    let drain = Drain::new(pool, restart(output, &header));
 
     let ended = AtomicBool::new(false);
     let (drain, end) = std::thread::scope(|scope| {
@@ -166,7 +166,7 @@ fn wait_for(child: Child, ended: &AtomicBool, pool: Pool) -> io::Result<Ended> {
 
 /// Drains the channel and looks at the resident set until the program has ended.
 fn drain_until(ended: &AtomicBool, pool: Pool, pid: i32, mut drain: Drain) -> Drain {
-    let resident = ResidentSet::of(pid).ok();
+    let mut resident = FollowedSet { pid, set: ResidentSet::of(pid).ok() };
     let sleeps = &pool.header().recorder_sleeps;
     let mut next_sample = Instant::now();
     while !ended.load(Acquire) {
@@ -175,7 +175,7 @@ fn drain_until(ended: &AtomicBool, pool: Pool, pid: i32, mut drain: Drain) -> Dr
         let time = Instant::now();
         if time >= next_sample {
             next_sample = time + SAMPLE_INTERVAL;
-            if let Some(bytes) = resident.as_ref().and_then(ResidentSet::bytes) {
+            if let Some(bytes) = resident.bytes(pool) {
                 drain.sample(now(pool), bytes);
             }
         }
@@ -186,6 +186,23 @@ fn drain_until(ended: &AtomicBool, pool: Pool, pid: i32, mut drain: Drain) -> Dr
         sleeps.swap(0, AcqRel);
     }
     drain
+}
+
+/// The resident set of the process that fills the pool: first of the one that was started, then of the one that
+/// attaches, which may be a child of a wrapper.
+struct FollowedSet {
+    pid: i32,
+    set: Option<ResidentSet>,
+}
+
+impl FollowedSet {
+    fn bytes(&mut self, pool: Pool) -> Option<u64> {
+        let attached = pool.header().attached_pid.load(Acquire).cast_signed();
+        if attached != 0 && attached != self.pid {
+            *self = Self { pid: attached, set: ResidentSet::of(attached).ok() };
+        }
+        self.set.as_ref()?.bytes()
+    }
 }
 
 fn finish(drain: Drain, pool: Pool, end: &Ended, wall: Duration) -> Outcome {

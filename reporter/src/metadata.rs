@@ -43,11 +43,15 @@ impl Metadata {
             Fact::Python { version, allocator, .. } => Some((version.clone(), allocator.clone())),
             Fact::Image { .. } => None,
         });
+        let image_pid = reader.facts().iter().rev().find_map(|fact| match fact {
+            Fact::Image { pid, .. } => Some(*pid),
+            Fact::Python { .. } => None,
+        });
         let (python_version, python_allocator) = python.unwrap_or_default();
         let end = reader.summary().map_or_else(|| end_of(reader), |summary| summary.end.stamp);
         Self {
             command_line: join_quoted(&header.command_line),
-            pid: header.pid,
+            pid: image_pid.unwrap_or(header.pid),
             start_time: iso_8601(header.start_unix_ns),
             duration_s: clock.seconds(end),
             python_version,

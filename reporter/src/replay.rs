@@ -40,7 +40,7 @@ fn images(reader: &CaptureReader) -> Vec<(u32, Stamp)> {
     images.sort_unstable();
     images.dedup_by_key(|(image, _)| *image);
     for fact in reader.facts() {
-        if let Fact::Image { image, stamp } = fact {
+        if let Fact::Image { image, stamp, .. } = fact {
             match images.binary_search_by_key(image, |(image, _)| *image) {
                 Ok(at) => images[at].1 = *stamp,
                 Err(at) => images.insert(at, (*image, *stamp)),

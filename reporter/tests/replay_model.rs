@@ -203,7 +203,7 @@ proptest! {
                 now += 1;
                 let image = images.len() as u32 + 1;
                 images.push((image, Stamp(now)));
-                builder.facts.push(Fact::Image { image, stamp: Stamp(now) });
+                builder.facts.push(Fact::Image { image, stamp: Stamp(now), pid: 1 });
             }
             builder.event_of(images.len() as u32, thread, now, event);
         }

@@ -298,7 +298,7 @@ fn another_program_in_the_same_process_starts_with_nothing() {
     let (mut builder, first, second) = two_sites(Malloc);
     builder.allocate(16, 1000, first).map(FAR, PAGE, first);
     let exec = START + SECOND;
-    builder.facts.push(Fact::Image { image: 2, stamp: Stamp(exec) });
+    builder.facts.push(Fact::Image { image: 2, stamp: Stamp(exec), pid: 1 });
     builder.event_of(2, 0, exec + 5, Event::Allocation { address: Address(16), size: 8, site: second });
     builder.event_of(2, 0, exec + 6, Event::Free { address: Address(32) });
     let report = builder.report();

@@ -36,12 +36,15 @@ pub struct PoolHeader {
     /// How many of them may be sealed at a time.
     pub limit: u32,
     /// Non-zero: only a process image with a Python interpreter is to be recorded. The shells and shims that stand
-    /// between `memprof run script.py` and its interpreter stay out of the capture.
+    /// between `memprof run script.py` and its interpreter, or run it as their child, stay out of the capture.
     pub python_only: u32,
     /// The recorder, to be looked after while waiting for a free chunk.
     pub recorder_pid: u32,
-    /// The process to record. Written by the process itself between fork and exec.
+    /// The process that the recorder started. Written by the process itself between fork and exec.
     pub target_pid: AtomicU32,
+    /// The process that records, or 0 before there is one: mostly the target. Where only Python is to be recorded and the
+    /// target is a wrapper, it is the first Python among its descendants.
+    pub attached_pid: AtomicU32,
     /// Images (one per exec) that have attached so far.
     pub images: AtomicU32,
     /// Threads that have made an event so far: the next [`ThreadId`](crate::ids::ThreadId).

@@ -12,7 +12,7 @@ pub struct Header {
     pub memprof_version: String,
     /// The program and its arguments. Bytes that are not UTF-8 are replaced.
     pub command_line: Vec<String>,
-    /// The process.
+    /// The process that was started.
     pub pid: u32,
     /// Nanoseconds since 1970, UTC.
     pub start_unix_ns: u64,
@@ -48,6 +48,8 @@ pub enum Fact {
         image: u32,
         /// When its first event could have happened.
         stamp: Stamp,
+        /// The process that runs it. A wrapper may have started it as a child of its own.
+        pid: u32,
     },
     /// The image runs this Python.
     Python {
