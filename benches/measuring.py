@@ -46,6 +46,11 @@ def median(usages, what):
     return statistics.median(getattr(usage, what) for usage in usages)
 
 
+def median_ratio(usages, others, what):
+    """The median of one figure's ratio, turn by turn: what disturbs one turn disturbs both of its runs."""
+    return statistics.median(getattr(one, what) / getattr(other, what) for one, other in zip(usages, others))
+
+
 def interleaved(commands, runs, before_each=lambda name: None, **how):
     """Runs each of the named commands `runs` times, taking turns, so that whatever else the machine does meets all of
     them alike. The first turn is not counted: it fills the caches."""

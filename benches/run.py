@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 import tools
-from measuring import interleaved, median, run
+from measuring import interleaved, median, median_ratio, run
 
 # Name, program in benches/programs, arguments, and the most that memprof may cost: processor time over the bare run's.
 PROGRAMS = [
@@ -96,7 +96,7 @@ class Benchmark:
             usages = self.turns(self.commands(file, values))
 
             def ratio(tool, what):
-                return median(usages[tool], what) / median(usages["bare"], what)
+                return median_ratio(usages[tool], usages["bare"], what)
 
             def shown(tool, what):
                 return f"{ratio(tool, what):.2f}" if tool in usages else "-"
@@ -127,7 +127,7 @@ class Benchmark:
 
     def measure_rss(self):
         """What the recorded process itself holds more, as the kernel counts it at the end."""
-        print("| extra RSS of the recorded process | bare peak | recorded peak | of it shared with the recorder | extra "
+        print("| extra RSS of the recorded process | bare peak | recorded peak | shared with the recorder | extra "
               "| at most | |")
         print("|---|---|---|---|---|---|---|")
         for name, file, values, _ in self.programs:
@@ -170,8 +170,10 @@ class Benchmark:
                 cells += [form.format(median(of_tool, what) / divisor) for of_tool in usages.values()]
                 if "memray" not in usages:
                     cells.append("-")
-                if what != "wall":
-                    ratio = median(usages["memprof"], what) / median(usages["memray"], what) if "memray" in usages else 0
+                if what != "wall" and "memray" not in usages:
+                    cells += ["-", str(LARGEST_REPORT_RATIO), ""]
+                elif what != "wall":
+                    ratio = median(usages["memprof"], what) / median(usages["memray"], what)
                     cells += [f"{ratio:.2f}", str(LARGEST_REPORT_RATIO), verdict(ratio, LARGEST_REPORT_RATIO)]
             print(f"| {report[0]} | " + " | ".join(cells) + " |", flush=True)
         print()

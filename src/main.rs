@@ -14,6 +14,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use memprof_recorder::file_size_limit;
 
 /// memprof records every allocation of a program with the stack that made it, and shows what was in memory
 #[derive(Debug, Parser)]
@@ -37,6 +38,7 @@ const USAGE: u8 = 2;
 const FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
+    file_size_limit::survive_signal();
     let cli = match Cli::try_parse_from(arguments(env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(usage(&error)),

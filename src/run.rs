@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
+use memprof_recorder::file_size_limit;
 use memprof_recorder::program::{Subject, Unusable};
 use memprof_recorder::recording::{Options, RecordError, record};
 use memprof_recorder::wait::Exit;
@@ -104,7 +105,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         return Err(usage(ErrorKind::ArgumentConflict, "--python is for Python code, not for a command after --"));
     }
     let program = subject.resolve(&arguments, python.as_deref()).map_err(Failure::Program)?;
-    let interposer = InterposerFile::place().map_err(Failure::Interposer)?;
+    let interposer = file_size_limit::lifted(InterposerFile::place).map_err(Failure::Interposer)?;
     let path =
         output.unwrap_or_else(|| PathBuf::from(format!("memprof-{}.{}.bin", subject.short_name(), std::process::id())));
     if let Subject::Script(script) = &subject

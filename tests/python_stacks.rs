@@ -2,6 +2,11 @@
 
 mod support;
 
+use std::fs::File;
+use std::process::Command;
+use std::slice::from_ref;
+
+use support::memprof::{Finished, memprof, programs};
 use support::pythons;
 use support::recording::Recording;
 use support::witnesses::assert_as_witnessed;
@@ -36,7 +41,30 @@ fn programs_that_nobody_wrote() {
 fn code_from_the_command_line_and_from_stdin() {
     for python in pythons::all() {
         let code = "from truth import *\ndef f():\n  witnessed()\nf()\nwitnessed()";
-        let of_code = Recording::of_code(python, code).variable("PYTHONPATH", support::memprof::programs());
+        let of_code = Recording::of_code(python, code).variable("PYTHONPATH", programs());
         assert_eq!(assert_as_witnessed(&of_code.run().succeeds()), 2, "{python}");
+    }
+}
+
+/// When every object is allocated by `malloc`, allocations happen at all moments in the life of a frame: before it has
+/// begun, while it is taken down, while code is compiled and imported.
+#[test]
+fn with_every_object_on_the_heap() {
+    for (allocator, pythons) in [("malloc", pythons::all()), ("malloc_debug", from_ref(pythons::any()))] {
+        for python in pythons {
+            eprintln!("{allocator} with {python}");
+            let recording = Recording::of_script(python, "shapes.py").variable("PYTHONMALLOC", allocator);
+            let recorded = recording.run().succeeds();
+            assert_eq!(assert_as_witnessed(&recorded), 112);
+
+            let (table, capture) = (recorded.folder().join("table.json"), recorded.capture());
+            let output = File::create(&table).expect("a file can be made");
+            let mut command = memprof(["table", "--json", "--total"]);
+            Finished::of_output_to(command.arg(capture), output.into()).succeeds();
+            let mut check = Command::new(&python.path);
+            check.arg(programs().join("impossible_places.py")).stdin(File::open(&table).expect("it was written"));
+            let stdout = Finished::of(&mut check).succeeds().stdout();
+            assert!(stdout.trim().parse::<u32>().is_ok_and(|checked| checked > 1000), "{stdout}");
+        }
     }
 }

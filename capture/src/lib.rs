@@ -2,6 +2,7 @@
 //!
 //! - [`event`]: what can happen to a program's memory, with the identifiers of [`ids`] and the [`allocator`]s.
 //! - [`clock`]: when it happens.
+//! - [`early_stop`]: why a recording ended before its program.
 //! - [`channel`]: how events travel from the recorded process to the recorder, through shared memory.
 //! - [`file`](mod@file): how they are kept (docs/capture-format.md).
 //!
@@ -10,6 +11,7 @@
 pub mod allocator;
 pub mod channel;
 pub mod clock;
+pub mod early_stop;
 pub mod event;
 #[cfg(feature = "file")]
 pub mod file;

@@ -180,6 +180,7 @@ enum Step {
     Unmap(u64, u64, u64),
     Frames(u32, Vec<(u32, u32)>),
     Site(Allocator),
+    Name(Vec<u8>),
     Code(u32, Vec<u8>),
 }
 
@@ -195,6 +196,7 @@ fn step() -> impl Strategy<Value = Step> {
         (gap(), address(), size()).prop_map(|(g, a, s)| Step::Unmap(g, a, s)),
         (0..1000_u32, proptest::collection::vec(any::<(u32, u32)>(), 0..3000)).prop_map(|(k, f)| Step::Frames(k, f)),
         (1..11_u8).prop_map(|code| Step::Site(Allocator::from_code(code).unwrap())),
+        proptest::collection::vec(any::<u8>(), 0..1000).prop_map(Step::Name),
         (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..20_000)).prop_map(|(c, b)| Step::Code(c, b)),
     ]
 }
@@ -221,6 +223,10 @@ fn read_back(pool: &Pool) -> Vec<Step> {
                         }
                         _ => Step::Frames(keep, fresh.collect()),
                     }
+                }
+                Record::Name { words, bytes } => {
+                    let all: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                    Step::Name(all[..bytes as usize].to_vec())
                 }
                 Record::Code { code, last, words, bytes } => {
                     let all: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
@@ -260,6 +266,7 @@ proptest! {
                     writer.frames(keep, frames.into_iter().map(|(code, offset)| ChannelFrame { code, offset }))
                 }
                 Step::Site(allocator) => writer.site(allocator),
+                Step::Name(name) => writer.name(&name),
                 Step::Code(code, bytes) => {
                     let (front, back) = bytes.split_at(bytes.len() / 3);
                     writer.code(code, &[front, back])

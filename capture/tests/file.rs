@@ -41,6 +41,7 @@ fn summary() -> Summary {
         peak_rss_bytes: 6,
         channel_waits: 7,
         skipped_events: 8,
+        stopped: None,
         damaged_chunks: 0,
     }
 }

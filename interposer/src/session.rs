@@ -228,7 +228,7 @@ pub fn note_running_interpreter(interpreter: &Interpreter) {
 
 /// Ends recording in this process, and says why, once.
 #[cold]
-pub fn stop(reason: Stop) {
+pub fn stop(Stop(reason): Stop) {
     // SAFETY: see `active`.
     if unsafe { (*ACTIVE.load(Acquire)).swap(0, AcqRel) } == 0 {
         return;
@@ -236,11 +236,10 @@ pub fn stop(reason: Stop) {
     let _errno = KeptErrno::new();
     // SAFETY: recording was active, so the session was written.
     let header = unsafe { (*SESSION.0.get()).assume_init_ref() }.pool.header();
-    header.stopped.store(1, Release);
-    say(match reason {
-        Stop::RecorderGone => "memprof: the recorder ended; recording stops, the program goes on\n",
-        Stop::OutOfMemory => "memprof: no memory for memprof's own tables; recording stops, the program goes on\n",
-    });
+    header.stopped.store(reason as u32, Release);
+    say("memprof: recording stops, the program goes on: ");
+    say(reason.in_words());
+    say("\n");
 }
 
 /// Makes sure that [`thread_ends`] is called at the end of the calling thread.

@@ -2,35 +2,32 @@
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::writer::{Author, RecorderGone};
+use memprof_capture::channel::writer::Author;
+use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
-use crate::memory::OutOfMemory;
+use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::{map, unmap};
-use crate::python::frames::{WithFrames, top_frame, with_frames};
+use crate::python::frames::{WithFrames, starts_thread, top_frame, with_frames};
 use crate::python::interpreter::Interpreter;
+use crate::python::thread_names::push_name;
 use crate::session::Session;
 use crate::stacks::memo::{FrameAddress, FrameChain, StackMemo};
 use crate::stacks::sites::SiteTable;
 
-/// Why recording cannot go on in this process.
+/// Why recording cannot go on in this process. A type of this crate's own, so that its errors turn into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Nobody drains the channel any more.
-    RecorderGone,
-    /// The kernel gives no memory for our tables.
-    OutOfMemory,
-}
+pub struct Stop(pub EarlyStop);
 
-impl From<RecorderGone> for Stop {
-    fn from(_: RecorderGone) -> Self {
-        Self::RecorderGone
+impl From<EarlyStop> for Stop {
+    fn from(reason: EarlyStop) -> Self {
+        Self(reason)
     }
 }
 
 impl From<OutOfMemory> for Stop {
     fn from(_: OutOfMemory) -> Self {
-        Self::OutOfMemory
+        Self(EarlyStop::OutOfMemory)
     }
 }
 
@@ -44,6 +41,8 @@ pub struct ThreadState {
     told_places: u32,
     /// Deaths of code objects when the memo was last brought up to date.
     deaths: u32,
+    /// Whether its name has been looked for.
+    named: bool,
     /// Times that the end of the thread has been announced: see [`Self::end`].
     pub endings: u32,
 }
@@ -66,6 +65,7 @@ impl ThreadState {
             sites: SiteTable::new()?,
             told_places: 0,
             deaths: 0,
+            named: false,
             endings: 0,
         };
         let place = map(Self::bytes()).ok_or(OutOfMemory)?.cast::<Self>().as_ptr();
@@ -166,10 +166,25 @@ impl ThreadState {
             self.told_places = self.memo.set_told();
             if let Some(interpreter) = self.interpreter {
                 crate::session::note_running_interpreter(interpreter);
+                self.tell_name(interpreter)?;
             }
         }
         self.writer.site(allocator)?;
         Ok(SiteId(self.sites.insert_new(hash)))
+    }
+}
+
+impl ThreadState {
+    /// Tells the recorder what Python calls the thread, once it runs Python code.
+    fn tell_name(&mut self, interpreter: &Interpreter) -> Result<(), Stop> {
+        let Some(frame) = self.memo.outermost().filter(|_| !self.named) else { return Ok(()) };
+        self.named = true;
+        let mut name = MappedVec::new();
+        // SAFETY: the frame is in the thread's present chain.
+        if unsafe { starts_thread(&interpreter.layout, frame) } && push_name(&interpreter.layout, frame, &mut name)? {
+            self.writer.name(&name)?;
+        }
+        Ok(())
     }
 }
 

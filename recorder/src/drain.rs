@@ -150,6 +150,10 @@ impl Drain {
         if transcoder.take_chunk(words, precision, &mut self.interning, &mut self.sizes, &mut sink).is_err() {
             self.damaged_chunks += 1;
         }
+        if let Some(name) = transcoder.name.as_ref().filter(|&name| *name != self.threads[thread as usize].name) {
+            self.threads[thread as usize].name.clone_from(name);
+            self.threads_changed = true;
+        }
     }
 
     fn note_thread(&mut self, thread: u32, tid: u32, name: &[u8]) {
@@ -159,7 +163,7 @@ impl Drain {
             self.threads.resize(row + 1, Thread { tid: 0, name: String::new() });
         }
         let known = &mut self.threads[row];
-        if known.tid != tid || known.name.as_bytes() != name {
+        if known.tid != tid {
             *known = Thread { tid, name: String::from_utf8_lossy(name).into_owned() };
             self.threads_changed = true;
         }
@@ -197,10 +201,14 @@ impl Drain {
         }
     }
 
-    /// Takes the names that the program's threads have now.
+    /// Takes the names that the kernel now has for the program's threads, where the program has not given better ones.
     fn read_thread_names(&mut self) {
         let pid = self.pid();
-        for thread in &mut self.threads {
+        let named = |thread: u32| self.transcoders.get(&thread).is_some_and(|transcoder| transcoder.name.is_some());
+        for (number, thread) in (0..).zip(&mut self.threads) {
+            if named(number) {
+                continue;
+            }
             let comm = format!("/proc/{pid}/task/{}/comm", thread.tid);
             if let Ok(name) = std::fs::read(comm) {
                 let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();

@@ -3,12 +3,14 @@
 //! - [`recording`]: the whole of it.
 //! - [`program`], [`interpreter`], [`path_search`], [`executable`]: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
+//! - [`file_size_limit`]: what is not to stop memprof.
 //! - `shared_pool`, `drain`, `transcoding`, `interning`, `resident_set`: what comes through the channel.
 //! - `capture_output`: where it goes.
 
 mod capture_output;
 mod drain;
 pub mod executable;
+pub mod file_size_limit;
 pub mod inherited;
 mod interning;
 pub mod interpreter;

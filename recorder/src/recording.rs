@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use memprof_capture::channel::Pool;
 use memprof_capture::channel::pool::{futex_wait, futex_wake};
 use memprof_capture::clock::monotonic_nanoseconds;
+use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{Fact, Header, Summary};
 use memprof_capture::os_error::in_words;
@@ -95,6 +96,8 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 /// Runs a program and records it.
 pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let Options { program, interposer, output, memprof_version, mut progress } = options;
+    // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
+    let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
     let shared = SharedPool::create(program.is_python).map_err(RecordError::Memory)?;
     let pool = shared.pool();
     let header = Header {
@@ -121,7 +124,6 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         pool.header().target_pid.store(pid, Release);
         Ok(())
     };
-    let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
     let child = start(&program, &environment, mark_target)
         .map_err(|error| RecordError::Start(program.executable.clone(), error))?;
     forwarding.to(&child);
@@ -214,6 +216,7 @@ fn finish(drain: Drain, pool: Pool, end: &Ended, wall: Duration) -> Outcome {
         peak_rss_bytes: end.peak_rss_bytes,
         channel_waits: header.waits.load(Acquire),
         skipped_events: header.skipped.load(Acquire),
+        stopped: EarlyStop::from_number(header.stopped.load(Acquire)),
         damaged_chunks: drain.damaged_chunks(),
     };
     let mut warnings = Vec::new();
@@ -227,9 +230,11 @@ fn finish(drain: Drain, pool: Pool, end: &Ended, wall: Duration) -> Outcome {
              allocations were recorded without them"
         ));
     }
-    if header.stopped.load(Acquire) != 0 {
-        warnings
-            .push("the program ran out of memory for recording: what came after that is not in the capture".to_owned());
+    if let Some(reason) = summary.stopped {
+        warnings.push(format!(
+            "recording stopped before the program ended: {}; what came after that is not in the capture",
+            reason.in_words()
+        ));
     }
     if summary.damaged_chunks > 0 {
         warnings

@@ -10,6 +10,8 @@ use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes
 use memprof_capture::channel::{Pool, PoolSettings};
 use memprof_capture::clock::ClockKind;
 
+use crate::file_size_limit;
+
 /// A pool, and the file that it lies in.
 pub struct SharedPool {
     file: File,
@@ -29,7 +31,7 @@ impl SharedPool {
             }
             File::from_raw_fd(fd)
         };
-        file.set_len(bytes as u64)?;
+        file_size_limit::lifted(|| file.set_len(bytes as u64))?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: the kernel picks an unused range; the file has this length.
         let start = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };

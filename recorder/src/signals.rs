@@ -58,8 +58,6 @@ impl Forwarding {
             forwarding.catch(signal, pass_on as *const () as libc::sighandler_t)?;
         }
         forwarding.catch(libc::SIGCONT, note_continued as *const () as libc::sighandler_t)?;
-        // A capture that reaches the file size limit is an error to report, not the end of memprof.
-        forwarding.catch(libc::SIGXFSZ, libc::SIG_IGN)?;
         Ok(forwarding)
     }
 

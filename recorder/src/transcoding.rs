@@ -20,6 +20,8 @@ pub struct ThreadTranscoder {
     sites: Vec<SiteId>,
     /// The thread's last stack, outermost first.
     stack: Vec<StackId>,
+    /// What the program calls the thread, where it has said so.
+    pub name: Option<String>,
     /// A code object's description that has not come to its end.
     description: Vec<u8>,
 }
@@ -43,7 +45,14 @@ impl ThreadTranscoder {
     /// A thread without events.
     #[must_use]
     pub fn new(image: u32) -> Self {
-        Self { image, events: ColumnEncoder::default(), sites: Vec::new(), stack: Vec::new(), description: Vec::new() }
+        Self {
+            image,
+            events: ColumnEncoder::default(),
+            sites: Vec::new(),
+            stack: Vec::new(),
+            name: None,
+            description: Vec::new(),
+        }
     }
 
     /// Takes in the published words of the thread's next chunk.
@@ -83,6 +92,12 @@ impl ThreadTranscoder {
                     let stack = self.stack.last().copied().unwrap_or(StackId::EMPTY);
                     let allocator: Allocator = site_allocator(allocator).ok_or(Malformed { word: 0 })?;
                     self.sites.push(interning.site(stack, allocator));
+                    continue;
+                }
+                Record::Name { words, bytes } => {
+                    let mut name: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                    name.truncate(bytes as usize);
+                    self.name = Some(String::from_utf8_lossy(&name).into_owned());
                     continue;
                 }
                 Record::Code { code, last, words, bytes } => {

@@ -110,6 +110,7 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64) -> std::io:
         peak_rss_bytes: 0,
         channel_waits: 0,
         skipped_events: 0,
+        stopped: None,
         damaged_chunks: 0,
     })?;
     Ok(())

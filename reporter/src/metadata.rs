@@ -58,7 +58,8 @@ impl Metadata {
             python_allocator,
             native_stacks: header.native_stacks,
             python_allocators_traced: header.python_allocators_traced,
-            complete: reader.summary().is_some_and(|summary| summary.damaged_chunks == 0) && reader.damage().is_none(),
+            complete: reader.summary().is_some_and(|summary| summary.damaged_chunks == 0 && summary.stopped.is_none())
+                && reader.damage().is_none(),
             memprof_version: header.memprof_version.clone(),
         }
     }

@@ -17,6 +17,12 @@ pub(crate) fn of(reader: &CaptureReader, clock: &RunClock) -> Vec<String> {
                 counted(summary.skipped_events, "event")
             ));
         }
+        if let Some(reason) = summary.stopped {
+            notes.push(format!(
+                "Recording stopped before the program ended: {}. What came later is missing.",
+                reason.in_words()
+            ));
+        }
         if summary.damaged_chunks > 0 {
             notes.push(format!(
                 "The program wrote over memory of the recording: {} of events were lost while it ran.",

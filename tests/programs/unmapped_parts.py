@@ -1,5 +1,5 @@
-"""Mappings that are given back in parts, together, or by mapping something else over them. The peak comes at the very end,
-so that it counts what is left of all of them."""
+"""Mappings that are given back in parts, together, or by mapping something else over them. The peak comes at the end:
+it counts what is left of all of them."""
 import truth
 from truth import MIB, PAGE
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::flame_data::{Frame, stacks};
+use super::flame_data::{Frame, flame_tree};
 use super::recording::Recorded;
 use super::table::{Amount, table};
 
@@ -58,9 +58,9 @@ pub fn assert_as_witnessed(recorded: &Recorded) -> usize {
     }
     assert_eq!(found, expected, "innermost frames found (left) and witnessed (right)");
 
-    let found = stacks(&recorded.capture());
+    let tree = flame_tree(&recorded.capture());
     for (stack, amount) in expected_stacks {
-        let own = found.get(stack).unwrap_or_else(|| panic!("this stack is missing: {stack:#?}"));
+        let own = tree.own(stack).unwrap_or_else(|| panic!("this stack is missing: {stack:#?}"));
         assert!(own.bytes >= amount.bytes && own.bytes < amount.bytes + STEP, "{own:?} for {amount:?} at {stack:#?}");
     }
     witnesses.len()

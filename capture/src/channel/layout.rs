@@ -65,7 +65,8 @@ pub struct PoolHeader {
     pub skipped: AtomicU64,
     /// What became of the interpreter: a [`PythonState`] as a number.
     pub python_state: AtomicU32,
-    /// 1 once the process gave up recording before its end.
+    /// Non-zero once the process gave up recording before its end: an [`EarlyStop`](crate::early_stop::EarlyStop) as a
+    /// number.
     pub stopped: AtomicU32,
     /// `Py_GetVersion()`, cut to what fits; bytes after the first NUL mean nothing.
     pub python_version: [AtomicU64; 16],

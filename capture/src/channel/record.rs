@@ -9,6 +9,7 @@
 //! | `WIDE` | bits 48 to 63 of the next record's address | |
 //! | `FRAMES` | frames to keep of the thread's last stack (28 bits), fresh frames (28) | a fresh frame each: code (low 32), instruction offset (high 32) |
 //! | `SITE` | allocator: the thread's next site is its last stack with this allocator | |
+//! | `NAME` | bytes (bits 8 to 31): what the program itself calls the thread | the bytes, UTF-8 |
 //! | `CODE` | 1 if it is the description's last part (bit 4), bytes (bits 8 to 31), code (high 32) | the bytes |
 //!
 //! Frames are listed from the outermost to the innermost. Sites are numbered by each thread from 0.
@@ -25,6 +26,7 @@ pub(super) const WIDE: u64 = 7;
 pub(super) const FRAMES: u64 = 8;
 pub(super) const SITE: u64 = 9;
 pub(super) const CODE: u64 = 10;
+pub(super) const NAME: u64 = 11;
 
 pub(super) const KIND_BITS: u32 = 4;
 pub(super) const DELTA_BITS: u32 = 12;
@@ -121,6 +123,13 @@ pub enum Record<'a> {
         /// The allocator's code.
         allocator: u8,
     },
+    /// What the program itself calls the thread.
+    Name {
+        /// The bytes, eight to a word.
+        words: &'a [u64],
+        /// How many of the bytes count.
+        bytes: u32,
+    },
     /// Part of the description of a code object.
     Code {
         /// The code object.
@@ -144,7 +153,7 @@ impl Record<'_> {
             | Self::Map { stamp, .. }
             | Self::Free { stamp, .. }
             | Self::Unmap { stamp, .. } => Some(stamp),
-            Self::Frames { .. } | Self::Site { .. } | Self::Code { .. } => None,
+            Self::Frames { .. } | Self::Site { .. } | Self::Name { .. } | Self::Code { .. } => None,
         }
     }
 
@@ -233,6 +242,10 @@ impl<'a> Records<'a> {
                     Some(Record::Frames { keep, fresh })
                 }
                 SITE => Some(Record::Site { allocator: (word >> KIND_BITS & 0xff) as u8 }),
+                NAME => {
+                    let bytes = (word >> 8 & 0xff_ffff) as u32;
+                    Some(Record::Name { words: self.take(bytes.div_ceil(8) as usize)?, bytes })
+                }
                 CODE => {
                     let bytes = (word >> 8 & 0xff_ffff) as u32;
                     let words = self.take(bytes.div_ceil(8) as usize)?;

@@ -7,14 +7,11 @@ use super::layout::CHUNK_WORDS;
 use super::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
 use super::record::{
     ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, FRAME_COUNT_BITS, FRAMES, FREE, KIND_BITS, LONG_SIZE, MAP,
-    MAX_DELTA, MAX_EVENT_WORDS, RESIZE, SITE, TIME, UNMAP, WIDE,
+    MAX_DELTA, MAX_EVENT_WORDS, NAME, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
 use crate::allocator::Allocator;
+use crate::early_stop::EarlyStop;
 use crate::ids::{Address, SiteId, Stamp};
-
-/// The pool is exhausted, and waiting cannot help: nobody drains it any more, or every chunk is some thread's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecorderGone;
 
 /// How long a thread sleeps before it looks whether the recorder still lives.
 const WAIT: Duration = Duration::from_millis(20);
@@ -64,7 +61,7 @@ impl ChunkWriter {
     }
 
     #[inline]
-    fn reserve(&mut self, words: usize) -> Result<(), RecorderGone> {
+    fn reserve(&mut self, words: usize) -> Result<(), EarlyStop> {
         if self.used + words <= self.room { Ok(()) } else { self.next_chunk() }
     }
 
@@ -87,7 +84,7 @@ impl ChunkWriter {
     /// Seals the chunk and takes another one, waiting for it if need be.
     #[cold]
     #[inline(never)]
-    fn next_chunk(&mut self) -> Result<(), RecorderGone> {
+    fn next_chunk(&mut self) -> Result<(), EarlyStop> {
         self.seal();
         let chunk = match self.pool.try_take() {
             Some(chunk) => chunk,
@@ -105,7 +102,7 @@ impl ChunkWriter {
         Ok(())
     }
 
-    fn wait_for_chunk(&self) -> Result<ChunkIndex, RecorderGone> {
+    fn wait_for_chunk(&self) -> Result<ChunkIndex, EarlyStop> {
         let _errno = KeptErrno::new();
         let header = self.pool.header();
         header.waits.fetch_add(1, Relaxed);
@@ -120,8 +117,11 @@ impl ChunkWriter {
             futex_wait(&header.space, seen, WAIT);
             let nothing_to_drain = header.sealed.load(Acquire) == 0;
             idle = if header.space.load(Acquire) == seen && nothing_to_drain { idle + 1 } else { 0 };
-            if idle > MOST_IDLE_WAITS || !process_runs(header.recorder_pid) {
-                break Err(RecorderGone);
+            if !process_runs(header.recorder_pid) {
+                break Err(EarlyStop::RecorderGone);
+            }
+            if idle > MOST_IDLE_WAITS {
+                break Err(EarlyStop::TooManyThreads);
             }
         };
         header.waiters.fetch_sub(1, AcqRel);
@@ -141,7 +141,7 @@ impl ChunkWriter {
 
     /// Starts an event: time and address.
     #[inline]
-    fn head(&mut self, kind: u64, stamp: Stamp, address: Address) -> Result<(), RecorderGone> {
+    fn head(&mut self, kind: u64, stamp: Stamp, address: Address) -> Result<(), EarlyStop> {
         self.reserve(MAX_EVENT_WORDS)?;
         let mut delta = stamp.0.wrapping_sub(self.stamp);
         if delta > MAX_DELTA {
@@ -169,9 +169,9 @@ impl ChunkWriter {
     /// Records [`Event::Allocation`](crate::event::Event::Allocation).
     ///
     /// # Errors
-    /// As all methods here: when the pool is exhausted and the recorder is gone.
+    /// As all methods here: when the pool is exhausted and waiting cannot help.
     #[inline]
-    pub fn allocation(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), RecorderGone> {
+    pub fn allocation(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
         self.head(ALLOCATION, stamp, address)?;
         self.site_and_size(site, size);
         self.publish();
@@ -183,7 +183,7 @@ impl ChunkWriter {
     /// # Errors
     /// See [`Self::allocation`].
     #[inline]
-    pub fn resize(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), RecorderGone> {
+    pub fn resize(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
         self.head(RESIZE, stamp, address)?;
         self.site_and_size(site, size);
         self.publish();
@@ -194,7 +194,7 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// See [`Self::allocation`].
-    pub fn map(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), RecorderGone> {
+    pub fn map(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
         self.head(MAP, stamp, address)?;
         self.site_and_size(site, size);
         self.publish();
@@ -206,7 +206,7 @@ impl ChunkWriter {
     /// # Errors
     /// See [`Self::allocation`].
     #[inline]
-    pub fn free(&mut self, stamp: Stamp, address: Address) -> Result<(), RecorderGone> {
+    pub fn free(&mut self, stamp: Stamp, address: Address) -> Result<(), EarlyStop> {
         self.head(FREE, stamp, address)?;
         self.publish();
         Ok(())
@@ -216,7 +216,7 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// See [`Self::allocation`].
-    pub fn unmap(&mut self, stamp: Stamp, address: Address, size: u64) -> Result<(), RecorderGone> {
+    pub fn unmap(&mut self, stamp: Stamp, address: Address, size: u64) -> Result<(), EarlyStop> {
         self.head(UNMAP, stamp, address)?;
         self.push(size);
         self.publish();
@@ -227,11 +227,7 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// See [`Self::allocation`].
-    pub fn frames(
-        &mut self,
-        keep: u32,
-        fresh: impl ExactSizeIterator<Item = ChannelFrame>,
-    ) -> Result<(), RecorderGone> {
+    pub fn frames(&mut self, keep: u32, fresh: impl ExactSizeIterator<Item = ChannelFrame>) -> Result<(), EarlyStop> {
         // A stack can be longer than a chunk: then it comes in several records, each of which keeps all before it.
         const MOST: usize = CHUNK_WORDS / 8;
         let (mut keep, mut left, mut fresh) = (u64::from(keep), fresh.len(), fresh);
@@ -255,7 +251,7 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// See [`Self::allocation`].
-    pub fn site(&mut self, allocator: Allocator) -> Result<(), RecorderGone> {
+    pub fn site(&mut self, allocator: Allocator) -> Result<(), EarlyStop> {
         self.reserve(1)?;
         self.push(SITE | u64::from(allocator.code()) << KIND_BITS);
         self.publish();
@@ -266,7 +262,7 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// See [`Self::allocation`].
-    pub fn code(&mut self, code: u32, pieces: &[&[u8]]) -> Result<(), RecorderGone> {
+    pub fn code(&mut self, code: u32, pieces: &[&[u8]]) -> Result<(), EarlyStop> {
         const MOST: usize = CHUNK_WORDS / 8;
         let mut left: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut bytes = pieces.iter().flat_map(|piece| piece.iter().copied());
@@ -275,17 +271,35 @@ impl ChunkWriter {
             left -= part;
             self.reserve(1 + part.div_ceil(8))?;
             self.push(CODE | u64::from(left == 0) << KIND_BITS | (part as u64) << 8 | u64::from(code) << 32);
-            for start in (0..part).step_by(8) {
-                let mut word = [0; 8];
-                for (to, from) in word.iter_mut().take(part - start).zip(bytes.by_ref()) {
-                    *to = from;
-                }
-                self.push(u64::from_ne_bytes(word));
-            }
+            self.push_bytes(part, &mut bytes);
             self.publish();
             if left == 0 {
                 return Ok(());
             }
+        }
+    }
+
+    /// Says what the program itself calls the thread. A name that would not fit into a chunk is cut off.
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn name(&mut self, name: &[u8]) -> Result<(), EarlyStop> {
+        let name = &name[..name.len().min(CHUNK_WORDS)];
+        self.reserve(1 + name.len().div_ceil(8))?;
+        self.push(NAME | (name.len() as u64) << 8);
+        self.push_bytes(name.len(), &mut name.iter().copied());
+        self.publish();
+        Ok(())
+    }
+
+    /// Appends `count` of these bytes, eight to a word.
+    fn push_bytes(&mut self, count: usize, bytes: &mut impl Iterator<Item = u8>) {
+        for start in (0..count).step_by(8) {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().take(count - start).zip(bytes.by_ref()) {
+                *to = from;
+            }
+            self.push(u64::from_ne_bytes(word));
         }
     }
 }

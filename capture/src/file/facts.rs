@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockKind;
+use crate::early_stop::EarlyStop;
 use crate::ids::Stamp;
 
 /// What is known when the recording starts.
@@ -86,6 +87,8 @@ pub struct Summary {
     pub channel_waits: u64,
     /// Events that could not be recorded.
     pub skipped_events: u64,
+    /// Why the program gave up recording before it ended, if it did.
+    pub stopped: Option<EarlyStop>,
     /// Chunks of the channel that could not be decoded: zero unless the program wrote over the recorder's memory.
     pub damaged_chunks: u64,
 }

@@ -40,6 +40,24 @@ pub unsafe fn top_frame(layout: &Layout, state: usize) -> FrameAddress {
     }
 }
 
+/// Whether a frame runs `threading.Thread._bootstrap`, in which every thread of Python's `threading` starts.
+///
+/// # Safety
+/// `frame` is a live frame of the calling thread, of an interpreter with this layout.
+pub unsafe fn starts_thread(layout: &Layout, frame: FrameAddress) -> bool {
+    let mut texts = MappedVec::new();
+    // SAFETY: the frame keeps its code object alive, and that its names.
+    let read = unsafe {
+        let code: usize = field(frame, layout.frame_code);
+        push_utf8(layout, field(code, layout.code_name), &mut texts)
+            .and_then(|()| push_utf8(layout, field(code, layout.code_file), &mut texts))
+    };
+    read.is_ok()
+        && texts.starts_with(b"_bootstrap")
+        && texts.ends_with(b"threading.py")
+        && !texts.starts_with(b"_bootstrap_")
+}
+
 /// The two ways in which a frame says where it is. A type each, so that a walk has no branch for it.
 pub trait Position {
     /// See [`FrameChain::identity`].

@@ -34,6 +34,29 @@ pub enum Top {
     Through(usize, usize),
 }
 
+/// Where objects of ordinary classes keep their attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributes {
+    /// In a dictionary, at an offset that the type names (3.9, 3.10).
+    Dict,
+    /// In values before the object, 32 bytes from it, or in a dictionary, 24 bytes (3.11). The type has the keys of values
+    /// at this offset.
+    ValuesBefore {
+        /// `ht_cached_keys`.
+        cached_keys: usize,
+    },
+    /// In either, 24 bytes before the object, told apart by the lowest bit (3.12).
+    TaggedBefore {
+        /// `ht_cached_keys`.
+        cached_keys: usize,
+    },
+    /// In values within the object, or in a dictionary, 24 bytes before it (3.13).
+    Inline {
+        /// `ht_cached_keys`.
+        cached_keys: usize,
+    },
+}
+
 /// Offsets in one version's structures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -47,6 +70,10 @@ pub struct Layout {
     pub instruction: Instruction,
     /// In a frame: the byte that says who owns it, where frames of the C stack exist.
     pub frame_owner: Option<usize>,
+    /// In a frame: its first local variable, which is its first argument.
+    pub frame_locals: usize,
+    /// In an object: its attributes.
+    pub attributes: Attributes,
     /// In a code object: `co_name`.
     pub code_name: usize,
     /// In a code object: `co_qualname`.
@@ -96,6 +123,8 @@ const V3_9: Layout = Layout {
     frame_previous: 24,
     instruction: Instruction::Index { offset: 104, unit: 1 },
     frame_owner: None,
+    frame_locals: 360,
+    attributes: Attributes::Dict,
     code_name: 112,
     code_qualified_name: None,
     code_file: 104,
@@ -109,6 +138,7 @@ const V3_9: Layout = Layout {
 
 const V3_10: Layout = Layout {
     instruction: Instruction::Index { offset: 96, unit: 2 },
+    frame_locals: 352,
     line_table_format: LineTableFormat::Lines,
     ..V3_9
 };
@@ -119,6 +149,8 @@ const V3_11: Layout = Layout {
     frame_previous: 48,
     instruction: Instruction::Pointer { offset: 56, bytecode: 184 },
     frame_owner: None,
+    frame_locals: 72,
+    attributes: Attributes::ValuesBefore { cached_keys: 872 },
     code_name: 120,
     code_qualified_name: Some(128),
     code_file: 112,
@@ -136,6 +168,7 @@ const V3_12: Layout = Layout {
     frame_previous: 8,
     instruction: Instruction::Pointer { offset: 56, bytecode: 192 },
     frame_owner: Some(70),
+    attributes: Attributes::TaggedBefore { cached_keys: 880 },
     code_first_line: 68,
     code_basic_size: 192,
     ascii_header: 40,
@@ -146,6 +179,7 @@ const V3_12: Layout = Layout {
 const V3_13: Layout = Layout {
     top: Top::Field(72),
     instruction: Instruction::Pointer { offset: 56, bytecode: 200 },
+    attributes: Attributes::Inline { cached_keys: 880 },
     code_basic_size: 200,
     ..V3_12
 };

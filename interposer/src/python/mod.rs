@@ -9,9 +9,11 @@
 //! - [`frames`]: the chain of a thread's frames.
 //! - [`codes`]: the code objects that were described, and their deaths.
 //! - [`text`]: Python's strings as UTF-8.
+//! - [`thread_names`]: what Python calls its threads.
 
 pub mod codes;
 pub mod frames;
 pub mod interpreter;
 pub mod layout;
 pub mod text;
+pub mod thread_names;

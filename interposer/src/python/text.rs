@@ -65,7 +65,7 @@ unsafe fn characters<'a>(layout: &Layout, address: usize) -> Option<Characters<'
 }
 
 /// Appends a character. A lone surrogate, as in undecodable file names, becomes three bytes as in WTF-8.
-fn push_character(character: u32, out: &mut MappedVec<u8>) -> Result<(), OutOfMemory> {
+pub fn push_character(character: u32, out: &mut MappedVec<u8>) -> Result<(), OutOfMemory> {
     let tail = |shift: u32| 0x80 | (character >> shift & 0x3f) as u8;
     match character {
         0..0x80 => out.push(character as u8),

@@ -226,6 +226,12 @@ impl StackMemo {
         Ok(())
     }
 
+    /// The frame of the outermost place.
+    pub fn outermost(&self) -> Option<FrameAddress> {
+        let place = self.contributions.iter().position(|contribution| contribution.is_place != 0)?;
+        Some(self.links[place].frame)
+    }
+
     /// What the recorder must be told about the stack: how many places of the last told one to keep, and how many
     /// fresh ones follow, as [`Self::untold_places`] lists them. Nothing if it knows.
     pub fn untold(&self, told_places: u32) -> Option<(u32, usize)> {

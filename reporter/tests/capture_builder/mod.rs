@@ -66,6 +66,7 @@ impl Default for CaptureBuilder {
                 peak_rss_bytes: 50 << 20,
                 channel_waits: 0,
                 skipped_events: 0,
+                stopped: None,
                 damaged_chunks: 0,
             }),
             chunk_rows: 4096,

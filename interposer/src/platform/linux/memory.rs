@@ -49,7 +49,39 @@ pub unsafe fn wipe_in_children(address: NonNull<u8>, bytes: usize) -> bool {
     unsafe { libc::syscall(libc::SYS_madvise, address.as_ptr(), bytes, libc::MADV_WIPEONFORK) == 0 }
 }
 
-/// Writes a line to standard error, as one call, without buffers or formatting.
+/// This process's own memory, read through the kernel: what is not mapped is an answer and no fault.
+pub struct OwnMemory {
+    fd: i32,
+}
+
+impl OwnMemory {
+    /// Opens it; nothing where `/proc` is not to be had.
+    pub fn open() -> Option<Self> {
+        let _errno = KeptErrno::new();
+        // SAFETY: the path is a C string.
+        let fd = unsafe { libc::open(c"/proc/self/mem".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        (fd >= 0).then_some(Self { fd })
+    }
+
+    /// Fills `bytes` with what is at `address`. False if not all of it is mapped.
+    pub fn read(&self, address: usize, bytes: &mut [u8]) -> bool {
+        let _errno = KeptErrno::new();
+        let Ok(offset) = libc::off_t::try_from(address) else { return false };
+        // SAFETY: fills at most as many bytes as there are.
+        let read = unsafe { libc::pread(self.fd, bytes.as_mut_ptr().cast(), bytes.len(), offset) };
+        usize::try_from(read) == Ok(bytes.len())
+    }
+}
+
+impl Drop for OwnMemory {
+    fn drop(&mut self) {
+        let _errno = KeptErrno::new();
+        // SAFETY: the descriptor is ours.
+        unsafe { libc::close(self.fd) };
+    }
+}
+
+/// Writes to standard error, without buffers or formatting.
 pub fn say(text: &str) {
     // SAFETY: the bytes are valid for reads of their length.
     unsafe { libc::syscall(libc::SYS_write, 2, text.as_ptr(), text.len()) };
