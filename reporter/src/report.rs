@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::file::facts::RssSample;
-use memprof_capture::file::reader::{Damage, OpenError};
 use memprof_capture::file::{CaptureReader, Summary, Tables};
+use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::os_error::in_words;
 
 use crate::aggregate::Aggregate;

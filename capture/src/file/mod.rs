@@ -4,18 +4,22 @@
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].
 //! - [`tables`]: code objects, frames, stacks, sites, threads.
 //! - [`columns`]: the events of a chunk.
-//! - [`writer`] and [`reader`].
+//! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
 
 pub mod columns;
 pub mod facts;
 pub mod format;
+mod open_error;
 pub mod reader;
+mod scan;
 pub mod tables;
 pub mod varint;
 pub mod writer;
 
 pub use facts::{Fact, Header, Summary};
 pub use format::{ChunkHeader, ChunkKind};
-pub use reader::{CaptureReader, EventChunk, OpenError};
+pub use open_error::OpenError;
+pub use reader::{CaptureReader, EventChunk};
+pub use scan::Damage;
 pub use tables::{Code, Frame, Site, StackNode, Tables, Thread};
 pub use writer::CaptureWriter;

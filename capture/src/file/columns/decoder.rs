@@ -1,0 +1,143 @@
+//! Reads columns back.
+
+use super::{ALLOCATION, COLUMNS, EXACT, FREE, KIND, MAP, RESIZE, SAME_SITE, SAME_SIZE, UNMAP};
+use crate::event::{Event, TimedEvent};
+use crate::file::varint::{take, unzigzag};
+use crate::ids::{Address, SiteId, Stamp};
+
+/// The last size of each site in the chunk that is being decoded.
+#[derive(Default)]
+struct LastSizes {
+    /// Size, and the chunk in which it was seen.
+    sizes: Vec<(u64, u32)>,
+    chunk: u32,
+}
+
+impl LastSizes {
+    fn start_chunk(&mut self) {
+        self.chunk = self.chunk.wrapping_add(1);
+        if self.chunk == 0 {
+            self.sizes.clear();
+            self.chunk = 1;
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, site: SiteId, size: u64) {
+        let index = site.index();
+        if index >= self.sizes.len() {
+            self.sizes.resize((index + 1).next_power_of_two(), (0, 0));
+        }
+        self.sizes[index] = (size, self.chunk);
+    }
+
+    #[inline]
+    fn get(&self, site: SiteId) -> Option<u64> {
+        self.sizes.get(site.index()).filter(|(_, chunk)| *chunk == self.chunk).map(|&(size, _)| size)
+    }
+}
+
+/// The columns contradict themselves or the chunk's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedColumns;
+
+/// Reads chunks back. Keeps its memory from one chunk to the next.
+#[derive(Default)]
+pub struct ColumnDecoder {
+    last_sizes: LastSizes,
+}
+
+impl ColumnDecoder {
+    /// Appends the events of `payload` to `out`. `first` is the chunk's first stamp, `rows` its number of events, and
+    /// `sites` the number of sites that the capture knows.
+    ///
+    /// # Errors
+    /// When the payload is malformed. Some of its events may have been appended.
+    pub fn decode(
+        &mut self,
+        payload: &[u8],
+        first: Stamp,
+        rows: u32,
+        sites: usize,
+        out: &mut Vec<TimedEvent>,
+    ) -> Result<(), MalformedColumns> {
+        self.decode_columns(payload, first, rows, sites, out).ok_or(MalformedColumns)
+    }
+
+    fn decode_columns(
+        &mut self,
+        payload: &[u8],
+        first: Stamp,
+        rows: u32,
+        sites: usize,
+        out: &mut Vec<TimedEvent>,
+    ) -> Option<()> {
+        let (&flags, mut rest) = payload.split_first()?;
+        let mut lengths = [0; COLUMNS];
+        for length in &mut lengths {
+            *length = usize::try_from(take(&mut rest)?).ok()?;
+        }
+        let mut columns: [&[u8]; COLUMNS] = [&[]; COLUMNS];
+        for (column, length) in columns.iter_mut().zip(lengths) {
+            (*column, rest) = rest.split_at_checked(length)?;
+        }
+        let [operations, mut addresses, mut sizes, mut site_column, mut stamps] = columns;
+        if operations.len() != rows as usize || flags & !EXACT != 0 {
+            return None;
+        }
+        self.last_sizes.start_chunk();
+        let exact = flags & EXACT != 0;
+        let (mut stamp, mut address, mut site) = (first.0, 0_u64, SiteId(0));
+        let mut until_anchor = take_anchor(exact, &mut stamps);
+        out.reserve(operations.len());
+        for &operation in operations {
+            if exact {
+                stamp = stamp.checked_add(take(&mut stamps)?)?;
+            } else if let Some((events, passed)) = until_anchor {
+                if events == 0 {
+                    stamp = stamp.checked_add(passed)?;
+                    until_anchor = take_anchor(exact, &mut stamps);
+                }
+                until_anchor = until_anchor.map(|(events, passed)| (events.wrapping_sub(1), passed));
+            }
+            let coded = take(&mut addresses)?;
+            let half = unzigzag(coded >> 1);
+            let difference = if coded & 1 == 0 { half << 4 } else { half };
+            address = address.wrapping_add_signed(difference);
+            let at = Address(address);
+            let kind = operation & KIND;
+            let event = match kind {
+                FREE => Event::Free { address: at },
+                UNMAP => Event::Unmap { address: at, size: take(&mut sizes)? },
+                ALLOCATION | RESIZE | MAP => {
+                    if operation & SAME_SITE == 0 {
+                        let next = i64::from(site.0).checked_add(unzigzag(take(&mut site_column)?))?;
+                        site = SiteId(u32::try_from(next).ok()?);
+                    }
+                    if site.index() >= sites {
+                        return None;
+                    }
+                    let size = if operation & SAME_SIZE == 0 {
+                        let size = take(&mut sizes)?;
+                        self.last_sizes.set(site, size);
+                        size
+                    } else {
+                        self.last_sizes.get(site)?
+                    };
+                    match kind {
+                        ALLOCATION => Event::Allocation { address: at, size, site },
+                        RESIZE => Event::Resize { address: at, size, site },
+                        _ => Event::Map { address: at, size, site },
+                    }
+                }
+                _ => return None,
+            };
+            out.push(TimedEvent { stamp: Stamp(stamp), event });
+        }
+        Some(())
+    }
+}
+
+fn take_anchor(exact: bool, stamps: &mut &[u8]) -> Option<(u64, u64)> {
+    if exact { None } else { Some((take(stamps)?, take(stamps)?)) }
+}

@@ -1,0 +1,170 @@
+//! The memo against a full walk of the chain.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Frames in memory: slots that are used again and again, as an interpreter's are.
+struct Machine {
+    slots: Vec<(FrameAddress, u64)>,
+    /// The present chain, outermost first.
+    chain: Vec<FrameAddress>,
+}
+
+const SLOTS: usize = 40;
+/// Addresses that are none of a slot's would be reads outside the chain.
+const BASE: FrameAddress = 0x7000;
+
+impl Machine {
+    fn slot(&mut self, frame: FrameAddress) -> &mut (FrameAddress, u64) {
+        &mut self.slots[(frame - BASE) / 64]
+    }
+
+    fn call(&mut self, slot: usize, identity: u64) {
+        let frame = BASE + slot % SLOTS * 64;
+        if self.chain.contains(&frame) {
+            return;
+        }
+        let previous = self.chain.last().copied().unwrap_or(0);
+        *self.slot(frame) = (previous, identity);
+        self.chain.push(frame);
+    }
+
+    fn unwind(&mut self, depth: usize) {
+        self.chain.truncate(depth);
+    }
+
+    fn step(&mut self, identity: u64) {
+        if let Some(&top) = self.chain.last() {
+            self.slot(top).1 = identity;
+        }
+    }
+
+    fn places(&self) -> Vec<ChannelFrame> {
+        self.chain
+            .iter()
+            .filter_map(|&frame| match content_of(self.slots[(frame - BASE) / 64].1) {
+                FrameContent::Place(place) => Some(place),
+                FrameContent::Auxiliary => None,
+            })
+            .collect()
+    }
+}
+
+fn content_of(identity: u64) -> FrameContent {
+    if identity.is_multiple_of(5) {
+        return FrameContent::Auxiliary;
+    }
+    FrameContent::Place(ChannelFrame { code: identity as u32 / 8, offset: identity as u32 % 8 })
+}
+
+// SAFETY: reads are checked: a frame outside the present chain fails the test.
+unsafe impl FrameChain for Machine {
+    type Error = OutOfMemory;
+
+    fn identity(&self, frame: FrameAddress) -> u64 {
+        assert!(self.chain.contains(&frame), "read a frame that is not in the chain");
+        self.slots[(frame - BASE) / 64].1
+    }
+
+    fn previous(&self, frame: FrameAddress) -> FrameAddress {
+        assert!(self.chain.contains(&frame), "read a frame that is not in the chain");
+        self.slots[(frame - BASE) / 64].0
+    }
+
+    fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, OutOfMemory> {
+        Ok(content_of(self.identity(frame)))
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Call { slot: usize, identity: u64 },
+    Unwind { depth: usize },
+    Execute { identity: u64 },
+    Allocate,
+    AllocateWithoutTelling,
+    Forget,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..SLOTS, 1..40_u64).prop_map(|(slot, identity)| Step::Call { slot, identity }),
+        2 => (0..12_usize).prop_map(|depth| Step::Unwind { depth }),
+        3 => (1..40_u64).prop_map(|identity| Step::Execute { identity }),
+        3 => Just(Step::Allocate),
+        3 => Just(Step::AllocateWithoutTelling),
+        1 => Just(Step::Forget),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn the_stack_is_always_that_of_a_full_walk(steps in proptest::collection::vec(step(), 1..120)) {
+        let mut machine = Machine { slots: vec![(0, 0); SLOTS], chain: Vec::new() };
+        let mut memo = StackMemo::new().unwrap();
+        let mut told: Vec<ChannelFrame> = Vec::new();
+        let mut told_places = 0;
+        let mut hashes: HashMap<Vec<(u32, u32)>, StackHash> = HashMap::new();
+        for step in steps {
+            match step {
+                Step::Call { slot, identity } => machine.call(slot, identity),
+                Step::Unwind { depth } => machine.unwind(depth),
+                Step::Execute { identity } => machine.step(identity),
+                Step::Forget => memo.forget(),
+                Step::Allocate | Step::AllocateWithoutTelling => {
+                    let top = machine.chain.last().copied().unwrap_or(0);
+                    memo.update(&mut machine, top).unwrap();
+                    let places = machine.places();
+                    let key: Vec<_> = places.iter().map(|place| (place.code, place.offset)).collect();
+                    prop_assert_eq!(*hashes.entry(key).or_insert(memo.hash()), memo.hash());
+                    if matches!(step, Step::Allocate) {
+                        if let Some((keep, fresh)) = memo.untold(told_places) {
+                            told.truncate(keep as usize);
+                            told.extend(memo.untold_places());
+                            prop_assert_eq!(told.len(), keep as usize + fresh);
+                            told_places = memo.set_told();
+                        }
+                        prop_assert_eq!(&told, &places);
+                    }
+                }
+            }
+        }
+        let mut distinct: Vec<_> = hashes.values().map(|hash| (hash.low, hash.high)).collect();
+        distinct.sort_unstable();
+        distinct.dedup();
+        prop_assert_eq!(distinct.len(), hashes.len(), "two stacks have one hash");
+    }
+}
+
+#[test]
+fn a_stack_of_a_hundred_thousand_frames_is_kept_and_found_again() {
+    struct Deep(Vec<(FrameAddress, u64)>);
+    // SAFETY: all frames exist all the time.
+    unsafe impl FrameChain for Deep {
+        type Error = OutOfMemory;
+        fn identity(&self, frame: FrameAddress) -> u64 {
+            self.0[frame / 16].1
+        }
+        fn previous(&self, frame: FrameAddress) -> FrameAddress {
+            self.0[frame / 16].0
+        }
+        fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, OutOfMemory> {
+            Ok(FrameContent::Place(ChannelFrame { code: (frame / 16) as u32, offset: 0 }))
+        }
+    }
+    const DEPTH: usize = 100_000;
+    let mut deep = Deep((0..=DEPTH).map(|n| (n.saturating_sub(1) * 16, n as u64)).collect());
+    let mut memo = StackMemo::new().unwrap();
+    memo.update(&mut deep, DEPTH * 16).unwrap();
+    assert_eq!(memo.untold(0), Some((0, DEPTH)));
+    assert_eq!(memo.set_told(), DEPTH as u32);
+    let hash = memo.hash();
+    deep.0[DEPTH].1 += 1;
+    memo.update(&mut deep, DEPTH * 16).unwrap();
+    assert_eq!(memo.untold(DEPTH as u32), Some((DEPTH as u32 - 1, 1)));
+    assert_eq!(memo.hash(), hash, "the same place by another identity");
+}
