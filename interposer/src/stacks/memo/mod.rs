@@ -179,15 +179,22 @@ impl StackMemo {
     /// Checks the remembered frames from `index`, which is in the present chain, outwards.
     #[inline]
     fn verify<C: FrameChain>(&self, chain: &C, index: usize) -> Verified {
+        let links = &self.links[..=index];
         let mut intact = index + 1;
-        for (older, pair) in self.links[..=index].windows(2).enumerate().rev() {
-            let (caller, link) = (pair[0], pair[1]);
-            if chain.identity(link.frame) != link.identity {
-                intact = older + 1;
+        let mut at = index;
+        let mut frame = links[index].frame;
+        // The end of the chain, link 0, has frame 0, and no other link has.
+        while frame != 0 {
+            // SAFETY: `at` starts within the links and is above 0 here, since link 0 ends the loop.
+            let (identity, caller) = unsafe { (links.get_unchecked(at).identity, links.get_unchecked(at - 1).frame) };
+            if chain.identity(frame) != identity {
+                intact = moved_on(at);
             }
-            if chain.previous(link.frame) != caller.frame {
-                return Verified::Broken { at: older + 1 };
+            if chain.previous(frame) != caller {
+                return Verified::Broken { at };
             }
+            at -= 1;
+            frame = caller;
         }
         Verified::Chain { intact }
     }
@@ -253,6 +260,13 @@ impl StackMemo {
         self.told = self.links.len();
         self.contributions[self.told - 1].places
     }
+}
+
+/// Makes the rare case a branch: a conditional move would stand in the way of every frame.
+#[cold]
+#[inline(never)]
+fn moved_on(link: usize) -> usize {
+    link
 }
 
 enum Verified {
