@@ -36,7 +36,20 @@ impl ClockKind {
 }
 
 impl ClockKind {
-    /// The present moment.
+    /// The present moment, not before anything that the thread has already seen: a processor reads its counter ahead of
+    /// loads that are still under way, and so ahead of the very hand-over of a block from another thread. Stamps of
+    /// several threads order their events only if they are read this way. Costs some 6 ns more than [`Self::now`].
+    #[inline]
+    #[must_use]
+    pub fn now_in_order(self) -> crate::ids::Stamp {
+        let ticks = match self {
+            Self::CycleCounter => cycle_counter_in_order(),
+            Self::Monotonic => monotonic_nanoseconds(),
+        };
+        crate::ids::Stamp(ticks >> self.shift())
+    }
+
+    /// The present moment, for a thread that has none to compare with.
     #[inline]
     #[must_use]
     pub fn now(self) -> crate::ids::Stamp {
@@ -61,6 +74,23 @@ fn cycle_counter() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn cycle_counter_in_order() -> u64 {
+    let mut processor = 0;
+    // SAFETY: `of_this_machine` chooses this clock only where the processor has RDTSCP. It waits until all earlier
+    // instructions have been executed (Intel SDM, volume 2B).
+    unsafe { core::arch::x86_64::__rdtscp(&raw mut processor) }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+fn cycle_counter_in_order() -> u64 {
+    // SAFETY: a barrier that keeps later instructions waiting for earlier ones.
+    unsafe { core::arch::asm!("isb", options(nostack, preserves_flags)) };
+    cycle_counter()
+}
+
 #[cfg(target_arch = "aarch64")]
 #[inline]
 fn cycle_counter() -> u64 {
@@ -76,7 +106,11 @@ fn cycle_counter_is_invariant() -> bool {
     const LARGEST_EXTENDED: u32 = 0x8000_0000;
     // Advanced power management: EDX bit 8 says that the counter runs at one rate in all power states.
     const POWER: u32 = 0x8000_0007;
-    __cpuid(LARGEST_EXTENDED).eax >= POWER && __cpuid(POWER).edx & (1 << 8) != 0
+    // Features: EDX bit 27 is RDTSCP.
+    const FEATURES: u32 = 0x8000_0001;
+    __cpuid(LARGEST_EXTENDED).eax >= POWER
+        && __cpuid(POWER).edx & (1 << 8) != 0
+        && __cpuid(FEATURES).edx & (1 << 27) != 0
 }
 
 #[cfg(target_arch = "aarch64")]

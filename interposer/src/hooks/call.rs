@@ -1,6 +1,6 @@
 //! One hooked call, from its entry to its return.
 
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
@@ -47,7 +47,10 @@ impl Call {
     /// The present moment.
     #[inline]
     pub fn now(&self) -> Stamp {
-        self.session.clock.now()
+        // Whoever got a block from another thread, or gave it one, has seen what that thread did before: its registration
+        // among the rest. So a thread that still finds itself alone has nothing to be in order with.
+        let alone = self.session.pool.header().threads_started.load(Acquire) == 1;
+        if alone { self.session.clock.now() } else { self.session.clock.now_in_order() }
     }
 
     #[inline]
