@@ -41,6 +41,14 @@ pub struct Args {
     #[arg(short, long)]
     quiet: bool,
 
+    /// Record Python stacks only, without the native functions below and between them
+    #[arg(long)]
+    no_native: bool,
+
+    /// Keep at most this many native frames of a stack: the outermost and the innermost ones
+    #[arg(long, value_name = "FRAMES", default_value_t = 1024, conflicts_with = "no_native", value_parser = clap::value_parser!(u32).range(2..))]
+    native_depth: u32,
+
     /// The interpreter [default: the active virtual environment's, else python3 on PATH]
     #[arg(long, value_name = "PATH")]
     python: Option<OsString>,
@@ -99,7 +107,7 @@ impl std::error::Error for Failure {}
 
 /// Runs the program; returns the exit status that memprof takes over from it.
 pub fn run(args: Args) -> Result<u8, Failure> {
-    let Args { output, force, quiet, python, code, module, script, arguments } = args;
+    let Args { output, force, quiet, no_native, native_depth, python, code, module, script, arguments } = args;
     let (subject, arguments) = subject(code, module, script, arguments)?;
     if python.is_some() && matches!(subject, Subject::Command(_)) {
         return Err(usage(ErrorKind::ArgumentConflict, "--python is for Python code, not for a command after --"));
@@ -121,6 +129,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         program,
         interposer: interposer.path().to_owned(),
         output: file,
+        native_depth: (!no_native).then_some(native_depth),
         memprof_version: env!("CARGO_PKG_VERSION").to_owned(),
         progress: Box::new(|bytes_left| progress.show(bytes_left)),
     });

@@ -37,7 +37,11 @@ dense_id! {
     CodeId
 }
 dense_id! {
-    /// A place in the program: a code object and an instruction in it.
+    /// A file of native code that was loaded: the program, a library.
+    ModuleId
+}
+dense_id! {
+    /// A place in the program: an instruction of a code object or of a module.
     FrameId
 }
 dense_id! {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::layout::pool_bytes;
 use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::channel::record::ChannelFrame;
+use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES};
 use memprof_capture::channel::writer::Author;
 use memprof_capture::channel::{ChunkIndex, ChunkWriter, Pool, PoolSettings, Record, Records};
 use memprof_capture::clock::ClockKind;
@@ -38,6 +38,7 @@ impl Shared {
             limit,
             clock: ClockKind::Monotonic,
             python_only: false,
+            native_stacks: true,
             recorder_pid: std::process::id(),
         };
         // SAFETY: the memory is fresh, zeroed, large enough, and outlives the pool within each test.
@@ -154,6 +155,7 @@ fn a_thread_that_waits_for_nobody_gives_up() {
         limit: 1,
         clock: ClockKind::Monotonic,
         python_only: false,
+        native_stacks: true,
         // No process has this pid: it is above the largest that Linux allows.
         recorder_pid: 1 << 23,
     };
@@ -178,10 +180,24 @@ enum Step {
     Map(u64, u64, u64, u32),
     Free(u64, u64),
     Unmap(u64, u64, u64),
-    Frames(u32, Vec<(u32, u32)>),
+    Frames(u32, Vec<ChannelFrame>),
     Site(Allocator),
     Name(Vec<u8>),
     Code(u32, Vec<u8>),
+    Module(u32, Vec<u8>),
+}
+
+fn frame() -> impl Strategy<Value = ChannelFrame> {
+    let native = |module, address, interrupted, evaluates| {
+        ChannelFrame::Native(ChannelNativeFrame { module, address, interrupted, evaluates })
+    };
+    prop_oneof![
+        (any::<u32>(), 0..1_u32 << 31).prop_map(|(code, offset)| ChannelFrame::Python { code, offset }),
+        (0..MOST_MODULES, 0..=LARGEST_MODULE_ADDRESS, any::<bool>(), any::<bool>())
+            .prop_map(move |(module, address, i, e)| native(Some(module), address, i, e)),
+        (0..1_u64 << 48, any::<bool>(), any::<bool>()).prop_map(move |(address, i, e)| native(None, address, i, e)),
+        Just(ChannelFrame::ThreadStart),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -194,10 +210,11 @@ fn step() -> impl Strategy<Value = Step> {
         (gap(), address(), size(), any::<u32>()).prop_map(|(g, a, s, n)| Step::Map(g, a, s, n)),
         (gap(), address()).prop_map(|(g, a)| Step::Free(g, a)),
         (gap(), address(), size()).prop_map(|(g, a, s)| Step::Unmap(g, a, s)),
-        (0..1000_u32, proptest::collection::vec(any::<(u32, u32)>(), 0..3000)).prop_map(|(k, f)| Step::Frames(k, f)),
+        (0..1000_u32, proptest::collection::vec(frame(), 0..3000)).prop_map(|(k, f)| Step::Frames(k, f)),
         (1..11_u8).prop_map(|code| Step::Site(Allocator::from_code(code).unwrap())),
         proptest::collection::vec(any::<u8>(), 0..1000).prop_map(Step::Name),
         (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..20_000)).prop_map(|(c, b)| Step::Code(c, b)),
+        (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..9000)).prop_map(|(m, b)| Step::Module(m, b)),
     ]
 }
 
@@ -215,7 +232,7 @@ fn read_back(pool: &Pool) -> Vec<Step> {
                 Record::Unmap { stamp, address, size } => Step::Unmap(gap(stamp), address, size),
                 Record::Site { allocator } => Step::Site(Allocator::from_code(allocator).unwrap()),
                 Record::Frames { keep, fresh } => {
-                    let fresh = Record::frames_of(fresh).map(|frame| (frame.code, frame.offset));
+                    let fresh = Record::frames_of(fresh);
                     match steps.last_mut() {
                         Some(Step::Frames(first, all)) if keep as usize == *first as usize + all.len() && keep > 0 => {
                             all.extend(fresh);
@@ -235,6 +252,14 @@ fn read_back(pool: &Pool) -> Vec<Step> {
                         continue;
                     }
                     Step::Code(code, std::mem::take(&mut code_bytes))
+                }
+                Record::Module { module, last, words, bytes } => {
+                    let all: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                    code_bytes.extend(&all[..bytes as usize]);
+                    if !last {
+                        continue;
+                    }
+                    Step::Module(module, std::mem::take(&mut code_bytes))
                 }
             };
             steps.push(step);
@@ -262,15 +287,14 @@ proptest! {
                 Step::Map(gap, a, size, site) => writer.map(at(gap), Address(a), size, SiteId(site)),
                 Step::Free(gap, a) => writer.free(at(gap), Address(a)),
                 Step::Unmap(gap, a, size) => writer.unmap(at(gap), Address(a), size),
-                Step::Frames(keep, frames) => {
-                    writer.frames(keep, frames.into_iter().map(|(code, offset)| ChannelFrame { code, offset }))
-                }
+                Step::Frames(keep, frames) => writer.frames(keep, frames.into_iter()),
                 Step::Site(allocator) => writer.site(allocator),
                 Step::Name(name) => writer.name(&name),
                 Step::Code(code, bytes) => {
                     let (front, back) = bytes.split_at(bytes.len() / 3);
                     writer.code(code, &[front, back])
                 }
+                Step::Module(module, bytes) => writer.module(module, &[&bytes]),
             }
             .unwrap();
         }

@@ -9,9 +9,10 @@ use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
-    CaptureReader, CaptureWriter, Code, Fact, Frame, Header, OpenError, Site, StackNode, Summary, Thread,
+    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, OpenError,
+    Site, StackNode, Summary, Thread,
 };
-use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
 use proptest::prelude::*;
 
 fn point(stamp: u64) -> ClockPoint {
@@ -84,7 +85,9 @@ fn capture() -> Vec<u8> {
         .unwrap();
     writer.codes(&codes()[..1]).unwrap();
     writer.codes(&codes()[1..]).unwrap();
-    writer.frames(&[Frame::Python { code: CodeId(1), offset: 8 }]).unwrap();
+    writer.modules(&[module()]).unwrap();
+    let native = NativeFrame { module: Some(ModuleId(0)), address: 0x1234, interrupted: false, evaluates: true };
+    writer.frames(&[Frame::Python { code: CodeId(1), offset: 8 }, Frame::Native(native)]).unwrap();
     writer.stacks(&[StackNode { parent: StackId::EMPTY, frame: FrameId(0) }]).unwrap();
     writer
         .sites(&[
@@ -101,7 +104,19 @@ fn capture() -> Vec<u8> {
     }
     writer.threads(&[Thread { tid: 42, name: "python3".to_owned() }]).unwrap();
     writer.rss(&[RssSample { at: point(3000), bytes: 1 << 20 }]).unwrap();
+    let old = Function { name: "old".to_owned(), file: String::new(), line: 0 };
+    writer.symbols(&[FrameSymbols { frame: FrameId(1), functions: vec![old] }]).unwrap();
+    writer.symbols(&[FrameSymbols { frame: FrameId(1), functions: functions() }]).unwrap();
     writer.finish(&summary()).unwrap().0
+}
+
+fn module() -> Module {
+    let (bias, start, end) = (0x7f00_0000_0000, 0x7f00_0000_0000, 0x7f00_0002_0000);
+    Module { path: "/lib/a.so".to_owned(), build_id: vec![1, 2], bias, start, end, is_interpreter: true }
+}
+
+fn functions() -> Vec<Function> {
+    ["outer", "inlined"].map(|name| Function { name: name.to_owned(), file: "a.c".to_owned(), line: 7 }).to_vec()
 }
 
 fn open(bytes: &[u8]) -> Result<CaptureReader, OpenError> {
@@ -139,6 +154,9 @@ fn a_complete_capture_is_read_back() {
     assert_eq!(tables.frames_of(StackId(1)).collect::<Vec<_>>(), [FrameId(0)]);
     assert_eq!(tables.site(SiteId(1)).unwrap().allocator, Allocator::Calloc);
     assert_eq!(tables.threads.len(), 1);
+    assert_eq!(tables.module(ModuleId(0)), Some(&module()));
+    assert_eq!(tables.functions_of(FrameId(1)), functions(), "the later names count");
+    assert!(tables.functions_of(FrameId(0)).is_empty() && tables.functions_of(FrameId(2)).is_empty());
     let all = read_all(&mut reader);
     assert_eq!(all.len(), CHUNKS as usize);
     for (chunk, (thread, read)) in all.into_iter().enumerate() {

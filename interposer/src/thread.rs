@@ -2,6 +2,7 @@
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
+use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::channel::writer::Author;
 use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::ids::{Address, SiteId, Stamp};
@@ -12,7 +13,7 @@ use crate::python::frames::{WithFrames, starts_thread, top_frame, with_frames};
 use crate::python::interpreter::Interpreter;
 use crate::python::thread_names::push_name;
 use crate::session::Session;
-use crate::stacks::memo::{FrameAddress, FrameChain, StackMemo};
+use crate::stacks::memo::{CodePosition, FrameAddress, FrameChain, StackMemo};
 use crate::stacks::sites::SiteTable;
 
 /// Why recording cannot go on in this process. A type of this crate's own, so that its errors turn into it.
@@ -162,7 +163,16 @@ impl ThreadState {
         // What can fail comes first, so that both sides count alike.
         self.sites.reserve()?;
         if let Some((keep, fresh)) = self.memo.untold(self.told_places) {
-            self.writer.frames(keep, Counted { left: fresh, inner: self.memo.untold_places() })?;
+            self.writer.frames(
+                keep,
+                Counted {
+                    left: fresh,
+                    inner: self
+                        .memo
+                        .untold_places()
+                        .map(|CodePosition { code, offset }| ChannelFrame::Python { code, offset }),
+                },
+            )?;
             self.told_places = self.memo.set_told();
             if let Some(interpreter) = self.interpreter {
                 crate::session::note_running_interpreter(interpreter);

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use memprof_capture::file::columns::ColumnEncoder;
 use memprof_capture::file::facts::RssSample;
-use memprof_capture::file::{CaptureWriter, Fact, Header, Summary, Thread};
+use memprof_capture::file::{CaptureWriter, Fact, FrameSymbols, Header, Summary, Thread};
 use memprof_capture::ids::ThreadId;
 
 use crate::interning::NewRows;
@@ -53,6 +53,7 @@ impl CaptureOutput {
     pub fn rows(&mut self, rows: &NewRows) {
         self.write(|writer| {
             writer.codes(&rows.codes)?;
+            writer.modules(&rows.modules)?;
             writer.frames(&rows.frames)?;
             writer.stacks(&rows.stacks)?;
             writer.sites(&rows.sites)
@@ -66,6 +67,11 @@ impl CaptureOutput {
             // They were not written and never will be. Their memory must go all the same.
             events.finish(&mut Vec::new());
         }
+    }
+
+    /// Writes the names of native frames.
+    pub fn symbols(&mut self, symbols: &[FrameSymbols]) {
+        self.write(|writer| writer.symbols(symbols));
     }
 
     /// Writes what turned out.

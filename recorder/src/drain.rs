@@ -21,6 +21,7 @@ pub struct Drain {
     pool: Pool,
     output: CaptureOutput,
     interning: Interning,
+    native_depth: u32,
     sizes: RecentSizes,
     transcoders: FxHashMap<u32, ThreadTranscoder>,
     threads: Vec<Thread>,
@@ -37,12 +38,13 @@ pub struct Drain {
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 impl Drain {
-    /// Drains `pool` into `output`.
-    pub fn new(pool: Pool, output: CaptureOutput) -> Self {
+    /// Drains `pool` into `output`, keeping at most `native_depth` native frames of a stack.
+    pub fn new(pool: Pool, output: CaptureOutput, native_depth: u32) -> Self {
         Self {
             pool,
             output,
             interning: Interning::default(),
+            native_depth,
             sizes: RecentSizes::default(),
             transcoders: FxHashMap::default(),
             threads: Vec::new(),
@@ -139,7 +141,8 @@ impl Drain {
         let name = load_text(&descriptor.name, &mut name);
         self.note_thread(thread, descriptor.tid.load(Relaxed), name);
         self.note_image(image, pool.published(chunk));
-        let transcoder = self.transcoders.entry(thread).or_insert_with(|| ThreadTranscoder::new(image));
+        let depth = self.native_depth;
+        let transcoder = self.transcoders.entry(thread).or_insert_with(|| ThreadTranscoder::new(image, depth));
         // A thread registers before its first event. So if only one had when all of this chunk's events were there, none
         // of another thread's events is older than these: their order is all that matters.
         let alone = pool.header().threads_started.load(Acquire) == 1;
@@ -170,10 +173,10 @@ impl Drain {
     }
 
     fn note_image(&mut self, image: u32, words: &[u64]) {
-        self.note_python();
         if image <= self.image {
             return;
         }
+        self.note_python();
         self.image = image;
         let first = Records::new(words).flatten().find_map(|record| record.stamp());
         if let Some(stamp) = first {

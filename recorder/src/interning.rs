@@ -2,19 +2,19 @@
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::CodeDescription;
-use memprof_capture::channel::record::ChannelFrame;
-use memprof_capture::file::{Code, Frame, Site, StackNode};
-use memprof_capture::ids::{CodeId, FrameId, SiteId, StackId};
+use memprof_capture::channel::module::ModuleDescription;
+use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
+use memprof_capture::file::{Code, Frame, Module, NativeFrame, Site, StackNode};
+use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
 use rustc_hash::FxHashMap;
 
 /// The tables of a recording, as far as they must be remembered.
 #[derive(Default)]
 pub struct Interning {
-    /// The number of each code object, by image and the image's own number.
-    code_ids: FxHashMap<(u32, u32), CodeId>,
-    /// Code objects from the first one that has not been written; one that has not been described yet is `None`.
-    codes: Vec<Option<Code>>,
-    codes_written: usize,
+    codes: DescribedRows<Code>,
+    modules: DescribedRows<Module>,
+    /// All modules that have been described, for the names of their frames at the end.
+    known_modules: Vec<Option<Module>>,
     frame_ids: FxHashMap<Frame, FrameId>,
     frames: Vec<Frame>,
     stack_ids: FxHashMap<StackNode, StackId>,
@@ -27,6 +27,8 @@ pub struct Interning {
 pub struct NewRows {
     /// Code objects.
     pub codes: Vec<Code>,
+    /// Modules.
+    pub modules: Vec<Module>,
     /// Frames.
     pub frames: Vec<Frame>,
     /// Stacks.
@@ -35,41 +37,124 @@ pub struct NewRows {
     pub sites: Vec<Site>,
 }
 
-impl Interning {
-    fn code_id(&mut self, image: u32, number: u32) -> CodeId {
-        let next = CodeId::from_index(self.codes_written + self.codes.len());
-        let id = *self.code_ids.entry((image, number)).or_insert(next);
+/// A table whose rows are described by the program, in any order, and maybe after they were first referred to.
+struct DescribedRows<T> {
+    /// The number of each row, by image and the image's own number.
+    ids: FxHashMap<(u32, u32), u32>,
+    /// Rows from the first one that has not been written; one that has not been described yet is `None`.
+    rows: Vec<Option<T>>,
+    written: usize,
+}
+
+impl<T> Default for DescribedRows<T> {
+    fn default() -> Self {
+        Self { ids: FxHashMap::default(), rows: Vec::new(), written: 0 }
+    }
+}
+
+impl<T> DescribedRows<T> {
+    fn id(&mut self, image: u32, number: u32) -> u32 {
+        let next = u32::try_from(self.written + self.rows.len()).expect("a table holds at most u32::MAX rows");
+        let id = *self.ids.entry((image, number)).or_insert(next);
         if id == next {
-            self.codes.push(None);
+            self.rows.push(None);
         }
         id
     }
 
-    /// Notes what a code object is. False when the description makes no sense.
-    pub fn describe(&mut self, image: u32, number: u32, description: &[u8]) -> bool {
-        let id = self.code_id(image, number);
-        let Some(code) = CodeDescription::parse(description) else { return false };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if let Some(row) = id.index().checked_sub(self.codes_written).and_then(|row| self.codes.get_mut(row)) {
-            *row = Some(Code {
-                name: text(code.name),
-                qualified_name: text(code.qualified_name),
-                file: text(code.file),
-                first_line: code.first_line,
-                format: code.format,
-                line_table: code.line_table.to_vec(),
-            });
+    fn describe(&mut self, image: u32, number: u32, row: T) -> u32 {
+        let id = self.id(image, number);
+        if let Some(place) = (id as usize).checked_sub(self.written).and_then(|at| self.rows.get_mut(at)) {
+            *place = Some(row);
         }
+        id
+    }
+
+    /// The rows that can be written: in order, so that one that has not been described yet holds up those after it,
+    /// except at the end.
+    fn take(&mut self, at_the_end: bool, undescribed: impl Fn() -> T) -> Vec<T> {
+        if at_the_end {
+            self.rows.iter_mut().filter(|row| row.is_none()).for_each(|row| *row = Some(undescribed()));
+        }
+        let ready = self.rows.iter().take_while(|row| row.is_some()).count();
+        self.written += ready;
+        self.rows.drain(..ready).flatten().collect()
+    }
+}
+
+impl Interning {
+    /// Notes what a code object is. False when the description makes no sense.
+    pub fn describe_code(&mut self, image: u32, number: u32, description: &[u8]) -> bool {
+        let Some(code) = CodeDescription::parse(description) else { return false };
+        let row = Code {
+            name: text(code.name),
+            qualified_name: text(code.qualified_name),
+            file: text(code.file),
+            first_line: code.first_line,
+            format: code.format,
+            line_table: code.line_table.to_vec(),
+        };
+        self.codes.describe(image, number, row);
         true
     }
 
+    /// Notes what a module is. False when the description makes no sense.
+    pub fn describe_module(&mut self, image: u32, number: u32, description: &[u8]) -> bool {
+        let Some(module) = ModuleDescription::parse(description) else { return false };
+        let row = Module {
+            path: text(module.path),
+            build_id: module.build_id.to_vec(),
+            bias: module.bias,
+            start: module.start,
+            end: module.end,
+            is_interpreter: module.is_interpreter,
+        };
+        let id = self.modules.describe(image, number, row.clone()) as usize;
+        self.known_modules.resize(self.known_modules.len().max(id + 1), None);
+        self.known_modules[id] = Some(row);
+        true
+    }
+
+    /// The number of a frame that the program sees in this image.
+    pub fn frame(&mut self, image: u32, frame: ChannelFrame) -> FrameId {
+        let frame = match frame {
+            ChannelFrame::Python { code, offset } => Frame::Python { code: CodeId(self.codes.id(image, code)), offset },
+            ChannelFrame::Native(ChannelNativeFrame { module, address, interrupted, evaluates }) => {
+                let module = module.map(|number| ModuleId(self.modules.id(image, number)));
+                Frame::Native(NativeFrame { module, address, interrupted, evaluates })
+            }
+            ChannelFrame::ThreadStart => Frame::ThreadStart,
+        };
+        self.stored_frame(frame)
+    }
+
+    /// The number of the mark for native frames that were left out.
+    pub fn elided(&mut self, frames: u32) -> FrameId {
+        self.stored_frame(Frame::Elided { frames })
+    }
+
+    fn stored_frame(&mut self, frame: Frame) -> FrameId {
+        intern(&mut self.frame_ids, &mut self.frames, frame, FrameId::from_index)
+    }
+
     /// The stack that has one more frame than `parent`.
-    pub fn stack(&mut self, image: u32, parent: StackId, frame: ChannelFrame) -> StackId {
-        let frame = Frame::Python { code: self.code_id(image, frame.code), offset: frame.offset };
-        let frame = intern(&mut self.frame_ids, &mut self.frames, frame, FrameId::from_index);
+    pub fn stack(&mut self, parent: StackId, frame: FrameId) -> StackId {
         let node = StackNode { parent, frame };
         // Row 0 is stack 1: stack 0 is the empty one.
         intern(&mut self.stack_ids, &mut self.stacks, node, |row| StackId::from_index(row + 1))
+    }
+
+    /// All native frames so far, with their numbers.
+    pub fn native_frames(&self) -> impl Iterator<Item = (FrameId, NativeFrame)> + '_ {
+        self.frame_ids.iter().filter_map(|(frame, &id)| match *frame {
+            Frame::Native(native) => Some((id, native)),
+            _ => None,
+        })
+    }
+
+    /// All modules that have been described, by their numbers.
+    pub fn modules(&self) -> &[Option<Module>] {
+        &self.known_modules
     }
 
     /// The site of this stack and allocator.
@@ -77,21 +162,20 @@ impl Interning {
         intern(&mut self.site_ids, &mut self.sites, Site { stack, allocator }, SiteId::from_index)
     }
 
-    /// The rows that have come since the last call. Code objects are written in order, so that one that has not been
-    /// described yet holds up those after it, except at the end.
+    /// The rows that have come since the last call.
     pub fn take_rows(&mut self, at_the_end: bool) -> NewRows {
-        if at_the_end {
-            self.codes.iter_mut().filter(|code| code.is_none()).for_each(|code| *code = Some(undescribed()));
-        }
-        let ready = self.codes.iter().take_while(|code| code.is_some()).count();
-        self.codes_written += ready;
         NewRows {
-            codes: self.codes.drain(..ready).flatten().collect(),
+            codes: self.codes.take(at_the_end, undescribed_code),
+            modules: self.modules.take(at_the_end, undescribed_module),
             frames: std::mem::take(&mut self.frames),
             stacks: std::mem::take(&mut self.stacks),
             sites: std::mem::take(&mut self.sites),
         }
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn intern<K: Copy + Eq + std::hash::Hash, I: Copy>(
@@ -108,7 +192,7 @@ fn intern<K: Copy + Eq + std::hash::Hash, I: Copy>(
 }
 
 /// The program was killed between the use of a code object and its description.
-fn undescribed() -> Code {
+fn undescribed_code() -> Code {
     Code {
         name: "<unknown>".to_owned(),
         qualified_name: "<unknown>".to_owned(),
@@ -119,12 +203,18 @@ fn undescribed() -> Code {
     }
 }
 
+/// Likewise.
+fn undescribed_module() -> Module {
+    let path = "<unknown>".to_owned();
+    Module { path, build_id: Vec::new(), bias: 0, start: 0, end: 0, is_interpreter: false }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn frame(code: u32) -> ChannelFrame {
-        ChannelFrame { code, offset: 4 }
+        ChannelFrame::Python { code, offset: 4 }
     }
 
     fn description(name: &str) -> Vec<u8> {
@@ -139,31 +229,34 @@ mod tests {
     #[test]
     fn equal_things_have_one_number_and_one_row() {
         let mut interning = Interning::default();
-        let outer = interning.stack(1, StackId::EMPTY, frame(0));
-        let inner = interning.stack(1, outer, frame(0));
+        let zeroth = interning.frame(1, frame(0));
+        let outer = interning.stack(StackId::EMPTY, zeroth);
+        let inner = interning.stack(outer, zeroth);
         assert_eq!((outer, inner), (StackId(1), StackId(2)));
-        assert_eq!(interning.stack(1, StackId::EMPTY, frame(0)), outer);
+        assert_eq!(interning.frame(1, frame(0)), zeroth);
+        assert_eq!(interning.stack(StackId::EMPTY, zeroth), outer);
         let site = interning.site(inner, Allocator::Malloc);
         assert_eq!(interning.site(inner, Allocator::Malloc), site);
         assert_ne!(interning.site(inner, Allocator::Calloc), site);
         let rows = interning.take_rows(false);
         assert_eq!((rows.frames.len(), rows.stacks.len(), rows.sites.len()), (1, 2, 2));
-        assert_eq!(interning.stack(1, outer, frame(1)), StackId(3));
+        let first = interning.frame(1, frame(1));
+        assert_eq!(interning.stack(outer, first), StackId(3));
         assert_eq!(interning.take_rows(false).stacks.len(), 1);
     }
 
     #[test]
     fn code_objects_are_written_in_order_however_they_are_described() {
         let mut interning = Interning::default();
-        interning.stack(1, StackId::EMPTY, frame(5));
-        assert!(interning.describe(1, 6, &description("second")));
+        interning.frame(1, frame(5));
+        assert!(interning.describe_code(1, 6, &description("second")));
         assert!(interning.take_rows(false).codes.is_empty());
-        assert!(interning.describe(1, 5, &description("first")));
+        assert!(interning.describe_code(1, 5, &description("first")));
         let names: Vec<_> = interning.take_rows(false).codes.into_iter().map(|code| code.name).collect();
         assert_eq!(names, ["first", "second"]);
         // Another image counts anew.
-        interning.stack(2, StackId::EMPTY, frame(5));
+        interning.frame(2, frame(5));
         assert_eq!(interning.take_rows(true).codes[0].name, "<unknown>");
-        assert!(!interning.describe(2, 7, b"nonsense"));
+        assert!(!interning.describe_code(2, 7, b"nonsense"));
     }
 }

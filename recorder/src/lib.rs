@@ -4,7 +4,7 @@
 //! - [`program`], [`interpreter`], [`path_search`], [`executable`]: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`file_size_limit`]: what is not to stop memprof.
-//! - `shared_pool`, `drain`, `transcoding`, `interning`, `resident_set`: what comes through the channel.
+//! - `shared_pool`, `drain`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the channel.
 //! - `capture_output`: where it goes.
 
 mod capture_output;
@@ -21,6 +21,7 @@ mod resident_set;
 mod shared_pool;
 pub mod signals;
 pub mod start;
+mod thread_stack;
 mod transcoding;
 pub mod wait;
 

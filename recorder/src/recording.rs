@@ -35,6 +35,8 @@ pub struct Options<'a> {
     pub output: File,
     /// The version of memprof, for the file.
     pub memprof_version: String,
+    /// The most native frames that are kept of a stack; nothing to record Python's frames only.
+    pub native_depth: Option<u32>,
     /// Called while events are still being written although the program has ended, with the bytes that are left.
     pub progress: Box<dyn FnMut(u64) + Send + 'a>,
 }
@@ -95,10 +97,10 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs a program and records it.
 pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
-    let Options { program, interposer, output, memprof_version, mut progress } = options;
+    let Options { program, interposer, output, memprof_version, native_depth, mut progress } = options;
     // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
     let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
-    let shared = SharedPool::create(program.is_python).map_err(RecordError::Memory)?;
+    let shared = SharedPool::create(program.is_python, native_depth.is_some()).map_err(RecordError::Memory)?;
     let pool = shared.pool();
     let header = Header {
         memprof_version,
@@ -109,7 +111,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         clock: pool.clock(),
         page_size: u32::try_from(page_bytes()).unwrap_or(4096),
         machine: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
-        native_stacks: false,
+        native_stacks: native_depth.is_some(),
         python_allocators_traced: false,
     };
     // Whether it can be written is to be known before anything runs; the pid is known afterwards.
@@ -129,7 +131,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     forwarding.to(&child);
     let pid = child.pid();
     let header = Header { pid: pid.cast_unsigned(), ..header };
-    let drain = Drain::new(pool, restart(output, &header));
+    let drain = Drain::new(pool, restart(output, &header), native_depth.unwrap_or(0));
 
     let ended = AtomicBool::new(false);
     let (drain, end) = std::thread::scope(|scope| {

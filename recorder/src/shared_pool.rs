@@ -21,7 +21,7 @@ pub struct SharedPool {
 
 impl SharedPool {
     /// Creates a pool for a program that this process is about to start.
-    pub fn create(python_only: bool) -> io::Result<Self> {
+    pub fn create(python_only: bool, native_stacks: bool) -> io::Result<Self> {
         let bytes = pool_bytes(DEFAULT_CHUNKS);
         // SAFETY: the name is a C string; the descriptor that comes back is ours alone.
         let file = unsafe {
@@ -43,6 +43,7 @@ impl SharedPool {
             limit: DEFAULT_LIMIT as u32,
             clock: ClockKind::of_this_machine(),
             python_only,
+            native_stacks,
             recorder_pid: std::process::id(),
         };
         // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.

@@ -2,13 +2,14 @@
 //! columns until they fill a chunk.
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::{Malformed, site_allocator};
+use memprof_capture::channel::record::Malformed;
 use memprof_capture::channel::{Record, Records};
 use memprof_capture::event::Event;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
-use memprof_capture::ids::{Address, SiteId, StackId, Stamp};
+use memprof_capture::ids::{Address, SiteId, Stamp};
 
 use crate::interning::Interning;
+use crate::thread_stack::ThreadStack;
 
 /// What is remembered of a thread between its chunks.
 pub struct ThreadTranscoder {
@@ -18,11 +19,10 @@ pub struct ThreadTranscoder {
     pub events: ColumnEncoder,
     /// By the thread's own number.
     sites: Vec<SiteId>,
-    /// The thread's last stack, outermost first.
-    stack: Vec<StackId>,
+    stack: ThreadStack,
     /// What the program calls the thread, where it has said so.
     pub name: Option<String>,
-    /// A code object's description that has not come to its end.
+    /// The description of a code object or a module that has not come to its end.
     description: Vec<u8>,
 }
 
@@ -42,14 +42,14 @@ const fn events_per_chunk(precision: StampPrecision) -> usize {
 }
 
 impl ThreadTranscoder {
-    /// A thread without events.
+    /// A thread without events, of whose stacks at most `native_depth` native frames are kept.
     #[must_use]
-    pub fn new(image: u32) -> Self {
+    pub fn new(image: u32, native_depth: u32) -> Self {
         Self {
             image,
             events: ColumnEncoder::default(),
             sites: Vec::new(),
-            stack: Vec::new(),
+            stack: ThreadStack::new(native_depth),
             name: None,
             description: Vec::new(),
         }
@@ -89,8 +89,8 @@ impl ThreadTranscoder {
                     continue;
                 }
                 Record::Site { allocator } => {
-                    let stack = self.stack.last().copied().unwrap_or(StackId::EMPTY);
-                    let allocator: Allocator = site_allocator(allocator).ok_or(Malformed { word: 0 })?;
+                    let stack = self.stack.id(interning);
+                    let allocator = Allocator::from_code(allocator).ok_or(Malformed { word: 0 })?;
                     self.sites.push(interning.site(stack, allocator));
                     continue;
                 }
@@ -101,7 +101,19 @@ impl ThreadTranscoder {
                     continue;
                 }
                 Record::Code { code, last, words, bytes } => {
-                    self.take_description(code, last, words, bytes, interning)?;
+                    if let Some(whole) = self.take_description(last, words, bytes)
+                        && !interning.describe_code(self.image, code, &whole)
+                    {
+                        return Err(Malformed { word: 0 });
+                    }
+                    continue;
+                }
+                Record::Module { module, last, words, bytes } => {
+                    if let Some(whole) = self.take_description(last, words, bytes)
+                        && !interning.describe_module(self.image, module, &whole)
+                    {
+                        return Err(Malformed { word: 0 });
+                    }
                     continue;
                 }
             };
@@ -118,34 +130,22 @@ impl ThreadTranscoder {
     }
 
     fn change_stack(&mut self, keep: u32, fresh: &[u64], interning: &mut Interning) -> Result<(), Malformed> {
-        if keep as usize > self.stack.len() {
+        if !self.stack.keep(keep as usize) {
             return Err(Malformed { word: 0 });
         }
-        self.stack.truncate(keep as usize);
         for frame in Record::frames_of(fresh) {
-            let parent = self.stack.last().copied().unwrap_or(StackId::EMPTY);
-            self.stack.push(interning.stack(self.image, parent, frame));
+            self.stack.push(self.image, frame, interning);
         }
         Ok(())
     }
 
-    fn take_description(
-        &mut self,
-        code: u32,
-        last: bool,
-        words: &[u64],
-        bytes: u32,
-        interning: &mut Interning,
-    ) -> Result<(), Malformed> {
+    /// Adds a part of a description. Returns the whole after its last part.
+    fn take_description(&mut self, last: bool, words: &[u64], bytes: u32) -> Option<Vec<u8>> {
         let start = self.description.len();
         for word in words {
             self.description.extend_from_slice(&word.to_ne_bytes());
         }
         self.description.truncate(start + bytes as usize);
-        if !last {
-            return Ok(());
-        }
-        let whole = std::mem::take(&mut self.description);
-        if interning.describe(self.image, code, &whole) { Ok(()) } else { Err(Malformed { word: 0 }) }
+        last.then(|| std::mem::take(&mut self.description))
     }
 }

@@ -41,11 +41,11 @@ impl Metadata {
         // A program may run another one; the last Python is what the reader of a report takes for the program's.
         let python = reader.facts().iter().rev().find_map(|fact| match fact {
             Fact::Python { version, allocator, .. } => Some((version.clone(), allocator.clone())),
-            Fact::Image { .. } => None,
+            _ => None,
         });
         let image_pid = reader.facts().iter().rev().find_map(|fact| match fact {
             Fact::Image { pid, .. } => Some(*pid),
-            Fact::Python { .. } => None,
+            _ => None,
         });
         let (python_version, python_allocator) = python.unwrap_or_default();
         let end = reader.summary().map_or_else(|| end_of(reader), |summary| summary.end.stamp);

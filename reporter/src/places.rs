@@ -90,6 +90,7 @@ impl Places {
             .zip(&tables.frames)
             .filter_map(|(index, frame)| match (*frame)? {
                 Frame::Python { code, offset } => Some((code.0, offset, index)),
+                Frame::Native(_) | Frame::ThreadStart | Frame::Elided { .. } => None,
             })
             .collect();
         frames.sort_unstable();

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
@@ -40,6 +40,8 @@ pub struct PoolHeader {
     pub python_only: u32,
     /// The recorder, to be looked after while waiting for a free chunk.
     pub recorder_pid: u32,
+    /// Non-zero: stacks have native frames.
+    pub native_stacks: u32,
     /// The process that the recorder started. Written by the process itself between fork and exec.
     pub target_pid: AtomicU32,
     /// The process that records, or 0 before there is one: mostly the target. Where only Python is to be recorded and the
@@ -63,6 +65,15 @@ pub struct PoolHeader {
     pub waits: AtomicU64,
     /// Events that could not be recorded: made by a signal handler that interrupted the recording itself.
     pub skipped: AtomicU64,
+    /// Stacks (each counted once a thread) whose native frames end before the thread's first function: code without
+    /// unwinding information.
+    pub cut_short: AtomicU64,
+    /// Stacks, counted likewise, whose Python frames could not be placed among the native ones.
+    pub unmerged: AtomicU64,
+    /// Stacks that were compared with another unwinder's, and those that differed (`MEMPROF_CHECK_STACKS`).
+    pub checked: AtomicU64,
+    /// See `checked`.
+    pub differing: AtomicU64,
     /// What became of the interpreter: a [`PythonState`] as a number.
     pub python_state: AtomicU32,
     /// Non-zero once the process gave up recording before its end: an [`EarlyStop`](crate::early_stop::EarlyStop) as a

@@ -7,12 +7,14 @@
 //!
 //! - [`code`]: the description of a code object.
 //! - [`layout`]: the bytes of the pool.
+//! - [`module`]: the description of a module.
 //! - [`pool`]: chunks and their states, for both sides.
 //! - [`record`]: the records inside a chunk and their decoder.
 //! - [`writer`]: a thread's end of the channel.
 
 pub mod code;
 pub mod layout;
+pub mod module;
 pub mod pool;
 pub mod record;
 pub mod writer;

@@ -41,6 +41,8 @@ pub struct PoolSettings {
     pub clock: ClockKind,
     /// Whether only images with a Python interpreter are recorded.
     pub python_only: bool,
+    /// Whether stacks have native frames.
+    pub native_stacks: bool,
     /// The process that drains it.
     pub recorder_pid: u32,
 }
@@ -73,6 +75,7 @@ impl Pool {
             (*header).chunks = chunks as u32;
             (*header).limit = settings.limit;
             (*header).python_only = u32::from(settings.python_only);
+            (*header).native_stacks = u32::from(settings.native_stacks);
             (*header).recorder_pid = settings.recorder_pid;
             (*header).magic = MAGIC;
         }

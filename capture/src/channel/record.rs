@@ -7,14 +7,13 @@
 //! | `UNMAP` | stamp delta, address | size |
 //! | `TIME` | absolute stamp (60 bits), from which the next delta counts | |
 //! | `WIDE` | bits 48 to 63 of the next record's address | |
-//! | `FRAMES` | frames to keep of the thread's last stack (28 bits), fresh frames (28) | a fresh frame each: code (low 32), instruction offset (high 32) |
+//! | `FRAMES` | frames to keep of the thread's last stack (28 bits), fresh frames (28) | a fresh frame each: see [`ChannelFrame`] |
 //! | `SITE` | allocator: the thread's next site is its last stack with this allocator | |
 //! | `NAME` | bytes (bits 8 to 31): what the program itself calls the thread | the bytes, UTF-8 |
 //! | `CODE` | 1 if it is the description's last part (bit 4), bytes (bits 8 to 31), code (high 32) | the bytes |
+//! | `MODULE` | likewise, of a module | the bytes |
 //!
 //! Frames are listed from the outermost to the innermost. Sites are numbered by each thread from 0.
-
-use crate::allocator::Allocator;
 
 pub(super) const ALLOCATION: u64 = 1;
 pub(super) const FREE: u64 = 2;
@@ -27,6 +26,7 @@ pub(super) const FRAMES: u64 = 8;
 pub(super) const SITE: u64 = 9;
 pub(super) const CODE: u64 = 10;
 pub(super) const NAME: u64 = 11;
+pub(super) const MODULE: u64 = 12;
 
 pub(super) const KIND_BITS: u32 = 4;
 pub(super) const DELTA_BITS: u32 = 12;
@@ -39,23 +39,91 @@ pub(super) const FRAME_COUNT_BITS: u32 = 28;
 /// The most words that an event takes: `TIME`, `WIDE`, and three of its own.
 pub(super) const MAX_EVENT_WORDS: usize = 5;
 
-/// One frame as the interposer sees it: a code object of this process image, and the byte offset of the instruction
-/// that it executes.
+/// One frame as the interposer sees it.
+///
+/// | | bits of its word |
+/// |---|---|
+/// | Python | code object (0 to 31), byte offset of the instruction (32 to 62) |
+/// | native, in a module | address relative to the module's load bias (0 to 39), module (40 to 59), flags (60 to 62), bit 63 |
+/// | native, elsewhere | address (0 to 47), all bits from 48 to 59, flags (60 to 62), bit 63 |
+/// | the start of a thread | bits 60, 61, 62 and 63 and no other |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ChannelFrame {
-    /// The code object, numbered by the image in the order of description.
-    pub code: u32,
-    /// Bytes from the start of its bytecode.
-    pub offset: u32,
+pub enum ChannelFrame {
+    /// An instruction of a code object of this process image.
+    Python {
+        /// The code object, numbered by the image in the order of description.
+        code: u32,
+        /// Bytes from the start of its bytecode.
+        offset: u32,
+    },
+    /// An address in native code.
+    Native(ChannelNativeFrame),
+    /// What comes before is the stack of the thread that created this one; what follows is this thread's own.
+    ThreadStart,
 }
 
+/// An address in native code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChannelNativeFrame {
+    /// The module, numbered by the image in the order of description; nothing where no module holds the address.
+    pub module: Option<u32>,
+    /// Relative to the module's load bias; without a module, as it is in the process.
+    pub address: u64,
+    /// Whether the frame was interrupted by a signal at exactly this instruction. Otherwise it is a return address, and
+    /// the call stands before it.
+    pub interrupted: bool,
+    /// Whether this is the interpreter's evaluation loop, which runs the Python frames that follow.
+    pub evaluates: bool,
+}
+
+const NATIVE: u64 = 1 << 63;
+const INTERRUPTED: u64 = 1 << 62;
+const EVALUATES: u64 = 1 << 61;
+const THREAD_START: u64 = 0xf << 60;
+const MODULE_SHIFT: u32 = 40;
+const MODULE_ADDRESS: u64 = (1 << MODULE_SHIFT) - 1;
+/// In place of a module: the address is the process's own, and reaches into these bits' lower part.
+const NO_MODULE: u64 = 0xfff;
+const PLAIN_ADDRESS: u64 = (1 << 48) - 1;
+
+/// How many modules an image can number: those above would look like [`NO_MODULE`].
+pub const MOST_MODULES: u32 = (NO_MODULE as u32) << 8;
+/// The largest relative address that a frame can have in a module.
+pub const LARGEST_MODULE_ADDRESS: u64 = MODULE_ADDRESS;
+
 impl ChannelFrame {
-    pub(super) const fn to_word(self) -> u64 {
-        self.code as u64 | (self.offset as u64) << 32
+    /// The frame as a word of the channel.
+    #[must_use]
+    pub const fn to_word(self) -> u64 {
+        match self {
+            Self::Python { code, offset } => code as u64 | (offset as u64 & 0x7fff_ffff) << 32,
+            Self::Native(ChannelNativeFrame { module, address, interrupted, evaluates }) => {
+                let flags = NATIVE | if interrupted { INTERRUPTED } else { 0 } | if evaluates { EVALUATES } else { 0 };
+                match module {
+                    Some(module) => flags | (module as u64) << MODULE_SHIFT | address & MODULE_ADDRESS,
+                    None => flags | NO_MODULE << 48 | address & PLAIN_ADDRESS,
+                }
+            }
+            Self::ThreadStart => THREAD_START,
+        }
     }
 
-    pub(super) const fn from_word(word: u64) -> Self {
-        Self { code: word as u32, offset: (word >> 32) as u32 }
+    /// The frame that a word stands for.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        if word & NATIVE == 0 {
+            return Self::Python { code: word as u32, offset: (word >> 32) as u32 };
+        }
+        if word == THREAD_START {
+            return Self::ThreadStart;
+        }
+        let (module, address) = if word >> 48 & NO_MODULE == NO_MODULE {
+            (None, word & PLAIN_ADDRESS)
+        } else {
+            (Some((word >> MODULE_SHIFT & 0xf_ffff) as u32), word & MODULE_ADDRESS)
+        };
+        let (interrupted, evaluates) = (word & INTERRUPTED != 0, word & EVALUATES != 0);
+        Self::Native(ChannelNativeFrame { module, address, interrupted, evaluates })
     }
 }
 
@@ -141,6 +209,17 @@ pub enum Record<'a> {
         /// How many of the bytes count.
         bytes: u32,
     },
+    /// Part of the description of a module.
+    Module {
+        /// The module.
+        module: u32,
+        /// Whether it is the last part.
+        last: bool,
+        /// The bytes, eight to a word.
+        words: &'a [u64],
+        /// How many of the bytes count.
+        bytes: u32,
+    },
 }
 
 impl Record<'_> {
@@ -153,7 +232,9 @@ impl Record<'_> {
             | Self::Map { stamp, .. }
             | Self::Free { stamp, .. }
             | Self::Unmap { stamp, .. } => Some(stamp),
-            Self::Frames { .. } | Self::Site { .. } | Self::Name { .. } | Self::Code { .. } => None,
+            Self::Frames { .. } | Self::Site { .. } | Self::Name { .. } | Self::Code { .. } | Self::Module { .. } => {
+                None
+            }
         }
     }
 
@@ -161,12 +242,6 @@ impl Record<'_> {
     pub fn frames_of(fresh: &[u64]) -> impl ExactSizeIterator<Item = ChannelFrame> + '_ {
         fresh.iter().map(|&word| ChannelFrame::from_word(word))
     }
-}
-
-/// The allocator of a [`Record::Site`], where the code means one.
-#[must_use]
-pub fn site_allocator(code: u8) -> Option<Allocator> {
-    Allocator::from_code(code)
 }
 
 /// A word that no writer writes: the chunk is damaged from here on.
@@ -246,10 +321,14 @@ impl<'a> Records<'a> {
                     let bytes = (word >> 8 & 0xff_ffff) as u32;
                     Some(Record::Name { words: self.take(bytes.div_ceil(8) as usize)?, bytes })
                 }
-                CODE => {
+                CODE | MODULE => {
+                    let (last, number) = (word >> KIND_BITS & 1 != 0, (word >> 32) as u32);
                     let bytes = (word >> 8 & 0xff_ffff) as u32;
                     let words = self.take(bytes.div_ceil(8) as usize)?;
-                    Some(Record::Code { code: (word >> 32) as u32, last: word >> KIND_BITS & 1 != 0, words, bytes })
+                    Some(match kind {
+                        CODE => Record::Code { code: number, last, words, bytes },
+                        _ => Record::Module { module: number, last, words, bytes },
+                    })
                 }
                 _ => None,
             };

@@ -7,7 +7,7 @@ use super::layout::CHUNK_WORDS;
 use super::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
 use super::record::{
     ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, FRAME_COUNT_BITS, FRAMES, FREE, KIND_BITS, LONG_SIZE, MAP,
-    MAX_DELTA, MAX_EVENT_WORDS, NAME, RESIZE, SITE, TIME, UNMAP, WIDE,
+    MAX_DELTA, MAX_EVENT_WORDS, MODULE, NAME, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
 use crate::allocator::Allocator;
 use crate::early_stop::EarlyStop;
@@ -263,6 +263,18 @@ impl ChunkWriter {
     /// # Errors
     /// See [`Self::allocation`].
     pub fn code(&mut self, code: u32, pieces: &[&[u8]]) -> Result<(), EarlyStop> {
+        self.description(CODE, code, pieces)
+    }
+
+    /// Describes a module ([`super::module`]).
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn module(&mut self, module: u32, pieces: &[&[u8]]) -> Result<(), EarlyStop> {
+        self.description(MODULE, module, pieces)
+    }
+
+    fn description(&mut self, kind: u64, number: u32, pieces: &[&[u8]]) -> Result<(), EarlyStop> {
         const MOST: usize = CHUNK_WORDS / 8;
         let mut left: usize = pieces.iter().map(|piece| piece.len()).sum();
         let mut bytes = pieces.iter().flat_map(|piece| piece.iter().copied());
@@ -270,7 +282,7 @@ impl ChunkWriter {
             let part = left.min(MOST * 8);
             left -= part;
             self.reserve(1 + part.div_ceil(8))?;
-            self.push(CODE | u64::from(left == 0) << KIND_BITS | (part as u64) << 8 | u64::from(code) << 32);
+            self.push(kind | u64::from(left == 0) << KIND_BITS | (part as u64) << 8 | u64::from(number) << 32);
             self.push_bytes(part, &mut bytes);
             self.publish();
             if left == 0 {

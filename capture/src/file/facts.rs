@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockKind;
 use crate::early_stop::EarlyStop;
-use crate::ids::Stamp;
+use crate::ids::{ModuleId, Stamp};
 
 /// What is known when the recording starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +61,41 @@ pub enum Fact {
         /// Whether memprof can read the stacks of this version.
         stacks: bool,
     },
+    /// How the names of a module's frames were found. A later fact about a module replaces an earlier one.
+    ModuleSymbols {
+        /// The module.
+        module: ModuleId,
+        /// How.
+        source: SymbolSource,
+    },
+    /// How native stacks were captured. The last one counts.
+    NativeStacks {
+        /// Stacks (each counted once a thread) whose native frames end before the thread's first function.
+        cut_short: u64,
+        /// Stacks, counted likewise, whose Python frames could not be placed among the native ones.
+        unmerged: u64,
+        /// Stacks that were compared with another unwinder's.
+        checked: u64,
+        /// Those among them that differed.
+        differing: u64,
+    },
+}
+
+/// Where a module's names come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SymbolSource {
+    /// Debugging information in this file: functions, files, lines, inlined functions.
+    DebugInformation(String),
+    /// The symbol table of this file: functions only.
+    SymbolTable(String),
+    /// The file that was found at the module's path is another build: nothing was taken from it.
+    OtherBuild(String),
+    /// There is no file at the module's path, and none in the folders for debugging information.
+    Missing,
+    /// This file could not be read, for this reason.
+    Unreadable(String, String),
+    /// The file has neither debugging information nor a symbol table that knows any of the frames.
+    Nameless,
 }
 
 /// The memory that the kernel counts for the process, at one moment.

@@ -3,7 +3,7 @@
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The format's version: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = 1;
+pub const FILE_VERSION: u32 = 2;
 /// Bytes before the first chunk: magic, version, four zero bytes.
 pub const PREAMBLE_BYTES: usize = 16;
 /// Stands before every chunk, so that a reader can find the next one behind a damaged one.
@@ -43,6 +43,10 @@ pub enum ChunkKind {
     Summary = 10,
     /// The headers of all chunks before it, with their offsets.
     Index = 11,
+    /// Rows of [`Module`](super::Module).
+    Modules = 12,
+    /// [`FrameSymbols`](super::FrameSymbols): the names of native frames.
+    Symbols = 13,
 }
 
 impl ChunkKind {
@@ -61,6 +65,8 @@ impl ChunkKind {
             9 => Self::Events,
             10 => Self::Summary,
             11 => Self::Index,
+            12 => Self::Modules,
+            13 => Self::Symbols,
             _ => return None,
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! - [`format`](mod@format): the frame of every chunk.
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].
-//! - [`tables`]: code objects, frames, stacks, sites, threads.
+//! - [`tables`]: code objects, modules, frames and their names, stacks, sites, threads.
 //! - [`columns`]: the events of a chunk.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
 
@@ -16,10 +16,10 @@ pub mod tables;
 pub mod varint;
 pub mod writer;
 
-pub use facts::{Fact, Header, Summary};
+pub use facts::{Fact, Header, Summary, SymbolSource};
 pub use format::{ChunkHeader, ChunkKind};
 pub use open_error::OpenError;
 pub use reader::{CaptureReader, EventChunk};
 pub use scan::Damage;
-pub use tables::{Code, Frame, Site, StackNode, Tables, Thread};
+pub use tables::{Code, Frame, FrameSymbols, Function, Module, NativeFrame, Site, StackNode, Tables, Thread};
 pub use writer::CaptureWriter;

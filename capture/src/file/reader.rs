@@ -12,7 +12,7 @@ use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES};
 use super::open_error::OpenError;
 use super::scan::{Damage, Scan, read_chunk};
-use super::tables::{StoredSite, Tables, Thread};
+use super::tables::{FrameSymbols, StoredSite, Tables, Thread};
 use crate::event::TimedEvent;
 use crate::ids::{Stamp, ThreadId};
 
@@ -145,6 +145,16 @@ impl CaptureReader {
             }
             ChunkKind::Threads => {
                 self.tables.threads = parse::<Vec<Thread>>(payload)?.into_iter().map(Some).collect();
+            }
+            ChunkKind::Modules => place(&mut self.tables.modules, header, parse(payload)?)?,
+            ChunkKind::Symbols => {
+                self.tables.symbols.resize(self.tables.frames.len(), Vec::new());
+                for FrameSymbols { frame, functions } in parse::<Vec<FrameSymbols>>(payload)? {
+                    // Frames come before their names; any other number is damage.
+                    if let Some(known) = self.tables.symbols.get_mut(frame.index()) {
+                        *known = functions;
+                    }
+                }
             }
             ChunkKind::Rss => self.rss.extend(parse::<Vec<RssSample>>(payload)?),
             ChunkKind::Summary => self.summary = Some(parse(payload)?),

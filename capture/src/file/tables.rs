@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::allocator::Allocator;
 use crate::channel::code::LineTableFormat;
-use crate::ids::{CodeId, FrameId, SiteId, StackId};
+use crate::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
 
 /// A Python code object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,77 @@ pub enum Frame {
         /// Bytes from the start of its bytecode.
         offset: u32,
     },
+    /// An address in native code.
+    Native(NativeFrame),
+    /// What comes before (further out) is the stack of the thread that created this one, up to its call of
+    /// `pthread_create`; what follows is this thread's own.
+    ThreadStart,
+    /// So many native frames were left out here, because the stack was deeper than the recording's limit.
+    Elided {
+        /// How many.
+        frames: u32,
+    },
+}
+
+/// An address in native code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NativeFrame {
+    /// The module; nothing where no loaded file holds the address, as with code that is made at run time.
+    pub module: Option<ModuleId>,
+    /// In a module: as in the file's own symbol table (the address in memory less the module's load bias). Otherwise the
+    /// address in the process.
+    pub address: u64,
+    /// Whether a signal interrupted the function at exactly this instruction. Otherwise it is a return address, and the
+    /// call is the instruction before it.
+    pub interrupted: bool,
+    /// Whether this is the interpreter's evaluation loop: it runs the Python frames that follow it in the stack.
+    pub evaluates: bool,
+}
+
+impl NativeFrame {
+    /// The address by which to look the frame up: within the instruction that was being executed.
+    #[must_use]
+    pub const fn lookup_address(&self) -> u64 {
+        if self.interrupted { self.address } else { self.address.saturating_sub(1) }
+    }
+}
+
+/// A file of native code that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// Its absolute path; `[vdso]` for the kernel's own.
+    pub path: String,
+    /// Its build id; empty where it has none.
+    pub build_id: Vec<u8>,
+    /// What the loader added to the file's own addresses.
+    pub bias: u64,
+    /// Its first byte in memory.
+    pub start: u64,
+    /// Behind its last byte in memory.
+    pub end: u64,
+    /// Whether it holds the Python interpreter.
+    pub is_interpreter: bool,
+}
+
+/// What a native frame is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameSymbols {
+    /// The frame.
+    pub frame: FrameId,
+    /// The functions that it stands for, outermost first: the one that has machine code of its own, then those that
+    /// were inlined into it at this address, each the caller of the next.
+    pub functions: Vec<Function>,
+}
+
+/// A native function at a line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its name, demangled.
+    pub name: String,
+    /// Its source file; empty where that is not known.
+    pub file: String,
+    /// The line; 0 where that is not known.
+    pub line: u32,
 }
 
 /// A node of the trie of stacks: one more frame on top of another stack. Its parent always has a lower number.
@@ -76,6 +147,11 @@ pub struct Tables {
     pub sites: Vec<Option<Site>>,
     /// By [`ThreadId`](crate::ids::ThreadId).
     pub threads: Vec<Option<Thread>>,
+    /// By [`ModuleId`].
+    pub modules: Vec<Option<Module>>,
+    /// The functions of native frames, outermost first, by [`FrameId`], as far as they are known: the table may be
+    /// shorter than `frames`, and a row may be empty.
+    pub symbols: Vec<Vec<Function>>,
 }
 
 impl Tables {
@@ -106,6 +182,18 @@ impl Tables {
     #[must_use]
     pub fn frame(&self, frame: FrameId) -> Option<Frame> {
         self.frames.get(frame.index()).copied().flatten()
+    }
+
+    /// A module, if the file has it.
+    #[must_use]
+    pub fn module(&self, module: ModuleId) -> Option<&Module> {
+        self.modules.get(module.index())?.as_ref()
+    }
+
+    /// The functions of a native frame, outermost first; none where its names are not known.
+    #[must_use]
+    pub fn functions_of(&self, frame: FrameId) -> &[Function] {
+        self.symbols.get(frame.index()).map_or(&[], Vec::as_slice)
     }
 
     /// A code object, if the file has it.

@@ -9,7 +9,7 @@ use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{
     CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES, TAIL_MAGIC,
 };
-use super::tables::{Code, Frame, Site, StackNode, StoredSite, Thread};
+use super::tables::{Code, Frame, FrameSymbols, Module, Site, StackNode, StoredSite, Thread};
 use crate::ids::ThreadId;
 
 /// Writes chunks and remembers where they are.
@@ -19,8 +19,8 @@ pub struct CaptureWriter<W: Write> {
     index: Vec<(u64, ChunkHeader)>,
     payload: Vec<u8>,
     stored: Vec<u8>,
-    /// Rows of each table written so far: codes, frames, stacks, sites.
-    rows: [u64; 4],
+    /// Rows of each table written so far: codes, frames, stacks, sites, modules.
+    rows: [u64; 5],
 }
 
 /// The fields of a chunk's header that depend on what it holds.
@@ -49,7 +49,7 @@ impl<W: Write> CaptureWriter<W> {
             index: Vec::new(),
             payload: Vec::new(),
             stored: Vec::new(),
-            rows: [0; 4],
+            rows: [0; 5],
         };
         writer.serialized(ChunkKind::Header, header, Labels { rows: 1, ..Labels::default() })?;
         Ok(writer)
@@ -105,6 +105,25 @@ impl<W: Write> CaptureWriter<W> {
     pub fn sites(&mut self, rows: &[Site]) -> io::Result<()> {
         let rows: Vec<StoredSite> = rows.iter().copied().map(StoredSite::from).collect();
         self.table(ChunkKind::Sites, 3, &rows)
+    }
+
+    /// Writes the next rows of the table of modules.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn modules(&mut self, rows: &[Module]) -> io::Result<()> {
+        self.table(ChunkKind::Modules, 4, rows)
+    }
+
+    /// Writes the names of native frames. For a frame that has names already, these replace them.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn symbols(&mut self, symbols: &[FrameSymbols]) -> io::Result<()> {
+        for part in symbols.chunks(4096) {
+            self.serialized(ChunkKind::Symbols, part, Labels { rows: part.len(), ..Labels::default() })?;
+        }
+        Ok(())
     }
 
     fn table<T: Serialize>(&mut self, kind: ChunkKind, table: usize, rows: &[T]) -> io::Result<()> {

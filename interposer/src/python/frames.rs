@@ -2,14 +2,13 @@
 
 use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::code::CodePrefix;
-use memprof_capture::channel::record::ChannelFrame;
 
 use super::codes::{CodeNumber, CodeTable};
 use super::interpreter::Interpreter;
 use super::layout::{Instruction, Layout, OWNED_BY_C_STACK, Top, object};
 use super::text::{bytes, push_utf8};
 use crate::memory::MappedVec;
-use crate::stacks::memo::{FrameAddress, FrameChain, FrameContent};
+use crate::stacks::memo::{CodePosition, FrameAddress, FrameChain, FrameContent};
 use crate::thread::Stop;
 
 /// Reads a field.
@@ -161,7 +160,7 @@ unsafe impl<P: Position> FrameChain for PythonFrames<'_, P> {
             },
         };
         let offset = self.position.offset(self.identity(frame), code);
-        Ok(FrameContent::Place(ChannelFrame { code: number, offset }))
+        Ok(FrameContent::Place(CodePosition { code: number, offset }))
     }
 }
 

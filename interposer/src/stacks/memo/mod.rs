@@ -6,19 +6,26 @@
 //! (about 1 ns a frame), yet none of them is trusted before the frame above it has confirmed the link: what is read is
 //! always a frame of the present chain.
 
-use memprof_capture::channel::record::ChannelFrame;
-
 use super::hash::StackHash;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 
 /// Where a frame is in memory. Zero ends the chain.
 pub type FrameAddress = usize;
 
+/// Where a Python frame is: its code object's number, and the byte offset of its instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePosition {
+    /// The code object.
+    pub code: u32,
+    /// Bytes from the start of its bytecode.
+    pub offset: u32,
+}
+
 /// What a frame contributes to the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameContent {
     /// A place in the program.
-    Place(ChannelFrame),
+    Place(CodePosition),
     /// Nothing: an auxiliary frame of the interpreter, which is part of the chain only.
     Auxiliary,
 }
@@ -205,7 +212,7 @@ impl StackMemo {
         let (hash, places) = (self.hashes[last], self.contributions[last].places);
         let identity = chain.identity(frame);
         let (hash, contribution) = match chain.content(frame)? {
-            FrameContent::Place(ChannelFrame { code, offset }) => (
+            FrameContent::Place(CodePosition { code, offset }) => (
                 hash.with(u64::from(code) << 32 | u64::from(offset)),
                 Contribution { code, offset, places: places + 1, is_place: 1 },
             ),
@@ -248,11 +255,11 @@ impl StackMemo {
     }
 
     /// The fresh places, outermost first.
-    pub fn untold_places(&self) -> impl Iterator<Item = ChannelFrame> + '_ {
+    pub fn untold_places(&self) -> impl Iterator<Item = CodePosition> + '_ {
         self.contributions[self.told..]
             .iter()
             .filter(|contribution| contribution.is_place != 0)
-            .map(|contribution| ChannelFrame { code: contribution.code, offset: contribution.offset })
+            .map(|contribution| CodePosition { code: contribution.code, offset: contribution.offset })
     }
 
     /// Notes that the recorder now knows the present stack, and returns the number of its places.

@@ -42,7 +42,7 @@ impl Machine {
         }
     }
 
-    fn places(&self) -> Vec<ChannelFrame> {
+    fn places(&self) -> Vec<CodePosition> {
         self.chain
             .iter()
             .filter_map(|&frame| match content_of(self.slots[(frame - BASE) / 64].1) {
@@ -57,7 +57,7 @@ fn content_of(identity: u64) -> FrameContent {
     if identity.is_multiple_of(5) {
         return FrameContent::Auxiliary;
     }
-    FrameContent::Place(ChannelFrame { code: identity as u32 / 8, offset: identity as u32 % 8 })
+    FrameContent::Place(CodePosition { code: identity as u32 / 8, offset: identity as u32 % 8 })
 }
 
 // SAFETY: reads are checked: a frame outside the present chain fails the test.
@@ -106,7 +106,7 @@ proptest! {
     fn the_stack_is_always_that_of_a_full_walk(steps in proptest::collection::vec(step(), 1..120)) {
         let mut machine = Machine { slots: vec![(0, 0); SLOTS], chain: Vec::new() };
         let mut memo = StackMemo::new().unwrap();
-        let mut told: Vec<ChannelFrame> = Vec::new();
+        let mut told: Vec<CodePosition> = Vec::new();
         let mut told_places = 0;
         let mut hashes: HashMap<Vec<(u32, u32)>, StackHash> = HashMap::new();
         for step in steps {
@@ -153,7 +153,7 @@ fn a_stack_of_a_hundred_thousand_frames_is_kept_and_found_again() {
             self.0[frame / 16].0
         }
         fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, OutOfMemory> {
-            Ok(FrameContent::Place(ChannelFrame { code: (frame / 16) as u32, offset: 0 }))
+            Ok(FrameContent::Place(CodePosition { code: (frame / 16) as u32, offset: 0 }))
         }
     }
     const DEPTH: usize = 100_000;
