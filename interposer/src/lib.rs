@@ -22,5 +22,7 @@ mod memory;
 mod platform;
 mod python;
 mod session;
+mod spin_lock;
 mod stacks;
 mod thread;
+mod unwind;

@@ -16,10 +16,12 @@ use memprof_capture::channel::Pool;
 use memprof_capture::channel::layout::{PythonState, store_text};
 use memprof_capture::clock::ClockKind;
 
+use crate::hooks::threads::{Birth, take_origin};
 use crate::platform::memory::{KeptErrno, map, map_shared, say, unmap, wipe_in_children};
 use crate::platform::{real, tls};
 use crate::python::interpreter::{self, Found, Interpreter};
 use crate::thread::{Stop, ThreadState};
+use crate::unwind::{checking, modules, unwinder};
 
 /// The environment variable that names the pool: a path to open.
 pub const CHANNEL_VARIABLE: &CStr = c"MEMPROF_CHANNEL";
@@ -32,6 +34,8 @@ pub struct Session {
     pub clock: ClockKind,
     /// Which image of the process this is, from 1.
     pub image: u32,
+    /// Whether stacks have native frames.
+    pub native_stacks: bool,
     /// Its Python interpreter, if its stacks can be read.
     pub interpreter: Option<&'static Interpreter>,
     key: libc::pthread_key_t,
@@ -135,6 +139,12 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     if !is_target && !is_open {
         return None;
     }
+    let native_stacks = header.native_stacks != 0 && is_supported();
+    if native_stacks {
+        unwinder::prepare();
+        checking::prepare();
+        modules::set_interpreter(interpreter::address());
+    }
     let found = interpreter::find();
     if header.python_only != 0 && matches!(found, Found::Nothing) {
         return None;
@@ -159,12 +169,17 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     let image = header.images.fetch_add(1, AcqRel) + 1;
     // SAFETY: this thread alone is STARTING; nobody reads before ACTIVE is stored.
     unsafe {
-        (*SESSION.0.get()).write(Session { pool, clock: pool.clock(), image, interpreter: stacks, key });
+        (*SESSION.0.get()).write(Session { pool, clock: pool.clock(), image, native_stacks, interpreter: stacks, key });
     }
     let switch = page.cast::<AtomicU32>().as_ptr();
     // SAFETY: the page is large enough, and zero is a counter.
     unsafe { (*switch).store(1, Release) };
     Some(switch)
+}
+
+/// Whether native stacks can be read on this machine.
+const fn is_supported() -> bool {
+    cfg!(target_arch = "x86_64")
 }
 
 /// Maps the pool. Returns with it what to unmap if it is not used.
@@ -248,12 +263,26 @@ pub fn watch_thread(session: &Session, state: *mut ThreadState) {
     unsafe { libc::pthread_setspecific(session.key, state.cast::<c_void>()) };
 }
 
+/// Makes sure that what the calling thread was created with is given back at its end, if it makes no event until then.
+pub fn watch_birth(session: &Session, birth: *mut Birth) {
+    // SAFETY: the key exists; the value is only ever seen by `thread_ends`.
+    unsafe { libc::pthread_setspecific(session.key, birth.map_addr(|address| address | IS_BIRTH).cast::<c_void>()) };
+}
+
+/// Tells the two kinds of value of the key apart: both are aligned to pages.
+const IS_BIRTH: usize = 1;
+
 /// Destructors of other keys may still allocate: the thread's state is given back in the third of their rounds
 /// (of `PTHREAD_DESTRUCTOR_ITERATIONS`, 4).
 const LAST_ENDING: u32 = 3;
 
 unsafe extern "C" fn thread_ends(state: *mut c_void) {
     let block = tls::block();
+    if state.addr() & IS_BIRTH != 0 {
+        // SAFETY: the block is this thread's own; what it was born with is given back, unless it has been used.
+        drop(unsafe { take_origin(core::mem::replace(&mut (*block).birth, core::ptr::null_mut())) });
+        return;
+    }
     let Some(session) = active() else { return };
     // SAFETY: the block and the state are this thread's own; the state stays valid until it is destroyed here.
     unsafe {

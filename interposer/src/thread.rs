@@ -1,20 +1,29 @@
 //! What a thread keeps: its end of the channel, its last stack, the sites that it has used.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::channel::writer::Author;
 use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::{map, unmap};
-use crate::python::frames::{WithFrames, starts_thread, top_frame, with_frames};
+use crate::python::frames::{WithFrames, control_frame, starts_thread, top_frame, with_frames};
 use crate::python::interpreter::Interpreter;
 use crate::python::thread_names::push_name;
 use crate::session::Session;
-use crate::stacks::memo::{CodePosition, FrameAddress, FrameChain, StackMemo};
+use crate::stacks::activations::ControlFrame;
+use crate::stacks::hash::StackHash;
+use crate::stacks::memo::{FrameAddress, FrameChain, StackMemo};
+use crate::stacks::merged::MergedStack;
 use crate::stacks::sites::SiteTable;
+use crate::unwind::checking::StackChecker;
+use crate::unwind::frame::FrameState;
+use crate::unwind::modules::is_in_interpreter;
+use crate::unwind::unloading;
+use crate::unwind::unwinder::Unwinder;
 
 /// Why recording cannot go on in this process. A type of this crate's own, so that its errors turn into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +45,13 @@ impl From<OutOfMemory> for Stop {
 pub struct ThreadState {
     writer: ChunkWriter,
     interpreter: Option<&'static Interpreter>,
-    memo: StackMemo,
+    stack: MergedStack,
+    /// The way along its native frames, where these are recorded.
+    unwinder: Option<Unwinder>,
+    checker: Option<StackChecker>,
     sites: SiteTable,
-    /// Places of the stack that the recorder knows as this thread's last one.
-    told_places: u32,
+    /// Which generation of native code the stack's frames belong to.
+    generation: u64,
     /// Deaths of code objects when the memo was last brought up to date.
     deaths: u32,
     /// Whether its name has been looked for.
@@ -51,8 +63,9 @@ pub struct ThreadState {
 const PAGE: usize = 4096;
 
 impl ThreadState {
-    /// Registers the calling thread with the session. It makes its first event after that.
-    pub fn create(session: &Session) -> Result<*mut Self, Stop> {
+    /// Registers the calling thread with the session. It makes its first event after that. `origin` is the stack of the
+    /// thread that created it, where that is to be seen.
+    pub fn create(session: &Session, origin: MappedVec<u64>) -> Result<*mut Self, Stop> {
         let mut author = Author { thread: session.next_thread(), tid: 0, image: session.image, name: [0; 16] };
         // SAFETY: gettid has no arguments; PR_GET_NAME fills 16 bytes.
         unsafe {
@@ -62,9 +75,11 @@ impl ThreadState {
         let state = Self {
             writer: ChunkWriter::new(session.pool, author),
             interpreter: session.interpreter,
-            memo: StackMemo::new()?,
+            stack: MergedStack::new(origin)?,
+            unwinder: session.native_stacks.then(Unwinder::of_this_thread),
+            checker: StackChecker::wanted()?,
             sites: SiteTable::new()?,
-            told_places: 0,
+            generation: 0,
             deaths: 0,
             named: false,
             endings: 0,
@@ -99,23 +114,30 @@ impl ThreadState {
         self.writer.seal();
     }
 
-    /// Records a heap block.
+    /// Records a heap block. `hook` is the state of the hook that was called, which has not returned.
     #[inline]
-    pub fn allocation(&mut self, stamp: Stamp, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
-        let site = self.site(by)?;
+    pub fn allocation(
+        &mut self,
+        hook: &FrameState,
+        stamp: Stamp,
+        at: Address,
+        size: u64,
+        by: Allocator,
+    ) -> Result<(), Stop> {
+        let site = self.site(hook, by)?;
         Ok(self.writer.allocation(stamp, at, size, site)?)
     }
 
     /// Records a heap block that `realloc` left in place.
     #[inline]
-    pub fn resize(&mut self, stamp: Stamp, at: Address, size: u64) -> Result<(), Stop> {
-        let site = self.site(Allocator::Realloc)?;
+    pub fn resize(&mut self, hook: &FrameState, stamp: Stamp, at: Address, size: u64) -> Result<(), Stop> {
+        let site = self.site(hook, Allocator::Realloc)?;
         Ok(self.writer.resize(stamp, at, size, site)?)
     }
 
     /// Records a mapping.
-    pub fn map(&mut self, stamp: Stamp, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
-        let site = self.site(by)?;
+    pub fn map(&mut self, hook: &FrameState, stamp: Stamp, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
+        let site = self.site(hook, by)?;
         Ok(self.writer.map(stamp, at, size, site)?)
     }
 
@@ -132,62 +154,99 @@ impl ThreadState {
 
     /// The number of the present stack with this allocator.
     #[inline]
-    fn site(&mut self, allocator: Allocator) -> Result<SiteId, Stop> {
-        self.update_stack()?;
+    fn site(&mut self, hook: &FrameState, allocator: Allocator) -> Result<SiteId, Stop> {
+        let hash = self.update_stack(hook)?;
         // Allocators have small codes, frames have large keys: the two cannot be mistaken for each other.
-        let hash = self.memo.hash().with(u64::from(allocator.code()) | 1 << 63);
+        let hash = hash.with(u64::from(allocator.code()) | 1 << 63);
         match self.sites.get(hash) {
             Some(number) => Ok(SiteId(number)),
             None => self.tell_site(hash, allocator),
         }
     }
 
+    /// Brings the stack up to date, and returns its hash.
     #[inline]
-    fn update_stack(&mut self) -> Result<(), Stop> {
-        let Some(interpreter) = self.interpreter else { return Ok(()) };
-        let deaths = interpreter.codes.deaths();
-        if deaths != self.deaths {
-            self.deaths = deaths;
-            self.memo.forget();
+    fn update_stack(&mut self, hook: &FrameState) -> Result<StackHash, Stop> {
+        let mut control = 0;
+        if let Some(interpreter) = self.interpreter {
+            let deaths = interpreter.codes.deaths();
+            if deaths != self.deaths {
+                self.deaths = deaths;
+                self.stack.python.forget();
+            }
+            let state = interpreter.thread_state();
+            // SAFETY: it is the calling thread's own state.
+            let top = if state == 0 { 0 } else { unsafe { top_frame(&interpreter.layout, state) } };
+            with_frames(interpreter, &mut self.writer, Update { memo: &mut self.stack.python, top })?;
+            // SAFETY: as above.
+            control = if state == 0 { 0 } else { unsafe { control_frame(&interpreter.layout, state) } };
         }
-        let state = interpreter.thread_state();
-        // SAFETY: it is the calling thread's own state.
-        let top = if state == 0 { 0 } else { unsafe { top_frame(&interpreter.layout, state) } };
-        with_frames(interpreter, &mut self.writer, Update { memo: &mut self.memo, top })
+        if self.unwinder.is_some() {
+            self.update_native(hook, ControlFrame(control))
+        } else {
+            Ok(self.stack.python.hash())
+        }
+    }
+
+    #[inline]
+    fn update_native(&mut self, hook: &FrameState, control: ControlFrame) -> Result<StackHash, Stop> {
+        let Some(unwinder) = &mut self.unwinder else { return Ok(self.stack.python.hash()) };
+        let generation = unloading::generation();
+        if generation != self.generation || !unloading::is_settled() {
+            self.generation = generation;
+            self.stack.native.forget();
+        }
+        self.stack.native.update(unwinder, hook)?;
+        if let Some(checker) = &mut self.checker {
+            checker.check(&self.stack.native, self.writer.pool().header());
+        }
+        let mut changed = None;
+        if let Some(interpreter) = self.interpreter {
+            let MergedStack { activations, python, .. } = &mut self.stack;
+            // SAFETY: the control frame is the thread's present one; the memo was just updated.
+            changed = unsafe { activations.update(&interpreter.activations, control, python)? };
+        }
+        Ok(self.stack.hash(changed, generation))
     }
 
     /// Tells the recorder about a site that it does not know.
     #[cold]
     #[inline(never)]
-    fn tell_site(&mut self, hash: crate::stacks::hash::StackHash, allocator: Allocator) -> Result<SiteId, Stop> {
+    fn tell_site(&mut self, hash: StackHash, allocator: Allocator) -> Result<SiteId, Stop> {
         // What can fail comes first, so that both sides count alike.
         self.sites.reserve()?;
-        if let Some((keep, fresh)) = self.memo.untold(self.told_places) {
-            self.writer.frames(
-                keep,
-                Counted {
-                    left: fresh,
-                    inner: self
-                        .memo
-                        .untold_places()
-                        .map(|CodePosition { code, offset }| ChannelFrame::Python { code, offset }),
-                },
-            )?;
-            self.told_places = self.memo.set_told();
-            if let Some(interpreter) = self.interpreter {
-                crate::session::note_running_interpreter(interpreter);
-                self.tell_name(interpreter)?;
-            }
+        let findings = self.stack.tell(&mut self.writer)?;
+        let header = self.writer.pool().header();
+        if findings.cut_short {
+            header.cut_short.fetch_add(1, Relaxed);
+        }
+        if findings.unmerged {
+            header.unmerged.fetch_add(1, Relaxed);
+        }
+        if let Some(interpreter) = self.interpreter {
+            crate::session::note_running_interpreter(interpreter);
+            self.tell_name(interpreter)?;
         }
         self.writer.site(allocator)?;
         Ok(SiteId(self.sites.insert_new(hash)))
+    }
+
+    /// The present stack as that of a thread's creator; nothing if the creator is the Python interpreter.
+    pub fn as_origin(&mut self, hook: &FrameState) -> Result<Option<MappedVec<u64>>, Stop> {
+        self.update_stack(hook)?;
+        match self.stack.native.len().checked_sub(1) {
+            Some(last) if !is_in_interpreter(self.stack.native.frame(last).address.lookup()) => {
+                Ok(Some(self.stack.as_origin(&mut self.writer)?))
+            }
+            _ => Ok(None),
+        }
     }
 }
 
 impl ThreadState {
     /// Tells the recorder what Python calls the thread, once it runs Python code.
     fn tell_name(&mut self, interpreter: &Interpreter) -> Result<(), Stop> {
-        let Some(frame) = self.memo.outermost().filter(|_| !self.named) else { return Ok(()) };
+        let Some(frame) = self.stack.python.outermost().filter(|_| !self.named) else { return Ok(()) };
         self.named = true;
         let mut name = MappedVec::new();
         // SAFETY: the frame is in the thread's present chain.
@@ -209,24 +268,3 @@ impl WithFrames<Result<(), Stop>> for Update<'_> {
         self.memo.update(chain, self.top)
     }
 }
-
-/// An iterator whose length is known beforehand.
-struct Counted<I> {
-    left: usize,
-    inner: I,
-}
-
-impl<I: Iterator> Iterator for Counted<I> {
-    type Item = I::Item;
-
-    fn next(&mut self) -> Option<I::Item> {
-        self.left = self.left.checked_sub(1)?;
-        self.inner.next()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl<I: Iterator> ExactSizeIterator for Counted<I> {}

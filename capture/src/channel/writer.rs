@@ -60,6 +60,12 @@ impl ChunkWriter {
         &self.author
     }
 
+    /// The pool that the chunks come from.
+    #[must_use]
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     #[inline]
     fn reserve(&mut self, words: usize) -> Result<(), EarlyStop> {
         if self.used + words <= self.room { Ok(()) } else { self.next_chunk() }

@@ -5,21 +5,34 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
 
+use super::threads::take_origin;
+use crate::memory::MappedVec;
 use crate::platform::tls::{self, Doing, ThreadBlock};
 use crate::session::{self, Session};
 use crate::thread::{Stop, ThreadState};
+use crate::unwind::frame::FrameState;
 
 /// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
 pub struct Call {
     block: *mut ThreadBlock,
     state: *mut ThreadState,
     session: &'static Session,
+    /// The hook that was called, from which its caller is found.
+    hook: FrameState,
 }
 
 impl Call {
     /// Starts a call, unless it should just pass through: recording is off, or it comes from within another hook.
-    #[inline]
+    ///
+    /// Always part of the hook itself, whose frame is there until the call is over.
+    #[inline(always)]
     pub fn begin() -> Option<Self> {
+        let hook = FrameState::here();
+        Self::begin_in(hook)
+    }
+
+    #[inline]
+    fn begin_in(hook: FrameState) -> Option<Self> {
         let block = tls::block();
         // SAFETY: the block is this thread's own.
         let doing = unsafe { (*block).doing };
@@ -40,7 +53,7 @@ impl Call {
             if state.is_null() {
                 state = first_call(block, session)?;
             }
-            Some(Self { block, state, session })
+            Some(Self { block, state, session, hook })
         }
     }
 
@@ -51,6 +64,20 @@ impl Call {
         // among the rest. So a thread that still finds itself alone has nothing to be in order with.
         let alone = self.session.pool.header().threads_started.load(Acquire) == 1;
         if alone { self.session.clock.now() } else { self.session.clock.now_in_order() }
+    }
+
+    /// The present stack as that of the creator of a new thread; nothing for a thread that Python starts, or where native
+    /// stacks are not recorded.
+    pub fn thread_origin(&mut self) -> Option<MappedVec<u64>> {
+        if !self.session.native_stacks {
+            return None;
+        }
+        let (hook, mut origin) = (self.hook, None);
+        self.record(|state| {
+            origin = state.as_origin(&hook)?;
+            Ok(())
+        });
+        origin
     }
 
     #[inline]
@@ -70,7 +97,8 @@ impl Call {
     pub fn allocated(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         if !block.is_null() {
             let (stamp, at) = (self.now(), Address(block as u64));
-            self.record(|state| state.allocation(stamp, at, size as u64, allocator));
+            let hook = self.hook;
+            self.record(|state| state.allocation(&hook, stamp, at, size as u64, allocator));
         }
     }
 
@@ -78,7 +106,8 @@ impl Call {
     #[inline]
     pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize) {
         let (stamp, at) = (self.now(), Address(block as u64));
-        self.record(|state| state.resize(stamp, at, size as u64));
+        let hook = self.hook;
+        self.record(|state| state.resize(&hook, stamp, at, size as u64));
     }
 
     /// Records that a block is given back, at a moment before the real function did so.
@@ -91,7 +120,8 @@ impl Call {
     /// Records that the call, made by `allocator`, has just mapped a range.
     pub fn mapped(&mut self, start: *const core::ffi::c_void, length: usize, allocator: Allocator) {
         let (stamp, at) = (self.now(), Address(start as u64));
-        self.record(|state| state.map(stamp, at, length as u64, allocator));
+        let hook = self.hook;
+        self.record(|state| state.map(&hook, stamp, at, length as u64, allocator));
     }
 
     /// Records that a range was unmapped, at a moment before the real function did so.
@@ -117,7 +147,9 @@ impl Drop for Call {
 /// Gives the thread a state. Nothing, and recording ends, if there is no memory for it.
 #[cold]
 fn first_call(block: *mut ThreadBlock, session: &'static Session) -> Option<*mut ThreadState> {
-    let created = ThreadState::create(session);
+    // SAFETY: the block is this thread's own; its birth is used up here.
+    let origin = unsafe { take_origin(core::mem::replace(&mut (*block).birth, core::ptr::null_mut())) };
+    let created = ThreadState::create(session, origin);
     // SAFETY: the block is this thread's own.
     unsafe {
         match created {

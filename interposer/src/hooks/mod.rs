@@ -3,10 +3,14 @@
 //! - [`call`]: what all of them do before and after the real function.
 //! - [`heap`]: `malloc` and its family.
 //! - [`mapping`]: `mmap` and its family.
+//! - [`threads`] has `pthread_create`.
+//! - [`code`]: `dlclose`, and code that is made at run time.
 //!
 //! What gives memory back is dated before the real call, what hands memory out after it: see
 //! [`Event`](memprof_capture::event::Event).
 
 mod call;
+mod code;
 mod heap;
 mod mapping;
+pub mod threads;

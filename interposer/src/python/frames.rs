@@ -39,6 +39,19 @@ pub unsafe fn top_frame(layout: &Layout, state: usize) -> FrameAddress {
     }
 }
 
+/// The innermost control frame of a thread state; 0 where this version has none.
+///
+/// # Safety
+/// As [`top_frame`].
+#[inline]
+pub unsafe fn control_frame(layout: &Layout, state: usize) -> usize {
+    match layout.control_frame {
+        // SAFETY: the field exists.
+        Some(offset) => unsafe { field(state, offset) },
+        None => 0,
+    }
+}
+
 /// Whether a frame runs `threading.Thread._bootstrap`, in which every thread of Python's `threading` starts.
 ///
 /// # Safety
@@ -148,7 +161,7 @@ unsafe impl<P: Position> FrameChain for PythonFrames<'_, P> {
             if let Some(owner) = self.layout.frame_owner
                 && field::<u8>(frame, owner) == OWNED_BY_C_STACK
             {
-                return Ok(FrameContent::Auxiliary);
+                return Ok(FrameContent::Entry);
             }
             field::<usize>(frame, self.layout.frame_code)
         };

@@ -7,6 +7,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use super::codes::CodeTable;
 use super::layout::{Layout, minor_version, object};
+use crate::stacks::activations::ActivationSource;
+use crate::unwind::call_frame_information::function_range;
 
 type ThreadStateFunction = unsafe extern "C" fn() -> usize;
 
@@ -14,6 +16,8 @@ type ThreadStateFunction = unsafe extern "C" fn() -> usize;
 pub struct Interpreter {
     /// Where its fields are.
     pub layout: Layout,
+    /// How its activations are found on the C stack.
+    pub activations: ActivationSource,
     /// `PyCode_Type`.
     pub code_type: usize,
     /// The code objects that were described.
@@ -80,7 +84,30 @@ pub fn find() -> Found {
         address => Some(unsafe { transmute::<usize, unsafe extern "C" fn() -> *const c_char>(address) }),
     };
     let codes = CodeTable::new();
-    Found::Known(Interpreter { layout, code_type, codes, own_state, current_state, allocator_name }, version)
+    let activations = activations(minor, &layout);
+    Found::Known(
+        Interpreter { layout, activations, code_type, codes, own_state, current_state, allocator_name },
+        version,
+    )
+}
+
+/// How this version's activations are found.
+fn activations(minor: u32, layout: &Layout) -> ActivationSource {
+    let previous = layout.control_previous;
+    match (minor, layout.control_current) {
+        (..10, _) => {
+            let function = symbol(c"_PyEval_EvalFrameDefault");
+            ActivationSource::Function(function_range(function).unwrap_or(0..0))
+        }
+        (10, _) => ActivationSource::ControlFrames { previous },
+        (11, Some(current)) => ActivationSource::ControlFramesWithCurrent { previous, current },
+        _ => ActivationSource::EntryFrames,
+    }
+}
+
+/// An address within the interpreter; 0 where there is none.
+pub fn address() -> usize {
+    symbol(c"Py_GetVersion")
 }
 
 /// Whether the type looks as the layout says: its name, and the size of its objects.

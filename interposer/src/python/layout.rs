@@ -62,6 +62,12 @@ pub enum Attributes {
 pub struct Layout {
     /// From the thread state to the innermost frame.
     pub top: Top,
+    /// In a thread state: the address of its innermost control frame (`cframe`), where those tell activations apart.
+    pub control_frame: Option<usize>,
+    /// In a control frame: the address of the next outer one.
+    pub control_previous: usize,
+    /// In a control frame: the address of its innermost frame, where it has more than one.
+    pub control_current: Option<usize>,
     /// In a frame: its code object.
     pub frame_code: usize,
     /// In a frame: the caller's frame.
@@ -119,6 +125,9 @@ pub mod object {
 
 const V3_9: Layout = Layout {
     top: Top::Field(24),
+    control_frame: None,
+    control_previous: 0,
+    control_current: None,
     frame_code: 32,
     frame_previous: 24,
     instruction: Instruction::Index { offset: 104, unit: 1 },
@@ -137,6 +146,8 @@ const V3_9: Layout = Layout {
 };
 
 const V3_10: Layout = Layout {
+    control_frame: Some(48),
+    control_previous: 8,
     instruction: Instruction::Index { offset: 96, unit: 2 },
     frame_locals: 352,
     line_table_format: LineTableFormat::Lines,
@@ -145,6 +156,9 @@ const V3_10: Layout = Layout {
 
 const V3_11: Layout = Layout {
     top: Top::Through(56, 8),
+    control_frame: Some(56),
+    control_previous: 16,
+    control_current: Some(8),
     frame_code: 32,
     frame_previous: 48,
     instruction: Instruction::Pointer { offset: 56, bytecode: 184 },
@@ -164,6 +178,7 @@ const V3_11: Layout = Layout {
 
 const V3_12: Layout = Layout {
     top: Top::Through(56, 0),
+    control_frame: None,
     frame_code: 0,
     frame_previous: 8,
     instruction: Instruction::Pointer { offset: 56, bytecode: 192 },

@@ -53,6 +53,8 @@ real_functions! {
     pvalloc: fn(size: usize) -> *mut c_void;
     mmap: fn(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     munmap: fn(at: *mut c_void, length: usize) -> c_int;
+    dlclose: fn(library: *mut c_void) -> c_int;
+    pthread_create: fn(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
     mremap: fn(old: *mut c_void, old_length: usize, length: usize, flags: c_int, at: *mut c_void) -> *mut c_void;
 }
 

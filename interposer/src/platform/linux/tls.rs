@@ -5,6 +5,7 @@
 
 use core::mem::size_of;
 
+use crate::hooks::threads::Birth;
 use crate::thread::ThreadState;
 
 /// The block. Zero in a new thread.
@@ -16,6 +17,8 @@ pub struct ThreadBlock {
     pub ended: bool,
     /// The thread's state, once it has made an event.
     pub state: *mut ThreadState,
+    /// What the thread was created with, until then.
+    pub birth: *mut Birth,
 }
 
 /// Why a hook that is called now should just pass through, if it should.

@@ -6,6 +6,8 @@
 //! (about 1 ns a frame), yet none of them is trusted before the frame above it has confirmed the link: what is read is
 //! always a frame of the present chain.
 
+use core::ops::Range;
+
 use super::hash::StackHash;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 
@@ -28,6 +30,8 @@ pub enum FrameContent {
     Place(CodePosition),
     /// Nothing: an auxiliary frame of the interpreter, which is part of the chain only.
     Auxiliary,
+    /// Nothing, but it lies in the C function that evaluates the frames further in, up to the next one of its kind.
+    Entry,
 }
 
 /// A chain of frames in memory.
@@ -65,8 +69,13 @@ struct Contribution {
     code: u32,
     offset: u32,
     places: u32,
-    is_place: u32,
+    kind: u32,
 }
+
+/// The kinds of [`Contribution`].
+const NO_PLACE: u32 = 0;
+const PLACE: u32 = 1;
+const ENTRY: u32 = 2;
 
 // SAFETY: integers.
 unsafe impl Plain for Contribution {}
@@ -100,6 +109,8 @@ pub struct StackMemo {
     fresh: MappedVec<FrameAddress>,
     /// As many of the outermost links are as they were when the stack was last told to the recorder.
     told: usize,
+    /// Likewise, since they were last looked at for activations.
+    seen: usize,
 }
 
 const FIRST_GUESSES: usize = 1024;
@@ -114,10 +125,11 @@ impl StackMemo {
             finder: FrameFinder::new(FIRST_GUESSES)?,
             fresh: MappedVec::new(),
             told: 1,
+            seen: 1,
         };
         memo.links.push(Link { frame: 0, identity: 0 })?;
         memo.hashes.push(StackHash::EMPTY)?;
-        memo.contributions.push(Contribution { code: 0, offset: 0, places: 0, is_place: 0 })?;
+        memo.contributions.push(Contribution { code: 0, offset: 0, places: 0, kind: NO_PLACE })?;
         Ok(memo)
     }
 
@@ -138,6 +150,7 @@ impl StackMemo {
         self.hashes.truncate(links);
         self.contributions.truncate(links);
         self.told = self.told.min(links);
+        self.seen = self.seen.min(links);
     }
 
     /// Brings the stack up to date with the chain that starts at `top`.
@@ -214,9 +227,10 @@ impl StackMemo {
         let (hash, contribution) = match chain.content(frame)? {
             FrameContent::Place(CodePosition { code, offset }) => (
                 hash.with(u64::from(code) << 32 | u64::from(offset)),
-                Contribution { code, offset, places: places + 1, is_place: 1 },
+                Contribution { code, offset, places: places + 1, kind: PLACE },
             ),
-            FrameContent::Auxiliary => (hash, Contribution { code: 0, offset: 0, places, is_place: 0 }),
+            FrameContent::Auxiliary => (hash, Contribution { code: 0, offset: 0, places, kind: NO_PLACE }),
+            FrameContent::Entry => (hash, Contribution { code: 0, offset: 0, places, kind: ENTRY }),
         };
         self.hashes.push(hash)?;
         self.contributions.push(contribution)?;
@@ -242,30 +256,64 @@ impl StackMemo {
 
     /// The frame of the outermost place.
     pub fn outermost(&self) -> Option<FrameAddress> {
-        let place = self.contributions.iter().position(|contribution| contribution.is_place != 0)?;
+        let place = self.contributions.iter().position(|contribution| contribution.kind == PLACE)?;
         Some(self.links[place].frame)
     }
 
-    /// What the recorder must be told about the stack: how many places of the last told one to keep, and how many
-    /// fresh ones follow, as [`Self::untold_places`] lists them. Nothing if it knows.
-    pub fn untold(&self, told_places: u32) -> Option<(u32, usize)> {
-        let keep = self.contributions[self.told - 1].places;
-        let all = self.contributions[self.contributions.len() - 1].places;
-        (keep != all || told_places != all).then_some((keep, (all - keep) as usize))
+    /// How many links there are, link 0 among them.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.links.len()
     }
 
-    /// The fresh places, outermost first.
-    pub fn untold_places(&self) -> impl Iterator<Item = CodePosition> + '_ {
-        self.contributions[self.told..]
+    /// Links that have been as they are since [`Self::set_seen`] was last called.
+    #[inline]
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// Notes that all links have been looked at.
+    #[inline]
+    pub fn set_seen(&mut self) {
+        self.seen = self.links.len();
+    }
+
+    /// The frame of a link, if it is an [`FrameContent::Entry`].
+    pub fn entry(&self, link: usize) -> Option<FrameAddress> {
+        (self.contributions[link].kind == ENTRY).then(|| self.links[link].frame)
+    }
+
+    /// The link of a frame.
+    pub fn link_of(&self, frame: FrameAddress) -> Option<usize> {
+        self.find(frame).or_else(|| self.links.iter().rposition(|link| link.frame == frame))
+    }
+
+    /// How many places the links below this one have.
+    pub fn places_before(&self, link: usize) -> usize {
+        link.checked_sub(1).map_or(0, |last| self.contributions[last].places as usize)
+    }
+
+    /// The places of some links, outermost first.
+    pub fn places(&self, links: Range<usize>) -> impl Iterator<Item = CodePosition> + '_ {
+        self.contributions[links]
             .iter()
-            .filter(|contribution| contribution.is_place != 0)
+            .filter(|contribution| contribution.kind == PLACE)
             .map(|contribution| CodePosition { code: contribution.code, offset: contribution.offset })
     }
 
-    /// Notes that the recorder now knows the present stack, and returns the number of its places.
-    pub fn set_told(&mut self) -> u32 {
+    /// Links that are as they were when [`Self::set_told`] was last called.
+    pub fn told(&self) -> usize {
+        self.told
+    }
+
+    /// Notes that links from this one on must be told again, since they belong to other native frames.
+    pub fn untell(&mut self, link: usize) {
+        self.told = self.told.min(link.max(1));
+    }
+
+    /// Notes that the recorder now knows the present stack.
+    pub fn set_told(&mut self) {
         self.told = self.links.len();
-        self.contributions[self.told - 1].places
     }
 }
 

@@ -47,7 +47,7 @@ impl Machine {
             .iter()
             .filter_map(|&frame| match content_of(self.slots[(frame - BASE) / 64].1) {
                 FrameContent::Place(place) => Some(place),
-                FrameContent::Auxiliary => None,
+                FrameContent::Auxiliary | FrameContent::Entry => None,
             })
             .collect()
     }
@@ -107,7 +107,6 @@ proptest! {
         let mut machine = Machine { slots: vec![(0, 0); SLOTS], chain: Vec::new() };
         let mut memo = StackMemo::new().unwrap();
         let mut told: Vec<CodePosition> = Vec::new();
-        let mut told_places = 0;
         let mut hashes: HashMap<Vec<(u32, u32)>, StackHash> = HashMap::new();
         for step in steps {
             match step {
@@ -122,12 +121,9 @@ proptest! {
                     let key: Vec<_> = places.iter().map(|place| (place.code, place.offset)).collect();
                     prop_assert_eq!(*hashes.entry(key).or_insert(memo.hash()), memo.hash());
                     if matches!(step, Step::Allocate) {
-                        if let Some((keep, fresh)) = memo.untold(told_places) {
-                            told.truncate(keep as usize);
-                            told.extend(memo.untold_places());
-                            prop_assert_eq!(told.len(), keep as usize + fresh);
-                            told_places = memo.set_told();
-                        }
+                        told.truncate(memo.places_before(memo.told()));
+                        told.extend(memo.places(memo.told()..memo.len()));
+                        memo.set_told();
                         prop_assert_eq!(&told, &places);
                     }
                 }
@@ -160,11 +156,12 @@ fn a_stack_of_a_hundred_thousand_frames_is_kept_and_found_again() {
     let mut deep = Deep((0..=DEPTH).map(|n| (n.saturating_sub(1) * 16, n as u64)).collect());
     let mut memo = StackMemo::new().unwrap();
     memo.update(&mut deep, DEPTH * 16).unwrap();
-    assert_eq!(memo.untold(0), Some((0, DEPTH)));
-    assert_eq!(memo.set_told(), DEPTH as u32);
+    assert_eq!((memo.told(), memo.len()), (1, DEPTH + 1));
+    memo.set_told();
     let hash = memo.hash();
     deep.0[DEPTH].1 += 1;
     memo.update(&mut deep, DEPTH * 16).unwrap();
-    assert_eq!(memo.untold(DEPTH as u32), Some((DEPTH as u32 - 1, 1)));
+    assert_eq!((memo.told(), memo.len()), (DEPTH, DEPTH + 1));
+    assert_eq!(memo.places_before(DEPTH), DEPTH - 1);
     assert_eq!(memo.hash(), hash, "the same place by another identity");
 }

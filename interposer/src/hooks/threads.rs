@@ -1,0 +1,124 @@
+//! `pthread_create`: a thread that native code starts begins with the stack of its creator.
+//!
+//! Threads that Python starts have a stack of their own from `Thread._bootstrap` on, and are left alone.
+
+use core::arch::naked_asm;
+use core::ffi::{c_int, c_void};
+use core::ptr::NonNull;
+
+use super::call::Call;
+use crate::memory::MappedVec;
+use crate::platform::memory::{map, unmap};
+use crate::platform::{real, tls};
+use crate::session;
+
+type StartRoutine = extern "C" fn(*mut c_void) -> *mut c_void;
+
+/// What a thread is created with.
+pub struct Birth {
+    start: StartRoutine,
+    argument: *mut c_void,
+    origin: MappedVec<u64>,
+}
+
+/// Bytes of the mapping that holds a [`Birth`].
+const BIRTH_BYTES: usize = 4096;
+const _: () = assert!(size_of::<Birth>() <= BIRTH_BYTES);
+
+/// `pthread_create`
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn pthread_create(
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    start: StartRoutine,
+    argument: *mut c_void,
+) -> c_int {
+    if !real::resolve() {
+        return libc::EAGAIN;
+    }
+    // The call is over before the real function is called: what that allocates is the program's.
+    let birth = Call::begin().and_then(|mut call| call.thread_origin()).and_then(|origin| {
+        let place = map(BIRTH_BYTES)?.cast::<Birth>();
+        // SAFETY: the fresh mapping is large enough and aligned.
+        unsafe { place.write(Birth { start, argument, origin }) };
+        Some(place)
+    });
+    // SAFETY: the program's own call; the new thread takes the birth over.
+    unsafe {
+        let Some(birth) = birth else { return real::pthread_create(thread, attributes, start, argument) };
+        let status = real::pthread_create(thread, attributes, begin_thread, birth.as_ptr().cast());
+        if status != 0 {
+            drop_birth(birth);
+        }
+        status
+    }
+}
+
+/// Where a thread with a birth starts. It leaves no frame: the program's own function is jumped to.
+#[unsafe(naked)]
+extern "C" fn begin_thread(birth: *mut c_void) -> *mut c_void {
+    #[cfg(target_arch = "x86_64")]
+    naked_asm!(
+        "sub rsp, 8",
+        "call {take_over}",
+        "add rsp, 8",
+        "mov rdi, rax",
+        "jmp rdx",
+        take_over = sym take_over,
+    );
+    #[cfg(target_arch = "aarch64")]
+    naked_asm!(
+        "stp x29, x30, [sp, #-16]!",
+        "bl {take_over}",
+        "ldp x29, x30, [sp], #16",
+        "br x1",
+        take_over = sym take_over,
+    );
+}
+
+/// Two registers' worth, as both calling conventions return it.
+#[repr(C)]
+struct Start {
+    argument: *mut c_void,
+    function: StartRoutine,
+}
+
+/// The new thread notes its birth, which lasts until its first event or its end.
+extern "C" fn take_over(birth: *mut Birth) -> Start {
+    let block = tls::block();
+    // SAFETY: the block is this thread's own, and the birth was made for it.
+    unsafe {
+        (*block).birth = birth;
+        if let Some(session) = session::active() {
+            session::watch_birth(session, birth);
+        }
+        Start { argument: (*birth).argument, function: (*birth).start }
+    }
+}
+
+/// The stack that a thread was born with, taken from its block.
+///
+/// # Safety
+/// `birth` is null or what [`take_over`] noted for the calling thread, and is not used again.
+pub unsafe fn take_origin(birth: *mut Birth) -> MappedVec<u64> {
+    let Some(birth) = NonNull::new(birth) else { return MappedVec::new() };
+    // SAFETY: the caller gives it up.
+    unsafe {
+        let origin = core::mem::replace(&mut (*birth.as_ptr()).origin, MappedVec::new());
+        drop_birth(birth);
+        origin
+    }
+}
+
+/// # Safety
+/// Nobody uses the birth any more.
+unsafe fn drop_birth(birth: NonNull<Birth>) {
+    // SAFETY: it is one mapping of this size, which was written when it was made.
+    unsafe {
+        birth.drop_in_place();
+        unmap(birth.cast(), BIRTH_BYTES);
+    }
+}

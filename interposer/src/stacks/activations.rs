@@ -1,0 +1,310 @@
+//! The C functions on a thread's stack in which the interpreter evaluates Python code, and which Python frames each of
+//! them runs: what it takes to merge Python's frames with native ones.
+//!
+//! Each activation of `_PyEval_EvalFrameDefault` keeps an object in its C frame that can be found from the thread state:
+//! a control frame (`CFrame`, 3.10 and 3.11) or an entry frame (from 3.12 on). The native frame in whose part of the stack the
+//! object lies is the activation's; no symbols are needed. Before 3.10 there is no such object, but each activation runs
+//! exactly one Python frame: there, the interpreter's function is known by its addresses, and counted.
+
+use core::ops::Range;
+
+use super::memo::{FrameAddress, StackMemo};
+use crate::memory::{MappedVec, OutOfMemory, Plain};
+use crate::unwind::frame::CodeAddress;
+
+/// How an interpreter's activations are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActivationSource {
+    /// 3.9: by the addresses of the function. Each runs one frame.
+    Function(Range<usize>),
+    /// 3.10: control frames, each with the address of the one before it at `previous`. Each runs one frame.
+    ControlFrames {
+        /// Where the field is.
+        previous: usize,
+    },
+    /// 3.11: control frames that also know their innermost frame.
+    ControlFramesWithCurrent {
+        /// Where the address of the control frame before it is.
+        previous: usize,
+        /// Where the address of the innermost frame is.
+        current: usize,
+    },
+    /// From 3.12 on: frames of the chain that lie on the C stack.
+    EntryFrames,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Activation {
+    /// The address of its object.
+    marker: usize,
+    /// The innermost Python frame of the activation outside of it, where that says which frames are its own.
+    outer_current: FrameAddress,
+    /// The link of its outermost Python frame.
+    start: usize,
+    /// A hash of which places each activation up to this one starts with.
+    hash: u64,
+}
+
+// SAFETY: integers.
+unsafe impl Plain for Activation {}
+
+/// A thread's activations, outermost first.
+pub struct Activations {
+    list: MappedVec<Activation>,
+    /// Control frames that were met on the way to a known one, innermost first.
+    fresh: MappedVec<usize>,
+    function: Range<usize>,
+    /// With a function: how many activations there are.
+    frames: usize,
+}
+
+/// What has changed since the last time: activations from this number on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The first one that is new or gone.
+    pub first: usize,
+    /// The higher of the addresses that it had and has.
+    marker: usize,
+    /// The lower of the links that it started with and starts with.
+    pub start: usize,
+}
+
+/// What a native frame has to do with activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfFrame {
+    /// Activations that belong to it, to frames further out, or to no frame.
+    pub up_to: usize,
+    /// Whether the last of them is its own.
+    pub evaluates: bool,
+}
+
+/// The thread's present control frame, and how to get at the others. Nothing where there are none.
+#[derive(Clone, Copy, Debug)]
+pub struct ControlFrame(pub usize);
+
+impl ControlFrame {
+    /// A field of a control frame.
+    ///
+    /// # Safety
+    /// The address is that of a control frame that the thread state leads to.
+    unsafe fn field(address: usize, offset: usize) -> usize {
+        // SAFETY: the caller vouches for it.
+        unsafe { ((address + offset) as *const usize).read() }
+    }
+}
+
+fn mixed(hash: u64, value: u64) -> u64 {
+    (hash ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+}
+
+impl Activations {
+    /// None.
+    pub const fn new() -> Self {
+        Self { list: MappedVec::new(), fresh: MappedVec::new(), function: 0..0, frames: 0 }
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        if self.function.is_empty() { self.list.len() } else { self.frames }
+    }
+
+    /// The link of an activation's outermost frame; for the number after the last one, the number of links. Nothing comes
+    /// before the first activation.
+    pub fn start(&self, activation: usize, links: usize) -> usize {
+        if activation == 0 {
+            return links.min(1);
+        }
+        if self.function.is_empty() {
+            self.list.get(activation).map_or(links, |activation| activation.start.min(links))
+        } else {
+            (activation + 1).min(links)
+        }
+    }
+
+    /// The activation that runs the frame of a link.
+    pub fn of_link(&self, link: usize) -> usize {
+        if self.function.is_empty() {
+            self.list.partition_point(|activation| activation.start <= link).saturating_sub(1)
+        } else {
+            link.saturating_sub(1)
+        }
+    }
+
+    /// A hash of how the places are divided among the activations.
+    #[inline]
+    pub fn hash(&self) -> u64 {
+        self.list.last().map_or(0, |activation| activation.hash)
+    }
+
+    /// Brings the list up to date with the Python frames in `memo`. Returns what has changed.
+    ///
+    /// # Safety
+    /// `control` is the calling thread's present control frame, where `source` has such; `memo` was just updated.
+    #[inline]
+    pub unsafe fn update(
+        &mut self,
+        source: &ActivationSource,
+        control: ControlFrame,
+        memo: &mut StackMemo,
+    ) -> Result<Option<Change>, OutOfMemory> {
+        let before = self.len();
+        match source {
+            ActivationSource::EntryFrames => self.update_entries(memo),
+            ActivationSource::Function(function) => {
+                let kept = memo.seen() - 1;
+                self.function = function.clone();
+                self.frames = memo.len() - 1;
+                memo.set_seen();
+                Ok((kept < before || kept < self.frames).then_some(Change { first: kept, marker: 0, start: kept + 1 }))
+            }
+            ActivationSource::ControlFrames { previous } => {
+                // SAFETY: the caller's contract.
+                unsafe { self.update_control_frames(control, *previous, None, memo) }
+            }
+            ActivationSource::ControlFramesWithCurrent { previous, current } => {
+                // SAFETY: the caller's contract.
+                unsafe { self.update_control_frames(control, *previous, Some(*current), memo) }
+            }
+        }
+    }
+
+    fn update_entries(&mut self, memo: &mut StackMemo) -> Result<Option<Change>, OutOfMemory> {
+        let seen = memo.seen();
+        if seen == memo.len() && self.list.last().is_none_or(|last| last.start < seen) {
+            return Ok(None);
+        }
+        let kept = self.list.partition_point(|activation| activation.start < seen);
+        let (gone, had) = (self.list.get(kept).copied(), self.list.len());
+        self.list.truncate(kept);
+        for link in seen..memo.len() {
+            if let Some(marker) = memo.entry(link) {
+                self.push(marker, 0, link, memo)?;
+            }
+        }
+        memo.set_seen();
+        Ok(self.change(kept, had, gone))
+    }
+
+    fn change(&self, first: usize, had: usize, gone: Option<Activation>) -> Option<Change> {
+        let changed = || gone.iter().chain(self.list.get(first));
+        (first < had || first < self.list.len()).then(|| Change {
+            first,
+            marker: changed().map(|activation| activation.marker).max().unwrap_or(0),
+            start: changed().map(|activation| activation.start).min().unwrap_or(0),
+        })
+    }
+
+    fn push(&mut self, marker: usize, outer_current: usize, start: usize, memo: &StackMemo) -> Result<(), OutOfMemory> {
+        let hash = mixed(self.hash(), memo.places_before(start) as u64 + 1);
+        self.list.push(Activation { marker, outer_current, start, hash })
+    }
+
+    /// # Safety
+    /// As [`Self::update`].
+    unsafe fn update_control_frames(
+        &mut self,
+        control: ControlFrame,
+        previous: usize,
+        current: Option<usize>,
+        memo: &mut StackMemo,
+    ) -> Result<Option<Change>, OutOfMemory> {
+        let seen = memo.seen();
+        memo.set_seen();
+        self.fresh.truncate(0);
+        // An activation whose outermost link is new has another start.
+        let mut known = self.list.partition_point(|activation| activation.start <= seen);
+        let mut at = control.0;
+        let mut intact = 0;
+        // SAFETY: control frames are those of the thread, each alive as long as a frame further in.
+        unsafe {
+            loop {
+                let outer = if at == 0 { 0 } else { ControlFrame::field(at, previous) };
+                if outer == 0 {
+                    // The last one is part of the thread state: nothing is evaluated there.
+                    break;
+                }
+                while known > 0 && self.list[known - 1].marker < at {
+                    known -= 1;
+                }
+                if known > 0 && self.list[known - 1].marker == at && self.is_intact(known, previous, current) {
+                    intact = known;
+                    break;
+                }
+                self.fresh.push(at)?;
+                at = outer;
+            }
+        }
+        let (gone, had) = (self.list.get(intact).copied(), self.list.len());
+        self.list.truncate(intact);
+        for index in (0..self.fresh.len()).rev() {
+            let marker = self.fresh[index];
+            let (outer_current, start) = match (self.list.last(), current) {
+                (None, _) => (0, 1),
+                (Some(_), None) => (0, self.list.len() + 1),
+                (Some(outer), Some(current)) => {
+                    // SAFETY: the outer activation's control frame is alive.
+                    let outer_current = unsafe { ControlFrame::field(outer.marker, current) };
+                    (outer_current, memo.link_of(outer_current).map_or(outer.start, |link| link + 1))
+                }
+            };
+            self.push(marker, outer_current, start, memo)?;
+        }
+        Ok(self.change(intact, had, gone))
+    }
+
+    /// Whether the outermost `known` activations are as they were, of which the innermost one is present.
+    ///
+    /// # Safety
+    /// As [`Self::update`].
+    unsafe fn is_intact(&self, known: usize, previous: usize, current: Option<usize>) -> bool {
+        // SAFETY: each control frame that is read was confirmed by the one further in, where the loads' results are used.
+        // Those that are read before that lie in the part of the thread's stack above a live control frame.
+        let field = |address, offset| unsafe { ControlFrame::field(address, offset) };
+        let inner_first = self.list[1..known].iter().zip(&self.list[..known - 1]).rev();
+        for (inner, outer) in inner_first {
+            if field(inner.marker, previous) != outer.marker {
+                return false;
+            }
+            if let Some(current) = current
+                && field(outer.marker, current) != inner.outer_current
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether a frame with so many activations, whose part of the stack begins at `sp`, has nothing to do with a change.
+    pub fn is_unaffected(&self, change: Change, activations: usize, sp: usize) -> bool {
+        if self.function.is_empty() {
+            activations <= change.first && sp > change.marker
+        } else {
+            activations < change.first
+        }
+    }
+
+    /// What a native frame has to do with activations, of which `used` belong to frames further out. Its part of the
+    /// stack reaches from its stack pointer to its caller's.
+    #[inline]
+    pub fn of_frame(&self, used: usize, address: CodeAddress, sp: usize, caller_sp: usize) -> OfFrame {
+        if !self.function.is_empty() {
+            let evaluates = used < self.frames && self.function.contains(&address.lookup());
+            return OfFrame { up_to: used + usize::from(evaluates), evaluates };
+        }
+        let mut up_to = used;
+        // On the way into another stack nothing can be said by addresses.
+        if sp <= caller_sp {
+            while let Some(activation) = self.list.get(up_to) {
+                if activation.marker < caller_sp {
+                    let evaluates = activation.marker >= sp;
+                    return OfFrame { up_to: up_to + usize::from(evaluates), evaluates };
+                }
+                // Further out, where no frame was found for it.
+                up_to += 1;
+            }
+        }
+        OfFrame { up_to, evaluates: false }
+    }
+}

@@ -1,0 +1,204 @@
+//! A thread's last stack: native and Python frames in one order, as the recorder is told.
+//!
+//! The two kinds are kept and verified apart, each in its own memo; their order follows from the
+//! [activations](super::activations). So the stack as a whole is told apart from others by three hashes: of the native
+//! frames with marks at those that evaluate, of the Python frames, and of the places at which the latter are divided.
+//! Only a stack that is new is put in order and told, from the first frame on that differs from the last one told.
+
+use core::ops::Range;
+
+use memprof_capture::channel::ChunkWriter;
+use memprof_capture::channel::record::ChannelFrame;
+
+use super::activations::{Activations, Change};
+use super::hash::StackHash;
+use super::memo::{CodePosition, StackMemo};
+use super::native::{NativeMemo, Outcome};
+use crate::memory::{MappedVec, OutOfMemory};
+use crate::thread::Stop;
+use crate::unwind::modules::Describer;
+
+/// A thread's last stack.
+pub struct MergedStack {
+    /// The Python frames.
+    pub python: StackMemo,
+    /// The native frames.
+    pub native: NativeMemo,
+    /// What joins them.
+    pub activations: Activations,
+    /// The stack of the thread that created this one, in words of the channel; empty for most.
+    origin: MappedVec<u64>,
+    /// By native frame of the stack that was told: how many words come before it and before the Python frames that belong
+    /// to no frame further out. One more says where what comes after the last frame begins.
+    positions: MappedVec<u32>,
+    /// Words of the stack that the recorder knows as this thread's last one.
+    told: usize,
+    /// Links of its Python frames.
+    told_links: usize,
+    fresh: MappedVec<u64>,
+}
+
+/// What telling a stack has brought to light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Findings {
+    /// The native frames end before the thread's first function.
+    pub cut_short: bool,
+    /// Some Python frames belong to no native frame.
+    pub unmerged: bool,
+}
+
+/// Where a stack begins to differ from the one that was told last.
+struct Cut {
+    /// The first native frame that must be told again, with all that follows it.
+    native: usize,
+    /// If there is one, the native frame stays, and this is the first link to be told again, with all that follows it.
+    link: Option<usize>,
+    /// How many words stay.
+    keep: usize,
+}
+
+impl MergedStack {
+    /// The empty stack of a thread whose creator had this stack.
+    pub fn new(origin: MappedVec<u64>) -> Result<Self, OutOfMemory> {
+        Ok(Self {
+            python: StackMemo::new()?,
+            native: NativeMemo::new(),
+            activations: Activations::new(),
+            origin,
+            positions: MappedVec::new(),
+            told: 0,
+            told_links: 1,
+            fresh: MappedVec::new(),
+        })
+    }
+
+    /// The hash of the stack, after both memos and the activations have been brought up to date. `generation` is that of
+    /// native code.
+    #[inline]
+    pub fn hash(&mut self, changed: Option<Change>, generation: u64) -> StackHash {
+        if let Some(changed) = changed {
+            self.python.untell(changed.start);
+        }
+        let native = self.native.hash(&self.activations, changed);
+        let python = self.python.hash();
+        // The same address may be that of other code in another generation.
+        native.with(python.low ^ generation.rotate_left(40)).with(python.high ^ self.activations.hash())
+    }
+
+    /// Tells the recorder the present stack, if it does not know it.
+    pub fn tell(&mut self, writer: &mut ChunkWriter) -> Result<Findings, Stop> {
+        if self.told == 0 && !self.origin.is_empty() {
+            writer.frames(0, self.origin.iter().map(|&word| ChannelFrame::from_word(word)))?;
+            self.told = self.origin.len();
+        }
+        let cut = self.first_change();
+        self.fresh.truncate(0);
+        let unmerged = self.put_in_order(&cut, writer)?;
+        if cut.keep != self.told || !self.fresh.is_empty() {
+            writer.frames(cut.keep as u32, self.fresh.iter().map(|&word| ChannelFrame::from_word(word)))?;
+        }
+        self.told = cut.keep + self.fresh.len();
+        self.told_links = self.python.len();
+        self.native.set_told();
+        self.python.set_told();
+        Ok(Findings { cut_short: self.native.len() > 0 && self.native.outcome() == Outcome::CutShort, unmerged })
+    }
+
+    /// Where the present stack begins to differ from the one that was told last.
+    fn first_change(&self) -> Cut {
+        let native = self.native.told();
+        let before = |frame: usize| self.positions.get(frame).map_or(self.origin.len(), |&position| position as usize);
+        let link = self.python.told();
+        if link == self.python.len() && link == self.told_links {
+            return Cut { native, link: None, keep: before(native) };
+        }
+        if self.native.len() == 0 && native + 1 == self.positions.len() {
+            return Cut { native, link: Some(link), keep: before(0) + self.python.places_before(link) };
+        }
+        // By the last link that stays: those from here on may have belonged to another activation.
+        let activation = self.activations.of_link(link - 1);
+        let evaluator = self.native.frame_with_activation(activation);
+        if evaluator < native && link > 1 {
+            let frame = self.native.frame(evaluator);
+            if frame.evaluates && frame.activations == activation + 1 {
+                let first = self.activations.start(self.used_before(evaluator), self.python.len());
+                let places = self.python.places_before(link) - self.python.places_before(first);
+                return Cut { native: evaluator, link: Some(link), keep: before(evaluator) + 1 + places };
+            }
+        }
+        let native = native.min(evaluator);
+        Cut { native, link: None, keep: before(native) }
+    }
+
+    /// Activations that belong to frames further out than this one.
+    fn used_before(&self, native: usize) -> usize {
+        native.checked_sub(1).map_or(0, |caller| self.native.frame(caller).activations)
+    }
+
+    /// Appends the frames from the cut on to `fresh`. Returns whether some Python frames belong to no native one.
+    fn put_in_order(&mut self, cut: &Cut, writer: &mut ChunkWriter) -> Result<bool, Stop> {
+        let links = self.python.len();
+        let (mut unmerged, mut first) = (false, cut.native);
+        let mut rest = self.activations.start(self.used_before(first), links);
+        match cut.link {
+            Some(link) if first < self.native.len() => {
+                // The evaluating frame itself was told, and its Python frames up to this link.
+                rest = self.activations.start(self.native.frame(first).activations, links);
+                first += 1;
+                self.positions.truncate(first);
+                push_places(&mut self.fresh, &self.python, link..rest.max(link))?;
+            }
+            Some(link) => {
+                // No native frames: only what comes after them changes, and where that begins does not.
+                push_places(&mut self.fresh, &self.python, link..links)?;
+                return Ok(false);
+            }
+            None => self.positions.truncate(first),
+        }
+        if first < self.native.len() {
+            let mut describer = Describer::begin();
+            for index in first..self.native.len() {
+                let frame = self.native.frame(index);
+                self.positions.push((cut.keep + self.fresh.len()) as u32)?;
+                let own = if frame.evaluates { frame.activations - 1 } else { frame.activations };
+                let (lost_end, own_end) =
+                    (self.activations.start(own, links), self.activations.start(frame.activations, links));
+                unmerged |= rest < lost_end;
+                push_places(&mut self.fresh, &self.python, rest..lost_end.max(rest))?;
+                if let Some(word) = describer.frame(frame.address, frame.evaluates, writer)? {
+                    self.fresh.push(word)?;
+                }
+                push_places(&mut self.fresh, &self.python, lost_end..own_end.max(lost_end))?;
+                rest = own_end;
+            }
+        }
+        self.positions.truncate(self.native.len());
+        self.positions.push((cut.keep + self.fresh.len()) as u32)?;
+        if rest < links {
+            push_places(&mut self.fresh, &self.python, rest..links)?;
+            unmerged |= self.native.len() > 0;
+        }
+        Ok(unmerged)
+    }
+
+    /// The whole stack in words of the channel, with the mark for the start of a thread behind it: what a thread that is
+    /// created now begins with.
+    pub fn as_origin(&mut self, writer: &mut ChunkWriter) -> Result<MappedVec<u64>, Stop> {
+        let mut origin = MappedVec::new();
+        origin.extend_from_slice(&self.origin)?;
+        self.tell(writer)?;
+        self.fresh.truncate(0);
+        self.put_in_order(&Cut { native: 0, link: None, keep: self.origin.len() }, writer)?;
+        origin.extend_from_slice(&self.fresh)?;
+        origin.push(ChannelFrame::ThreadStart.to_word())?;
+        Ok(origin)
+    }
+}
+
+fn push_places(words: &mut MappedVec<u64>, python: &StackMemo, links: Range<usize>) -> Result<(), OutOfMemory> {
+    let mut pushed = Ok(());
+    for CodePosition { code, offset } in python.places(links) {
+        pushed = pushed.and(words.push(ChannelFrame::Python { code, offset }.to_word()));
+    }
+    pushed
+}

@@ -1,0 +1,29 @@
+//! Native frames: from one to its caller.
+//!
+//! Code is compiled without frame pointers, so the way to a function's caller stands in its module's `.eh_frame`. To read
+//! it costs a microsecond; so what it says about an address is packed into 16 bits ([`Rule`](x86_64::Rule)) and kept in
+//! one table for all threads ([`rule_table`]). A step then costs one look-up and two loads.
+//!
+//! - [`frame`]: what is known of a frame.
+//! - [`x86_64`]: registers and rules of the processor.
+//! - [`rule_table`]: the rules that are known.
+//! - [`call_frame_information`]: `.eh_frame`, read by gimli; the steps that no rule can express.
+//! - [`loaded_objects`]: which module holds an address, as the loader knows it.
+//! - [`jit_code`]: unwinding information that the program registers for code that it makes.
+//! - [`unloading`]: modules that go, and what must be forgotten then.
+//! - [`stack_region`]: memory that may be read as stack.
+//! - [`unwinder`]: all of it together.
+//! - [`checking`]: the same stacks as another unwinder sees them.
+//! - [`modules`]: the modules that were described to the recorder.
+
+pub mod call_frame_information;
+pub mod checking;
+pub mod frame;
+pub mod jit_code;
+pub mod loaded_objects;
+pub mod modules;
+pub mod rule_table;
+pub mod stack_region;
+pub mod unloading;
+pub mod unwinder;
+pub mod x86_64;

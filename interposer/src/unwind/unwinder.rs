@@ -1,0 +1,290 @@
+//! From a frame to its caller, for the calling thread.
+
+use super::call_frame_information::{self, DearStep};
+use super::frame::{CodeAddress, FrameState, Step};
+use super::rule_table::RuleTable;
+use super::stack_region::{StackRegion, StackRegions};
+use super::x86_64::{Registers, Rule};
+use super::{loaded_objects, stack_region, unloading};
+use crate::stacks::native::{MOST_FRAMES, NativeChain};
+
+static RULES: RuleTable = RuleTable::new();
+
+/// Forgets all rules: code has gone.
+pub fn forget_rules() {
+    RULES.clear();
+}
+
+/// Gets ready. To be called once, before anything else here.
+pub fn prepare() {
+    loaded_objects::prepare();
+    stack_region::prepare();
+    call_frame_information::prepare();
+    unloading::prepare();
+}
+
+/// A thread's way along its native frames.
+pub struct Unwinder {
+    regions: StackRegions,
+    /// The one that the last step was in.
+    region: StackRegion,
+}
+
+impl Unwinder {
+    /// The calling thread's.
+    pub fn of_this_thread() -> Self {
+        let mut regions = StackRegions::of_this_thread();
+        let region = regions.of(FrameState::here().sp).unwrap_or(StackRegion::NONE);
+        Self { regions, region }
+    }
+
+    /// The rule for an address, from the table or, the first time, from the module.
+    #[inline]
+    fn rule(address: CodeAddress) -> Option<Rule> {
+        if unloading::is_settled()
+            && let Some(rule) = RULES.get(address)
+        {
+            return Some(rule);
+        }
+        Self::learn(address)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn learn(address: CodeAddress) -> Option<Rule> {
+        let rule = call_frame_information::rule(address)?;
+        if unloading::is_settled() {
+            RULES.insert(address, rule);
+        }
+        Some(rule)
+    }
+
+    /// Whether the stack pointer is in a stack that may be read.
+    #[inline]
+    fn enter(&mut self, sp: usize) -> bool {
+        if self.region.contains(sp) {
+            return true;
+        }
+        match self.regions.of(sp) {
+            Some(region) => {
+                self.region = region;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A step that takes more than a rule.
+    #[cold]
+    #[inline(never)]
+    fn dear_step(&self, of: FrameState) -> Step {
+        let may_read = |address| self.region.may_read(of.sp, address);
+        match call_frame_information::step(of.address, &Registers::of(&of), may_read) {
+            DearStep::UnknownRegister => match self.all_registers(&of) {
+                Some(registers) => Self::led_to(call_frame_information::step(of.address, &registers, may_read)),
+                None => Step::Lost,
+            },
+            step => Self::led_to(step),
+        }
+    }
+
+    fn led_to(step: DearStep) -> Step {
+        match step {
+            DearStep::Caller(registers, interrupted) => match registers.frame(interrupted) {
+                Some(frame) => Step::Caller { frame, bp_slot: 0, in_place: false },
+                None => Step::Lost,
+            },
+            DearStep::End => Step::End,
+            DearStep::UnknownRegister | DearStep::Lost => Step::Lost,
+        }
+    }
+
+    /// All registers that the frame `wanted` preserves: goes there from here, step by step, with every register.
+    #[inline(never)]
+    fn all_registers(&self, wanted: &FrameState) -> Option<Registers> {
+        let mut registers = Registers::here();
+        let mut frame = registers.frame(true)?;
+        for _ in 0..MOST_FRAMES {
+            if frame.address == wanted.address && frame.sp == wanted.sp {
+                return Some(registers);
+            }
+            let sp = frame.sp;
+            let may_read = |address| self.region.may_read(sp, address);
+            let DearStep::Caller(next, interrupted) = call_frame_information::step(frame.address, &registers, may_read)
+            else {
+                return None;
+            };
+            registers = next;
+            frame = registers.frame(interrupted)?;
+        }
+        None
+    }
+
+    /// Code of which nothing is known. Made at run time, it may still keep a frame pointer, if that leads to a return
+    /// address in code that is known.
+    #[cold]
+    fn by_frame_pointer(&self, of: FrameState) -> Step {
+        let (bp_slot, return_slot) = (of.bp, of.bp.wrapping_add(8));
+        let readable = |slot| self.region.may_read(of.sp, slot);
+        if loaded_objects::find(of.address.lookup()).is_some() || !readable(bp_slot) || !readable(return_slot) {
+            return Step::Lost;
+        }
+        // SAFETY: both words lie in the thread's stack, above the stack pointer.
+        let (bp, address) = unsafe { (read(bp_slot), read(return_slot)) };
+        let address = CodeAddress::return_address(address);
+        if Self::rule(address).is_none() {
+            return Step::Lost;
+        }
+        Step::Caller { frame: FrameState { address, sp: of.bp + 16, bp }, bp_slot: 0, in_place: false }
+    }
+}
+
+/// A word of the stack.
+///
+/// # Safety
+/// `slot` is an aligned address in the calling thread's stack, above its stack pointer.
+#[inline(always)]
+unsafe fn read(slot: usize) -> usize {
+    // SAFETY: the caller vouches for it. Volatile, since the words belong to frames of other functions.
+    unsafe { (slot as *const usize).read_volatile() }
+}
+
+// SAFETY: `slot` reads only words that `caller` named for frames that are still there.
+unsafe impl NativeChain for Unwinder {
+    #[inline]
+    fn caller(&mut self, of: FrameState) -> Step {
+        if !self.enter(of.sp) {
+            return Step::Lost;
+        }
+        let Some(rule) = Self::rule(of.address) else { return self.by_frame_pointer(of) };
+        if rule == Rule::END {
+            return Step::End;
+        }
+        if rule == Rule::DEAR {
+            return self.dear_step(of);
+        }
+        let caller = rule.apply(&of);
+        let readable = |slot| self.region.may_read(of.sp, slot);
+        if !readable(caller.return_slot()) || (caller.bp_slot != 0 && !readable(caller.bp_slot)) {
+            return Step::Lost;
+        }
+        // SAFETY: the slots were just checked.
+        let (return_address, bp) =
+            unsafe { (read(caller.return_slot()), if caller.bp_slot == 0 { of.bp } else { read(caller.bp_slot) }) };
+        if return_address == 0 {
+            return Step::End;
+        }
+        Step::Caller { frame: caller.state(return_address, bp), bp_slot: caller.bp_slot, in_place: true }
+    }
+
+    #[inline(always)]
+    unsafe fn slot(&self, slot: usize) -> usize {
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { read(slot) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stacks::native::{NativeMemo, Outcome};
+    use core::ffi::{c_int, c_void};
+    use std::sync::Mutex;
+    use std::sync::Once;
+
+    unsafe extern "C" {
+        fn _Unwind_Backtrace(each: extern "C" fn(*mut c_void, *mut c_void) -> c_int, addresses: *mut c_void) -> c_int;
+        fn _Unwind_GetIP(context: *mut c_void) -> usize;
+    }
+
+    extern "C" fn note(context: *mut c_void, addresses: *mut c_void) -> c_int {
+        // SAFETY: libgcc passes its context and our vector.
+        unsafe { (*addresses.cast::<Vec<usize>>()).push(_Unwind_GetIP(context)) };
+        0
+    }
+
+    type Both = (Vec<usize>, Vec<usize>, Outcome);
+
+    /// Both unwinders' frames from the caller of this function on.
+    #[inline(never)]
+    fn both() -> Both {
+        static READY: Once = Once::new();
+        READY.call_once(prepare);
+        let here = FrameState::here();
+        let mut memo = NativeMemo::new();
+        memo.update(&mut Unwinder::of_this_thread(), &here).unwrap();
+        let ours = (0..memo.len()).rev().map(|index| memo.frame(index).address.get()).collect();
+        let mut theirs = Vec::new();
+        // SAFETY: the callback gets the vector, which outlives the call.
+        unsafe { _Unwind_Backtrace(note, (&raw mut theirs).cast()) };
+        // The last of them is where a thread starts, which calls nothing: 0, in some versions.
+        theirs.retain(|&address| address != 0);
+        theirs.remove(0);
+        (ours, theirs, memo.outcome())
+    }
+
+    #[inline(never)]
+    fn deeper(depth: usize, found: &mut dyn FnMut()) -> usize {
+        let large = [depth; 50];
+        if depth == 0 {
+            found();
+        } else {
+            std::hint::black_box(deeper(depth - 1, found));
+        }
+        std::hint::black_box(large)[depth % 50]
+    }
+
+    #[test]
+    fn it_finds_what_libgcc_finds() {
+        deeper(40, &mut || {
+            let (ours, theirs, outcome) = both();
+            assert!(ours.len() > 45, "{ours:x?}");
+            assert_eq!((ours, outcome), (theirs, Outcome::Whole));
+        });
+    }
+
+    static IN_HANDLER: Mutex<Option<Both>> = Mutex::new(None);
+
+    extern "C" fn handler(_: c_int) {
+        *IN_HANDLER.lock().unwrap() = Some(both());
+    }
+
+    #[test]
+    fn it_goes_through_signal_handlers_on_stacks_of_their_own() {
+        const BYTES: usize = 256 * 1024;
+        let mut memory = vec![0_u64; BYTES / 8];
+        // SAFETY: the stack is memory of ours that lives until it is taken back; the handler is a function of this kind.
+        unsafe {
+            let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: BYTES };
+            let mut before = core::mem::MaybeUninit::<libc::stack_t>::uninit();
+            libc::sigaltstack(&raw const stack, before.as_mut_ptr());
+            let mut action = core::mem::MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+            action.sa_sigaction = handler as extern "C" fn(c_int) as usize;
+            action.sa_flags = libc::SA_ONSTACK;
+            libc::sigaction(libc::SIGUSR2, &raw const action, core::ptr::null_mut());
+            deeper(5, &mut || {
+                libc::raise(libc::SIGUSR2);
+            });
+            libc::sigaltstack(before.as_ptr(), core::ptr::null_mut());
+        }
+        let (ours, theirs, outcome) = IN_HANDLER.lock().unwrap().take().expect("the handler has run");
+        assert!(ours.len() > 10, "{ours:x?}");
+        assert_eq!((ours, outcome), (theirs, Outcome::Whole));
+    }
+
+    #[test]
+    fn every_register_is_found_step_by_step() {
+        deeper(10, &mut || {
+            static READY: Once = Once::new();
+            READY.call_once(prepare);
+            let mut unwinder = Unwinder::of_this_thread();
+            let mut frame = FrameState::here();
+            for _ in 0..12 {
+                let Step::Caller { frame: caller, .. } = unwinder.caller(frame) else { panic!("the stack ends") };
+                let registers = unwinder.all_registers(&caller).expect("the frame is on the stack");
+                assert_eq!(registers.frame(false), Some(caller));
+                frame = caller;
+            }
+        });
+    }
+}

@@ -1,0 +1,135 @@
+//! The way to the caller in 16 bits: nearly all that compilers write into `.eh_frame`.
+//!
+//! The canonical frame address (CFA) is the stack pointer before the call: the caller's stack pointer after the return. The
+//! return address lies just below it.
+//!
+//! ```text
+//! bit 0       the CFA counts from the frame pointer (1) or from the stack pointer (0)
+//! bits 1-11   the CFA's distance in words of 8 bytes, from 1 on
+//! bits 12-15  where the caller's frame pointer is saved: n words below the return address; 0 where it was not
+//! ```
+//!
+//! Two small values, of which the distance is 0, have meanings of their own.
+
+use gimli::{CfaRule, RegisterRule, UnwindContextStorage, UnwindTableRow};
+
+use super::registers::{RBP, RETURN_ADDRESS, RSP};
+use crate::unwind::frame::{CodeAddress, FrameState};
+
+/// The way to the caller of a frame at some address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Rule(u16);
+
+const WORD: i64 = 8;
+const MOST_WORDS: i64 = (1 << 11) - 1;
+const MOST_SLOTS: i64 = (1 << 4) - 1;
+
+/// Where a rule leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The canonical frame address.
+    pub cfa: usize,
+    /// Where the caller's frame pointer is saved; 0 where the callee has not changed it.
+    pub bp_slot: usize,
+}
+
+impl Rule {
+    /// There is no caller.
+    pub const END: Self = Self(0);
+    /// No rule can say it: the information must be read again each time.
+    pub const DEAR: Self = Self(1);
+
+    /// A rule as it was stored.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// The rule for storing.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// Packs what `.eh_frame` says.
+    pub fn of_row<S: UnwindContextStorage<usize>>(row: &UnwindTableRow<usize, S>) -> Self {
+        match row.register(RETURN_ADDRESS) {
+            Some(RegisterRule::Undefined) => return Self::END,
+            Some(RegisterRule::Offset(offset)) if offset == -WORD => {}
+            _ => return Self::DEAR,
+        }
+        let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return Self::DEAR };
+        let from_bp = match *register {
+            RSP => 0,
+            RBP => 1,
+            _ => return Self::DEAR,
+        };
+        let slot = match row.register(RBP) {
+            None | Some(RegisterRule::SameValue | RegisterRule::Undefined) => 0,
+            Some(RegisterRule::Offset(offset)) if offset % WORD == 0 && offset < -WORD => -offset / WORD - 1,
+            _ => return Self::DEAR,
+        };
+        Self::pack(from_bp, *offset, slot)
+    }
+
+    fn pack(from_bp: u16, offset: i64, slot: i64) -> Self {
+        let words = offset / WORD;
+        if offset % WORD != 0 || !(1..=MOST_WORDS).contains(&words) || slot > MOST_SLOTS {
+            return Self::DEAR;
+        }
+        Self(from_bp | (words as u16) << 1 | (slot as u16) << 12)
+    }
+
+    /// Where the rule leads from a frame. Not for [`Self::END`] and [`Self::DEAR`].
+    #[inline]
+    pub fn apply(self, frame: &FrameState) -> Caller {
+        let base = if self.0 & 1 == 0 { frame.sp } else { frame.bp };
+        let cfa = base.wrapping_add(usize::from(self.0 >> 1 & 0x7ff) * 8);
+        let slot = usize::from(self.0 >> 12);
+        Caller { cfa, bp_slot: if slot == 0 { 0 } else { cfa.wrapping_sub(8 + slot * 8) } }
+    }
+}
+
+impl Caller {
+    /// Where the return address is.
+    #[inline]
+    pub const fn return_slot(self) -> usize {
+        self.cfa.wrapping_sub(8)
+    }
+
+    /// The caller's state, from what is in the slots.
+    #[inline]
+    pub const fn state(self, return_address: usize, bp: usize) -> FrameState {
+        FrameState { address: CodeAddress::return_address(return_address), sp: self.cfa, bp }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame() -> FrameState {
+        FrameState { address: CodeAddress::return_address(1), sp: 0x1000, bp: 0x2000 }
+    }
+
+    #[test]
+    fn rules_lead_where_they_should() {
+        let after_push = Rule::pack(0, 16, 1);
+        assert_eq!(after_push.apply(&frame()), Caller { cfa: 0x1010, bp_slot: 0x1000 });
+        let with_frame_pointer = Rule::pack(1, 16, 1);
+        assert_eq!(with_frame_pointer.apply(&frame()), Caller { cfa: 0x2010, bp_slot: 0x2000 });
+        let leaf = Rule::pack(0, 8, 0);
+        assert_eq!(leaf.apply(&frame()), Caller { cfa: 0x1008, bp_slot: 0 });
+        assert_eq!(leaf.apply(&frame()).return_slot(), 0x1000);
+        // libffi's call: the CFA is 32 bytes from the frame pointer, which is saved at CFA - 16.
+        assert_eq!(Rule::pack(1, 32, 1).apply(&frame()), Caller { cfa: 0x2020, bp_slot: 0x2010 });
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dear() {
+        for (offset, slot) in [(0, 0), (12, 0), (-8, 0), (8 * 2048, 0), (16, 16)] {
+            assert_eq!(Rule::pack(0, offset, slot), Rule::DEAR);
+        }
+        assert_ne!(Rule::pack(0, 8 * 2047, 15), Rule::DEAR);
+        assert!([Rule::END, Rule::DEAR].iter().all(|rule| *rule != Rule::pack(0, 8, 0)));
+    }
+}
