@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::Pool;
-use memprof_capture::channel::layout::{PythonState, store_text};
+use memprof_capture::channel::layout::{NATIVE_STACKS, PythonState, store_text};
 use memprof_capture::clock::ClockKind;
 
 use crate::hooks::threads::{Birth, take_origin};
@@ -139,7 +139,7 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     if !is_target && !is_open {
         return None;
     }
-    let native_stacks = header.native_stacks != 0 && is_supported();
+    let native_stacks = header.native_stacks != 0 && NATIVE_STACKS;
     if native_stacks {
         unwinder::prepare();
         checking::prepare();
@@ -175,11 +175,6 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     // SAFETY: the page is large enough, and zero is a counter.
     unsafe { (*switch).store(1, Release) };
     Some(switch)
-}
-
-/// Whether native stacks can be read on this machine.
-const fn is_supported() -> bool {
-    cfg!(target_arch = "x86_64")
 }
 
 /// Maps the pool. Returns with it what to unmap if it is not used.

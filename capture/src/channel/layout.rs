@@ -91,6 +91,9 @@ pub struct PoolHeader {
 pub const HEADER_BYTES: usize = 4096;
 const _: () = assert!(size_of::<PoolHeader>() <= HEADER_BYTES);
 
+/// Whether native stacks can be read on this machine's processor.
+pub const NATIVE_STACKS: bool = cfg!(target_arch = "x86_64");
+
 /// What the interposer found out about the process's Python interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

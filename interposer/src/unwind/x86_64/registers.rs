@@ -1,5 +1,6 @@
 //! The registers of a frame, by their numbers in DWARF (System V ABI, AMD64 supplement, figure 3.36).
 
+#[cfg(target_arch = "x86_64")]
 use core::arch::asm;
 
 use gimli::Register;
@@ -15,7 +16,6 @@ pub const RSP: Register = Register(7);
 /// The return address.
 pub const RETURN_ADDRESS: Register = Register(16);
 
-const RBX: Register = Register(3);
 /// What a function leaves as it was: rbx, rbp, r12 to r15.
 const PRESERVED: u32 = 1 << 3 | 1 << 6 | 0b1111 << 12;
 
@@ -37,34 +37,32 @@ impl Registers {
     }
 
     /// The registers of the calling function, here and now. Valid as a frame as long as that function does not return.
+    ///
+    /// A register that the compiler uses for this was saved by the function, whose unwinding information says where: its
+    /// value here does not matter.
     #[inline(always)]
     pub fn here() -> Self {
-        let (ip, sp, bp, bx, r12, r13, r14, r15): (u64, u64, u64, u64, u64, u64, u64, u64);
-        // SAFETY: copies registers.
-        unsafe {
-            asm!(
-                "lea {ip}, [rip]", "mov {sp}, rsp", "mov {bp}, rbp", "mov {bx}, rbx",
-                ip = out(reg) ip, sp = out(reg) sp, bp = out(reg) bp, bx = out(reg) bx,
-                options(nostack, nomem, preserves_flags),
-            );
-            asm!(
-                "mov {a}, r12", "mov {b}, r13", "mov {c}, r14", "mov {d}, r15",
-                a = out(reg) r12, b = out(reg) r13, c = out(reg) r14, d = out(reg) r15,
-                options(nostack, nomem, preserves_flags),
-            );
-        }
+        #[allow(unused_mut)]
         let mut registers = Self { values: [0; COUNT], known: 0 };
-        for (register, value) in [
-            (RETURN_ADDRESS, ip),
-            (RSP, sp),
-            (RBP, bp),
-            (RBX, bx),
-            (Register(12), r12),
-            (Register(13), r13),
-            (Register(14), r14),
-            (Register(15), r15),
-        ] {
-            registers.set(register, value);
+        #[cfg(target_arch = "x86_64")]
+        {
+            let (ip, sp, bp, bx, r12, r13, r14, r15): (u64, u64, u64, u64, u64, u64, u64, u64);
+            // SAFETY: copies registers, all at one place.
+            unsafe {
+                asm!(
+                    "lea {ip}, [rip]", "mov {sp}, rsp", "mov {bp}, rbp", "mov {bx}, rbx",
+                    "mov {a}, r12", "mov {b}, r13", "mov {c}, r14", "mov {d}, r15",
+                    ip = out(reg) ip, sp = out(reg) sp, bp = out(reg) bp, bx = out(reg) bx,
+                    a = out(reg) r12, b = out(reg) r13, c = out(reg) r14, d = out(reg) r15,
+                    options(nostack, nomem, preserves_flags),
+                );
+            }
+            for (register, value) in [(RETURN_ADDRESS, ip), (RSP, sp), (RBP, bp), (Register(3), bx)] {
+                registers.set(register, value);
+            }
+            for (number, value) in [(12, r12), (13, r13), (14, r14), (15, r15)] {
+                registers.set(Register(number), value);
+            }
         }
         registers
     }
@@ -98,16 +96,19 @@ impl Registers {
 }
 
 impl FrameState {
-    /// The calling function's own state, here and now. Valid as a frame as long as that function does not return.
+    /// The calling function's own state, here and now. Valid as a frame as long as that function does not return. Where
+    /// native stacks cannot be read, nothing.
     #[inline(always)]
     pub fn here() -> Self {
-        let (ip, sp, bp): (usize, usize, usize);
-        // SAFETY: copies registers.
+        #[allow(unused_mut)]
+        let (mut ip, mut sp, mut bp): (usize, usize, usize) = (0, 0, 0);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: copies registers. Wherever in the function that happens, the three belong together.
         unsafe {
             asm!(
                 "lea {ip}, [rip]", "mov {sp}, rsp", "mov {bp}, rbp",
                 ip = out(reg) ip, sp = out(reg) sp, bp = out(reg) bp,
-                options(nostack, nomem, preserves_flags),
+                options(pure, nostack, nomem, preserves_flags),
             );
         }
         Self { address: CodeAddress::instruction_pointer(ip), sp, bp }
