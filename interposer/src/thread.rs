@@ -14,7 +14,7 @@ use crate::python::frames::{WithFrames, control_frame, starts_thread, top_frame,
 use crate::python::interpreter::Interpreter;
 use crate::python::thread_names::push_name;
 use crate::session::Session;
-use crate::stacks::activations::ControlFrame;
+use crate::stacks::activations::ControlFrames;
 use crate::stacks::hash::StackHash;
 use crate::stacks::memo::{FrameAddress, FrameChain, StackMemo};
 use crate::stacks::merged::MergedStack;
@@ -167,29 +167,23 @@ impl ThreadState {
     /// Brings the stack up to date, and returns its hash.
     #[inline]
     fn update_stack(&mut self, hook: &FrameState) -> Result<StackHash, Stop> {
-        let mut control = 0;
+        let mut state = 0;
         if let Some(interpreter) = self.interpreter {
             let deaths = interpreter.codes.deaths();
             if deaths != self.deaths {
                 self.deaths = deaths;
                 self.stack.python.forget();
             }
-            let state = interpreter.thread_state();
+            state = interpreter.thread_state();
             // SAFETY: it is the calling thread's own state.
             let top = if state == 0 { 0 } else { unsafe { top_frame(&interpreter.layout, state) } };
             with_frames(interpreter, &mut self.writer, Update { memo: &mut self.stack.python, top })?;
-            // SAFETY: as above.
-            control = if state == 0 { 0 } else { unsafe { control_frame(&interpreter.layout, state) } };
         }
-        if self.unwinder.is_some() {
-            self.update_native(hook, ControlFrame(control))
-        } else {
-            Ok(self.stack.python.hash())
-        }
+        if self.unwinder.is_some() { self.update_native(hook, state) } else { Ok(self.stack.python.hash()) }
     }
 
     #[inline]
-    fn update_native(&mut self, hook: &FrameState, control: ControlFrame) -> Result<StackHash, Stop> {
+    fn update_native(&mut self, hook: &FrameState, state: usize) -> Result<StackHash, Stop> {
         let Some(unwinder) = &mut self.unwinder else { return Ok(self.stack.python.hash()) };
         let generation = unloading::generation();
         if generation != self.generation || !unloading::is_settled() {
@@ -203,7 +197,18 @@ impl ThreadState {
         let mut changed = None;
         if let Some(interpreter) = self.interpreter {
             let MergedStack { activations, python, .. } = &mut self.stack;
-            // SAFETY: the control frame is the thread's present one; the memo was just updated.
+            let stack = unwinder.stack_of(hook.sp);
+            let control = match interpreter.layout.control_frame {
+                Some(offset) if state != 0 => ControlFrames {
+                    // SAFETY: it is a field of the calling thread's own state.
+                    innermost: unsafe { control_frame(state, offset) },
+                    outermost: state + interpreter.layout.control_root,
+                    stack,
+                    sp: hook.sp,
+                },
+                _ => ControlFrames::NONE,
+            };
+            // SAFETY: the stack is the thread's; the memo was just updated.
             changed = unsafe { activations.update(&interpreter.activations, control, python)? };
         }
         Ok(self.stack.hash(changed, generation))

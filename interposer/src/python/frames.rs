@@ -39,17 +39,14 @@ pub unsafe fn top_frame(layout: &Layout, state: usize) -> FrameAddress {
     }
 }
 
-/// The innermost control frame of a thread state; 0 where this version has none.
+/// The innermost control frame of a thread state that has its address at `offset`.
 ///
 /// # Safety
 /// As [`top_frame`].
 #[inline]
-pub unsafe fn control_frame(layout: &Layout, state: usize) -> usize {
-    match layout.control_frame {
-        // SAFETY: the field exists.
-        Some(offset) => unsafe { field(state, offset) },
-        None => 0,
-    }
+pub unsafe fn control_frame(state: usize, offset: usize) -> usize {
+    // SAFETY: the field exists.
+    unsafe { field(state, offset) }
 }
 
 /// Whether a frame runs `threading.Thread._bootstrap`, in which every thread of Python's `threading` starts.

@@ -64,6 +64,8 @@ pub struct Layout {
     pub top: Top,
     /// In a thread state: the address of its innermost control frame (`cframe`), where those tell activations apart.
     pub control_frame: Option<usize>,
+    /// In a thread state: the outermost control frame, which is part of it.
+    pub control_root: usize,
     /// In a control frame: the address of the next outer one.
     pub control_previous: usize,
     /// In a control frame: the address of its innermost frame, where it has more than one.
@@ -126,6 +128,7 @@ pub mod object {
 const V3_9: Layout = Layout {
     top: Top::Field(24),
     control_frame: None,
+    control_root: 0,
     control_previous: 0,
     control_current: None,
     frame_code: 32,
@@ -147,6 +150,7 @@ const V3_9: Layout = Layout {
 
 const V3_10: Layout = Layout {
     control_frame: Some(48),
+    control_root: 264,
     control_previous: 8,
     instruction: Instruction::Index { offset: 96, unit: 2 },
     frame_locals: 352,
@@ -157,6 +161,7 @@ const V3_10: Layout = Layout {
 const V3_11: Layout = Layout {
     top: Top::Through(56, 8),
     control_frame: Some(56),
+    control_root: 336,
     control_previous: 16,
     control_current: Some(8),
     frame_code: 32,

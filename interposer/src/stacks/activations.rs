@@ -11,6 +11,7 @@ use core::ops::Range;
 use super::memo::{FrameAddress, StackMemo};
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::unwind::frame::CodeAddress;
+use crate::unwind::stack_region::StackRegion;
 
 /// How an interpreter's activations are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,20 +80,44 @@ pub struct OfFrame {
     pub evaluates: bool,
 }
 
-/// The thread's present control frame, and how to get at the others. Nothing where there are none.
+/// A thread's control frames: a chain that leads outwards along the stack, and ends with one in the thread state. 3.10
+/// leaves that one's link uninitialised, and greenlets may leave links to frames that are gone; so the chain is followed
+/// only as long as it leads upwards within the stack.
 #[derive(Clone, Copy, Debug)]
-pub struct ControlFrame(pub usize);
+pub struct ControlFrames {
+    /// The innermost one; 0 where there is none.
+    pub innermost: usize,
+    /// The one in the thread state, at which nothing is evaluated.
+    pub outermost: usize,
+    /// The stack.
+    pub stack: StackRegion,
+    /// Its present end.
+    pub sp: usize,
+}
 
-impl ControlFrame {
+impl ControlFrames {
+    /// None.
+    pub const NONE: Self = Self { innermost: 0, outermost: 0, stack: StackRegion::NONE, sp: 0 };
+
+    /// Whether `address` can be the next control frame further out than one at `inner`.
+    #[inline]
+    fn follows(&self, inner: usize, address: usize) -> bool {
+        address != self.outermost && address > inner && self.stack.may_read(self.sp, address + LARGEST_FIELD)
+    }
+
     /// A field of a control frame.
     ///
     /// # Safety
-    /// The address is that of a control frame that the thread state leads to.
+    /// [`Self::follows`] has said that the address can be one, or it is further out than such an address.
+    #[inline]
     unsafe fn field(address: usize, offset: usize) -> usize {
-        // SAFETY: the caller vouches for it.
-        unsafe { ((address + offset) as *const usize).read() }
+        // SAFETY: it is a word of the thread's stack above the stack pointer.
+        unsafe { ((address + offset) as *const usize).read_volatile() }
     }
 }
+
+/// The offset of the last field of a control frame that is read.
+const LARGEST_FIELD: usize = 16;
 
 fn mixed(hash: u64, value: u64) -> u64 {
     (hash ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
@@ -141,12 +166,12 @@ impl Activations {
     /// Brings the list up to date with the Python frames in `memo`. Returns what has changed.
     ///
     /// # Safety
-    /// `control` is the calling thread's present control frame, where `source` has such; `memo` was just updated.
+    /// `control` says where the calling thread's stack is; `memo` was just updated.
     #[inline]
     pub unsafe fn update(
         &mut self,
         source: &ActivationSource,
-        control: ControlFrame,
+        control: ControlFrames,
         memo: &mut StackMemo,
     ) -> Result<Option<Change>, OutOfMemory> {
         let before = self.len();
@@ -205,7 +230,7 @@ impl Activations {
     /// As [`Self::update`].
     unsafe fn update_control_frames(
         &mut self,
-        control: ControlFrame,
+        control: ControlFrames,
         previous: usize,
         current: Option<usize>,
         memo: &mut StackMemo,
@@ -215,25 +240,20 @@ impl Activations {
         self.fresh.truncate(0);
         // An activation whose outermost link is new has another start.
         let mut known = self.list.partition_point(|activation| activation.start <= seen);
-        let mut at = control.0;
+        let (mut at, mut inner) = (control.innermost, 0);
         let mut intact = 0;
-        // SAFETY: control frames are those of the thread, each alive as long as a frame further in.
-        unsafe {
-            loop {
-                let outer = if at == 0 { 0 } else { ControlFrame::field(at, previous) };
-                if outer == 0 {
-                    // The last one is part of the thread state: nothing is evaluated there.
-                    break;
-                }
-                while known > 0 && self.list[known - 1].marker < at {
-                    known -= 1;
-                }
+        while control.follows(inner, at) {
+            while known > 0 && self.list[known - 1].marker < at {
+                known -= 1;
+            }
+            // SAFETY: the control frame is part of the stack, and those that were found further out before as well.
+            unsafe {
                 if known > 0 && self.list[known - 1].marker == at && self.is_intact(known, previous, current) {
                     intact = known;
                     break;
                 }
                 self.fresh.push(at)?;
-                at = outer;
+                (inner, at) = (at, ControlFrames::field(at, previous));
             }
         }
         let (gone, had) = (self.list.get(intact).copied(), self.list.len());
@@ -245,7 +265,7 @@ impl Activations {
                 (Some(_), None) => (0, self.list.len() + 1),
                 (Some(outer), Some(current)) => {
                     // SAFETY: the outer activation's control frame is alive.
-                    let outer_current = unsafe { ControlFrame::field(outer.marker, current) };
+                    let outer_current = unsafe { ControlFrames::field(outer.marker, current) };
                     (outer_current, memo.link_of(outer_current).map_or(outer.start, |link| link + 1))
                 }
             };
@@ -259,9 +279,8 @@ impl Activations {
     /// # Safety
     /// As [`Self::update`].
     unsafe fn is_intact(&self, known: usize, previous: usize, current: Option<usize>) -> bool {
-        // SAFETY: each control frame that is read was confirmed by the one further in, where the loads' results are used.
-        // Those that are read before that lie in the part of the thread's stack above a live control frame.
-        let field = |address, offset| unsafe { ControlFrame::field(address, offset) };
+        // SAFETY: all of them lie further out in the stack than one that is there.
+        let field = |address, offset| unsafe { ControlFrames::field(address, offset) };
         let inner_first = self.list[1..known].iter().zip(&self.list[..known - 1]).rev();
         for (inner, outer) in inner_first {
             if field(inner.marker, previous) != outer.marker {

@@ -10,13 +10,14 @@ use memprof_capture::channel::{ChunkWriter, Pool, PoolSettings, Record, Records}
 use memprof_capture::clock::ClockKind;
 use proptest::prelude::*;
 
-use super::activations::{ActivationSource, ControlFrame};
+use super::activations::{ActivationSource, ControlFrames};
 use super::hash::StackHash;
 use super::memo::{CodePosition, FrameAddress, FrameChain, FrameContent};
 use super::merged::MergedStack;
 use super::native::NativeChain;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::unwind::frame::{CodeAddress, FrameState, Step};
+use crate::unwind::stack_region::StackRegion;
 
 const WORDS: usize = 1 << 14;
 /// Functions 0 to 15; these have a meaning.
@@ -73,7 +74,9 @@ impl Program {
     fn new(source: ActivationSource) -> Self {
         let mut program = Self { memory: vec![0; WORDS], calls: Vec::new(), source, python_depth: 0, control: 0 };
         // The root control frame, which is part of the thread state.
-        program.control = &raw const program.memory[WORDS - 4] as usize;
+        program.control = &raw const program.memory[WORDS - 2] as usize;
+        // Its link leads nowhere.
+        program.memory[WORDS - 2] = 0x120;
         let sp = &raw const program.memory[WORDS - 8] as usize;
         program.calls.push(NativeCall { function: 3, place: 1, sp, bp: 0, python: Vec::new() });
         program
@@ -366,7 +369,13 @@ proptest! {
                             bp: hook.bp,
                         };
                         stack.native.update(&mut NativeWalk(&program), &hook).unwrap();
-                        let control = ControlFrame(program.control);
+                        let end = program.memory.as_ptr_range().end as usize;
+                        let control = ControlFrames {
+                            innermost: program.control,
+                            outermost: &raw const program.memory[WORDS - 2] as usize,
+                            stack: StackRegion::new(program.memory.as_ptr() as usize, end),
+                            sp: program.top().sp,
+                        };
                         let MergedStack { activations, python, .. } = &mut stack;
                         // SAFETY: control frames lie in the program's memory, and the memo was just updated.
                         let changed = unsafe { activations.update(&source, control, python).unwrap() };

@@ -23,6 +23,12 @@ impl StackRegion {
     /// No memory.
     pub const NONE: Self = Self { low: 0, high: 0 };
 
+    /// From its first byte to behind its last one.
+    #[cfg(test)]
+    pub const fn new(low: usize, high: usize) -> Self {
+        Self { low, high }
+    }
+
     /// Whether a stack pointer is in it.
     #[inline]
     pub const fn contains(&self, sp: usize) -> bool {

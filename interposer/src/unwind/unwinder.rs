@@ -74,6 +74,12 @@ impl Unwinder {
         }
     }
 
+    /// The stack that holds a stack pointer.
+    #[inline]
+    pub fn stack_of(&mut self, sp: usize) -> StackRegion {
+        self.regions.of(sp).unwrap_or(StackRegion::NONE)
+    }
+
     /// A step that takes more than a rule.
     #[cold]
     #[inline(never)]
