@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures what memprof costs: each program without a profiler, under memprof and under memray, in turns.
+"""Measures what memprof costs: each program without a profiler, under memprof, memray and heaptrack, in turns.
 
-Prints Markdown tables on standard output and progress on standard error. Needs cargo, cc, and PyPI for memray.
-benches/README.md says how to read the tables.
+Prints Markdown tables on standard output and progress on standard error. Needs cargo, cc, and PyPI for memray; heaptrack
+takes part where it is installed. benches/README.md says how to read the tables.
 """
 import argparse
 import os
@@ -13,19 +13,20 @@ import tempfile
 import tools
 from measuring import interleaved, median, median_ratio, run
 
-# Name, program in benches/programs, arguments, and the most that memprof may cost: processor time over the bare run's.
+# Name, program in benches/programs, arguments, and the most that memprof may cost, native stacks included: processor time
+# over the bare run's. For C programs, the most that its added time may be over heaptrack's added time.
 PROGRAMS = [
-    ("random primes (the example)", "../../examples/random_primes_sum.py", ["1000000"], 1.15),
-    ("many calls, few allocations", "calls.py", ["60"], 1.10),
-    ("deep recursion, large blocks (15 M records)", "deeptree.py", ["15000", "600"], 2.5),
-    ("strings and dicts", "strings.py", ["20"], 1.15),
-    ("four threads", "threads.py", ["1500"], 1.4),
+    ("random primes (the example)", "../../examples/random_primes_sum.py", ["1000000"], 1.2),
+    ("many calls, few allocations", "calls.py", ["60"], 1.1),
+    ("deep recursion, large blocks (15 M records)", "deeptree.py", ["15000", "600"], 3.2),
+    ("strings and dicts", "strings.py", ["20"], 1.2),
+    ("pandas", "frames.py", ["400000"], 1.5),
+    ("numpy arrays", "arrays.py", ["60"], 1.25),
+    ("four threads", "threads.py", ["1500"], 1.6),
     ("deep recursion, small blocks", "deeptree.py", ["15000", "100"], None),
-    ("numpy arrays", "arrays.py", ["60"], None),
-    ("pandas", "frames.py", ["400000"], None),
     ("JSON", "jsonbig.py", ["240000"], None),
-    ("C, 10 M pairs, stacks of 20", "churn", ["10000000", "1", "20"], None),
-    ("C, the same in 4 threads", "churn", ["10000000", "4", "20"], None),
+    ("C, 10 M pairs, stacks of 20", "churn", ["10000000", "1", "20"], 0.5),
+    ("C, the same in 4 threads", "churn", ["10000000", "4", "20"], 0.5),
 ]
 RECORDS = "deep recursion, large blocks (15 M records)"
 LARGEST_START_UP = 0.060
@@ -42,7 +43,7 @@ def arguments():
     parser.add_argument("--python", default="python3", help="the interpreter (default: python3 on PATH)")
     parser.add_argument("--cpu", type=int, help="run everything on this processor alone")
     parser.add_argument("--scale", type=float, default=1.0, help="makes every program so many times as long")
-    parser.add_argument("--no-memray", action="store_true", help="leave memray out")
+    parser.add_argument("--no-others", action="store_true", help="leave memray and heaptrack out")
     return parser.parse_args()
 
 
@@ -59,62 +60,86 @@ class Benchmark:
         self.python = tools.environment(base, libraries)
 
     def capture(self, tool):
-        return os.path.join(self.folder, tool + ".bin")
+        return os.path.join(self.folder, tool.replace(" ", "") + ".bin")
 
     def remove_capture(self, tool):
-        if os.path.exists(self.capture(tool)):
-            os.remove(self.capture(tool))
+        for path in (self.capture(tool), self.capture(tool) + ".zst", self.capture(tool) + ".gz"):
+            if os.path.exists(path):
+                os.remove(path)
 
-    def under(self, tool, script):
-        """The command that runs a Python program under a tool."""
+    def under(self, tool, command):
+        """A command under a tool. Those of Python programs begin with the interpreter."""
+        is_python = command[0] == self.python
         if tool == "bare":
-            return [self.python, *script]
-        if tool == "memprof":
-            return [self.memprof, "run", "-q", "-f", "-o", self.capture(tool), "--python", self.python, *script]
-        return [self.python, "-m", "memray", "run", "-q", "-f", "-o", self.capture(tool), *script]
+            return command
+        if tool == "heaptrack":
+            return [tools.HEAPTRACK, "-o", self.capture(tool), *command]
+        if tool.startswith("memprof"):
+            options = ["-q", "-f", *tool.split()[1:], "-o", self.capture(tool)]
+            return [self.memprof, "run", *options, *(["--python", *command] if is_python else ["--", *command])]
+        options = ["-q", "-f", *tool.split()[1:], "-o", self.capture(tool)]
+        return [self.python, "-m", "memray", "run", *options, *command[1:]]
 
-    def commands(self, file, values):
+    def commands(self, file, values, wanted):
+        """The command under each of the wanted tools that can record it."""
         values = [str(max(1, int(int(values[0]) * self.options.scale))), *values[1:]]
         if file.endswith(".py"):
-            script = [os.path.normpath(os.path.join(tools.PROGRAMS, file)), *values]
-            names = ["bare", "memprof"] + ([] if self.options.no_memray else ["memray"])
-            return {tool: self.under(tool, script) for tool in names}
-        # memray records Python programs only.
-        native = [tools.c_program(file), *values]
-        return {"bare": native,
-                "memprof": [self.memprof, "run", "-q", "-f", "-o", self.capture("memprof"), "--", *native]}
+            command = [self.python, os.path.normpath(os.path.join(tools.PROGRAMS, file)), *values]
+        else:
+            command = [tools.c_program(file), *values]
+        def can(tool):
+            if self.options.no_others and not tool.startswith(("bare", "memprof")):
+                return False
+            # memray records Python programs only.
+            return tools.HEAPTRACK is not None if tool == "heaptrack" else "memray" not in tool or file.endswith(".py")
+        return {tool: self.under(tool, command) for tool in wanted if can(tool)}
 
     def turns(self, commands, runs=None):
         return interleaved(commands, runs or self.options.runs, self.remove_capture, cpu=self.options.cpu)
 
     def measure_programs(self):
-        print("| program | CPU s, bare | memprof CPU | at most | | memray CPU | memprof wall | memray wall "
-              "| memprof peak RSS | memray peak RSS | memprof file | memray file |")
-        print("|---|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
+        wanted = ["bare", "memprof", "memprof --no-native", "memray", "memray --native", "heaptrack"]
+        print("| program | CPU s, bare | memprof | at most | | --no-native | memray | memray --native | heaptrack "
+              "| wall: memprof | memray --native | heaptrack | file: memprof | memray --native | heaptrack |")
+        print("|---" * 15 + "|", flush=True)
         for name, file, values, limit in self.programs:
             tools.say(f"{name}...")
-            usages = self.turns(self.commands(file, values))
-
-            def ratio(tool, what):
-                return median_ratio(usages[tool], usages["bare"], what)
+            usages = self.turns(self.commands(file, values, wanted))
 
             def shown(tool, what):
-                return f"{ratio(tool, what):.2f}" if tool in usages else "-"
+                return f"{median_ratio(usages[tool], usages['bare'], what):.2f}" if tool in usages else "-"
 
             def size(tool):
-                return f"{os.path.getsize(self.capture(tool)) / MIB:.1f} MiB" if tool in usages else "-"
+                path = next((path for path in (self.capture(tool), self.capture(tool) + ".zst", self.capture(tool) + ".gz")
+                             if os.path.exists(path)), None)
+                return f"{os.path.getsize(path) / MIB:.1f} MiB" if tool in usages and path else "-"
 
+            if file.endswith(".py"):
+                at_most, passed = limit, verdict(median_ratio(usages["memprof"], usages["bare"], "cpu"), limit)
+            else:
+                at_most, passed = self.against_heaptrack(usages, limit, values)
             print(f"| {name} | {median(usages['bare'], 'cpu'):.2f} | {shown('memprof', 'cpu')} "
-                  f"| {limit or '-'} | {verdict(ratio('memprof', 'cpu'), limit)} | {shown('memray', 'cpu')} "
-                  f"| {shown('memprof', 'wall')} | {shown('memray', 'wall')} "
-                  f"| {shown('memprof', 'peak_rss')} | {shown('memray', 'peak_rss')} "
-                  f"| {size('memprof')} | {size('memray')} |", flush=True)
+                  f"| {at_most or '-'} | {passed} | "
+                  + " | ".join(shown(tool, "cpu") for tool in wanted[2:]) + " | "
+                  + " | ".join(shown(tool, "wall") for tool in ("memprof", "memray --native", "heaptrack")) + " | "
+                  + " | ".join(size(tool) for tool in ("memprof", "memray --native", "heaptrack")) + " |", flush=True)
         print()
+
+    def against_heaptrack(self, usages, limit, values):
+        """What is added to a pair of malloc and free, in terms of what heaptrack adds."""
+        if "heaptrack" not in usages:
+            return f"{limit} x heaptrack", ""
+        bare = median(usages["bare"], "cpu")
+        added = {tool: median(usages[tool], "cpu") - bare for tool in ("memprof", "heaptrack")}
+        pairs = int(values[0]) * self.options.scale
+        note = ", ".join(f"{tool} +{seconds / pairs * 1e9:.0f} ns a pair" for tool, seconds in added.items())
+        return f"{limit} x heaptrack's added time ({note})", verdict(added["memprof"] / added["heaptrack"], limit)
 
     def measure_start_up(self):
         tools.say("start-up...")
-        names = ["bare", "memprof"] + ([] if self.options.no_memray else ["memray"])
-        usages = self.turns({tool: self.under(tool, ["-c", "pass"]) for tool in names}, runs=20)
+        names = ["bare", "memprof"] + ([] if self.options.no_others else ["memray --native"])
+        commands = {tool: self.under(tool, [self.python, "-c", "pass"]) for tool in names}
+        usages = self.turns(commands, runs=20)
         print("| start-up, `-c pass` | CPU ms | more than bare | at most | |")
         print("|---|---|---|---|---|")
         bare = median(usages["bare"], "cpu")
@@ -138,7 +163,8 @@ class Benchmark:
             status = {tool: os.path.join(self.folder, tool + ".status") for tool in ("bare", "memprof")}
             for tool, path in status.items():
                 self.remove_capture(tool)
-                run(self.under(tool, [wrapper, path, *self.commands(file, values)["bare"][1:]]), cpu=self.options.cpu)
+                command = self.commands(file, values, ["bare"])["bare"]
+                run(self.under(tool, [self.python, wrapper, path, *command[1:]]), cpu=self.options.cpu)
             bare, recorded = (memory_status(path) for path in status.values())
             shared = recorded["RssShmem"] - bare["RssShmem"]
             extra = recorded["VmHWM"] - shared - bare["VmHWM"]
@@ -149,12 +175,11 @@ class Benchmark:
 
     def measure_reports(self):
         name, file, values, _ = next(program for program in PROGRAMS if program[0] == RECORDS)
-        commands = self.commands(file, values)
+        commands = self.commands(file, values, ["memprof", "memray"])
         for tool in commands:
-            if tool != "bare":
-                tools.say(f"recording {name} with {tool}...")
-                self.remove_capture(tool)
-                run(commands[tool], cpu=self.options.cpu)
+            tools.say(f"recording {name} with {tool}...")
+            self.remove_capture(tool)
+            run(commands[tool], cpu=self.options.cpu)
         print("| report on 15 M records | memprof CPU s | memray CPU s | ratio | at most | | memprof wall s "
               "| memray wall s | memprof peak RSS | memray peak RSS | ratio | at most | |")
         print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")

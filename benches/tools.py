@@ -10,6 +10,8 @@ REPOSITORY = os.path.dirname(HERE)
 PROGRAMS = os.path.join(HERE, "programs")
 MEMRAY = "memray==1.20.0"
 LIBRARIES = ["numpy", "pandas"]
+# Debian has it; nothing is installed for it here.
+HEAPTRACK = shutil.which("heaptrack")
 
 
 def say(text):

@@ -6,6 +6,8 @@ mod output_file;
 mod report;
 mod run;
 mod run_messages;
+mod symbolize;
+mod symbols_table;
 
 use std::env;
 use std::error::Error;
@@ -30,6 +32,7 @@ enum Command {
     Flamegraph(report::flamegraph::Args),
     Stats(report::stats::Args),
     Table(report::table::Args),
+    Symbolize(symbolize::Args),
 }
 
 /// The exit status for a call that makes no sense.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
+        Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)
 }

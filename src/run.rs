@@ -17,6 +17,7 @@ use memprof_reporter::report::Report;
 
 use crate::interposer_file::{InterposerFile, NoPlace};
 use crate::output_file::{NoOutput, OutputFile};
+use crate::symbolize::SourceArgs;
 use crate::{Cli, run_messages};
 
 /// Options whose value is the program, as [`set_off_program`](crate::command_line::set_off_program) needs them.
@@ -48,6 +49,13 @@ pub struct Args {
     /// Keep at most this many native frames of a stack: the outermost and the innermost ones
     #[arg(long, value_name = "FRAMES", default_value_t = 1024, conflicts_with = "no_native", value_parser = clap::value_parser!(u32).range(2..))]
     native_depth: u32,
+
+    /// Leave the native frames without names; `memprof symbolize` can add them later
+    #[arg(long, conflicts_with_all = ["no_native", "debug_paths", "debuginfod"])]
+    no_symbols: bool,
+
+    #[command(flatten)]
+    symbols: SourceArgs,
 
     /// The interpreter [default: the active virtual environment's, else python3 on PATH]
     #[arg(long, value_name = "PATH")]
@@ -83,6 +91,8 @@ pub enum Failure {
     Output(NoOutput),
     /// The capture would overwrite the script.
     OutputIsScript(PathBuf),
+    /// A folder that was named is none.
+    NoFolder(PathBuf),
     /// The recording could not begin.
     Record(RecordError),
 }
@@ -98,6 +108,9 @@ impl fmt::Display for Failure {
                 let path = path.display();
                 write!(out, "{path} is the script itself: give another name for the capture with -o")
             }
+            Self::NoFolder(path) => {
+                write!(out, "{} is not a folder: check the name after --debug-path", path.display())
+            }
             Self::Record(reason) => reason.fmt(out),
         }
     }
@@ -107,7 +120,23 @@ impl std::error::Error for Failure {}
 
 /// Runs the program; returns the exit status that memprof takes over from it.
 pub fn run(args: Args) -> Result<u8, Failure> {
-    let Args { output, force, quiet, no_native, native_depth, python, code, module, script, arguments } = args;
+    let Args {
+        output,
+        force,
+        quiet,
+        no_native,
+        native_depth,
+        no_symbols,
+        symbols,
+        python,
+        code,
+        module,
+        script,
+        arguments,
+    } = args;
+    if let Some(folder) = symbols.missing_folder() {
+        return Err(Failure::NoFolder(folder.to_owned()));
+    }
     let (subject, arguments) = subject(code, module, script, arguments)?;
     if python.is_some() && matches!(subject, Subject::Command(_)) {
         return Err(usage(ErrorKind::ArgumentConflict, "--python is for Python code, not for a command after --"));
@@ -130,6 +159,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         interposer: interposer.path().to_owned(),
         output: file,
         native_depth: (!no_native).then_some(native_depth),
+        symbols: (!no_symbols).then(|| symbols.at_the_end()),
         memprof_version: env!("CARGO_PKG_VERSION").to_owned(),
         progress: Box::new(|bytes_left| progress.show(bytes_left)),
     });

@@ -8,8 +8,8 @@ const SHADES = 5;
 const FAMILIES = {
   program: { label: 'your code', light: [34, 88, 80, 66], dark: [28, 62, 36, 26] },
   library: { label: 'libraries', light: [206, 66, 86, 74], dark: [207, 52, 36, 25] },
-  native: { label: 'native', light: [286, 40, 80, 70], dark: [284, 30, 42, 32] },
-  interpreter: { label: 'interpreter', light: [210, 6, 84, 76], dark: [215, 8, 38, 30] },
+  native: { label: 'native', light: [286, 46, 82, 70], dark: [284, 34, 42, 30] },
+  runtime: { label: 'Python runtime', light: [210, 6, 84, 76], dark: [215, 8, 38, 30] },
   special: { label: 'other', light: [60, 10, 90, 90], dark: [60, 6, 24, 24] },
 };
 
@@ -29,10 +29,10 @@ function isLibrary(file) {
   return /\/(?:site|dist)-packages\/|\/lib\/python\d/.test(file) || file.startsWith('<frozen');
 }
 
-/** Family of a frame kind (0 Python, 1 native, 2 interpreter, 3 special) and its file. */
+/** Family of a frame kind and its file. */
 function familyOf(kind, file) {
-  if (kind === 0) return isLibrary(file) ? 'library' : 'program';
-  return ['', 'native', 'interpreter', 'special'][kind] || 'special';
+  if (kind === KINDS.python) return isLibrary(file) ? 'library' : 'program';
+  return { [KINDS.native]: 'native', [KINDS.runtime]: 'runtime', [KINDS.evaluation]: 'runtime' }[kind] || 'special';
 }
 
 function shadesOf(family, theme) {

@@ -5,17 +5,26 @@ const ROW_HEIGHT = 20;
 const LABEL_PADDING = 4;
 const LABEL_FONT = '12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
-/** The names of a node, by how frames are grouped: {name, place, shortPlace}. */
+/** The names of a node, by how frames are grouped: {name, shortName, place, shortPlace}. */
 function namesOf(model, node, group) {
-  if (node.block) return { name: `+${formatCount(node.block.to - node.block.from)} more`, place: '', shortPlace: '' };
+  const only = (name) => ({ name, shortName: name, place: '', shortPlace: '' });
+  if (node.block) return only(`+${formatCount(node.block.to - node.block.from)} more`);
   const { frames, strings } = model.data;
-  if (node.frame < 0 || !node.parent) return { name: 'all', place: '', shortPlace: '' };
+  if (node.frame < 0 || !node.parent) return only('all');
   const file = strings[frames.file[node.frame]];
   const name = strings[frames.function[node.frame]];
   const line = frames.line[node.frame];
-  if (group === 'file') return { name: shortenPath(file) || name, place: '', shortPlace: '' };
+  if (group === 'file') return only(shortenPath(file) || name);
   const suffix = group === 'line' && line > 0 ? `:${line}` : '';
-  return { name, place: shortenPath(file) + suffix, shortPlace: baseName(file) + suffix };
+  const native = isNative(frames.kind[node.frame]);
+  return { name, shortName: native ? shortNameOf(model, node.frame, name) : name, place: shortenPath(file) + suffix, shortPlace: baseName(file) + suffix };
+}
+
+/** A native function's name without arguments; made once, as drawing asks for it again and again. */
+function shortNameOf(model, frame, name) {
+  model.shortNames ??= new Map();
+  if (!model.shortNames.has(frame)) model.shortNames.set(frame, withoutArguments(name));
+  return model.shortNames.get(frame);
 }
 
 /** The source line of a frame, or ''. Only a view by line has one line per frame. */
@@ -29,13 +38,14 @@ function sourceOf(model, node, group) {
 function labelFor(scene, node, room) {
   if (room < 3) return '';
   const { model, tree, state } = scene;
-  const { name, place, shortPlace } = namesOf(model, node, state.group);
+  const { name: whole, shortName: name, place, shortPlace } = namesOf(model, node, state.group);
   const size = formatMeasure(node.value, state.measure);
   if (node.block) return fitLabel([`${name}, ${size}`, name, name.split(' ')[0]], room);
   const percent = formatPercent(node.value, tree.root.value);
   const source = state.labels === 'source' ? sourceOf(model, node, state.group) : '';
   return fitLabel(
     [
+      whole !== name && place && `${whole}  ${place}  ${size} ${percent}`,
       source && `${name}  ${source}  ${size} ${percent}`,
       place && `${name}  ${place}  ${size} ${percent}`,
       shortPlace && `${name}  ${shortPlace}  ${size} ${percent}`,
@@ -45,9 +55,23 @@ function labelFor(scene, node, room) {
       `${name}  ${size} ${percent}`,
       `${name}  ${percent}`,
       name,
+      ...innerNames(withoutParameters(name)),
     ],
     room,
   );
+}
+
+function withoutParameters(name) {
+  const bare = name.replace(/\(…?\)[^()]*$/, '');
+  return bare === '' || bare.endsWith('operator') ? name : bare;
+}
+
+/**
+ * A qualified name with ever fewer of the scopes around it, so that what is called stays: …::Index<…>::insert(…); or the
+ * address in a module without names.
+ */
+function innerNames(name) {
+  return [name, ...Array.from(name.matchAll(/::|\+(?=0x[0-9a-f]+$)/g), (match) => `…${name.slice(match.index)}`)];
 }
 
 function fitLabel(candidates, room) {

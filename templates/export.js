@@ -85,10 +85,12 @@ function collapsedStacks(scene) {
   const write = (node, suffix, value) => {
     if (value > 0) lines.push(`${stackOf(node)}${suffix} ${value}\n`);
   };
-  const own = state.measure === 'bytes' ? tree.ownBytes : tree.ownAllocations;
   if (!tree.spec.inverted || !layout.root.parent) {
-    const below = modelNodesBelow(tree, layout.root);
-    for (let i = 0; i < model.count; i++) if (below[i]) write(i, '', own[i]);
+    for (const [node, value] of ownByLine(tree, modelNodesBelow(tree, layout.root))) {
+      const chain = [];
+      for (let at = node; at.parent; at = at.parent) chain.push(nameOf(at.frame));
+      lines.push(`${chain.reverse().join(';') || 'all'} ${value}\n`);
+    }
     return lines;
   }
   // Inverted: each member is a caller of the frames on the way to the zoomed node.
@@ -103,6 +105,24 @@ function collapsedStacks(scene) {
     node.members.forEach((member, m) => write(member, suffixOf(node), values[m]));
   }
   return lines;
+}
+
+/**
+ * Own values by stack, lines told apart: a node of a tree for each, with its value. Stacks that differ only in hidden
+ * frames are one.
+ */
+function ownByLine(tree, below) {
+  const { model, spec, hidden } = tree;
+  const byLine = new Tree(model, { ...spec, inverted: false, group: 'line' }, hidden);
+  const own = model.own[`${spec.metric}_${spec.measure}`];
+  const known = new Map([[0, byLine.root]]);
+  const sums = new Map();
+  for (let i = 0; i < model.count; i++) {
+    if (!below[i] || own[i] === 0) continue;
+    const node = treeNodeOf(byLine, i, known);
+    sums.set(node, (sums.get(node) || 0) + own[i]);
+  }
+  return sums;
 }
 
 /** A node by itself, or every member of a block. */
@@ -126,7 +146,8 @@ function modelNodesBelow(tree, node) {
 
 function describeView(state) {
   const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated' }[state.metric];
-  return `${state.measure} ${metric}${state.view === 'inverted' ? ', inverted' : ''}`;
+  const frames = { hybrid: state.runtime === 'shown' ? ', with the Python runtime' : '', python: ', Python frames', native: ', native frames' }[state.frames];
+  return `${state.measure} ${metric}${frames}${state.view === 'inverted' ? ', inverted' : ''}`;
 }
 
 function exportView(scene, format) {

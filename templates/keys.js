@@ -44,6 +44,7 @@ function directionOf(key, draw) {
 function listenToKeys(page, graph, searchBox, help) {
   const next = (values, value) => values[(values.indexOf(value) + 1) % values.length];
   const cycle = (name) => page.choose({ [name]: next(CHOICES[name], page.state[name]) });
+  const cycleIf = (possible, name) => possible && cycle(name);
   const shortcuts = {
     '/': () => {
       searchBox.focus();
@@ -64,6 +65,8 @@ function listenToKeys(page, graph, searchBox, help) {
     c: () => cycle('colour'),
     s: () => cycle('labels'),
     h: () => cycle('imports'),
+    v: () => cycleIf(page.folding.hasNative, 'frames'),
+    r: () => cycleIf(page.folding.hasNative && page.state.frames === 'hybrid', 'runtime'),
   };
 
   document.addEventListener('keydown', (event) => {

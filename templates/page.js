@@ -9,12 +9,10 @@ class FlamePage {
   constructor(data) {
     this.data = data;
     this.model = buildModel(data);
-    this.importFrames = importFrames(data);
-    this.noFrames = new Uint8Array(data.frames.function.length);
-    this.hiddenCount = countHiddenNodes(this.model, this.importFrames);
+    this.folding = new Folding(data, this.model);
     this.trees = new Map();
-    this.defaults = defaultState(data.metric);
-    this.state = stateFromFragment(location.hash, this.defaults);
+    this.defaults = defaultState(data);
+    this.readState();
     this.graph = byId('graph');
     this.stage = byId('stage');
     this.painter = new Painter(byId('canvas'));
@@ -34,13 +32,19 @@ class FlamePage {
 
   // ---- from state to screen ----
 
+  readState() {
+    this.state = stateFromFragment(location.hash, this.defaults);
+    // Without native frames there is one view.
+    if (!this.folding.hasNative) Object.assign(this.state, { frames: this.defaults.frames, runtime: this.defaults.runtime });
+  }
+
   get hidden() {
-    return this.state.imports === 'hidden' ? this.importFrames : this.noFrames;
+    return this.folding.hiddenIn(this.state);
   }
 
   currentTree() {
-    const { metric, measure, view, group, imports } = this.state;
-    const name = [metric, measure, view, group, imports].join(' ');
+    const { metric, measure, view, group } = this.state;
+    const name = [metric, measure, view, group, this.folding.nameOf(this.state)].join(' ');
     let tree = this.trees.get(name);
     if (!tree) {
       tree = new Tree(this.model, { metric, measure, inverted: view === 'inverted', group }, this.hidden);
@@ -57,7 +61,7 @@ class FlamePage {
     const focused = this.focus?.node;
     this.tree = this.currentTree();
     this.updateMatches();
-    if (this.matches) this.matches.byKey = matchedKeys(this.tree, this.matches.frame);
+    this.placeMatches();
     const root = this.tree.nodeAt(this.state.zoom);
     this.state.zoom = this.tree.pathOf(root);
     this.layOut(root);
@@ -134,7 +138,7 @@ class FlamePage {
     byId('empty').textContent = message;
     byId('empty').hidden = message === '';
     this.stage.hidden = message !== '';
-    byId('imports-count').textContent = `(${plural(this.hiddenCount, 'frame')}${this.state.imports === 'hidden' ? ' hidden' : ''})`;
+    this.folding.showControls(this.state);
     byId('reset').disabled = !this.layout.root.parent;
     showBreadcrumb(byId('breadcrumb'), scene, (node) => this.zoomTo(node));
     showSum(byId('sum'), scene);
@@ -148,11 +152,26 @@ class FlamePage {
   /** Takes over some choices. Looking at another tree keeps the zoom as far as it exists there. */
   choose(changes, { push = true } = {}) {
     const turned = 'view' in changes || 'group' in changes;
+    const zoomed = 'frames' in changes || 'runtime' in changes ? this.zoomedModelNode() : -1;
     Object.assign(this.state, changes);
     if (turned && !('zoom' in changes)) this.state.zoom = '';
+    if (zoomed >= 0) this.state.zoom = this.pathInView(zoomed);
     this.matchIndex = -1;
     this.apply({ scroll: 'zoom' in changes || turned || 'draw' in changes });
     writeFragment(fragmentFromState(this.state, this.defaults), push);
+  }
+
+  /** The largest recorded node that the zoomed one stands for; -1 where there is none. */
+  zoomedModelNode() {
+    const { root } = this.layout;
+    if (!root.parent || root.block || this.tree.spec.inverted) return -1;
+    return root.members.reduce((largest, node) => (this.tree.bytes[node] > this.tree.bytes[largest] ? node : largest));
+  }
+
+  /** Where another view has a recorded node, or its innermost caller there. Inverted views have no one place for it. */
+  pathInView(modelNode) {
+    const tree = this.currentTree();
+    return tree.spec.inverted ? '' : tree.pathOf(treeNodeOf(tree, modelNode));
   }
 
   zoomTo(node) {
@@ -219,8 +238,8 @@ class FlamePage {
   // ---- search ----
 
   updateMatches() {
-    const { search, metric, measure, imports } = this.state;
-    const name = JSON.stringify([search, metric, measure, imports]);
+    const { search, metric, measure } = this.state;
+    const name = JSON.stringify([search, metric, measure, this.folding.nameOf(this.state)]);
     if (name === this.matchesName) return;
     this.matchesName = name;
     const { pattern, error } = compilePattern(search);
@@ -228,19 +247,29 @@ class FlamePage {
     this.matches = pattern ? searchModel(this.model, pattern, this.hidden, metric, measure) : null;
   }
 
+  /** Where the matches are in the current tree. */
+  placeMatches() {
+    const found = this.matches;
+    if (!found || found.tree === this.tree) return;
+    found.tree = this.tree;
+    found.byKey = matchedKeys(this.tree, found.frame);
+    // Inverted, places are looked for when somebody goes to them.
+    found.places = this.tree.spec.inverted ? found.outermost : placesOf(this.tree, found.outermost);
+  }
+
   showMatches() {
     const output = byId('matches');
     const found = this.matches;
     byId('search').setAttribute('aria-invalid', String(Boolean(this.patternError)));
     output.classList.toggle('wrong', Boolean(this.patternError));
-    byId('previous').disabled = byId('next').disabled = !found || found.outermost.length === 0;
+    byId('previous').disabled = byId('next').disabled = !found || found.places.length === 0;
     if (this.patternError) output.textContent = this.patternError;
     else if (!found) output.textContent = '';
     else if (found.frameCount === 0) output.textContent = 'no match';
     else {
       const where = this.matchIndex >= 0 ? `${formatCount(this.matchIndex + 1)} of ` : '';
       const share = formatPercent(found[this.state.measure], this.tree.root.value);
-      output.textContent = `${plural(found.frameCount, 'frame')}, ${where}${plural(found.outermost.length, 'place')}: ${formatBytes(found.bytes)}, ${plural(found.allocations, 'allocation')}, ${share}`;
+      output.textContent = `${plural(found.frameCount, 'frame')}, ${where}${plural(found.places.length, 'place')}: ${formatBytes(found.bytes)}, ${plural(found.allocations, 'allocation')}, ${share}`;
     }
   }
 
@@ -259,17 +288,10 @@ class FlamePage {
   goToMatch(step) {
     if (!this.matches) return;
     const inverted = this.state.view === 'inverted';
-    const places = inverted ? outermostDrawn(layoutTree(this.tree, this.tree.root, this.width), this.matches) : this.matches.outermost;
+    const places = inverted ? outermostDrawn(layoutTree(this.tree, this.tree.root, this.width), this.matches) : this.matches.places;
     if (!places.length) return;
-    const before = this.focus?.node;
-    let node = null;
-    // Nodes of the capture that a grouped view shows as one are passed in one step.
-    for (let tries = 0; tries < places.length; tries++) {
-      this.matchIndex = (this.matchIndex + step + places.length + (this.matchIndex < 0 && step < 0 ? 1 : 0)) % places.length;
-      node = inverted ? places[this.matchIndex] : treeNodeOf(this.tree, places[this.matchIndex]);
-      if (node !== before) break;
-    }
-    this.reveal(node);
+    this.matchIndex = (this.matchIndex + step + places.length + (this.matchIndex < 0 && step < 0 ? 1 : 0)) % places.length;
+    this.reveal(places[this.matchIndex]);
     this.showMatches();
   }
 
@@ -313,7 +335,7 @@ class FlamePage {
     listenToKeys(this, this.graph, byId('search'), byId('help'));
     // The back button, and a fragment typed into the address bar.
     addEventListener('popstate', () => {
-      this.state = stateFromFragment(location.hash, this.defaults);
+      this.readState();
       this.matchIndex = -1;
       this.apply({ scroll: true });
     });
@@ -363,29 +385,3 @@ class FlamePage {
     this.scheduleDraw();
   }
 }
-
-async function main() {
-  let redraw = () => {};
-  setUpTheme(byId('theme'), () => redraw());
-  const data = await loadEmbeddedData('memprof-flame-1');
-  showHeader(data.header, [['Threads', formatCount(data.threads.length)]]);
-  const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), data);
-  byId('timeline-panel').hidden = !timeline.exists;
-  const page = new FlamePage(data);
-  page.start();
-  timeline.draw();
-  new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);
-  redraw = () => {
-    page.readColours();
-    page.showControls();
-    page.draw();
-    timeline.draw();
-  };
-  // For tests and for anyone who measures the page.
-  document.documentElement.dataset.ready = 'yes';
-}
-
-main().catch((error) => {
-  showFailure(error);
-  throw error;
-});

@@ -15,6 +15,7 @@ function describeNode(scene, node) {
   return {
     name: node.block ? `${name} frames too narrow to draw, together` : name,
     path: plain ? strings[frames.file[node.frame]] + line : '',
+    module: plain && state.group !== 'file' ? moduleOf(model, node.frame) : '',
     source: sourceOf(model, node, state.group),
     rows: [
       ['', 'Bytes', 'Allocations'],
@@ -24,6 +25,13 @@ function describeNode(scene, node) {
       ...(layout.root.parent ? [['Of zoomed', formatPercent(node.bytes, layout.root.bytes), formatPercent(node.allocations, layout.root.allocations)]] : []),
     ],
   };
+}
+
+/** The module that has a native function, or '' where its path says the same, or several have it. */
+function moduleOf(model, frame) {
+  const { frames, strings } = model.data;
+  const module = frames.module[frame];
+  return module < 0 || module === frames.file[frame] ? '' : strings[module];
 }
 
 class Tooltip {
@@ -41,6 +49,7 @@ class Tooltip {
     }
     this.element.replaceChildren(makeElement('strong', facts.name));
     if (facts.path) this.element.append(makeElement('div', facts.path, 'path'));
+    if (facts.module) this.element.append(makeElement('div', `in ${facts.module}`, 'path'));
     if (facts.source) this.element.append(makeElement('code', facts.source));
     this.element.append(table);
     if (node.block) this.element.append(makeElement('div', 'Click to see them.', 'hint'));
@@ -74,10 +83,12 @@ function showBreadcrumb(element, scene, zoomTo) {
     if (node === null) {
       item.textContent = `… ${chain.length - 6} more`;
     } else if (node === scene.layout.root) {
-      item.append(makeElement('span', namesOf(scene.model, node, scene.state.group).name));
+      item.append(makeElement('span', namesOf(scene.model, node, scene.state.group).shortName));
       item.firstChild.setAttribute('aria-current', 'location');
     } else {
-      const button = makeElement('button', namesOf(scene.model, node, scene.state.group).name);
+      const { name, shortName } = namesOf(scene.model, node, scene.state.group);
+      const button = makeElement('button', shortName);
+      button.title = name;
       button.type = 'button';
       button.addEventListener('click', () => zoomTo(node));
       item.append(button);
@@ -125,7 +136,7 @@ function showLegend(element, scene) {
   } else {
     const { frames, strings } = model.data;
     const used = new Set();
-    for (let i = 1; i < frames.kind.length; i++) used.add(familyOf(frames.kind[i], strings[frames.file[i]]));
+    for (let i = 1; i < frames.kind.length; i++) if (!scene.tree.hidden[i]) used.add(familyOf(frames.kind[i], strings[frames.file[i]]));
     for (const family of Object.keys(FAMILIES)) if (used.has(family)) add([colours.families[family][2].fill], FAMILIES[family].label);
   }
   add([null], 'merged');
@@ -141,6 +152,7 @@ function announcement(scene, rectangle) {
   return [
     facts.name,
     facts.path,
+    facts.module && `in ${facts.module}`,
     `${formatBytes(node.bytes)} in ${plural(node.allocations, 'allocation')}`,
     `${share} of total ${state.measure}`,
     `level ${node.depth + 1}`,

@@ -81,17 +81,26 @@ function outermostDrawn(layout, matches) {
   return found;
 }
 
-/** The node of `tree` that stands for a node of the model (top-down trees only). */
-function treeNodeOf(tree, modelNode) {
+/**
+ * The node of `tree` that stands for a node of the model (top-down trees only): of a hidden one, its innermost visible
+ * caller. `known` keeps what was found, so that looking for many costs each step once.
+ */
+function treeNodeOf(tree, modelNode, known = new Map([[0, tree.root]])) {
   const chain = [];
-  for (let at = modelNode; at > 0; at = tree.model.parent[at]) chain.push(at);
-  let node = tree.root;
+  let at = modelNode;
+  for (; !known.has(at); at = tree.model.parent[at]) chain.push(at);
+  let node = known.get(at);
   for (const step of chain.reverse()) {
     const frame = tree.model.frame[step];
-    if (tree.hidden[frame]) continue;
-    const child = tree.childWithKey(node, tree.keys[frame]);
-    if (!child) break;
-    node = child;
+    if (!tree.hidden[frame]) node = tree.childWithKey(node, tree.keys[frame]) ?? node;
+    known.set(step, node);
   }
   return node;
+}
+
+/** The nodes of a tree that stand for nodes of the model, each once, largest first. */
+function placesOf(tree, modelNodes) {
+  const known = new Map([[0, tree.root]]);
+  const places = new Set(modelNodes.map((node) => treeNodeOf(tree, node, known)));
+  return [...places].sort((a, b) => b.value - a.value || a.depth - b.depth || a.key - b.key);
 }

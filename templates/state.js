@@ -5,6 +5,8 @@
 const CHOICES = {
   metric: ['peak', 'leaked', 'total'],
   measure: ['bytes', 'allocations'],
+  frames: ['hybrid', 'python', 'native'],
+  runtime: ['hidden', 'shown'],
   view: ['top-down', 'inverted'],
   draw: ['icicle', 'flame'],
   group: ['line', 'function', 'file'],
@@ -15,10 +17,14 @@ const CHOICES = {
   search: null,
 };
 
-function defaultState(metric) {
+/** What the page begins with: what its maker asked for. */
+function defaultState(data) {
   const state = {};
   for (const [name, values] of Object.entries(CHOICES)) state[name] = values ? values[0] : '';
-  if (CHOICES.metric.includes(metric)) state.metric = metric;
+  if (CHOICES.metric.includes(data.metric)) state.metric = data.metric;
+  if (!data.header.native_stacks) return state;
+  if (CHOICES.frames.includes(data.view)) state.frames = data.view;
+  if (data.show_runtime) state.runtime = 'shown';
   return state;
 }
 

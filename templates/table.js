@@ -18,6 +18,10 @@ const COLUMNS = [
   { id: 'thread', label: 'Thread' },
 ];
 
+/** Native functions, those of the interpreter, its evaluation loop. */
+const NATIVE_KINDS = new Set([1, 2, 4]);
+const VIEW_NAMES = { python: 'Python frames', native: 'native frames' };
+
 const METRIC_NAMES = { peak: 'in memory at the peak', leaked: 'leaked', total: 'allocated in total' };
 
 /** Position of each string in alphabetical order, so that sorting rows by text compares integers only. */
@@ -110,6 +114,12 @@ class TablePage {
 
   text(column, row) {
     return this.strings[this.rows[column][row]];
+  }
+
+  /** Names of native functions are long, mostly by their arguments. */
+  functionOf(row) {
+    const name = this.text('function', row);
+    return NATIVE_KINDS.has(this.rows.kind[row]) ? withoutArguments(name) : name;
   }
 
   placeOf(row) {
@@ -232,7 +242,7 @@ class TablePage {
     bar.style.width = `calc(${this.largest > 0 ? bytes / this.largest : 0} * (100% - 16px))`;
     cell(formatPercent(bytes, this.data.total.bytes), 'number share').append(bar);
     cell(formatCount(this.rows.allocations[row]), 'number');
-    cell(this.text('function', row), 'function');
+    cell(this.functionOf(row), 'function').title = this.text('function', row);
     const line = this.rows.line[row];
     cell(shortenPath(this.text('file', row)) + (line > 0 ? `:${line}` : ''), 'place').title = this.placeOf(row);
     cell(this.text('allocator', row));
@@ -363,7 +373,7 @@ class TablePage {
 async function main() {
   setUpTheme(byId('theme'), () => {});
   const data = await loadEmbeddedData('memprof-table-1');
-  showHeader(data.header, []);
+  showHeader(data.header, data.view in VIEW_NAMES ? [['Places', VIEW_NAMES[data.view]]] : []);
   new TablePage(data).start();
   // For tests and for anyone who measures the page.
   document.documentElement.dataset.ready = 'yes';

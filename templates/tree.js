@@ -10,6 +10,9 @@
  */
 const NEVER_VISIBLE = 1 / 8192;
 
+/** With more children than these, one is found by a map. */
+const MANY_CHILDREN = 32;
+
 const METRICS = ['peak', 'leaked', 'total'];
 
 /** Columns of the tree with links from parents to children. Node 0 is the root. */
@@ -47,38 +50,24 @@ function groupingKeys(model, group) {
   const { frames, strings } = model.data;
   const count = frames.function.length;
   const keys = new Int32Array(count);
-  if (group === 'line') {
-    for (let i = 0; i < count; i++) keys[i] = i;
-    return { keys, limit: count };
-  }
   if (group === 'file') {
-    for (let i = 0; i < count; i++) keys[i] = frames.file[i];
-    return { keys, limit: strings.length };
+    // What has no file is told apart by its name.
+    for (let i = 0; i < count; i++) keys[i] = strings[frames.file[i]] ? frames.file[i] : strings.length + frames.function[i];
+    return { keys, limit: 2 * strings.length };
   }
-  // A function is its name and its file. The key is the first frame of that function.
+  // A function is its name and its file. The key is the first frame of that function. Special frames are one by their
+  // name as well when grouped by line: there may be one for each view.
   const seen = new Map();
   for (let i = 0; i < count; i++) {
+    if (group === 'line' && frames.kind[i] !== KINDS.special) {
+      keys[i] = i;
+      continue;
+    }
     const name = frames.function[i] * strings.length + frames.file[i];
     if (!seen.has(name)) seen.set(name, i);
     keys[i] = seen.get(name);
   }
   return { keys, limit: count };
-}
-
-function isImportMachinery(file) {
-  return file.startsWith('<frozen importlib');
-}
-
-/** One byte per frame: 1 where the frame belongs to the import machinery. */
-function importFrames(data) {
-  return Uint8Array.from(data.frames.file, (file) => (isImportMachinery(data.strings[file]) ? 1 : 0));
-}
-
-/** How many nodes of the recorded tree the import toggle hides. */
-function countHiddenNodes(model, hidden) {
-  let count = 0;
-  for (let i = 1; i < model.count; i++) count += hidden[model.frame[i]];
-  return count;
 }
 
 /** One way to look at the model. Nodes of it: {parent, key, frame, bytes, allocations, members, ...}. */
@@ -96,6 +85,7 @@ class Tree {
     this.keys = keys;
     this.slotOfKey = new Int32Array(limit).fill(-1);
     this.slotOfNode = spec.inverted ? new Int32Array(model.count).fill(-1) : null;
+    this.visible = spec.inverted ? visibleNodes(model, hidden) : null;
     this.entries = { count: 0, node: new Int32Array(1024), bytes: new Float64Array(1024), allocations: new Float64Array(1024) };
     this.root = this.makeRoot();
   }
@@ -150,22 +140,16 @@ class Tree {
         const bytes = this.ownBytes[i];
         const allocations = this.ownAllocations[i];
         if (bytes === 0 && allocations === 0) continue;
-        const visible = this.visibleFrom(i);
+        const visible = this.visible[i];
         if (visible > 0) this.addCaller(visible, bytes, allocations);
       }
     } else {
       for (let m = 0; m < node.members.length; m++) {
-        const caller = this.visibleFrom(model.parent[node.members[m]]);
+        const caller = this.visible[model.parent[node.members[m]]];
         if (caller > 0) this.addCaller(caller, node.memberBytes[m], node.memberAllocations[m]);
       }
     }
     for (let e = 0; e < entries.count; e++) slotOfNode[entries.node[e]] = -1;
-  }
-
-  visibleFrom(node) {
-    let at = node;
-    while (at > 0 && this.hidden[this.model.frame[at]]) at = this.model.parent[at];
-    return at;
   }
 
   /** Two members with the same caller become one entry, so that levels shrink on the way up. */
@@ -258,8 +242,14 @@ class Tree {
   }
 
   childWithKey(node, key) {
-    const group = this.childrenOf(node).keys.indexOf(key);
+    const children = this.childrenOf(node);
+    const group = children.count > MANY_CHILDREN ? this.groupAmongMany(children, key) : children.keys.indexOf(key);
     return group < 0 ? null : this.childInGroup(node, group);
+  }
+
+  groupAmongMany(children, key) {
+    children.groupOfKey ??= new Map(Array.from(children.keys, (known, group) => [known, group]));
+    return children.groupOfKey.get(key) ?? -1;
   }
 
   /** Own values: what the node has and none of its children has. */

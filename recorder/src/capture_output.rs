@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use memprof_capture::file::columns::ColumnEncoder;
 use memprof_capture::file::facts::RssSample;
+use memprof_capture::file::rewrite::batches;
 use memprof_capture::file::{CaptureWriter, Fact, FrameSymbols, Header, Summary, Thread};
 use memprof_capture::ids::ThreadId;
 
@@ -71,7 +72,9 @@ impl CaptureOutput {
 
     /// Writes the names of native frames.
     pub fn symbols(&mut self, symbols: &[FrameSymbols]) {
-        self.write(|writer| writer.symbols(symbols));
+        for batch in batches(symbols) {
+            self.write(|writer| writer.symbols(batch));
+        }
     }
 
     /// Writes what turned out.

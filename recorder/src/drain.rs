@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::capture_output::CaptureOutput;
 use crate::interning::Interning;
+use crate::symbols;
 use crate::transcoding::{ChunkSink, ThreadTranscoder};
 
 /// The recorder's end of the channel.
@@ -239,6 +240,34 @@ impl Drain {
             self.output.threads(&self.threads);
         }
         self.output.rss(&std::mem::take(&mut self.samples));
+    }
+
+    /// Everything is written: adds the names of native frames, and where they come from. Returns what the user should
+    /// know, a sentence each.
+    pub fn write_symbols(&mut self, began: i64, options: &symbols::Options) -> Vec<String> {
+        let mut frames = self.interning.native_frames().peekable();
+        if frames.peek().is_none() {
+            return Vec::new();
+        }
+        let process = symbols::Process { pid: self.pid(), began };
+        let found = symbols::Resolution::of(self.interning.modules(), frames, &[process], options);
+        let facts = found.facts();
+        if !facts.is_empty() {
+            self.output.facts(&facts);
+        }
+        self.output.symbols(&found.symbols);
+        found.warnings
+    }
+
+    /// Adds how the capturing of native stacks went.
+    pub fn write_native_stacks(&mut self) {
+        let header = self.pool.header();
+        self.output.facts(&[Fact::NativeStacks {
+            cut_short: header.cut_short.load(Acquire),
+            unmerged: header.unmerged.load(Acquire),
+            checked: header.checked.load(Acquire),
+            differing: header.differing.load(Acquire),
+        }]);
     }
 
     /// What is known about the interpreter.

@@ -6,6 +6,7 @@
 //! - [`file_size_limit`]: what is not to stop memprof.
 //! - `shared_pool`, `drain`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the channel.
 //! - `capture_output`: where it goes.
+//! - [`symbols`]: the names of native frames, at the end or later.
 
 mod capture_output;
 mod drain;
@@ -21,8 +22,10 @@ mod resident_set;
 mod shared_pool;
 pub mod signals;
 pub mod start;
+pub mod symbols;
 mod thread_stack;
 mod transcoding;
 pub mod wait;
 
+pub use memprof_capture::file::OpenError;
 pub use memprof_capture::os_error;

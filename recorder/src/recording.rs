@@ -23,6 +23,7 @@ use crate::resident_set::{ResidentSet, page_bytes};
 use crate::shared_pool::SharedPool;
 use crate::signals::Forwarding;
 use crate::start::{Child, Environment, start};
+use crate::symbols;
 use crate::wait::{Ended, wait};
 
 /// What to record.
@@ -37,6 +38,8 @@ pub struct Options<'a> {
     pub memprof_version: String,
     /// The most native frames that are kept of a stack; nothing to record Python's frames only.
     pub native_depth: Option<u32>,
+    /// Where to look for the names of native frames; nothing to leave them without names.
+    pub symbols: Option<symbols::Options>,
     /// Called while events are still being written although the program has ended, with the bytes that are left.
     pub progress: Box<dyn FnMut(u64) + Send + 'a>,
 }
@@ -97,7 +100,7 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs a program and records it.
 pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
-    let Options { program, interposer, output, memprof_version, native_depth, mut progress } = options;
+    let Options { program, interposer, output, memprof_version, native_depth, symbols, mut progress } = options;
     // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
     let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
     let shared = SharedPool::create(program.is_python, native_depth.is_some()).map_err(RecordError::Memory)?;
@@ -143,7 +146,8 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let mut drain = drain.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let wall = started.elapsed();
     drain.take_rest(|chunks| progress(chunks as u64 * memprof_capture::channel::layout::CHUNK_BYTES as u64));
-    let outcome = finish(drain, pool, &end, wall);
+    let native = native_depth.map(|_| NativeStacks { began: header.start_unix_ns, symbols });
+    let outcome = finish(drain, pool, &end, wall, native);
     // Until here, no signal may keep the file from being finished.
     drop(forwarding);
     Ok(outcome)
@@ -209,7 +213,14 @@ impl FollowedSet {
     }
 }
 
-fn finish(drain: Drain, pool: Pool, end: &Ended, wall: Duration) -> Outcome {
+/// What is to be added when native stacks were recorded.
+struct NativeStacks {
+    /// When the recording began, in nanoseconds since 1970.
+    began: u64,
+    symbols: Option<symbols::Options>,
+}
+
+fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Option<NativeStacks>) -> Outcome {
     let header = pool.header();
     let summary = Summary {
         end: now(pool),
@@ -241,6 +252,13 @@ fn finish(drain: Drain, pool: Pool, end: &Ended, wall: Duration) -> Outcome {
     if summary.damaged_chunks > 0 {
         warnings
             .push(format!("{} chunks of events were overwritten by the program and are lost", summary.damaged_chunks));
+    }
+    if let Some(NativeStacks { began, symbols }) = native {
+        drain.write_native_stacks();
+        if let Some(options) = symbols {
+            let began = i64::try_from(Duration::from_nanos(began).as_secs()).unwrap_or(0);
+            warnings.extend(drain.write_symbols(began, &options));
+        }
     }
     let allocations = drain.allocations();
     let (file_bytes, failure) = drain.into_output().finish(&summary);

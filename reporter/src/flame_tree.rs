@@ -2,14 +2,17 @@
 //!
 //! Nothing here recurses: stacks may be a hundred thousand frames deep.
 
-use memprof_capture::file::Tables;
+use memprof_capture::allocator::Allocator;
+use memprof_capture::file::{Site, Tables};
 use memprof_capture::ids::StackId;
 use rustc_hash::FxHashMap;
 
 use crate::aggregate::SlotSummary;
 use crate::metric::Metric;
-use crate::places::{PlaceId, Places};
+use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
 use crate::slots::Amount;
+use crate::stack_views::StackViews;
+use crate::view::Views;
 
 /// The name of the root.
 pub const ROOT: &str = "all";
@@ -62,28 +65,30 @@ pub struct FlameTree {
 }
 
 impl FlameTree {
-    /// Builds the tree of everything that was allocated.
+    /// Builds the tree of everything that was allocated, with the frames that some of `views` show.
+    ///
+    /// Each view sees the tree without the nodes whose places it does not show. Where it shows no frame of a stack at
+    /// all, a node above the stack says so to this view alone.
     #[must_use]
-    pub fn build(tables: &Tables, places: &mut Places, slots: &[SlotSummary]) -> Self {
-        let mut builder = Builder { nodes: Vec::new(), children: FxHashMap::default() };
+    pub fn build(tables: &Tables, places: &mut Places, slots: &[SlotSummary], views: Views) -> Self {
+        let mut builder =
+            Builder { views, nodes: Vec::new(), children: FxHashMap::default(), node_of: FxHashMap::default() };
         let root = places.special(ROOT);
         builder.push(NodeId::ROOT, root);
-        let node_of = builder.stacks(tables, places, slots);
-        for slot in slots {
-            let site = tables.site(slot.site);
+        let stack_views = StackViews::of(tables, places);
+        // In the order of stacks, so that the tree depends on the capture only.
+        let mut sites: Vec<(Option<Site>, usize)> =
+            slots.iter().enumerate().map(|(index, slot)| (tables.site(slot.site), index)).collect();
+        sites.sort_by_key(|(site, index)| (site.map(|site| site.stack), *index));
+        for (site, index) in sites {
             let node = match site {
-                Some(site) if site.stack == StackId::EMPTY => {
-                    let outside = builder.child(NodeId::ROOT, places.no_python());
-                    let allocator = places.allocator(site.allocator);
-                    builder.child(outside, allocator)
+                Some(site) => {
+                    let base = builder.base(places, &stack_views, site);
+                    builder.stack(tables, places, base, site.stack)
                 }
-                Some(site) => match node_of.get(site.stack.index()) {
-                    Some(&Some(node)) => node,
-                    _ => builder.lost(places),
-                },
                 None => builder.lost(places),
             };
-            let node = &mut builder.nodes[node.index()];
+            let (node, slot) = (&mut builder.nodes[node.index()], &slots[index]);
             node.peak.add(slot.peak);
             node.leaked.add(slot.leaked);
             node.total.add(slot.total);
@@ -110,8 +115,11 @@ impl FlameTree {
 }
 
 struct Builder {
+    views: Views,
     nodes: Vec<Node>,
     children: FxHashMap<(NodeId, PlaceId), NodeId>,
+    /// The node of each stack below a base.
+    node_of: FxHashMap<(NodeId, StackId), NodeId>,
 }
 
 impl Builder {
@@ -135,37 +143,69 @@ impl Builder {
         self.child(NodeId::ROOT, places.lost_stack())
     }
 
-    /// The node of each stack that something was allocated on, or that leads to one. Two passes over the trie, whose
-    /// parents come before their children: down to find the needed ones, up to make their nodes.
-    fn stacks(&mut self, tables: &Tables, places: &Places, slots: &[SlotSummary]) -> Vec<Option<NodeId>> {
-        let count = tables.stacks.len() + 1;
-        let mut needed = vec![false; count];
-        for site in slots.iter().filter_map(|slot| tables.site(slot.site)) {
-            if let Some(needed) = needed.get_mut(site.stack.index()) {
-                *needed = true;
-            }
+    /// The node that a site's stack begins below: the root, or what stands in for the stack where a view shows none of
+    /// its frames. It stands above the frames, not below, so that one node does for all these stacks.
+    fn base(&mut self, places: &mut Places, stack_views: &StackViews, site: Site) -> NodeId {
+        let blind = self.views.without(stack_views.shown(site.stack));
+        if blind.is_empty() {
+            return NodeId::ROOT;
         }
-        for index in (1..count).rev() {
-            if needed[index]
-                && let Some(node) = tables.stacks[index - 1]
-                && node.parent.index() < index
-            {
-                needed[node.parent.index()] = true;
-            }
+        let is_runtime = stack_views.has_interpreter(site.stack);
+        let runtime = if is_runtime { blind.within(Views::BOTH_HYBRID) } else { Views::NONE };
+        let no_native = blind.within(Views::NATIVE);
+        let no_python = blind.without(runtime).without(no_native);
+        let mut base = self.stand_in(NodeId::ROOT, places, PYTHON_RUNTIME, runtime);
+        base = self.stand_in(base, places, NO_NATIVE_STACK, no_native);
+        base = self.stand_in(base, places, NO_PYTHON_STACK, no_python);
+        self.by_allocator(base, places, site.allocator, no_python)
+    }
+
+    fn stand_in(&mut self, above: NodeId, places: &mut Places, name: &str, views: Views) -> NodeId {
+        if views.is_empty() {
+            return above;
         }
-        let mut node_of = vec![None; count];
-        node_of[0] = Some(NodeId::ROOT);
-        for index in (1..count).filter(|&index| needed[index]) {
-            let stack = tables.stacks[index - 1].filter(|node| node.parent.index() < index);
-            node_of[index] = Some(match stack {
-                Some(stack) => {
-                    let parent = node_of[stack.parent.index()].unwrap_or(NodeId::ROOT);
-                    self.child(parent, places.of_frame(stack.frame))
+        let place = places.special_in(name, views);
+        self.child(above, place)
+    }
+
+    fn by_allocator(&mut self, above: NodeId, places: &mut Places, allocator: Allocator, views: Views) -> NodeId {
+        if views.is_empty() {
+            return above;
+        }
+        let place = places.allocator_in(allocator, views);
+        self.child(above, place)
+    }
+
+    /// The node of a stack below `base`: from the innermost caller that has one already.
+    fn stack(&mut self, tables: &Tables, places: &Places, base: NodeId, stack: StackId) -> NodeId {
+        let mut missing = Vec::new();
+        let (mut at, mut node) = (stack, base);
+        while at != StackId::EMPTY {
+            if let Some(&known) = self.node_of.get(&(base, at)) {
+                node = known;
+                break;
+            }
+            match tables.stack(at).filter(|node| node.parent < at) {
+                Some(parent) => {
+                    missing.push((at, parent.frame));
+                    at = parent.parent;
                 }
-                // Damage: the callers are unknown.
-                None => self.lost(places),
-            });
+                None => {
+                    // Damage: the callers are unknown.
+                    node = self.lost(places);
+                    self.node_of.insert((base, at), node);
+                    break;
+                }
+            }
         }
-        node_of
+        for (stack, frame) in missing.into_iter().rev() {
+            for &place in places.of_frame(frame) {
+                if places.get(place).shown.meets(self.views) {
+                    node = self.child(node, place);
+                }
+            }
+            self.node_of.insert((base, stack), node);
+        }
+        node
     }
 }

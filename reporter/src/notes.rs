@@ -2,11 +2,13 @@
 
 use memprof_capture::file::{CaptureReader, Fact};
 
+use crate::native_notes;
+use crate::native_stacks::NativeStacks;
 use crate::run_clock::RunClock;
 use crate::size_units::{count, counted};
 
 /// The notes on a capture whose events have been read. Empty for a sound one.
-pub(crate) fn of(reader: &CaptureReader, clock: &RunClock) -> Vec<String> {
+pub(crate) fn of(reader: &CaptureReader, clock: &RunClock, native: &NativeStacks) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(missing_end(reader));
     notes.extend(damage(reader));
@@ -37,6 +39,7 @@ pub(crate) fn of(reader: &CaptureReader, clock: &RunClock) -> Vec<String> {
         )),
         _ => None,
     }));
+    notes.extend(native_notes::of(native));
     if !clock.is_calibrated() {
         notes.push("The capture ends before its clock could be calibrated: times are estimates.".to_owned());
     }

@@ -1,15 +1,22 @@
 //! Where in the program something is: function, file and line. Instructions of one line are one place.
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{Frame, Tables};
-use memprof_capture::ids::{FrameId, StackId};
+use memprof_capture::file::Tables;
+use memprof_capture::ids::FrameId;
 use rustc_hash::FxHashMap;
 
-use crate::line_table::LineIndex;
+use crate::frame_places::FramePlaces;
 use crate::strings::{StringId, Strings};
+use crate::view::Views;
 
 /// The name of the node and the rows of memory that was allocated where no Python function ran.
 pub const NO_PYTHON_STACK: &str = "<no Python stack>";
+/// The name, in the native view, where no native frame was recorded.
+pub const NO_NATIVE_STACK: &str = "<no native stack>";
+/// The name where all frames of a stack were the interpreter's own, which are not shown.
+pub const PYTHON_RUNTIME: &str = "<Python runtime>";
+/// The name of the mark between a thread's creator and its own frames.
+pub const NEW_THREAD: &str = "<new thread>";
 /// The name where a damaged capture lost the stack.
 pub const LOST_STACK: &str = "<stack lost>";
 /// The name where a damaged capture lost the function of a frame.
@@ -34,33 +41,80 @@ pub enum PlaceKind {
     Python = 0,
     /// A native function.
     Native = 1,
-    /// A function of the interpreter itself.
-    Interpreter = 2,
+    /// A native function of the interpreter itself, or one that starts a process or a thread.
+    Runtime = 2,
     /// No place in the program: a name in angle brackets, or an allocator.
     Special = 3,
+    /// The interpreter's evaluation loop, which stands right above the Python frames that it runs.
+    Evaluation = 4,
+}
+
+impl PlaceKind {
+    /// The name in the data of reports. The evaluation loop is a function of the interpreter like others there.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Native => "native",
+            Self::Runtime | Self::Evaluation => "runtime",
+            Self::Special => "special",
+        }
+    }
+
+    /// Whether it is native code.
+    #[must_use]
+    pub const fn is_native(self) -> bool {
+        matches!(self, Self::Native | Self::Runtime | Self::Evaluation)
+    }
+
+    /// The views that show it. Special places have their own.
+    const fn shown(self) -> Views {
+        match self {
+            Self::Python => Views::BOTH_HYBRID.with(Views::PYTHON),
+            Self::Native => Views::BOTH_HYBRID.with(Views::NATIVE),
+            Self::Runtime => Views::HYBRID_WITH_RUNTIME.with(Views::NATIVE),
+            Self::Evaluation => Views::NATIVE,
+            Self::Special => Views::ALL,
+        }
+    }
 }
 
 /// Function, file and line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// `co_name`.
+    /// `co_name`, or the demangled name of a native function.
     pub function: StringId,
-    /// `co_filename`; empty for special places.
+    /// `co_filename`, or the source file or else the module of a native function; empty for special places.
     pub file: StringId,
-    /// The line; 0 for special places.
+    /// The line; 0 for special places, and where it is not known.
     pub line: u32,
     /// What it is.
     pub kind: PlaceKind,
+    /// The views that show it.
+    pub shown: Views,
+}
+
+/// The modules that have a place. Two may have the same one: a function of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Modules {
+    None,
+    One(StringId),
+    Several,
 }
 
 /// The places of a capture, each once.
 pub struct Places {
     strings: Strings,
     places: Vec<Place>,
+    modules: Vec<Modules>,
     ids: FxHashMap<Place, PlaceId>,
-    of_frame: Vec<PlaceId>,
+    frames: FramePlaces,
     no_python: PlaceId,
+    no_native: PlaceId,
+    runtime: PlaceId,
+    new_thread: PlaceId,
     lost_stack: PlaceId,
+    lost_function: PlaceId,
 }
 
 impl Places {
@@ -71,40 +125,28 @@ impl Places {
         let mut places = Self {
             strings: Strings::default(),
             places: Vec::new(),
+            modules: Vec::new(),
             ids: FxHashMap::default(),
-            of_frame: Vec::new(),
+            frames: FramePlaces::default(),
             no_python: placeholder,
+            no_native: placeholder,
+            runtime: placeholder,
+            new_thread: placeholder,
             lost_stack: placeholder,
+            lost_function: placeholder,
         };
         places.no_python = places.special(NO_PYTHON_STACK);
+        places.no_native = places.special(NO_NATIVE_STACK);
+        places.runtime = places.special(PYTHON_RUNTIME);
+        places.new_thread = places.mark(NEW_THREAD);
         places.lost_stack = places.special(LOST_STACK);
-        let lost = places.special(LOST_FUNCTION);
-        places.of_frame = vec![lost; tables.frames.len()];
-        places.resolve_frames(tables);
+        places.lost_function = places.special(LOST_FUNCTION);
+        places.frames = FramePlaces::resolve(tables, &mut places);
         places
     }
 
-    fn resolve_frames(&mut self, tables: &Tables) {
-        // Frames of one code object together, so that each line table is read once.
-        let mut frames: Vec<(u32, u32, u32)> = (0_u32..)
-            .zip(&tables.frames)
-            .filter_map(|(index, frame)| match (*frame)? {
-                Frame::Python { code, offset } => Some((code.0, offset, index)),
-                Frame::Native(_) | Frame::ThreadStart | Frame::Elided { .. } => None,
-            })
-            .collect();
-        frames.sort_unstable();
-        let mut index = LineIndex::default();
-        for run in frames.chunk_by(|a, b| a.0 == b.0) {
-            let Some(Some(code)) = tables.codes.get(run[0].0 as usize) else { continue };
-            let (function, file) = (self.strings.intern(&code.name), self.strings.intern(&code.file));
-            index.load(code.format, &code.line_table, code.first_line);
-            for &(_, offset, frame) in run {
-                let line = index.find(offset).and_then(|range| range.line).unwrap_or(code.first_line);
-                let place = self.enter(Place { function, file, line, kind: PlaceKind::Python });
-                self.of_frame[frame as usize] = place;
-            }
-        }
+    pub(crate) fn intern(&mut self, text: &str) -> StringId {
+        self.strings.intern(text)
     }
 
     fn enter(&mut self, place: Place) -> PlaceId {
@@ -112,34 +154,73 @@ impl Places {
         let id = *self.ids.entry(place).or_insert(next);
         if id == next {
             self.places.push(place);
+            self.modules.push(Modules::None);
         }
         id
     }
 
-    /// A place that is only a name.
+    /// A line of a Python function.
+    pub(crate) fn python(&mut self, function: StringId, file: StringId, line: u32) -> PlaceId {
+        let kind = PlaceKind::Python;
+        self.enter(Place { function, file, line, kind, shown: kind.shown() })
+    }
+
+    /// A line of a native function in a module.
+    pub(crate) fn native(
+        &mut self,
+        (function, file, line): (StringId, StringId, u32),
+        kind: PlaceKind,
+        module: Option<StringId>,
+    ) -> PlaceId {
+        let place = self.enter(Place { function, file, line, kind, shown: kind.shown() });
+        if let Some(module) = module {
+            let modules = &mut self.modules[place.index()];
+            *modules = match *modules {
+                Modules::None => Modules::One(module),
+                Modules::One(known) if known == module => Modules::One(known),
+                Modules::One(_) | Modules::Several => Modules::Several,
+            };
+        }
+        place
+    }
+
+    /// A place that is only a name, in all views.
     pub fn special(&mut self, name: &str) -> PlaceId {
+        self.special_in(name, Views::ALL)
+    }
+
+    /// A mark among native frames.
+    pub(crate) fn mark(&mut self, name: &str) -> PlaceId {
+        self.special_in(name, Views::BOTH_HYBRID.with(Views::NATIVE))
+    }
+
+    /// A place that is only a name, in some views.
+    pub(crate) fn special_in(&mut self, name: &str, shown: Views) -> PlaceId {
         let (function, file) = (self.strings.intern(name), self.strings.intern(""));
-        self.enter(Place { function, file, line: 0, kind: PlaceKind::Special })
+        self.enter(Place { function, file, line: 0, kind: PlaceKind::Special, shown })
     }
 
     /// The place that stands for an allocator, below [`NO_PYTHON_STACK`].
-    pub fn allocator(&mut self, allocator: Allocator) -> PlaceId {
-        self.special(allocator.name())
+    pub(crate) fn allocator_in(&mut self, allocator: Allocator, shown: Views) -> PlaceId {
+        self.special_in(allocator.name(), shown)
     }
 
-    /// The place of a frame.
+    /// The places of a frame, outermost first: a function and what was inlined into it. Never empty.
     #[must_use]
-    pub fn of_frame(&self, frame: FrameId) -> PlaceId {
-        self.of_frame.get(frame.index()).copied().unwrap_or(self.lost_stack)
+    pub fn of_frame(&self, frame: FrameId) -> &[PlaceId] {
+        self.frames.get(frame).unwrap_or(std::slice::from_ref(&self.lost_stack))
     }
 
-    /// The innermost place of a stack.
+    /// Whether a frame lies in a module of the interpreter.
     #[must_use]
-    pub fn innermost(&self, tables: &Tables, stack: StackId) -> PlaceId {
-        if stack == StackId::EMPTY {
-            return self.no_python;
-        }
-        tables.stack(stack).map_or(self.lost_stack, |node| self.of_frame(node.frame))
+    pub fn is_in_interpreter(&self, frame: FrameId) -> bool {
+        self.frames.is_in_interpreter(frame)
+    }
+
+    /// Whether a place stands for a Python function: what a damaged capture lost may have been one.
+    #[must_use]
+    pub fn may_be_python(&self, place: PlaceId) -> bool {
+        self.get(place).kind == PlaceKind::Python || place == self.lost_function || place == self.lost_stack
     }
 
     /// The place of memory without a Python stack.
@@ -148,16 +229,45 @@ impl Places {
         self.no_python
     }
 
+    /// The place, in the native view, of memory without a native stack.
+    #[must_use]
+    pub const fn no_native(&self) -> PlaceId {
+        self.no_native
+    }
+
+    /// The place of memory whose stack has nothing but the interpreter's own frames.
+    #[must_use]
+    pub const fn runtime(&self) -> PlaceId {
+        self.runtime
+    }
+
+    /// The mark where the stack of a thread's creator ends.
+    #[must_use]
+    pub const fn new_thread(&self) -> PlaceId {
+        self.new_thread
+    }
+
     /// The place of memory whose stack was lost.
     #[must_use]
     pub const fn lost_stack(&self) -> PlaceId {
         self.lost_stack
     }
 
+    /// The place of a frame that was lost.
+    #[must_use]
+    pub const fn lost_function(&self) -> PlaceId {
+        self.lost_function
+    }
+
     /// A place.
     #[must_use]
     pub fn get(&self, place: PlaceId) -> Place {
         self.places[place.index()]
+    }
+
+    /// All of them, in order.
+    pub fn ids(&self) -> impl Iterator<Item = PlaceId> {
+        (0..self.places.len() as u32).map(PlaceId)
     }
 
     /// How many there are.
@@ -184,9 +294,18 @@ impl Places {
         self.strings.get(self.get(place).file)
     }
 
-    /// A place's line; 0 for special places.
+    /// A place's line; 0 for special places, and where it is not known.
     #[must_use]
     pub fn line(&self, place: PlaceId) -> u32 {
         self.get(place).line
+    }
+
+    /// The path of the module that has a native place; nothing where several have it.
+    #[must_use]
+    pub fn module(&self, place: PlaceId) -> Option<&str> {
+        match self.modules[place.index()] {
+            Modules::One(module) => Some(self.strings.get(module)),
+            Modules::None | Modules::Several => None,
+        }
     }
 }

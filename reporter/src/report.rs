@@ -13,14 +13,17 @@ use memprof_capture::os_error::in_words;
 use crate::aggregate::Aggregate;
 use crate::metadata::Metadata;
 use crate::metric::Metric;
+use crate::native_stacks::NativeStacks;
 use crate::notes;
-use crate::places::{PlaceId, Places};
+use crate::places::{PlaceId, PlaceKind, Places};
 use crate::replay::replay;
+use crate::row_places::RowPlaces;
 use crate::rows::{self, PlaceRow, Ranking, Row};
 use crate::run_clock::RunClock;
 use crate::slots::Amount;
 use crate::text::Location;
 use crate::thread_labels::ThreadLabels;
+use crate::view::View;
 
 /// Why there is no report.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ pub struct Report {
     pub(crate) aggregate: Aggregate,
     pub(crate) places: Places,
     pub(crate) clock: RunClock,
+    pub(crate) native: NativeStacks,
     notes: Vec<String>,
 }
 
@@ -69,9 +73,10 @@ impl Report {
         let aggregate = replay(&mut reader).map_err(|error| ReportError::Read(path.to_owned(), error))?;
         let clock = RunClock::of(&reader);
         let metadata = Metadata::of(&reader, &clock);
-        let notes = notes::of(&reader, &clock);
+        let native = NativeStacks::of(&reader);
+        let notes = notes::of(&reader, &clock, &native);
         let places = Places::resolve(reader.tables());
-        Ok(Self { reader, metadata, aggregate, places, clock, notes })
+        Ok(Self { reader, metadata, aggregate, places, clock, native, notes })
     }
 
     /// The most bytes that were live at one time, and nothing else of the capture.
@@ -120,12 +125,17 @@ impl Report {
         self.reader.rss()
     }
 
-    pub(crate) fn rows(&self, metric: Metric) -> Vec<Row> {
-        rows::rows(self.tables(), &self.places, &self.aggregate.slots, metric)
+    /// The place of each stack in a view.
+    pub(crate) fn row_places(&self, view: View) -> RowPlaces {
+        RowPlaces::of(self.tables(), &self.places, view)
     }
 
-    pub(crate) fn by_place(&self, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {
-        rows::by_place(self.tables(), &self.places, &self.aggregate.slots, metric, ranking)
+    pub(crate) fn rows(&self, view: View, metric: Metric) -> Vec<Row> {
+        rows::rows(self.tables(), &self.places, &self.row_places(view), &self.aggregate.slots, metric)
+    }
+
+    pub(crate) fn by_place(&self, row_places: &RowPlaces, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {
+        rows::by_place(self.tables(), &self.places, row_places, &self.aggregate.slots, metric, ranking)
     }
 
     /// The sum over all places.
@@ -163,6 +173,10 @@ impl Report {
 
     /// A place, ready to be printed.
     pub(crate) fn location(&self, place: PlaceId) -> Location {
-        Location::new(self.places.function(place), self.places.file(place), self.places.line(place))
+        let (function, file, line) = (self.places.function(place), self.places.file(place), self.places.line(place));
+        match self.places.get(place).kind {
+            PlaceKind::Python | PlaceKind::Special => Location::new(function, file, line),
+            PlaceKind::Native | PlaceKind::Runtime | PlaceKind::Evaluation => Location::native(function, file, line),
+        }
     }
 }

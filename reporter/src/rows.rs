@@ -8,12 +8,13 @@ use rustc_hash::FxHashMap;
 use crate::aggregate::SlotSummary;
 use crate::metric::Metric;
 use crate::places::{PlaceId, Places};
+use crate::row_places::RowPlaces;
 use crate::slots::Amount;
 
 /// What one thread allocated at one place with one allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The innermost Python frame.
+    /// Where, as the view has it.
     pub place: PlaceId,
     /// How; nothing where a damaged capture lost it.
     pub allocator: Option<Allocator>,
@@ -26,7 +27,7 @@ pub struct Row {
 /// What was allocated at one place, by all threads and allocators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlaceRow {
-    /// The innermost Python frame.
+    /// Where, as the view has it.
     pub place: PlaceId,
     /// How much.
     pub amount: Amount,
@@ -53,6 +54,7 @@ impl Ranking {
 fn sum_up<K: std::hash::Hash + Eq>(
     tables: &Tables,
     places: &Places,
+    row_places: &RowPlaces,
     slots: &[SlotSummary],
     metric: Metric,
     key: impl Fn(PlaceId, Option<Allocator>, ThreadId) -> K,
@@ -64,7 +66,7 @@ fn sum_up<K: std::hash::Hash + Eq>(
             continue;
         }
         let site = tables.site(slot.site);
-        let place = site.map_or(places.lost_stack(), |site| places.innermost(tables, site.stack));
+        let place = site.map_or(places.lost_stack(), |site| row_places.get(site.stack));
         sums.entry(key(place, site.map(|site| site.allocator), slot.thread)).or_default().add(amount);
     }
     sums
@@ -76,9 +78,14 @@ fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
 }
 
 /// All rows, most bytes first.
-#[must_use]
-pub fn rows(tables: &Tables, places: &Places, slots: &[SlotSummary], metric: Metric) -> Vec<Row> {
-    let sums = sum_up(tables, places, slots, metric, |place, allocator, thread| (place, allocator, thread));
+pub(crate) fn rows(
+    tables: &Tables,
+    places: &Places,
+    row_places: &RowPlaces,
+    slots: &[SlotSummary],
+    metric: Metric,
+) -> Vec<Row> {
+    let sums = sum_up(tables, places, row_places, slots, metric, |place, allocator, thread| (place, allocator, thread));
     let mut rows: Vec<Row> =
         sums.into_iter().map(|((place, allocator, thread), amount)| Row { place, allocator, thread, amount }).collect();
     rows.sort_by(|a, b| {
@@ -90,15 +97,15 @@ pub fn rows(tables: &Tables, places: &Places, slots: &[SlotSummary], metric: Met
 }
 
 /// The rows by place alone, the first in the ranking first.
-#[must_use]
-pub fn by_place(
+pub(crate) fn by_place(
     tables: &Tables,
     places: &Places,
+    row_places: &RowPlaces,
     slots: &[SlotSummary],
     metric: Metric,
     ranking: Ranking,
 ) -> Vec<PlaceRow> {
-    let sums = sum_up(tables, places, slots, metric, |place, _, _| place);
+    let sums = sum_up(tables, places, row_places, slots, metric, |place, _, _| place);
     let mut rows: Vec<PlaceRow> = sums.into_iter().map(|(place, amount)| PlaceRow { place, amount }).collect();
     rows.sort_by(|a, b| {
         let size = ranking.key(b.amount).cmp(&ranking.key(a.amount));

@@ -1,6 +1,7 @@
 //! Captures that were cut off or damaged: what is left is reported, and what is missing is said.
 
 mod capture_builder;
+mod native_run;
 
 use capture_builder::{CaptureBuilder, file_of, report_on};
 use memprof_capture::allocator::Allocator::Malloc;
@@ -9,7 +10,9 @@ use memprof_reporter::flamegraph;
 use memprof_reporter::metric::Metric;
 use memprof_reporter::report::Report;
 use memprof_reporter::text::TextStyle;
+use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
+use native_run::native_run;
 use proptest::prelude::*;
 
 fn sample() -> CaptureBuilder {
@@ -23,20 +26,28 @@ fn sample() -> CaptureBuilder {
     builder
 }
 
-/// Every renderer, on whatever the report holds.
+/// Every renderer with every metric and every view, on whatever the report holds.
 fn render_all(report: &mut Report) {
+    for kind in [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native] {
+        render(report, View { kind, show_runtime: false });
+    }
+    render(report, View { kind: ViewKind::Hybrid, show_runtime: true });
+}
+
+fn render(report: &mut Report, view: View) {
     let style = TextStyle::new(80, false);
     for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
         let mut out = Vec::new();
-        stats::write_text(report, metric, 10, &style, &mut out).expect("memory can be written");
-        stats::write_json(report, metric, 10, &mut out).expect("memory can be written");
-        table::write_text(report, metric, 10, &style, &mut out).expect("memory can be written");
-        table::write_json(report, metric, &mut out).expect("memory can be written");
-        table::write_html(report, metric, &mut out).expect("memory can be written");
-        flamegraph::write_html(report, metric, &mut out).expect("memory can be written");
-        #[cfg(feature = "svg")]
-        flamegraph::write_svg(report, metric, &mut out).expect("memory can be written");
+        stats::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
+        stats::write_json(report, view, metric, 10, &mut out).expect("memory can be written");
+        table::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
+        table::write_json(report, view, metric, &mut out).expect("memory can be written");
     }
+    let mut out = Vec::new();
+    table::write_html(report, view, Metric::Peak, &mut out).expect("memory can be written");
+    flamegraph::write_html(report, view, Metric::Peak, &mut out).expect("memory can be written");
+    #[cfg(feature = "svg")]
+    flamegraph::write_svg(report, view, Metric::Peak, &mut out).expect("memory can be written");
 }
 
 /// The position of the `n`th chunk.
@@ -91,7 +102,31 @@ fn a_lost_table_leaves_the_figures() {
         let mut report = report_on(&bytes);
         assert_eq!(report.total(Metric::Peak).bytes, 10_000, "table {table}");
         let mut out = Vec::new();
-        table::write_json(&report, Metric::Peak, &mut out).expect("memory can be written");
+        table::write_json(&report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
+        assert!(String::from_utf8(out).expect("JSON is UTF-8").contains(lost), "table {table}");
+        render_all(&mut report);
+    }
+}
+
+#[test]
+fn a_lost_table_leaves_the_native_figures() {
+    // Header, facts, codes, modules, frames, symbols, stacks, sites; then threads and events.
+    for (table, lost) in [
+        (2, "<function lost>"),
+        (3, "<module lost>+0x9abc"),
+        (4, "<stack lost>"),
+        (5, "_index.cpython-311-x86_64-linux-gnu.so+0x4000"),
+    ] {
+        let mut bytes = native_run().to_bytes();
+        let at = chunk_at(&bytes, table);
+        bytes[at + 56] ^= 0xff;
+        let mut report = report_on(&bytes);
+        let whole = native_run().report().total(Metric::Peak).bytes;
+        assert_eq!(report.total(Metric::Peak).bytes, whole, "table {table}");
+        let mut out = Vec::new();
+        for kind in [ViewKind::Hybrid, ViewKind::Native] {
+            table::write_json(&report, View::of(kind), Metric::Peak, &mut out).expect("memory can be written");
+        }
         assert!(String::from_utf8(out).expect("JSON is UTF-8").contains(lost), "table {table}");
         render_all(&mut report);
     }
@@ -127,8 +162,8 @@ fn every_cut_is_reported_or_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn any_cut_can_be_shown(at: prop::sample::Index) {
-        let bytes = sample().to_bytes();
+    fn any_cut_can_be_shown(at: prop::sample::Index, native: bool) {
+        let bytes = if native { native_run().to_bytes() } else { sample().to_bytes() };
         let (_folder, path) = file_of(&bytes[..at.index(bytes.len())]);
         if let Ok(mut report) = Report::open(&path) {
             render_all(&mut report);
@@ -136,8 +171,8 @@ proptest! {
     }
 
     #[test]
-    fn any_damage_is_reported_or_refused(hits in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4)) {
-        let mut bytes = sample().to_bytes();
+    fn any_damage_is_reported_or_refused(hits in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4), native: bool) {
+        let mut bytes = if native { native_run().to_bytes() } else { sample().to_bytes() };
         for (at, bits) in hits {
             let at = at.index(bytes.len());
             bytes[at] ^= bits;

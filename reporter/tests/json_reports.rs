@@ -1,6 +1,7 @@
 //! JSON reports against their schemas in docs/, and against the run that they are about.
 
 mod capture_builder;
+mod native_run;
 mod sample_run;
 
 use std::fs;
@@ -9,7 +10,9 @@ use std::path::Path;
 use capture_builder::{CaptureBuilder, SECOND};
 use memprof_reporter::metric::Metric;
 use memprof_reporter::report::Report;
+use memprof_reporter::view::View;
 use memprof_reporter::{stats, table};
+use native_run::{PYTHON, ZLIB, native_run};
 use sample_run::sample_run;
 use serde_json::{Value, json};
 
@@ -95,13 +98,13 @@ fn has_type(value: &Value, name: &str) -> bool {
 
 fn stats_json(report: &Report, metric: Metric) -> Value {
     let mut out = Vec::new();
-    stats::write_json(report, metric, 10, &mut out).expect("memory can be written");
+    stats::write_json(report, View::default(), metric, 10, &mut out).expect("memory can be written");
     serde_json::from_slice(&out).expect("it is JSON")
 }
 
 fn table_json(report: &Report, metric: Metric) -> Value {
     let mut out = Vec::new();
-    table::write_json(report, metric, &mut out).expect("memory can be written");
+    table::write_json(report, View::default(), metric, &mut out).expect("memory can be written");
     serde_json::from_slice(&out).expect("it is JSON")
 }
 
@@ -109,7 +112,7 @@ fn table_json(report: &Report, metric: Metric) -> Value {
 fn reports_follow_their_schemas() {
     let mut cut_off = sample_run();
     cut_off.summary = None;
-    for builder in [CaptureBuilder::new(), sample_run(), cut_off] {
+    for builder in [CaptureBuilder::new(), sample_run(), cut_off, native_run()] {
         let report = builder.report();
         for metric in METRICS {
             let (stats_schema, table_schema) = (schema("stats.schema.json"), schema("table.schema.json"));
@@ -140,6 +143,25 @@ fn metadata_is_what_the_capture_says() {
             "python_allocators_traced": false, "complete": true, "memprof_version": "0.1.0",
         })
     );
+}
+
+#[test]
+fn native_stacks_are_described() {
+    let native = &stats_json(&native_run().report(), Metric::Peak)["native_stacks"];
+    let modules = native["modules"].as_array().expect("modules");
+    let module = |path: &str| modules.iter().find(|module| module["path"] == path).expect("it has frames");
+    assert_eq!(
+        (&native["recorded"], &native["cut_short"], &native["unmerged"], &native["checked"], &native["differing"]),
+        (&json!(true), &json!(3), &json!(0), &json!(5000), &json!(0)),
+        "the last fact counts"
+    );
+    assert_eq!(*module(ZLIB), json!({"path": ZLIB, "frames": 1, "named": 0, "source": "other_build"}));
+    assert_eq!(*module(PYTHON), json!({"path": PYTHON, "frames": 8, "named": 8, "source": "symbol_table"}));
+    let none = stats_json(&sample_run().report(), Metric::Peak);
+    let unknown = json!({"recorded": false, "cut_short": null, "unmerged": null, "checked": null, "differing": null, "modules": []});
+    assert_eq!(none["native_stacks"], unknown);
+    assert_eq!((&none["view"], &none["show_runtime"]), (&json!("hybrid"), &json!(false)));
+    assert_eq!(none["top_by_peak_bytes"][0]["kind"], "python");
 }
 
 #[test]

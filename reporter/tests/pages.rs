@@ -1,6 +1,7 @@
 //! The pages: self-contained, with the data that their scripts expect.
 
 mod capture_builder;
+mod native_run;
 mod sample_run;
 
 use std::io::Read;
@@ -10,7 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use capture_builder::CaptureBuilder;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_reporter::metric::Metric;
+use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{flamegraph, table};
+use native_run::{GEO, INSERT, native_run};
 use sample_run::sample_run;
 use serde_json::{Value, json};
 
@@ -26,8 +29,16 @@ fn data_of(page: &str) -> Value {
 
 fn flame_page(builder: &CaptureBuilder) -> String {
     let mut out = Vec::new();
-    flamegraph::write_html(&mut builder.report(), Metric::Peak, &mut out).expect("memory can be written");
+    flamegraph::write_html(&mut builder.report(), View::default(), Metric::Peak, &mut out)
+        .expect("memory can be written");
     String::from_utf8(out).expect("the page is UTF-8")
+}
+
+#[cfg(feature = "svg")]
+fn picture(builder: &CaptureBuilder, view: View) -> String {
+    let mut out = Vec::new();
+    flamegraph::write_svg(&mut builder.report(), view, Metric::Peak, &mut out).expect("memory can be written");
+    String::from_utf8(out).expect("SVG is UTF-8")
 }
 
 fn numbers(column: &Value) -> Vec<u64> {
@@ -57,7 +68,7 @@ fn path(data: &Value, node: usize) -> Vec<String> {
 fn a_page_fetches_nothing() {
     let report = sample_run().report();
     let mut out = Vec::new();
-    table::write_html(&report, Metric::Peak, &mut out).expect("memory can be written");
+    table::write_html(&report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
     for page in [flame_page(&sample_run()), String::from_utf8(out).expect("the page is UTF-8")] {
         for fetching in ["src=\"", "@import", "<link rel=\"stylesheet\"", "url(http"] {
             assert!(!page.contains(fetching), "{fetching}");
@@ -101,9 +112,64 @@ fn the_flame_page_has_the_tree() {
 }
 
 #[test]
+fn the_flame_page_has_the_frames_of_all_views() {
+    let data = data_of(&flame_page(&native_run()));
+    assert_eq!((&data["view"], &data["show_runtime"]), (&json!("hybrid"), &json!(false)));
+    let frames = &data["frames"];
+    let text = |index: &Value| data["strings"][index.as_u64().expect("a string") as usize].as_str().expect("a text");
+    let functions = frames["function"].as_array().expect("a column");
+    let shown_and_kind = |name: &str| {
+        let found = functions.iter().position(|function| text(function) == name);
+        let frame = found.unwrap_or_else(|| panic!("no frame {name}"));
+        (frames["shown"][frame].as_u64().expect("bits"), frames["kind"][frame].as_u64().expect("a kind"))
+    };
+    // Hybrid 1, hybrid with the runtime 2, Python 4, native 8.
+    assert_eq!(shown_and_kind("all"), (15, 3));
+    assert_eq!(shown_and_kind("build"), (7, 0));
+    assert_eq!(shown_and_kind(INSERT), (11, 1));
+    assert_eq!(shown_and_kind("Py_RunMain"), (10, 2));
+    assert_eq!(shown_and_kind("_PyEval_EvalFrameDefault"), (8, 4));
+    assert_eq!(shown_and_kind("<new thread>"), (11, 3));
+    assert_eq!(shown_and_kind("<Python runtime>"), (1, 3));
+    let insert = functions.iter().position(|function| text(function) == INSERT).expect("it is there");
+    assert_eq!(text(&frames["module"][insert]), GEO);
+    assert_eq!(frames["module"][0], -1);
+    let sum: u64 = numbers(&data["nodes"]["peak_bytes"]).iter().sum();
+    assert_eq!(Some(sum), data["totals"]["peak"]["bytes"].as_u64());
+}
+
+#[test]
+fn a_page_begins_with_the_view_that_was_asked_for() {
+    let view = View { kind: ViewKind::Native, show_runtime: true };
+    let mut out = Vec::new();
+    flamegraph::write_html(&mut native_run().report(), view, Metric::Peak, &mut out).expect("memory can be written");
+    let data = data_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
+    assert_eq!((&data["view"], &data["show_runtime"]), (&json!("native"), &json!(true)));
+}
+
+#[cfg(feature = "svg")]
+#[test]
+fn the_picture_obeys_the_view() {
+    let run = native_run();
+    let [hybrid, python, native] =
+        [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native].map(|kind| picture(&run, View::of(kind)));
+    let with_runtime = picture(&run, View { kind: ViewKind::Hybrid, show_runtime: true });
+    for (name, has) in [
+        ("geo::Pool::work() (/build/geo/src/pool.cpp:50)", [true, false, true, true]),
+        ("key (/srv/tracks/nearest.py:4)", [true, true, false, true]),
+        ("Py_RunMain (/usr/bin/python3.11)", [false, false, true, true]),
+        ("_PyEval_EvalFrameDefault", [false, false, true, false]),
+        ("&lt;Python runtime&gt;", [true, false, false, false]),
+    ] {
+        let found = [&hybrid, &python, &native, &with_runtime].map(|picture| picture.contains(name));
+        assert_eq!(found, has, "{name}");
+    }
+}
+
+#[test]
 fn the_table_page_has_the_rows() {
     let mut out = Vec::new();
-    table::write_html(&sample_run().report(), Metric::Leaks, &mut out).expect("memory can be written");
+    table::write_html(&sample_run().report(), View::default(), Metric::Leaks, &mut out).expect("memory can be written");
     let data = data_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
     assert_eq!(data["schema"], "memprof-table-1");
     assert_eq!(data["metric"], "leaked");
@@ -137,7 +203,8 @@ fn stacks_of_100000_frames_are_drawn() {
     #[cfg(feature = "svg")]
     {
         let mut out = Vec::new();
-        flamegraph::write_svg(&mut builder.report(), Metric::Peak, &mut out).expect("memory can be written");
+        flamegraph::write_svg(&mut builder.report(), View::default(), Metric::Peak, &mut out)
+            .expect("memory can be written");
         assert!(String::from_utf8(out).expect("SVG is UTF-8").contains("+1 more"));
     }
 }
@@ -145,11 +212,10 @@ fn stacks_of_100000_frames_are_drawn() {
 #[cfg(feature = "svg")]
 #[test]
 fn the_picture_shows_places_and_bytes() {
-    let mut out = Vec::new();
-    flamegraph::write_svg(&mut sample_run().report(), Metric::Peak, &mut out).expect("memory can be written");
-    let svg = String::from_utf8(out).expect("SVG is UTF-8");
+    let svg = picture(&sample_run(), View::default());
     assert!(svg.contains("uniform (/usr/lib/python3.11/random.py:522) (6,291,456 bytes"), "{}", &svg[svg.len() / 2..]);
     let mut out = Vec::new();
-    flamegraph::write_svg(&mut CaptureBuilder::new().report(), Metric::Peak, &mut out).expect("memory can be written");
+    flamegraph::write_svg(&mut CaptureBuilder::new().report(), View::default(), Metric::Peak, &mut out)
+        .expect("memory can be written");
     assert!(String::from_utf8(out).expect("SVG is UTF-8").contains("nothing was allocated"));
 }

@@ -12,6 +12,7 @@ use memprof_reporter::metric::Metric;
 use memprof_reporter::report::Report;
 use memprof_reporter::size_histogram::SizeBucket;
 use memprof_reporter::slots::Amount;
+use memprof_reporter::view::View;
 
 const PAGE: u64 = 4096;
 const FIRST: Place = ("first", "a.py", 1);
@@ -21,7 +22,7 @@ const FAR: u64 = 0x7f00_0000_0000;
 /// The rows of `table --json`: function, line, allocator, bytes, allocations.
 fn rows(report: &Report, metric: Metric) -> Vec<(String, u64, String, u64, u64)> {
     let mut out = Vec::new();
-    memprof_reporter::table::write_json(report, metric, &mut out).expect("memory can be written");
+    memprof_reporter::table::write_json(report, View::default(), metric, &mut out).expect("memory can be written");
     let table: serde_json::Value = serde_json::from_slice(&out).expect("the table is JSON");
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
     let number = |value: &serde_json::Value| value.as_u64().expect("a number");

@@ -2,6 +2,7 @@
 //! with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
 
 mod capture_builder;
+mod native_run;
 mod sample_run;
 
 use std::fs;
@@ -9,7 +10,9 @@ use std::path::PathBuf;
 
 use memprof_reporter::metric::Metric;
 use memprof_reporter::text::TextStyle;
+use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
+use native_run::native_run;
 use sample_run::sample_run;
 
 fn golden(name: &str) -> PathBuf {
@@ -30,27 +33,43 @@ fn stats_and_tables_at_several_widths() {
     for width in [60, 80, 120] {
         let style = TextStyle::new(width, false);
         let mut out = Vec::new();
-        stats::write_text(&report, Metric::Peak, 5, &style, &mut out).expect("memory can be written");
+        stats::write_text(&report, View::default(), Metric::Peak, 5, &style, &mut out).expect("memory can be written");
         let text = String::from_utf8(out).expect("the text is UTF-8");
         assert_golden(&format!("stats-{width}.txt"), &text);
         let mut out = Vec::new();
-        table::write_text(&report, Metric::Leaks, 5, &style, &mut out).expect("memory can be written");
+        table::write_text(&report, View::default(), Metric::Leaks, 5, &style, &mut out).expect("memory can be written");
         let text = String::from_utf8(out).expect("the text is UTF-8");
         assert_golden(&format!("table-leaks-{width}.txt"), &text);
     }
 }
 
 #[test]
+fn native_names_at_several_widths() {
+    let (report, view) = (native_run().report(), View::of(ViewKind::Native));
+    for width in [60, 80, 120] {
+        let style = TextStyle::new(width, false);
+        let mut out = Vec::new();
+        stats::write_text(&report, View::default(), Metric::Peak, 20, &style, &mut out).expect("memory can be written");
+        table::write_text(&report, view, Metric::Total, 20, &style, &mut out).expect("memory can be written");
+        assert_golden(&format!("native-{width}.txt"), &String::from_utf8(out).expect("the text is UTF-8"));
+    }
+}
+
+#[test]
 fn no_line_is_longer_than_the_width() {
-    let mut builder = sample_run();
-    builder.summary = None;
-    let report = builder.report();
+    let mut cut_off = sample_run();
+    cut_off.summary = None;
+    let reports = [cut_off.report(), native_run().report()];
     for width in 60..=240 {
         let style = TextStyle::new(width, false);
         let mut out = Vec::new();
-        for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
-            stats::write_text(&report, metric, 10, &style, &mut out).expect("memory can be written");
-            table::write_text(&report, metric, 10, &style, &mut out).expect("memory can be written");
+        for (report, kind) in reports.iter().flat_map(|report| [(report, ViewKind::Hybrid), (report, ViewKind::Native)])
+        {
+            let view = View::of(kind);
+            for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
+                stats::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
+                table::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
+            }
         }
         for line in String::from_utf8(out).expect("the text is UTF-8").lines() {
             assert!(line.chars().count() <= width, "{width}: {line}");
@@ -65,7 +84,8 @@ fn a_missing_end_is_said() {
     builder.summary = None;
     let mut out = Vec::new();
     let style = TextStyle::new(80, false);
-    stats::write_text(&builder.report(), Metric::Leaks, 3, &style, &mut out).expect("memory can be written");
+    stats::write_text(&builder.report(), View::default(), Metric::Leaks, 3, &style, &mut out)
+        .expect("memory can be written");
     assert_golden("stats-cut-off.txt", &String::from_utf8(out).expect("the text is UTF-8"));
 }
 
@@ -74,7 +94,7 @@ fn headings_are_bold_where_that_can_be_seen() {
     let report = sample_run().report();
     let text = |emphasis| {
         let mut out = Vec::new();
-        stats::write_text(&report, Metric::Peak, 5, &TextStyle::new(80, emphasis), &mut out)
+        stats::write_text(&report, View::default(), Metric::Peak, 5, &TextStyle::new(80, emphasis), &mut out)
             .expect("it can be written");
         String::from_utf8(out).expect("the text is UTF-8")
     };

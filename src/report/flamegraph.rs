@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use memprof_reporter::flamegraph::{write_html, write_svg};
 
 use super::output_file::OutputFile;
-use super::{Failure, MetricArgs, open};
+use super::{Failure, MetricArgs, ViewArgs, open};
 
 /// Write a flame graph: one self-contained interactive page, or a picture
 #[derive(Debug, clap::Args)]
@@ -14,6 +14,8 @@ pub struct Args {
     capture: PathBuf,
     #[command(flatten)]
     metric: MetricArgs,
+    #[command(flatten)]
+    view: ViewArgs,
     /// Write an SVG picture instead of the page
     #[arg(long)]
     svg: bool,
@@ -30,12 +32,12 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the graph not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let metric = args.metric.metric();
+    let (metric, view) = (args.metric.metric(), args.view.view());
     let extension = if args.svg { "svg" } else { "html" };
     let output = OutputFile::choose(args.output, args.force, &args.capture, "flamegraph", extension)?;
-    let mut report = open(&args.capture)?;
+    let mut report = open(&args.capture, view)?;
     let path = output.write(|out| {
-        if args.svg { write_svg(&mut report, metric, out) } else { write_html(&mut report, metric, out) }
+        if args.svg { write_svg(&mut report, view, metric, out) } else { write_html(&mut report, view, metric, out) }
     })?;
     eprintln!("memprof: wrote {}", path.display());
     Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use memprof_reporter::metric::Metric;
 use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::view::{View, ViewKind};
 
 pub mod flamegraph;
 mod output_file;
@@ -18,6 +19,8 @@ pub mod table;
 pub enum Failure {
     /// The capture cannot be reported on.
     Capture(ReportError),
+    /// The view was asked for that only native frames can fill, and there are none.
+    NoNativeStacks(PathBuf),
     /// There is a file of that name already.
     Exists(PathBuf),
     /// The report cannot be written there.
@@ -30,6 +33,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Capture(error) => error.fmt(f),
+            Self::NoNativeStacks(path) => {
+                let path = path.display();
+                write!(f, "{path} was recorded without native stacks: record without --no-native for a native view")
+            }
             Self::Exists(path) => {
                 write!(f, "{} exists already: add -f to overwrite it, or name another file with -o", path.display())
             }
@@ -45,7 +52,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Capture(error) => Some(error),
-            Self::Exists(_) => None,
+            Self::NoNativeStacks(_) | Self::Exists(_) => None,
             Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
         }
     }
@@ -76,9 +83,44 @@ impl MetricArgs {
     }
 }
 
+/// Which frames to show.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct ViewArgs {
+    /// Show Python and native frames, or those of one kind only
+    #[arg(long = "view", value_enum, value_name = "VIEW", default_value_t = ViewName::Hybrid)]
+    name: ViewName,
+    /// Show the Python interpreter's own functions in the hybrid view, too
+    #[arg(long)]
+    show_runtime: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ViewName {
+    /// Python and native frames, without the interpreter's own
+    Hybrid,
+    /// Python frames
+    Python,
+    /// Native frames, with the interpreter's own
+    Native,
+}
+
+impl ViewArgs {
+    const fn view(self) -> View {
+        let kind = match self.name {
+            ViewName::Hybrid => ViewKind::Hybrid,
+            ViewName::Python => ViewKind::Python,
+            ViewName::Native => ViewKind::Native,
+        };
+        View { kind, show_runtime: self.show_runtime }
+    }
+}
+
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
-fn open(capture: &Path) -> Result<Report, Failure> {
+fn open(capture: &Path, view: View) -> Result<Report, Failure> {
     let report = Report::open(capture).map_err(Failure::Capture)?;
+    if view.kind == ViewKind::Native && !report.metadata().native_stacks {
+        return Err(Failure::NoNativeStacks(capture.to_owned()));
+    }
     for note in report.notes() {
         eprintln!("memprof: {}: {note}", capture.display());
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
 
-use super::{Failure, MetricArgs, open, stdout_text};
+use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// Print the figures of a run: peak, leaks, totals, allocators, sizes and the largest places
 #[derive(Debug, clap::Args)]
@@ -13,6 +13,8 @@ pub struct Args {
     capture: PathBuf,
     #[command(flatten)]
     metric: MetricArgs,
+    #[command(flatten)]
+    view: ViewArgs,
     /// How many places to list in each ranking
     #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_TOP)]
     top: usize,
@@ -29,13 +31,13 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let report = open(&args.capture)?;
-    let metric = args.metric.metric();
+    let (metric, view) = (args.metric.metric(), args.view.view());
+    let report = open(&args.capture, view)?;
     stdout_text::write(|out| {
         if args.json {
-            write_json(&report, metric, args.top, out)
+            write_json(&report, view, metric, args.top, out)
         } else {
-            write_text(&report, metric, args.top, &stdout_text::style(args.width), out)
+            write_text(&report, view, metric, args.top, &stdout_text::style(args.width), out)
         }
     })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use memprof_reporter::table::{DEFAULT_ROWS, write_html, write_json, write_text};
 
 use super::output_file::OutputFile;
-use super::{Failure, MetricArgs, open, stdout_text};
+use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// List memory by place, allocator and thread
 #[derive(Debug, clap::Args)]
@@ -14,6 +14,8 @@ pub struct Args {
     capture: PathBuf,
     #[command(flatten)]
     metric: MetricArgs,
+    #[command(flatten)]
+    view: ViewArgs,
     /// Print one JSON object with all rows (docs/table.schema.json)
     #[arg(long)]
     json: bool,
@@ -39,20 +41,20 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the table not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let metric = args.metric.metric();
+    let (metric, view) = (args.metric.metric(), args.view.view());
     if args.html {
         let output = OutputFile::choose(args.output, args.force, &args.capture, "table", "html")?;
-        let report = open(&args.capture)?;
-        let path = output.write(|out| write_html(&report, metric, out))?;
+        let report = open(&args.capture, view)?;
+        let path = output.write(|out| write_html(&report, view, metric, out))?;
         eprintln!("memprof: wrote {}", path.display());
         return Ok(());
     }
-    let report = open(&args.capture)?;
+    let report = open(&args.capture, view)?;
     stdout_text::write(|out| {
         if args.json {
-            write_json(&report, metric, out)
+            write_json(&report, view, metric, out)
         } else {
-            write_text(&report, metric, args.rows, &stdout_text::style(args.width), out)
+            write_text(&report, view, metric, args.rows, &stdout_text::style(args.width), out)
         }
     })
 }

@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const templates = new URL('../../templates/', import.meta.url);
-const source = ['tree.js', 'layout.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
-const names = ['buildModel', 'importFrames', 'Tree', 'layoutTree', 'orderAll', 'searchModel', 'treeNodeOf', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
+const source = ['common.js', 'views.js', 'tree.js', 'layout.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
+const names = ['buildModel', 'importFrames', 'hiddenFrames', 'Tree', 'layoutTree', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
 const page = new Function(`${source}\nreturn { ${names.join(', ')} };`)();
 
 /** A small generator of random numbers, so that a failure can be repeated. */
@@ -23,14 +23,16 @@ function randomReport(seed, count, siblings) {
   const random = randomFrom(seed);
   const frameCount = Math.max(12, siblings);
   const strings = ['all', ''];
-  const frames = { function: [0], file: [1], line: [0], source: [-1], kind: [3] };
+  const frames = { function: [0], file: [1], line: [0], source: [-1], kind: [3], shown: [15], module: [-1] };
   for (let i = 1; i < frameCount; i++) {
     strings.push(`f${i >> 1}`, i % 5 === 0 ? `<frozen importlib._bootstrap${i % 3}>` : `/srv/m${i % 4}.py`);
     frames.function.push(strings.length - 2);
     frames.file.push(strings.length - 1);
     frames.line.push(i);
     frames.source.push(-1);
-    frames.kind.push(i % 3);
+    frames.kind.push(i % 5);
+    frames.shown.push([7, 11, 10, 15, 8][i % 5]);
+    frames.module.push(-1);
   }
   const nodes = { parent: [0], frame: [0] };
   for (let i = 1; i < count; i++) {
@@ -44,15 +46,20 @@ function randomReport(seed, count, siblings) {
   return { strings, frames, nodes };
 }
 
+/** What every view hides, and one that hides nothing. */
+function everyHiding(report) {
+  const states = ['hybrid', 'python', 'native'].flatMap((frames) => ['hidden', 'shown'].map((runtime) => ({ frames, runtime, imports: runtime })));
+  return [...states.map((state) => page.hiddenFrames(report, state)), new Uint8Array(report.frames.line.length)];
+}
+
 function everyTree(report) {
   const model = page.buildModel(report);
-  const hiding = page.importFrames(report);
   const trees = [];
   for (const metric of ['peak', 'leaked', 'total']) {
     for (const measure of ['bytes', 'allocations']) {
       for (const inverted of [false, true]) {
         for (const group of ['line', 'function', 'file']) {
-          for (const hidden of [hiding, new Uint8Array(hiding.length)]) trees.push(new page.Tree(model, { metric, measure, inverted, group }, hidden));
+          for (const hidden of everyHiding(report)) trees.push(new page.Tree(model, { metric, measure, inverted, group }, hidden));
         }
       }
     }
@@ -142,6 +149,35 @@ test('search counts a stack once, whichever of its frames match', () => {
   assert.ok(bytes > 0 && bytes < report.nodes.peak_bytes.reduce((a, b) => a + b, 0));
   assert.equal(found.bytes, bytes);
   assert.equal(found.outermost.length, outermost);
+});
+
+test('places of a search are the nodes that the view shows, each once', () => {
+  const report = randomReport(5, 500, 0);
+  const model = page.buildModel(report);
+  for (const hidden of everyHiding(report)) {
+    for (const group of ['line', 'function', 'file']) {
+      const tree = new page.Tree(model, { metric: 'peak', measure: 'bytes', inverted: false, group }, hidden);
+      const found = page.searchModel(model, /^f[1-4] /, hidden, 'peak', 'bytes');
+      const places = page.placesOf(tree, found.outermost);
+      assert.equal(new Set(places).size, places.length);
+      assert.deepEqual(new Set(places), new Set(found.outermost.map((node) => page.treeNodeOf(tree, node))));
+      // Grouped by line, a place is one frame, and so holds what matched and nothing else.
+      if (group === 'line') assert.equal(places.reduce((sum, place) => sum + place.value, 0), found.bytes);
+      for (const place of places) assert.ok(place.parent && !hidden[place.frame]);
+    }
+  }
+});
+
+test('arguments of native functions are left out', () => {
+  // The examples of the text reports.
+  const source = readFileSync(new URL('../../reporter/src/text/native_names.rs', import.meta.url), 'utf8');
+  const examples = source.slice(source.indexOf('fn arguments_are_left_out')).matchAll(/^ +\("([^"]*)", "([^"]*)"\),$/gm);
+  let count = 0;
+  for (const [, name, short] of examples) {
+    assert.equal(page.withoutArguments(name), short);
+    count++;
+  }
+  assert.ok(count > 10, `${count} examples`);
 });
 
 test('labels are readable on every colour (WCAG AA, 4.5 to 1)', () => {

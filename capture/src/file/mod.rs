@@ -11,6 +11,7 @@ pub mod facts;
 pub mod format;
 mod open_error;
 pub mod reader;
+pub mod rewrite;
 mod scan;
 pub mod tables;
 pub mod varint;

@@ -84,7 +84,7 @@ impl Unwinder {
     #[cold]
     #[inline(never)]
     fn dear_step(&self, of: FrameState) -> Step {
-        let may_read = |address| self.region.may_read(of.sp, address);
+        let may_read = |address| self.region.may_read(lowest_slot(&of), address);
         match call_frame_information::step(of.address, &Registers::of(&of), may_read) {
             DearStep::UnknownRegister => match self.all_registers(&of) {
                 Some(registers) => Self::led_to(call_frame_information::step(of.address, &registers, may_read)),
@@ -114,8 +114,8 @@ impl Unwinder {
             if frame.address == wanted.address && frame.sp == wanted.sp {
                 return Some(registers);
             }
-            let sp = frame.sp;
-            let may_read = |address| self.region.may_read(sp, address);
+            let lowest = lowest_slot(&frame);
+            let may_read = |address| self.region.may_read(lowest, address);
             let DearStep::Caller(next, interrupted) = call_frame_information::step(frame.address, &registers, may_read)
             else {
                 return None;
@@ -145,6 +145,15 @@ impl Unwinder {
     }
 }
 
+/// The lowest word that may be read for a frame. A function that was interrupted while it took its frame down has already
+/// raised the stack pointer above registers that it had saved; they are still there, in the red zone (System V ABI,
+/// AMD64 supplement, 3.2.2), which signal handlers leave alone.
+#[inline(always)]
+const fn lowest_slot(of: &FrameState) -> usize {
+    const RED_ZONE: usize = 128;
+    if of.address.is_interrupted() { of.sp.saturating_sub(RED_ZONE) } else { of.sp }
+}
+
 /// A word of the stack.
 ///
 /// # Safety
@@ -170,7 +179,7 @@ unsafe impl NativeChain for Unwinder {
             return self.dear_step(of);
         }
         let caller = rule.apply(&of);
-        let readable = |slot| self.region.may_read(of.sp, slot);
+        let readable = |slot| self.region.may_read(lowest_slot(&of), slot);
         if !readable(caller.return_slot()) || (caller.bp_slot != 0 && !readable(caller.bp_slot)) {
             return Step::Lost;
         }

@@ -13,6 +13,7 @@ use crate::report::Report;
 use crate::slots::Amount;
 use crate::strings::Strings;
 use crate::timeline::{MOST_BINS, TimelinePoint, thin_out};
+use crate::view::{View, Views};
 
 const PARTS: PageParts = PageParts {
     template: include_str!("../../../templates/flamegraph.html"),
@@ -20,6 +21,7 @@ const PARTS: PageParts = PageParts {
     scripts: &[
         include_str!("../../../templates/data.js"),
         include_str!("../../../templates/common.js"),
+        include_str!("../../../templates/views.js"),
         include_str!("../../../templates/tree.js"),
         include_str!("../../../templates/layout.js"),
         include_str!("../../../templates/colour.js"),
@@ -31,6 +33,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/panels.js"),
         include_str!("../../../templates/keys.js"),
         include_str!("../../../templates/page.js"),
+        include_str!("../../../templates/main.js"),
     ],
 };
 
@@ -39,6 +42,8 @@ struct FlamePage<'a, S, N> {
     schema: &'static str,
     header: PageHeader<'a>,
     metric: &'static str,
+    view: &'static str,
+    show_runtime: bool,
     totals: Totals,
     strings: S,
     frames: &'a Frames,
@@ -87,6 +92,10 @@ struct Frames {
     line: Vec<u32>,
     source: Vec<i64>,
     kind: Vec<u8>,
+    /// The views that show it, as bits.
+    shown: Vec<u8>,
+    /// The module of a native function, unless several have it: then, as everywhere else, -1.
+    module: Vec<i64>,
 }
 
 #[derive(Serialize)]
@@ -110,15 +119,19 @@ impl Frames {
         self.file.push(strings.intern(file).0);
         self.line.push(line);
         self.kind.push(kind as u8);
+        self.shown.push(places.get(place).shown.bits());
+        self.module.push(places.module(place).map_or(-1, |module| strings.intern(module).0.into()));
     }
 }
 
-/// Writes the page.
+/// Writes the page, which begins with this view and has all.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_html(report: &mut Report, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let tree = FlameTree::build(report.reader.tables(), &mut report.places, &report.aggregate.slots);
+pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    // Without native frames there is nothing to choose between.
+    let views = if report.native.recorded { Views::ALL } else { Views::BOTH_HYBRID };
+    let tree = FlameTree::build(report.reader.tables(), &mut report.places, &report.aggregate.slots, views);
     let report = &*report;
     let mut strings = Strings::default();
     let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
@@ -146,6 +159,8 @@ pub fn write_html(report: &mut Report, metric: Metric, out: &mut impl Write) -> 
         schema: "memprof-flame-1",
         header: PageHeader::of(report),
         metric: metric.name(),
+        view: view.kind.name(),
+        show_runtime: view.show_runtime,
         totals: Totals {
             peak: PeakTotal { amount: totals.peak, at_s: report.clock.seconds(totals.peak_at) },
             leaked: totals.leaked,

@@ -6,10 +6,11 @@ use inferno::flamegraph::{self, Direction, Options};
 
 use crate::flame_tree::{FlameTree, Node, NodeId};
 use crate::metric::Metric;
-use crate::places::Places;
+use crate::places::{PlaceKind, Places};
 use crate::report::Report;
 use crate::size_units::size;
 use crate::slots::Amount;
+use crate::view::View;
 
 /// What is narrower than this share of the picture is drawn as one block with its siblings.
 const SMALLEST_SHARE: u64 = 10_000;
@@ -20,8 +21,9 @@ const DEEPEST: u32 = 500;
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_svg(report: &mut Report, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let tree = FlameTree::build(report.reader.tables(), &mut report.places, &report.aggregate.slots);
+pub fn write_svg(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    let slots = &report.aggregate.slots;
+    let tree = FlameTree::build(report.reader.tables(), &mut report.places, slots, view.alone());
     let report = &*report;
     let lines = folded_lines(&tree, &report.places, metric);
     let mut options = Options::default();
@@ -96,6 +98,10 @@ fn path(nodes: &[Node], places: &Places, node: NodeId) -> String {
 /// Semicolons separate names in a folded stack.
 fn name(places: &Places, node: &Node) -> String {
     let (function, file, line) = (places.function(node.place), places.file(node.place), places.line(node.place));
-    let name = if file.is_empty() { function.to_owned() } else { format!("{function} ({file}:{line})") };
+    let name = match (file, line, places.get(node.place).kind) {
+        ("", ..) => function.to_owned(),
+        (_, 0, kind) if kind != PlaceKind::Python => format!("{function} ({file})"),
+        _ => format!("{function} ({file}:{line})"),
+    };
     name.replace(';', ":").replace(['\n', '\r'], " ")
 }

@@ -6,10 +6,12 @@ use serde::{Serialize, Serializer};
 
 use crate::metadata::Metadata;
 use crate::metric::Metric;
+use crate::native_stacks::NativeStacks;
 use crate::report::Report;
 use crate::rows::{PlaceRow, Ranking};
 use crate::size_histogram::SizeBucket;
 use crate::slots::Amount;
+use crate::view::View;
 
 #[derive(Serialize)]
 struct Stats<'a> {
@@ -17,7 +19,10 @@ struct Stats<'a> {
     metadata: &'a Metadata,
     notes: &'a [String],
     metric: &'static str,
+    view: &'static str,
+    show_runtime: bool,
     totals: Totals,
+    native_stacks: &'a NativeStacks,
     #[serde(serialize_with = "as_object")]
     by_allocator: Vec<(&'static str, AllocatorStats)>,
     size_histogram: Vec<SizeBucket>,
@@ -60,6 +65,7 @@ struct TopPlace<'a> {
     function: &'a str,
     file: &'a str,
     line: u32,
+    kind: &'static str,
     bytes: u64,
     allocations: u64,
 }
@@ -95,23 +101,28 @@ fn totals(report: &Report) -> Totals {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, metric: Metric, top: usize, out: &mut impl Write) -> io::Result<()> {
+pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: &mut impl Write) -> io::Result<()> {
+    let row_places = report.row_places(view);
     let ranking = |metric, ranking| {
         let place = |PlaceRow { place, amount: Amount { bytes, allocations } }| TopPlace {
             function: report.places.function(place),
             file: report.places.file(place),
             line: report.places.line(place),
+            kind: report.places.get(place).kind.name(),
             bytes,
             allocations,
         };
-        report.by_place(metric, ranking).into_iter().take(top).map(place).collect::<Vec<_>>()
+        report.by_place(&row_places, metric, ranking).into_iter().take(top).map(place).collect::<Vec<_>>()
     };
     let stats = Stats {
         schema: "memprof-stats-1",
         metadata: report.metadata(),
         notes: report.notes(),
         metric: metric.name(),
+        view: view.kind.name(),
+        show_runtime: view.show_runtime,
         totals: totals(report),
+        native_stacks: &report.native,
         by_allocator: report
             .by_allocator()
             .into_iter()

@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use crate::metadata::Metadata;
 use crate::metric::Metric;
 use crate::report::Report;
+use crate::row_places::RowPlaces;
 use crate::rows::Ranking;
 use crate::size_units::{count, counted, percent, seconds, size};
 use crate::slots::Amount;
 use crate::text::{Align, Cell, Columns, TextStyle, wrap};
+use crate::view::View;
 
 /// Writes the figures as text, with `top` places in each ranking.
 ///
@@ -16,17 +18,19 @@ use crate::text::{Align, Cell, Columns, TextStyle, wrap};
 /// What `out` answers to a write.
 pub fn write_text(
     report: &Report,
+    view: View,
     metric: Metric,
     top: usize,
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let row_places = report.row_places(view);
     write_run(report, style, out)?;
     write_totals(report, style, out)?;
     write_allocators(report, style, out)?;
     write_sizes(report, style, out)?;
-    write_ranking(report, metric, Ranking::Bytes, top, style, out)?;
-    write_ranking(report, Metric::Total, Ranking::Allocations, top, style, out)
+    write_ranking(report, (view, &row_places), (metric, Ranking::Bytes), top, style, out)?;
+    write_ranking(report, (view, &row_places), (Metric::Total, Ranking::Allocations), top, style, out)
 }
 
 /// Labels with their values, which continue on further lines where they are too long.
@@ -49,6 +53,7 @@ fn write_run(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Re
         ("Command", run.command_line.clone()),
         ("Process", format!("{}, started {started}, ran for {}", run.pid, seconds(run.duration_s))),
         ("Python", python(run)),
+        ("Native", native_stacks(report)),
     ];
     facts.extend(report.notes().iter().map(|note| ("Note", note.clone())));
     writeln!(out, "{}", style.heading("Run"))?;
@@ -70,6 +75,15 @@ fn python(run: &Metadata) -> String {
         );
     }
     text
+}
+
+fn native_stacks(report: &Report) -> String {
+    if !report.native.recorded {
+        return "stacks not recorded".to_owned();
+    }
+    let (frames, named) = report.native.frames();
+    let modules = counted(report.native.modules.len() as u64, "module");
+    format!("stacks recorded; {} in {modules}, {} with names", counted(frames, "frame"), percent(named, frames))
 }
 
 /// CPython's arenas grew from 256 KiB to 1 MiB in 3.10.
@@ -100,6 +114,14 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
     if let Some(summary) = report.summary() {
         facts.push(("Waits for the recorder", count(summary.channel_waits)));
         facts.push(("Events not recorded", count(summary.skipped_events)));
+    }
+    let native = &report.native;
+    if let (true, Some(cut_short), Some(unmerged)) = (native.recorded, native.cut_short, native.unmerged) {
+        facts.push(("Native stacks cut short", count(cut_short)));
+        facts.push(("Native stacks not merged", count(unmerged)));
+    }
+    if let (Some(checked @ 1..), Some(differing)) = (native.checked, native.differing) {
+        facts.push(("Native stacks compared", format!("{}, of which {} differ", count(checked), count(differing))));
     }
     writeln!(out, "\n{}", style.heading("Memory"))?;
     write_facts(&facts, style, out)
@@ -140,16 +162,16 @@ fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::
 
 fn write_ranking(
     report: &Report,
-    metric: Metric,
-    ranking: Ranking,
+    (view, row_places): (View, &RowPlaces),
+    (metric, ranking): (Metric, Ranking),
     top: usize,
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let rows = report.by_place(metric, ranking);
+    let rows = report.by_place(row_places, metric, ranking);
     let title = match ranking {
-        Ranking::Bytes => format!("Most bytes {}", metric.heading()),
-        Ranking::Allocations => "Most allocations over the whole run".to_owned(),
+        Ranking::Bytes => format!("Most bytes {}{}", metric.heading(), view.kind.heading()),
+        Ranking::Allocations => format!("Most allocations over the whole run{}", view.kind.heading()),
     };
     if rows.is_empty() || top == 0 {
         return Ok(());

@@ -12,6 +12,7 @@ use crate::report::Report;
 use crate::rows::Row;
 use crate::slots::Amount;
 use crate::strings::{StringId, Strings};
+use crate::view::View;
 
 const PARTS: PageParts = PageParts {
     template: include_str!("../../../templates/table.html"),
@@ -28,16 +29,19 @@ struct TablePage<'a, S, R> {
     schema: &'static str,
     header: PageHeader<'a>,
     metric: &'static str,
+    view: &'static str,
+    show_runtime: bool,
     total: Amount,
     strings: S,
     rows: R,
 }
 
 #[derive(Serialize)]
-struct RowColumns<F, P, L, A, B, N, T> {
+struct RowColumns<F, P, L, K, A, B, N, T> {
     function: F,
     file: P,
     line: L,
+    kind: K,
     allocator: A,
     bytes: B,
     allocations: N,
@@ -56,8 +60,8 @@ struct RowTexts {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_html(report: &Report, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let rows = report.rows(metric);
+pub fn write_html(report: &Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    let rows = report.rows(view, metric);
     let threads = report.thread_labels();
     let mut strings = Strings::default();
     let mut texts_of = |row: &Row| RowTexts {
@@ -71,12 +75,15 @@ pub fn write_html(report: &Report, metric: Metric, out: &mut impl Write) -> io::
         schema: "memprof-table-1",
         header: PageHeader::of(report),
         metric: metric.name(),
+        view: view.kind.name(),
+        show_runtime: view.show_runtime,
         total: report.total(metric),
         strings: Sequence(strings.iter()),
         rows: RowColumns {
             function: Sequence(texts.iter().map(|texts| texts.function.0)),
             file: Sequence(texts.iter().map(|texts| texts.file.0)),
             line: Sequence(rows.iter().map(|row| report.places.line(row.place))),
+            kind: Sequence(rows.iter().map(|row| report.places.get(row.place).kind as u8)),
             allocator: Sequence(texts.iter().map(|texts| texts.allocator.0)),
             bytes: Sequence(rows.iter().map(|row| row.amount.bytes)),
             allocations: Sequence(rows.iter().map(|row| row.amount.allocations)),

@@ -11,6 +11,7 @@ use crate::metric::Metric;
 use crate::report::Report;
 use crate::rows::Row;
 use crate::slots::Amount;
+use crate::view::View;
 
 #[derive(Serialize)]
 struct Table<'a, R> {
@@ -18,6 +19,8 @@ struct Table<'a, R> {
     metadata: &'a Metadata,
     notes: &'a [String],
     metric: &'static str,
+    view: &'static str,
+    show_runtime: bool,
     total: Amount,
     rows: R,
 }
@@ -27,6 +30,7 @@ struct TableRow<'a> {
     function: &'a str,
     file: &'a str,
     line: u32,
+    kind: &'static str,
     allocator: &'a str,
     bytes: u64,
     allocations: u64,
@@ -37,13 +41,14 @@ struct TableRow<'a> {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let rows = report.rows(metric);
+pub fn write_json(report: &Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    let rows = report.rows(view, metric);
     let threads = report.thread_labels();
     let row = |row: &Row| TableRow {
         function: report.places.function(row.place),
         file: report.places.file(row.place),
         line: report.places.line(row.place),
+        kind: report.places.get(row.place).kind.name(),
         allocator: row.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
         bytes: row.amount.bytes,
         allocations: row.amount.allocations,
@@ -54,6 +59,8 @@ pub fn write_json(report: &Report, metric: Metric, out: &mut impl Write) -> io::
         metadata: report.metadata(),
         notes: report.notes(),
         metric: metric.name(),
+        view: view.kind.name(),
+        show_runtime: view.show_runtime,
         total: report.total(metric),
         rows: Sequence(rows.iter().map(row)),
     };

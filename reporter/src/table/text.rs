@@ -8,6 +8,7 @@ use crate::report::Report;
 use crate::size_units::{count, counted, percent, size};
 use crate::slots::Amount;
 use crate::text::{Align, Cell, Columns, TextStyle, wrap};
+use crate::view::View;
 
 /// Writes the first `most` rows as text.
 ///
@@ -15,18 +16,20 @@ use crate::text::{Align, Cell, Columns, TextStyle, wrap};
 /// What `out` answers to a write.
 pub fn write_text(
     report: &Report,
+    view: View,
     metric: Metric,
     most: usize,
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let (rows, whole) = (report.rows(metric), report.total(metric));
+    let (rows, whole) = (report.rows(view, metric), report.total(metric));
     let title = format!(
-        "{}: {} {} in {}",
+        "{}: {} {} in {}{}",
         report.metadata().command_line,
         size(whole.bytes),
         metric.heading(),
-        counted(whole.allocations, "allocation")
+        counted(whole.allocations, "allocation"),
+        view.kind.heading()
     );
     for line in wrap(&title, style.width()) {
         writeln!(out, "{}", style.heading(&line))?;

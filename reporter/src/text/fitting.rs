@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::native_names;
+
 const ELLIPSIS: char = '…';
 /// A path keeps at least so much of its end while the function's name can still give way.
 const PATH_KEEPS: usize = 14;
@@ -74,13 +76,22 @@ fn keep_start(text: &str, room: usize) -> String {
 pub(crate) struct Location {
     function: String,
     file: String,
-    line: u32,
+    /// The line with the colon before it; empty where it is not known.
+    line: String,
+    is_native: bool,
 }
 
 impl Location {
     /// Of these; a place without a file is its name alone.
     pub(crate) fn new(function: &str, file: &str, line: u32) -> Self {
-        Self { function: harmless(function).into_owned(), file: harmless(file).into_owned(), line }
+        let (function, file) = (harmless(function).into_owned(), harmless(file).into_owned());
+        Self { function, file, line: format!(":{line}"), is_native: false }
+    }
+
+    /// Of a native function, whose line may not be known (0).
+    pub(crate) fn native(function: &str, file: &str, line: u32) -> Self {
+        let location = Self { is_native: true, ..Self::new(function, file, line) };
+        if line == 0 { Self { line: String::new(), ..location } } else { location }
     }
 
     /// The columns that it would like to fill.
@@ -91,20 +102,34 @@ impl Location {
 
     /// What stands around function and file: ` (`, `:`, the line, `)`.
     fn frame_width(&self) -> usize {
-        4 + self.line.checked_ilog10().unwrap_or(0) as usize + 1
+        3 + self.line.len()
+    }
+
+    /// The function in at most `room` columns. A native one loses its arguments, then the scopes around it.
+    fn fit_function(&self, room: usize) -> String {
+        if !self.is_native {
+            return keep_start(&self.function, room);
+        }
+        let forms = native_names::forms(&self.function);
+        if let Some(form) = forms.iter().find(|form| text_width(form) <= room) {
+            return form.clone();
+        }
+        let bare = &forms[2];
+        let inner = bare.match_indices("::").map(|(at, _)| format!("{ELLIPSIS}{}", &bare[at..]));
+        inner.into_iter().find(|form| text_width(form) <= room).unwrap_or_else(|| keep_end(bare, room))
     }
 
     /// The place in at most `room` columns: the path gives way first, then the function; the line never does.
     pub(crate) fn fit(&self, room: usize) -> String {
         if self.file.is_empty() {
-            return keep_start(&self.function, room);
+            return self.fit_function(room);
         }
         let room = room.saturating_sub(self.frame_width());
         let path = text_width(&self.file);
         let for_function = room.saturating_sub(path.min(PATH_KEEPS)).max(1);
-        let function = keep_start(&self.function, for_function);
+        let function = self.fit_function(for_function);
         let file = keep_end(&self.file, room.saturating_sub(text_width(&function)).max(1));
-        format!("{function} ({file}:{})", self.line)
+        format!("{function} ({file}{})", self.line)
     }
 }
 
@@ -161,6 +186,18 @@ mod tests {
     }
 
     #[test]
+    fn a_native_name_loses_its_arguments_then_its_scopes() {
+        let name = "geo::Index<std::pair<double, double>, 16>::insert(std::pair<double, double> const&, unsigned long)";
+        let place = Location::native(name, "/srv/geo/src/index.hpp", 218);
+        assert_eq!(place.fit(200), format!("{name} (/srv/geo/src/index.hpp:218)"));
+        assert_eq!(place.fit(60), "geo::Index<…>::insert(…) (/srv/geo/src/index.hpp:218)");
+        assert_eq!(place.fit(42), "geo::Index<…>::insert (…src/index.hpp:218)");
+        assert_eq!(place.fit(32), "…::insert (…o/src/index.hpp:218)");
+        assert_eq!(Location::native("inflate", "/lib/libz.so.1", 0).fit(60), "inflate (/lib/libz.so.1)");
+        assert_eq!(Location::native("0x7f1200", "", 0).fit(60), "0x7f1200");
+    }
+
+    #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(Location::new("f\u{1b}[2J", "a\nb.py", 3).fit(60), "f\\u{1b}[2J (a\\nb.py:3)");
     }
@@ -176,6 +213,12 @@ mod tests {
             let text = Location::new(&function, &file, line).fit(room);
             let suffix = format!(":{line})");
             prop_assert!(text.ends_with(&suffix), "{}", text);
+            prop_assert!(text_width(&text) <= room.max(17), "{} columns for {}: {}", text_width(&text), room, text);
+        }
+
+        #[test]
+        fn a_native_place_fits(function in "[a-c<>():* ]{1,60}", file in ".{1,80}", line: u32, room in 16..100_usize) {
+            let text = Location::native(&function, &file, line).fit(room);
             prop_assert!(text_width(&text) <= room.max(17), "{} columns for {}: {}", text_width(&text), room, text);
         }
 

@@ -2,6 +2,7 @@
 
 mod columns;
 mod fitting;
+mod native_names;
 
 pub(crate) use columns::{Align, Cell, Columns};
 pub(crate) use fitting::{Location, wrap};

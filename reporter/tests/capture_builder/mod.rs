@@ -9,8 +9,11 @@ use memprof_capture::clock::ClockKind;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
-use memprof_capture::file::{CaptureWriter, Code, Fact, Frame, Header, Site, StackNode, Summary, Thread};
-use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::file::{
+    CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site, StackNode, Summary,
+    Thread,
+};
+use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
 use memprof_reporter::report::Report;
 
 /// The stamp at which the recording starts.
@@ -34,6 +37,8 @@ pub struct CaptureBuilder {
     pub precision: StampPrecision,
     codes: Vec<Code>,
     frames: Vec<Frame>,
+    modules: Vec<Module>,
+    symbols: Vec<FrameSymbols>,
     stacks: Vec<StackNode>,
     sites: Vec<Site>,
     events: Vec<(ThreadId, u32, TimedEvent)>,
@@ -73,6 +78,8 @@ impl Default for CaptureBuilder {
             precision: StampPrecision::Exact,
             codes: Vec::new(),
             frames: Vec::new(),
+            modules: Vec::new(),
+            symbols: Vec::new(),
             stacks: Vec::new(),
             sites: Vec::new(),
             events: Vec::new(),
@@ -99,34 +106,82 @@ impl CaptureBuilder {
         Self::default()
     }
 
-    /// A stack of these frames, the outermost first.
-    pub fn stack(&mut self, frames: &[Place]) -> StackId {
-        let mut stack = StackId::EMPTY;
-        for &(function, file, line) in frames {
-            let first_line = line / 100 * 100 + 1;
-            let code = position_or_push(
-                &mut self.codes,
-                Code {
-                    name: function.to_owned(),
-                    qualified_name: format!("Class.{function}"),
-                    file: file.to_owned(),
-                    first_line,
-                    format: LineTableFormat::Locations,
-                    line_table: one_line_for_each_unit(),
-                },
-            );
-            let offset = line.saturating_sub(first_line) * 2;
-            let frame = Frame::Python { code: CodeId::from_index(code), offset };
-            let frame = FrameId::from_index(position_or_push(&mut self.frames, frame));
-            let row = position_or_push(&mut self.stacks, StackNode { parent: stack, frame });
-            stack = StackId::from_index(row + 1);
+    /// A frame of a Python function.
+    pub fn python(&mut self, (function, file, line): Place) -> FrameId {
+        let first_line = line / 100 * 100 + 1;
+        let code = position_or_push(
+            &mut self.codes,
+            Code {
+                name: function.to_owned(),
+                qualified_name: format!("Class.{function}"),
+                file: file.to_owned(),
+                first_line,
+                format: LineTableFormat::Locations,
+                line_table: one_line_for_each_unit(),
+            },
+        );
+        let offset = line.saturating_sub(first_line) * 2;
+        self.frame(Frame::Python { code: CodeId::from_index(code), offset })
+    }
+
+    /// Any frame.
+    pub fn frame(&mut self, frame: Frame) -> FrameId {
+        FrameId::from_index(position_or_push(&mut self.frames, frame))
+    }
+
+    /// A module of native code.
+    pub fn module(&mut self, path: &str, is_interpreter: bool) -> ModuleId {
+        let start = (self.modules.len() as u64 + 1) << 24;
+        let (path, end) = (path.to_owned(), start + (1 << 20));
+        let module = Module { path, build_id: vec![1, 2, 3], bias: start, start, end, is_interpreter };
+        ModuleId::from_index(position_or_push(&mut self.modules, module))
+    }
+
+    /// A frame of native code with its functions, the outermost first; none where it has no name.
+    pub fn native(&mut self, module: Option<ModuleId>, address: u64, functions: &[Place]) -> FrameId {
+        self.native_frame(NativeFrame { module, address, interrupted: false, evaluates: false }, functions)
+    }
+
+    /// A frame of the interpreter's evaluation loop.
+    pub fn evaluation(&mut self, module: ModuleId, address: u64) -> FrameId {
+        let frame = NativeFrame { module: Some(module), address, interrupted: false, evaluates: true };
+        self.native_frame(frame, &[("_PyEval_EvalFrameDefault", "Python/ceval.c", 4769)])
+    }
+
+    fn native_frame(&mut self, native: NativeFrame, functions: &[Place]) -> FrameId {
+        self.header.native_stacks = true;
+        let frame = self.frame(Frame::Native(native));
+        let function = |&(name, file, line): &Place| Function { name: name.to_owned(), file: file.to_owned(), line };
+        let symbols = FrameSymbols { frame, functions: functions.iter().map(function).collect() };
+        if !functions.is_empty() && !self.symbols.contains(&symbols) {
+            self.symbols.push(symbols);
         }
-        stack
+        frame
+    }
+
+    /// A stack of these frames, the outermost first.
+    pub fn stack_of(&mut self, frames: &[FrameId]) -> StackId {
+        frames.iter().fold(StackId::EMPTY, |parent, &frame| {
+            let row = position_or_push(&mut self.stacks, StackNode { parent, frame });
+            StackId::from_index(row + 1)
+        })
+    }
+
+    /// A stack of these Python frames, the outermost first.
+    pub fn stack(&mut self, frames: &[Place]) -> StackId {
+        let frames: Vec<FrameId> = frames.iter().map(|&place| self.python(place)).collect();
+        self.stack_of(&frames)
+    }
+
+    /// The site of an allocator below these Python frames.
+    pub fn site(&mut self, frames: &[Place], allocator: Allocator) -> SiteId {
+        let stack = self.stack(frames);
+        SiteId::from_index(position_or_push(&mut self.sites, Site { stack, allocator }))
     }
 
     /// The site of an allocator below these frames.
-    pub fn site(&mut self, frames: &[Place], allocator: Allocator) -> SiteId {
-        let stack = self.stack(frames);
+    pub fn site_of(&mut self, frames: &[FrameId], allocator: Allocator) -> SiteId {
+        let stack = self.stack_of(frames);
         SiteId::from_index(position_or_push(&mut self.sites, Site { stack, allocator }))
     }
 
@@ -202,7 +257,13 @@ impl CaptureBuilder {
         let mut writer = CaptureWriter::new(bytes, &self.header)?;
         writer.facts(&self.facts)?;
         writer.codes(&self.codes)?;
+        if !self.modules.is_empty() {
+            writer.modules(&self.modules)?;
+        }
         writer.frames(&self.frames)?;
+        if !self.symbols.is_empty() {
+            writer.symbols(&self.symbols)?;
+        }
         writer.stacks(&self.stacks)?;
         writer.sites(&self.sites)?;
         writer.threads(&self.threads)?;

@@ -1,0 +1,82 @@
+//! The one place that the memory of a stack is listed under, in tables and rankings.
+
+use memprof_capture::file::Tables;
+use memprof_capture::ids::StackId;
+
+use crate::allocation_functions::passes_on;
+use crate::places::{PlaceId, Places};
+use crate::view::{View, ViewKind, Views};
+
+/// By stack: its place in a view.
+pub(crate) struct RowPlaces {
+    of_stack: Vec<PlaceId>,
+    lost: PlaceId,
+}
+
+/// What the walk from the outermost frame of a stack to its innermost one has come by.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// The last Python frame; in the hybrid view, since the thread began.
+    python: Option<PlaceId>,
+    /// The last native frame that the view shows, without those that only pass the request on.
+    native: Option<PlaceId>,
+    interpreter: bool,
+}
+
+impl RowPlaces {
+    /// The places of all stacks, each found from that of its callers.
+    pub(crate) fn of(tables: &Tables, places: &Places, view: View) -> Self {
+        let alone = view.alone();
+        let passes_on: Vec<bool> =
+            places.ids().map(|id| places.get(id).kind.is_native() && passes_on(places.function(id))).collect();
+        let lost = places.lost_stack();
+        let mut seen = Vec::with_capacity(tables.stacks.len() + 1);
+        seen.push(Seen::default());
+        for (index, node) in (1..).zip(&tables.stacks) {
+            seen.push(match node {
+                Some(node) => {
+                    // Damage may name a caller that does not come before.
+                    let callers = if node.parent.index() < index { seen[node.parent.index()] } else { Seen::default() };
+                    let mut seen = callers.step(places, places.of_frame(node.frame), view.kind, alone, &passes_on);
+                    seen.interpreter |= places.is_in_interpreter(node.frame);
+                    seen
+                }
+                None => Seen { native: Some(lost), ..Seen::default() },
+            });
+        }
+        Self { of_stack: seen.into_iter().map(|seen| seen.place(places, view.kind)).collect(), lost }
+    }
+
+    /// The place of a stack.
+    pub(crate) fn get(&self, stack: StackId) -> PlaceId {
+        self.of_stack.get(stack.index()).copied().unwrap_or(self.lost)
+    }
+}
+
+impl Seen {
+    fn step(mut self, places: &Places, frame: &[PlaceId], kind: ViewKind, alone: Views, passes_on: &[bool]) -> Self {
+        for &at in frame {
+            let place = places.get(at);
+            if at == places.new_thread() && kind == ViewKind::Hybrid {
+                // What the creator's Python did is not what the thread does.
+                self.python = None;
+            } else if places.may_be_python(at) && kind != ViewKind::Native {
+                self.python = Some(at);
+            } else if place.shown.meets(alone) && (place.kind.is_native() || places.may_be_python(at)) {
+                // Who asked for the memory counts, unless there is nobody else.
+                if self.native.is_none() || !passes_on[at.index()] {
+                    self.native = Some(at);
+                }
+            }
+        }
+        self
+    }
+
+    fn place(self, places: &Places, kind: ViewKind) -> PlaceId {
+        self.python.or(self.native).unwrap_or(match kind {
+            ViewKind::Hybrid if self.interpreter => places.runtime(),
+            ViewKind::Hybrid | ViewKind::Python => places.no_python(),
+            ViewKind::Native => places.no_native(),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! Which frames a report shows. docs/metrics.md defines the views.
+
+/// Whose frames are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ViewKind {
+    /// Python's and native code's, without the interpreter's own.
+    #[default]
+    Hybrid,
+    /// Python's only.
+    Python,
+    /// Native code's only, the interpreter's included.
+    Native,
+}
+
+impl ViewKind {
+    /// The name in the data of reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Python => "python",
+            Self::Native => "native",
+        }
+    }
+
+    /// What a heading says about the places below it; nothing where that goes without saying.
+    #[must_use]
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::Hybrid => "",
+            Self::Python => ", by Python function",
+            Self::Native => ", by native function",
+        }
+    }
+}
+
+/// What the reader of a report asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// Whose frames are shown.
+    pub kind: ViewKind,
+    /// Whether the hybrid view has the interpreter's functions too. The native view has them anyway.
+    pub show_runtime: bool,
+}
+
+impl View {
+    /// A view that folds what it can.
+    #[must_use]
+    pub const fn of(kind: ViewKind) -> Self {
+        Self { kind, show_runtime: false }
+    }
+
+    /// The set that has this view only.
+    #[must_use]
+    pub const fn alone(self) -> Views {
+        match self {
+            Self { kind: ViewKind::Hybrid, show_runtime: false } => Views::HYBRID,
+            Self { kind: ViewKind::Hybrid, show_runtime: true } => Views::HYBRID_WITH_RUNTIME,
+            Self { kind: ViewKind::Python, .. } => Views::PYTHON,
+            Self { kind: ViewKind::Native, .. } => Views::NATIVE,
+        }
+    }
+}
+
+/// A set of views: where a place is shown. The page has these bits too (templates/views.js).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Views(u8);
+
+impl Views {
+    /// No view.
+    pub const NONE: Self = Self(0);
+    /// The hybrid view without the interpreter's functions.
+    pub const HYBRID: Self = Self(1);
+    /// The hybrid view with them.
+    pub const HYBRID_WITH_RUNTIME: Self = Self(2);
+    /// The Python view.
+    pub const PYTHON: Self = Self(4);
+    /// The native view.
+    pub const NATIVE: Self = Self(8);
+    /// Both hybrid views.
+    pub const BOTH_HYBRID: Self = Self::HYBRID.with(Self::HYBRID_WITH_RUNTIME);
+    /// All views.
+    pub const ALL: Self = Self::BOTH_HYBRID.with(Self::PYTHON).with(Self::NATIVE);
+
+    /// The views of either set.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The views of both sets.
+    #[must_use]
+    pub const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The views of this set that are not in the other one.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the sets have a view in common.
+    #[must_use]
+    pub const fn meets(self, other: Self) -> bool {
+        !self.within(other).is_empty()
+    }
+
+    /// The set as a number, for the page.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+}

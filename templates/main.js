@@ -1,0 +1,28 @@
+'use strict';
+// Reads the data of the flame graph page and brings its parts to life.
+
+async function main() {
+  let redraw = () => {};
+  setUpTheme(byId('theme'), () => redraw());
+  const data = await loadEmbeddedData('memprof-flame-1');
+  showHeader(data.header, [['Threads', formatCount(data.threads.length)]]);
+  const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), data);
+  byId('timeline-panel').hidden = !timeline.exists;
+  const page = new FlamePage(data);
+  page.start();
+  timeline.draw();
+  new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);
+  redraw = () => {
+    page.readColours();
+    page.showControls();
+    page.draw();
+    timeline.draw();
+  };
+  // For tests and for anyone who measures the page.
+  document.documentElement.dataset.ready = 'yes';
+}
+
+main().catch((error) => {
+  showFailure(error);
+  throw error;
+});
