@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memprof_capture::channel::Pool;
+use memprof_capture::channel::layout::NATIVE_STACKS;
 use memprof_capture::channel::pool::{futex_wait, futex_wake};
 use memprof_capture::clock::monotonic_nanoseconds;
 use memprof_capture::early_stop::EarlyStop;
@@ -36,7 +37,8 @@ pub struct Options<'a> {
     pub output: File,
     /// The version of memprof, for the file.
     pub memprof_version: String,
-    /// The most native frames that are kept of a stack; nothing to record Python's frames only.
+    /// The most native frames that are kept of a stack; nothing to record Python's frames only, as it is on
+    /// processors whose native stacks memprof cannot read.
     pub native_depth: Option<u32>,
     /// Where to look for the names of native frames; nothing to leave them without names.
     pub symbols: Option<symbols::Options>,
@@ -101,6 +103,7 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 /// Runs a program and records it.
 pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let Options { program, interposer, output, memprof_version, native_depth, symbols, mut progress } = options;
+    let native_depth = native_depth.filter(|_| NATIVE_STACKS);
     // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
     let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
     let shared = SharedPool::create(program.is_python, native_depth.is_some()).map_err(RecordError::Memory)?;
