@@ -9,7 +9,7 @@ use std::slice::from_ref;
 use support::memprof::{Finished, memprof, programs};
 use support::pythons;
 use support::recording::Recording;
-use support::witnesses::assert_as_witnessed;
+use support::witnesses::{assert_as_witnessed, assert_innermost_as_witnessed};
 
 /// Checks a program with every Python; it must have witnessed this many allocations.
 #[track_caller]
@@ -55,7 +55,11 @@ fn with_every_object_on_the_heap() {
             eprintln!("{allocator} with {python}");
             let recording = Recording::of_script(python, "shapes.py").variable("PYTHONMALLOC", allocator);
             let recorded = recording.run().succeeds();
-            assert_eq!(assert_as_witnessed(&recorded), 112);
+            assert_eq!(assert_innermost_as_witnessed(&recorded), 112);
+            if python.path == pythons::any().path && allocator == "malloc" {
+                // The flame graph is large: once is enough.
+                assert_as_witnessed(&recorded);
+            }
 
             let (table, capture) = (recorded.folder().join("table.json"), recorded.capture());
             let output = File::create(&table).expect("a file can be made");

@@ -40,7 +40,7 @@ def places(file):
 
 checked = 0
 for row in json.load(sys.stdin)["rows"]:
-    known = places(row["file"])
+    known = places(row["file"]) if row["kind"] == "python" else None
     if known is None:
         continue
     checked += 1

@@ -61,7 +61,7 @@ void truth_witnessed(void) {
     static size_t calls;
     size_t call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
     size_t size = (call % 61 + 1) * (16 << 20) + call;
-    void *block = valloc(size);
+    void *block = valloc(size); /* @witnessed */
     if (block == NULL) abort();
     witness(size);
     free(block);

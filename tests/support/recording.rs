@@ -39,12 +39,19 @@ impl Recording {
 
     /// Of any command.
     pub fn of_command(command: &[&OsStr]) -> Self {
-        Self::new(Vec::new(), [&[OsStr::new("--")], command].concat().into_iter().map(OsString::from).collect())
+        let command = [&[OsStr::new("--")], command].concat();
+        Self::new(Vec::new(), command.into_iter().map(OsString::from).collect())
     }
 
     fn new(options: Vec<OsString>, program: Vec<OsString>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self { folder, options, program, variables: Vec::new() }
+    }
+
+    /// With one more option for memprof.
+    pub fn option(mut self, option: impl Into<OsString>) -> Self {
+        self.options.push(option.into());
+        self
     }
 
     /// With one more argument for the program.
@@ -139,6 +146,12 @@ pub fn stats_of(capture: &Path) -> Value {
     let mut command = memprof(["stats", "--json"]);
     let finished = Finished::of(command.arg(capture)).succeeds();
     serde_json::from_str(&finished.stdout()).expect("stats --json prints JSON")
+}
+
+/// One of the numbers of `native_stacks` of `stats --json`.
+#[track_caller]
+pub fn native_stacks(stats: &Value, name: &str) -> u64 {
+    stats["native_stacks"][name].as_u64().unwrap_or_else(|| panic!("no number native_stacks.{name} in {stats}"))
 }
 
 /// One of the `totals` of `stats --json`.

@@ -14,6 +14,8 @@ pub struct Row {
     pub function: String,
     pub allocator: String,
     pub thread: String,
+    /// `python`, `native`, `runtime` or `special`.
+    pub kind: String,
     pub allocations: u64,
     pub bytes: u64,
 }
@@ -42,7 +44,13 @@ impl std::ops::AddAssign for Amount {
 /// All rows by a metric: `--peak`, `--leaks` or `--total`.
 #[track_caller]
 pub fn table(capture: &Path, metric: &str) -> Vec<Row> {
-    let finished = Finished::of(memprof(["table", "--json", metric]).arg(capture)).succeeds();
+    table_of(capture, &[metric])
+}
+
+/// All rows with these options.
+#[track_caller]
+pub fn table_of(capture: &Path, options: &[&str]) -> Vec<Row> {
+    let finished = Finished::of(memprof(["table", "--json"]).args(options).arg(capture)).succeeds();
     let table: Value = serde_json::from_str(&finished.stdout()).expect("table --json prints JSON");
     let rows: Vec<Row> = table["rows"].as_array().expect("it has rows").iter().map(row).collect();
     let mut sum = Amount::default();
@@ -61,6 +69,7 @@ fn row(row: &Value) -> Row {
         function: text("function"),
         allocator: text("allocator"),
         thread: text("thread"),
+        kind: text("kind"),
         allocations: number("allocations"),
         bytes: number("bytes"),
     }

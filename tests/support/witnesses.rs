@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::flame_data::{Frame, flame_tree};
+use super::flame_data::{FlameTree, Frame, Kind, View, flame_tree};
+use super::native_expectations::marked;
 use super::recording::Recorded;
 use super::table::{Amount, table};
 
@@ -28,7 +29,7 @@ fn witnesses(recorded: &Recorded) -> Vec<Witness> {
     let stdout = recorded.finished().stdout();
     let frame = |frame: &Value| -> Frame {
         let text = |index: usize| frame[index].as_str().expect("a text").to_owned();
-        (text(0), frame[1].as_u64().expect("a line"), text(2))
+        Frame::python(&text(0), frame[1].as_u64().expect("a line"), &text(2))
     };
     let witness = |line: &str| {
         let seen: Value = serde_json::from_str(line).expect("what the program saw is JSON");
@@ -41,27 +42,63 @@ fn witnesses(recorded: &Recorded) -> Vec<Witness> {
 }
 
 /// Requires that every witnessed allocation, and no other of its kind, is in the table with the innermost frame that
-/// Python named, and in the flame graph with all frames. Returns how many there were.
+/// Python named, and in the flame graph with all frames, also where native frames stand between them. Returns how many
+/// there were.
 #[track_caller]
 pub fn assert_as_witnessed(recorded: &Recorded) -> usize {
+    let count = assert_innermost_as_witnessed(recorded);
+    let witnesses = witnesses(recorded);
+    let mut expected: BTreeMap<&[Frame], Amount> = BTreeMap::new();
+    for witness in &witnesses {
+        *expected.entry(&witness.stack).or_default() += Amount { allocations: 1, bytes: witness.bytes };
+    }
+    let tree = flame_tree(&recorded.capture());
+    let python = tree.view(View::Python);
+    for (stack, amount) in &expected {
+        let own = python.own(stack).unwrap_or_else(|| panic!("this stack is missing: {stack:#?}"));
+        assert!(own.bytes >= amount.bytes && own.bytes < amount.bytes + STEP, "{own:?} for {amount:?} at {stack:#?}");
+    }
+    if recorded.stats()["metadata"]["native_stacks"] == true {
+        assert_native_frames_fit(&tree, &expected);
+    }
+    count
+}
+
+/// The same of the table alone, which is quicker.
+#[track_caller]
+pub fn assert_innermost_as_witnessed(recorded: &Recorded) -> usize {
     let witnesses = witnesses(recorded);
     let mut expected: BTreeMap<Frame, Amount> = BTreeMap::new();
-    let mut expected_stacks: BTreeMap<&[Frame], Amount> = BTreeMap::new();
     for witness in &witnesses {
-        let amount = Amount { allocations: 1, bytes: witness.bytes };
-        *expected.entry(witness.stack.last().expect("a frame").clone()).or_default() += amount;
-        *expected_stacks.entry(&witness.stack).or_default() += amount;
+        let innermost = witness.stack.last().expect("a frame").clone();
+        *expected.entry(innermost).or_default() += Amount { allocations: 1, bytes: witness.bytes };
     }
     let mut found: BTreeMap<Frame, Amount> = BTreeMap::new();
     for row in table(&recorded.capture(), "--total").into_iter().filter(|row| row.allocator == ALLOCATOR) {
-        *found.entry((row.file.clone(), row.line, row.function.clone())).or_default() += row.amount();
+        *found.entry(Frame::python(&row.file, row.line, &row.function)).or_default() += row.amount();
     }
     assert_eq!(found, expected, "innermost frames found (left) and witnessed (right)");
-
-    let tree = flame_tree(&recorded.capture());
-    for (stack, amount) in expected_stacks {
-        let own = tree.own(stack).unwrap_or_else(|| panic!("this stack is missing: {stack:#?}"));
-        assert!(own.bytes >= amount.bytes && own.bytes < amount.bytes + STEP, "{own:?} for {amount:?} at {stack:#?}");
-    }
     witnesses.len()
+}
+
+/// Requires that each witnessed allocation was made in the native function that made it, called by the Python stack
+/// that Python named, and that the interpreter's evaluation loop stands before the Python frames that it ran.
+#[track_caller]
+fn assert_native_frames_fit(tree: &FlameTree, expected: &BTreeMap<&[Frame], Amount>) {
+    let (file, line) = marked("libtruth.c", "witnessed");
+    let allocating = Frame::native(&file, line, "truth_witnessed");
+    let mut found: BTreeMap<Vec<Frame>, Amount> = BTreeMap::new();
+    for stack in tree.stacks_at(&allocating) {
+        *found.entry(stack.view(View::Python)).or_default() += stack.own;
+        let mut before = Kind::Special;
+        for frame in stack.frames.iter().filter(|frame| frame.kind != Kind::Runtime) {
+            let is_elided = before == Kind::Special && frame != &stack.frames[0];
+            let is_run = is_elided || matches!(before, Kind::Loop | Kind::Python);
+            assert!(frame.kind != Kind::Python || is_run, "nothing runs {frame:?} in {:#?}", stack.frames);
+            before = frame.kind;
+        }
+    }
+    let expected: BTreeMap<Vec<Frame>, Amount> =
+        expected.iter().map(|(stack, amount)| (stack.to_vec(), *amount)).collect();
+    assert_eq!(found, expected, "Python stacks of truth_witnessed, found (left) and witnessed (right)");
 }

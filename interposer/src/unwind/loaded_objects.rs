@@ -140,6 +140,20 @@ impl LoadedObject {
         unsafe { CStr::from_ptr(self.name) }
     }
 
+    /// Whether an address is in the dynamic loader's first instructions, which start the process and have no unwinding
+    /// information: from there, constructors of libraries are called before the program's `main`.
+    pub fn starts_process_at(&self, address: usize) -> bool {
+        const ENTRY_BYTES: usize = 128;
+        const ENTRY_FIELD: usize = 24;
+        // SAFETY: it reads the process's own auxiliary vector.
+        let loader = unsafe { libc::getauxval(libc::AT_BASE) } as usize;
+        if loader == 0 || loader != self.start {
+            return false;
+        }
+        let entry = self.bytes(self.start + ENTRY_FIELD, 8).and_then(|field| long(field, 0));
+        entry.is_some_and(|entry| address.wrapping_sub(self.bias.wrapping_add(entry)) < ENTRY_BYTES)
+    }
+
     /// The build id in the object's notes, from its own program headers in memory; empty where there is none.
     pub fn build_id(&self) -> &'static [u8] {
         self.find_build_id().unwrap_or(&[])

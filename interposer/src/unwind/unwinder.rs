@@ -132,8 +132,11 @@ impl Unwinder {
     fn by_frame_pointer(&self, of: FrameState) -> Step {
         let (bp_slot, return_slot) = (of.bp, of.bp.wrapping_add(8));
         let readable = |slot| self.region.may_read(of.sp, slot);
-        if loaded_objects::find(of.address.lookup()).is_some() || !readable(bp_slot) || !readable(return_slot) {
-            return Step::Lost;
+        match loaded_objects::find(of.address.lookup()) {
+            Some(object) if object.starts_process_at(of.address.lookup()) => return Step::End,
+            Some(_) => return Step::Lost,
+            None if !readable(bp_slot) || !readable(return_slot) => return Step::Lost,
+            None => {}
         }
         // SAFETY: both words lie in the thread's stack, above the stack pointer.
         let (bp, address) = unsafe { (read(bp_slot), read(return_slot)) };

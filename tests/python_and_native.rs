@@ -1,0 +1,181 @@
+//! Stacks in which Python and native functions call each other: all frames, in the order of the calls, with every
+//! Python.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use support::c_programs::Build;
+use support::flame_data::{FlameTree, Frame, Kind, View, flame_tree};
+use support::greenlet::with_greenlet;
+use support::memprof::programs;
+use support::native_expectations::{Annotations, NEW_THREAD, special};
+use support::pythons::{self, Python};
+use support::recording::{Recorded, Recording, native_stacks};
+use support::table::{Amount, sum, table, table_of};
+
+/// The folder of the extension module that calls back.
+fn crossing(python: &Python) -> PathBuf {
+    let library = Build::extension("crossing.c", "crossing", python).flags(&["-g", "-O2"]).path();
+    library.parent().expect("it is in a folder").to_owned()
+}
+
+fn record(python: &Python, script: &str, options: &[&str]) -> Recorded {
+    let mut recording = Recording::of_script(python, script).variable("PYTHONPATH", crossing(python));
+    for option in options {
+        recording = recording.option(*option);
+    }
+    recording.run().succeeds()
+}
+
+#[test]
+fn python_and_c_in_the_order_of_the_calls() {
+    for python in pythons::all() {
+        eprintln!("{python}");
+        let recorded = record(python, "python_and_c.py", &[]);
+        Annotations::of(&["python_and_c.py", "crossing.c"], &[]).assert_hold(&recorded.capture());
+        let stats = recorded.stats();
+        assert_eq!(native_stacks(&stats, "unmerged"), 0, "{python}: {stats}");
+        assert_eq!(native_stacks(&stats, "cut_short"), 0, "{python}: {stats}");
+        assert_views_agree(&recorded);
+    }
+}
+
+/// Whatever is shown, it is the same memory: the views' rows add up to the same, and the table's places are the
+/// innermost frames of the flame graph's stacks.
+#[track_caller]
+fn assert_views_agree(recorded: &Recorded) {
+    let capture = recorded.capture();
+    let tree = flame_tree(&capture);
+    let all = sum(&table(&capture, "--total"), |_| true);
+    for view in [View::Hybrid, View::Python, View::Native] {
+        let rows = table_of(&capture, &["--total", "--view", view.name()]);
+        assert_eq!(sum(&rows, |_| true), all, "{view:?}");
+        let expected = by_innermost(&tree, view);
+        let mut found: BTreeMap<Frame, Amount> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.kind != "special") {
+            let kind = match row.kind.as_str() {
+                "python" => Kind::Python,
+                "native" => Kind::Native,
+                _ => Kind::Runtime,
+            };
+            let frame = Frame { kind, file: row.file.clone(), line: row.line, function: row.function.clone() };
+            *found.entry(frame).or_default() += row.amount();
+        }
+        for (frame, amount) in &expected {
+            assert_eq!(found.get(frame), Some(amount), "{view:?}: {frame:?}");
+        }
+    }
+}
+
+/// What was allocated by place, as far as it is a function that the program or its extension has.
+fn by_innermost(tree: &FlameTree, view: View) -> BTreeMap<Frame, Amount> {
+    let mut places: BTreeMap<Frame, Amount> = BTreeMap::new();
+    for stack in tree.stacks() {
+        // In the Python view, what a thread without Python does is listed under its creator.
+        let begin = stack.frames.iter().rposition(|frame| *frame == special(NEW_THREAD)).map_or(0, |at| at + 1);
+        let begin = if view == View::Python { 0 } else { begin };
+        let python = stack.frames[begin..].iter().rev().find(|frame| frame.kind == Kind::Python);
+        let native = stack.frames.iter().rev().find(|frame| frame.kind == Kind::Native);
+        let place = match view {
+            View::Hybrid => python.or(native),
+            View::Python => python,
+            _ => {
+                stack.frames.iter().rev().find(|frame| matches!(frame.kind, Kind::Native | Kind::Runtime | Kind::Loop))
+            }
+        };
+        // The interpreter's own functions are named or not as it was built.
+        if let Some(frame) = place.filter(|frame| matches!(frame.kind, Kind::Python | Kind::Native)) {
+            *places.entry(frame.clone()).or_default() += stack.own;
+        }
+    }
+    places
+}
+
+/// Native stacks are something besides: what is said about Python is the same without them.
+#[test]
+fn without_native_stacks() {
+    for python in pythons::all() {
+        let with = record(python, "python_and_c.py", &[]);
+        let without = record(python, "python_and_c.py", &["--no-native"]);
+        assert_eq!(with.stats()["metadata"]["native_stacks"], true);
+        assert_eq!(without.stats()["metadata"]["native_stacks"], false);
+        let bare = flame_tree(&without.capture());
+        let is_python = |frame: &Frame| matches!(frame.kind, Kind::Python | Kind::Special);
+        assert!(bare.stacks().iter().flat_map(|stack| &stack.frames).all(is_python));
+        let (with, without) = (own_python_stacks(&flame_tree(&with.capture())), own_python_stacks(&bare));
+        assert!(with.len() > 20, "{python}: {with:#?}");
+        assert_eq!(with, without, "{python}");
+    }
+}
+
+/// What the program's own functions allocated, by the Python stack of the thread itself: which thread created it is
+/// only known with native stacks. The interpreter's own tables need not grow on the same lines in both runs, so only sizes
+/// count that nobody else has.
+fn own_python_stacks(tree: &FlameTree) -> BTreeMap<Vec<Frame>, Amount> {
+    let script = programs().join("python_and_c.py");
+    let mut own: BTreeMap<Vec<Frame>, Amount> = BTreeMap::new();
+    for stack in tree.stacks() {
+        let begin = stack.frames.iter().rposition(|frame| *frame == special(NEW_THREAD)).map_or(0, |at| at + 1);
+        let frames = stack.frames[begin..].iter().filter(|frame| frame.kind == Kind::Python).cloned();
+        *own.entry(frames.collect()).or_default() += stack.own;
+    }
+    own.retain(|stack, amount| {
+        let is_own = |leaf: &Frame| Path::new(&leaf.file) == script && leaf.function != "<module>";
+        stack.last().is_some_and(is_own) && amount.bytes >= 1_000_000
+    });
+    own
+}
+
+/// Other greenlets' frames may stand where a greenlet's callers would be: its own are right, Python's and native ones.
+#[test]
+fn greenlets() {
+    for python in pythons::all() {
+        if python.minor <= 10 {
+            // Activations run one frame each, counted from the outermost one, which may be another greenlet's.
+            continue;
+        }
+        let Some(python) = with_greenlet(python) else { continue };
+        eprintln!("{python}");
+        let recorded = record(&python, "greenlets.py", &[]);
+        Annotations::of(&["greenlets.py", "crossing.c"], &[]).assert_hold(&recorded.capture());
+        let tree = flame_tree(&recorded.capture());
+        let stdout = recorded.finished().stdout();
+        assert_eq!(stdout.lines().count(), 8);
+        for line in stdout.lines() {
+            let told: Value = serde_json::from_str(line).expect("the program prints JSON");
+            let frame = |frame: &Value| {
+                let text = |index: usize| frame[index].as_str().expect("a text");
+                Frame::python(text(0), frame[1].as_u64().expect("a line"), text(2))
+            };
+            let expected: Vec<Frame> = told["stack"].as_array().expect("a stack").iter().map(frame).collect();
+            let bytes = told["bytes"].as_u64().expect("a size");
+            let found = tree.stacks_with(Amount { allocations: 1, bytes });
+            let [found] = &found[..] else { panic!("{bytes}: {found:#?}") };
+            let mut found = found.view(View::Python);
+            // It allocates on the line after the one on which it asked.
+            found.last_mut().expect("a frame").line -= 1;
+            assert_eq!(found, expected, "{python}, {bytes}");
+        }
+    }
+}
+
+/// Another unwinder, made by others, says the same.
+#[test]
+fn another_unwinder_agrees() {
+    const OTHER: &str = "libunwind.so.8";
+    let python = pythons::any();
+    let cpp = Build::cpp("cpp_stacks.cpp", "cpp").flags(&["-g", "-O2"]).path();
+    let script = programs().join("python_and_c.py");
+    let interpreter = python.path.as_os_str();
+    for program in [&[interpreter, script.as_os_str()][..], &[cpp.as_os_str()]] {
+        let recording = Recording::of_command(program).variable("PYTHONPATH", crossing(python));
+        let recorded = recording.variable("MEMPROF_CHECK_STACKS", OTHER).run().succeeds();
+        let stats = recorded.stats();
+        let (checked, differing) = (native_stacks(&stats, "checked"), native_stacks(&stats, "differing"));
+        assert!(checked > 1000, "{checked} of {program:?}: {}", recorded.finished().stderr());
+        assert!(differing * 10_000 <= checked, "{differing} of {checked} stacks of {program:?} differ");
+    }
+}
