@@ -248,7 +248,8 @@ impl Activations {
             }
             // SAFETY: the control frame is part of the stack, and those that were found further out before as well.
             unsafe {
-                if known > 0 && self.list[known - 1].marker == at && self.is_intact(known, previous, current) {
+                if known > 0 && self.list[known - 1].marker == at && self.is_intact(&control, known, previous, current)
+                {
                     intact = known;
                     break;
                 }
@@ -274,11 +275,12 @@ impl Activations {
         Ok(self.change(intact, had, gone))
     }
 
-    /// Whether the outermost `known` activations are as they were, of which the innermost one is present.
+    /// Whether the outermost `known` activations are as they were, of which the innermost one is present, and no other is
+    /// further out.
     ///
     /// # Safety
     /// As [`Self::update`].
-    unsafe fn is_intact(&self, known: usize, previous: usize, current: Option<usize>) -> bool {
+    unsafe fn is_intact(&self, control: &ControlFrames, known: usize, previous: usize, current: Option<usize>) -> bool {
         // SAFETY: all of them lie further out in the stack than one that is there.
         let field = |address, offset| unsafe { ControlFrames::field(address, offset) };
         let inner_first = self.list[1..known].iter().zip(&self.list[..known - 1]).rev();
@@ -292,7 +294,8 @@ impl Activations {
                 return false;
             }
         }
-        true
+        let outermost = self.list[0].marker;
+        !control.follows(outermost, field(outermost, previous))
     }
 
     /// Whether a frame with so many activations, whose part of the stack begins at `sp`, has nothing to do with a change.
