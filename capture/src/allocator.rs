@@ -24,11 +24,23 @@ pub enum Allocator {
     Mmap = 9,
     /// `mremap`, for what it adds or moves
     Mremap = 10,
+    /// `PyMem_RawMalloc`, `PyMem_Malloc` and `PyObject_Malloc`, where Python's own allocators are recorded
+    PymallocMalloc = 11,
+    /// `PyMem_RawCalloc` and its like
+    PymallocCalloc = 12,
+    /// `PyMem_RawRealloc` and its like, for the block that they return
+    PymallocRealloc = 13,
+    /// `sbrk` and `brk`, for what they add to the program's data segment
+    Sbrk = 14,
+    /// A function of jemalloc that is linked into a program or library
+    Jemalloc = 15,
+    /// A function of mimalloc that is linked into a program or library
+    Mimalloc = 16,
 }
 
 impl Allocator {
     /// Every allocator, by ascending code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::Malloc,
         Self::Calloc,
         Self::Realloc,
@@ -39,6 +51,12 @@ impl Allocator {
         Self::Pvalloc,
         Self::Mmap,
         Self::Mremap,
+        Self::PymallocMalloc,
+        Self::PymallocCalloc,
+        Self::PymallocRealloc,
+        Self::Sbrk,
+        Self::Jemalloc,
+        Self::Mimalloc,
     ];
 
     /// The code in the channel and in the capture file.
@@ -67,13 +85,19 @@ impl Allocator {
             Self::Pvalloc => "pvalloc",
             Self::Mmap => "mmap",
             Self::Mremap => "mremap",
+            Self::PymallocMalloc => "pymalloc_malloc",
+            Self::PymallocCalloc => "pymalloc_calloc",
+            Self::PymallocRealloc => "pymalloc_realloc",
+            Self::Sbrk => "sbrk",
+            Self::Jemalloc => "jemalloc",
+            Self::Mimalloc => "mimalloc",
         }
     }
 
     /// Whether it hands out address ranges (which can be given back in parts) rather than heap blocks.
     #[must_use]
     pub const fn is_mapping(self) -> bool {
-        matches!(self, Self::Mmap | Self::Mremap)
+        matches!(self, Self::Mmap | Self::Mremap | Self::Sbrk)
     }
 }
 
@@ -88,6 +112,6 @@ mod tests {
             assert_eq!(usize::from(allocator.code()), index + 1);
         }
         assert_eq!(Allocator::from_code(0), None);
-        assert_eq!(Allocator::from_code(11), None);
+        assert_eq!(Allocator::from_code(17), None);
     }
 }

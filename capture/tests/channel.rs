@@ -39,6 +39,8 @@ impl Shared {
             clock: ClockKind::Monotonic,
             python_only: false,
             native_stacks: true,
+            python_allocators: false,
+            follow_fork: false,
             recorder_pid: std::process::id(),
         };
         // SAFETY: the memory is fresh, zeroed, large enough, and outlives the pool within each test.
@@ -54,7 +56,7 @@ impl Drop for Shared {
 }
 
 fn author(thread: u32) -> Author {
-    Author { thread, tid: 1000 + thread, image: 1, name: *b"producer\0\0\0\0\0\0\0\0" }
+    Author { thread, tid: 1000 + thread, image: 1, pid: 1, name: *b"producer\0\0\0\0\0\0\0\0" }
 }
 
 /// Takes chunks as the recorder does: those that are sealed, or at the end all of them, in each thread's order.
@@ -156,6 +158,8 @@ fn a_thread_that_waits_for_nobody_gives_up() {
         clock: ClockKind::Monotonic,
         python_only: false,
         native_stacks: true,
+        python_allocators: false,
+        follow_fork: false,
         // No process has this pid: it is above the largest that Linux allows.
         recorder_pid: 1 << 23,
     };
@@ -185,6 +189,7 @@ enum Step {
     Name(Vec<u8>),
     Code(u32, Vec<u8>),
     Module(u32, Vec<u8>),
+    Process(Vec<u8>),
 }
 
 fn frame() -> impl Strategy<Value = ChannelFrame> {
@@ -215,6 +220,7 @@ fn step() -> impl Strategy<Value = Step> {
         proptest::collection::vec(any::<u8>(), 0..1000).prop_map(Step::Name),
         (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..20_000)).prop_map(|(c, b)| Step::Code(c, b)),
         (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..9000)).prop_map(|(m, b)| Step::Module(m, b)),
+        proptest::collection::vec(any::<u8>(), 0..9000).prop_map(Step::Process),
     ]
 }
 
@@ -261,6 +267,14 @@ fn read_back(pool: &Pool) -> Vec<Step> {
                     }
                     Step::Module(module, std::mem::take(&mut code_bytes))
                 }
+                Record::Process { last, words, bytes } => {
+                    let all: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+                    code_bytes.extend(&all[..bytes as usize]);
+                    if !last {
+                        continue;
+                    }
+                    Step::Process(std::mem::take(&mut code_bytes))
+                }
             };
             steps.push(step);
         }
@@ -295,6 +309,7 @@ proptest! {
                     writer.code(code, &[front, back])
                 }
                 Step::Module(module, bytes) => writer.module(module, &[&bytes]),
+                Step::Process(bytes) => writer.process(&[&bytes]),
             }
             .unwrap();
         }

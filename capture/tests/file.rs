@@ -103,7 +103,7 @@ fn capture() -> Vec<u8> {
         writer.events(ThreadId(chunk as u32 % 2), 1, &mut encoder).unwrap();
     }
     writer.threads(&[Thread { tid: 42, name: "python3".to_owned() }]).unwrap();
-    writer.rss(&[RssSample { at: point(3000), bytes: 1 << 20 }]).unwrap();
+    writer.rss(0, &[RssSample { at: point(3000), bytes: 1 << 20 }]).unwrap();
     let old = Function { name: "old".to_owned(), file: String::new(), line: 0 };
     writer.symbols(&[FrameSymbols { frame: FrameId(1), functions: vec![old] }]).unwrap();
     writer.symbols(&[FrameSymbols { frame: FrameId(1), functions: functions() }]).unwrap();

@@ -34,6 +34,8 @@ pub struct Session {
     pub clock: ClockKind,
     /// Which image of the process this is, from 1.
     pub image: u32,
+    /// The process.
+    pub pid: u32,
     /// Whether stacks have native frames.
     pub native_stacks: bool,
     /// Its Python interpreter, if its stacks can be read.
@@ -169,7 +171,15 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     let image = header.images.fetch_add(1, AcqRel) + 1;
     // SAFETY: this thread alone is STARTING; nobody reads before ACTIVE is stored.
     unsafe {
-        (*SESSION.0.get()).write(Session { pool, clock: pool.clock(), image, native_stacks, interpreter: stacks, key });
+        (*SESSION.0.get()).write(Session {
+            pool,
+            clock: pool.clock(),
+            image,
+            pid,
+            native_stacks,
+            interpreter: stacks,
+            key,
+        });
     }
     let switch = page.cast::<AtomicU32>().as_ptr();
     // SAFETY: the page is large enough, and zero is a counter.

@@ -66,7 +66,8 @@ impl ThreadState {
     /// Registers the calling thread with the session. It makes its first event after that. `origin` is the stack of the
     /// thread that created it, where that is to be seen.
     pub fn create(session: &Session, origin: MappedVec<u64>) -> Result<*mut Self, Stop> {
-        let mut author = Author { thread: session.next_thread(), tid: 0, image: session.image, name: [0; 16] };
+        let mut author =
+            Author { thread: session.next_thread(), tid: 0, image: session.image, pid: session.pid, name: [0; 16] };
         // SAFETY: gettid has no arguments; PR_GET_NAME fills 16 bytes.
         unsafe {
             author.tid = libc::syscall(libc::SYS_gettid) as u32;

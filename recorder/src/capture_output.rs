@@ -87,9 +87,9 @@ impl CaptureOutput {
         self.write(|writer| writer.threads(threads));
     }
 
-    /// Writes samples of the resident set.
-    pub fn rss(&mut self, samples: &[RssSample]) {
-        self.write(|writer| writer.rss(samples));
+    /// Writes samples of the resident set of the process that runs an image; 0 stands for the one that was started.
+    pub fn rss(&mut self, image: u32, samples: &[RssSample]) {
+        self.write(|writer| writer.rss(image, samples));
     }
 
     /// Ends the file. Returns its size, and why it is not complete, if so.

@@ -239,7 +239,7 @@ impl Drain {
         if std::mem::take(&mut self.threads_changed) {
             self.output.threads(&self.threads);
         }
-        self.output.rss(&std::mem::take(&mut self.samples));
+        self.output.rss(0, &std::mem::take(&mut self.samples));
     }
 
     /// Everything is written: adds the names of native frames, and where they come from. Returns what the user should

@@ -44,6 +44,8 @@ impl SharedPool {
             clock: ClockKind::of_this_machine(),
             python_only,
             native_stacks,
+            python_allocators: false,
+            follow_fork: false,
             recorder_pid: std::process::id(),
         };
         // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.

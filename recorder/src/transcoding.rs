@@ -22,6 +22,8 @@ pub struct ThreadTranscoder {
     stack: ThreadStack,
     /// What the program calls the thread, where it has said so.
     pub name: Option<String>,
+    /// The description of the process, until somebody takes it.
+    pub process: Option<Vec<u8>>,
     /// The description of a code object or a module that has not come to its end.
     description: Vec<u8>,
 }
@@ -51,6 +53,7 @@ impl ThreadTranscoder {
             sites: Vec::new(),
             stack: ThreadStack::new(native_depth),
             name: None,
+            process: None,
             description: Vec::new(),
         }
     }
@@ -105,6 +108,12 @@ impl ThreadTranscoder {
                         && !interning.describe_code(self.image, code, &whole)
                     {
                         return Err(Malformed { word: 0 });
+                    }
+                    continue;
+                }
+                Record::Process { last, words, bytes } => {
+                    if let Some(whole) = self.take_description(last, words, bytes) {
+                        self.process = Some(whole);
                     }
                     continue;
                 }

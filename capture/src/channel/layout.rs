@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
@@ -42,6 +42,10 @@ pub struct PoolHeader {
     pub recorder_pid: u32,
     /// Non-zero: stacks have native frames.
     pub native_stacks: u32,
+    /// Non-zero: Python's own allocators are recorded as well.
+    pub python_allocators: u32,
+    /// Non-zero: the processes that the program starts are recorded as well.
+    pub follow_fork: u32,
     /// The process that the recorder started. Written by the process itself between fork and exec.
     pub target_pid: AtomicU32,
     /// The process that records, or 0 before there is one: mostly the target. Where only Python is to be recorded and the
@@ -143,6 +147,8 @@ pub struct ChunkDescriptor {
     pub sequence: AtomicU32,
     /// Which image of the process it belongs to, from 1.
     pub image: AtomicU32,
+    /// The process.
+    pub pid: AtomicU32,
     /// The thread's name in the kernel (`comm`) when it took the chunk.
     pub name: [AtomicU64; 2],
 }

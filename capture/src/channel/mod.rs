@@ -9,6 +9,7 @@
 //! - [`layout`]: the bytes of the pool.
 //! - [`module`]: the description of a module.
 //! - [`pool`]: chunks and their states, for both sides.
+//! - [`process`]: the description of a process.
 //! - [`record`]: the records inside a chunk and their decoder.
 //! - [`writer`]: a thread's end of the channel.
 
@@ -16,6 +17,7 @@ pub mod code;
 pub mod layout;
 pub mod module;
 pub mod pool;
+pub mod process;
 pub mod record;
 pub mod writer;
 

@@ -7,6 +7,7 @@ use super::layout::{
     CHUNK_BYTES, CHUNK_WORDS, ChunkDescriptor, HEADER_BYTES, MAGIC, MAX_CHUNKS, PoolHeader, VERSION, chunk_state,
     chunks_offset, pool_bytes,
 };
+use super::writer::Author;
 use crate::clock::ClockKind;
 
 /// A chunk of the pool.
@@ -43,6 +44,10 @@ pub struct PoolSettings {
     pub python_only: bool,
     /// Whether stacks have native frames.
     pub native_stacks: bool,
+    /// Whether Python's own allocators are recorded as well.
+    pub python_allocators: bool,
+    /// Whether the processes that the program starts are recorded as well.
+    pub follow_fork: bool,
     /// The process that drains it.
     pub recorder_pid: u32,
 }
@@ -76,6 +81,8 @@ impl Pool {
             (*header).limit = settings.limit;
             (*header).python_only = u32::from(settings.python_only);
             (*header).native_stacks = u32::from(settings.native_stacks);
+            (*header).python_allocators = u32::from(settings.python_allocators);
+            (*header).follow_fork = u32::from(settings.follow_fork);
             (*header).recorder_pid = settings.recorder_pid;
             (*header).magic = MAGIC;
         }
@@ -171,14 +178,15 @@ impl Pool {
     }
 
     /// Makes a taken chunk the thread's own: empty, and visible to the recorder.
-    pub fn own(&self, chunk: ChunkIndex, thread: u32, tid: u32, sequence: u32, image: u32, name: &[u8]) {
+    pub fn own(&self, chunk: ChunkIndex, author: &Author, sequence: u32) {
         let descriptor = self.descriptor(chunk);
         descriptor.published.store(0, Relaxed);
-        descriptor.thread.store(thread, Relaxed);
-        descriptor.tid.store(tid, Relaxed);
+        descriptor.thread.store(author.thread, Relaxed);
+        descriptor.tid.store(author.tid, Relaxed);
         descriptor.sequence.store(sequence, Relaxed);
-        descriptor.image.store(image, Relaxed);
-        super::layout::store_text(&descriptor.name, name);
+        descriptor.image.store(author.image, Relaxed);
+        descriptor.pid.store(author.pid, Relaxed);
+        super::layout::store_text(&descriptor.name, &author.name);
         descriptor.state.store(chunk_state::OWNED, Release);
     }
 

@@ -12,6 +12,7 @@
 //! | `NAME` | bytes (bits 8 to 31): what the program itself calls the thread | the bytes, UTF-8 |
 //! | `CODE` | 1 if it is the description's last part (bit 4), bytes (bits 8 to 31), code (high 32) | the bytes |
 //! | `MODULE` | likewise, of a module | the bytes |
+//! | `PROCESS` | likewise, of the process that the image belongs to | the bytes |
 //!
 //! Frames are listed from the outermost to the innermost. Sites are numbered by each thread from 0.
 
@@ -27,6 +28,7 @@ pub(super) const SITE: u64 = 9;
 pub(super) const CODE: u64 = 10;
 pub(super) const NAME: u64 = 11;
 pub(super) const MODULE: u64 = 12;
+pub(super) const PROCESS: u64 = 13;
 
 pub(super) const KIND_BITS: u32 = 4;
 pub(super) const DELTA_BITS: u32 = 12;
@@ -209,6 +211,15 @@ pub enum Record<'a> {
         /// How many of the bytes count.
         bytes: u32,
     },
+    /// Part of the description of the process.
+    Process {
+        /// Whether it is the last part.
+        last: bool,
+        /// The bytes, eight to a word.
+        words: &'a [u64],
+        /// How many of the bytes count.
+        bytes: u32,
+    },
     /// Part of the description of a module.
     Module {
         /// The module.
@@ -232,9 +243,12 @@ impl Record<'_> {
             | Self::Map { stamp, .. }
             | Self::Free { stamp, .. }
             | Self::Unmap { stamp, .. } => Some(stamp),
-            Self::Frames { .. } | Self::Site { .. } | Self::Name { .. } | Self::Code { .. } | Self::Module { .. } => {
-                None
-            }
+            Self::Frames { .. }
+            | Self::Site { .. }
+            | Self::Name { .. }
+            | Self::Code { .. }
+            | Self::Module { .. }
+            | Self::Process { .. } => None,
         }
     }
 
@@ -321,12 +335,13 @@ impl<'a> Records<'a> {
                     let bytes = (word >> 8 & 0xff_ffff) as u32;
                     Some(Record::Name { words: self.take(bytes.div_ceil(8) as usize)?, bytes })
                 }
-                CODE | MODULE => {
+                CODE | MODULE | PROCESS => {
                     let (last, number) = (word >> KIND_BITS & 1 != 0, (word >> 32) as u32);
                     let bytes = (word >> 8 & 0xff_ffff) as u32;
                     let words = self.take(bytes.div_ceil(8) as usize)?;
                     Some(match kind {
                         CODE => Record::Code { code: number, last, words, bytes },
+                        PROCESS => Record::Process { last, words, bytes },
                         _ => Record::Module { module: number, last, words, bytes },
                     })
                 }

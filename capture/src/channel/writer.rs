@@ -7,7 +7,7 @@ use super::layout::CHUNK_WORDS;
 use super::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
 use super::record::{
     ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, FRAME_COUNT_BITS, FRAMES, FREE, KIND_BITS, LONG_SIZE, MAP,
-    MAX_DELTA, MAX_EVENT_WORDS, MODULE, NAME, RESIZE, SITE, TIME, UNMAP, WIDE,
+    MAX_DELTA, MAX_EVENT_WORDS, MODULE, NAME, PROCESS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
 use crate::allocator::Allocator;
 use crate::early_stop::EarlyStop;
@@ -27,6 +27,8 @@ pub struct Author {
     pub tid: u32,
     /// Which image of the process, from 1.
     pub image: u32,
+    /// The process.
+    pub pid: u32,
     /// The thread's name in the kernel, padded with NUL.
     pub name: [u8; 16],
 }
@@ -96,8 +98,7 @@ impl ChunkWriter {
             Some(chunk) => chunk,
             None => self.wait_for_chunk()?,
         };
-        let author = &self.author;
-        self.pool.own(chunk, author.thread, author.tid, self.sequence, author.image, &author.name);
+        self.pool.own(chunk, &self.author, self.sequence);
         self.sequence += 1;
         self.words = self.pool.words(chunk);
         self.chunk = Some(chunk);
@@ -278,6 +279,14 @@ impl ChunkWriter {
     /// See [`Self::allocation`].
     pub fn module(&mut self, module: u32, pieces: &[&[u8]]) -> Result<(), EarlyStop> {
         self.description(MODULE, module, pieces)
+    }
+
+    /// Describes the process that the writer's image belongs to ([`super::process`]).
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn process(&mut self, pieces: &[&[u8]]) -> Result<(), EarlyStop> {
+        self.description(PROCESS, 0, pieces)
     }
 
     fn description(&mut self, kind: u64, number: u32, pieces: &[&[u8]]) -> Result<(), EarlyStop> {

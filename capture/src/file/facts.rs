@@ -79,6 +79,27 @@ pub enum Fact {
         /// Those among them that differed.
         differing: u64,
     },
+    /// The process that an image belongs to. Images of one process follow each other, by `exec`; those of several
+    /// processes (`--follow-fork`) run side by side.
+    Process {
+        /// The image.
+        image: u32,
+        /// The process.
+        pid: u32,
+        /// The process that started it.
+        parent: u32,
+        /// The image that it was copied from by `fork`; nothing where it began as a new program.
+        forked_from: Option<u32>,
+        /// Its arguments at that moment. Bytes that are not UTF-8 are replaced.
+        command_line: Vec<String>,
+    },
+    /// The process that runs the image ended: what was live is leaked, and gone.
+    ProcessEnded {
+        /// Its last image.
+        image: u32,
+        /// When, as the recorder saw it: a few milliseconds late.
+        at: Stamp,
+    },
 }
 
 /// Where a module's names come from.

@@ -3,7 +3,7 @@
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The format's version: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = 2;
+pub const FILE_VERSION: u32 = 3;
 /// Bytes before the first chunk: magic, version, four zero bytes.
 pub const PREAMBLE_BYTES: usize = 16;
 /// Stands before every chunk, so that a reader can find the next one behind a damaged one.
@@ -95,7 +95,7 @@ pub enum Codec {
 /// | 16..20 | bytes of the payload when decompressed |
 /// | 20..24 | rows: events, samples or table rows |
 /// | 24..28 | thread (events only) |
-/// | 28..32 | image: which program of the process, from 1 (events only) |
+/// | 28..32 | image: which program of the process, from 1 (events); likewise of samples, 0 for the process that was started |
 /// | 32..40 | first stamp (events, RSS), or the number of the first row (tables) |
 /// | 40..48 | last stamp |
 /// | 48..56 | zero |

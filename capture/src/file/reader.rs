@@ -1,5 +1,6 @@
 //! Reads a capture file: complete ones by their index, others by scanning for whole chunks.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -42,6 +43,7 @@ pub struct CaptureReader {
     facts: Vec<Fact>,
     tables: Tables,
     rss: Vec<RssSample>,
+    children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
     events: Vec<EventChunk>,
     damage: Damage,
@@ -90,6 +92,7 @@ impl CaptureReader {
             facts: Vec::new(),
             tables: Tables::default(),
             rss: Vec::new(),
+            children_rss: BTreeMap::new(),
             summary: None,
             events: Vec::new(),
             damage,
@@ -156,7 +159,13 @@ impl CaptureReader {
                     }
                 }
             }
-            ChunkKind::Rss => self.rss.extend(parse::<Vec<RssSample>>(payload)?),
+            ChunkKind::Rss => {
+                let samples = match header.image {
+                    0 => &mut self.rss,
+                    image => self.children_rss.entry(image).or_default(),
+                };
+                samples.extend(parse::<Vec<RssSample>>(payload)?);
+            }
             ChunkKind::Summary => self.summary = Some(parse(payload)?),
             ChunkKind::Events | ChunkKind::Index => {}
         }
@@ -216,10 +225,16 @@ impl CaptureReader {
         &self.tables
     }
 
-    /// Samples of the resident set, in order.
+    /// Samples of the resident set of the process that was started, in order.
     #[must_use]
     pub fn rss(&self) -> &[RssSample] {
         &self.rss
+    }
+
+    /// Likewise of the processes that it started in turn, by their images.
+    #[must_use]
+    pub const fn children_rss(&self) -> &BTreeMap<u32, Vec<RssSample>> {
+        &self.children_rss
     }
 
     /// What was known at the end; nothing when the file was cut off.

@@ -145,14 +145,14 @@ impl<W: Write> CaptureWriter<W> {
         self.serialized(ChunkKind::Threads, threads, Labels { rows: threads.len(), ..Labels::default() })
     }
 
-    /// Writes samples of the resident set.
+    /// Writes samples of the resident set of the process that runs an image; 0 stands for the one that was started.
     ///
     /// # Errors
     /// See [`Self::new`].
-    pub fn rss(&mut self, samples: &[RssSample]) -> io::Result<()> {
+    pub fn rss(&mut self, image: u32, samples: &[RssSample]) -> io::Result<()> {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Ok(()) };
         let labels =
-            Labels { rows: samples.len(), first: first.at.stamp.0, last: last.at.stamp.0, ..Labels::default() };
+            Labels { rows: samples.len(), image, first: first.at.stamp.0, last: last.at.stamp.0, ..Labels::default() };
         self.serialized(ChunkKind::Rss, samples, labels)
     }
 

@@ -257,6 +257,8 @@ impl Recorder {
             clock: ClockKind::Monotonic,
             python_only: false,
             native_stacks: true,
+            python_allocators: false,
+            follow_fork: false,
             recorder_pid: std::process::id(),
         };
         // SAFETY: the memory is fresh, large enough, on a page, and lives as long as the pool is used.
@@ -341,7 +343,7 @@ proptest! {
         expected_origin.iter().for_each(|frame| words.push(frame.to_word()).unwrap());
         let mut stack = MergedStack::new(words).unwrap();
         let mut recorder = Recorder::new();
-        let mut writer = ChunkWriter::new(recorder.pool, Author { thread: 0, tid: 1, image: 1, name: [0; 16] });
+        let mut writer = ChunkWriter::new(recorder.pool, Author { thread: 0, tid: 1, image: 1, pid: 1, name: [0; 16] });
         let mut hashes: HashMap<Vec<u64>, StackHash> = HashMap::new();
         for action in actions {
             match action {

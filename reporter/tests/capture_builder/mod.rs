@@ -267,7 +267,7 @@ impl CaptureBuilder {
         writer.stacks(&self.stacks)?;
         writer.sites(&self.sites)?;
         writer.threads(&self.threads)?;
-        writer.rss(&self.rss)?;
+        writer.rss(0, &self.rss)?;
         let mut sizes = RecentSizes::default();
         let mut keys: Vec<_> = self.events.iter().map(|(thread, image, _)| (*image, *thread)).collect();
         keys.sort_unstable();

@@ -66,7 +66,7 @@ impl Capture {
         writer.facts(&[source(1, table(Path::new("/gone/lib.so")))]).unwrap();
         writer.frames(&[native(None, 0x5000), native(Some(0), u64::MAX)]).unwrap();
         writer.symbols(&[named(0, "old"), named(1, "gone")]).unwrap();
-        writer.rss(&[RssSample { at: point(9), bytes: 1 << 20 }]).unwrap();
+        writer.rss(0, &[RssSample { at: point(9), bytes: 1 << 20 }]).unwrap();
         if is_complete {
             let summary = Summary {
                 end: point(10),
