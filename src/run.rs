@@ -50,6 +50,14 @@ pub struct Args {
     #[arg(long, value_name = "FRAMES", default_value_t = 1024, conflicts_with = "no_native", value_parser = clap::value_parser!(u32).range(2..))]
     native_depth: u32,
 
+    /// Record every object of Python as well: the blocks of PyMem_RawMalloc, PyMem_Malloc and PyObject_Malloc
+    #[arg(long)]
+    trace_python_allocators: bool,
+
+    /// Record the processes that the program starts as well, into the same capture; ends with the last of them
+    #[arg(long)]
+    follow_fork: bool,
+
     /// Leave the native frames without names; `memprof symbolize` can add them later
     #[arg(long, conflicts_with_all = ["no_native", "debug_paths", "debuginfod"])]
     no_symbols: bool,
@@ -126,6 +134,8 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         quiet,
         no_native,
         native_depth,
+        trace_python_allocators,
+        follow_fork,
         no_symbols,
         symbols,
         python,
@@ -159,6 +169,9 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         interposer: interposer.path().to_owned(),
         output: file,
         native_depth: (!no_native).then_some(native_depth),
+        python_allocators: trace_python_allocators,
+        follow_fork,
+        waiting: Box::new(move |processes| run_messages::waits_for(processes, quiet)),
         symbols: (!no_symbols).then(|| symbols.at_the_end()),
         memprof_version: env!("CARGO_PKG_VERSION").to_owned(),
         progress: Box::new(|bytes_left| progress.show(bytes_left)),

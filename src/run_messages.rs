@@ -48,6 +48,17 @@ impl Progress {
     }
 }
 
+/// The program has ended, and processes that it started have not.
+pub fn waits_for(processes: usize, quiet: bool) {
+    if !quiet {
+        let text = match processes {
+            1 => "1 process that it started still runs and is recorded".to_owned(),
+            more => format!("{more} processes that it started still run and are recorded"),
+        };
+        let _ = writeln!(io::stderr(), "memprof: the program has ended; {text} (Ctrl-C ends that)");
+    }
+}
+
 /// Sums the run up. A stderr that is closed is no reason to fail: the capture is written, and the exit status counts.
 pub fn end(out: &mut dyn Write, outcome: &Outcome, peak_heap: Option<u64>, file: &Path, quiet: bool) {
     let mut text = String::new();

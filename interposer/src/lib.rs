@@ -20,6 +20,7 @@
 mod hooks;
 mod memory;
 mod platform;
+mod process;
 mod python;
 mod session;
 mod spin_lock;

@@ -2,8 +2,9 @@
 //!
 //! The recorder preloads the interposer into the program that it starts, and so into every program that this one
 //! starts. Each of them finds the pool by the environment, but only the process that the recorder started (by its pid,
-//! which an exec keeps) records; in all others every hook passes through. One exception: when Python is to be recorded
-//! and what was started is a wrapper that runs Python as its child, the first Python records.
+//! which an exec keeps) records; in all others every hook passes through. Two exceptions: when Python is to be recorded
+//! and what was started is a wrapper that runs Python as its child, the first Python records; and where processes are
+//! followed, all that come after the first one record, forked or executed.
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_void};
@@ -19,6 +20,8 @@ use memprof_capture::clock::ClockKind;
 use crate::hooks::threads::{Birth, take_origin};
 use crate::platform::memory::{KeptErrno, map, map_shared, say, unmap, wipe_in_children};
 use crate::platform::{real, tls};
+use crate::process::{self, Identity};
+use crate::python::allocators;
 use crate::python::interpreter::{self, Found, Interpreter};
 use crate::thread::{Stop, ThreadState};
 use crate::unwind::{checking, modules, unwinder};
@@ -32,10 +35,8 @@ pub struct Session {
     pub pool: Pool,
     /// The clock of all stamps.
     pub clock: ClockKind,
-    /// Which image of the process this is, from 1.
-    pub image: u32,
-    /// The process.
-    pub pid: u32,
+    /// Which image of which process this is.
+    pub identity: Identity,
     /// Whether stacks have native frames.
     pub native_stacks: bool,
     /// Its Python interpreter, if its stacks can be read.
@@ -62,6 +63,8 @@ static INTERPRETER: Once<Interpreter> = Once(UnsafeCell::new(MaybeUninit::uninit
 const UNSTARTED: u32 = 0;
 const STARTING: u32 = 1;
 const DECIDED: u32 = 2;
+/// Recorded, and so are the processes that it forks.
+const FOLLOWED: u32 = 3;
 static PHASE: AtomicU32 = AtomicU32::new(UNSTARTED);
 
 /// 1 while calls are recorded. It lies in a page that the kernel wipes in every child process, however it is forked:
@@ -86,8 +89,10 @@ pub fn active() -> Option<&'static Session> {
 /// environment yet, it stays undecided.
 #[cold]
 pub fn start() -> Option<&'static Session> {
-    if PHASE.load(Acquire) != UNSTARTED || !has_environment() || !real::resolve() {
-        return None;
+    match PHASE.load(Acquire) {
+        UNSTARTED if has_environment() && real::resolve() => {}
+        FOLLOWED => return start_in_child(),
+        _ => return None,
     }
     if PHASE.compare_exchange(UNSTARTED, STARTING, AcqRel, Relaxed).is_err() {
         return None;
@@ -101,9 +106,39 @@ pub fn start() -> Option<&'static Session> {
     drop(errno);
     // SAFETY: as above.
     unsafe { (*block).doing = tls::Doing::Program };
-    PHASE.store(DECIDED, Release);
-    ACTIVE.store(page?, Release);
-    active()
+    let Some(page) = page else {
+        PHASE.store(DECIDED, Release);
+        return None;
+    };
+    ACTIVE.store(page, Release);
+    let session = active()?;
+    let follows = session.pool.header().follow_fork != 0;
+    if follows {
+        process::follow_forks(session.interpreter);
+    }
+    PHASE.store(if follows { FOLLOWED } else { DECIDED }, Release);
+    Some(session)
+}
+
+/// A recorded process has forked, and this is the child: it records as a process of its own. Also called, and of no
+/// consequence, when recording has stopped early.
+#[cold]
+fn start_in_child() -> Option<&'static Session> {
+    // SAFETY: a followed process has a session. getpid cannot fail.
+    let (session, pid) = unsafe { ((*SESSION.0.get()).assume_init_ref(), libc::getpid().cast_unsigned()) };
+    if session.identity.pid() == pid || PHASE.compare_exchange(FOLLOWED, STARTING, AcqRel, Relaxed).is_err() {
+        return None;
+    }
+    let block = tls::block();
+    // SAFETY: the block is this thread's own. Its state writes to a chunk of the parent's, and is left alone: a copy that
+    // nobody else has.
+    unsafe { (*block).state = core::ptr::null_mut() };
+    session.identity.become_child(&session.pool, pid);
+    process::forget_told();
+    // SAFETY: the switch is the counter in the page that the kernel has wiped in this process.
+    unsafe { (*ACTIVE.load(Acquire)).store(1, Release) };
+    PHASE.store(FOLLOWED, Release);
+    Some(session)
 }
 
 fn has_environment() -> bool {
@@ -137,26 +172,33 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     // SAFETY: getpid cannot fail.
     let pid = unsafe { libc::getpid() }.cast_unsigned();
     let is_target = header.target_pid.load(Acquire) == pid;
-    let is_open = header.python_only != 0 && header.attached_pid.load(Acquire) == 0;
-    if !is_target && !is_open {
+    let first = header.attached_pid.load(Acquire);
+    let (waits_for_python, follows) = (header.python_only != 0 && first == 0, header.follow_fork != 0 && first != 0);
+    if !is_target && !waits_for_python && !follows {
         return None;
     }
     let native_stacks = header.native_stacks != 0 && NATIVE_STACKS;
-    if native_stacks {
+    let python_allocators = header.python_allocators != 0;
+    if NATIVE_STACKS && (native_stacks || python_allocators) {
         unwinder::prepare();
-        checking::prepare();
         modules::set_interpreter(interpreter::address());
     }
+    if native_stacks {
+        checking::prepare();
+    }
     let found = interpreter::find();
-    if header.python_only != 0 && matches!(found, Found::Nothing) {
+    if header.python_only != 0 && !follows && matches!(found, Found::Nothing) {
         return None;
     }
-    if is_target {
+    if is_target && !follows {
         header.attached_pid.store(pid, Release);
-    } else if header.attached_pid.compare_exchange(0, pid, AcqRel, Relaxed).is_err() {
+    } else if header.attached_pid.compare_exchange(0, pid, AcqRel, Relaxed).is_err() && !follows {
         return None;
     }
     let stacks = attach_interpreter(&pool, found);
+    if let Some(functions) = stacks.and_then(|stacks| stacks.allocators.as_ref()).filter(|_| python_allocators) {
+        allocators::record(functions);
+    }
     let mut key = 0;
     // SAFETY: `key` is filled by the call. Early keys have a place in the thread's own descriptor: no allocation.
     if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) } != 0 {
@@ -168,14 +210,13 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
         say("memprof: this kernel cannot wipe memory in child processes (Linux 4.14 can); nothing is recorded\n");
         return None;
     }
-    let image = header.images.fetch_add(1, AcqRel) + 1;
+    let identity = Identity::of_new_image(&pool, pid);
     // SAFETY: this thread alone is STARTING; nobody reads before ACTIVE is stored.
     unsafe {
         (*SESSION.0.get()).write(Session {
             pool,
             clock: pool.clock(),
-            image,
-            pid,
+            identity,
             native_stacks,
             interpreter: stacks,
             key,

@@ -31,6 +31,16 @@ impl<T> SpinLock<T> {
         }
         Held(self)
     }
+
+    /// Takes the lock until [`Self::release`]: around a fork.
+    pub fn hold(&self) {
+        core::mem::forget(self.lock());
+    }
+
+    /// Ends what [`Self::hold`] began, in the parent or in the child.
+    pub fn release(&self) {
+        self.taken.store(false, Release);
+    }
 }
 
 /// The right to use the value, until it is dropped.

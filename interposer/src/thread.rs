@@ -66,14 +66,14 @@ impl ThreadState {
     /// Registers the calling thread with the session. It makes its first event after that. `origin` is the stack of the
     /// thread that created it, where that is to be seen.
     pub fn create(session: &Session, origin: MappedVec<u64>) -> Result<*mut Self, Stop> {
-        let mut author =
-            Author { thread: session.next_thread(), tid: 0, image: session.image, pid: session.pid, name: [0; 16] };
+        let (image, pid) = (session.identity.image(), session.identity.pid());
+        let mut author = Author { thread: session.next_thread(), tid: 0, image, pid, name: [0; 16] };
         // SAFETY: gettid has no arguments; PR_GET_NAME fills 16 bytes.
         unsafe {
             author.tid = libc::syscall(libc::SYS_gettid) as u32;
             libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, author.name.as_mut_ptr());
         }
-        let state = Self {
+        let mut state = Self {
             writer: ChunkWriter::new(session.pool, author),
             interpreter: session.interpreter,
             stack: MergedStack::new(origin)?,
@@ -85,6 +85,7 @@ impl ThreadState {
             named: false,
             endings: 0,
         };
+        session.identity.tell(&mut state.writer)?;
         let place = map(Self::bytes()).ok_or(OutOfMemory)?.cast::<Self>().as_ptr();
         // SAFETY: the fresh mapping is large enough and aligned to a page.
         unsafe { place.write(state) };
@@ -131,8 +132,15 @@ impl ThreadState {
 
     /// Records a heap block that `realloc` left in place.
     #[inline]
-    pub fn resize(&mut self, hook: &FrameState, stamp: Stamp, at: Address, size: u64) -> Result<(), Stop> {
-        let site = self.site(hook, Allocator::Realloc)?;
+    pub fn resize(
+        &mut self,
+        hook: &FrameState,
+        stamp: Stamp,
+        at: Address,
+        size: u64,
+        by: Allocator,
+    ) -> Result<(), Stop> {
+        let site = self.site(hook, by)?;
         Ok(self.writer.resize(stamp, at, size, site)?)
     }
 

@@ -1,10 +1,12 @@
 //! Takes what the program's threads have handed over, and writes it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
 
 use memprof_capture::channel::layout::{PythonState, load_text};
 use memprof_capture::channel::pool::futex_wake;
+use memprof_capture::channel::process::ProcessDescription;
 use memprof_capture::channel::{ChunkIndex, Pool, Records};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
 use memprof_capture::file::facts::{ClockPoint, RssSample};
@@ -13,6 +15,7 @@ use memprof_capture::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::capture_output::CaptureOutput;
+use crate::family::Family;
 use crate::interning::Interning;
 use crate::symbols;
 use crate::transcoding::{ChunkSink, ThreadTranscoder};
@@ -28,7 +31,10 @@ pub struct Drain {
     threads: Vec<Thread>,
     threads_changed: bool,
     samples: Vec<RssSample>,
-    image: u32,
+    children_samples: BTreeMap<u32, Vec<RssSample>>,
+    /// Images whose beginning has been written down, with their processes.
+    images: FxHashMap<u32, u32>,
+    family: Family,
     python: Option<Fact>,
     written_at: Instant,
     allocations: u64,
@@ -51,7 +57,9 @@ impl Drain {
             threads: Vec::new(),
             threads_changed: false,
             samples: Vec::new(),
-            image: 0,
+            children_samples: BTreeMap::new(),
+            images: FxHashMap::default(),
+            family: Family::default(),
             python: None,
             written_at: Instant::now(),
             allocations: 0,
@@ -72,6 +80,56 @@ impl Drain {
     /// Notes the size of the resident set.
     pub fn sample(&mut self, at: ClockPoint, bytes: u64) {
         self.samples.push(RssSample { at, bytes });
+    }
+
+    /// Looks after the processes that are followed: which there are, which have ended, and their resident sets. Returns
+    /// how many there are.
+    pub fn look_after_processes(&mut self, at: ClockPoint) -> usize {
+        let pool = self.pool;
+        let mut replaced = Vec::new();
+        for chunk in pool.chunks().filter(|&chunk| pool.is_owned(chunk) || pool.is_sealed(chunk)) {
+            let descriptor = pool.descriptor(chunk);
+            let (pid, image) = (descriptor.pid.load(Relaxed), descriptor.image.load(Relaxed));
+            if let Some(before) = self.family.note(pid, image) {
+                replaced.push((pid, before));
+            }
+        }
+        for (pid, image) in replaced {
+            self.take_left_behind(pid, image);
+        }
+        for (pid, image) in self.family.take_ended() {
+            self.take_left_behind(pid, image);
+            self.forget_threads(pid);
+            self.output.facts(&[Fact::ProcessEnded { image, at: at.stamp }]);
+        }
+        for (image, bytes) in self.family.resident_sets(self.pid()) {
+            self.children_samples.entry(image).or_default().push(RssSample { at, bytes });
+        }
+        self.family.len()
+    }
+
+    /// Takes what a process that has gone, or has become another program, did not hand over.
+    fn take_left_behind(&mut self, pid: u32, last_image: u32) {
+        let pool = self.pool;
+        let left_behind = |chunk: &ChunkIndex| {
+            let descriptor = pool.descriptor(*chunk);
+            descriptor.pid.load(Relaxed) == pid && descriptor.image.load(Relaxed) <= last_image
+        };
+        let whole = |&chunk: &ChunkIndex| pool.is_owned(chunk) || pool.is_sealed(chunk);
+        self.take(pool.chunks().filter(whole).filter(left_behind).collect());
+    }
+
+    /// Writes what is left of a process that has ended, of which nothing more can come.
+    fn forget_threads(&mut self, pid: u32) {
+        let Self { transcoders, output, interning, allocations, images, .. } = self;
+        transcoders.retain(|&thread, transcoder| {
+            if images.get(&transcoder.image) != Some(&pid) {
+                return true;
+            }
+            let mut sink = ToFile { output, thread: ThreadId(thread), allocations };
+            sink.take(transcoder.image, &mut transcoder.events, interning);
+            false
+        });
     }
 
     /// Takes all sealed chunks. Writes what has waited long enough.
@@ -104,15 +162,16 @@ impl Drain {
         if header.waiters.load(Acquire) == 0 || header.sealed.load(Acquire) != 0 {
             return;
         }
-        let (pool, pid) = (self.pool, self.pid());
+        let pool = self.pool;
         let gone = |chunk: &ChunkIndex| {
-            let tid = pool.descriptor(*chunk).tid.load(Acquire);
+            let descriptor = pool.descriptor(*chunk);
+            let (pid, tid) = (descriptor.pid.load(Acquire), descriptor.tid.load(Acquire));
             !std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
         };
         self.take(pool.chunks().filter(|&chunk| pool.is_owned(chunk)).filter(gone).collect());
     }
 
-    /// The process that fills the pool.
+    /// The process that fills the pool, the first one if there are several.
     fn pid(&self) -> u32 {
         self.pool.header().attached_pid.load(Acquire)
     }
@@ -141,7 +200,7 @@ impl Drain {
         let mut name = [0; 16];
         let name = load_text(&descriptor.name, &mut name);
         self.note_thread(thread, descriptor.tid.load(Relaxed), name);
-        self.note_image(image, pool.published(chunk));
+        self.note_image(image, descriptor.pid.load(Relaxed), pool.published(chunk));
         let depth = self.native_depth;
         let transcoder = self.transcoders.entry(thread).or_insert_with(|| ThreadTranscoder::new(image, depth));
         // A thread registers before its first event. So if only one had when all of this chunk's events were there, none
@@ -154,6 +213,10 @@ impl Drain {
         if transcoder.take_chunk(words, precision, &mut self.interning, &mut self.sizes, &mut sink).is_err() {
             self.damaged_chunks += 1;
         }
+        if let Some(description) = transcoder.process.take() {
+            self.note_process(image, descriptor.pid.load(Relaxed), &description);
+        }
+        let transcoder = &self.transcoders[&thread];
         if let Some(name) = transcoder.name.as_ref().filter(|&name| *name != self.threads[thread as usize].name) {
             self.threads[thread as usize].name.clone_from(name);
             self.threads_changed = true;
@@ -173,16 +236,21 @@ impl Drain {
         }
     }
 
-    fn note_image(&mut self, image: u32, words: &[u64]) {
-        if image <= self.image {
+    fn note_image(&mut self, image: u32, pid: u32, words: &[u64]) {
+        if self.images.contains_key(&image) {
             return;
         }
-        self.note_python();
-        self.image = image;
         let first = Records::new(words).flatten().find_map(|record| record.stamp());
-        if let Some(stamp) = first {
-            self.output.facts(&[Fact::Image { image, stamp: Stamp(stamp), pid: self.pid() }]);
-        }
+        let Some(stamp) = first else { return };
+        self.note_python();
+        self.images.insert(image, pid);
+        self.output.facts(&[Fact::Image { image, stamp: Stamp(stamp), pid }]);
+    }
+
+    fn note_process(&mut self, image: u32, pid: u32, description: &[u8]) {
+        let Some(process) = ProcessDescription::parse(description) else { return };
+        let ProcessDescription { parent, forked_from, .. } = process;
+        self.output.facts(&[Fact::Process { image, pid, parent, forked_from, command_line: process.command_line() }]);
     }
 
     /// Writes down what the interposer has found out about the interpreter, whenever that changes.
@@ -207,12 +275,9 @@ impl Drain {
 
     /// Takes the names that the kernel now has for the program's threads, where the program has not given better ones.
     fn read_thread_names(&mut self) {
-        let pid = self.pid();
-        let named = |thread: u32| self.transcoders.get(&thread).is_some_and(|transcoder| transcoder.name.is_some());
-        for (number, thread) in (0..).zip(&mut self.threads) {
-            if named(number) {
-                continue;
-            }
+        for (&number, transcoder) in self.transcoders.iter().filter(|(_, transcoder)| transcoder.name.is_none()) {
+            let Some(pid) = self.images.get(&transcoder.image) else { continue };
+            let thread = &mut self.threads[number as usize];
             let comm = format!("/proc/{pid}/task/{}/comm", thread.tid);
             if let Ok(name) = std::fs::read(comm) {
                 let name = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
@@ -240,6 +305,9 @@ impl Drain {
             self.output.threads(&self.threads);
         }
         self.output.rss(0, &std::mem::take(&mut self.samples));
+        for (image, samples) in std::mem::take(&mut self.children_samples) {
+            self.output.rss(image, &samples);
+        }
     }
 
     /// Everything is written: adds the names of native frames, and where they come from. Returns what the user should
@@ -249,8 +317,10 @@ impl Drain {
         if frames.peek().is_none() {
             return Vec::new();
         }
-        let process = symbols::Process { pid: self.pid(), began };
-        let found = symbols::Resolution::of(self.interning.modules(), frames, &[process], options);
+        // Each process once; they are asked for the names of code that was made at run time.
+        let pids: BTreeSet<u32> = self.images.values().copied().collect();
+        let processes: Vec<_> = pids.into_iter().map(|pid| symbols::Process { pid, began }).collect();
+        let found = symbols::Resolution::of(self.interning.modules(), frames, &processes, options);
         let facts = found.facts();
         if !facts.is_empty() {
             self.output.facts(&facts);

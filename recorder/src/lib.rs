@@ -4,13 +4,14 @@
 //! - [`program`], [`interpreter`], [`path_search`], [`executable`]: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`file_size_limit`]: what is not to stop memprof.
-//! - `shared_pool`, `drain`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the channel.
+//! - `shared_pool`, `drain`, `family`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the channel.
 //! - `capture_output`: where it goes.
 //! - [`symbols`]: the names of native frames, at the end or later.
 
 mod capture_output;
 mod drain;
 pub mod executable;
+mod family;
 pub mod file_size_limit;
 pub mod inherited;
 mod interning;

@@ -21,8 +21,8 @@ use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
 use crate::program::Program;
 use crate::resident_set::{ResidentSet, page_bytes};
-use crate::shared_pool::SharedPool;
-use crate::signals::Forwarding;
+use crate::shared_pool::{SharedPool, Wanted};
+use crate::signals::{Forwarding, told_to_end};
 use crate::start::{Child, Environment, start};
 use crate::symbols;
 use crate::wait::{Ended, wait};
@@ -40,6 +40,12 @@ pub struct Options<'a> {
     /// The most native frames that are kept of a stack; nothing to record Python's frames only, as it is on
     /// processors whose native stacks memprof cannot read.
     pub native_depth: Option<u32>,
+    /// Whether Python's own allocators are recorded as well.
+    pub python_allocators: bool,
+    /// Whether the processes that the program starts are recorded as well. Then the recording ends with the last of them.
+    pub follow_fork: bool,
+    /// Called when the program has ended and some of those have not, with their number.
+    pub waiting: Box<dyn FnMut(usize) + Send + 'a>,
     /// Where to look for the names of native frames; nothing to leave them without names.
     pub symbols: Option<symbols::Options>,
     /// Called while events are still being written although the program has ended, with the bytes that are left.
@@ -102,11 +108,18 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs a program and records it.
 pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
-    let Options { program, interposer, output, memprof_version, native_depth, symbols, mut progress } = options;
+    let Options { program, interposer, output, memprof_version, native_depth, symbols, .. } = options;
+    let Options { python_allocators, follow_fork, mut waiting, mut progress, .. } = options;
     let native_depth = native_depth.filter(|_| NATIVE_STACKS);
     // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
     let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
-    let shared = SharedPool::create(program.is_python, native_depth.is_some()).map_err(RecordError::Memory)?;
+    let wanted = Wanted {
+        python_only: program.is_python,
+        native_stacks: native_depth.is_some(),
+        python_allocators,
+        follow_fork,
+    };
+    let shared = SharedPool::create(wanted).map_err(RecordError::Memory)?;
     let pool = shared.pool();
     let header = Header {
         memprof_version,
@@ -118,7 +131,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         page_size: u32::try_from(page_bytes()).unwrap_or(4096),
         machine: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
         native_stacks: native_depth.is_some(),
-        python_allocators_traced: false,
+        python_allocators_traced: python_allocators,
     };
     // Whether it can be written is to be known before anything runs; the pid is known afterwards.
     let blank = output.try_clone().map_err(RecordError::Output)?;
@@ -141,7 +154,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
 
     let ended = AtomicBool::new(false);
     let (drain, end) = std::thread::scope(|scope| {
-        let draining = scope.spawn(|| drain_until(&ended, pool, pid, drain));
+        let draining = scope.spawn(|| drain_until(&ended, pool, pid, drain, follow_fork, &mut waiting));
         let end = wait_for(child, &ended, pool);
         (draining.join(), end)
     });
@@ -176,27 +189,50 @@ fn wait_for(child: Child, ended: &AtomicBool, pool: Pool) -> io::Result<Ended> {
 }
 
 /// Drains the channel and looks at the resident set until the program has ended.
-fn drain_until(ended: &AtomicBool, pool: Pool, pid: i32, mut drain: Drain) -> Drain {
+///
+/// Where the processes are followed that it starts, until all of them have ended, or memprof is told to end.
+fn drain_until(
+    ended: &AtomicBool,
+    pool: Pool,
+    pid: i32,
+    mut drain: Drain,
+    follow_fork: bool,
+    waiting: &mut dyn FnMut(usize),
+) -> Drain {
     let mut resident = FollowedSet { pid, set: ResidentSet::of(pid).ok() };
     let sleeps = &pool.header().recorder_sleeps;
     let mut next_sample = Instant::now();
-    while !ended.load(Acquire) {
+    let mut waits = false;
+    loop {
+        let has_ended = ended.load(Acquire);
+        if has_ended && (!follow_fork || told_to_end()) {
+            return drain;
+        }
         drain.take_sealed();
         drain.take_abandoned();
         let time = Instant::now();
-        if time >= next_sample {
+        if time >= next_sample || has_ended {
             next_sample = time + SAMPLE_INTERVAL;
             if let Some(bytes) = resident.bytes(pool) {
                 drain.sample(now(pool), bytes);
             }
+            if follow_fork {
+                let processes = drain.look_after_processes(now(pool));
+                if has_ended && processes == 0 {
+                    return drain;
+                }
+                if has_ended && !waits {
+                    waits = true;
+                    waiting(processes);
+                }
+            }
         }
         sleeps.store(1, Release);
-        if !ended.load(Acquire) {
+        if waits || !ended.load(Acquire) {
             futex_wait(sleeps, 1, next_sample.saturating_duration_since(Instant::now()));
         }
         sleeps.swap(0, AcqRel);
     }
-    drain
 }
 
 /// The resident set of the process that fills the pool: first of the one that was started, then of the one that

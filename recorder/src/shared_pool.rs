@@ -19,9 +19,22 @@ pub struct SharedPool {
     start: *mut libc::c_void,
 }
 
+/// What is to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Nothing before there is a Python interpreter.
+    pub python_only: bool,
+    /// Native stacks.
+    pub native_stacks: bool,
+    /// Python's own allocators.
+    pub python_allocators: bool,
+    /// The processes that the program starts.
+    pub follow_fork: bool,
+}
+
 impl SharedPool {
     /// Creates a pool for a program that this process is about to start.
-    pub fn create(python_only: bool, native_stacks: bool) -> io::Result<Self> {
+    pub fn create(wanted: Wanted) -> io::Result<Self> {
         let bytes = pool_bytes(DEFAULT_CHUNKS);
         // SAFETY: the name is a C string; the descriptor that comes back is ours alone.
         let file = unsafe {
@@ -42,10 +55,10 @@ impl SharedPool {
             chunks: DEFAULT_CHUNKS,
             limit: DEFAULT_LIMIT as u32,
             clock: ClockKind::of_this_machine(),
-            python_only,
-            native_stacks,
-            python_allocators: false,
-            follow_fork: false,
+            python_only: wanted.python_only,
+            native_stacks: wanted.native_stacks,
+            python_allocators: wanted.python_allocators,
+            follow_fork: wanted.follow_fork,
             recorder_pid: std::process::id(),
         };
         // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.

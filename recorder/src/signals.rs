@@ -14,6 +14,8 @@ use crate::start::Child;
 static PROGRAM: AtomicI32 = AtomicI32::new(0);
 /// Handlers that are at work.
 static AT_WORK: AtomicU32 = AtomicU32::new(0);
+/// Whether memprof was told to end, by a signal that could not be passed on.
+static TOLD_TO_END: AtomicBool = AtomicBool::new(false);
 /// Whether memprof has been continued after a stop.
 static CONTINUED: AtomicBool = AtomicBool::new(false);
 
@@ -143,7 +145,15 @@ extern "C" fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, _context:
             *errno = kept;
         }
     }
+    if program == 0 && [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT].contains(&signal) {
+        TOLD_TO_END.store(true, SeqCst);
+    }
     AT_WORK.fetch_sub(1, SeqCst);
+}
+
+/// Whether a signal came, after the program's end, that would have ended memprof.
+pub(crate) fn told_to_end() -> bool {
+    TOLD_TO_END.load(SeqCst)
 }
 
 fn errno_place() -> *mut libc::c_int {

@@ -8,9 +8,13 @@ use memprof_capture::ids::{Address, Stamp};
 use super::threads::take_origin;
 use crate::memory::MappedVec;
 use crate::platform::tls::{self, Doing, ThreadBlock};
+use crate::python::allocators;
 use crate::session::{self, Session};
+use crate::stacks::native::NativeChain;
 use crate::thread::{Stop, ThreadState};
-use crate::unwind::frame::FrameState;
+use crate::unwind::frame::{FrameState, Step};
+use crate::unwind::modules::is_in_interpreter;
+use crate::unwind::unwinder::Unwinder;
 
 /// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
 pub struct Call {
@@ -96,18 +100,32 @@ impl Call {
     #[inline]
     pub fn allocated(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         if !block.is_null() {
+            let (mut block, mut size) = (block as usize, size);
+            if allocators::is_unsettled() {
+                (block, size) = self.settle_python(block, size);
+            }
             let (stamp, at) = (self.now(), Address(block as u64));
             let hook = self.hook;
             self.record(|state| state.allocation(&hook, stamp, at, size as u64, allocator));
         }
     }
 
-    /// Records that `realloc` has left a block where it was.
+    /// Python is about to start, and may have chosen other allocators since the last call.
+    #[cold]
+    fn settle_python(&self, block: usize, size: usize) -> (usize, usize) {
+        let is_python_s = match Unwinder::of_this_thread().caller(self.hook) {
+            Step::Caller { frame, .. } => is_in_interpreter(frame.address.lookup()),
+            Step::End | Step::Lost => false,
+        };
+        allocators::settle(block, size, is_python_s)
+    }
+
+    /// Records that `allocator` has left a block where it was, and changed its size.
     #[inline]
-    pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize) {
+    pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         let (stamp, at) = (self.now(), Address(block as u64));
         let hook = self.hook;
-        self.record(|state| state.resize(&hook, stamp, at, size as u64));
+        self.record(|state| state.resize(&hook, stamp, at, size as u64, allocator));
     }
 
     /// Records that a block is given back, at a moment before the real function did so.

@@ -131,6 +131,25 @@ impl CodeTable {
         self.deaths.fetch_add(1, AcqRel);
     }
 
+    /// Keeps all others from describing code objects, around a fork.
+    pub fn hold(&self) {
+        core::mem::forget(Held::new(&self.lock));
+    }
+
+    /// See [`Self::hold`].
+    pub fn release(&self) {
+        self.lock.store(false, Release);
+    }
+
+    /// A forked child describes all code objects again. It has no other threads yet.
+    pub fn forget_all(&self) {
+        let _held = Held::new(&self.lock);
+        self.generation.store(core::ptr::null_mut(), Release);
+        self.taken.store(0, Relaxed);
+        self.numbers.store(0, Relaxed);
+        self.deaths.fetch_add(1, AcqRel);
+    }
+
     /// Makes sure that half of the places are empty, so that every search ends soon. The caller holds the lock.
     fn make_room(&self) -> Result<(), OutOfMemory> {
         let old = self.places();

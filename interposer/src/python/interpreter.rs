@@ -5,6 +5,7 @@ use core::mem::transmute;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
+use super::allocators::AllocatorFunctions;
 use super::codes::CodeTable;
 use super::layout::{Layout, minor_version, object};
 use crate::stacks::activations::ActivationSource;
@@ -27,7 +28,8 @@ pub struct Interpreter {
     /// From 3.12, the state that is current in the calling thread: in a sub-interpreter another one than `own_state`.
     /// Before 3.12 the function of this name returns the state of whatever thread holds the GIL.
     current_state: Option<ThreadStateFunction>,
-    allocator_name: Option<unsafe extern "C" fn() -> *const c_char>,
+    /// Its functions that have to do with allocators.
+    pub allocators: Option<AllocatorFunctions>,
 }
 
 /// What a process has in the way of an interpreter.
@@ -78,17 +80,10 @@ pub fn find() -> Found {
         12 => function(c"_PyThreadState_UncheckedGet"),
         _ => function(c"PyThreadState_GetUnchecked"),
     };
-    let allocator_name = match symbol(c"_PyMem_GetCurrentAllocatorName") {
-        0 => None,
-        // SAFETY: `const char *_PyMem_GetCurrentAllocatorName(void)` in all versions that have a layout.
-        address => Some(unsafe { transmute::<usize, unsafe extern "C" fn() -> *const c_char>(address) }),
-    };
+    let allocators = AllocatorFunctions::find(minor);
     let codes = CodeTable::new();
     let activations = activations(minor, &layout);
-    Found::Known(
-        Interpreter { layout, activations, code_type, codes, own_state, current_state, allocator_name },
-        version,
-    )
+    Found::Known(Interpreter { layout, activations, code_type, codes, own_state, current_state, allocators }, version)
 }
 
 /// How this version's activations are found.
@@ -142,13 +137,7 @@ impl Interpreter {
 
     /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`. To be called once the interpreter runs.
     pub fn allocator_name(&self) -> &'static [u8] {
-        let Some(name) = self.allocator_name else { return b"" };
-        // SAFETY: it compares the allocators in use with the known ones, and returns a static name, or null if it does
-        // not know them.
-        unsafe {
-            let name = name();
-            if name.is_null() { b"custom" } else { CStr::from_ptr(name).to_bytes() }
-        }
+        self.allocators.as_ref().map_or(b"", AllocatorFunctions::current_name)
     }
 
     /// Puts [`code_dies`] before the interpreter's own function for dying code objects.

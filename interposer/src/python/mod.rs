@@ -4,6 +4,7 @@
 //! the calling thread's. A thread reads only its own frames, which cannot change meanwhile, and the code objects that
 //! those frames keep alive.
 //!
+//! - [`allocators`]: Python's own allocators, where they are recorded.
 //! - [`layout`]: where the fields are, by version.
 //! - [`interpreter`]: the interpreter of this process.
 //! - [`frames`]: the chain of a thread's frames.
@@ -11,6 +12,7 @@
 //! - [`text`]: Python's strings as UTF-8.
 //! - [`thread_names`]: what Python calls its threads.
 
+pub mod allocators;
 pub mod codes;
 pub mod frames;
 pub mod interpreter;

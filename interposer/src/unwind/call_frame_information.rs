@@ -43,6 +43,16 @@ pub fn prepare() {
     *CONTEXT.lock() = Some(UnwindContext::new_in());
 }
 
+/// Keeps all others from unwinding, around a fork.
+pub fn hold() {
+    CONTEXT.hold();
+}
+
+/// See [`hold`].
+pub fn release() {
+    CONTEXT.release();
+}
+
 /// The bytes from `start` to the end of the object.
 ///
 /// # Safety

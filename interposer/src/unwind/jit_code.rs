@@ -11,6 +11,16 @@ use crate::spin_lock::SpinLock;
 static SECTIONS: SpinLock<MappedVec<usize>> = SpinLock::new(MappedVec::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
+/// Keeps all others from changing them, around a fork.
+pub fn hold() {
+    SECTIONS.hold();
+}
+
+/// See [`hold`].
+pub fn release() {
+    SECTIONS.release();
+}
+
 /// A section was registered.
 pub fn add(section: usize) {
     let mut sections = SECTIONS.lock();

@@ -55,6 +55,23 @@ pub fn is_in_interpreter(address: usize) -> bool {
     interpreter != 0 && loaded_objects::find(address).is_some_and(|it| (it.start..it.end).contains(&interpreter))
 }
 
+/// Keeps all others from describing frames, around a fork.
+pub fn hold() {
+    MODULES.hold();
+}
+
+/// See [`hold`].
+pub fn release() {
+    MODULES.release();
+}
+
+/// A forked child describes all modules again.
+pub fn forget_all() {
+    let mut table = MODULES.lock();
+    table.entries.truncate(0);
+    table.numbers = 0;
+}
+
 /// The right to describe frames, until it is dropped. No other thread can see a module's number before the module has
 /// been described.
 pub struct Describer {

@@ -1,0 +1,273 @@
+//! Python's own allocators: `PyMem_RawMalloc`, `PyMem_Malloc`, `PyObject_Malloc` and their families.
+//!
+//! CPython lets an application put its own functions before those of each domain (`PyMem_SetAllocator`, Doc/c-api/memory.rst).
+//! That works before Python is initialised, so that every block is seen from the first one on. What these functions call
+//! in turn (`malloc` for large blocks, `mmap` for arenas) is part of the same call, and not recorded a second time.
+//!
+//! While Python starts it may choose other allocators (`PYTHONMALLOC`, `-X dev`), which replaces ours: until it is
+//! initialised, each call of the C library's allocator looks whether that has happened.
+
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::{MaybeUninit, transmute};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
+
+use memprof_capture::allocator::Allocator;
+
+use crate::hooks::call::Call;
+
+/// `PyMemAllocatorEx` (Include/cpython/pymem.h): the same in 3.5 to 3.13.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Functions {
+    context: *mut c_void,
+    malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
+    calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
+    realloc: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut c_void, *mut c_void),
+}
+
+const _: () = assert!(size_of::<Functions>() == 40);
+
+/// `PyMemAllocatorDomain`: RAW, MEM and OBJ.
+const DOMAINS: [c_int; 3] = [0, 1, 2];
+
+/// The interpreter's functions that have to do with allocators.
+#[derive(Clone, Copy)]
+pub struct AllocatorFunctions {
+    get: unsafe extern "C" fn(c_int, *mut Functions),
+    set: unsafe extern "C" fn(c_int, *mut Functions),
+    is_initialized: unsafe extern "C" fn() -> c_int,
+    name: Option<unsafe extern "C" fn() -> *const c_char>,
+    /// Whether `name` may be called before Python begins to start: 3.12 takes a lock that does not exist yet.
+    named_early: bool,
+}
+
+fn symbol(name: &CStr) -> usize {
+    // SAFETY: dlsym takes any NUL-terminated name.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) as usize }
+}
+
+impl AllocatorFunctions {
+    /// Looks for them among the libraries that are loaded, of Python 3.`minor`.
+    pub fn find(minor: u32) -> Option<Self> {
+        let required = [symbol(c"PyMem_GetAllocator"), symbol(c"PyMem_SetAllocator"), symbol(c"Py_IsInitialized")];
+        if required.contains(&0) {
+            return None;
+        }
+        let name = symbol(c"_PyMem_GetCurrentAllocatorName");
+        // SAFETY: these are the addresses of C functions with these signatures: Include/cpython/pymem.h,
+        // Include/pylifecycle.h and Include/internal/pycore_pymem.h.
+        unsafe {
+            Some(Self {
+                get: transmute::<usize, unsafe extern "C" fn(c_int, *mut Functions)>(required[0]),
+                set: transmute::<usize, unsafe extern "C" fn(c_int, *mut Functions)>(required[1]),
+                is_initialized: transmute::<usize, unsafe extern "C" fn() -> c_int>(required[2]),
+                named_early: minor != 12,
+                name: (name != 0).then(|| transmute::<usize, unsafe extern "C" fn() -> *const c_char>(name)),
+            })
+        }
+    }
+
+    /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`.
+    pub fn current_name(&self) -> &'static [u8] {
+        let remembered = NAME.load(Acquire);
+        if !remembered.is_null() {
+            // SAFETY: a static C string of the interpreter.
+            return unsafe { CStr::from_ptr(remembered) }.to_bytes();
+        }
+        let Some(name) = self.name else { return b"" };
+        // SAFETY: it compares the allocators in use with the known ones, and returns a static name, or null if it does
+        // not know them.
+        unsafe {
+            let name = name();
+            if name.is_null() { b"custom" } else { CStr::from_ptr(name).to_bytes() }
+        }
+    }
+}
+
+/// The functions that ours stand before. Python may keep ours and put them back later, so none of these is ever changed.
+struct Originals {
+    slots: UnsafeCell<[MaybeUninit<Functions>; MOST]>,
+    used: AtomicUsize,
+}
+
+/// Three domains, set up once or twice; each time that Python replaces them for a while takes another.
+const MOST: usize = 32;
+
+// SAFETY: a slot is written once, by the one thread that has claimed it, before its address is given to Python.
+unsafe impl Sync for Originals {}
+
+static ORIGINALS: Originals =
+    Originals { slots: UnsafeCell::new([const { MaybeUninit::uninit() }; MOST]), used: AtomicUsize::new(0) };
+static INTERPRETER: AtomicPtr<AllocatorFunctions> = AtomicPtr::new(core::ptr::null_mut());
+static NAME: AtomicPtr<c_char> = AtomicPtr::new(core::ptr::null_mut());
+static UNSETTLED: AtomicBool = AtomicBool::new(false);
+static LOOKING: AtomicBool = AtomicBool::new(false);
+
+/// Puts our functions before those of all domains, and keeps them there while Python starts.
+pub fn record(functions: &'static AllocatorFunctions) {
+    INTERPRETER.store(core::ptr::from_ref(functions).cast_mut(), Release);
+    let present = present(functions);
+    if functions.named_early {
+        note_name(functions);
+    } else {
+        let pools = present[0].malloc as usize != present[2].malloc as usize;
+        NAME.store(if pools { c"pymalloc" } else { c"malloc" }.as_ptr().cast_mut(), Release);
+    }
+    put_before(functions, present);
+    UNSETTLED.store(true, Release);
+}
+
+/// What each domain has now.
+fn present(functions: &AllocatorFunctions) -> [Functions; 3] {
+    DOMAINS.map(|domain| {
+        let mut present = MaybeUninit::<Functions>::uninit();
+        // SAFETY: fills the structure for a valid domain; allowed at any time.
+        unsafe {
+            (functions.get)(domain, present.as_mut_ptr());
+            present.assume_init()
+        }
+    })
+}
+
+fn are_ours(functions: &Functions) -> bool {
+    functions.malloc as usize == malloc as *const () as usize
+}
+
+/// Puts our functions before these, where they are not ours already.
+fn put_before(functions: &AllocatorFunctions, present: [Functions; 3]) {
+    for (domain, present) in DOMAINS.into_iter().zip(present).filter(|(_, present)| !are_ours(present)) {
+        let slot = ORIGINALS.used.fetch_add(1, AcqRel);
+        if slot >= MOST {
+            return;
+        }
+        // SAFETY: the slot is this call's alone, and is not looked at before Python has its address.
+        unsafe {
+            let original = ORIGINALS.slots.get().cast::<Functions>().add(slot);
+            original.write(present);
+            let mut ours = Functions { context: original.cast(), malloc, calloc, realloc, free };
+            (functions.set)(domain, &raw mut ours);
+        }
+    }
+}
+
+/// Once ours are in place, Python does not know its allocator's name any more.
+fn note_name(functions: &AllocatorFunctions) -> Option<&'static CStr> {
+    // SAFETY: see `current_name`.
+    unsafe {
+        let name = (functions.name?)();
+        if name.is_null() {
+            return None;
+        }
+        NAME.store(name.cast_mut(), Release);
+        Some(CStr::from_ptr(name))
+    }
+}
+
+/// Whether Python may still replace its allocators.
+#[inline]
+pub fn is_unsettled() -> bool {
+    UNSETTLED.load(Relaxed)
+}
+
+/// Bytes that the debug hooks put before a block, and in all (Objects/obmalloc.c, `_PyMem_DebugRawAlloc`: two words
+/// before it, one behind it).
+const DEBUG_BEFORE: usize = 16;
+const DEBUG_EXTRA: usize = 24;
+
+/// Looks whether Python has replaced its allocators. If so, the C library's block at hand may be on its way through the
+/// new ones: returns the block and its size as Python will know them.
+#[cold]
+pub fn settle(block: usize, size: usize, is_python_s: bool) -> (usize, usize) {
+    if LOOKING.swap(true, AcqRel) {
+        return (block, size);
+    }
+    // SAFETY: `record` stored a reference that lives forever.
+    let functions = unsafe { &*INTERPRETER.load(Acquire) };
+    let present = present(functions);
+    // Python also replaces the functions of the first domain alone, for moments.
+    let chosen = if present.iter().any(are_ours) { None } else { note_name(functions) };
+    put_before(functions, present);
+    // SAFETY: it only reads a flag.
+    if unsafe { (functions.is_initialized)() } != 0 {
+        UNSETTLED.store(false, Release);
+    }
+    LOOKING.store(false, Release);
+    let is_debug = chosen.is_some_and(|name| name.to_bytes().ends_with(b"_debug"));
+    if is_debug && is_python_s && size >= DEBUG_EXTRA {
+        return (block + DEBUG_BEFORE, size - DEBUG_EXTRA);
+    }
+    (block, size)
+}
+
+/// The functions that a context stands for.
+///
+/// # Safety
+/// `context` is one that [`put_before`] gave to Python.
+#[inline]
+unsafe fn original(context: *mut c_void) -> &'static Functions {
+    // SAFETY: it is the address of a slot that was written.
+    unsafe { &*context.cast::<Functions>() }
+}
+
+unsafe extern "C" fn malloc(context: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: Python's own call, passed on as it came.
+    unsafe {
+        let real = original(context);
+        let Some(mut call) = Call::begin() else { return (real.malloc)(real.context, size) };
+        let block = (real.malloc)(real.context, size);
+        call.allocated(block, size, Allocator::PymallocMalloc);
+        block
+    }
+}
+
+unsafe extern "C" fn calloc(context: *mut c_void, count: usize, size: usize) -> *mut c_void {
+    // SAFETY: Python's own call, passed on as it came.
+    unsafe {
+        let real = original(context);
+        let Some(mut call) = Call::begin() else { return (real.calloc)(real.context, count, size) };
+        let block = (real.calloc)(real.context, count, size);
+        // The product cannot overflow where there is a block.
+        call.allocated(block, count.wrapping_mul(size), Allocator::PymallocCalloc);
+        block
+    }
+}
+
+unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: Python's own call, passed on as it came.
+    unsafe {
+        let real = original(context);
+        let Some(mut call) = Call::begin() else { return (real.realloc)(real.context, old, size) };
+        let before = call.now();
+        let new = (real.realloc)(real.context, old, size);
+        if new.is_null() {
+            // The old block stays: Python's functions never free by a size of zero.
+            return new;
+        }
+        if new == old {
+            call.resized(new, size, Allocator::PymallocRealloc);
+        } else {
+            if !old.is_null() {
+                call.freed(before, old);
+            }
+            call.allocated(new, size, Allocator::PymallocRealloc);
+        }
+        new
+    }
+}
+
+unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
+    // SAFETY: Python's own call, passed on as it came.
+    unsafe {
+        let real = original(context);
+        match Call::begin().filter(|_| !block.is_null()) {
+            Some(mut call) => {
+                call.freed(call.now(), block);
+                (real.free)(real.context, block);
+            }
+            None => (real.free)(real.context, block),
+        }
+    }
+}
