@@ -5,6 +5,7 @@
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`file_size_limit`]: what is not to stop memprof.
 //! - `shared_pool`, `drain`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the channel.
+//! - [`given_channel`]: the same for a channel that no program filled.
 //! - `capture_output`: where it goes.
 //! - [`symbols`]: the names of native frames, at the end or later.
 
@@ -12,6 +13,7 @@ mod capture_output;
 mod drain;
 pub mod executable;
 pub mod file_size_limit;
+pub mod given_channel;
 pub mod inherited;
 mod interning;
 pub mod interpreter;
