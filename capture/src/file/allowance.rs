@@ -1,6 +1,10 @@
 //! How much memory a file's tables may take. Numbers in a damaged or hostile file are not trusted: a kilobyte of it could
 //! ask for all there is.
 
+use serde::de::DeserializeOwned;
+
+use super::varint;
+
 /// What is left of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
@@ -22,5 +26,14 @@ impl Allowance {
     pub fn take(&mut self, rows: usize, row_bytes: usize) -> Option<()> {
         self.bytes = self.bytes.checked_sub((rows as u64).checked_mul(row_bytes as u64)?)?;
         Some(())
+    }
+
+    /// Reads a list, if there is room for so many rows.
+    pub fn rows<T: DeserializeOwned>(&mut self, payload: &[u8]) -> Option<Vec<T>> {
+        // A list begins with its length. Texts in the rows take about as much in memory as in the payload.
+        let length = usize::try_from(varint::take(&mut &*payload)?).ok()?;
+        self.take(length, size_of::<T>())?;
+        self.take(payload.len(), 1)?;
+        postcard::from_bytes(payload).ok()
     }
 }

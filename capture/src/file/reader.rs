@@ -165,22 +165,22 @@ impl CaptureReader {
         let (payload, allowance) = (self.payload.as_slice(), &mut self.allowance);
         match kind {
             ChunkKind::Header => self.header = parse(payload)?,
-            ChunkKind::Facts => self.facts.extend(rows::<Fact>(payload, allowance)?),
-            ChunkKind::Codes => place(&mut self.tables.codes, header, rows(payload, allowance)?, allowance)?,
-            ChunkKind::Frames => place(&mut self.tables.frames, header, rows(payload, allowance)?, allowance)?,
-            ChunkKind::Stacks => place(&mut self.tables.stacks, header, rows(payload, allowance)?, allowance)?,
+            ChunkKind::Facts => self.facts.extend(allowance.rows::<Fact>(payload)?),
+            ChunkKind::Codes => place(&mut self.tables.codes, header, allowance.rows(payload)?, allowance)?,
+            ChunkKind::Frames => place(&mut self.tables.frames, header, allowance.rows(payload)?, allowance)?,
+            ChunkKind::Stacks => place(&mut self.tables.stacks, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Sites => {
-                let sites: Vec<StoredSite> = rows(payload, allowance)?;
+                let sites: Vec<StoredSite> = allowance.rows(payload)?;
                 let sites: Option<Vec<_>> = sites.into_iter().map(StoredSite::into_site).collect();
                 place(&mut self.tables.sites, header, sites?, allowance)?;
             }
             ChunkKind::Threads => {
-                self.tables.threads = rows::<Thread>(payload, allowance)?.into_iter().map(Some).collect();
+                self.tables.threads = allowance.rows::<Thread>(payload)?.into_iter().map(Some).collect();
             }
-            ChunkKind::Modules => place(&mut self.tables.modules, header, rows(payload, allowance)?, allowance)?,
+            ChunkKind::Modules => place(&mut self.tables.modules, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Symbols => {
                 allowance.take(functions_in(payload)?, size_of::<Function>())?;
-                let symbols = rows::<FrameSymbols>(payload, allowance)?;
+                let symbols = allowance.rows::<FrameSymbols>(payload)?;
                 let (frames, known) = (self.tables.frames.len(), self.tables.symbols.len());
                 allowance.take(frames.saturating_sub(known), size_of::<Vec<Function>>())?;
                 self.tables.symbols.resize(frames.max(known), Vec::new());
@@ -196,7 +196,7 @@ impl CaptureReader {
                     0 => &mut self.rss,
                     image => self.children_rss.entry(image).or_default(),
                 };
-                samples.extend(rows::<RssSample>(payload, allowance)?);
+                samples.extend(allowance.rows::<RssSample>(payload)?);
             }
             ChunkKind::Summary => self.summary = Some(parse(payload)?),
             ChunkKind::Events | ChunkKind::Index => {}
@@ -290,15 +290,6 @@ impl CaptureReader {
 
 fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
     postcard::from_bytes(payload).ok()
-}
-
-/// Reads a list, if there is room for so many rows.
-fn rows<T: DeserializeOwned>(payload: &[u8], allowance: &mut Allowance) -> Option<Vec<T>> {
-    // A list begins with its length. Texts in the rows take about as much in memory as in the payload.
-    let length = usize::try_from(varint::take(&mut &*payload)?).ok()?;
-    allowance.take(length, size_of::<T>())?;
-    allowance.take(payload.len(), 1)?;
-    parse(payload)
 }
 
 /// How many functions a list of [`FrameSymbols`] holds: rows within rows, whose number is in no chunk's header.

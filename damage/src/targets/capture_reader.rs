@@ -1,7 +1,10 @@
 //! A capture file: opened, replayed, and shown in every way.
 
 use std::io::sink;
+use std::path::Path;
 
+use memprof_capture::file::CaptureReader;
+use memprof_capture::file::rewrite::{Names, RewriteError, rewrite};
 use memprof_reporter::metric::Metric;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::text::TextStyle;
@@ -29,8 +32,33 @@ pub fn run(bytes: &[u8]) {
     // One view of each input, for more inputs in the same time.
     let kinds = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native, ViewKind::Hybrid];
     let choice = bytes.len() % kinds.len();
+    redo(&file.path()).expect("what can be read can be written once more");
     show(&mut report, View { kind: kinds[choice], show_runtime: choice == 3 })
         .expect("nothing refuses what is written");
+}
+
+/// The capture once more, without the names of its native frames. It must not have become better or worse.
+fn redo(path: &Path) -> Result<(), RewriteError> {
+    let mut reader = CaptureReader::open(path).map_err(|error| RewriteError::Read(std::io::Error::other(error)))?;
+    let mut copy = Vec::new();
+    rewrite(path, reader.header(), Names { symbols: &[], sources: &[] }, &mut copy)?;
+    let copy = MemoryFile::of(&copy).map_err(RewriteError::Write)?;
+    let mut again = CaptureReader::open(&copy.path()).expect("the copy is a capture, too");
+    assert_eq!(read_all(&mut reader), read_all(&mut again));
+    assert_eq!((reader.header(), reader.summary()), (again.header(), again.summary()));
+    Ok(())
+}
+
+/// How many events can be read, and how many chunks of them there are.
+fn read_all(reader: &mut CaptureReader) -> (usize, usize) {
+    let chunks = reader.event_chunks().to_vec();
+    let mut events = 0;
+    for chunk in &chunks {
+        let mut out = Vec::new();
+        reader.read_events(chunk, &mut out).expect("memory can be read");
+        events += out.len();
+    }
+    (events, chunks.len())
 }
 
 fn show(report: &mut Report, view: View) -> std::io::Result<()> {
