@@ -29,11 +29,18 @@ impl Allowance {
     }
 
     /// Reads a list, if there is room for so many rows.
-    pub fn rows<T: DeserializeOwned>(&mut self, payload: &[u8]) -> Option<Vec<T>> {
+    pub fn rows<T: DeserializeOwned>(&mut self, mut payload: &[u8]) -> Option<Vec<T>> {
         // A list begins with its length. Texts in the rows take about as much in memory as in the payload.
-        let length = usize::try_from(varint::take(&mut &*payload)?).ok()?;
+        let length = usize::try_from(varint::take(&mut payload)?).ok().filter(|&length| length <= payload.len())?;
         self.take(length, size_of::<T>())?;
         self.take(payload.len(), 1)?;
-        postcard::from_bytes(payload).ok()
+        // Row by row: a list that grows would take twice as much for a moment.
+        let mut rows = Vec::with_capacity(length);
+        for _ in 0..length {
+            let row;
+            (row, payload) = postcard::take_from_bytes(payload).ok()?;
+            rows.push(row);
+        }
+        Some(rows)
     }
 }
