@@ -184,6 +184,7 @@ fn in_memory() -> io::Result<InterposerFile> {
     #[cfg(target_os = "linux")]
     {
         use std::os::fd::FromRawFd;
+        use std::os::unix::fs::PermissionsExt;
 
         // SAFETY: the name is NUL-terminated; the call makes a new descriptor or fails.
         let descriptor = unsafe { libc::memfd_create(c"libmemprof_interposer.so".as_ptr(), libc::MFD_CLOEXEC) };
@@ -194,6 +195,8 @@ fn in_memory() -> io::Result<InterposerFile> {
         let memory = unsafe { OwnedFd::from_raw_fd(descriptor) };
         let mut file = File::from(memory);
         file.write_all(LIBRARY)?;
+        // The kernel makes it open to everybody.
+        file.set_permissions(fs::Permissions::from_mode(0o500))?;
         let path = PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
         Ok(InterposerFile { path, _memory: Some(file.into()) })
     }
@@ -292,5 +295,6 @@ mod tests {
     fn memory_is_the_last_resort() {
         let file = in_memory().unwrap();
         assert_eq!(fs::read(file.path()).unwrap(), LIBRARY);
+        assert_eq!(fs::metadata(file.path()).unwrap().mode() & 0o777, 0o500);
     }
 }

@@ -1,9 +1,9 @@
 //! The file that a capture goes to.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use memprof_recorder::os_error::in_words;
@@ -66,15 +66,24 @@ impl OutputFile {
         }
         let file = options.create(true).open(path).map_err(unwritable)?;
         file.set_len(0).map_err(unwritable)?;
+        // Whoever could read what was there before is not to read this. Where the file is another user's, that is theirs
+        // to say.
+        if file.metadata().is_ok_and(|metadata| metadata.uid() == user()) {
+            file.set_permissions(Permissions::from_mode(0o600)).map_err(unwritable)?;
+        }
         Ok(Self { file, is_new: false })
     }
+}
+
+fn user() -> u32 {
+    // SAFETY: asks for this process's user and cannot fail.
+    unsafe { libc::geteuid() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn only_with_force_is_anything_overwritten() {
@@ -85,8 +94,10 @@ mod tests {
         fs::write(&path, "kept").unwrap();
         assert!(matches!(OutputFile::create(&path, false), Err(NoOutput::Exists(_))));
         assert_eq!(fs::read(&path).unwrap(), b"kept");
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         assert!(!OutputFile::create(&path, true).unwrap().is_new);
         assert_eq!(fs::read(&path).unwrap(), b"");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -3,10 +3,13 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
-use support::memprof::{Finished, memprof};
+use support::memprof::{EXECUTABLE, Finished, memprof};
 use support::pythons;
 use support::recording::{Recording, total};
 use tempfile::TempDir;
@@ -75,6 +78,27 @@ fn files_that_are_no_captures() {
     let folder = Given::nothing("folder.bin");
     fs::create_dir(&folder.file).expect("a folder can be made");
     folder.is_refused("is a folder");
+}
+
+#[test]
+fn a_capture_of_another_user() {
+    let given = Given::file("theirs.bin", b"memprof\0");
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    // SAFETY: asks for this process's user and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        set_mode(&given.file, 0);
+        given.is_refused("Permission denied");
+        return;
+    }
+    // Root may read everything, so that another user must try, with a copy that it can execute.
+    let executable = given.folder.path().join("memprof");
+    fs::copy(EXECUTABLE, &executable).expect("it can be copied");
+    set_mode(&executable, 0o755);
+    set_mode(given.folder.path(), 0o755);
+    set_mode(&given.file, 0o600);
+    let finished = Finished::of(Command::new(&executable).arg("stats").arg(&given.file).uid(65534).gid(65534));
+    let told = finished.refuses(1, &[]).stderr();
+    assert_eq!(told, format!("memprof: cannot read {}: Permission denied\n", given.file.display()));
 }
 
 #[test]

@@ -237,3 +237,17 @@ proptest! {
         prop_assert!(open(&bytes).is_err());
     }
 }
+
+#[test]
+fn a_file_that_becomes_shorter_while_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture.bin");
+    let bytes = capture();
+    std::fs::write(&path, &bytes).unwrap();
+    let mut reader = CaptureReader::open(&path).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(bytes.len() as u64 / 2).unwrap();
+    let all = read_all(&mut reader);
+    let lost = all.iter().filter(|(_, events)| events.is_empty()).count() as u64;
+    assert!((1..CHUNKS).contains(&lost), "{lost}");
+    assert_eq!((reader.damage().chunks, reader.damage().events), (lost, lost * 200));
+}

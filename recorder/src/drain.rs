@@ -44,6 +44,9 @@ pub struct Drain {
 /// Events are not kept back longer than this, so that little is lost if the recorder itself is killed.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// More threads than this have not taken a number and kept their first chunk to themselves: there are not so many chunks.
+const MOST_UNKNOWN_THREADS: u32 = 1 << 16;
+
 impl Drain {
     /// Drains `pool` into `output`, keeping at most `native_depth` native frames of a stack.
     pub fn new(pool: Pool, output: CaptureOutput, native_depth: u32) -> Self {
@@ -197,6 +200,13 @@ impl Drain {
         let pool = self.pool;
         let descriptor = pool.descriptor(chunk);
         let (thread, image) = (descriptor.thread.load(Relaxed), descriptor.image.load(Relaxed));
+        // The descriptor lies in the program's memory, too: a number gone wild must not take all of ours. Threads are
+        // numbered as they take their first chunk, so that all but a few of the lower numbers are known by now.
+        let most = u32::try_from(self.transcoders.len()).unwrap_or(u32::MAX).saturating_add(MOST_UNKNOWN_THREADS);
+        if thread >= pool.header().threads_started.load(Acquire).min(most) {
+            self.damaged_chunks += 1;
+            return;
+        }
         let mut name = [0; 16];
         let name = load_text(&descriptor.name, &mut name);
         self.note_thread(thread, descriptor.tid.load(Relaxed), name);

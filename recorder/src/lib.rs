@@ -4,7 +4,9 @@
 //! - [`program`], [`interpreter`], [`path_search`], [`executable`]: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`file_size_limit`]: what is not to stop memprof.
-//! - `shared_pool`, `drain`, `family`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the channel.
+//! - `shared_pool`, `drain`, `family`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the
+//!   channel.
+//! - [`given_channel`]: the same for a channel that no program filled.
 //! - `capture_output`: where it goes.
 //! - [`symbols`]: the names of native frames, at the end or later.
 
@@ -13,6 +15,7 @@ mod drain;
 pub mod executable;
 mod family;
 pub mod file_size_limit;
+pub mod given_channel;
 pub mod inherited;
 mod interning;
 pub mod interpreter;

@@ -1,9 +1,10 @@
 //! The memory that the recorder shares with the program: an anonymous file, reachable through the recorder's own
 //! descriptor while it lives, and nowhere else.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::PermissionsExt;
 use std::ptr;
 
 use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes};
@@ -44,6 +45,9 @@ impl SharedPool {
             }
             File::from_raw_fd(fd)
         };
+        // The kernel makes it open to everybody. Only this user's processes can reach it as it is; they are to be the only
+        // ones that it admits, too.
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file_size_limit::lifted(|| file.set_len(bytes as u64))?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: the kernel picks an unused range; the file has this length.

@@ -70,5 +70,8 @@ fn damage(reader: &CaptureReader) -> Option<String> {
         let plural = if damage.bytes == 1 { "" } else { "s" };
         parts.push(format!("{} unreadable byte{plural}", count(damage.bytes)));
     }
+    if damage.references > 0 {
+        parts.push(format!("{} to what is not in it", counted(damage.references, "reference")));
+    }
     Some(format!("Parts of the capture are left out: {}. Figures may be too low or too high.", parts.join(", ")))
 }

@@ -1,5 +1,6 @@
 //! Replays a capture: every event once, in order.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use memprof_capture::file::{CaptureReader, Fact};
@@ -36,16 +37,14 @@ pub fn end_of(reader: &CaptureReader) -> Stamp {
 
 /// The process images in order, with the moment at which each began.
 fn images(reader: &CaptureReader) -> Vec<(u32, Stamp)> {
-    let mut images: Vec<(u32, Stamp)> = reader.event_chunks().iter().map(|chunk| (chunk.image, chunk.first)).collect();
-    images.sort_unstable();
-    images.dedup_by_key(|(image, _)| *image);
+    let mut images: BTreeMap<u32, Stamp> = BTreeMap::new();
+    for chunk in reader.event_chunks() {
+        images.entry(chunk.image).and_modify(|first| *first = chunk.first.min(*first)).or_insert(chunk.first);
+    }
     for fact in reader.facts() {
         if let Fact::Image { image, stamp, .. } = fact {
-            match images.binary_search_by_key(image, |(image, _)| *image) {
-                Ok(at) => images[at].1 = *stamp,
-                Err(at) => images.insert(at, (*image, *stamp)),
-            }
+            images.insert(*image, *stamp);
         }
     }
-    images
+    images.into_iter().collect()
 }

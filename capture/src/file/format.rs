@@ -16,6 +16,8 @@ pub const TAIL_MAGIC: [u8; 8] = *b"mempEND\0";
 pub const TAIL_BYTES: usize = 16;
 /// No chunk is larger than this when decompressed: a reader's memory is bounded whatever a damaged length says.
 pub const MAX_CHUNK_BYTES: u32 = 64 << 20;
+/// No chunk has more events than this: in memory, an event takes some 10 times the bytes that it has in a chunk.
+pub const MAX_CHUNK_EVENTS: u32 = 1 << 16;
 
 /// What a chunk holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,6 +6,7 @@
 //! - [`columns`]: the events of a chunk.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
 
+mod allowance;
 pub mod columns;
 pub mod facts;
 pub mod format;

@@ -14,6 +14,8 @@ pub enum OpenError {
     Io(PathBuf, io::Error),
     /// It is a folder.
     Directory(PathBuf),
+    /// It is a pipe, a socket or a device.
+    NoFile(PathBuf),
     /// It has no bytes.
     Empty(PathBuf),
     /// It is not a capture of memprof.
@@ -34,6 +36,11 @@ impl fmt::Display for OpenError {
             Self::Directory(path) => {
                 write!(f, "{} is a folder, not a capture: give the file that `memprof run` wrote", path.display())
             }
+            Self::NoFile(path) => write!(
+                f,
+                "{} is a pipe or a device, not a capture: give the file that `memprof run` wrote",
+                path.display()
+            ),
             Self::Empty(path) => write!(f, "{} is empty: record again with `memprof run`", path.display()),
             Self::Foreign(path) => {
                 write!(f, "{} is not a memprof capture: give the file that `memprof run` wrote", path.display())

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use super::allowance::Allowance;
 use super::columns::ColumnDecoder;
 use super::facts::{Fact, Header, RssSample, Summary};
-use super::format::{ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES};
+use super::format::{ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, MAX_CHUNK_EVENTS, PREAMBLE_BYTES};
 use super::open_error::OpenError;
 use super::scan::{Damage, Scan, read_chunk};
-use super::tables::{FrameSymbols, StoredSite, Tables, Thread};
+use super::tables::{FrameSymbols, Function, StoredSite, Tables, Thread};
+use super::varint;
 use crate::event::TimedEvent;
 use crate::ids::{Stamp, ThreadId};
 
@@ -46,6 +48,9 @@ pub struct CaptureReader {
     children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
     events: Vec<EventChunk>,
+    /// Numbers of threads from here on are damage.
+    most_threads: u32,
+    allowance: Allowance,
     damage: Damage,
     stored: Vec<u8>,
     payload: Vec<u8>,
@@ -60,10 +65,14 @@ impl CaptureReader {
     /// [`Self::damage`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let io_error = |error| OpenError::Io(path.to_owned(), error);
-        let file = File::open(path).map_err(io_error)?;
+        // A pipe that nobody writes to would keep the reader waiting.
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io_error)?;
         let metadata = file.metadata().map_err(io_error)?;
         if metadata.is_dir() {
             return Err(OpenError::Directory(path.to_owned()));
+        }
+        if !metadata.is_file() {
+            return Err(OpenError::NoFile(path.to_owned()));
         }
         let bytes = metadata.len();
         let mut preamble = [0; PREAMBLE_BYTES];
@@ -84,6 +93,10 @@ impl CaptureReader {
         let indexed = scan.index();
         let chunks = indexed.unwrap_or_else(|| scan.chunks(PREAMBLE_BYTES as u64));
         let damage = scan.damage;
+        // A thread has a number because it made an event, so that there are no more of them than chunks, but for those
+        // that are lost.
+        const MOST_LOST_THREADS: u32 = 1 << 16;
+        let most_threads = u32::try_from(chunks.len()).unwrap_or(u32::MAX).saturating_add(MOST_LOST_THREADS);
         let mut reader = Self {
             path: path.to_owned(),
             file,
@@ -95,6 +108,8 @@ impl CaptureReader {
             children_rss: BTreeMap::new(),
             summary: None,
             events: Vec::new(),
+            most_threads,
+            allowance: Allowance::for_file(bytes),
             damage,
             stored: Vec::new(),
             payload: Vec::new(),
@@ -104,13 +119,26 @@ impl CaptureReader {
         for (offset, header) in chunks {
             has_header |= reader.load(offset, &header).map_err(io_error)? == Some(ChunkKind::Header);
         }
-        if has_header { Ok(reader) } else { Err(OpenError::NoHeader(path.to_owned())) }
+        if !has_header {
+            return Err(OpenError::NoHeader(path.to_owned()));
+        }
+        // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
+        if reader.damage.is_none() && reader.summary.is_some() {
+            reader.damage.references = reader.tables.dangling_references();
+        }
+        Ok(reader)
     }
 
     /// Reads a chunk into memory, unless it holds events, and says what it was.
     fn load(&mut self, offset: u64, header: &ChunkHeader) -> io::Result<Option<ChunkKind>> {
         let Some(kind) = ChunkKind::from_code(header.kind) else { return Ok(None) };
         if kind == ChunkKind::Events {
+            if header.thread >= self.most_threads || header.rows > MAX_CHUNK_EVENTS {
+                self.damage.chunks += 1;
+                let believable = header.rows <= MAX_CHUNK_EVENTS;
+                self.damage.events += if believable { u64::from(header.rows) } else { 0 };
+                return Ok(None);
+            }
             self.events.push(EventChunk {
                 thread: ThreadId(header.thread),
                 image: header.image,
@@ -134,25 +162,29 @@ impl CaptureReader {
     }
 
     fn take_payload(&mut self, kind: ChunkKind, header: &ChunkHeader) -> Option<()> {
-        let payload = self.payload.as_slice();
+        let (payload, allowance) = (self.payload.as_slice(), &mut self.allowance);
         match kind {
             ChunkKind::Header => self.header = parse(payload)?,
-            ChunkKind::Facts => self.facts.extend(parse::<Vec<Fact>>(payload)?),
-            ChunkKind::Codes => place(&mut self.tables.codes, header, parse(payload)?)?,
-            ChunkKind::Frames => place(&mut self.tables.frames, header, parse(payload)?)?,
-            ChunkKind::Stacks => place(&mut self.tables.stacks, header, parse(payload)?)?,
+            ChunkKind::Facts => self.facts.extend(allowance.rows::<Fact>(payload)?),
+            ChunkKind::Codes => place(&mut self.tables.codes, header, allowance.rows(payload)?, allowance)?,
+            ChunkKind::Frames => place(&mut self.tables.frames, header, allowance.rows(payload)?, allowance)?,
+            ChunkKind::Stacks => place(&mut self.tables.stacks, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Sites => {
-                let sites: Vec<StoredSite> = parse(payload)?;
+                let sites: Vec<StoredSite> = allowance.rows(payload)?;
                 let sites: Option<Vec<_>> = sites.into_iter().map(StoredSite::into_site).collect();
-                place(&mut self.tables.sites, header, sites?)?;
+                place(&mut self.tables.sites, header, sites?, allowance)?;
             }
             ChunkKind::Threads => {
-                self.tables.threads = parse::<Vec<Thread>>(payload)?.into_iter().map(Some).collect();
+                self.tables.threads = allowance.rows::<Thread>(payload)?.into_iter().map(Some).collect();
             }
-            ChunkKind::Modules => place(&mut self.tables.modules, header, parse(payload)?)?,
+            ChunkKind::Modules => place(&mut self.tables.modules, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Symbols => {
-                self.tables.symbols.resize(self.tables.frames.len(), Vec::new());
-                for FrameSymbols { frame, functions } in parse::<Vec<FrameSymbols>>(payload)? {
+                allowance.take(functions_in(payload)?, size_of::<Function>())?;
+                let symbols = allowance.rows::<FrameSymbols>(payload)?;
+                let (frames, known) = (self.tables.frames.len(), self.tables.symbols.len());
+                allowance.take(frames.saturating_sub(known), size_of::<Vec<Function>>())?;
+                self.tables.symbols.resize(frames.max(known), Vec::new());
+                for FrameSymbols { frame, functions } in symbols {
                     // Frames come before their names; any other number is damage.
                     if let Some(known) = self.tables.symbols.get_mut(frame.index()) {
                         *known = functions;
@@ -164,7 +196,7 @@ impl CaptureReader {
                     0 => &mut self.rss,
                     image => self.children_rss.entry(image).or_default(),
                 };
-                samples.extend(parse::<Vec<RssSample>>(payload)?);
+                samples.extend(allowance.rows::<RssSample>(payload)?);
             }
             ChunkKind::Summary => self.summary = Some(parse(payload)?),
             ChunkKind::Events | ChunkKind::Index => {}
@@ -260,17 +292,38 @@ fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
     postcard::from_bytes(payload).ok()
 }
 
+/// How many functions a list of [`FrameSymbols`] holds: rows within rows, whose number is in no chunk's header.
+fn functions_in(mut payload: &[u8]) -> Option<usize> {
+    let mut functions = 0_usize;
+    for _row in 0..varint::take(&mut payload)? {
+        let _frame = varint::take(&mut payload)?;
+        for _function in 0..varint::take(&mut payload)? {
+            for _text in ["name", "file"] {
+                let bytes = usize::try_from(varint::take(&mut payload)?).ok()?;
+                payload = payload.get(bytes..)?;
+            }
+            let _line = varint::take(&mut payload)?;
+            functions += 1;
+        }
+    }
+    Some(functions)
+}
+
 /// Puts rows where the chunk says. Rows that were lost in between stay `None`.
-fn place<T: Clone>(table: &mut Vec<Option<T>>, header: &ChunkHeader, rows: Vec<T>) -> Option<()> {
+fn place<T: Clone>(
+    table: &mut Vec<Option<T>>,
+    header: &ChunkHeader,
+    rows: Vec<T>,
+    allowance: &mut Allowance,
+) -> Option<()> {
     // More than this has no place in a u32, and would be damage.
     let first = usize::try_from(u32::try_from(header.first).ok()?).ok()?;
-    // A hole is a damaged chunk, which has at most so many rows; a larger one comes from a damaged number.
-    const LARGEST_HOLE: usize = 1 << 24;
-    if rows.len() != header.rows as usize || first > table.len() + LARGEST_HOLE {
+    if rows.len() != header.rows as usize {
         return None;
     }
     let end = first + rows.len();
     if table.len() < end {
+        allowance.take(end - table.len(), size_of::<Option<T>>())?;
         table.resize(end, None);
     }
     for (slot, row) in table[first..].iter_mut().zip(rows) {
@@ -292,5 +345,24 @@ fn placeholder_header() -> Header {
         machine: String::new(),
         native_stacks: false,
         python_allocators_traced: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::FrameId;
+
+    #[test]
+    fn functions_are_counted_as_they_are_read() {
+        let function = |name: &str| Function { name: name.repeat(200), file: "f".to_owned(), line: 70_000 };
+        let symbols = [
+            FrameSymbols { frame: FrameId(300), functions: vec![function("a"), function("")] },
+            FrameSymbols { frame: FrameId(1), functions: Vec::new() },
+            FrameSymbols { frame: FrameId(2), functions: vec![function("b")] },
+        ];
+        let payload = postcard::to_stdvec(&symbols[..]).unwrap();
+        assert_eq!(functions_in(&payload), Some(3));
+        assert_eq!(functions_in(&payload[..payload.len() - 1]), None);
     }
 }

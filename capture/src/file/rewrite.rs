@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::allowance::Allowance;
 use super::facts::{Fact, Header};
 use super::format::{
     CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_VERSION, MAX_CHUNK_BYTES, PREAMBLE_BYTES, TAIL_MAGIC,
@@ -45,7 +46,8 @@ pub fn rewrite(from: &Path, header: &Header, names: Names<'_>, out: impl Write) 
     let indexed = scan.index();
     let is_complete = indexed.is_some();
     let chunks = indexed.unwrap_or_else(|| scan.chunks(PREAMBLE_BYTES as u64));
-    let mut copy = Copy { file: &file, out, offset: 0, index: Vec::new(), is_complete };
+    let mut copy =
+        Copy { file: &file, out, offset: 0, index: Vec::new(), is_complete, allowance: Allowance::for_file(bytes) };
     copy.preamble()?;
     let mut names = Some(encoded(header, names)?);
     let mut behind = PREAMBLE_BYTES as u64;
@@ -122,6 +124,7 @@ struct Copy<'a, W> {
     offset: u64,
     index: Vec<(u64, ChunkHeader)>,
     is_complete: bool,
+    allowance: Allowance,
 }
 
 impl<W: Write> Copy<'_, W> {
@@ -162,7 +165,7 @@ impl<W: Write> Copy<'_, W> {
     fn facts(&mut self, header: &Header, offset: u64, chunk: &ChunkHeader) -> Result<(), RewriteError> {
         let (mut stored, mut payload) = (Vec::new(), Vec::new());
         let is_sound = read_chunk(self.file, offset, chunk, &mut stored, &mut payload).map_err(RewriteError::Read)?;
-        let facts = is_sound.then(|| postcard::from_bytes::<Vec<Fact>>(&payload).ok()).flatten();
+        let facts = is_sound.then(|| self.allowance.rows::<Fact>(&payload)).flatten();
         let Some(mut facts) = facts else { return self.chunk(offset, chunk) };
         let before = facts.len();
         facts.retain(|fact| !matches!(fact, Fact::ModuleSymbols { .. }));

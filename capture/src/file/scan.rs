@@ -15,13 +15,15 @@ pub struct Damage {
     pub events: u64,
     /// Bytes outside any whole chunk.
     pub bytes: u64,
+    /// Rows of tables that refer to rows which are not there, although the file has all its chunks.
+    pub references: u64,
 }
 
 impl Damage {
     /// Whether everything could be read.
     #[must_use]
     pub const fn is_none(&self) -> bool {
-        self.chunks == 0 && self.bytes == 0
+        self.chunks == 0 && self.bytes == 0 && self.references == 0
     }
 }
 
@@ -82,11 +84,16 @@ impl Scan<'_> {
         if !rest.is_empty() || entries.len() != header.rows as usize {
             return None;
         }
+        let mut end = 0;
         entries
             .iter()
             .map(|entry| {
                 let (offset, header) = entry.split_first_chunk::<8>()?;
-                Some((u64::from_le_bytes(*offset), ChunkHeader::parse(header.try_into().ok()?)?))
+                let (start, header) = (u64::from_le_bytes(*offset), ChunkHeader::parse(header.try_into().ok()?)?);
+                // Each chunk once, and none beyond the file: otherwise it would take longer to read than its size says.
+                let is_next = start >= end;
+                end = start.checked_add(CHUNK_HEADER_BYTES as u64 + u64::from(header.stored_bytes))?;
+                (is_next && end <= self.bytes).then_some((start, header))
             })
             .collect()
     }
@@ -101,10 +108,22 @@ impl Scan<'_> {
     pub fn chunks(&mut self, mut offset: u64) -> Vec<(u64, ChunkHeader)> {
         let mut found = Vec::new();
         let (mut stored, mut payload) = (Vec::new(), Vec::new());
+        // What looks like a chunk may claim to be long, again and again, and have to be read before it turns out to be
+        // none. Beyond this the rest of the file is given up.
+        let mut patience = self.bytes.saturating_mul(16).saturating_add(4 * u64::from(MAX_CHUNK_BYTES));
         while offset < self.bytes {
             // Only a sound chunk's length can be trusted to lead to the next one.
+            let room = self.bytes - offset;
             let sound = |header: &ChunkHeader| {
-                read_chunk(self.file, offset, header, &mut stored, &mut payload).unwrap_or(false)
+                if u64::from(header.stored_bytes) > room {
+                    return false;
+                }
+                let is_sound = read_chunk(self.file, offset, header, &mut stored, &mut payload).unwrap_or(false);
+                if !is_sound {
+                    let claimed = u64::from(header.stored_bytes) + u64::from(header.payload_bytes);
+                    patience = patience.saturating_sub(claimed.min(2 * u64::from(MAX_CHUNK_BYTES)));
+                }
+                is_sound
             };
             match self.header_at(offset).filter(sound) {
                 Some(header) => {
@@ -112,7 +131,7 @@ impl Scan<'_> {
                     offset += CHUNK_HEADER_BYTES as u64 + u64::from(header.stored_bytes);
                 }
                 None => {
-                    let next = self.next_magic(offset + 1);
+                    let next = if patience > 0 { self.next_magic(offset + 1) } else { self.bytes };
                     self.damage.bytes += next - offset;
                     offset = next;
                 }

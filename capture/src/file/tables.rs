@@ -167,6 +167,20 @@ impl Tables {
         self.stacks.get(stack.index().checked_sub(1)?).copied().flatten()
     }
 
+    /// How many rows refer to rows that are not there, or name a caller that does not come before them.
+    pub(super) fn dangling_references(&self) -> u64 {
+        let frames = self.frames.iter().flatten().filter(|frame| match frame {
+            Frame::Python { code, .. } => code.index() >= self.codes.len(),
+            Frame::Native(native) => native.module.is_some_and(|module| module.index() >= self.modules.len()),
+            Frame::ThreadStart | Frame::Elided { .. } => false,
+        });
+        let stacks = self.stacks.iter().enumerate().filter(|(row, node)| {
+            node.is_some_and(|node| node.parent.index() > *row || node.frame.index() >= self.frames.len())
+        });
+        let sites = self.sites.iter().flatten().filter(|site| site.stack.index() > self.stacks.len());
+        (frames.count() + stacks.count() + sites.count()) as u64
+    }
+
     /// The frames of a stack, innermost first.
     pub fn frames_of(&self, stack: StackId) -> impl Iterator<Item = FrameId> + '_ {
         let mut at = stack;

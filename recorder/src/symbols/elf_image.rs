@@ -8,6 +8,8 @@ use object::{CompressionFormat, Object, ObjectSection, SectionFlags, SectionInde
 
 /// No section is unpacked to more than this: what a damaged or hostile file says about its size is not trusted.
 const MAX_UNPACKED_BYTES: u64 = 1 << 30;
+/// Nor to more than so many times its size in the file, and a little: what compilers write becomes 3 to 30 times as large.
+const MAX_UNPACKED_RATIO: u64 = 256;
 
 /// An ELF file in memory.
 pub struct ElfImage<'d> {
@@ -57,10 +59,12 @@ impl<'d> ElfImage<'d> {
     /// The content of a section, unpacked if necessary; empty where there is none, or none that can be read.
     pub fn section(&self, name: &str) -> Cow<'d, [u8]> {
         let Some(section) = self.file.section_by_name(name) else { return Cow::Borrowed(&[]) };
-        match section.compressed_data() {
-            Ok(data) if data.uncompressed_size <= MAX_UNPACKED_BYTES => data.decompress().unwrap_or_default(),
-            _ => Cow::Borrowed(&[]),
+        let Ok(data) = section.compressed_data() else { return Cow::Borrowed(&[]) };
+        if data.format == CompressionFormat::None {
+            return Cow::Borrowed(data.data);
         }
+        let believable = (data.data.len() as u64 * MAX_UNPACKED_RATIO + (1 << 20)).min(MAX_UNPACKED_BYTES);
+        if data.uncompressed_size > believable { Cow::Borrowed(&[]) } else { data.decompress().unwrap_or_default() }
     }
 
     /// The file of debugging information that belongs to this one: its name, and the checksum of its content.

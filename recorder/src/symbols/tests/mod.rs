@@ -3,6 +3,7 @@
 mod languages;
 mod library;
 mod redo;
+mod unpacking;
 
 use std::fs;
 use std::path::Path;

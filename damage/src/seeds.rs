@@ -1,0 +1,275 @@
+//! Sound inputs: where mutation and fuzzing begin.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::code::{CodePrefix, LineTableFormat};
+use memprof_capture::channel::module::ModulePrefix;
+use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
+use memprof_capture::clock::ClockKind;
+use memprof_capture::event::Event;
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
+use memprof_capture::file::{
+    CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site, StackNode, Summary,
+    SymbolSource, Thread,
+};
+use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+
+use crate::targets::channel_records::ChunkLine;
+
+/// A capture with every kind of chunk, fact, frame and event, of two threads and two images.
+///
+/// # Errors
+/// None: memory can be written.
+pub fn capture() -> io::Result<Vec<u8>> {
+    let point = |stamp: u64| ClockPoint { stamp: Stamp(stamp), monotonic_ns: stamp * 8 };
+    let header = Header {
+        memprof_version: "0.1.0".to_owned(),
+        command_line: vec!["python3".to_owned(), "script.py".to_owned()],
+        pid: 42,
+        start_unix_ns: 1_700_000_000_000_000_000,
+        start: point(1000),
+        clock: ClockKind::CycleCounter,
+        page_size: 4096,
+        machine: "linux-x86_64".to_owned(),
+        native_stacks: true,
+        python_allocators_traced: false,
+    };
+    let mut writer = CaptureWriter::new(Vec::new(), &header)?;
+    let process = |image, parent, forked_from| Fact::Process {
+        image,
+        pid: 41 + image,
+        parent,
+        forked_from,
+        command_line: vec!["python3".to_owned()],
+    };
+    writer.facts(&[
+        Fact::Python { version: "3.11.7".to_owned(), allocator: "pymalloc".to_owned(), stacks: true },
+        Fact::Image { image: 2, stamp: Stamp(4000), pid: 42 },
+        Fact::NativeStacks { cut_short: 1, unmerged: 2, checked: 3, differing: 0 },
+        process(1, 1, None),
+        process(2, 42, Some(1)),
+        Fact::ProcessEnded { image: 2, at: Stamp(6000) },
+    ])?;
+    let code = |name: &str, format, line_table: &[u8]| Code {
+        name: name.to_owned(),
+        qualified_name: format!("Class.{name}"),
+        file: "script.py".to_owned(),
+        first_line: 3,
+        format,
+        line_table: line_table.to_vec(),
+    };
+    writer.codes(&[
+        code("main", LineTableFormat::Locations, LOCATIONS),
+        code("inner", LineTableFormat::Lines, LINES),
+        code("old", LineTableFormat::Lnotab, LINES),
+    ])?;
+    let module = |path: &str, is_interpreter| Module {
+        path: path.to_owned(),
+        build_id: vec![1, 2, 3],
+        bias: 1 << 40,
+        start: 1 << 40,
+        end: (1 << 40) + 0x20_000,
+        is_interpreter,
+    };
+    writer.modules(&[module("/usr/bin/python3.11", true), module("/usr/lib/libfast.so", false)])?;
+    let native = |module: Option<u32>, address, evaluates| {
+        Frame::Native(NativeFrame { module: module.map(ModuleId), address, interrupted: false, evaluates })
+    };
+    writer.frames(&[
+        Frame::Python { code: CodeId(0), offset: 2 },
+        Frame::Python { code: CodeId(1), offset: 4 },
+        native(Some(0), 0x1000, true),
+        native(Some(1), 0x2000, false),
+        native(None, 0x7000_1234, false),
+        Frame::ThreadStart,
+        Frame::Elided { frames: 7 },
+        Frame::Python { code: CodeId(2), offset: 0 },
+    ])?;
+    let node = |parent, frame| StackNode { parent: StackId(parent), frame: FrameId(frame) };
+    writer.stacks(&[node(0, 2), node(1, 0), node(2, 1), node(3, 3), node(4, 5), node(5, 7), node(6, 6), node(7, 4)])?;
+    let sites: Vec<Site> = (0..=8)
+        .zip(Allocator::ALL.into_iter().cycle())
+        .map(|(stack, allocator)| Site { stack: StackId(stack), allocator })
+        .collect();
+    writer.sites(&sites)?;
+    for thread in 0..2 {
+        for image in [1, 2] {
+            let (mut events, mut sizes) = (ColumnEncoder::default(), RecentSizes::default());
+            events.set_precision(if thread == 0 { StampPrecision::Anchored } else { StampPrecision::Exact });
+            for (number, event) in (0..).zip(all_events(thread, &sites)) {
+                events.push(Stamp(u64::from(image) * 2000 + number * 10 + u64::from(thread)), event, &mut sizes);
+            }
+            writer.events(ThreadId(thread), image, &mut events)?;
+        }
+    }
+    let thread = |tid, name: &str| Thread { tid, name: name.to_owned() };
+    writer.threads(&[thread(42, "python3"), thread(43, "worker")])?;
+    let sample = |stamp: u64, bytes| RssSample { at: point(stamp), bytes };
+    writer.rss(0, &[sample(2000, 1 << 20), sample(3000, 2 << 20)])?;
+    writer.rss(2, &[sample(5000, 3 << 20)])?;
+    let function = |name: &str, file: &str, line| Function { name: name.to_owned(), file: file.to_owned(), line };
+    writer.symbols(&[
+        FrameSymbols { frame: FrameId(2), functions: vec![function("_PyEval_EvalFrameDefault", "ceval.c", 1)] },
+        FrameSymbols { frame: FrameId(3), functions: vec![function("fast", "fast.c", 7), function("inlined", "", 0)] },
+    ])?;
+    writer.facts(&[
+        Fact::ModuleSymbols {
+            module: ModuleId(0),
+            source: SymbolSource::SymbolTable("/usr/bin/python3.11".to_owned()),
+        },
+        Fact::ModuleSymbols { module: ModuleId(1), source: SymbolSource::Missing },
+    ])?;
+    let summary = Summary {
+        end: point(9000),
+        exit: Exit::Status(0),
+        cpu_us: 5000,
+        peak_rss_bytes: 4 << 20,
+        channel_waits: 0,
+        skipped_events: 0,
+        stopped: None,
+        damaged_chunks: 0,
+    };
+    Ok(writer.finish(&summary)?.0)
+}
+
+/// A table of CPython 3.11.
+const LOCATIONS: &[u8] = &[0xd8, 4, 8, 0xe8, 0x42, 1, 0xf0, 3, 1, 9, 20, 0xf8, 0x80, 4];
+/// Pairs of a length and a step, as in 3.9 and 3.10.
+const LINES: &[u8] = &[2, 1, 4, 0xff, 6, 0x80, 0, 127, 8, 2];
+
+fn all_events(thread: u32, sites: &[Site]) -> Vec<Event> {
+    let at = |number: u64| Address((1 << 32) * u64::from(thread + 1) + number * 16);
+    let mut events = Vec::new();
+    for (number, site) in (0..).zip(0..sites.len() as u32) {
+        events.push(Event::Allocation { address: at(number), size: 100 + number, site: SiteId(site) });
+        events.push(Event::Resize { address: at(number), size: 50, site: SiteId(site) });
+    }
+    events.push(Event::Free { address: at(1) });
+    let mapped = |page: u64| Address(0x7f00_0000_0000 + page * 4096);
+    events.push(Event::Map { address: mapped(0), size: 10 * 4096, site: SiteId(0) });
+    events.push(Event::Unmap { address: mapped(3), size: 4096 });
+    events.push(Event::Map { address: mapped(5), size: 100, site: SiteId(1) });
+    events.push(Event::Free { address: Address(12345) });
+    events
+}
+
+/// The payload of a chunk of events, behind what tells the decoder how to read it.
+#[must_use]
+pub fn columns() -> Vec<Vec<u8>> {
+    let sites: Vec<Site> = (0..4).map(|stack| Site { stack: StackId(stack), allocator: Allocator::Malloc }).collect();
+    [StampPrecision::Anchored, StampPrecision::Exact]
+        .into_iter()
+        .map(|precision| {
+            let (mut events, mut sizes) = (ColumnEncoder::default(), RecentSizes::default());
+            events.set_precision(precision);
+            for (number, event) in (0..).zip(all_events(0, &sites)) {
+                events.push(Stamp(number * 100), event, &mut sizes);
+            }
+            let mut bytes = vec![events.len() as u8, 0, 0, 0, 4, 0, 0, 0];
+            events.finish(&mut bytes);
+            bytes
+        })
+        .collect()
+}
+
+/// The chunks of a channel: a thread that describes what it refers to, and another one.
+#[must_use]
+pub fn channel() -> Vec<u8> {
+    let code = description(&[
+        CodePrefix::new(3, LineTableFormat::Locations).as_bytes(),
+        &text(b"main"),
+        &text(b"main"),
+        &text(b"script.py"),
+        &text(LOCATIONS),
+    ]);
+    let module = description(&[ModulePrefix::new(0, 0, 4096, true, 2).as_bytes(), b"\x01\x02/lib/a.so"]);
+    let native = |module, address| {
+        ChannelFrame::Native(ChannelNativeFrame { module, address, interrupted: false, evaluates: false }).to_word()
+    };
+    let mut words = Vec::new();
+    for (kind, bytes) in [(10, &code), (12, &module), (13, &code)] {
+        words.push(kind | 1 << 4 | (bytes.len() as u64) << 8);
+        words.extend(bytes.chunks(8).map(word));
+    }
+    words.extend([11 | 6 << 8, word(b"worker")]);
+    let frames = [ChannelFrame::Python { code: 0, offset: 2 }.to_word(), native(Some(0), 0x100), native(None, 77)];
+    words.push(8 | (frames.len() as u64) << 32);
+    words.extend(frames);
+    words.extend([9 | 1 << 4, 6 | 1000 << 4, 1 | 5 << 4 | 0x1000 << 16, 32 << 32, 7 | 1 << 4, 2 | 0x1000 << 16]);
+    words.extend([4 | 0x8000 << 16, 0xffff_ffff << 32, 1 << 33, 5 | 0x8000 << 16, 4096]);
+    words.extend([
+        8 | 1 << 4 | 1 << 32,
+        ChannelFrame::ThreadStart.to_word(),
+        9 | 2 << 4,
+        3 | 0x1000 << 16,
+        1 | 64 << 32,
+    ]);
+    let lines = [
+        ChunkLine { thread: 0, tid: 42, sequence: 0, image: 1, state: 2, words: words.clone() },
+        ChunkLine { thread: 1, tid: 43, sequence: 0, image: 1, state: 1, words },
+    ];
+    let mut bytes = vec![2, 0, 0, 0, 3];
+    for line in lines {
+        line.push_to(&mut bytes);
+    }
+    bytes
+}
+
+fn text(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u32).to_le_bytes(), bytes].concat()
+}
+
+fn description(pieces: &[&[u8]]) -> Vec<u8> {
+    pieces.concat()
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// Line tables, each behind the number of its format, its first line and an offset to look up.
+#[must_use]
+pub fn line_tables() -> Vec<Vec<u8>> {
+    let table = |format, table: &[u8]| [&[format, 3, 0, 0, 0, 4, 0, 0, 0], table].concat();
+    vec![table(1, LINES), table(2, LINES), table(3, LOCATIONS)]
+}
+
+const LIBRARY: &str = "\
+__attribute__((noinline)) static int hidden(int x) { return x * 3; }
+static inline __attribute__((always_inline)) int inner(volatile int *p) { *p += 1; return *p; }
+static inline __attribute__((always_inline)) int middle(volatile int *p) { return inner(p) + 1; }
+int visible(volatile int *p) { return middle(p) + hidden(*p); }
+";
+
+/// Files with names: small libraries of every version of DWARF, made by the C compiler, and a map of run-time code.
+///
+/// # Errors
+/// When there is no C compiler.
+pub fn symbols() -> io::Result<Vec<Vec<u8>>> {
+    let folder = tempfile::tempdir()?;
+    let code = folder.path().join("code.c");
+    fs::write(&code, LIBRARY)?;
+    let mut files = vec![b"1100 40 py::f:/a.py\n1108 8 inner\ngarbage\n".to_vec()];
+    for flags in
+        [&["-gdwarf-4"][..], &["-gdwarf-5"], &["-gdwarf-5", "-gz=zlib"], &["-gdwarf-3", "-Wl,--build-id"], &["-s"]]
+    {
+        files.push(compiled(&code, &folder.path().join("lib.so"), flags)?);
+    }
+    Ok(files)
+}
+
+fn compiled(code: &Path, library: &Path, flags: &[&str]) -> io::Result<Vec<u8>> {
+    let layout = ["-O2", "-shared", "-fPIC", "-nostdlib", "-Wl,-z,noseparate-code", "-Wl,-z,max-page-size=4096", "-o"];
+    let status = Command::new("cc").args(flags).args(layout).arg(library).arg(code).status()?;
+    if !status.success() {
+        return Err(io::Error::other("the C compiler failed"));
+    }
+    fs::read(library)
+}

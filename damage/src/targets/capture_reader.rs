@@ -1,0 +1,75 @@
+//! A capture file: opened, replayed, and shown in every way.
+
+use std::io::sink;
+use std::path::Path;
+
+use memprof_capture::file::CaptureReader;
+use memprof_capture::file::rewrite::{Names, RewriteError, rewrite};
+use memprof_reporter::metric::Metric;
+use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::text::TextStyle;
+use memprof_reporter::view::{View, ViewKind};
+use memprof_reporter::{flamegraph, stats, table};
+
+use crate::memory_file::MemoryFile;
+
+/// Every report of a capture with this content, in one of the views.
+///
+/// # Panics
+/// When the reader or a renderer is at fault, or the system gives no memory.
+pub fn run(bytes: &[u8]) {
+    let file = MemoryFile::of(bytes).expect("a file in memory can be made");
+    let mut report = match Report::open(&file.path()) {
+        Ok(report) => report,
+        Err(error) => {
+            let told = error.to_string();
+            assert!(!told.contains('\n') && told.contains("/proc/self/fd/"), "{told}");
+            assert!(matches!(error, ReportError::Open(_)), "what can be opened can be read: {told}");
+            return;
+        }
+    };
+    assert!(report.damage().is_none() || !report.notes().is_empty(), "damage is told");
+    // One view of each input, for more inputs in the same time.
+    let kinds = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native, ViewKind::Hybrid];
+    let choice = bytes.len() % kinds.len();
+    redo(&file.path()).expect("what can be read can be written once more");
+    show(&mut report, View { kind: kinds[choice], show_runtime: choice == 3 })
+        .expect("nothing refuses what is written");
+}
+
+/// The capture once more, without the names of its native frames. It must not have become better or worse.
+fn redo(path: &Path) -> Result<(), RewriteError> {
+    let mut reader = CaptureReader::open(path).map_err(|error| RewriteError::Read(std::io::Error::other(error)))?;
+    let mut copy = Vec::new();
+    rewrite(path, reader.header(), Names { symbols: &[], sources: &[] }, &mut copy)?;
+    let copy = MemoryFile::of(&copy).map_err(RewriteError::Write)?;
+    let mut again = CaptureReader::open(&copy.path()).expect("the copy is a capture, too");
+    assert_eq!(read_all(&mut reader), read_all(&mut again));
+    assert_eq!((reader.header(), reader.summary()), (again.header(), again.summary()));
+    Ok(())
+}
+
+/// How many events can be read, and how many chunks of them there are.
+fn read_all(reader: &mut CaptureReader) -> (usize, usize) {
+    let chunks = reader.event_chunks().to_vec();
+    let mut events = 0;
+    for chunk in &chunks {
+        let mut out = Vec::new();
+        reader.read_events(chunk, &mut out).expect("memory can be read");
+        events += out.len();
+    }
+    (events, chunks.len())
+}
+
+fn show(report: &mut Report, view: View) -> std::io::Result<()> {
+    let style = TextStyle::new(80, false);
+    for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
+        stats::write_text(report, view, metric, 10, &style, &mut sink())?;
+        stats::write_json(report, view, metric, 10, &mut sink())?;
+        table::write_text(report, view, metric, 10, &style, &mut sink())?;
+        table::write_json(report, view, metric, &mut sink())?;
+    }
+    table::write_html(report, view, Metric::Peak, &mut sink())?;
+    flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;
+    flamegraph::write_svg(report, view, Metric::Total, &mut sink())
+}
