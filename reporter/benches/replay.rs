@@ -15,6 +15,7 @@ use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision}
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{CaptureReader, CaptureWriter, Code, Frame, Header, Site, StackNode, Summary, Thread};
 use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_reporter::processes::Processes;
 use memprof_reporter::replay::replay;
 
 const SITES: u64 = 2000;
@@ -140,7 +141,8 @@ fn main() {
         for _ in 0..3 {
             let start = cpu_seconds();
             let mut reader = CaptureReader::open(&path).expect("the capture can be opened");
-            let aggregate = replay(&mut reader).expect("the capture can be replayed");
+            let processes = Processes::of(&reader);
+            let aggregate = replay(&mut reader, &processes).expect("the capture can be replayed");
             println!(
                 "{events} events, {live_blocks} blocks, {threads} threads: {:.3} s CPU, peak {} bytes, VmHWM {}",
                 cpu_seconds() - start,

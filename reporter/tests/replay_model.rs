@@ -141,12 +141,12 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate) -> Result<(), TestCaseErr
     let totals = &aggregate.totals;
     prop_assert_eq!(totals.peak.bytes, model.peak_bytes);
     prop_assert_eq!(totals.peak_at, model.peak_at);
-    prop_assert_eq!(totals.frees, model.frees);
-    prop_assert_eq!(totals.unknown_frees, model.unknown_frees);
-    prop_assert_eq!(totals.dropped_by_exec, model.dropped);
+    prop_assert_eq!(totals.endings.frees, model.frees);
+    prop_assert_eq!(totals.endings.unknown_frees, model.unknown_frees);
+    prop_assert_eq!(totals.endings.dropped_by_exec, model.dropped);
     prop_assert_eq!(
         totals.total.allocations,
-        totals.frees + totals.leaked.allocations + totals.dropped_by_exec,
+        totals.endings.frees + totals.leaked.allocations + totals.endings.dropped_by_exec,
         "every allocation has one end"
     );
     let leaked = model.live();
