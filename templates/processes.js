@@ -80,7 +80,7 @@ class ProcessChoice {
       box.value = pid;
       const label = makeElement('label');
       label.title = command;
-      label.append(box, makeElement('b', pid || 'lost'), makeElement('span', command), makeElement('small', `peak ${formatBytes(peak)}`));
+      label.append(box, makeElement('b', pid || 'lost'), makeElement('span', command), makeElement('small', `own peak ${formatBytes(peak)}`));
       list.append(label);
     }
     const boxes = [...list.querySelectorAll('input')];

@@ -249,7 +249,7 @@ class TablePage {
     const line = this.rows.line[row];
     cell(shortenPath(this.text('file', row)) + (line > 0 ? `:${line}` : ''), 'place').title = this.placeOf(row);
     cell(this.text('allocator', row));
-    cell(this.text('thread', row));
+    cell(this.text('thread', row)).title = this.text('thread', row);
     return element;
   }
 
@@ -311,21 +311,17 @@ class TablePage {
   fillSelect(select, column) {
     const names = new Set();
     for (const string of new Set(column)) names.add(this.strings[string]);
-    for (const name of [...names].sort()) {
-      const option = makeElement('option', name);
-      option.value = name;
-      select.append(option);
-    }
+    for (const name of [...names].sort()) select.append(new Option(name, name));
   }
 
   /** Rows tell processes apart by their numbers; with one process there is nothing to choose. */
   fillProcesses() {
     const { processes } = this.data.header;
     byId('process-choice').hidden = processes.length < 2;
-    for (const [pid, command] of new Map(processes.map(({ pid, command_line }) => [pid, command_line]))) {
-      const option = makeElement('option', `${pid || 'lost'}: ${command.length > 40 ? `${command.slice(0, 39)}…` : command}`);
-      option.value = pid;
-      byId('process').append(option);
+    byId('table').classList.toggle('several-processes', processes.length > 1);
+    for (const [pid, command] of new Map(processes.map((process) => [process.pid, process.command_line]))) {
+      const label = `${pid || 'lost'}: ${command.slice(0, 40)}${command.length > 40 ? '…' : ''}`;
+      byId('process').append(new Option(label, pid));
     }
   }
 

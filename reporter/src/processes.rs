@@ -77,7 +77,7 @@ impl Process {
     /// How reports name it.
     #[must_use]
     pub fn label(&self) -> String {
-        if self.pid == 0 { "<process lost>".to_owned() } else { self.pid.to_string() }
+        if self.pid == 0 { "<lost>".to_owned() } else { self.pid.to_string() }
     }
 }
 

@@ -148,6 +148,26 @@ fn a_pid_that_is_used_again_is_another_process() {
 }
 
 #[test]
+fn a_fork_with_the_same_pid_is_another_process() {
+    let (mut builder, site) = parent_and_child();
+    begin(&mut builder, 3, 20, 10, Some(1), "parent");
+    builder.event_of(2, 1, START + 10, allocation(16, 1000, site));
+    builder.event_of(3, 2, at(0.4), allocation(16, 10, site));
+    let report = builder.report();
+    assert_eq!(report.processes().list().len(), 3, "the end of the first one was lost");
+    assert_eq!(report.aggregate().totals.endings.dropped_by_exec, 0);
+}
+
+#[test]
+fn a_process_ends_after_its_last_event_whatever_its_date() {
+    let (mut builder, site) = parent_and_child();
+    builder.event_of(2, 1, START + 10, allocation(16, 0, site)).event_of(2, 1, START + 20, free(16));
+    builder.facts.push(ended(2, 0));
+    let report = builder.report();
+    assert_eq!(report.aggregate().totals.peak_at, Stamp(START + 20), "nothing is the most that there was, to the last");
+}
+
+#[test]
 fn a_process_alone_has_the_figures_that_it_has_in_the_family() {
     let builder = family_run();
     let whole = builder.report();
@@ -196,7 +216,7 @@ fn facts_that_cannot_be_true_do_no_harm() {
     builder.facts.push(Fact::Image { image: 0, stamp: Stamp(u64::MAX), pid: 0 });
     let report = builder.report();
     let lost = report.processes().list().last().expect("there is one");
-    assert_eq!((lost.pid, lost.origin, lost.label().as_str()), (0, Origin::Unknown, "<process lost>"));
+    assert_eq!((lost.pid, lost.origin, lost.label().as_str()), (0, Origin::Unknown, "<lost>"));
     assert_eq!(report.total(Metric::Total), amount(300, 3));
     assert_eq!(report.total(Metric::Leaks), amount(300, 3));
     assert!(report.aggregate().timeline.is_sorted_by_key(|point| point.at));

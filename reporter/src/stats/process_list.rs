@@ -32,7 +32,7 @@ pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut im
         report.processes().list().iter().zip(&report.aggregate.processes).collect();
     // Stable: otherwise in the order in which they began.
     rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.own_peak.bytes));
-    writeln!(out, "\n{}", style.heading("Processes, largest peak of its own first"))?;
+    writeln!(out, "\n{}", style.heading("Processes, by their own peaks"))?;
     let heads = ["Process", "Peak", "Leaked", "Allocated", "Allocs"].map(|head| (head, Align::Right));
     let mut columns = Columns::new(&heads, "Command");
     for (process, totals) in rows.iter().take(top) {

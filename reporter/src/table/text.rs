@@ -57,19 +57,25 @@ pub fn write_text(
     // A column that says the same in every row helps nobody.
     let who = |row: &Row| (row.process, row.thread);
     let several_threads = rows.iter().any(|row| who(row) != who(&rows[0]));
-    let heads = if several_threads { &heads[..] } else { &heads[..4] };
-    let mut columns = Columns::new(heads, "Place");
-    for row in rows.iter().take(most) {
-        let mut cells = vec![
+    let cells = |row: &Row| {
+        vec![
             size(row.amount.bytes),
             percent(row.amount.bytes, whole.bytes),
             count(row.amount.allocations),
             row.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()).to_owned(),
-        ];
-        if several_threads {
-            cells.push(threads.with_process(row.process, row.thread));
+        ]
+    };
+    let thread = |row: &Row| threads.with_process(row.process, row.thread);
+    let mut columns = Columns::new(if several_threads { &heads } else { &heads[..4] }, "Place");
+    for row in rows.iter().take(most) {
+        let cells = cells(row).into_iter().chain(several_threads.then(|| thread(row)));
+        columns.push(cells.collect(), Cell::Place(report.location(row.place)));
+    }
+    if several_threads && !columns.fit(style) {
+        columns = Columns::new(&heads[..4], "");
+        for row in rows.iter().take(most) {
+            columns.push(cells(row), Cell::Lines(thread(row), report.location(row.place)));
         }
-        columns.push(cells, Cell::Place(report.location(row.place)));
     }
     columns.print(out, style)?;
     if rows.len() > most {
