@@ -185,6 +185,9 @@ impl Model {
     }
 }
 
+/// Stamp, whether it hands out, whether it is an event, process, thread.
+type Due = (Stamp, bool, bool, usize, ThreadId);
+
 /// Picks the next event among the first ones of all threads that are in their process's present image, again and again.
 fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course]) -> Model {
     let mut model = Model { peak_at: Stamp(START), ..Model::default() };
@@ -195,7 +198,7 @@ fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course]) -> Model
     let hands_out = |event: &Event| !matches!(event, Event::Free { .. } | Event::Unmap { .. });
     loop {
         // Stamp, whether it hands out, whether it is an event, process, thread; the event's index.
-        let mut due: Vec<((Stamp, bool, bool, usize, ThreadId), usize)> = Vec::new();
+        let mut due: Vec<(Due, usize)> = Vec::new();
         for (process, course) in courses.iter().enumerate() {
             let Some(&(image, ..)) = course.images.get(present[process]) else { continue };
             let of_image: Vec<usize> = (0..left.len()).filter(|&at| left[at].1 == image).collect();
