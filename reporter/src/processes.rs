@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::shell_quoting::join_quoted;
+use crate::text::{harmless, keep_start};
 
 /// The number of a process among those that a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +92,11 @@ pub struct Processes {
     recorded: usize,
 }
 
+/// So many processes are listed where one was asked for that was not recorded; `stats -n` lists any number.
+const LISTED: usize = 40;
+/// Their command lines are cut to this width.
+const COMMAND_COLUMNS: usize = 100;
+
 /// A process was asked for that was not recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProcess {
@@ -102,8 +108,18 @@ pub struct UnknownProcess {
 
 impl fmt::Display for UnknownProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |command| keep_start(&harmless(command), COMMAND_COLUMNS);
+        if let [(pid, command)] = self.recorded.as_slice() {
+            return write!(f, "no process {} was recorded, only {pid}: {}", self.pid, short(command));
+        }
         write!(f, "no process {} was recorded; these were:", self.pid)?;
-        self.recorded.iter().try_for_each(|(pid, command)| write!(f, "\n  {pid}  {command}"))
+        for (pid, command) in self.recorded.iter().take(LISTED) {
+            write!(f, "\n  {pid}  {}", short(command))?;
+        }
+        match self.recorded.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
     }
 }
 

@@ -187,6 +187,10 @@ fn a_process_alone_has_the_figures_that_it_has_in_the_family() {
 #[test]
 fn an_unknown_pid_is_refused_with_those_that_there_are() {
     let error = family_run().report_of(&[MAIN, 99]).err().expect("it is refused").to_string();
+    let mut many = CaptureBuilder::new();
+    (1..60).for_each(|image| begin(&mut many, image, 1000 + image, 1, None, &"long ".repeat(100)));
+    let text = many.report_of(&[99]).err().expect("it is refused").to_string();
+    assert!(text.ends_with("\n  and 19 more") && text.lines().all(|line| line.len() < 120), "{text}");
     for says in ["no process 99 was recorded", "\n  4711  python3 pool.py", "\n  4730  gzip -9 tracks.json"] {
         assert!(error.contains(says), "{error}");
     }
