@@ -119,7 +119,7 @@ struct Closed {
 }
 
 /// A process while another one has its turn.
-enum Course {
+enum State {
     /// It has made no event, or has its turn.
     Blank,
     Running(Box<ProcessMemory>),
@@ -130,7 +130,7 @@ enum Course {
 pub struct Aggregator {
     page_size: u32,
     start: Stamp,
-    courses: Vec<Course>,
+    states: Vec<State>,
     /// Whose memory is in `present`.
     turn: ProcessId,
     present: Present,
@@ -143,7 +143,7 @@ impl Aggregator {
         Self {
             page_size,
             start,
-            courses: (0..processes).map(|_| Course::Blank).collect(),
+            states: (0..processes).map(|_| State::Blank).collect(),
             turn: ProcessId(0),
             present: Present {
                 memory: ProcessMemory::new(page_size, start),
@@ -164,14 +164,14 @@ impl Aggregator {
 
     #[cold]
     fn change_turn(&mut self, process: ProcessId) {
-        let mut memory = match std::mem::replace(&mut self.courses[process.index()], Course::Blank) {
-            Course::Running(memory) => memory,
-            Course::Blank | Course::Ended(_) => Box::new(ProcessMemory::new(self.page_size, self.start)),
+        let mut memory = match std::mem::replace(&mut self.states[process.index()], State::Blank) {
+            State::Running(memory) => memory,
+            State::Blank | State::Ended(_) => Box::new(ProcessMemory::new(self.page_size, self.start)),
         };
         std::mem::swap(&mut *memory, &mut self.present.memory);
         // One that has ended left nothing behind.
-        if let course @ Course::Blank = &mut self.courses[self.turn.index()] {
-            *course = Course::Running(memory);
+        if let state @ State::Blank = &mut self.states[self.turn.index()] {
+            *state = State::Running(memory);
         }
         self.turn = process;
     }
@@ -179,22 +179,22 @@ impl Aggregator {
     /// Ends the replay.
     #[must_use]
     pub fn finish(self, end: Stamp) -> Aggregate {
-        let Self { start, mut courses, turn, present, .. } = self;
+        let Self { start, mut states, turn, present, .. } = self;
         let Present { memory, watermark, timeline, sizes } = present;
         let (epoch, peak_at) = (watermark.epoch(), watermark.peak_at());
-        let is_alone = courses.len() == 1;
-        if let Some(course @ Course::Blank) = courses.get_mut(turn.index()) {
-            *course = Course::Running(Box::new(memory));
+        let is_alone = states.len() == 1;
+        if let Some(state @ State::Blank) = states.get_mut(turn.index()) {
+            *state = State::Running(Box::new(memory));
         }
         let mut totals = Totals { peak_at, ..Totals::default() };
         let mut slots = Vec::new();
         let mut processes = Vec::new();
-        for (process, course) in (0..).map(ProcessId).zip(courses) {
-            let closed = match course {
-                Course::Blank => Closed { slots: Vec::new(), endings: Endings::default(), own: OwnPeak::new(start) },
+        for (process, state) in (0..).map(ProcessId).zip(states) {
+            let closed = match state {
+                State::Blank => Closed { slots: Vec::new(), endings: Endings::default(), own: OwnPeak::new(start) },
                 // The maps of live memory are the largest things here, and not needed for the rest.
-                Course::Running(memory) => close(*memory),
-                Course::Ended(closed) => closed,
+                State::Running(memory) => close(*memory),
+                State::Ended(closed) => closed,
             };
             let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
             for (leaked, slot) in closed.slots {
@@ -227,7 +227,7 @@ impl EventSink for Aggregator {
     #[inline]
     fn events(&mut self, strand: &Strand, events: &[TimedEvent]) {
         self.turn_to(strand.process);
-        if self.courses.len() == 1 {
+        if self.states.len() == 1 {
             self.present.events::<false>(strand, events);
         } else {
             self.present.events::<true>(strand, events);
@@ -247,7 +247,7 @@ impl EventSink for Aggregator {
         let nothing = ProcessMemory::new(self.page_size, self.start);
         let mut closed = close(std::mem::replace(&mut self.present.memory, nothing));
         closed.slots.iter_mut().zip(leaked).for_each(|(slot, leaked)| slot.0 = leaked);
-        self.courses[process.index()] = Course::Ended(closed);
+        self.states[process.index()] = State::Ended(closed);
         self.present.settle(stamp);
     }
 }

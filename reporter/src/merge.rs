@@ -10,10 +10,10 @@ use std::io;
 use std::ops::Range;
 
 use memprof_capture::event::{Event, TimedEvent};
-use memprof_capture::file::CaptureReader;
+use memprof_capture::file::{CaptureReader, EventChunk};
 use memprof_capture::ids::{Stamp, ThreadId};
 
-use crate::processes::{ProcessId, Processes};
+use crate::processes::{Image, Process, ProcessId, Processes};
 
 /// A thread of a process, within one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,52 +109,63 @@ struct Merge {
     end: Stamp,
 }
 
-/// The cursors of all images by process and image, with the range of each image.
+/// A chunk to be merged.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    process: ProcessId,
+    image: u32,
+    thread: ThreadId,
+    /// Its index among the reader's: those of one thread stay in order.
+    chunk: u32,
+}
+
+/// The cursors by process, image and thread, and for each process the ranges of its images.
 fn cursors(reader: &CaptureReader, processes: &Processes) -> (Vec<Cursor>, Vec<Vec<Range<u32>>>) {
-    let chunks = reader.event_chunks();
-    let mut wanted: Vec<(ProcessId, u32, ThreadId, u32)> = (0..)
-        .zip(chunks)
-        .filter_map(|(index, chunk)| Some((processes.of_image(chunk.image)?, chunk.image, chunk.thread, index)))
-        .collect();
-    // Chunks of one thread stay in order: their indices ascend.
+    let want = |(chunk, of): (u32, &EventChunk)| {
+        Some(Wanted { process: processes.of_image(of.image)?, image: of.image, thread: of.thread, chunk })
+    };
+    let mut wanted: Vec<Wanted> = (0..).zip(reader.event_chunks()).filter_map(want).collect();
     wanted.sort_unstable();
+    let mut rest = wanted.as_slice();
     let mut cursors = Vec::new();
     let mut ranges = Vec::new();
-    for (id, process) in (0..).map(ProcessId).zip(processes.list()) {
-        let from = wanted.partition_point(|key| key.0 < id);
-        let to = wanted.partition_point(|key| key.0 <= id);
-        let of_process = &wanted[from..to];
-        let mut threads: Vec<ThreadId> = of_process.iter().map(|key| key.2).collect();
+    for (process, known) in (0..).map(ProcessId).zip(processes.list()) {
+        let of_process = take_while(&mut rest, |wanted| wanted.process == process);
+        let mut threads: Vec<ThreadId> = of_process.iter().map(|wanted| wanted.thread).collect();
         threads.sort_unstable();
         threads.dedup();
-        let range_of = |number: u32| {
-            let start = of_process.partition_point(|key| key.1 < number);
-            &of_process[start..of_process.partition_point(|key| key.1 <= number)]
-        };
-        let mut of_images = Vec::new();
-        for image in &process.images {
+        let mut of_images = of_process;
+        let mut range_of = |image: &Image| {
             let first = cursors.len() as u32;
-            for run in range_of(image.number).chunk_by(|a, b| a.2 == b.2) {
-                let thread = run[0].2;
-                let number = threads.binary_search(&thread).unwrap_or_default() as u32;
+            let of_image = take_while(&mut of_images, |wanted| wanted.image == image.number);
+            for run in of_image.chunk_by(|a, b| a.thread == b.thread) {
+                let thread = run[0].thread;
+                let number = threads.partition_point(|&before| before < thread) as u32;
                 cursors.push(Cursor {
-                    strand: Strand { process: id, thread, number, inherits: image.inherits },
-                    chunks: run.iter().rev().map(|key| key.3).collect(),
+                    strand: Strand { process, thread, number, inherits: image.inherits },
+                    chunks: run.iter().rev().map(|wanted| wanted.chunk).collect(),
                     events: Vec::new(),
                     position: 0,
                 });
             }
-            of_images.push(first..cursors.len() as u32);
-        }
-        ranges.push(of_images);
+            first..cursors.len() as u32
+        };
+        ranges.push(known.images.iter().map(&mut range_of).collect());
     }
     (cursors, ranges)
+}
+
+/// Splits off the first elements of `rest`, as long as they belong.
+fn take_while<'a, T>(rest: &mut &'a [T], belongs: impl Fn(&T) -> bool) -> &'a [T] {
+    let (taken, left) = rest.split_at(rest.partition_point(belongs));
+    *rest = left;
+    taken
 }
 
 impl Merge {
     fn new(reader: &CaptureReader, processes: &Processes, end: Stamp) -> Self {
         let (cursors, ranges) = cursors(reader, processes);
-        let course = |(process, ranges): (&crate::processes::Process, Vec<Range<u32>>)| Course {
+        let course = |(process, ranges): (&Process, Vec<Range<u32>>)| Course {
             images: process.images.iter().map(|image| image.start).zip(ranges).rev().collect(),
             ended: process.ended,
             open: 0,
