@@ -195,7 +195,7 @@ function headerFacts(header, extra = []) {
   return [
     ['Started', header.start_time.replace('T', ' ').replace('Z', ' UTC')],
     ['Duration', formatSeconds(header.duration_s)],
-    ['Process', `pid ${header.pid}`],
+    processFact(header),
     ['Python', header.python_version || 'none'],
     ['Python allocator', header.python_allocator || 'none'],
     ['Python allocators traced', onOff(header.python_allocators_traced)],
@@ -203,6 +203,15 @@ function headerFacts(header, extra = []) {
     ...extra,
     ['memprof', header.memprof_version],
   ];
+}
+
+/** Which processes the page is about, and whether the capture has more. */
+function processFact({ pid, processes, processes_recorded: recorded }) {
+  const others = recorded > processes.length ? ` (${formatCount(processes.length)} of ${formatCount(recorded)} that were recorded)` : '';
+  if (processes.length < 2) return ['Process', `pid ${pid}${others}`];
+  const named = processes.slice(0, 6).map((process) => process.pid || 'lost');
+  const more = processes.length > named.length ? ` and ${formatCount(processes.length - named.length)} more` : '';
+  return [`${formatCount(processes.length)} processes`, `pid ${named.join(', ')}${more}${others}`];
 }
 
 function showHeader(header, extraFacts) {
@@ -214,6 +223,8 @@ function showHeader(header, extraFacts) {
     item.append(makeElement('dt', name), makeElement('dd', value));
     list.append(item);
   }
+  byId('hint').textContent = header.hint || '';
+  byId('hint').hidden = !header.hint;
   showBanner(header);
 }
 

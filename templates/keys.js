@@ -65,6 +65,7 @@ function listenToKeys(page, graph, searchBox, help) {
     c: () => cycle('colour'),
     s: () => cycle('labels'),
     h: () => cycle('imports'),
+    a: () => cycleIf(page.processes.several, 'split'),
     v: () => cycleIf(page.folding.hasNative, 'frames'),
     r: () => cycleIf(page.folding.hasNative && page.state.frames === 'hybrid', 'runtime'),
   };

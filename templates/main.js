@@ -7,6 +7,10 @@ async function main() {
   const data = await loadEmbeddedData('memprof-flame-1');
   showHeader(data.header, [['Threads', formatCount(data.threads.length)]]);
   const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), data);
+  if (data.processes.length > 1) {
+    byId('heap-caption').textContent = 'Heap of all processes together, as tracked by memprof';
+    byId('rss-caption').textContent = 'RSS, sum of the resident memory of all processes';
+  }
   byId('timeline-panel').hidden = !timeline.exists;
   const page = new FlamePage(data);
   page.start();

@@ -8,8 +8,9 @@ const SEARCH_DELAY_MS = 150;
 class FlamePage {
   constructor(data) {
     this.data = data;
-    this.model = buildModel(data);
-    this.folding = new Folding(data, this.model);
+    const model = buildModel(data);
+    this.folding = new Folding(data, model);
+    this.processes = new ProcessChoice(data, model);
     this.trees = new Map();
     this.defaults = defaultState(data);
     this.readState();
@@ -25,7 +26,7 @@ class FlamePage {
   }
 
   start() {
-    this.showTotals();
+    this.processes.fillMenu((processes) => this.choose({ processes }));
     this.apply({ scroll: true });
     this.listen();
   }
@@ -38,13 +39,17 @@ class FlamePage {
     if (!this.folding.hasNative) Object.assign(this.state, { frames: this.defaults.frames, runtime: this.defaults.runtime });
   }
 
+  get model() {
+    return this.processes.modelOf(this.state);
+  }
+
   get hidden() {
     return this.folding.hiddenIn(this.state);
   }
 
   currentTree() {
     const { metric, measure, view, group } = this.state;
-    const name = [metric, measure, view, group, this.folding.nameOf(this.state)].join(' ');
+    const name = [metric, measure, view, group, this.folding.nameOf(this.state), this.processes.nameOf(this.state)].join(' ');
     let tree = this.trees.get(name);
     if (!tree) {
       tree = new Tree(this.model, { metric, measure, inverted: view === 'inverted', group }, this.hidden);
@@ -86,7 +91,7 @@ class FlamePage {
 
   scene() {
     return {
-      layout: this.layout, tree: this.tree, model: this.model, state: this.state, colours: this.colours, matches: this.matches,
+      layout: this.layout, tree: this.tree, model: this.model, totals: this.processes.totalsOf(this.state), state: this.state, colours: this.colours, matches: this.matches,
       width: this.width, height: this.height, scrollTop: this.graph.scrollTop, focus: this.focus, hover: this.hover,
       background: this.background, accent: this.accent, text: this.text,
     };
@@ -117,8 +122,9 @@ class FlamePage {
   }
 
   showTotals() {
+    const totals = this.processes.totalsOf(this.state);
     for (const metric of METRICS) {
-      const { bytes, allocations } = this.data.totals[metric];
+      const { bytes, allocations } = totals[metric];
       byId(`${metric}-size`).textContent = formatBytes(bytes);
       byId(`${metric}-count`).textContent = plural(allocations, 'allocation');
     }
@@ -138,7 +144,9 @@ class FlamePage {
     byId('empty').textContent = message;
     byId('empty').hidden = message === '';
     this.stage.hidden = message !== '';
+    this.showTotals();
     this.folding.showControls(this.state);
+    this.processes.showControls(this.state);
     byId('reset').disabled = !this.layout.root.parent;
     showBreadcrumb(byId('breadcrumb'), scene, (node) => this.zoomTo(node));
     showSum(byId('sum'), scene);
@@ -239,7 +247,7 @@ class FlamePage {
 
   updateMatches() {
     const { search, metric, measure } = this.state;
-    const name = JSON.stringify([search, metric, measure, this.folding.nameOf(this.state)]);
+    const name = JSON.stringify([search, metric, measure, this.folding.nameOf(this.state), this.processes.nameOf(this.state)]);
     if (name === this.matchesName) return;
     this.matchesName = name;
     const { pattern, error } = compilePattern(search);

@@ -99,7 +99,7 @@ function showBreadcrumb(element, scene, zoomTo) {
 
 /** What is drawn adds up to the whole; if it ever did not, the page says so instead of hiding it. */
 function showSum(element, scene) {
-  const { layout, tree, state, model } = scene;
+  const { layout, tree, state } = scene;
   const { root } = layout;
   const blocks = layout.blocks ? ` + ${plural(layout.blocks, 'merged block')} (${plural(layout.merged, 'frame')} and all below)` : '';
   const sum = formatMeasure(layout.sum, state.measure) + (state.measure === 'bytes' ? '' : ' allocations');
@@ -108,7 +108,7 @@ function showSum(element, scene) {
   let text = `Drawn: ${plural(layout.frames, 'frame')}${blocks}. Sum drawn ${sum} ${complete ? '=' : '≠'} ${whole}`;
   if (!complete) text += ` (${formatMeasure(root.value, state.measure)})`;
   if (root.parent) text += `, ${formatPercent(root.value, tree.root.value)} of all`;
-  const recorded = model.data.totals[state.metric][state.measure];
+  const recorded = scene.totals[state.metric][state.measure];
   const agrees = tree.root.value === recorded;
   if (!agrees) text += `. The capture's own total is ${formatMeasure(recorded, state.measure)}`;
   element.textContent = `${text}.`;
@@ -163,7 +163,7 @@ function announcement(scene, rectangle) {
 /** What to say where there is nothing to draw, or '' where there is. */
 function emptyMessage(scene) {
   if (scene.tree.root.value > 0) return '';
-  const { totals } = scene.model.data;
+  const { totals } = scene;
   if (!(totals.total.allocations > 0)) return 'No allocations were recorded in this run, so there is nothing to draw.';
   if (scene.state.metric === 'leaked') return 'Nothing leaked: everything that was allocated had been freed by the end of the recording.';
   return `No ${scene.state.measure} to show for this metric. Choose another one above.`;

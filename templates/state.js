@@ -7,6 +7,8 @@ const CHOICES = {
   measure: ['bytes', 'allocations'],
   frames: ['hybrid', 'python', 'native'],
   runtime: ['hidden', 'shown'],
+  processes: null,
+  split: ['apart', 'together'],
   view: ['top-down', 'inverted'],
   draw: ['icicle', 'flame'],
   group: ['line', 'function', 'file'],

@@ -65,6 +65,7 @@ class TablePage {
   start() {
     this.fillSelect(byId('allocator'), this.rows.allocator);
     this.fillSelect(byId('thread'), this.rows.thread);
+    this.fillProcesses();
     this.makeHead();
     this.showState();
     this.filter();
@@ -78,7 +79,7 @@ class TablePage {
     const parameters = new URLSearchParams(location.hash.replace(/^#/, ''));
     const sort = COLUMNS.some((column) => column.id === parameters.get('sort')) ? parameters.get('sort') : 'bytes';
     return {
-      search: parameters.get('search') || '', allocator: parameters.get('allocator') || '', thread: parameters.get('thread') || '',
+      search: parameters.get('search') || '', allocator: parameters.get('allocator') || '', thread: parameters.get('thread') || '', process: parameters.get('process') || '',
       sort, descending: parameters.has('order') ? parameters.get('order') === 'down' : this.isNumber(sort),
     };
   }
@@ -88,9 +89,9 @@ class TablePage {
   }
 
   writeFragment() {
-    const { search, allocator, thread, sort, descending } = this.state;
+    const { search, allocator, process, thread, sort, descending } = this.state;
     const parameters = new URLSearchParams();
-    for (const [name, value] of Object.entries({ search, allocator, thread })) if (value) parameters.set(name, value);
+    for (const [name, value] of Object.entries({ search, allocator, process, thread })) if (value) parameters.set(name, value);
     if (sort !== 'bytes' || !descending) {
       parameters.set('sort', sort);
       parameters.set('order', descending ? 'down' : 'up');
@@ -102,6 +103,7 @@ class TablePage {
     byId('search').value = this.state.search;
     byId('allocator').value = this.state.allocator;
     byId('thread').value = this.state.thread;
+    byId('process').value = this.state.process;
   }
 
   change(changes) {
@@ -129,13 +131,14 @@ class TablePage {
 
   /** The rows that pass the filter, in the chosen order. */
   filter() {
-    const { search, allocator, thread } = this.state;
+    const { search, allocator, process, thread } = this.state;
     const { pattern, error } = compileFilter(search);
     this.filterError = error;
     byId('search').setAttribute('aria-invalid', String(error !== ''));
     const kept = [];
     for (let row = 0; row < this.count; row++) {
       if (allocator && this.text('allocator', row) !== allocator) continue;
+      if (process && this.rows.process[row] !== Number(process)) continue;
       if (thread && this.text('thread', row) !== thread) continue;
       if (pattern && !pattern.test(`${this.text('function', row)} ${this.placeOf(row)} ${this.text('allocator', row)} ${this.text('thread', row)}`)) continue;
       kept.push(row);
@@ -246,7 +249,7 @@ class TablePage {
     const line = this.rows.line[row];
     cell(shortenPath(this.text('file', row)) + (line > 0 ? `:${line}` : ''), 'place').title = this.placeOf(row);
     cell(this.text('allocator', row));
-    cell(this.text('thread', row));
+    cell(this.text('thread', row)).title = this.text('thread', row);
     return element;
   }
 
@@ -308,18 +311,25 @@ class TablePage {
   fillSelect(select, column) {
     const names = new Set();
     for (const string of new Set(column)) names.add(this.strings[string]);
-    for (const name of [...names].sort()) {
-      const option = makeElement('option', name);
-      option.value = name;
-      select.append(option);
+    for (const name of [...names].sort()) select.append(new Option(name, name));
+  }
+
+  /** Rows tell processes apart by their numbers; with one process there is nothing to choose. */
+  fillProcesses() {
+    const { processes } = this.data.header;
+    byId('process-choice').hidden = processes.length < 2;
+    byId('table').classList.toggle('several-processes', processes.length > 1);
+    for (const [pid, command] of new Map(processes.map((process) => [process.pid, process.command_line]))) {
+      const label = `${pid || 'lost'}: ${command.slice(0, 40)}${command.length > 40 ? '…' : ''}`;
+      byId('process').append(new Option(label, pid));
     }
   }
 
   exportCsv() {
-    const lines = ['function,file,line,allocator,bytes,allocations,thread\n'];
+    const lines = ['function,file,line,allocator,bytes,allocations,thread,process\n'];
     for (const row of this.shown) {
       const fields = ['function', 'file', 'allocator', 'thread'].map((column) => csvField(this.text(column, row)));
-      lines.push(`${fields[0]},${fields[1]},${this.rows.line[row]},${fields[2]},${this.rows.bytes[row]},${this.rows.allocations[row]},${fields[3]}\n`);
+      lines.push(`${fields[0]},${fields[1]},${this.rows.line[row]},${fields[2]},${this.rows.bytes[row]},${this.rows.allocations[row]},${fields[3]},${this.rows.process[row]}\n`);
     }
     download(`memprof-${this.data.header.pid}-${this.data.metric}-table.csv`, 'text/csv', lines);
   }
@@ -330,7 +340,7 @@ class TablePage {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.change({ search: search.value }), FILTER_DELAY_MS);
     });
-    for (const name of ['allocator', 'thread']) byId(name).addEventListener('change', () => this.change({ [name]: byId(name).value }));
+    for (const name of ['allocator', 'process', 'thread']) byId(name).addEventListener('change', () => this.change({ [name]: byId(name).value }));
     byId('csv').addEventListener('click', () => this.exportCsv());
     byId('rows').addEventListener('click', (event) => {
       const row = event.target.closest('.row');

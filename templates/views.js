@@ -3,7 +3,7 @@
 
 /** Where a frame is shown: bits of the column `shown` of frames (see reporter/src/view.rs). */
 const SHOWN_IN = { hybrid: 1, hybridWithRuntime: 2, python: 4, native: 8 };
-const KINDS = { python: 0, native: 1, runtime: 2, special: 3, evaluation: 4 };
+const KINDS = { python: 0, native: 1, runtime: 2, special: 3, evaluation: 4, process: 5 };
 
 /** Whether a kind of frame is native code. */
 function isNative(kind) {
@@ -29,12 +29,15 @@ function shownBit({ frames, runtime }) {
   return frames === 'hybrid' && runtime === 'shown' ? SHOWN_IN.hybridWithRuntime : SHOWN_IN[frames];
 }
 
-/** One byte per frame: 1 where the view does not show the frame, or it belongs to hidden import machinery. */
+/**
+ * One byte per frame: 1 where the view does not show the frame, it belongs to hidden import machinery, or it stands for a
+ * process and these are looked at together.
+ */
 function hiddenFrames(data, state) {
   const bit = shownBit(state);
   const hidden = state.imports === 'hidden' ? importFrames(data) : new Uint8Array(data.frames.shown.length);
   data.frames.shown.forEach((shown, frame) => {
-    if (!(shown & bit)) hidden[frame] = 1;
+    if (!(shown & bit) || (state.split === 'together' && data.frames.kind[frame] === KINDS.process)) hidden[frame] = 1;
   });
   return hidden;
 }
@@ -65,7 +68,7 @@ class Folding {
 
   /** What decides which frames are hidden, as a text. */
   nameOf(state) {
-    return `${shownBit(state)} ${state.imports}`;
+    return `${shownBit(state)} ${state.imports} ${state.split}`;
   }
 
   /** One byte per frame. */

@@ -14,6 +14,9 @@ use support::pythons;
 use support::recording::{Recording, total};
 use tempfile::TempDir;
 
+/// Recorded by an earlier memprof.
+const OLD_CAPTURE: &[u8] = include_bytes!("../reporter/tests/captures/version-1.bin");
+
 /// Every way to read a capture, with where it writes to.
 const REPORTS: [&[&str]; 7] = [
     &["stats"],
@@ -119,6 +122,21 @@ fn a_sound_capture_is_reported_on_without_a_note() {
         let finished = given.report(&[report, &["-f"][..usize::from(report.contains(&"-o"))]].concat()).succeeds();
         let told = finished.stderr();
         assert!(told.lines().all(|line| line.starts_with("memprof: wrote ")), "{report:?}: {told}");
+    }
+}
+
+#[test]
+fn processes_that_were_not_recorded() {
+    let given = Given::file("old.bin", OLD_CAPTURE);
+    let stats = given.report(&["stats", "--json"]).succeeds().stdout();
+    let stats: Value = serde_json::from_str(&stats).expect("it is JSON");
+    let pid = stats["processes"][0]["pid"].as_u64().expect("a number").to_string();
+    for report in REPORTS {
+        let [name, options @ ..] = report else { panic!("a report has a name") };
+        let of = |pid: &str| given.report(&[&[*name, "--process", pid], options].concat());
+        of("1").refuses(1, &["old.bin", "no process 1 was recorded", &pid, "small_v1.py"]);
+        of(&pid).succeeds();
+        let _ = fs::remove_file(given.folder.path().join("report"));
     }
 }
 

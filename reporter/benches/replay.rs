@@ -1,7 +1,7 @@
 //! How long a replay takes, and how much memory: `cargo bench -p memprof-reporter [-- EVENTS [LIVE_BLOCKS]]`.
 //!
-//! Writes captures of 15 million events with 10,000 live blocks, by one thread and by four interleaved ones, and
-//! replays each.
+//! Writes captures of 15 million events with 10,000 live blocks, by one thread, by four interleaved ones, and by four
+//! processes of a thread each, and replays each.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -13,8 +13,11 @@ use memprof_capture::clock::ClockKind;
 use memprof_capture::event::Event;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
 use memprof_capture::file::facts::{ClockPoint, Exit};
-use memprof_capture::file::{CaptureReader, CaptureWriter, Code, Frame, Header, Site, StackNode, Summary, Thread};
+use memprof_capture::file::{
+    CaptureReader, CaptureWriter, Code, Fact, Frame, Header, Site, StackNode, Summary, Thread,
+};
 use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_reporter::processes::Processes;
 use memprof_reporter::replay::replay;
 
 const SITES: u64 = 2000;
@@ -49,8 +52,17 @@ fn header() -> Header {
     }
 }
 
-fn write(path: &Path, events: u64, live_blocks: usize, threads: u64) -> std::io::Result<()> {
+fn write(path: &Path, events: u64, live_blocks: usize, threads: u64, processes: u32) -> std::io::Result<()> {
     let mut writer = CaptureWriter::new(BufWriter::new(File::create(path)?), &header())?;
+    let process = |image| Fact::Process {
+        image,
+        pid: image,
+        parent: 0,
+        forked_from: None,
+        command_line: vec!["bench".to_owned()],
+    };
+    writer.facts(&(1..=processes).map(process).collect::<Vec<_>>())?;
+    let image_of = |thread: u32| thread % processes + 1;
     writer.codes(&[Code {
         name: "f".to_owned(),
         qualified_name: "f".to_owned(),
@@ -74,7 +86,7 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64) -> std::io:
     }
     let mut sizes = RecentSizes::default();
     let mut numbers = Numbers(0x1234_5678_9abc_def1);
-    let mut live = vec![false; live_blocks];
+    let mut live = vec![false; live_blocks * processes as usize];
     let (mut at, mut size) = (0, 100);
     for index in 0..events {
         // Places near each other, as a heap hands them out, with a jump now and then.
@@ -87,21 +99,23 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64) -> std::io:
             size = 16 + numbers.next(2000);
         }
         let address = Address(0x5555_0000_0000 + at * 2048);
-        let event = if std::mem::replace(&mut live[at as usize], false) {
+        let thread = index / TURN % threads;
+        // Processes hold blocks of their own at the same addresses.
+        let is_live = &mut live[at as usize + live_blocks * (image_of(thread as u32) - 1) as usize];
+        let event = if std::mem::take(is_live) {
             Event::Free { address }
         } else {
-            live[at as usize] = true;
+            *is_live = true;
             Event::Allocation { address, size, site: SiteId(numbers.next(SITES) as u32) }
         };
-        let thread = index / TURN % threads;
         let encoder = &mut encoders[thread as usize];
         encoder.push(Stamp(index * 3), event, &mut sizes);
         if encoder.len() == EVENTS_PER_CHUNK {
-            writer.events(ThreadId(thread as u32), 1, encoder)?;
+            writer.events(ThreadId(thread as u32), image_of(thread as u32), encoder)?;
         }
     }
     for (thread, encoder) in (0..).zip(&mut encoders) {
-        writer.events(ThreadId(thread), 1, encoder)?;
+        writer.events(ThreadId(thread), image_of(thread), encoder)?;
     }
     writer.finish(&Summary {
         end: ClockPoint { stamp: Stamp(events * 3), monotonic_ns: events * 24 },
@@ -134,15 +148,16 @@ fn main() {
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (events, live_blocks) = (number(15_000_000_u64), number(10_000_u64) as usize);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    for threads in [1, 4] {
-        let path = folder.path().join(format!("{threads}.bin"));
-        write(&path, events, live_blocks, threads).expect("a capture can be written");
+    for (threads, processes) in [(1, 1), (4, 1), (4, 4)] {
+        let path = folder.path().join("capture.bin");
+        write(&path, events, live_blocks, threads, processes).expect("a capture can be written");
         for _ in 0..3 {
             let start = cpu_seconds();
             let mut reader = CaptureReader::open(&path).expect("the capture can be opened");
-            let aggregate = replay(&mut reader).expect("the capture can be replayed");
+            let recorded = Processes::of(&reader);
+            let aggregate = replay(&mut reader, &recorded).expect("the capture can be replayed");
             println!(
-                "{events} events, {live_blocks} blocks, {threads} threads: {:.3} s CPU, peak {} bytes, VmHWM {}",
+                "{events} events, {live_blocks} blocks, {threads} threads of {processes}: {:.3} s CPU, peak {} bytes, VmHWM {}",
                 cpu_seconds() - start,
                 aggregate.totals.peak.bytes,
                 peak_rss()

@@ -1,28 +1,46 @@
 //! What a replay counts, all in one pass: peak, leaks, totals, sizes and the timeline.
 
-use memprof_capture::event::{Event, TimedEvent};
-use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
+use memprof_capture::event::TimedEvent;
+use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 
-use crate::high_watermark::HighWatermark;
-use crate::live_blocks::{Block, LiveBlocks};
-use crate::mappings::{Mappings, Released};
-use crate::merge::EventSink;
+use crate::high_watermark::{HighWatermark, OwnPeak};
+use crate::merge::{EventSink, Strand};
 use crate::metric::Metric;
+use crate::process_memory::{Present, ProcessMemory};
+use crate::processes::ProcessId;
 use crate::size_histogram::SizeHistogram;
-use crate::slots::{Amount, Slot, Slots};
+use crate::slots::{Amount, Slot};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
 
-/// The sums over the whole run. docs/metrics.md defines each.
+/// What became of allocations, and releases that had none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Everything that was allocated.
-    pub total: Amount,
+pub struct Endings {
     /// Allocations that were given back.
     pub frees: u64,
     /// Allocations that vanished when the process became another program (`exec`).
     pub dropped_by_exec: u64,
     /// Releases of memory that was not known to be live: handed out before the recording, or never.
     pub unknown_frees: u64,
+    /// Releases, in a process that was forked, of memory that its parent had allocated.
+    pub inherited_frees: u64,
+}
+
+impl Endings {
+    const fn add(&mut self, other: Self) {
+        self.frees += other.frees;
+        self.dropped_by_exec += other.dropped_by_exec;
+        self.unknown_frees += other.unknown_frees;
+        self.inherited_frees += other.inherited_frees;
+    }
+}
+
+/// The sums over the whole run and all processes. docs/metrics.md defines each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Everything that was allocated.
+    pub total: Amount,
+    /// How that ended.
+    pub endings: Endings,
     /// What was live at the peak.
     pub peak: Amount,
     /// When the peak was.
@@ -31,9 +49,28 @@ pub struct Totals {
     pub leaked: Amount,
 }
 
-/// The counters of one thread at one site, at the end.
+/// The sums over the run of one process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessTotals {
+    /// Everything that it allocated.
+    pub total: Amount,
+    /// How that ended.
+    pub endings: Endings,
+    /// What was live at the peak of its own.
+    pub own_peak: Amount,
+    /// When that was.
+    pub own_peak_at: Stamp,
+    /// What it had at the peak of all processes together.
+    pub peak: Amount,
+    /// What was live at its end.
+    pub leaked: Amount,
+}
+
+/// The counters of one thread of a process at one site, at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotSummary {
+    /// The thread's process.
+    pub process: ProcessId,
     /// Who allocated.
     pub thread: ThreadId,
     /// Where, and with which allocator.
@@ -63,7 +100,9 @@ impl SlotSummary {
 pub struct Aggregate {
     /// Sums over all.
     pub totals: Totals,
-    /// By thread and site.
+    /// By process.
+    pub processes: Vec<ProcessTotals>,
+    /// By process, thread and site.
     pub slots: Vec<SlotSummary>,
     /// Allocations by size.
     pub sizes: SizeHistogram,
@@ -71,172 +110,144 @@ pub struct Aggregate {
     pub timeline: Vec<TimelinePoint>,
 }
 
-/// Applies events, in order, to the state of the program's memory.
+/// A process whose events are through.
+struct Closed {
+    /// What each leaked, and its counters.
+    slots: Vec<(Amount, Slot)>,
+    endings: Endings,
+    own: OwnPeak,
+}
+
+/// A process while another one has its turn.
+enum State {
+    /// It has made no event, or has its turn.
+    Blank,
+    Running(Box<ProcessMemory>),
+    Ended(Closed),
+}
+
+/// Applies events, in order, to the state of the processes' memory.
 pub struct Aggregator {
-    blocks: LiveBlocks,
-    mappings: Mappings,
-    slots: Slots,
-    watermark: HighWatermark,
-    timeline: TimelineBuilder,
-    sizes: SizeHistogram,
-    frees: u64,
-    dropped_by_exec: u64,
-    unknown_frees: u64,
+    page_size: u32,
+    start: Stamp,
+    states: Vec<State>,
+    /// Whose memory is in `present`.
+    turn: ProcessId,
+    present: Present,
 }
 
 impl Aggregator {
-    /// For a run from `start` to `end` with pages of this size.
+    /// For a run of so many processes from `start` to `end` with pages of this size.
     #[must_use]
-    pub fn new(page_size: u32, start: Stamp, end: Stamp) -> Self {
+    pub fn new(page_size: u32, processes: usize, start: Stamp, end: Stamp) -> Self {
         Self {
-            blocks: LiveBlocks::default(),
-            mappings: Mappings::new(page_size),
-            slots: Slots::default(),
-            watermark: HighWatermark::new(start),
-            timeline: TimelineBuilder::new(start, end),
-            sizes: SizeHistogram::default(),
-            frees: 0,
-            dropped_by_exec: 0,
-            unknown_frees: 0,
-        }
-    }
-
-    #[inline]
-    fn apply(&mut self, thread: ThreadId, timed: &TimedEvent) {
-        match timed.event {
-            Event::Allocation { address, size, site } | Event::Resize { address, size, site } => {
-                self.allocate(thread, address, size, site);
-            }
-            Event::Free { address } => match self.blocks.remove(address) {
-                Some(block) => self.release(block),
-                None => {
-                    self.unknown_frees += 1;
-                    return;
-                }
+            page_size,
+            start,
+            states: (0..processes).map(|_| State::Blank).collect(),
+            turn: ProcessId(0),
+            present: Present {
+                memory: ProcessMemory::new(page_size, start),
+                watermark: HighWatermark::new(start),
+                timeline: TimelineBuilder::new(start, end),
+                sizes: SizeHistogram::default(),
             },
-            Event::Map { address, size, site } => self.map(thread, address, size, site),
-            Event::Unmap { address, size } => {
-                if !self.unmap(address, size) {
-                    self.unknown_frees += 1;
-                    return;
-                }
-            }
         }
-        self.settle(timed.stamp);
     }
 
-    /// Whatever was live at the address is gone: a resized block, or one whose release was not seen. The old and the
-    /// new one are never live together, nor is there a moment with neither.
+    /// Gives the turn to a process.
     #[inline]
-    fn allocate(&mut self, thread: ThreadId, address: Address, size: u64, site: SiteId) {
-        let slot = self.slots.find(thread, site);
-        if let Some(old) = self.blocks.insert(address, Block { size, slot }) {
-            self.release(old);
+    fn turn_to(&mut self, process: ProcessId) {
+        if process != self.turn {
+            self.change_turn(process);
         }
-        self.slots.get_mut(slot).allocate(size, self.watermark.epoch());
-        self.watermark.grow(size);
-        self.sizes.count(size);
     }
 
-    #[inline]
-    fn release(&mut self, block: Block) {
-        self.slots.get_mut(block.slot).release(block.size, true, self.watermark.epoch());
-        self.watermark.shrink(block.size);
-        self.frees += 1;
-    }
-
-    fn map(&mut self, thread: ThreadId, address: Address, size: u64, site: SiteId) {
-        // At least the byte that the new mapping begins with: no address belongs to two.
-        self.unmap(address, size.max(1));
-        let slot = self.slots.find(thread, site);
-        self.mappings.map(address, size, slot);
-        self.slots.get_mut(slot).allocate(size, self.watermark.epoch());
-        self.watermark.grow(size);
-        self.sizes.count(size);
-    }
-
-    fn unmap(&mut self, address: Address, size: u64) -> bool {
-        let Self { mappings, slots, watermark, frees, .. } = self;
-        mappings.unmap(address, size, |Released { slot, bytes, ended }| {
-            slots.get_mut(slot).release(bytes, ended, watermark.epoch());
-            watermark.shrink(bytes);
-            *frees += u64::from(ended);
-        })
-    }
-
-    #[inline]
-    fn settle(&mut self, stamp: Stamp) {
-        self.watermark.settle(stamp);
-        self.timeline.record(stamp, self.watermark.live());
-    }
-
-    /// The process became another program: all its memory is gone at once.
-    pub fn start_image(&mut self, stamp: Stamp) {
-        let epoch = self.watermark.epoch();
-        for slot in self.slots.iter_mut() {
-            self.dropped_by_exec += slot.live.allocations;
-            slot.drop_live(epoch);
+    #[cold]
+    fn change_turn(&mut self, process: ProcessId) {
+        let mut memory = match std::mem::replace(&mut self.states[process.index()], State::Blank) {
+            State::Running(memory) => memory,
+            State::Blank | State::Ended(_) => Box::new(ProcessMemory::new(self.page_size, self.start)),
+        };
+        std::mem::swap(&mut *memory, &mut self.present.memory);
+        // One that has ended left nothing behind.
+        if let state @ State::Blank = &mut self.states[self.turn.index()] {
+            *state = State::Running(memory);
         }
-        self.blocks.clear();
-        self.mappings.clear();
-        self.watermark.shrink(self.watermark.live());
-        self.settle(stamp);
+        self.turn = process;
     }
 
     /// Ends the replay.
     #[must_use]
     pub fn finish(self, end: Stamp) -> Aggregate {
-        let epoch = self.watermark.epoch();
-        let summarise = |slot: Slot| SlotSummary {
-            thread: slot.thread,
-            site: slot.site,
-            total: slot.total,
-            peak: slot.at_peak(epoch),
-            leaked: slot.live,
-        };
-        // The maps of live memory are the largest things here, and not needed for the rest.
-        drop((self.blocks, self.mappings));
-        let slots: Vec<SlotSummary> = self.slots.into_slots().into_iter().map(summarise).collect();
-        let mut totals = Totals {
-            frees: self.frees,
-            dropped_by_exec: self.dropped_by_exec,
-            unknown_frees: self.unknown_frees,
-            peak_at: self.watermark.peak_at(),
-            ..Totals::default()
-        };
-        for slot in &slots {
-            totals.total.add(slot.total);
-            totals.peak.add(slot.peak);
-            totals.leaked.add(slot.leaked);
+        let Self { start, mut states, turn, present, .. } = self;
+        let Present { memory, watermark, timeline, sizes } = present;
+        let (epoch, peak_at) = (watermark.epoch(), watermark.peak_at());
+        let is_alone = states.len() == 1;
+        if let Some(state @ State::Blank) = states.get_mut(turn.index()) {
+            *state = State::Running(Box::new(memory));
         }
-        Aggregate { totals, slots, sizes: self.sizes, timeline: self.timeline.finish(end) }
+        let mut totals = Totals { peak_at, ..Totals::default() };
+        let mut slots = Vec::new();
+        let mut processes = Vec::new();
+        for (process, state) in (0..).map(ProcessId).zip(states) {
+            let closed = match state {
+                State::Blank => Closed { slots: Vec::new(), endings: Endings::default(), own: OwnPeak::new(start) },
+                // The maps of live memory are the largest things here, and not needed for the rest.
+                State::Running(memory) => close(*memory),
+                State::Ended(closed) => closed,
+            };
+            let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
+            for (leaked, slot) in closed.slots {
+                let (total, peak) = (slot.total, slot.at_peak(epoch));
+                sums.total.add(total);
+                sums.peak.add(peak);
+                sums.leaked.add(leaked);
+                slots.push(SlotSummary { process, thread: slot.thread, site: slot.site, total, peak, leaked });
+            }
+            (sums.own_peak, sums.own_peak_at) =
+                if is_alone { (sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
+            totals.total.add(sums.total);
+            totals.peak.add(sums.peak);
+            totals.leaked.add(sums.leaked);
+            totals.endings.add(sums.endings);
+            processes.push(sums);
+        }
+        Aggregate { totals, processes, slots, sizes, timeline: timeline.finish(end) }
     }
 }
 
-impl Aggregator {
-    /// Brings the places of these events' blocks near, all at once.
-    #[inline]
-    fn touch(&self, events: &[TimedEvent]) {
-        let near = events.iter().fold(0, |near, event| match event.event {
-            Event::Allocation { address, .. } | Event::Free { address } => near ^ self.blocks.touch(address),
-            _ => near,
-        });
-        std::hint::black_box(near);
-    }
+/// Keeps of a process what outlives it.
+fn close(memory: ProcessMemory) -> Closed {
+    let ProcessMemory { slots, endings, own, .. } = memory;
+    let slots = slots.into_slots().into_iter().map(|slot| (slot.live, slot)).collect();
+    Closed { slots, endings, own }
 }
 
 impl EventSink for Aggregator {
     #[inline]
-    fn events(&mut self, thread: ThreadId, events: &[TimedEvent]) {
-        // As many as a processor has misses under way.
-        const TOGETHER: usize = 16;
-        for together in events.chunks(TOGETHER) {
-            if self.blocks.is_large() {
-                self.touch(together);
-            }
-            for event in together {
-                self.apply(thread, event);
-            }
+    fn events(&mut self, strand: &Strand, events: &[TimedEvent]) {
+        self.turn_to(strand.process);
+        if self.states.len() == 1 {
+            self.present.events::<false>(strand, events);
+        } else {
+            self.present.events::<true>(strand, events);
         }
+    }
+
+    fn start_image(&mut self, process: ProcessId, stamp: Stamp) {
+        self.turn_to(process);
+        self.present.memory.endings.dropped_by_exec += self.present.drop_all();
+        self.present.settle(stamp);
+    }
+
+    fn end_process(&mut self, process: ProcessId, stamp: Stamp) {
+        self.turn_to(process);
+        let leaked: Vec<Amount> = self.present.memory.slots.iter_mut().map(|slot| slot.live).collect();
+        self.present.drop_all();
+        let nothing = ProcessMemory::new(self.page_size, self.start);
+        let mut closed = close(std::mem::replace(&mut self.present.memory, nothing));
+        closed.slots.iter_mut().zip(leaked).for_each(|(slot, leaked)| slot.0 = leaked);
+        self.states[process.index()] = State::Ended(closed);
+        self.present.settle(stamp);
     }
 }

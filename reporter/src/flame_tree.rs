@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::aggregate::SlotSummary;
 use crate::metric::Metric;
 use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
+use crate::processes::{ProcessId, Processes};
 use crate::slots::Amount;
 use crate::stack_views::StackViews;
 use crate::view::Views;
@@ -62,25 +63,40 @@ impl Node {
 /// The tree of a capture.
 pub struct FlameTree {
     nodes: Vec<Node>,
+    of_process: Vec<Option<NodeId>>,
 }
 
 impl FlameTree {
     /// Builds the tree of everything that was allocated, with the frames that some of `views` show.
     ///
     /// Each view sees the tree without the nodes whose places it does not show. Where it shows no frame of a stack at
-    /// all, a node above the stack says so to this view alone.
+    /// all, a node above the stack says so to this view alone. Where there are several processes, each has a node above
+    /// all that it did.
     #[must_use]
-    pub fn build(tables: &Tables, places: &mut Places, slots: &[SlotSummary], views: Views) -> Self {
-        let mut builder =
-            Builder { views, nodes: Vec::new(), children: FxHashMap::default(), node_of: FxHashMap::default() };
+    pub fn build(
+        tables: &Tables,
+        places: &mut Places,
+        processes: &Processes,
+        slots: &[SlotSummary],
+        views: Views,
+    ) -> Self {
+        let mut builder = Builder {
+            views,
+            nodes: Vec::new(),
+            children: FxHashMap::default(),
+            node_of: FxHashMap::default(),
+            of_process: vec![None; processes.list().len()],
+            top: NodeId::ROOT,
+        };
         let root = places.special(ROOT);
         builder.push(NodeId::ROOT, root);
         let stack_views = StackViews::of(tables, places);
         // In the order of stacks, so that the tree depends on the capture only.
         let mut sites: Vec<(Option<Site>, usize)> =
             slots.iter().enumerate().map(|(index, slot)| (tables.site(slot.site), index)).collect();
-        sites.sort_by_key(|(site, index)| (site.map(|site| site.stack), *index));
+        sites.sort_by_key(|(site, index)| (slots[*index].process, site.map(|site| site.stack), *index));
         for (site, index) in sites {
+            builder.enter_process(places, processes, slots[index].process);
             let node = match site {
                 Some(site) => {
                     let base = builder.base(places, &stack_views, site);
@@ -93,13 +109,19 @@ impl FlameTree {
             node.leaked.add(slot.leaked);
             node.total.add(slot.total);
         }
-        Self { nodes: builder.nodes }
+        Self { nodes: builder.nodes, of_process: builder.of_process }
     }
 
     /// The nodes, parents first.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// The node of each process; nothing for one that allocated nothing, or that is alone.
+    #[must_use]
+    pub fn of_process(&self) -> &[Option<NodeId>] {
+        &self.of_process
     }
 
     /// What each node and everything below it hold together.
@@ -120,6 +142,9 @@ struct Builder {
     children: FxHashMap<(NodeId, PlaceId), NodeId>,
     /// The node of each stack below a base.
     node_of: FxHashMap<(NodeId, StackId), NodeId>,
+    of_process: Vec<Option<NodeId>>,
+    /// What the stacks of the present process begin below.
+    top: NodeId,
 }
 
 impl Builder {
@@ -140,21 +165,36 @@ impl Builder {
     }
 
     fn lost(&mut self, places: &Places) -> NodeId {
-        self.child(NodeId::ROOT, places.lost_stack())
+        self.child(self.top, places.lost_stack())
     }
 
-    /// The node that a site's stack begins below: the root, or what stands in for the stack where a view shows none of
+    /// Goes to the node of a process: its own, or the root's where it is alone.
+    fn enter_process(&mut self, places: &mut Places, processes: &Processes, process: ProcessId) {
+        if !processes.are_several() {
+            return;
+        }
+        self.top = self.of_process[process.index()].unwrap_or_else(|| {
+            let known = processes.get(process);
+            let place = places.process(&format!("process {}: {}", known.label(), known.command()));
+            // Not a child to be found again: two processes may have had the same number.
+            let node = self.push(NodeId::ROOT, place);
+            self.of_process[process.index()] = Some(node);
+            node
+        });
+    }
+
+    /// The node that a site's stack begins below: the top, or what stands in for the stack where a view shows none of
     /// its frames. It stands above the frames, not below, so that one node does for all these stacks.
     fn base(&mut self, places: &mut Places, stack_views: &StackViews, site: Site) -> NodeId {
         let blind = self.views.without(stack_views.shown(site.stack));
         if blind.is_empty() {
-            return NodeId::ROOT;
+            return self.top;
         }
         let is_runtime = stack_views.has_interpreter(site.stack);
         let runtime = if is_runtime { blind.within(Views::BOTH_HYBRID) } else { Views::NONE };
         let no_native = blind.within(Views::NATIVE);
         let no_python = blind.without(runtime).without(no_native);
-        let mut base = self.stand_in(NodeId::ROOT, places, PYTHON_RUNTIME, runtime);
+        let mut base = self.stand_in(self.top, places, PYTHON_RUNTIME, runtime);
         base = self.stand_in(base, places, NO_NATIVE_STACK, no_native);
         base = self.stand_in(base, places, NO_PYTHON_STACK, no_python);
         self.by_allocator(base, places, site.allocator, no_python)

@@ -1,6 +1,10 @@
 //! The live total and its peak.
+//!
+//! That of all processes together is a [`HighWatermark`]; each process has its [`OwnPeak`] besides.
 
 use memprof_capture::ids::Stamp;
+
+use crate::slots::Amount;
 
 /// Follows the live total. Its peak is the last moment at which the total equals its maximum.
 #[derive(Clone, Debug)]
@@ -65,5 +69,61 @@ impl HighWatermark {
     #[must_use]
     pub const fn epoch(&self) -> u64 {
         self.epoch
+    }
+}
+
+/// Follows what is live in one process. Unlike the peak of all, it is a sum only, not divided among sites.
+#[derive(Clone, Debug)]
+pub struct OwnPeak {
+    live: Amount,
+    peak: Amount,
+    at: Stamp,
+}
+
+impl OwnPeak {
+    /// Nothing is live at the start of the run.
+    #[must_use]
+    pub fn new(start: Stamp) -> Self {
+        Self { live: Amount::default(), peak: Amount::default(), at: start }
+    }
+
+    /// Adds an allocation.
+    #[inline]
+    pub const fn grow(&mut self, bytes: u64) {
+        self.live.bytes = self.live.bytes.wrapping_add(bytes);
+        self.live.allocations += 1;
+    }
+
+    /// Takes bytes away, and with them an allocation if they were the last of it.
+    #[inline]
+    pub fn shrink(&mut self, bytes: u64, ended: bool) {
+        self.live.bytes = self.live.bytes.wrapping_sub(bytes);
+        self.live.allocations -= u64::from(ended);
+    }
+
+    /// Takes everything away.
+    pub fn drop_live(&mut self) {
+        self.live = Amount::default();
+    }
+
+    /// Ends a moment: if as much is live as ever, this is the last peak so far.
+    #[inline]
+    pub const fn settle(&mut self, stamp: Stamp) {
+        if self.live.bytes >= self.peak.bytes {
+            self.peak = self.live;
+            self.at = stamp;
+        }
+    }
+
+    /// What was live at the peak.
+    #[must_use]
+    pub const fn amount(&self) -> Amount {
+        self.peak
+    }
+
+    /// When it was last reached.
+    #[must_use]
+    pub const fn at(&self) -> Stamp {
+        self.at
     }
 }

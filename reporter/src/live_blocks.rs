@@ -103,7 +103,7 @@ impl LiveBlocks {
     }
 
     /// Enters a block. What the address held before is returned: its release was not seen.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, address: Address, block: Block) -> Option<Block> {
         let key = Self::key(address);
         let at = self.find(key);
@@ -123,7 +123,7 @@ impl LiveBlocks {
     }
 
     /// Takes the block at this address out, if one is live there.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, address: Address) -> Option<Block> {
         let at = self.find(Self::key(address));
         if self.places[at].key == VACANT {

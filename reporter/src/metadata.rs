@@ -3,6 +3,7 @@
 use memprof_capture::file::{CaptureReader, Fact};
 use serde::Serialize;
 
+use crate::processes::Processes;
 use crate::replay::end_of;
 use crate::run_clock::RunClock;
 use crate::shell_quoting::join_quoted;
@@ -13,7 +14,7 @@ use crate::utc_time::iso_8601;
 pub struct Metadata {
     /// The program and its arguments, quoted for a shell.
     pub command_line: String,
-    /// The process.
+    /// The process, or the first of several.
     pub pid: u32,
     /// When it started: ISO 8601, UTC.
     pub start_time: String,
@@ -36,22 +37,23 @@ pub struct Metadata {
 impl Metadata {
     /// Gathers the facts of a capture. Whether it is complete is known once its events have been read.
     #[must_use]
-    pub fn of(reader: &CaptureReader, clock: &RunClock) -> Self {
+    pub fn of(reader: &CaptureReader, processes: &Processes, clock: &RunClock) -> Self {
         let header = reader.header();
         // A program may run another one; the last Python is what the reader of a report takes for the program's.
         let python = reader.facts().iter().rev().find_map(|fact| match fact {
             Fact::Python { version, allocator, .. } => Some((version.clone(), allocator.clone())),
             _ => None,
         });
-        let image_pid = reader.facts().iter().rev().find_map(|fact| match fact {
-            Fact::Image { pid, .. } => Some(*pid),
-            _ => None,
-        });
+        // A report on one of several processes is about the program that this one ran.
+        let command_line = match processes.list() {
+            [process] if processes.recorded() > 1 => &process.command_line,
+            _ => &header.command_line,
+        };
         let (python_version, python_allocator) = python.unwrap_or_default();
         let end = reader.summary().map_or_else(|| end_of(reader), |summary| summary.end.stamp);
         Self {
-            command_line: join_quoted(&header.command_line),
-            pid: image_pid.unwrap_or(header.pid),
+            command_line: join_quoted(command_line),
+            pid: processes.list().first().map_or(header.pid, |process| process.pid),
             start_time: iso_8601(header.start_unix_ns),
             duration_s: clock.seconds(end),
             python_version,

@@ -47,6 +47,8 @@ pub enum PlaceKind {
     Special = 3,
     /// The interpreter's evaluation loop, which stands right above the Python frames that it runs.
     Evaluation = 4,
+    /// A process, which stands above all that it did where there are several.
+    Process = 5,
 }
 
 impl PlaceKind {
@@ -58,6 +60,7 @@ impl PlaceKind {
             Self::Native => "native",
             Self::Runtime | Self::Evaluation => "runtime",
             Self::Special => "special",
+            Self::Process => "process",
         }
     }
 
@@ -74,7 +77,7 @@ impl PlaceKind {
             Self::Native => Views::BOTH_HYBRID.with(Views::NATIVE),
             Self::Runtime => Views::HYBRID_WITH_RUNTIME.with(Views::NATIVE),
             Self::Evaluation => Views::NATIVE,
-            Self::Special => Views::ALL,
+            Self::Special | Self::Process => Views::ALL,
         }
     }
 }
@@ -198,6 +201,13 @@ impl Places {
     pub(crate) fn special_in(&mut self, name: &str, shown: Views) -> PlaceId {
         let (function, file) = (self.strings.intern(name), self.strings.intern(""));
         self.enter(Place { function, file, line: 0, kind: PlaceKind::Special, shown })
+    }
+
+    /// The place that stands for a process.
+    pub(crate) fn process(&mut self, name: &str) -> PlaceId {
+        let (function, file) = (self.strings.intern(name), self.strings.intern(""));
+        let kind = PlaceKind::Process;
+        self.enter(Place { function, file, line: 0, kind, shown: kind.shown() })
     }
 
     /// The place that stands for an allocator, below [`NO_PYTHON_STACK`].

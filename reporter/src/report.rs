@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::{CaptureReader, Summary, Tables};
 use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::os_error::in_words;
@@ -16,13 +15,16 @@ use crate::metric::Metric;
 use crate::native_stacks::NativeStacks;
 use crate::notes;
 use crate::places::{PlaceId, PlaceKind, Places};
+use crate::processes::{Processes, UnknownProcess};
 use crate::replay::replay;
+use crate::resident_sets::ResidentSets;
 use crate::row_places::RowPlaces;
 use crate::rows::{self, PlaceRow, Ranking, Row};
 use crate::run_clock::RunClock;
 use crate::slots::Amount;
 use crate::text::Location;
 use crate::thread_labels::ThreadLabels;
+use crate::timeline::TimelinePoint;
 use crate::view::View;
 
 /// Why there is no report.
@@ -32,6 +34,8 @@ pub enum ReportError {
     Open(OpenError),
     /// It could be opened, but not read to the end.
     Read(PathBuf, io::Error),
+    /// It has no such process.
+    NoProcess(PathBuf, UnknownProcess),
 }
 
 impl fmt::Display for ReportError {
@@ -39,6 +43,7 @@ impl fmt::Display for ReportError {
         match self {
             Self::Open(error) => error.fmt(f),
             Self::Read(path, error) => write!(f, "cannot read {} any further: {}", path.display(), in_words(error)),
+            Self::NoProcess(path, unknown) => write!(f, "{}: {unknown}", path.display()),
         }
     }
 }
@@ -48,6 +53,7 @@ impl std::error::Error for ReportError {
         match self {
             Self::Open(error) => Some(error),
             Self::Read(_, error) => Some(error),
+            Self::NoProcess(..) => None,
         }
     }
 }
@@ -56,10 +62,12 @@ impl std::error::Error for ReportError {
 pub struct Report {
     pub(crate) reader: CaptureReader,
     pub(crate) metadata: Metadata,
+    pub(crate) processes: Processes,
     pub(crate) aggregate: Aggregate,
     pub(crate) places: Places,
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
+    resident: ResidentSets,
     notes: Vec<String>,
 }
 
@@ -69,14 +77,25 @@ impl Report {
     /// # Errors
     /// When the file is no capture, or cannot be read. Damage within it is no error: see [`Self::notes`].
     pub fn open(path: &Path) -> Result<Self, ReportError> {
+        Self::open_processes(path, &[])
+    }
+
+    /// Opens a capture and replays the processes with these pids, or all when none is named.
+    ///
+    /// # Errors
+    /// See [`Self::open`]; and when one of these processes was not recorded.
+    pub fn open_processes(path: &Path, pids: &[u32]) -> Result<Self, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
-        let aggregate = replay(&mut reader).map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        let processes = Processes::of(&reader).only(pids);
+        let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
+        let aggregate = replay(&mut reader, &processes).map_err(|error| ReportError::Read(path.to_owned(), error))?;
         let clock = RunClock::of(&reader);
-        let metadata = Metadata::of(&reader, &clock);
+        let metadata = Metadata::of(&reader, &processes, &clock);
+        let resident = ResidentSets::of(&reader, &processes);
         let native = NativeStacks::of(&reader);
         let notes = notes::of(&reader, &clock, &native);
         let places = Places::resolve(reader.tables());
-        Ok(Self { reader, metadata, aggregate, places, clock, native, notes })
+        Ok(Self { reader, metadata, processes, aggregate, places, clock, native, resident, notes })
     }
 
     /// The most bytes that were live at one time, and nothing else of the capture.
@@ -85,7 +104,8 @@ impl Report {
     /// See [`Self::open`].
     pub fn peak_bytes(path: &Path) -> Result<u64, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
-        let aggregate = replay(&mut reader).map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        let processes = Processes::of(&reader);
+        let aggregate = replay(&mut reader, &processes).map_err(|error| ReportError::Read(path.to_owned(), error))?;
         Ok(aggregate.totals.peak.bytes)
     }
 
@@ -121,8 +141,20 @@ impl Report {
         self.reader.summary()
     }
 
-    pub(crate) fn rss(&self) -> &[RssSample] {
-        self.reader.rss()
+    /// The processes that it is about.
+    #[must_use]
+    pub const fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
+    /// The resident sets of all processes together, in order.
+    pub(crate) fn rss(&self) -> &[TimelinePoint] {
+        &self.resident.together
+    }
+
+    /// The largest resident set of each process.
+    pub(crate) fn process_peak_rss(&self) -> &[Option<u64>] {
+        &self.resident.largest
     }
 
     /// The place of each stack in a view.
@@ -130,8 +162,8 @@ impl Report {
         RowPlaces::of(self.tables(), &self.places, view)
     }
 
-    pub(crate) fn rows(&self, view: View, metric: Metric) -> Vec<Row> {
-        rows::rows(self.tables(), &self.places, &self.row_places(view), &self.aggregate.slots, metric)
+    pub(crate) fn rows(&self, row_places: &RowPlaces, metric: Metric) -> Vec<Row> {
+        rows::rows(self.tables(), &self.places, row_places, &self.aggregate.slots, metric)
     }
 
     pub(crate) fn by_place(&self, row_places: &RowPlaces, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {
@@ -159,23 +191,23 @@ impl Report {
         Allocator::ALL.into_iter().zip(sums).filter(|(_, amount)| amount.allocations > 0).collect()
     }
 
-    /// The largest resident set: as the kernel counted it, or else among the samples.
+    /// The largest resident set, or the largest sum of those of several processes.
     pub(crate) fn peak_rss(&self) -> Option<u64> {
-        let sampled = self.rss().iter().map(|sample| sample.bytes).max();
-        sampled.max(self.summary().map(|summary| summary.peak_rss_bytes).filter(|&bytes| bytes > 0))
+        let together = self.rss().iter().map(|sample| sample.bytes).max();
+        // The kernel may have seen more of one process than the samples of all together.
+        together.max(self.resident.largest.iter().copied().flatten().max())
     }
 
     /// The names of all threads.
-    pub(crate) fn thread_labels(&self) -> ThreadLabels {
-        let slots = self.aggregate.slots.iter().map(|slot| slot.thread.index() + 1);
-        ThreadLabels::of(self.tables(), slots.max().unwrap_or(0))
+    pub(crate) const fn thread_labels(&self) -> ThreadLabels<'_> {
+        ThreadLabels::of(self.tables(), &self.processes)
     }
 
     /// A place, ready to be printed.
     pub(crate) fn location(&self, place: PlaceId) -> Location {
         let (function, file, line) = (self.places.function(place), self.places.file(place), self.places.line(place));
         match self.places.get(place).kind {
-            PlaceKind::Python | PlaceKind::Special => Location::new(function, file, line),
+            PlaceKind::Python | PlaceKind::Special | PlaceKind::Process => Location::new(function, file, line),
             PlaceKind::Native | PlaceKind::Runtime | PlaceKind::Evaluation => Location::native(function, file, line),
         }
     }

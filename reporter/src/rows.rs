@@ -8,10 +8,11 @@ use rustc_hash::FxHashMap;
 use crate::aggregate::SlotSummary;
 use crate::metric::Metric;
 use crate::places::{PlaceId, Places};
+use crate::processes::ProcessId;
 use crate::row_places::RowPlaces;
 use crate::slots::Amount;
 
-/// What one thread allocated at one place with one allocator.
+/// What one thread of a process allocated at one place with one allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Where, as the view has it.
@@ -19,12 +20,14 @@ pub struct Row {
     /// How; nothing where a damaged capture lost it.
     pub allocator: Option<Allocator>,
     /// Who.
+    pub process: ProcessId,
+    /// Which of its threads.
     pub thread: ThreadId,
     /// How much.
     pub amount: Amount,
 }
 
-/// What was allocated at one place, by all threads and allocators.
+/// What was allocated at one place, by all processes, threads and allocators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlaceRow {
     /// Where, as the view has it.
@@ -57,7 +60,7 @@ fn sum_up<K: std::hash::Hash + Eq>(
     row_places: &RowPlaces,
     slots: &[SlotSummary],
     metric: Metric,
-    key: impl Fn(PlaceId, Option<Allocator>, ThreadId) -> K,
+    key: impl Fn(PlaceId, Option<Allocator>, (ProcessId, ThreadId)) -> K,
 ) -> FxHashMap<K, Amount> {
     let mut sums: FxHashMap<K, Amount> = FxHashMap::default();
     for slot in slots {
@@ -67,7 +70,7 @@ fn sum_up<K: std::hash::Hash + Eq>(
         }
         let site = tables.site(slot.site);
         let place = site.map_or(places.lost_stack(), |site| row_places.get(site.stack));
-        sums.entry(key(place, site.map(|site| site.allocator), slot.thread)).or_default().add(amount);
+        sums.entry(key(place, site.map(|site| site.allocator), (slot.process, slot.thread))).or_default().add(amount);
     }
     sums
 }
@@ -86,12 +89,14 @@ pub(crate) fn rows(
     metric: Metric,
 ) -> Vec<Row> {
     let sums = sum_up(tables, places, row_places, slots, metric, |place, allocator, thread| (place, allocator, thread));
-    let mut rows: Vec<Row> =
-        sums.into_iter().map(|((place, allocator, thread), amount)| Row { place, allocator, thread, amount }).collect();
+    let mut rows: Vec<Row> = sums
+        .into_iter()
+        .map(|((place, allocator, (process, thread)), amount)| Row { place, allocator, process, thread, amount })
+        .collect();
     rows.sort_by(|a, b| {
         let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
         size.then_with(|| alphabetical(places, a.place).cmp(&alphabetical(places, b.place)))
-            .then_with(|| (a.allocator, a.thread).cmp(&(b.allocator, b.thread)))
+            .then_with(|| (a.allocator, a.process, a.thread).cmp(&(b.allocator, b.process, b.thread)))
     });
     rows
 }

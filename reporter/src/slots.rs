@@ -1,7 +1,9 @@
-//! Where memory is attributed to: a slot for each pair of a thread and a site, with its counters.
+//! Where the memory of a process is attributed to: a slot for each pair of a thread and a site, with its counters.
 
 use memprof_capture::ids::{SiteId, ThreadId};
 use serde::Serialize;
+
+use crate::merge::Strand;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,7 +103,7 @@ struct ThreadSlots {
     pages: Vec<Option<Box<[u32; PAGE]>>>,
 }
 
-/// All slots.
+/// All slots of a process.
 #[derive(Default)]
 pub struct Slots {
     slots: Vec<Slot>,
@@ -109,22 +111,23 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// The slot of a thread at a site, made when it is new.
+    /// The slot of a thread of the process at a site, made when it is new.
     #[inline]
-    pub fn find(&mut self, thread: ThreadId, site: SiteId) -> SlotId {
-        let page = self.threads.get(thread.index()).and_then(|slots| slots.pages.get(site.index() / PAGE));
+    pub fn find(&mut self, strand: &Strand, site: SiteId) -> SlotId {
+        let page = self.threads.get(strand.number as usize).and_then(|slots| slots.pages.get(site.index() / PAGE));
         match page {
             Some(Some(page)) if page[site.index() % PAGE] != NONE => SlotId(page[site.index() % PAGE]),
-            _ => self.make(thread, site),
+            _ => self.make(strand, site),
         }
     }
 
     #[cold]
-    fn make(&mut self, thread: ThreadId, site: SiteId) -> SlotId {
-        if self.threads.len() <= thread.index() {
-            self.threads.resize_with(thread.index() + 1, ThreadSlots::default);
+    fn make(&mut self, strand: &Strand, site: SiteId) -> SlotId {
+        let thread = strand.number as usize;
+        if self.threads.len() <= thread {
+            self.threads.resize_with(thread + 1, ThreadSlots::default);
         }
-        let pages = &mut self.threads[thread.index()].pages;
+        let pages = &mut self.threads[thread].pages;
         if pages.len() <= site.index() / PAGE {
             pages.resize_with(site.index() / PAGE + 1, || None);
         }
@@ -132,7 +135,7 @@ impl Slots {
         let id = self.slots.len() as u32;
         page[site.index() % PAGE] = id;
         self.slots.push(Slot {
-            thread,
+            thread: strand.thread,
             site,
             total: Amount::default(),
             live: Amount::default(),

@@ -75,6 +75,8 @@ impl TimelineBuilder {
         if end > self.largest.at {
             self.points.push(TimelinePoint { at: end, bytes: self.live });
         }
+        // They are in order, unless a damaged capture has programs follow each other that ran side by side.
+        self.points.sort_by_key(|point| point.at);
         self.points
     }
 }

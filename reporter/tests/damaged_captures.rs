@@ -1,11 +1,15 @@
 //! Captures that were cut off or damaged: what is left is reported, and what is missing is said.
 
 mod capture_builder;
+mod family_run;
 mod native_run;
 
 use capture_builder::{CaptureBuilder, file_of, report_on};
+use family_run::family_run;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::clock::ClockKind;
+use memprof_capture::file::Fact;
+use memprof_capture::ids::Stamp;
 use memprof_reporter::flamegraph;
 use memprof_reporter::metric::Metric;
 use memprof_reporter::report::Report;
@@ -159,11 +163,45 @@ fn every_cut_is_reported_or_refused() {
     }
 }
 
+fn any_capture() -> impl Strategy<Value = Vec<u8>> {
+    (0..3).prop_map(|which| [sample, native_run, family_run][which as usize]().to_bytes())
+}
+
+/// A fact about processes with any numbers in it.
+fn process_fact() -> impl Strategy<Value = Fact> {
+    let image = || prop_oneof![8 => 0..7_u32, 1 => any::<u32>()];
+    let stamp = || prop_oneof![4 => 0..300_000_000_u64, 1 => any::<u64>()].prop_map(Stamp);
+    let pid = || prop_oneof![8 => 4710..4731_u32, 1 => any::<u32>()];
+    prop_oneof![
+        (image(), stamp(), pid()).prop_map(|(image, stamp, pid)| Fact::Image { image, stamp, pid }),
+        (image(), pid(), pid(), proptest::option::of(image())).prop_map(|(image, pid, parent, forked_from)| {
+            Fact::Process { image, pid, parent, forked_from, command_line: vec!["any".to_owned()] }
+        }),
+        (image(), stamp()).prop_map(|(image, at)| Fact::ProcessEnded { image, at }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn facts_about_processes_may_say_anything(kept in prop::collection::vec(any::<bool>(), 20), wrong in prop::collection::vec(process_fact(), 0..8)) {
+        let mut builder = family_run();
+        let mut kept = kept.into_iter().cycle();
+        builder.facts.retain(|_| kept.next().unwrap_or(true));
+        builder.facts.extend(wrong);
+        let mut report = builder.report();
+        let events = family_run().report().total(Metric::Total);
+        prop_assert_eq!(report.total(Metric::Total), events, "no event is lost");
+        let timeline = &report.aggregate().timeline;
+        prop_assert!(timeline.is_sorted_by_key(|point| point.at), "{:?}", timeline);
+        render(&mut report, View::default());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
-    fn any_cut_can_be_shown(at: prop::sample::Index, native: bool) {
-        let bytes = if native { native_run().to_bytes() } else { sample().to_bytes() };
+    fn any_cut_can_be_shown(at: prop::sample::Index, bytes in any_capture()) {
         let (_folder, path) = file_of(&bytes[..at.index(bytes.len())]);
         if let Ok(mut report) = Report::open(&path) {
             render_all(&mut report);
@@ -171,8 +209,8 @@ proptest! {
     }
 
     #[test]
-    fn any_damage_is_reported_or_refused(hits in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4), native: bool) {
-        let mut bytes = if native { native_run().to_bytes() } else { sample().to_bytes() };
+    fn any_damage_is_reported_or_refused(hits in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4), bytes in any_capture()) {
+        let mut bytes = bytes;
         for (at, bits) in hits {
             let at = at.index(bytes.len());
             bytes[at] ^= bits;

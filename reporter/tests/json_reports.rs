@@ -1,6 +1,7 @@
 //! JSON reports against their schemas in docs/, and against the run that they are about.
 
 mod capture_builder;
+mod family_run;
 mod native_run;
 mod sample_run;
 
@@ -8,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use capture_builder::{CaptureBuilder, SECOND};
+use family_run::{GZIP, family_run};
 use memprof_reporter::metric::Metric;
 use memprof_reporter::report::Report;
 use memprof_reporter::view::View;
@@ -112,7 +114,7 @@ fn table_json(report: &Report, metric: Metric) -> Value {
 fn reports_follow_their_schemas() {
     let mut cut_off = sample_run();
     cut_off.summary = None;
-    for builder in [CaptureBuilder::new(), sample_run(), cut_off, native_run()] {
+    for builder in [CaptureBuilder::new(), sample_run(), cut_off, native_run(), family_run()] {
         let report = builder.report();
         for metric in METRICS {
             let (stats_schema, table_schema) = (schema("stats.schema.json"), schema("table.schema.json"));
@@ -162,6 +164,36 @@ fn native_stacks_are_described() {
     assert_eq!(none["native_stacks"], unknown);
     assert_eq!((&none["view"], &none["show_runtime"]), (&json!("hybrid"), &json!(false)));
     assert_eq!(none["top_by_peak_bytes"][0]["kind"], "python");
+}
+
+#[test]
+fn processes_are_described() {
+    let report = family_run().report();
+    let (stats, table) = (stats_json(&report, Metric::Peak), table_json(&report, Metric::Leaks));
+    let processes = stats["processes"].as_array().expect("processes");
+    assert_eq!(
+        processes[3],
+        json!({
+            "pid": GZIP, "parent": 4711, "began": "exec", "command_line": "gzip -9 tracks.json",
+            "started_s": 0.5, "ended_s": 0.9, "allocations": 1, "frees": 0, "bytes_allocated": 262_144,
+            "own_peak_bytes": 262_144, "own_peak_allocations": 1, "own_peak_at_s": 0.6, "peak_bytes": 0,
+            "peak_allocations": 0, "leaked_bytes": 262_144, "leaked_allocations": 1, "dropped_by_exec": 0,
+            "unknown_frees": 0, "inherited_frees": 0, "peak_rss_bytes": null,
+        })
+    );
+    let began: Vec<_> = processes.iter().map(|process| process["began"].as_str().expect("a text")).collect();
+    assert_eq!(began, ["start", "fork", "fork", "exec"]);
+    assert_eq!(processes[2]["command_line"], "python3 -m http.server --directory /srv/tracks/2026", "what it ran last");
+    for field in ["allocations", "frees", "peak_bytes", "leaked_bytes", "dropped_by_exec", "unknown_frees"] {
+        let sum: u64 = processes.iter().map(|process| process[field].as_u64().expect("a number")).sum();
+        assert_eq!(Some(sum), stats["totals"][field].as_u64(), "{field}");
+    }
+    // 22 MiB of the first, 12 of the second and 9 of the third at one time; the kernel has counted 50 for the first.
+    assert_eq!(stats["totals"]["peak_rss_bytes"], 50 << 20);
+    assert_eq!(processes[1]["peak_rss_bytes"], 12 << 20);
+    let of_rows: Vec<_> = table["rows"].as_array().expect("rows").iter().map(|row| row["process"].as_u64()).collect();
+    assert_eq!(of_rows, [Some(4720), Some(4721), Some(4730)]);
+    assert_eq!(stats_json(&sample_run().report(), Metric::Peak)["processes"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn row(kind: &str, function: &str, bytes: u64) -> (String, String, u64) {
 /// The stacks with own bytes: names from below the root, joined, with the bytes.
 fn stacks(report: &Report, builder: &CaptureBuilder, view: View) -> Vec<(String, u64)> {
     let (reader, mut places) = resolved(builder);
-    let tree = FlameTree::build(reader.tables(), &mut places, &report.aggregate().slots, view.alone());
+    let tree =
+        FlameTree::build(reader.tables(), &mut places, report.processes(), &report.aggregate().slots, view.alone());
     let mut stacks = Vec::new();
     for (index, node) in tree.nodes().iter().enumerate().filter(|(_, node)| node.peak.bytes > 0) {
         let (mut names, mut at) = (Vec::new(), NodeId(index as u32));
@@ -245,7 +246,8 @@ fn the_tree_of_all_views_holds_that_of_each() {
     let builder = native_run();
     let report = builder.report();
     let (reader, mut places) = resolved(&builder);
-    let tree = FlameTree::build(reader.tables(), &mut places, &report.aggregate().slots, Views::ALL);
+    let tree =
+        FlameTree::build(reader.tables(), &mut places, report.processes(), &report.aggregate().slots, Views::ALL);
     for view in [HYBRID, WITH_RUNTIME, PYTHON_VIEW, NATIVE] {
         let mut folded: Vec<(String, u64)> = Vec::new();
         for (index, node) in tree.nodes().iter().enumerate().filter(|(_, node)| node.peak.bytes > 0) {

@@ -1,6 +1,7 @@
 //! The pages: self-contained, with the data that their scripts expect.
 
 mod capture_builder;
+mod family_run;
 mod native_run;
 mod sample_run;
 
@@ -9,7 +10,8 @@ use std::io::Read;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use capture_builder::CaptureBuilder;
-use memprof_capture::allocator::Allocator::Malloc;
+use family_run::{GZIP, WORKER, family_run};
+use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_reporter::metric::Metric;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{flamegraph, table};
@@ -109,6 +111,77 @@ fn the_flame_page_has_the_tree() {
     assert_eq!(heap.iter().max().copied(), data["totals"]["peak"]["bytes"].as_u64());
     assert_eq!(numbers(&data["timeline"]["rss"]["bytes"]).len(), 100);
     assert_eq!(data["frames"]["source"][0], -1);
+}
+
+#[test]
+fn the_flame_page_has_a_node_for_each_process() {
+    let data = data_of(&flame_page(&family_run()));
+    let entries = data["processes"].as_array().expect("processes");
+    let header = data["header"]["processes"].as_array().expect("processes");
+    assert_eq!((entries.len(), header.len(), &data["header"]["processes_recorded"]), (4, 4, &json!(4)));
+    assert_eq!(header[3], json!({"pid": GZIP, "command_line": "gzip -9 tracks.json"}));
+    let parents = numbers(&data["nodes"]["parent"]);
+    let nodes: Vec<usize> = entries.iter().map(|entry| entry["node"].as_u64().expect("a node") as usize).collect();
+    let name = |node: usize| path(&data, node).join(" > ");
+    assert_eq!(name(nodes[3]), "all:0 > process 4730: gzip -9 tracks.json:0");
+    assert_eq!(data["frames"]["kind"][data["nodes"]["frame"][nodes[3]].as_u64().expect("a frame") as usize], 5);
+    // What is below a process's node adds up to what it has.
+    let mut process_of = vec![None; parents.len()];
+    for node in 1..parents.len() {
+        let of_itself = nodes.iter().position(|&of_process| of_process == node);
+        process_of[node] = of_itself.or_else(|| process_of[node - parents[node] as usize]);
+    }
+    for (process, entry) in entries.iter().enumerate() {
+        for metric in ["peak", "leaked", "total"] {
+            for unit in ["bytes", "allocations"] {
+                let column = numbers(&data["nodes"][format!("{metric}_{unit}")]);
+                let below = column.iter().zip(&process_of).filter(|(_, of)| **of == Some(process));
+                let sum: u64 = below.map(|(value, _)| value).sum();
+                assert_eq!(Some(sum), entry[metric][unit].as_u64(), "{metric} {unit} of process {process}");
+            }
+        }
+    }
+    assert_eq!(entries[3]["own_peak_bytes"], 262_144);
+    // 20, 20 + 11, 22 + 11, then all three; two of them end, and the first is sampled again before its end.
+    let rss: Vec<u64> = numbers(&data["timeline"]["rss"]["bytes"]).iter().map(|bytes| bytes >> 20).collect();
+    assert_eq!(rss, [20, 31, 33, 45, 43, 43, 31, 30, 21, 0]);
+    // A process alone needs no such node.
+    let mut out = Vec::new();
+    let mut report = family_run().report_of(&[WORKER]).expect("it was recorded");
+    flamegraph::write_html(&mut report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
+    let data = data_of(&String::from_utf8(out).expect("the page is UTF-8"));
+    assert_eq!((&data["processes"][0]["node"], &data["header"]["processes_recorded"]), (&Value::Null, &json!(4)));
+    assert_eq!(data["threads"], json!([{"id": WORKER, "name": "MainThread"}]));
+    assert_eq!(path(&data, 1), ["all:0", "<module>:20"]);
+}
+
+#[test]
+fn a_hint_explains_arenas_where_there_are_some() {
+    let hint = |builder: &CaptureBuilder| data_of(&flame_page(builder))["header"]["hint"].clone();
+    let text = hint(&sample_run());
+    assert!(text.as_str().is_some_and(|text| text.contains("arenas of 1 MiB")), "{text}");
+    let mut traced = sample_run();
+    traced.header.python_allocators_traced = true;
+    assert_eq!(hint(&traced), Value::Null);
+    // Native frames tell whose mapping it was.
+    for (path, is_interpreter) in [("/lib/other.so", false), ("/lib/libpython3.11.so", true)] {
+        let mut builder = native_run();
+        let module = builder.module(path, is_interpreter);
+        let frame = builder.native(Some(module), 0x10, &[("maps", "", 0)]);
+        let site = builder.site_of(&[frame], Mmap);
+        builder.map(1 << 40, 1 << 20, site);
+        assert_eq!(hint(&builder).is_string(), is_interpreter, "{path}");
+    }
+}
+
+/// For the tests of pages in a browser (tests/page): `MEMPROF_PAGES` names the folder.
+#[test]
+fn pages_of_a_family() {
+    let Some(folder) = std::env::var_os("MEMPROF_PAGES").map(std::path::PathBuf::from) else { return };
+    std::fs::write(folder.join("family.html"), flame_page(&family_run())).expect("the page can be written");
+    let mut out = Vec::new();
+    table::write_html(&family_run().report(), View::default(), Metric::Peak, &mut out).expect("memory can be written");
+    std::fs::write(folder.join("family-table.html"), out).expect("the page can be written");
 }
 
 #[test]

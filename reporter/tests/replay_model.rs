@@ -9,37 +9,66 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::Fact;
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
-use memprof_reporter::aggregate::Aggregate;
+use memprof_reporter::aggregate::{Aggregate, Endings, ProcessTotals};
 use memprof_reporter::slots::Amount;
 use proptest::prelude::*;
 
 const PAGE: u64 = 16;
 const SITES: u32 = 6;
+const PROCESSES: usize = 4;
 
-type Key = (ThreadId, SiteId);
+/// Process, thread, site.
+type Key = (usize, ThreadId, SiteId);
 
-/// What the program holds, and what was seen of it.
+/// What a process holds.
 #[derive(Default)]
-struct Model {
+struct Memory {
     blocks: HashMap<u64, (u64, Key)>,
     /// For each mapped byte, its mapping.
     bytes: BTreeMap<u64, usize>,
     /// Of each mapping: where its requested bytes end, and who made it.
     mappings: Vec<(u64, Key)>,
-    total: HashMap<Key, Amount>,
     frees: u64,
     unknown_frees: u64,
+    inherited_frees: u64,
     dropped: u64,
+    peak: Amount,
+    peak_at: Stamp,
+    /// What was live at its end, if it has ended.
+    left: Option<HashMap<Key, Amount>>,
+}
+
+/// What all processes hold, and what was seen of it.
+#[derive(Default)]
+struct Model {
+    memories: Vec<Memory>,
+    total: HashMap<Key, Amount>,
     peak_bytes: u64,
     peak_at: Stamp,
     peak: HashMap<Key, Amount>,
+}
+
+/// A program that a process ran: its number, when it began, whether the process began as a copy of another.
+type Image = (u32, Stamp, bool);
+
+/// The programs of a process, and when it ended.
+#[derive(Clone, Debug, Default)]
+struct Course {
+    images: Vec<Image>,
+    ended: Option<Stamp>,
 }
 
 fn count(amounts: &mut HashMap<Key, Amount>, key: Key, bytes: u64, allocations: u64) {
     amounts.entry(key).or_default().add(Amount { bytes, allocations });
 }
 
-impl Model {
+fn sum(amounts: &HashMap<Key, Amount>) -> Amount {
+    let mut sum = Amount::default();
+    amounts.values().for_each(|amount| sum.add(*amount));
+    sum
+}
+
+impl Memory {
     fn live(&self) -> HashMap<Key, Amount> {
         let mut live = HashMap::new();
         for &(size, key) in self.blocks.values() {
@@ -68,102 +97,175 @@ impl Model {
         !gone.is_empty()
     }
 
-    fn apply(&mut self, thread: ThreadId, event: TimedEvent) {
-        match event.event {
+    /// False when nothing was there to be released.
+    fn apply(&mut self, key: impl Fn(SiteId) -> Key, event: Event, inherits: bool) -> bool {
+        match event {
             Event::Allocation { address, size, site } | Event::Resize { address, size, site } => {
-                self.frees += u64::from(self.blocks.insert(address.0, (size, (thread, site))).is_some());
-                count(&mut self.total, (thread, site), size, 1);
+                let known = self.blocks.insert(address.0, (size, key(site))).is_some();
+                self.frees += u64::from(known);
+                let resized = matches!(event, Event::Resize { .. });
+                self.inherited_frees += u64::from(resized && inherits && !known);
+                return true;
             }
-            Event::Free { address } => match self.blocks.remove(&address.0) {
-                Some(_) => self.frees += 1,
-                None => {
-                    self.unknown_frees += 1;
-                    return;
+            Event::Free { address } => {
+                if self.blocks.remove(&address.0).is_some() {
+                    self.frees += 1;
+                    return true;
                 }
-            },
+            }
             Event::Map { address, size, site } => {
                 self.unmap(address.0, size);
-                self.mappings.push((address.0 + size, (thread, site)));
+                self.mappings.push((address.0 + size, key(site)));
                 for byte in address.0..(address.0 + size).div_ceil(PAGE) * PAGE {
                     self.bytes.insert(byte, self.mappings.len() - 1);
                 }
-                count(&mut self.total, (thread, site), size, 1);
+                return true;
             }
             Event::Unmap { address, size } => {
-                if !self.unmap(address.0, size) {
-                    self.unknown_frees += 1;
-                    return;
+                if self.unmap(address.0, size) {
+                    return true;
                 }
             }
+        }
+        *(if inherits { &mut self.inherited_frees } else { &mut self.unknown_frees }) += 1;
+        false
+    }
+
+    fn clear(&mut self) {
+        self.blocks.clear();
+        self.bytes.clear();
+    }
+}
+
+impl Model {
+    fn live(&self) -> HashMap<Key, Amount> {
+        self.memories.iter().flat_map(Memory::live).collect()
+    }
+
+    fn leaked(&self) -> HashMap<Key, Amount> {
+        self.memories.iter().flat_map(|memory| memory.left.clone().unwrap_or_else(|| memory.live())).collect()
+    }
+
+    fn apply(&mut self, process: usize, inherits: bool, thread: ThreadId, event: TimedEvent) {
+        let memory = &mut self.memories[process];
+        if !memory.apply(|site| (process, thread, site), event.event, inherits) {
+            return;
+        }
+        let own = sum(&memory.live());
+        if own.bytes >= memory.peak.bytes {
+            (memory.peak, memory.peak_at) = (own, event.stamp);
+        }
+        if let Event::Allocation { size, site, .. } | Event::Resize { size, site, .. } | Event::Map { size, site, .. } =
+            event.event
+        {
+            count(&mut self.total, (process, thread, site), size, 1);
         }
         self.look(event.stamp);
     }
 
     fn look(&mut self, stamp: Stamp) {
         let live = self.live();
-        let bytes = live.values().map(|amount| amount.bytes).sum();
+        let bytes = sum(&live).bytes;
         if bytes >= self.peak_bytes {
             (self.peak_bytes, self.peak_at, self.peak) = (bytes, stamp, live);
         }
     }
 
-    fn start_image(&mut self, stamp: Stamp) {
-        self.dropped += self.live().values().map(|amount| amount.allocations).sum::<u64>();
-        self.blocks.clear();
-        self.bytes.clear();
+    /// The process becomes another program, or ends.
+    fn pass_boundary(&mut self, process: usize, ends: bool, stamp: Stamp) {
+        let memory = &mut self.memories[process];
+        let live = memory.live();
+        if ends {
+            memory.left = Some(live);
+        } else {
+            memory.dropped += sum(&live).allocations;
+        }
+        memory.clear();
         self.look(stamp);
     }
 }
 
-/// Picks the next event among the threads' first ones, again and again.
-fn model_of(events: &[(ThreadId, u32, TimedEvent)], images: &[(u32, Stamp)]) -> Model {
+/// Stamp, whether it hands out, whether it is an event, process, thread.
+type Due = (Stamp, bool, bool, usize, ThreadId);
+
+/// Picks the next event among the first ones of all threads that are in their process's present image, again and again.
+fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course]) -> Model {
     let mut model = Model { peak_at: Stamp(START), ..Model::default() };
-    for (index, &(image, stamp)) in images.iter().enumerate() {
-        if index > 0 {
-            model.start_image(stamp);
+    model.memories = courses.iter().map(|_| Memory { peak_at: Stamp(START), ..Memory::default() }).collect();
+    let mut left = events.to_vec();
+    // The present image of each process; one more than it has when it has ended.
+    let mut present = vec![0; courses.len()];
+    let hands_out = |event: &Event| !matches!(event, Event::Free { .. } | Event::Unmap { .. });
+    loop {
+        // Stamp, whether it hands out, whether it is an event, process, thread; the event's index.
+        let mut due: Vec<(Due, usize)> = Vec::new();
+        for (process, course) in courses.iter().enumerate() {
+            let Some(&(image, ..)) = course.images.get(present[process]) else { continue };
+            let of_image: Vec<usize> = (0..left.len()).filter(|&at| left[at].1 == image).collect();
+            for &at in &of_image {
+                let (thread, _, event) = left[at];
+                if of_image.iter().all(|&before| before >= at || left[before].0 != thread) {
+                    due.push(((event.stamp, hands_out(&event.event), true, process, thread), at));
+                }
+            }
+            let next = course.images.get(present[process] + 1).map(|image| image.1).or(course.ended);
+            if let (true, Some(stamp)) = (of_image.is_empty(), next) {
+                due.push(((stamp, false, false, process, ThreadId(0)), usize::MAX));
+            }
         }
-        let mut left: Vec<_> = events.iter().filter(|event| event.1 == image).copied().collect();
-        while !left.is_empty() {
-            let hands_out = |event: &Event| !matches!(event, Event::Free { .. } | Event::Unmap { .. });
-            let first_of_their_thread =
-                (0..left.len()).filter(|&at| left[..at].iter().all(|before| before.0 != left[at].0));
-            let next = first_of_their_thread
-                .min_by_key(|&at| (left[at].2.stamp, hands_out(&left[at].2.event), left[at].0))
-                .expect("there is an event left");
-            let (thread, _, event) = left.remove(next);
-            model.apply(thread, event);
+        let Some(&((stamp, _, is_event, process, _), at)) = due.iter().min() else { return model };
+        let course = &courses[process];
+        if is_event {
+            let (thread, _, event) = left.remove(at);
+            model.apply(process, course.images[present[process]].2, thread, event);
+        } else {
+            present[process] += 1;
+            model.pass_boundary(process, present[process] == course.images.len(), stamp);
         }
     }
-    model
 }
 
 fn assert_agrees(model: &Model, aggregate: &Aggregate) -> Result<(), TestCaseError> {
     let totals = &aggregate.totals;
     prop_assert_eq!(totals.peak.bytes, model.peak_bytes);
     prop_assert_eq!(totals.peak_at, model.peak_at);
-    prop_assert_eq!(totals.frees, model.frees);
-    prop_assert_eq!(totals.unknown_frees, model.unknown_frees);
-    prop_assert_eq!(totals.dropped_by_exec, model.dropped);
-    prop_assert_eq!(
-        totals.total.allocations,
-        totals.frees + totals.leaked.allocations + totals.dropped_by_exec,
-        "every allocation has one end"
-    );
-    let leaked = model.live();
+    for (memory, process) in model.memories.iter().zip(&aggregate.processes) {
+        let Endings { frees, dropped_by_exec, unknown_frees, inherited_frees } = process.endings;
+        prop_assert_eq!(frees, memory.frees);
+        prop_assert_eq!(unknown_frees, memory.unknown_frees);
+        prop_assert_eq!(inherited_frees, memory.inherited_frees);
+        prop_assert_eq!(dropped_by_exec, memory.dropped);
+        prop_assert_eq!((process.own_peak, process.own_peak_at), (memory.peak, memory.peak_at));
+        prop_assert_eq!(
+            process.total.allocations,
+            frees + process.leaked.allocations + dropped_by_exec,
+            "every allocation has one end"
+        );
+    }
+    let leaked = model.leaked();
     for slot in &aggregate.slots {
-        let key = (slot.thread, slot.site);
+        let key = (slot.process.index(), slot.thread, slot.site);
         let expected = |amounts: &HashMap<Key, Amount>| amounts.get(&key).copied().unwrap_or_default();
         prop_assert_eq!(slot.total, expected(&model.total), "total of {:?}", key);
         prop_assert_eq!(slot.peak, expected(&model.peak), "peak of {:?}", key);
         prop_assert_eq!(slot.leaked, expected(&leaked), "leaked of {:?}", key);
     }
-    let slots: Vec<Key> = aggregate.slots.iter().map(|slot| (slot.thread, slot.site)).collect();
+    let slots: Vec<Key> = aggregate.slots.iter().map(|slot| (slot.process.index(), slot.thread, slot.site)).collect();
     prop_assert!(model.total.keys().all(|key| slots.contains(key)));
     let histogram: u64 = aggregate.sizes.buckets().iter().map(|bucket| bucket.allocations).sum();
     prop_assert_eq!(histogram, totals.total.allocations);
+    for (whole, of_process) in [
+        (totals.peak, (|process: &ProcessTotals| process.peak) as fn(&ProcessTotals) -> Amount),
+        (totals.total, |process| process.total),
+        (totals.leaked, |process| process.leaked),
+    ] {
+        let mut of_all = Amount::default();
+        aggregate.processes.iter().for_each(|process| of_all.add(of_process(process)));
+        prop_assert_eq!(whole, of_all);
+    }
     prop_assert_eq!(aggregate.timeline.iter().map(|point| point.bytes).max(), Some(model.peak_bytes));
     prop_assert!(aggregate.timeline.is_sorted_by_key(|point| point.at));
-    prop_assert_eq!(aggregate.timeline.last().map(|point| point.bytes), Some(totals.leaked.bytes));
+    prop_assert_eq!(aggregate.timeline.last().map(|point| point.bytes), Some(sum(&model.live()).bytes));
     Ok(())
 }
 
@@ -180,36 +282,100 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn gap() -> impl Strategy<Value = u64> {
+    prop_oneof![Just(0_u64), 0..3_u64, 0..1_000_000_u64]
+}
+
 /// Thread, whether the program became another one before, time since the last event, event.
 fn run() -> impl Strategy<Value = Vec<(u32, bool, u64, Event)>> {
-    let gap = prop_oneof![Just(0_u64), 0..3_u64, 0..1_000_000_u64];
-    proptest::collection::vec((0..4_u32, prop::bool::weighted(0.01), gap, event()), 0..150)
+    proptest::collection::vec((0..4_u32, prop::bool::weighted(0.01), gap(), event()), 0..150)
+}
+
+/// What happens to a process before an event of it.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    GoesOn,
+    Execs,
+    /// It ends: the event is another one's, which has the same pid.
+    Ends,
+}
+
+/// Process, thread, what happened before, time since the last event, event.
+fn family() -> impl Strategy<Value = Vec<(usize, u32, Turn, u64, Event)>> {
+    let turn = prop_oneof![40 => Just(Turn::GoesOn), 1 => Just(Turn::Execs), 1 => Just(Turn::Ends)];
+    proptest::collection::vec((0..PROCESSES, 0..2_u32, turn, gap(), event()), 0..150)
+}
+
+fn builder(chunk_rows: usize) -> CaptureBuilder {
+    let mut builder = CaptureBuilder::new();
+    builder.chunk_rows = chunk_rows;
+    builder.header.page_size = PAGE as u32;
+    for site in 0..SITES {
+        builder.site(&[("f", "f.py", site + 1)], Allocator::Malloc);
+    }
+    builder
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn the_replay_agrees_with_the_model(run in run(), chunk_rows in 1..40_usize) {
-        let mut builder = CaptureBuilder::new();
-        builder.chunk_rows = chunk_rows;
-        builder.header.page_size = PAGE as u32;
-        for site in 0..SITES {
-            builder.site(&[("f", "f.py", site + 1)], Allocator::Malloc);
-        }
-        let (mut now, mut images) = (START, vec![(1, Stamp(START))]);
+        let mut builder = builder(chunk_rows);
+        let (mut now, mut images) = (START, vec![(1, Stamp(START), false)]);
         for (thread, exec, gap, event) in run {
             now += gap;
             if exec {
                 now += 1;
                 let image = images.len() as u32 + 1;
-                images.push((image, Stamp(now)));
+                images.push((image, Stamp(now), false));
                 builder.facts.push(Fact::Image { image, stamp: Stamp(now), pid: 1 });
             }
             builder.event_of(images.len() as u32, thread, now, event);
         }
-        let model = model_of(builder.events(), &images);
+        let model = model_of(builder.events(), &[Course { images, ended: None }]);
         let report = builder.report();
         prop_assert!(report.notes().is_empty(), "{:?}", report.notes());
         assert_agrees(&model, report.aggregate())?;
+    }
+
+    #[test]
+    fn processes_side_by_side_agree_with_the_model(family in family(), chunk_rows in 1..40_usize) {
+        let mut builder = builder(chunk_rows);
+        let (mut now, mut image) = (START, 0);
+        // In the order in which they begin; the present one of each pid.
+        let (mut courses, mut running): (Vec<Course>, Vec<Option<usize>>) = (Vec::new(), vec![None; PROCESSES]);
+        for (pid, thread, turn, gap, event) in family {
+            now += gap;
+            let known = running[pid].filter(|_| !matches!(turn, Turn::Ends));
+            if let (None, Some(ended)) = (known, running[pid]) {
+                courses[ended].ended = Some(Stamp(now));
+                let last = courses[ended].images.last().expect("it has one").0;
+                builder.facts.push(Fact::ProcessEnded { image: last, at: Stamp(now) });
+            }
+            let course = known.unwrap_or_else(|| {
+                courses.push(Course::default());
+                courses.len() - 1
+            });
+            running[pid] = Some(course);
+            if known.is_none() || matches!(turn, Turn::Execs) {
+                image += 1;
+                // Half of them begin as forks.
+                let forked_from = (known.is_none() && image % 2 == 0).then_some(1);
+                courses[course].images.push((image, Stamp(now), forked_from.is_some()));
+                let pid = pid as u32 + 100;
+                builder.facts.push(Fact::Image { image, stamp: Stamp(now), pid });
+                let command_line = vec![format!("program{image}")];
+                builder.facts.push(Fact::Process { image, pid, parent: 99, forked_from, command_line });
+            }
+            let image = courses[course].images.last().expect("it has one").0;
+            builder.event_of(image, pid as u32 * 2 + thread, now, event);
+        }
+        let model = model_of(builder.events(), &courses);
+        let report = builder.report();
+        prop_assert!(report.notes().is_empty(), "{:?}", report.notes());
+        if !courses.is_empty() {
+            prop_assert_eq!(report.processes().list().len(), courses.len());
+            assert_agrees(&model, report.aggregate())?;
+        }
     }
 }

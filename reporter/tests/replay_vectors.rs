@@ -70,7 +70,7 @@ fn one_block_is_the_peak_and_no_leak() {
     let report = builder.report();
     assert_eq!(rows(&report, Metric::Peak), [row(FIRST, Valloc, 1024, 1)]);
     assert_eq!(rows(&report, Metric::Leaks), []);
-    assert_eq!(report.aggregate().totals.frees, 1);
+    assert_eq!(report.aggregate().totals.endings.frees, 1);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn spiky_recursion() {
     let report = builder.report();
     assert_eq!(peak(&report), amount(55 * 1024, 10));
     assert_eq!(report.total(Metric::Leaks), amount(0, 0));
-    assert_eq!(report.aggregate().totals.frees, 10);
+    assert_eq!(report.aggregate().totals.endings.frees, 10);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_mapping_counts_what_was_asked_for() {
     let report = builder.report();
     assert_eq!(peak(&report), amount(2048, 1));
     assert_eq!(report.total(Metric::Leaks), amount(0, 0));
-    assert_eq!(report.aggregate().totals.frees, 1);
+    assert_eq!(report.aggregate().totals.endings.frees, 1);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn part_of_a_mapping_is_given_back() {
     let report = builder.report();
     let expected = [row(SECOND_LINE, Mmap, 10 * PAGE, 1), row(FIRST, Mmap, PAGE, 1)];
     assert_eq!(rows(&report, Metric::Peak), expected);
-    assert_eq!(report.aggregate().totals.frees, 0, "a mapping lives while any of it is mapped");
+    assert_eq!(report.aggregate().totals.endings.frees, 0, "a mapping lives while any of it is mapped");
 }
 
 /// Pages that are live after 10 pages were mapped, `gone` unmapped, and 10 mapped elsewhere: at the peak.
@@ -206,8 +206,8 @@ fn one_unmap_takes_several_mappings() {
     builder.unmap(FAR - PAGE, 10 * PAGE).map(2 * FAR, 10 * PAGE, second);
     let report = builder.report();
     assert_eq!(peak(&report), amount(10 * PAGE, 1));
-    assert_eq!(report.aggregate().totals.frees, 5);
-    assert_eq!(report.aggregate().totals.unknown_frees, 0);
+    assert_eq!(report.aggregate().totals.endings.frees, 5);
+    assert_eq!(report.aggregate().totals.endings.unknown_frees, 0);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_block_resized_in_place_is_never_there_twice_nor_missing() {
     assert_eq!(peak(&report), amount(1500, 1));
     assert_eq!(rows(&report, Metric::Leaks), [row(SECOND_LINE, Realloc, 1500, 1)]);
     assert_eq!(report.total(Metric::Total), amount(2500, 2));
-    assert_eq!(report.aggregate().totals.frees, 1);
+    assert_eq!(report.aggregate().totals.endings.frees, 1);
     builder.resize(16, 400, first);
     assert!(
         builder
@@ -255,7 +255,7 @@ fn a_block_handed_out_twice_was_freed_in_between() {
     builder.allocate(16, 100, first).allocate(16, 40, second);
     let report = builder.report();
     assert_eq!(rows(&report, Metric::Leaks), [row(SECOND_LINE, Malloc, 40, 1)]);
-    assert_eq!(report.aggregate().totals.frees, 1);
+    assert_eq!(report.aggregate().totals.endings.frees, 1);
 }
 
 #[test]
@@ -263,8 +263,8 @@ fn a_free_of_what_was_there_before_is_ignored_and_counted() {
     let (mut builder, site, _) = two_sites(Malloc);
     builder.free(16).unmap(FAR, PAGE).allocate(32, 100, site);
     let report = builder.report();
-    assert_eq!(report.aggregate().totals.unknown_frees, 2);
-    assert_eq!(report.aggregate().totals.frees, 0);
+    assert_eq!(report.aggregate().totals.endings.unknown_frees, 2);
+    assert_eq!(report.aggregate().totals.endings.frees, 0);
     assert_eq!(report.total(Metric::Leaks), amount(100, 1));
 }
 
@@ -291,7 +291,7 @@ fn on_a_tie_what_is_freed_can_be_handed_out_again() {
     builder.event(1, at, Event::Free { address: Address(16) });
     let report = builder.report();
     assert_eq!(report.total(Metric::Leaks), amount(8, 1));
-    assert_eq!(report.aggregate().totals.unknown_frees, 0);
+    assert_eq!(report.aggregate().totals.endings.unknown_frees, 0);
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn another_program_in_the_same_process_starts_with_nothing() {
     let totals = report.aggregate().totals;
     assert_eq!(peak(&report), amount(1000 + PAGE, 2));
     assert_eq!(rows(&report, Metric::Leaks), [row(SECOND_LINE, Malloc, 8, 1)]);
-    assert_eq!((totals.frees, totals.dropped_by_exec), (0, 2));
+    assert_eq!((totals.endings.frees, totals.endings.dropped_by_exec), (0, 2));
 }
 
 #[test]

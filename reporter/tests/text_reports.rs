@@ -2,12 +2,15 @@
 //! with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
 
 mod capture_builder;
+mod family_run;
 mod native_run;
 mod sample_run;
 
 use std::fs;
 use std::path::PathBuf;
 
+use family_run::{GZIP, MAIN, family_run};
+use memprof_capture::file::Fact;
 use memprof_reporter::metric::Metric;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
@@ -56,10 +59,56 @@ fn native_names_at_several_widths() {
 }
 
 #[test]
+fn families_at_several_widths() {
+    let report = family_run().report();
+    for width in [60, 80, 120] {
+        let style = TextStyle::new(width, false);
+        let mut out = Vec::new();
+        stats::write_text(&report, View::default(), Metric::Peak, 3, &style, &mut out).expect("memory can be written");
+        table::write_text(&report, View::default(), Metric::Leaks, 3, &style, &mut out).expect("memory can be written");
+        assert_golden(&format!("family-{width}.txt"), &String::from_utf8(out).expect("the text is UTF-8"));
+    }
+    let some = family_run().report_of(&[MAIN, GZIP]).expect("they were recorded");
+    let mut out = Vec::new();
+    let style = TextStyle::new(80, false);
+    stats::write_text(&some, View::default(), Metric::Peak, 3, &style, &mut out).expect("memory can be written");
+    assert_golden("family-some.txt", &String::from_utf8(out).expect("the text is UTF-8"));
+}
+
+#[test]
+fn what_is_said_of_python_s_allocators() {
+    let texts = |version: &str, allocator: &str, traced: bool| {
+        let mut builder = sample_run();
+        builder.header.python_allocators_traced = traced;
+        let (version, allocator) = (version.to_owned(), allocator.to_owned());
+        builder.facts = vec![Fact::Python { version, allocator, stacks: true }];
+        let report = builder.report();
+        let style = TextStyle::new(240, false);
+        let (mut stats, mut table) = (Vec::new(), Vec::new());
+        stats::write_text(&report, View::default(), Metric::Peak, 5, &style, &mut stats).expect("it can be written");
+        table::write_text(&report, View::default(), Metric::Peak, 5, &style, &mut table).expect("it can be written");
+        [stats, table].map(|text| String::from_utf8(text).expect("the text is UTF-8"))
+    };
+    let [stats, table] = texts("3.11.7", "pymalloc", false);
+    assert!(stats.contains("3.11.7 with pymalloc, not traced\n"), "{stats}");
+    assert!(stats.contains("arenas of 1 MiB by mmap") && stats.contains("--trace-python-allocators"), "{stats}");
+    assert!(table.contains("arenas of 1 MiB by mmap"), "{table}");
+    // The sample's mappings are no arenas of 3.9.
+    let [stats, table] = texts("3.9.18", "pymalloc_debug", false);
+    assert!(stats.contains("arenas of 256 KiB by mmap") && !table.contains("arena"), "{stats}{table}");
+    let [stats, table] = texts("3.12.1", "malloc", false);
+    assert!(stats.contains("3.12.1 with malloc, not traced\n") && !stats.contains("arena"), "{stats}");
+    assert!(!table.contains("arena"), "{table}");
+    let [stats, table] = texts("3.11.7", "pymalloc", true);
+    assert!(stats.contains("3.11.7 with pymalloc, traced\n") && stats.contains("were traced: what they"), "{stats}");
+    assert!(!table.contains("arena"), "{table}");
+}
+
+#[test]
 fn no_line_is_longer_than_the_width() {
     let mut cut_off = sample_run();
     cut_off.summary = None;
-    let reports = [cut_off.report(), native_run().report()];
+    let reports = [cut_off.report(), native_run().report(), family_run().report()];
     for width in 60..=240 {
         let style = TextStyle::new(width, false);
         let mut out = Vec::new();

@@ -115,9 +115,17 @@ impl ViewArgs {
     }
 }
 
+/// Which processes to show.
+#[derive(Clone, Debug, clap::Args)]
+struct ProcessArgs {
+    /// Show this process only; give it again for more [default: all that were recorded]
+    #[arg(long = "process", value_name = "PID")]
+    pids: Vec<u32>,
+}
+
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
-fn open(capture: &Path, view: View) -> Result<Report, Failure> {
-    let report = Report::open(capture).map_err(Failure::Capture)?;
+fn open(capture: &Path, processes: &ProcessArgs, view: View) -> Result<Report, Failure> {
+    let report = Report::open_processes(capture, &processes.pids).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }

@@ -1,14 +1,18 @@
 //! The interactive page.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use memprof_capture::ids::ThreadId;
 use serde::Serialize;
 
-use crate::flame_tree::{FlameTree, Node};
+use crate::aggregate::ProcessTotals;
+use crate::flame_tree::{FlameTree, Node, NodeId};
 use crate::json_columns::Sequence;
 use crate::metric::Metric;
 use crate::page::{PageHeader, PageParts, SourceLines, write_page};
 use crate::places::{PlaceId, PlaceKind, Places};
+use crate::pymalloc;
 use crate::report::Report;
 use crate::slots::Amount;
 use crate::strings::Strings;
@@ -23,6 +27,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/common.js"),
         include_str!("../../../templates/views.js"),
         include_str!("../../../templates/tree.js"),
+        include_str!("../../../templates/processes.js"),
         include_str!("../../../templates/layout.js"),
         include_str!("../../../templates/colour.js"),
         include_str!("../../../templates/draw.js"),
@@ -50,6 +55,7 @@ struct FlamePage<'a, S, N> {
     nodes: N,
     timeline: Timeline,
     threads: Vec<ThreadEntry<'a>>,
+    processes: Vec<ProcessEntry>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +88,17 @@ struct Series {
 struct ThreadEntry<'a> {
     id: u32,
     name: &'a str,
+}
+
+/// What one of several processes has of the totals, in the order of the header's processes.
+#[derive(Serialize)]
+struct ProcessEntry {
+    /// The node above all that it did; nothing where it did nothing, or is alone.
+    node: Option<u32>,
+    peak: Amount,
+    leaked: Amount,
+    total: Amount,
+    own_peak_bytes: u64,
 }
 
 /// The places that occur, as columns of numbers of strings.
@@ -131,8 +148,11 @@ impl Frames {
 pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
     // Without native frames there is nothing to choose between.
     let views = if report.native.recorded { Views::ALL } else { Views::BOTH_HYBRID };
-    let tree = FlameTree::build(report.reader.tables(), &mut report.places, &report.aggregate.slots, views);
+    let (tables, slots) = (report.reader.tables(), &report.aggregate.slots);
+    let tree = FlameTree::build(tables, &mut report.places, &report.processes, slots, views);
     let report = &*report;
+    let row_places = report.row_places(view);
+    let hint = pymalloc::hint(report, &row_places, &report.rows(&row_places, metric), metric);
     let mut strings = Strings::default();
     let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
     let (mut frames, mut frame_of_place) = (Frames::default(), vec![u32::MAX; report.places.len()]);
@@ -157,7 +177,7 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
     let totals = &report.aggregate.totals;
     let page = FlamePage {
         schema: "memprof-flame-1",
-        header: PageHeader::of(report),
+        header: PageHeader::of(report, hint),
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
@@ -171,16 +191,26 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
         nodes,
         timeline: timeline(report),
         threads: threads(report),
+        processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
     };
     let title = format!("memprof flame graph: {}", report.metadata().command_line);
     write_page(&PARTS, &title, &page, out)
 }
 
+fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {
+    ProcessEntry {
+        node: node.map(|node| node.0),
+        peak: totals.peak,
+        leaked: totals.leaked,
+        total: totals.total,
+        own_peak_bytes: totals.own_peak.bytes,
+    }
+}
+
 fn timeline(report: &Report) -> Timeline {
-    let samples = report.rss().iter().map(|sample| TimelinePoint { at: sample.at.stamp, bytes: sample.bytes });
     Timeline {
         heap: series(report, &report.aggregate.timeline),
-        rss: series(report, &thin_out(samples.collect(), MOST_BINS as usize)),
+        rss: series(report, &thin_out(report.rss().to_vec(), MOST_BINS as usize)),
     }
 }
 
@@ -191,6 +221,7 @@ fn series(report: &Report, points: &[TimelinePoint]) -> Series {
 }
 
 fn threads(report: &Report) -> Vec<ThreadEntry<'_>> {
-    let known = report.tables().threads.iter().flatten();
-    known.map(|thread| ThreadEntry { id: thread.tid, name: &thread.name }).collect()
+    let known = |thread: &ThreadId| report.tables().threads.get(thread.index())?.as_ref();
+    let active: BTreeSet<ThreadId> = report.aggregate.slots.iter().map(|slot| slot.thread).collect();
+    active.iter().filter_map(known).map(|thread| ThreadEntry { id: thread.tid, name: &thread.name }).collect()
 }

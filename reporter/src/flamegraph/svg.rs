@@ -23,7 +23,8 @@ const DEEPEST: u32 = 500;
 /// What `out` answers to a write.
 pub fn write_svg(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
     let slots = &report.aggregate.slots;
-    let tree = FlameTree::build(report.reader.tables(), &mut report.places, slots, view.alone());
+    let tables = report.reader.tables();
+    let tree = FlameTree::build(tables, &mut report.places, &report.processes, slots, view.alone());
     let report = &*report;
     let lines = folded_lines(&tree, &report.places, metric);
     let mut options = Options::default();

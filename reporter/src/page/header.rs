@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::metadata::Metadata;
+use crate::processes::Process;
 use crate::report::Report;
 
 /// The metadata with the notes.
@@ -11,11 +12,30 @@ pub(crate) struct PageHeader<'a> {
     #[serde(flatten)]
     metadata: &'a Metadata,
     notes: &'a [String],
+    /// What helps to read the page; nothing is wrong with the capture.
+    hint: Option<String>,
+    processes: Vec<ProcessEntry>,
+    /// How many processes the capture has.
+    processes_recorded: usize,
+}
+
+#[derive(Serialize)]
+struct ProcessEntry {
+    pid: u32,
+    command_line: String,
 }
 
 impl<'a> PageHeader<'a> {
     /// Of a report.
-    pub(crate) fn of(report: &'a Report) -> Self {
-        Self { metadata: report.metadata(), notes: report.notes() }
+    pub(crate) fn of(report: &'a Report, hint: Option<String>) -> Self {
+        let processes = report.processes();
+        let entry = |process: &Process| ProcessEntry { pid: process.pid, command_line: process.command() };
+        Self {
+            metadata: report.metadata(),
+            notes: report.notes(),
+            hint,
+            processes: processes.list().iter().map(entry).collect(),
+            processes_recorded: processes.recorded(),
+        }
     }
 }

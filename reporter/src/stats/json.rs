@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::metadata::Metadata;
 use crate::metric::Metric;
 use crate::native_stacks::NativeStacks;
+use crate::processes::Origin;
 use crate::report::Report;
 use crate::rows::{PlaceRow, Ranking};
 use crate::size_histogram::SizeBucket;
@@ -22,6 +23,7 @@ struct Stats<'a> {
     view: &'static str,
     show_runtime: bool,
     totals: Totals,
+    processes: Vec<ProcessStats>,
     native_stacks: &'a NativeStacks,
     #[serde(serialize_with = "as_object")]
     by_allocator: Vec<(&'static str, AllocatorStats)>,
@@ -46,12 +48,37 @@ struct Totals {
     leaked_allocations: u64,
     dropped_by_exec: u64,
     unknown_frees: u64,
+    inherited_frees: u64,
     peak_rss_bytes: Option<u64>,
     channel_waits: Option<u64>,
     skipped_events: Option<u64>,
     damaged_chunks: u64,
     damaged_events: u64,
     damaged_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct ProcessStats {
+    pid: u32,
+    parent: Option<u32>,
+    began: Origin,
+    command_line: String,
+    started_s: f64,
+    ended_s: Option<f64>,
+    allocations: u64,
+    frees: u64,
+    bytes_allocated: u64,
+    own_peak_bytes: u64,
+    own_peak_allocations: u64,
+    own_peak_at_s: f64,
+    peak_bytes: u64,
+    peak_allocations: u64,
+    leaked_bytes: u64,
+    leaked_allocations: u64,
+    dropped_by_exec: u64,
+    unknown_frees: u64,
+    inherited_frees: u64,
+    peak_rss_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -79,15 +106,16 @@ fn totals(report: &Report) -> Totals {
     let (summary, damage) = (report.summary(), report.damage());
     Totals {
         allocations: totals.total.allocations,
-        frees: totals.frees,
+        frees: totals.endings.frees,
         bytes_allocated: totals.total.bytes,
         peak_bytes: totals.peak.bytes,
         peak_allocations: totals.peak.allocations,
         peak_at_s: report.clock.seconds(totals.peak_at),
         leaked_bytes: totals.leaked.bytes,
         leaked_allocations: totals.leaked.allocations,
-        dropped_by_exec: totals.dropped_by_exec,
-        unknown_frees: totals.unknown_frees,
+        dropped_by_exec: totals.endings.dropped_by_exec,
+        unknown_frees: totals.endings.unknown_frees,
+        inherited_frees: totals.endings.inherited_frees,
         peak_rss_bytes: report.peak_rss(),
         channel_waits: summary.map(|summary| summary.channel_waits),
         skipped_events: summary.map(|summary| summary.skipped_events),
@@ -95,6 +123,33 @@ fn totals(report: &Report) -> Totals {
         damaged_events: damage.events,
         damaged_bytes: damage.bytes,
     }
+}
+
+fn processes(report: &Report) -> Vec<ProcessStats> {
+    let list = report.processes().list().iter().zip(&report.aggregate.processes).zip(report.process_peak_rss());
+    list.map(|((process, totals), &peak_rss_bytes)| ProcessStats {
+        pid: process.pid,
+        parent: process.parent,
+        began: process.origin,
+        command_line: process.command(),
+        started_s: process.images.first().map_or(0.0, |image| report.clock.seconds(image.start)),
+        ended_s: process.ended.map(|at| report.clock.seconds(at)),
+        allocations: totals.total.allocations,
+        frees: totals.endings.frees,
+        bytes_allocated: totals.total.bytes,
+        own_peak_bytes: totals.own_peak.bytes,
+        own_peak_allocations: totals.own_peak.allocations,
+        own_peak_at_s: report.clock.seconds(totals.own_peak_at),
+        peak_bytes: totals.peak.bytes,
+        peak_allocations: totals.peak.allocations,
+        leaked_bytes: totals.leaked.bytes,
+        leaked_allocations: totals.leaked.allocations,
+        dropped_by_exec: totals.endings.dropped_by_exec,
+        unknown_frees: totals.endings.unknown_frees,
+        inherited_frees: totals.endings.inherited_frees,
+        peak_rss_bytes,
+    })
+    .collect()
 }
 
 /// Writes the figures as one JSON object, with `top` places in each ranking.
@@ -122,6 +177,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: 
         view: view.kind.name(),
         show_runtime: view.show_runtime,
         totals: totals(report),
+        processes: processes(report),
         native_stacks: &report.native,
         by_allocator: report
             .by_allocator()

@@ -1,6 +1,7 @@
 //! The report `stats`: the figures of a run, its allocators, sizes and largest places.
 
 mod json;
+mod process_list;
 mod text;
 
 pub use json::write_json;

@@ -2,8 +2,12 @@
 
 use std::io::{self, Write};
 
+use memprof_capture::allocator::Allocator;
+
+use super::process_list;
 use crate::metadata::Metadata;
 use crate::metric::Metric;
+use crate::pymalloc;
 use crate::report::Report;
 use crate::row_places::RowPlaces;
 use crate::rows::Ranking;
@@ -27,6 +31,7 @@ pub fn write_text(
     let row_places = report.row_places(view);
     write_run(report, style, out)?;
     write_totals(report, style, out)?;
+    process_list::write(report, top, style, out)?;
     write_allocators(report, style, out)?;
     write_sizes(report, style, out)?;
     write_ranking(report, (view, &row_places), (metric, Ranking::Bytes), top, style, out)?;
@@ -51,7 +56,7 @@ fn write_run(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Re
     let started = run.start_time.replace('T', " ").replace('Z', " UTC");
     let mut facts = vec![
         ("Command", run.command_line.clone()),
-        ("Process", format!("{}, started {started}, ran for {}", run.pid, seconds(run.duration_s))),
+        ("Process", format!("{}, started {started}, ran for {}", process_list::who(report), seconds(run.duration_s))),
         ("Python", python(run)),
         ("Native", native_stacks(report)),
     ];
@@ -64,17 +69,11 @@ fn python(run: &Metadata) -> String {
     if run.python_version.is_empty() {
         return "none was seen".to_owned();
     }
-    let mut text = run.python_version.clone();
-    if !run.python_allocator.is_empty() {
-        text += &format!(" with {}", run.python_allocator);
+    let traced = if run.python_allocators_traced { "traced" } else { "not traced" };
+    match (run.python_version.as_str(), run.python_allocator.as_str()) {
+        (version, "") => format!("{version}, its allocators {traced}"),
+        (version, allocator) => format!("{version} with {allocator}, {traced}"),
     }
-    if run.python_allocator.starts_with("pymalloc") && !run.python_allocators_traced {
-        text += &format!(
-            "; its small objects lie in arenas (mmap of {}), and only the arenas appear here",
-            if arenas_have_a_mebibyte(&run.python_version) { "1 MiB" } else { "256 KiB" }
-        );
-    }
-    text
 }
 
 fn native_stacks(report: &Report) -> String {
@@ -86,30 +85,28 @@ fn native_stacks(report: &Report) -> String {
     format!("stacks recorded; {} in {modules}, {} with names", counted(frames, "frame"), percent(named, frames))
 }
 
-/// CPython's arenas grew from 256 KiB to 1 MiB in 3.10.
-fn arenas_have_a_mebibyte(version: &str) -> bool {
-    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    (numbers.next(), numbers.next()) >= (Some(3), Some(10))
-}
-
 fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    let totals = &report.aggregate.totals;
+    let (totals, endings) = (&report.aggregate.totals, &report.aggregate.totals.endings);
+    let several = report.processes().are_several();
     let amount = |Amount { bytes, allocations }| format!("{} in {}", size(bytes), counted(allocations, "allocation"));
     let mut facts = vec![
-        ("Peak", amount(totals.peak)),
+        (if several { "Peak of all together" } else { "Peak" }, amount(totals.peak)),
         ("Peak reached after", seconds(report.clock.seconds(totals.peak_at))),
         ("Not freed at the end", amount(totals.leaked)),
         ("Allocated in total", amount(totals.total)),
-        ("Freed", counted(totals.frees, "allocation")),
+        ("Freed", counted(endings.frees, "allocation")),
     ];
-    if totals.dropped_by_exec > 0 {
-        facts.push(("Gone with exec", counted(totals.dropped_by_exec, "allocation")));
+    if endings.dropped_by_exec > 0 {
+        facts.push(("Gone with exec", counted(endings.dropped_by_exec, "allocation")));
     }
-    if totals.unknown_frees > 0 {
-        facts.push(("Frees of unknown memory", count(totals.unknown_frees)));
+    if endings.unknown_frees > 0 {
+        facts.push(("Frees of unknown memory", count(endings.unknown_frees)));
+    }
+    if endings.inherited_frees > 0 {
+        facts.push(("Frees of inherited memory", count(endings.inherited_frees)));
     }
     if let Some(bytes) = report.peak_rss() {
-        facts.push(("Largest resident set", size(bytes)));
+        facts.push((if several { "Largest resident sets" } else { "Largest resident set" }, size(bytes)));
     }
     if let Some(summary) = report.summary() {
         facts.push(("Waits for the recorder", count(summary.channel_waits)));
@@ -134,10 +131,16 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
     }
     writeln!(out, "\n{}", style.heading("Allocators, over the whole run"))?;
     let mut columns = Columns::new(&[("Bytes", Align::Right), ("Allocations", Align::Right)], "Function");
-    for (allocator, amount) in allocators {
+    for &(allocator, amount) in &allocators {
         columns.push(vec![size(amount.bytes), count(amount.allocations)], Cell::Text(allocator.name().to_owned()));
     }
-    columns.print(out, style)
+    columns.print(out, style)?;
+    let maps = allocators.iter().any(|(allocator, _)| *allocator == Allocator::Mmap);
+    let sentence = pymalloc::sentence(report.metadata()).filter(|_| maps || report.metadata().python_allocators_traced);
+    for line in sentence.iter().flat_map(|sentence| wrap(sentence, style.width() - 2)) {
+        writeln!(out, "  {line}")?;
+    }
+    Ok(())
 }
 
 fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {

@@ -8,6 +8,7 @@ use super::LOST_ALLOCATOR;
 use crate::json_columns::Sequence;
 use crate::metric::Metric;
 use crate::page::{PageHeader, PageParts, write_page};
+use crate::pymalloc;
 use crate::report::Report;
 use crate::rows::Row;
 use crate::slots::Amount;
@@ -37,7 +38,7 @@ struct TablePage<'a, S, R> {
 }
 
 #[derive(Serialize)]
-struct RowColumns<F, P, L, K, A, B, N, T> {
+struct RowColumns<F, P, L, K, A, B, N, T, W> {
     function: F,
     file: P,
     line: L,
@@ -46,6 +47,8 @@ struct RowColumns<F, P, L, K, A, B, N, T> {
     bytes: B,
     allocations: N,
     thread: T,
+    /// The pid.
+    process: W,
 }
 
 /// The texts of a row, by number.
@@ -61,19 +64,21 @@ struct RowTexts {
 /// # Errors
 /// What `out` answers to a write.
 pub fn write_html(report: &Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let rows = report.rows(view, metric);
+    let row_places = report.row_places(view);
+    let rows = report.rows(&row_places, metric);
+    let hint = pymalloc::hint(report, &row_places, &rows, metric);
     let threads = report.thread_labels();
     let mut strings = Strings::default();
     let mut texts_of = |row: &Row| RowTexts {
         function: strings.intern(report.places.function(row.place)),
         file: strings.intern(report.places.file(row.place)),
         allocator: strings.intern(row.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name())),
-        thread: strings.intern(threads.get(row.thread)),
+        thread: strings.intern(&threads.with_process(row.process, row.thread)),
     };
     let texts: Vec<RowTexts> = rows.iter().map(&mut texts_of).collect();
     let page = TablePage {
         schema: "memprof-table-1",
-        header: PageHeader::of(report),
+        header: PageHeader::of(report, hint),
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
@@ -88,6 +93,7 @@ pub fn write_html(report: &Report, view: View, metric: Metric, out: &mut impl Wr
             bytes: Sequence(rows.iter().map(|row| row.amount.bytes)),
             allocations: Sequence(rows.iter().map(|row| row.amount.allocations)),
             thread: Sequence(texts.iter().map(|texts| texts.thread.0)),
+            process: Sequence(rows.iter().map(|row| report.processes().get(row.process).pid)),
         },
     };
     let title = format!("memprof table: {}", report.metadata().command_line);

@@ -34,7 +34,8 @@ struct TableRow<'a> {
     allocator: &'a str,
     bytes: u64,
     allocations: u64,
-    thread: &'a str,
+    thread: String,
+    process: u32,
 }
 
 /// Writes all rows as one JSON object.
@@ -42,7 +43,7 @@ struct TableRow<'a> {
 /// # Errors
 /// What `out` answers to a write.
 pub fn write_json(report: &Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let rows = report.rows(view, metric);
+    let rows = report.rows(&report.row_places(view), metric);
     let threads = report.thread_labels();
     let row = |row: &Row| TableRow {
         function: report.places.function(row.place),
@@ -53,6 +54,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, out: &mut impl Wr
         bytes: row.amount.bytes,
         allocations: row.amount.allocations,
         thread: threads.get(row.thread),
+        process: report.processes().get(row.process).pid,
     };
     let table = Table {
         schema: "memprof-table-1",

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use super::LOST_ALLOCATOR;
 use crate::metric::Metric;
+use crate::pymalloc;
 use crate::report::Report;
+use crate::rows::Row;
 use crate::size_units::{count, counted, percent, size};
 use crate::slots::Amount;
 use crate::text::{Align, Cell, Columns, TextStyle, wrap};
@@ -22,7 +24,8 @@ pub fn write_text(
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let (rows, whole) = (report.rows(view, metric), report.total(metric));
+    let row_places = report.row_places(view);
+    let (rows, whole) = (report.rows(&row_places, metric), report.total(metric));
     let title = format!(
         "{}: {} {} in {}{}",
         report.metadata().command_line,
@@ -52,20 +55,27 @@ pub fn write_text(
         ("Thread", Align::Left),
     ];
     // A column that says the same in every row helps nobody.
-    let several_threads = rows.iter().any(|row| row.thread != rows[0].thread);
-    let heads = if several_threads { &heads[..] } else { &heads[..4] };
-    let mut columns = Columns::new(heads, "Place");
-    for row in rows.iter().take(most) {
-        let mut cells = vec![
+    let who = |row: &Row| (row.process, row.thread);
+    let several_threads = rows.iter().any(|row| who(row) != who(&rows[0]));
+    let cells = |row: &Row| {
+        vec![
             size(row.amount.bytes),
             percent(row.amount.bytes, whole.bytes),
             count(row.amount.allocations),
             row.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()).to_owned(),
-        ];
-        if several_threads {
-            cells.push(threads.get(row.thread).to_owned());
+        ]
+    };
+    let thread = |row: &Row| threads.with_process(row.process, row.thread);
+    let mut columns = Columns::new(if several_threads { &heads } else { &heads[..4] }, "Place");
+    for row in rows.iter().take(most) {
+        let cells = cells(row).into_iter().chain(several_threads.then(|| thread(row)));
+        columns.push(cells.collect(), Cell::Place(report.location(row.place)));
+    }
+    if several_threads && !columns.fit(style) {
+        columns = Columns::new(&heads[..4], "");
+        for row in rows.iter().take(most) {
+            columns.push(cells(row), Cell::Lines(thread(row), report.location(row.place)));
         }
-        columns.push(cells, Cell::Place(report.location(row.place)));
     }
     columns.print(out, style)?;
     if rows.len() > most {
@@ -73,6 +83,12 @@ pub fn write_text(
         rows[most..].iter().for_each(|row| rest.add(row.amount));
         let more = counted((rows.len() - most) as u64, "more row");
         writeln!(out, "  and {more}: {} in {}", size(rest.bytes), counted(rest.allocations, "allocation"))?;
+    }
+    if let Some(hint) = pymalloc::hint(report, &row_places, &rows, metric) {
+        writeln!(out)?;
+        for line in wrap(&hint, style.width()) {
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
 }

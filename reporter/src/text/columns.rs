@@ -19,6 +19,8 @@ pub(crate) enum Cell {
     Text(String),
     /// A place, shortened to what is left.
     Place(Location),
+    /// A text and a place, on a line each.
+    Lines(String, Location),
 }
 
 const INDENT: &str = "  ";
@@ -45,6 +47,12 @@ impl Columns {
         self.rows.push((cells, last));
     }
 
+    /// Whether all columns but the last fit.
+    pub(crate) fn fit(&self, style: &TextStyle) -> bool {
+        let widths = self.widths();
+        INDENT.len() + widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1) <= style.width()
+    }
+
     /// Columns that are left for the last cell.
     pub(crate) fn room(&self, style: &TextStyle) -> usize {
         let taken: usize = self.widths().iter().map(|width| width + GAP.len()).sum();
@@ -66,9 +74,10 @@ impl Columns {
         let room = self.room(style);
         let places = self.rows.iter().filter_map(|(_, last)| match last {
             Cell::Place(place) => Some(place.width()),
-            Cell::Text(_) => None,
+            Cell::Text(_) | Cell::Lines(..) => None,
         });
         let own_line = room < PLACE_NEEDS && places.max().is_some_and(|widest| widest > room);
+        let indent = INDENT.len() * 3;
         let heads: Vec<String> = self.heads.iter().map(|(head, _)| (*head).to_owned()).collect();
         if heads.iter().any(|head| !head.is_empty()) {
             let last = if own_line { "" } else { self.last_head };
@@ -79,8 +88,13 @@ impl Columns {
                 Cell::Text(text) => writeln!(out, "{}", self.line(cells, text, &widths))?,
                 Cell::Place(place) if own_line => {
                     writeln!(out, "{}", self.line(cells, "", &widths))?;
-                    let indent = INDENT.len() * 3;
                     writeln!(out, "{:indent$}{}", "", place.fit(style.width() - indent))?;
+                }
+                Cell::Lines(text, place) => {
+                    let room = style.width() - indent;
+                    writeln!(out, "{}", self.line(cells, "", &widths))?;
+                    writeln!(out, "{:indent$}{}", "", Location::new(text, "", 0).fit(room))?;
+                    writeln!(out, "{:indent$}{}", "", place.fit(room))?;
                 }
                 Cell::Place(place) => writeln!(out, "{}", self.line(cells, &place.fit(room), &widths))?,
             }

@@ -57,7 +57,7 @@ fn keep_end(text: &str, room: usize) -> String {
 }
 
 /// The beginning of a text, in at most `room` columns.
-fn keep_start(text: &str, room: usize) -> String {
+pub(crate) fn keep_start(text: &str, room: usize) -> String {
     if text_width(text) <= room {
         return text.to_owned();
     }

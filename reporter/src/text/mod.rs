@@ -5,7 +5,7 @@ mod fitting;
 mod native_names;
 
 pub(crate) use columns::{Align, Cell, Columns};
-pub(crate) use fitting::{Location, wrap};
+pub(crate) use fitting::{Location, harmless, keep_start, wrap};
 
 /// The narrowest and the widest text that is laid out for.
 const WIDTHS: std::ops::RangeInclusive<usize> = 60..=240;

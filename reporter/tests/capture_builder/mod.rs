@@ -14,7 +14,7 @@ use memprof_capture::file::{
     Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
-use memprof_reporter::report::Report;
+use memprof_reporter::report::{Report, ReportError};
 
 /// The stamp at which the recording starts.
 pub const START: u64 = 1000;
@@ -30,6 +30,8 @@ pub struct CaptureBuilder {
     pub facts: Vec<Fact>,
     pub threads: Vec<Thread>,
     pub rss: Vec<RssSample>,
+    /// Of other processes than the one that was started, by their images.
+    pub children_rss: Vec<(u32, Vec<RssSample>)>,
     /// Without one, the file has no end.
     pub summary: Option<Summary>,
     /// Events in a chunk.
@@ -64,6 +66,7 @@ impl Default for CaptureBuilder {
             facts: vec![Fact::Python { version: "3.11.7".to_owned(), allocator: "pymalloc".to_owned(), stacks: true }],
             threads: vec![Thread { tid: 4711, name: "python3".to_owned() }],
             rss: Vec::new(),
+            children_rss: Vec::new(),
             summary: Some(Summary {
                 end: ClockPoint { stamp: Stamp(START + 2 * SECOND), monotonic_ns: (START + 2 * SECOND) * 8 },
                 exit: Exit::Status(0),
@@ -268,6 +271,9 @@ impl CaptureBuilder {
         writer.sites(&self.sites)?;
         writer.threads(&self.threads)?;
         writer.rss(0, &self.rss)?;
+        for (image, samples) in &self.children_rss {
+            writer.rss(*image, samples)?;
+        }
         let mut sizes = RecentSizes::default();
         let mut keys: Vec<_> = self.events.iter().map(|(thread, image, _)| (*image, *thread)).collect();
         keys.sort_unstable();
@@ -296,6 +302,12 @@ impl CaptureBuilder {
     /// Writes the file to a folder of its own and opens a report on it.
     pub fn report(&self) -> Report {
         report_on(&self.to_bytes())
+    }
+
+    /// Likewise on some of its processes.
+    pub fn report_of(&self, pids: &[u32]) -> Result<Report, ReportError> {
+        let (_folder, path) = file_of(&self.to_bytes());
+        Report::open_processes(&path, pids)
     }
 }
 

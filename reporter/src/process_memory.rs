@@ -1,0 +1,185 @@
+//! The memory of one process at a moment of the replay, and how events change it.
+
+use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::ids::{Address, SiteId, Stamp};
+
+use crate::aggregate::Endings;
+use crate::high_watermark::{HighWatermark, OwnPeak};
+use crate::live_blocks::{Block, LiveBlocks};
+use crate::mappings::{Mappings, Released};
+use crate::merge::Strand;
+use crate::size_histogram::SizeHistogram;
+use crate::slots::Slots;
+use crate::timeline::TimelineBuilder;
+
+/// The process whose turn it is, and what all together have. In one place, so that an event's way is short.
+pub(crate) struct Present {
+    pub memory: ProcessMemory,
+    pub watermark: HighWatermark,
+    pub timeline: TimelineBuilder,
+    pub sizes: SizeHistogram,
+}
+
+/// What one process has. A process that was forked begins with nothing: what it inherits is its parent's.
+///
+/// With `SEVERAL`, it follows a peak of its own; the peak of a process that is alone is that of the whole. Since there are
+/// two of each function, the compiler must be told to inline what every event goes through: a tenth of a replay's time.
+pub(crate) struct ProcessMemory {
+    blocks: LiveBlocks,
+    mappings: Mappings,
+    pub slots: Slots,
+    pub own: OwnPeak,
+    pub endings: Endings,
+}
+
+impl ProcessMemory {
+    /// Nothing yet, in a run that began at `start` with pages of this size.
+    pub fn new(page_size: u32, start: Stamp) -> Self {
+        Self {
+            blocks: LiveBlocks::default(),
+            mappings: Mappings::new(page_size),
+            slots: Slots::default(),
+            own: OwnPeak::new(start),
+            endings: Endings::default(),
+        }
+    }
+}
+
+impl Present {
+    /// Takes the next events, all of them by one of its threads.
+    #[inline]
+    pub fn events<const SEVERAL: bool>(&mut self, strand: &Strand, events: &[TimedEvent]) {
+        // As many as a processor has misses under way.
+        const TOGETHER: usize = 16;
+        for together in events.chunks(TOGETHER) {
+            if self.memory.blocks.is_large() {
+                self.touch(together);
+            }
+            for event in together {
+                self.apply::<SEVERAL>(strand, event);
+            }
+        }
+    }
+
+    /// Ends a moment.
+    #[inline]
+    pub fn settle(&mut self, stamp: Stamp) {
+        self.watermark.settle(stamp);
+        self.timeline.record(stamp, self.watermark.live());
+    }
+
+    /// Brings the places of these events' blocks near, all at once.
+    #[inline]
+    fn touch(&self, events: &[TimedEvent]) {
+        let near = events.iter().fold(0, |near, event| match event.event {
+            Event::Allocation { address, .. } | Event::Free { address } => near ^ self.memory.blocks.touch(address),
+            _ => near,
+        });
+        std::hint::black_box(near);
+    }
+
+    #[inline(always)]
+    fn apply<const SEVERAL: bool>(&mut self, strand: &Strand, timed: &TimedEvent) {
+        match timed.event {
+            Event::Allocation { address, size, site } | Event::Resize { address, size, site } => {
+                let was_known = self.allocate::<SEVERAL>(strand, address, size, site);
+                if strand.inherits && !was_known && matches!(timed.event, Event::Resize { .. }) {
+                    self.memory.endings.inherited_frees += 1;
+                }
+            }
+            Event::Free { address } => match self.memory.blocks.remove(address) {
+                Some(block) => self.release::<SEVERAL>(block),
+                None => return self.miss(strand),
+            },
+            Event::Map { address, size, site } => self.map::<SEVERAL>(strand, address, size, site),
+            Event::Unmap { address, size } => {
+                if !self.unmap::<SEVERAL>(address, size) {
+                    return self.miss(strand);
+                }
+            }
+        }
+        self.settle(timed.stamp);
+        if SEVERAL {
+            self.memory.own.settle(timed.stamp);
+        }
+    }
+
+    /// A release of memory that this process did not allocate.
+    const fn miss(&mut self, strand: &Strand) {
+        let count = if strand.inherits {
+            &mut self.memory.endings.inherited_frees
+        } else {
+            &mut self.memory.endings.unknown_frees
+        };
+        *count += 1;
+    }
+
+    /// Whatever was live at the address is gone: a resized block, or one whose release was not seen. The old and the
+    /// new one are never live together, nor is there a moment with neither. True when there was one.
+    #[inline(always)]
+    fn allocate<const SEVERAL: bool>(&mut self, strand: &Strand, address: Address, size: u64, site: SiteId) -> bool {
+        let slot = self.memory.slots.find(strand, site);
+        let old = self.memory.blocks.insert(address, Block { size, slot });
+        if let Some(old) = old {
+            self.release::<SEVERAL>(old);
+        }
+        self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
+        self.watermark.grow(size);
+        self.sizes.count(size);
+        if SEVERAL {
+            self.memory.own.grow(size);
+        }
+        old.is_some()
+    }
+
+    #[inline(always)]
+    fn release<const SEVERAL: bool>(&mut self, block: Block) {
+        self.memory.slots.get_mut(block.slot).release(block.size, true, self.watermark.epoch());
+        self.watermark.shrink(block.size);
+        self.memory.endings.frees += 1;
+        if SEVERAL {
+            self.memory.own.shrink(block.size, true);
+        }
+    }
+
+    fn map<const SEVERAL: bool>(&mut self, strand: &Strand, address: Address, size: u64, site: SiteId) {
+        // At least the byte that the new mapping begins with: no address belongs to two.
+        self.unmap::<SEVERAL>(address, size.max(1));
+        let slot = self.memory.slots.find(strand, site);
+        self.memory.mappings.map(address, size, slot);
+        self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
+        self.watermark.grow(size);
+        self.sizes.count(size);
+        if SEVERAL {
+            self.memory.own.grow(size);
+        }
+    }
+
+    fn unmap<const SEVERAL: bool>(&mut self, address: Address, size: u64) -> bool {
+        let Self { memory, watermark, .. } = self;
+        let ProcessMemory { mappings, slots, own, endings, .. } = memory;
+        mappings.unmap(address, size, |Released { slot, bytes, ended }| {
+            slots.get_mut(slot).release(bytes, ended, watermark.epoch());
+            watermark.shrink(bytes);
+            endings.frees += u64::from(ended);
+            if SEVERAL {
+                own.shrink(bytes, ended);
+            }
+        })
+    }
+
+    /// All of it is gone at once. Returns how many allocations that were.
+    pub fn drop_all(&mut self) -> u64 {
+        let epoch = self.watermark.epoch();
+        let mut dropped = 0;
+        for slot in self.memory.slots.iter_mut() {
+            self.watermark.shrink(slot.live.bytes);
+            dropped += slot.live.allocations;
+            slot.drop_live(epoch);
+        }
+        self.memory.blocks.clear();
+        self.memory.mappings.clear();
+        self.memory.own.drop_live();
+        dropped
+    }
+}

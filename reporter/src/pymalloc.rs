@@ -1,0 +1,59 @@
+//! What has to be said about Python's own allocators: whose memory appears where.
+
+use memprof_capture::allocator::Allocator;
+use rustc_hash::FxHashSet;
+
+use crate::metadata::Metadata;
+use crate::metric::Metric;
+use crate::places::PlaceId;
+use crate::report::Report;
+use crate::row_places::RowPlaces;
+use crate::rows::Row;
+
+/// Arenas are worth a word where one of so many largest rows is made of them.
+const TOP_ROWS: usize = 10;
+
+/// A sentence on how memory of Python's allocators is counted; nothing where that goes without saying.
+pub(crate) fn sentence(run: &Metadata) -> Option<String> {
+    if run.python_allocators_traced {
+        let text = "Python's own allocators were traced: what they hand out counts, object by object, and the memory \
+                    that they take for it (pymalloc's arenas) does not.";
+        return Some(text.to_owned());
+    }
+    let arena = arena_bytes(run)?;
+    let arena = if arena == 1 << 20 { "1 MiB" } else { "256 KiB" };
+    Some(format!(
+        "pymalloc takes its memory in arenas of {arena} by mmap. An arena appears under the line that happened to need \
+         a new one; --trace-python-allocators shows every object."
+    ))
+}
+
+/// The same sentence, where untraced arenas are among the first of `rows`.
+pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric: Metric) -> Option<String> {
+    let arena = arena_bytes(report.metadata()).filter(|_| !report.metadata().python_allocators_traced)?;
+    let is_mapped = |row: &&Row| row.allocator == Some(Allocator::Mmap);
+    let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.place).collect();
+    let has_arenas = report.aggregate().slots.iter().any(|slot| {
+        let amount = slot.amount(metric);
+        let Some(site) = report.tables().site(slot.site).filter(|site| site.allocator == Allocator::Mmap) else {
+            return false;
+        };
+        // Without native stacks nothing tells who called mmap but the size.
+        let by_interpreter = !report.native.recorded
+            || report.tables().stack(site.stack).is_some_and(|stack| report.places.is_in_interpreter(stack.frame));
+        amount.allocations > 0
+            && amount.allocations.checked_mul(arena) == Some(amount.bytes)
+            && by_interpreter
+            && top.contains(&row_places.get(site.stack))
+    });
+    sentence(report.metadata()).filter(|_| has_arenas)
+}
+
+/// The size of pymalloc's arenas, which grew in 3.10; nothing where it is not what the program ran with.
+fn arena_bytes(run: &Metadata) -> Option<u64> {
+    if !run.python_allocator.starts_with("pymalloc") {
+        return None;
+    }
+    let mut numbers = run.python_version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    Some(if (numbers.next(), numbers.next()) >= (Some(3), Some(10)) { 1 << 20 } else { 256 << 10 })
+}

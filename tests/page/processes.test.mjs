@@ -1,0 +1,156 @@
+// Drives the choice of processes in Chromium, on both pages of a capture of several processes.
+//
+//   MEMPROF_PAGES=. cargo test -p memprof-reporter --test pages
+//   MEMPROF_FAMILY_PAGE=family.html MEMPROF_FAMILY_TABLE_PAGE=family-table.html npm test
+//
+// Any capture of several processes, each of which has a thread with allocations at the peak, will do.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+import { chromium } from 'playwright-core';
+
+const flameFile = process.env.MEMPROF_FAMILY_PAGE;
+const tableFile = process.env.MEMPROF_FAMILY_TABLE_PAGE;
+const withFlame = { skip: flameFile ? false : 'MEMPROF_FAMILY_PAGE is not set' };
+const withTable = { skip: tableFile ? false : 'MEMPROF_FAMILY_TABLE_PAGE is not set' };
+
+let browser;
+let page;
+const problems = [];
+
+function readReport(file) {
+  const base64 = /<script[^>]*id="memprof-data"[^>]*>([^<]*)</.exec(readFileSync(file, 'utf8'))[1];
+  return JSON.parse(gunzipSync(Buffer.from(base64, 'base64')).toString('utf8'));
+}
+
+async function open(file, fragment = '') {
+  await page.goto('about:blank');
+  await page.goto(pathToFileURL(resolve(file)).href + fragment);
+  await page.waitForSelector('html[data-ready=yes]');
+}
+
+const fragment = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
+const text = (selector) => page.locator(selector).textContent();
+const MIB = 1024 * 1024;
+
+/** Every stack with its bytes, as the page exports it. */
+async function collapsed() {
+  // The menu of processes may lie over that of exports.
+  await page.locator('#processes').evaluate((menu) => menu.removeAttribute('open'));
+  await page.locator('#export summary').click();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('[data-export=collapsed]').click()]);
+  const lines = readFileSync(await download.path(), 'utf8').trimEnd().split('\n').filter(Boolean);
+  return lines.map((line) => ({ names: line.slice(0, line.lastIndexOf(' ')).split(';'), bytes: Number(line.slice(line.lastIndexOf(' ') + 1)) }));
+}
+
+const sumOf = (stacks) => stacks.reduce((sum, { bytes }) => sum + bytes, 0);
+
+before(async () => {
+  if (!flameFile && !tableFile) return;
+  browser = await chromium.launch({
+    executablePath: process.env.MEMPROF_CHROMIUM || '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  page = await (await browser.newContext({ viewport: { width: 1200, height: 800 }, acceptDownloads: true })).newPage();
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && problems.push(message.text()));
+  page.on('pageerror', (error) => problems.push(error.message));
+});
+
+after(async () => {
+  await browser?.close();
+  assert.deepEqual(problems, [], 'errors or warnings on the console');
+});
+
+test('the header names the processes', withFlame, async () => {
+  const { header } = readReport(flameFile);
+  await open(flameFile);
+  const facts = await text('#facts');
+  assert.ok(facts.includes(`${header.processes.length} processes`), facts);
+  for (const { pid } of header.processes.slice(0, 6)) assert.ok(facts.includes(String(pid)), facts);
+  assert.match(await text('#heap-caption'), /all processes together/);
+});
+
+test('each process has its own part of the graph, and what it has adds up', withFlame, async () => {
+  const report = readReport(flameFile);
+  for (const metric of ['peak', 'leaked', 'total']) {
+    await open(flameFile, `#metric=${metric}`);
+    const stacks = await collapsed();
+    assert.equal(sumOf(stacks), report.totals[metric].bytes);
+    report.header.processes.forEach(({ pid }, i) => {
+      const own = stacks.filter(({ names }) => names[0].startsWith(`process ${pid}: `));
+      assert.equal(sumOf(own), report.processes[i][metric].bytes, `${metric} of ${pid}`);
+    });
+  }
+});
+
+test('together, the same stacks of several processes are one', withFlame, async () => {
+  const report = readReport(flameFile);
+  await open(flameFile);
+  const apart = await collapsed();
+  await page.locator('#split-choice').click();
+  assert.equal(fragment().get('split'), 'together');
+  const together = await collapsed();
+  assert.ok(together.every(({ names }) => !names[0].startsWith('process ')));
+  assert.equal(sumOf(together), report.totals.peak.bytes);
+  const byName = new Map();
+  for (const { names, bytes } of apart) byName.set(names.slice(1).join(';'), (byName.get(names.slice(1).join(';')) || 0) + bytes);
+  assert.deepEqual(new Map(together.map(({ names, bytes }) => [names.join(';'), bytes])), byName);
+  assert.ok(together.length < apart.length, 'some stacks occur in two processes');
+  await page.locator('#graph').focus();
+  await page.keyboard.press('a');
+  assert.equal(fragment().get('split'), null);
+});
+
+test('one process can be chosen, and some', withFlame, async () => {
+  const report = readReport(flameFile);
+  const [first, second] = report.header.processes.map(({ pid }) => pid);
+  await open(flameFile);
+  await page.locator('#processes summary').click();
+  await page.locator(`#process-list input[value="${first}"]`).click();
+  assert.equal(fragment().get('processes'), String(first));
+  assert.match(await text('#processes summary'), new RegExp(`${first} of ${report.header.processes.length}`));
+  assert.match(await text('#sum'), /= total\.$/);
+  assert.equal(sumOf(await collapsed()), report.processes[0].peak.bytes);
+  const size = `${(report.processes[0].peak.bytes / MIB).toFixed(1)} MiB`;
+  assert.equal(await text('#peak-size'), size);
+  await page.locator('#processes summary').click();
+  await page.locator(`#process-list input[value="${second}"]`).click();
+  assert.equal(fragment().get('processes'), `${first},${second}`);
+  assert.equal(sumOf(await collapsed()), report.processes[0].peak.bytes + report.processes[1].peak.bytes);
+  // Inverted and searched, it is still these two.
+  await open(flameFile, `#processes=${first},${second}&view=inverted&search=.`);
+  assert.match(await text('#sum'), /= total\.$/);
+  assert.match(await text('#matches'), /100 %$/);
+  await page.locator('#processes summary').click();
+  await page.locator('#all-processes').click();
+  assert.equal(fragment().get('processes'), null);
+  assert.match(await text('#processes summary'), /all/);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll('#process-list input:checked').length === 2);
+});
+
+test('pids that are not there are all of them', withFlame, async () => {
+  const report = readReport(flameFile);
+  for (const asked of ['1', 'nonsense', ',']) {
+    await open(flameFile, `#processes=${asked}`);
+    assert.equal(sumOf(await collapsed()), report.totals.peak.bytes, asked);
+  }
+});
+
+test('the table filters by process and says whose each row is', withTable, async () => {
+  const report = readReport(tableFile);
+  await open(tableFile);
+  const { pid } = report.header.processes[1];
+  await page.locator('#process').selectOption(String(pid));
+  assert.equal(fragment().get('process'), String(pid));
+  const threads = await page.locator('#rows .row > :nth-child(7)').allTextContents();
+  assert.equal(threads.length, report.rows.process.filter((process) => process === pid).length);
+  assert.ok(threads.length > 0 && threads.every((thread) => thread.endsWith(` of ${pid}`)), threads.join());
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#csv').click()]);
+  const [head, ...lines] = readFileSync(await download.path(), 'utf8').trimEnd().split('\n');
+  assert.ok(head.endsWith(',process') && lines.length === threads.length && lines.every((line) => line.endsWith(`,${pid}`)));
+});
