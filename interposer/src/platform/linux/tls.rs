@@ -40,6 +40,7 @@ core::arch::global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".p2align 6",
     ".type memprof_thread_block,@object",
+    ".globl memprof_thread_block",
     ".hidden memprof_thread_block",
     "memprof_thread_block:",
     ".zero 64",
