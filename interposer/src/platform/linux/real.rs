@@ -115,6 +115,24 @@ pub unsafe fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     unsafe { function(handle, name) }
 }
 
+/// Looks up a symbol that may not be there. A failure is not left behind for the program's next `dlerror`, nor the
+/// message that the C library allocates for it: the program would give back what it never got. Null while the real
+/// functions are being looked up.
+pub fn look_up(handle: *mut c_void, name: &CStr) -> *mut c_void {
+    if !resolve() {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: the names are C strings.
+    unsafe {
+        let found = dlsym(handle, name.as_ptr());
+        if found.is_null() {
+            // One that succeeds clears up.
+            dlsym(libc::RTLD_DEFAULT, c"free".as_ptr());
+        }
+        found
+    }
+}
+
 const UNRESOLVED: u32 = 0;
 const RESOLVING: u32 = 1;
 const RESOLVED: u32 = 2;
