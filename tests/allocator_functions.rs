@@ -2,10 +2,14 @@
 
 mod support;
 
-use support::c_programs::compile;
+use std::fs;
+
+use support::c_programs::{Build, compile};
 use support::expectations::assert_as_annotated;
+use support::flame_data::{Frame, flame_tree};
+use support::memprof::programs;
 use support::recording::{Recorded, Recording, total};
-use support::table::{sum, table, table_of};
+use support::table::{Amount, sum, table, table_of};
 
 /// Runs a program, and requires that it gave nothing back that was not known.
 #[track_caller]
@@ -36,4 +40,31 @@ fn what_the_c_library_allocates() {
         let own = sum(&rows, |row| row.function.trim_start_matches('_') == function && row.allocator == "malloc");
         assert_eq!((own.allocations, own.bytes), (ROUNDS, ROUNDS * bytes), "{function}");
     }
+}
+
+/// What the C++ library allocates is what its users' types and calls ask for.
+#[test]
+fn what_the_cpp_library_allocates() {
+    let source = "cpp_allocations.cpp";
+    let program = Build::cpp(source, "cpp_allocations").flags(&["-g", "-O0"]).path();
+    let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
+    let stacks = flame_tree(&recorded.capture()).stacks();
+    let text = fs::read_to_string(programs().join(source)).expect("the source can be read");
+    let mut checked = 0;
+    for (function, amount) in text.lines().filter_map(|line| line.strip_prefix("//sum ")?.split_once(' ')) {
+        // What is thrown is allocated as well, by the runtime and as large as that likes.
+        let within = |frame: &Frame| frame.function == format!("{function}()");
+        let thrown = |frame: &Frame| frame.function == "__cxa_allocate_exception";
+        let mut sum = Amount::default();
+        for stack in stacks.iter().filter(|it| it.frames.iter().any(within) && !it.frames.iter().any(thrown)) {
+            sum += stack.own;
+        }
+        assert_eq!(format!("{}/{}", sum.allocations, sum.bytes), amount, "{function}");
+        checked += 1;
+    }
+    assert_eq!(checked, 7);
+    let stats = recorded.stats();
+    assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+    // The library keeps some memory for exceptions when there is none left.
+    assert!(total(&stats, "leaked_allocations") <= 1, "{stats}");
 }
