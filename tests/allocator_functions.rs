@@ -68,3 +68,24 @@ fn what_the_cpp_library_allocates() {
     // The library keeps some memory for exceptions when there is none left.
     assert!(total(&stats, "leaked_allocations") <= 1, "{stats}");
 }
+
+/// An allocator that is a wrapper is called once for each call of the program's, wherever it stands; what it passes on does
+/// not count again.
+#[test]
+fn with_a_wrapper_around_malloc() {
+    let wrapper = compile("wraps_malloc.c", "wraps_malloc.so", &["-shared", "-fPIC"]);
+    let wrapper = wrapper.to_str().expect("it is UTF-8");
+    let plain = compile("native_truth.c", "native_truth", &[]);
+    let linked = Build::c("native_truth.c", "native_truth_linked").flags(&["-O0", "-g", "-Wl,--no-as-needed", wrapper]);
+    let preloading = Recording::of_command(&[plain.as_os_str()]).variable("LD_PRELOAD", wrapper);
+    let linking = Recording::of_command(&[linked.path().as_os_str()]);
+    for recording in [preloading, linking] {
+        let recorded = recording.run().succeeds();
+        let stats = recorded.stats();
+        for line in recorded.finished().stdout().lines() {
+            let (name, value) = line.split_once(' ').expect("a name and a number");
+            assert_eq!(total(&stats, name).to_string(), value, "{name}: {stats}");
+        }
+        assert_eq!(stats["by_allocator"]["malloc"]["allocations"], 1003);
+    }
+}

@@ -11,10 +11,10 @@ use memprof_capture::allocator::Allocator;
 use super::call::Call;
 use crate::platform::real::{self, early};
 
-/// Calls a real function; before they are known, `early` instead.
+/// Calls a real function; while symbols are being looked up, `early` instead.
 macro_rules! real_or {
     ($early:expr, $real:expr) => {
-        if real::resolve() { $real } else { $early }
+        if real::may_allocate() { $real } else { $early }
     };
 }
 
@@ -117,7 +117,8 @@ macro_rules! freeing_hooks {
                             call.freed(call.now(), block);
                             real::$name(block);
                         }
-                        None => real_or!((), real::$name(block)),
+                        None if real::resolve() => real::$name(block),
+                        None => (),
                     }
                 }
             }
@@ -148,7 +149,10 @@ macro_rules! resizing_hooks {
                         return leave_early_arena(old, size);
                     }
                     let Some(mut call) = Call::begin() else {
-                        return real_or!(early::allocate(size), real::$name(old, size));
+                        return match real::resolve() {
+                            true => real::$name(old, size),
+                            false => early::allocate(size),
+                        };
                     };
                     let before = call.now();
                     let new = real::$name(old, size);

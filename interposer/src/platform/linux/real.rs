@@ -5,6 +5,8 @@ use core::mem::transmute;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 
+use super::tls::{self, Doing};
+
 macro_rules! real_functions {
     ($($name:ident: fn($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         #[allow(non_upper_case_globals)]
@@ -115,22 +117,34 @@ pub unsafe fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     unsafe { function(handle, name) }
 }
 
-/// Looks up a symbol that may not be there. A failure is not left behind for the program's next `dlerror`, nor the
-/// message that the C library allocates for it: the program would give back what it never got. Null while the real
-/// functions are being looked up.
+/// Looks up a symbol that may not be there. Null while the real functions are being looked up.
+///
+/// Of a failure nothing is left behind: the next `dlerror` is the program's, and so is every block that it frees. Nor do
+/// the allocators take part. One that is a wrapper, and begins to look for what it wraps when it is first called, would do
+/// so in the middle of a lookup that has failed; glibc cannot bear that.
 pub fn look_up(handle: *mut c_void, name: &CStr) -> *mut c_void {
     if !resolve() {
         return core::ptr::null_mut();
     }
-    // SAFETY: the names are C strings.
+    let block = tls::block();
+    // SAFETY: the block is this thread's own; the names are C strings.
     unsafe {
+        let before = core::mem::replace(&mut (*block).doing, Doing::LookingUp);
         let found = dlsym(handle, name.as_ptr());
         if found.is_null() {
             // One that succeeds clears up.
             dlsym(libc::RTLD_DEFAULT, c"free".as_ptr());
         }
+        (*block).doing = before;
         found
     }
+}
+
+/// Whether the real functions may be called to allocate something now: not while symbols are being looked up.
+#[inline]
+pub fn may_allocate() -> bool {
+    // SAFETY: the block is this thread's own.
+    resolve() && unsafe { (*tls::block()).doing } != Doing::LookingUp
 }
 
 const UNRESOLVED: u32 = 0;
@@ -157,7 +171,7 @@ fn resolve_now() -> bool {
     true
 }
 
-/// Memory for calls that come while the real functions are being looked up: `dlsym` may allocate. Never given back.
+/// Memory for calls that come while symbols are being looked up: `dlsym` may allocate. Never given back.
 pub mod early {
     use core::cell::UnsafeCell;
     use core::ffi::c_void;
