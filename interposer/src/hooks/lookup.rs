@@ -71,7 +71,8 @@ unsafe extern "C" fn find_hooked(handle: *mut c_void, name: *const c_char) -> *m
     // SAFETY: the program's own call, passed on as it came.
     let (found, name) = unsafe { (real::dlsym(handle, name), CStr::from_ptr(name)) };
     // Another library's function of the same name is none of ours.
-    if !found.is_null() && found == real::address_of(name) { hook_of(name) } else { found }
+    let is_real = !found.is_null() && found == real::look_up(libc::RTLD_NEXT, name);
+    if is_real { hook_of(name) } else { found }
 }
 
 macro_rules! hooks {

@@ -15,23 +15,12 @@ macro_rules! real_functions {
             $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
         }
 
-        /// Where the real function of this name is; null if there is none, or if it stands in front of nothing of ours.
-        pub fn address_of(name: &CStr) -> *mut c_void {
-            $(
-                if name.to_bytes() == stringify!($name).as_bytes() {
-                    return address::$name.load(Relaxed) as *mut c_void;
-                }
-            )*
-            core::ptr::null_mut()
-        }
-
         $(
             /// The real function of this name. Must not be called before [`resolve`] has returned true.
             ///
             /// # Safety
             /// As the C function says.
             #[inline]
-            #[allow(dead_code, reason = "of some only the address is asked for")]
             pub unsafe fn $name($($argument: $type),*) -> $result {
                 let address = address::$name.load(Relaxed);
                 // SAFETY: `resolve` stored the address of a C function with this signature.
@@ -54,6 +43,8 @@ macro_rules! real_functions {
     };
 }
 
+// All of them exist wherever there is glibc: a lookup that fails allocates, and it may be a program's own malloc, not ready
+// yet, that is called for it.
 real_functions! {
     malloc: fn(size: usize) -> *mut c_void;
     calloc: fn(count: usize, size: usize) -> *mut c_void;
@@ -72,12 +63,9 @@ real_functions! {
     __libc_memalign: fn(alignment: usize, size: usize) -> *mut c_void;
     __libc_valloc: fn(size: usize) -> *mut c_void;
     __libc_pvalloc: fn(size: usize) -> *mut c_void;
-    free_sized: fn(block: *mut c_void, size: usize) -> ();
-    free_aligned_sized: fn(block: *mut c_void, alignment: usize, size: usize) -> ();
     __sbrk: fn(increment: libc::intptr_t) -> *mut c_void;
     sbrk: fn(increment: libc::intptr_t) -> *mut c_void;
     brk: fn(end: *mut c_void) -> c_int;
-    mmap64: fn(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     mmap: fn(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     munmap: fn(at: *mut c_void, length: usize) -> c_int;
     dlclose: fn(library: *mut c_void) -> c_int;
