@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use support::c_programs::compile;
 use support::expectations::assert_as_annotated;
+use support::flame_data::{Frame, View, flame_tree};
+use support::native_expectations::marked;
 use support::pythons;
 use support::recording::{Recording, total};
 use support::table::{Amount, Row, sum, table};
@@ -63,6 +65,57 @@ fn threads_have_rows_of_their_own() {
             let amount = Amount { allocations: allocations.parse().unwrap(), bytes: bytes.parse().unwrap() };
             let own: Vec<_> = by_thread.iter().filter(|(label, _)| label.contains(id)).collect();
             assert!(matches!(own[..], [(_, found)] if *found == amount), "{line}: {by_thread:?}");
+        }
+    }
+}
+
+/// Allocations add up by place, allocator and thread: no two of one place that differ in another way are made one.
+#[test]
+fn rows_add_up_what_is_alike() {
+    let (file, line) = marked("merged_rows.py", "allocate");
+    for python in pythons::all() {
+        let recorded = Recording::of_script(python, "merged_rows.py").run().succeeds();
+        for metric in ["--total", "--leaks"] {
+            let mut found = Vec::new();
+            for row in table(&recorded.capture(), metric) {
+                if (&row.file, row.line, row.function.as_str()) == (&file, line, "allocate") {
+                    let thread = row.thread.split(" (").next().expect("a name").to_owned();
+                    found.push((row.allocations, row.bytes, row.allocator, thread));
+                }
+            }
+            found.sort();
+            let expected: Vec<_> = [3, 10, 20]
+                .into_iter()
+                .flat_map(|times| {
+                    let of = |(size, allocator): (u64, &str)| (times, times * size, allocator.to_owned());
+                    [(1_001, "valloc"), (2_002, "pvalloc"), (3_003, "memalign")].map(of)
+                })
+                .collect();
+            let without_threads: Vec<_> = found.iter().map(|(n, bytes, by, _)| (*n, *bytes, by.clone())).collect();
+            assert_eq!(without_threads, expected, "{python}, {metric}");
+            let names: Vec<&str> = found.iter().map(|row| row.3.as_str()).collect();
+            assert_eq!(names[3..], [["times 10"; 3], ["times 20"; 3]].concat(), "{python}, {metric}");
+        }
+    }
+}
+
+/// However deep a stack is, all of its Python frames are there.
+#[test]
+fn stacks_are_as_deep_as_they_are() {
+    let script = "deep_recursion.py";
+    for python in pythons::all() {
+        let recorded = Recording::of_script(python, script).run().succeeds();
+        let tree = flame_tree(&recorded.capture()).view(View::Python);
+        for (size, function, leaf, depth) in
+            [(1_000_001, "descend", "deepest", 3_000), (1_000_002, "through_c", "deepest-through-c", 220)]
+        {
+            let found = tree.stacks_with(Amount { allocations: 1, bytes: size });
+            let [stack] = &found[..] else { panic!("{python}: {} stacks of {size}", found.len()) };
+            let calls = stack.frames.iter().filter(|frame| frame.function == function).count();
+            assert_eq!(calls, depth, "{python}");
+            let (file, line) = marked(script, leaf);
+            assert_eq!(stack.frames.last(), Some(&Frame::python(&file, line, function)), "{python}");
+            assert_eq!(stack.frames[0].function, "<module>", "{python}");
         }
     }
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use support::c_programs::Build;
 use support::flame_data::{FlameTree, Frame, Kind, View, flame_tree};
-use support::greenlet::with_greenlet;
 use support::memprof::programs;
 use support::native_expectations::{Annotations, NEW_THREAD, special};
+use support::packages::with_package;
 use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, native_stacks};
 use support::table::{Amount, sum, table, table_of};
@@ -137,7 +137,7 @@ fn greenlets() {
             // Activations run one frame each, counted from the outermost one, which may be another greenlet's.
             continue;
         }
-        let Some(python) = with_greenlet(python) else { continue };
+        let Some(python) = with_package(python, "greenlet") else { continue };
         eprintln!("{python}");
         let recorded = record(&python, "greenlets.py", &[]);
         Annotations::of(&["greenlets.py", "crossing.c"], &[]).assert_hold(&recorded.capture());

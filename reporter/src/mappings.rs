@@ -10,6 +10,9 @@ use crate::slots::SlotId;
 ///
 /// A mapping covers whole pages, but only the bytes that were asked for count: a piece of it counts as many bytes as it
 /// shares with them. The allocation lives as long as any piece of it is mapped.
+///
+/// What `sbrk` adds begins and ends within a page. It goes for a mapping up to the end of its last page, until the next
+/// one begins there and takes the rest of the page over, of which nothing had counted.
 pub struct Mappings {
     page_size: u64,
     /// Piece by first address.

@@ -80,6 +80,19 @@ fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
     (places.file(place), places.line(place), places.function(place))
 }
 
+/// For each thread, the first one that cannot be told from it. What a thread does at the very end of its life is recorded
+/// as if each call were of another thread, with the same id and name.
+fn indistinguishable(tables: &Tables) -> Vec<ThreadId> {
+    let mut first: FxHashMap<(u32, &str), ThreadId> = FxHashMap::default();
+    let numbered = (0..).map(ThreadId).zip(&tables.threads);
+    numbered
+        .map(|(number, thread)| match thread {
+            Some(thread) => *first.entry((thread.tid, &thread.name)).or_insert(number),
+            None => number,
+        })
+        .collect()
+}
+
 /// All rows, most bytes first.
 pub(crate) fn rows(
     tables: &Tables,
@@ -88,10 +101,13 @@ pub(crate) fn rows(
     slots: &[SlotSummary],
     metric: Metric,
 ) -> Vec<Row> {
-    let sums = sum_up(tables, places, row_places, slots, metric, |place, allocator, thread| (place, allocator, thread));
+    let threads = indistinguishable(tables);
+    let sums = sum_up(tables, places, row_places, slots, metric, |place, allocator, (process, thread)| {
+        (place, allocator, process, threads.get(thread.index()).copied().unwrap_or(thread))
+    });
     let mut rows: Vec<Row> = sums
         .into_iter()
-        .map(|((place, allocator, (process, thread)), amount)| Row { place, allocator, process, thread, amount })
+        .map(|((place, allocator, process, thread), amount)| Row { place, allocator, process, thread, amount })
         .collect();
     rows.sort_by(|a, b| {
         let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));

@@ -271,7 +271,9 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate) -> Result<(), TestCaseErr
 
 fn event() -> impl Strategy<Value = Event> {
     let block = (1..24_u64).prop_map(|block| Address(block * 16));
-    let page = (0..12_u64).prop_map(|page| Address(page * PAGE));
+    // Mappings begin with a page; the end of the data segment is anywhere within one.
+    let page =
+        prop_oneof![2 => (0..12_u64).prop_map(|page| Address(page * PAGE)), 1 => (0..12 * PAGE).prop_map(Address)];
     let site = || (0..SITES).prop_map(SiteId);
     prop_oneof![
         4 => (block.clone(), 0..100_u64, site()).prop_map(|(address, size, site)| Event::Allocation { address, size, site }),

@@ -7,10 +7,17 @@ import sys
 import truth
 from truth import MIB
 
-libc = ctypes.CDLL(None)
-libc.malloc.restype = libc.memalign.restype = ctypes.c_void_p
-libc.malloc.argtypes, libc.memalign.argtypes = [ctypes.c_size_t], [ctypes.c_size_t] * 2
-libc.free.argtypes, libc.free.restype = [ctypes.c_void_p], None
+
+
+def with_types(library):
+    library.malloc.restype = library.memalign.restype = ctypes.c_void_p
+    library.malloc.argtypes, library.memalign.argtypes = [ctypes.c_size_t], [ctypes.c_size_t] * 2
+    library.free.argtypes, library.free.restype = [ctypes.c_void_p], None
+    return library
+
+
+libc = with_types(ctypes.CDLL(None))
+libc_alone = with_types(ctypes.CDLL("libc.so.6"))
 
 
 def looked_up():
@@ -18,6 +25,15 @@ def looked_up():
     block = libc.malloc(77_000_003)  #= looked_up malloc total 1/77000003
     libc.free(block)
     libc.memalign(16, 1_003)  #= looked_up memalign total 1/1003 peak 1/1003 leaks 1/1003
+
+
+def looked_up_in_one_library():
+    # What the search order of all libraries says plays no part.
+    block = libc_alone.malloc(78_000_003)  #= looked_up_in_one_library malloc total 1/78000003
+    libc.free(block)
+    block = libc.malloc(79_000_003)  #= looked_up_in_one_library malloc total 1/79000003
+    libc_alone.free(block)
+    libc_alone.memalign(16, 1_007)  #= looked_up_in_one_library memalign total 1/1007 peak 1/1007 leaks 1/1007
 
 
 def constructor():
@@ -43,6 +59,7 @@ def while_traced():
 
 
 looked_up()
+looked_up_in_one_library()
 constructor()
 while_profiled()
 while_traced()

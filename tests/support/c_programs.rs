@@ -29,26 +29,27 @@ pub struct Build {
     sources: Vec<PathBuf>,
     result: String,
     flags: Vec<OsString>,
-    libraries: &'static [&'static str],
+    /// What the linker reads after the sources.
+    libraries: Vec<String>,
 }
 
 impl Build {
     fn new(compiler: &'static str, source: &str, result: &str, flags: &[&str]) -> Self {
         let build =
-            Self { compiler, sources: Vec::new(), result: result.to_owned(), flags: Vec::new(), libraries: &[] };
+            Self { compiler, sources: Vec::new(), result: result.to_owned(), flags: Vec::new(), libraries: Vec::new() };
         build.source(source).flags(flags)
     }
 
     /// Of C.
     pub fn c(source: &str, result: &str) -> Self {
         let build = Self::new("cc", source, result, &["-Wall", "-pthread"]);
-        Self { libraries: &["-ldl"], ..build }
+        Self { libraries: vec!["-ldl".to_owned()], ..build }
     }
 
     /// Of C++.
     pub fn cpp(source: &str, result: &str) -> Self {
         let build = Self::new("c++", source, result, &["-std=c++17", "-Wall", "-pthread"]);
-        Self { libraries: &["-ldl"], ..build }
+        Self { libraries: vec!["-ldl".to_owned()], ..build }
     }
 
     /// Of Rust.
@@ -63,6 +64,28 @@ impl Build {
         let output = Command::new(&python.path).args(["-c", question]).output().expect("Python runs");
         let include = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Self::c(source, &format!("{name}.so")).flags(&["-shared", "-fPIC", "-isystem", &include])
+    }
+
+    /// A C program that runs this Python's interpreter as a part of itself. Nothing if the Python comes without the
+    /// library for that.
+    pub fn embedding(source: &str, name: &str, python: &Python) -> Option<Self> {
+        let question = "import sysconfig\n\
+            get = sysconfig.get_config_var\n\
+            print(sysconfig.get_path('include'), get('LIBDIR'), get('LDVERSION'), sep='\\n')\n\
+            print(get('LIBS'), get('SYSLIBS'), '-Wl,-rpath,' + get('LIBDIR'))";
+        let output = Command::new(&python.path).args(["-c", question]).output().expect("Python runs");
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        let [include, folder, version, libraries] = answer.lines().collect::<Vec<_>>()[..] else { panic!("{answer}") };
+        let library = format!("libpython{version}");
+        if ["so", "a"].iter().all(|kind| !Path::new(folder).join(format!("{library}.{kind}")).exists()) {
+            return None;
+        }
+        let mut build = Self::c(source, name).flags(&["-isystem", include]);
+        build.libraries = vec![format!("-L{folder}"), format!("-lpython{version}")];
+        build.libraries.extend(libraries.split_whitespace().map(str::to_owned));
+        // The interpreter's symbols are the program's, where it is linked in as a whole.
+        build.libraries.push("-Wl,--export-dynamic".to_owned());
+        Some(build)
     }
 
     /// With one more source.
@@ -97,7 +120,7 @@ impl Build {
     /// Makes it anew, here.
     pub fn make(&self, path: &Path) {
         let mut command = Command::new(self.compiler);
-        command.args(&self.flags).args(&self.sources).args(self.libraries).arg("-o").arg(path);
+        command.args(&self.flags).args(&self.sources).args(&self.libraries).arg("-o").arg(path);
         let finished = command.output();
         let output = finished.unwrap_or_else(|error| panic!("the tests need {}: {error}", self.compiler));
         let messages = String::from_utf8_lossy(&output.stderr);
@@ -106,7 +129,7 @@ impl Build {
 
     fn hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.compiler, &self.sources, &self.result, &self.flags).hash(&mut hasher);
+        (self.compiler, &self.sources, &self.result, &self.flags, &self.libraries).hash(&mut hasher);
         for entry in fs::read_dir(programs()).expect("the folder can be read").flatten() {
             // Headers are included by any of them.
             let path = entry.path();

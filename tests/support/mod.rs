@@ -4,9 +4,9 @@
 pub mod c_programs;
 pub mod expectations;
 pub mod flame_data;
-pub mod greenlet;
 pub mod memprof;
 pub mod native_expectations;
+pub mod packages;
 pub mod pythons;
 pub mod recording;
 pub mod table;

@@ -37,6 +37,12 @@ impl Recording {
         Self::new(options, vec!["-c".into(), code.into()])
     }
 
+    /// Of a module that Python runs as a program.
+    pub fn of_module(python: &Python, module: &str) -> Self {
+        let options = vec!["--python".into(), python.path.clone().into()];
+        Self::new(options, vec!["-m".into(), module.into()])
+    }
+
     /// Of any command.
     pub fn of_command(command: &[&OsStr]) -> Self {
         let command = [&[OsStr::new("--")], command].concat();

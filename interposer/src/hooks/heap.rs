@@ -11,10 +11,10 @@ use memprof_capture::allocator::Allocator;
 use super::call::Call;
 use crate::platform::real::{self, early};
 
-/// Calls a real function; before they are known, `early` instead.
+/// Calls a real function; while symbols are being looked up, `early` instead.
 macro_rules! real_or {
     ($early:expr, $real:expr) => {
-        if real::resolve() { $real } else { $early }
+        if real::may_allocate() { $real } else { $early }
     };
 }
 
@@ -63,6 +63,19 @@ allocating_hooks! {
     valloc(size: usize), size, Valloc, ptr::null_mut();
     /// `pvalloc`
     pvalloc(size: usize), size, Pvalloc, ptr::null_mut();
+
+    // The C library's own names for its functions. Programs call them that have a `malloc` of their own.
+    /// `malloc` of the C library
+    __libc_malloc(size: usize), size, Malloc, early::allocate(size);
+    /// `calloc` of the C library
+    __libc_calloc(count: usize, size: usize), count.wrapping_mul(size), Calloc,
+        count.checked_mul(size).map_or(ptr::null_mut(), early::allocate);
+    /// `memalign` of the C library
+    __libc_memalign(alignment: usize, size: usize), size, Memalign, early_aligned(alignment, size);
+    /// `valloc` of the C library
+    __libc_valloc(size: usize), size, Valloc, ptr::null_mut();
+    /// `pvalloc` of the C library
+    __libc_pvalloc(size: usize), size, Pvalloc, ptr::null_mut();
 }
 
 /// `posix_memalign`
@@ -84,56 +97,89 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize,
     }
 }
 
-/// `free`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn free(block: *mut c_void) {
-    if block.is_null() || early::owns(block) {
-        return;
-    }
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe {
-        match Call::begin() {
-            Some(mut call) => {
-                call.freed(call.now(), block);
-                real::free(block);
+/// Defines hooks for functions that take a block back.
+macro_rules! freeing_hooks {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As the C function.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name(block: *mut c_void) {
+                if block.is_null() || early::owns(block) {
+                    return;
+                }
+                // SAFETY: the program's own call, passed on as it came.
+                unsafe {
+                    match Call::begin() {
+                        Some(mut call) => {
+                            call.freed(call.now(), block);
+                            real::$name(block);
+                        }
+                        None if real::resolve() => real::$name(block),
+                        None => (),
+                    }
+                }
             }
-            None => real_or!((), real::free(block)),
-        }
-    }
+        )*
+    };
 }
 
-/// `realloc`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe {
-        if early::owns(old) {
-            return leave_early_arena(old, size);
-        }
-        let Some(mut call) = Call::begin() else {
-            return real_or!(early::allocate(size), real::realloc(old, size));
-        };
-        let before = call.now();
-        let new = real::realloc(old, size);
-        if old.is_null() {
-            call.allocated(new, size, Allocator::Realloc);
-        } else if new == old {
-            call.resized(new, size, Allocator::Realloc);
-        } else if !new.is_null() {
-            call.freed(before, old);
-            call.allocated(new, size, Allocator::Realloc);
-        } else if size == 0 {
-            // glibc frees the block and returns null. A failure for want of memory leaves it, but never has size 0.
-            call.freed(before, old);
-        }
-        new
-    }
+freeing_hooks! {
+    /// `free`
+    free;
+    /// `free` of the C library
+    __libc_free;
+}
+
+/// Defines hooks for `realloc` by any name.
+macro_rules! resizing_hooks {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As the C function.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name(old: *mut c_void, size: usize) -> *mut c_void {
+                // SAFETY: the program's own call, passed on as it came.
+                unsafe {
+                    if early::owns(old) {
+                        return leave_early_arena(old, size);
+                    }
+                    let Some(mut call) = Call::begin() else {
+                        return match real::resolve() {
+                            true => real::$name(old, size),
+                            false => early::allocate(size),
+                        };
+                    };
+                    let before = call.now();
+                    let new = real::$name(old, size);
+                    if old.is_null() {
+                        call.allocated(new, size, Allocator::Realloc);
+                    } else if new == old {
+                        call.resized(new, size, Allocator::Realloc);
+                    } else if !new.is_null() {
+                        call.freed(before, old);
+                        call.allocated(new, size, Allocator::Realloc);
+                    } else if size == 0 {
+                        // glibc frees the block and returns null. A failure for want of memory leaves it, but never has
+                        // size 0.
+                        call.freed(before, old);
+                    }
+                    new
+                }
+            }
+        )*
+    };
+}
+
+resizing_hooks! {
+    /// `realloc`
+    realloc;
+    /// `realloc` of the C library
+    __libc_realloc;
 }
 
 /// Moves a block of the early arena to where the program's other blocks are.

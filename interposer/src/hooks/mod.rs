@@ -3,8 +3,10 @@
 //! - [`call`]: what all of them do before and after the real function.
 //! - [`heap`]: `malloc` and its family.
 //! - [`mapping`]: `mmap` and its family.
+//! - [`program_break`]: `sbrk` and `brk`.
 //! - [`threads`] has `pthread_create`.
 //! - [`code`]: `dlclose`, and code that is made at run time.
+//! - [`lookup`]: `dlsym`, which must find the hooks.
 //!
 //! What gives memory back is dated before the real call, what hands memory out after it: see
 //! [`Event`](memprof_capture::event::Event).
@@ -12,5 +14,7 @@
 pub mod call;
 mod code;
 mod heap;
+mod lookup;
 mod mapping;
+mod program_break;
 pub mod threads;

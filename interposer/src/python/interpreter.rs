@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use super::allocators::AllocatorFunctions;
 use super::codes::CodeTable;
 use super::layout::{Layout, minor_version, object};
+use crate::platform::real;
 use crate::stacks::activations::ActivationSource;
 use crate::unwind::call_frame_information::function_range;
 
@@ -44,8 +45,7 @@ pub enum Found {
 }
 
 fn symbol(name: &CStr) -> usize {
-    // SAFETY: dlsym takes any NUL-terminated name.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) as usize }
+    real::look_up(libc::RTLD_DEFAULT, name) as usize
 }
 
 fn function(name: &CStr) -> Option<ThreadStateFunction> {

@@ -8,6 +8,8 @@ use core::mem::{MaybeUninit, transmute};
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
+use crate::platform::real;
+
 /// A loaded file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadedObject {
@@ -45,8 +47,7 @@ static FIND_OBJECT: AtomicUsize = AtomicUsize::new(0);
 
 /// Looks for the loader's quick way. To be called once, before the first [`find`].
 pub fn prepare() {
-    // SAFETY: the name is a C string.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
+    let found = real::look_up(libc::RTLD_DEFAULT, c"_dl_find_object");
     FIND_OBJECT.store(found as usize, Relaxed);
 }
 

@@ -1,9 +1,11 @@
 //! The functions that the hooks stand in front of: the next definitions in the search order.
 
-use core::ffi::{CStr, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
+
+use super::tls::{self, Doing};
 
 macro_rules! real_functions {
     ($($name:ident: fn($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
@@ -33,14 +35,16 @@ macro_rules! real_functions {
                 let name = concat!(stringify!($name), "\0");
                 // SAFETY: the text ends with its only NUL, put there by concat.
                 let name = unsafe { CStr::from_bytes_with_nul_unchecked(name.as_bytes()) };
-                // SAFETY: dlsym takes any NUL-terminated name.
-                let found = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+                // SAFETY: dlsym takes any NUL-terminated name. The call is this library's, and so is what is next.
+                let found = unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) };
                 address::$name.store(found as usize, Relaxed);
             )*
         }
     };
 }
 
+// All of them exist wherever there is glibc: a lookup that fails allocates, and it may be a program's own malloc, not ready
+// yet, that is called for it.
 real_functions! {
     malloc: fn(size: usize) -> *mut c_void;
     calloc: fn(count: usize, size: usize) -> *mut c_void;
@@ -51,11 +55,84 @@ real_functions! {
     memalign: fn(alignment: usize, size: usize) -> *mut c_void;
     valloc: fn(size: usize) -> *mut c_void;
     pvalloc: fn(size: usize) -> *mut c_void;
+    // The C library's own names for its functions, for programs that have a malloc of their own.
+    __libc_malloc: fn(size: usize) -> *mut c_void;
+    __libc_calloc: fn(count: usize, size: usize) -> *mut c_void;
+    __libc_realloc: fn(old: *mut c_void, size: usize) -> *mut c_void;
+    __libc_free: fn(block: *mut c_void) -> ();
+    __libc_memalign: fn(alignment: usize, size: usize) -> *mut c_void;
+    __libc_valloc: fn(size: usize) -> *mut c_void;
+    __libc_pvalloc: fn(size: usize) -> *mut c_void;
+    __sbrk: fn(increment: libc::intptr_t) -> *mut c_void;
+    sbrk: fn(increment: libc::intptr_t) -> *mut c_void;
+    brk: fn(end: *mut c_void) -> c_int;
     mmap: fn(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     munmap: fn(at: *mut c_void, length: usize) -> c_int;
     dlclose: fn(library: *mut c_void) -> c_int;
     pthread_create: fn(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
     mremap: fn(old: *mut c_void, old_length: usize, length: usize, flags: c_int, at: *mut c_void) -> *mut c_void;
+}
+
+/// `dlsym` is hooked itself, and has to be found in another way: by the version that it has always had.
+static DLSYM: AtomicUsize = AtomicUsize::new(0);
+
+#[cfg(target_arch = "x86_64")]
+const FIRST_VERSION: &CStr = c"GLIBC_2.2.5";
+#[cfg(target_arch = "aarch64")]
+const FIRST_VERSION: &CStr = c"GLIBC_2.17";
+
+fn look_up_dlsym() {
+    // SAFETY: dlvsym takes any NUL-terminated texts.
+    let found = unsafe { libc::dlvsym(libc::RTLD_NEXT, c"dlsym".as_ptr(), FIRST_VERSION.as_ptr()) };
+    DLSYM.store(found as usize, Relaxed);
+}
+
+/// Where the real `dlsym` is. Only known after [`resolve`] has returned true.
+#[inline]
+pub fn dlsym_address() -> usize {
+    DLSYM.load(Relaxed)
+}
+
+/// The real `dlsym`, called by this library. Must not be called before [`resolve`] has returned true.
+///
+/// # Safety
+/// As the C function says.
+pub unsafe fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
+    type Function = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+    // SAFETY: `resolve` stored the address of a C function with this signature.
+    let function = unsafe { transmute::<usize, Function>(dlsym_address()) };
+    // SAFETY: the caller keeps the function's contract.
+    unsafe { function(handle, name) }
+}
+
+/// Looks up a symbol that may not be there. Null while the real functions are being looked up.
+///
+/// Of a failure nothing is left behind: the next `dlerror` is the program's, and so is every block that it frees. Nor do
+/// the allocators take part. One that is a wrapper, and begins to look for what it wraps when it is first called, would do
+/// so in the middle of a lookup that has failed; glibc cannot bear that.
+pub fn look_up(handle: *mut c_void, name: &CStr) -> *mut c_void {
+    if !resolve() {
+        return core::ptr::null_mut();
+    }
+    let block = tls::block();
+    // SAFETY: the block is this thread's own; the names are C strings.
+    unsafe {
+        let before = core::mem::replace(&mut (*block).doing, Doing::LookingUp);
+        let found = dlsym(handle, name.as_ptr());
+        if found.is_null() {
+            // One that succeeds clears up.
+            dlsym(libc::RTLD_DEFAULT, c"free".as_ptr());
+        }
+        (*block).doing = before;
+        found
+    }
+}
+
+/// Whether the real functions may be called to allocate something now: not while symbols are being looked up.
+#[inline]
+pub fn may_allocate() -> bool {
+    // SAFETY: the block is this thread's own.
+    resolve() && unsafe { (*tls::block()).doing } != Doing::LookingUp
 }
 
 const UNRESOLVED: u32 = 0;
@@ -76,12 +153,13 @@ fn resolve_now() -> bool {
     if STATE.compare_exchange(UNRESOLVED, RESOLVING, Acquire, Relaxed).is_err() {
         return false;
     }
+    look_up_dlsym();
     look_up_all();
     STATE.store(RESOLVED, Release);
     true
 }
 
-/// Memory for calls that come while the real functions are being looked up: `dlsym` may allocate. Never given back.
+/// Memory for calls that come while symbols are being looked up: `dlsym` may allocate. Never given back.
 pub mod early {
     use core::cell::UnsafeCell;
     use core::ffi::c_void;

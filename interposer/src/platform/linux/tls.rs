@@ -31,6 +31,8 @@ pub enum Doing {
     Real = 1,
     /// A record is being made. Only a signal handler can call now.
     Recording = 2,
+    /// A symbol is being looked up on our own account. What that allocates comes out of the early arena.
+    LookingUp = 3,
 }
 
 // glibc keeps some 1.6 KiB of static TLS for all libraries that come late (by dlopen): little of it should be ours.
@@ -40,6 +42,7 @@ core::arch::global_asm!(
     ".pushsection .tbss,\"awT\",@nobits",
     ".p2align 6",
     ".type memprof_thread_block,@object",
+    ".globl memprof_thread_block",
     ".hidden memprof_thread_block",
     "memprof_thread_block:",
     ".zero 64",

@@ -1,16 +1,16 @@
-//! A Python that has greenlet, if it can be had.
+//! Pythons with packages that do not come with Python, as far as they can be had.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::pythons::Python;
 
-/// A virtual environment with greenlet. Nothing, and a word about it, where the package index cannot be reached.
-pub fn with_greenlet(python: &Python) -> Option<Python> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("greenlet-3.{}", python.minor));
+/// A virtual environment with this package. Nothing, and a word about it, where the package index cannot be reached.
+pub fn with_package(python: &Python, package: &str) -> Option<Python> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{package}-3.{}", python.minor));
     let path = folder.join("bin/python3");
-    if has_greenlet(&path) {
+    if has_package(&path, package) {
         return Some(Python { path, ..python.clone() });
     }
     let run = |program: &Path, arguments: &[&str]| {
@@ -20,20 +20,20 @@ pub fn with_greenlet(python: &Python) -> Option<Python> {
     };
     let (made, mut messages) = run(&python.path, &["-m", "venv", "--clear"]);
     if made {
-        let install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", "greenlet"];
+        let install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", package];
         let output = Command::new(&path).args(install).stdin(Stdio::null()).output().expect("pip runs");
         messages = String::from_utf8_lossy(&output.stderr).into_owned();
     }
-    if has_greenlet(&path) {
+    if has_package(&path, package) {
         return Some(Python { path, ..python.clone() });
     }
     // Past the test harness, which swallows what tests print.
-    let text = format!("skipped: greenlet cannot be installed for {python}: {messages}\n");
+    let text = format!("skipped: {package} cannot be installed for {python}: {messages}\n");
     let _ = io::stderr().write_all(text.as_bytes());
     None
 }
 
-fn has_greenlet(python: &PathBuf) -> bool {
-    let output = Command::new(python).args(["-c", "import greenlet"]).output();
+fn has_package(python: &Path, package: &str) -> bool {
+    let output = Command::new(python).args(["-c", &format!("import {package}")]).output();
     output.is_ok_and(|output| output.status.success())
 }

@@ -1,0 +1,135 @@
+//! Threads that hand blocks to each other as fast as they can: no address may ever be live twice, and nothing be given
+//! back that is not live.
+
+mod support;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::file::{CaptureReader, EventChunk};
+use memprof_capture::ids::{Address, SiteId, ThreadId};
+use support::c_programs::compile;
+use support::native_expectations::marked;
+use support::pythons;
+use support::recording::{Recording, total};
+use support::table::{Amount, table};
+
+/// The events of one thread, chunk by chunk.
+struct Events {
+    chunks: VecDeque<EventChunk>,
+    next: VecDeque<TimedEvent>,
+}
+
+impl Events {
+    fn peek(&mut self, reader: &mut CaptureReader) -> Option<&TimedEvent> {
+        while self.next.is_empty() {
+            let mut events = Vec::new();
+            reader.read_events(&self.chunks.pop_front()?, &mut events).expect("the capture can be read");
+            self.next = events.into();
+        }
+        self.next.front()
+    }
+}
+
+/// Goes through all events by stamp, and requires that each makes sense where it stands. Returns how many there are, and
+/// what is live at the end.
+#[track_caller]
+fn assert_no_address_is_live_twice(reader: &mut CaptureReader) -> (u64, HashMap<Address, SiteId>) {
+    let mut threads: Vec<(ThreadId, Events)> = Vec::new();
+    for chunk in reader.event_chunks() {
+        match threads.iter_mut().find(|(thread, _)| *thread == chunk.thread) {
+            Some((_, events)) => events.chunks.push_back(*chunk),
+            None => threads.push((chunk.thread, Events { chunks: [*chunk].into(), next: VecDeque::new() })),
+        }
+    }
+    // What gives memory back comes first among equals.
+    let hands_out = |event: &Event| !matches!(event, Event::Free { .. } | Event::Unmap { .. });
+    let key = |event: &TimedEvent, thread| Reverse((event.stamp, hands_out(&event.event), thread));
+    let mut order = BinaryHeap::new();
+    for (thread, (_, events)) in threads.iter_mut().enumerate() {
+        order.extend(events.peek(reader).map(|event| key(event, thread)));
+    }
+    let (mut live, mut count) = (HashMap::new(), 0);
+    while let Some(Reverse((_, _, thread))) = order.pop() {
+        let (name, events) = &mut threads[thread];
+        while let Some(event) = events.peek(reader).copied() {
+            let due = key(&event, thread);
+            if order.peek().is_some_and(|earliest| due < *earliest) {
+                // Reversed: it is later than another thread's.
+                order.push(due);
+                break;
+            }
+            events.next.pop_front();
+            count += 1;
+            let makes_sense = match event.event {
+                Event::Allocation { address, site, .. } => live.insert(address, site).is_none(),
+                Event::Free { address } => live.remove(&address).is_some(),
+                Event::Resize { address, site, .. } => live.insert(address, site).is_some(),
+                Event::Map { .. } | Event::Unmap { .. } => true,
+            };
+            assert!(makes_sense, "event {count}, of {name:?}: {event:?}");
+        }
+    }
+    (count, live)
+}
+
+#[test]
+fn ten_million_calls_of_eight_threads() {
+    let program = compile("many_races.c", "many_races", &[]);
+    let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
+    let stdout = recorded.finished().stdout();
+    let numbers: Vec<u64> = stdout.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let [mallocs, reallocs, frees, bytes] = numbers[..] else { panic!("{stdout}") };
+    assert!(mallocs + reallocs + frees >= 10_000_000 && mallocs == frees && reallocs > 2_000_000, "{stdout}");
+
+    let stats = recorded.stats();
+    assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+    let by = |allocator: &str| {
+        let found = &stats["by_allocator"][allocator];
+        let number = |name: &str| found[name].as_u64().unwrap_or_else(|| panic!("no {allocator} {name} in {stats}"));
+        Amount { allocations: number("allocations"), bytes: number("bytes") }
+    };
+    let (malloc, realloc) = (by("malloc"), by("realloc"));
+    assert_eq!((malloc.allocations, realloc.allocations), (mallocs, reallocs));
+    assert_eq!(malloc.bytes + realloc.bytes, bytes);
+
+    let mut reader = CaptureReader::open(&recorded.capture()).expect("the capture can be opened");
+    let (count, live) = assert_no_address_is_live_twice(&mut reader);
+    assert!(count >= mallocs + reallocs + frees, "{count} events for {stdout}");
+    // The C library keeps the threads' own tables.
+    assert_eq!(total(&stats, "leaked_allocations"), live.len() as u64);
+    for site in live.values() {
+        let site = reader.tables().sites[site.0 as usize].as_ref().expect("the site is known");
+        assert_eq!(site.allocator, Allocator::Calloc);
+    }
+}
+
+/// The interpreter's raw memory may be used without the GIL, by several threads at a time.
+#[test]
+fn raw_memory_without_the_gil() {
+    for python in pythons::all() {
+        eprintln!("{python}");
+        let library = compile("raw_memory.c", "raw_memory.so", &["-shared", "-fPIC"]);
+        let recorded = Recording::of_script(python, "raw_memory.py").argument(library).run().succeeds();
+        let stats = recorded.stats();
+        assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+        let (file, line) = marked("raw_memory.py", "raw");
+        for (allocator, size) in [("malloc", 100), ("realloc", 300), ("calloc", 40)] {
+            let of = |metric: &str| -> Vec<Amount> {
+                let rows = table(&recorded.capture(), metric);
+                let own = rows.iter().filter(|row| {
+                    (&row.file, row.line, row.function.as_str(), row.allocator.as_str())
+                        == (&file, line, "work", allocator)
+                });
+                own.map(|row| row.amount()).collect()
+            };
+            // A row for each thread.
+            assert_eq!(of("--total"), [Amount { allocations: 5_000, bytes: 5_000 * size }; 4], "{allocator}");
+            assert_eq!(of("--leaks"), [], "{allocator}");
+        }
+        let mut reader = CaptureReader::open(&recorded.capture()).expect("the capture can be opened");
+        assert_no_address_is_live_twice(&mut reader);
+    }
+}
