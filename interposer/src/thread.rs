@@ -129,10 +129,17 @@ impl ThreadState {
         Ok(self.writer.allocation(stamp, at, size, site)?)
     }
 
-    /// Records a heap block that `realloc` left in place.
+    /// Records a heap block that was given another size in place.
     #[inline]
-    pub fn resize(&mut self, hook: &FrameState, stamp: Stamp, at: Address, size: u64) -> Result<(), Stop> {
-        let site = self.site(hook, Allocator::Realloc)?;
+    pub fn resize(
+        &mut self,
+        hook: &FrameState,
+        stamp: Stamp,
+        at: Address,
+        size: u64,
+        by: Allocator,
+    ) -> Result<(), Stop> {
+        let site = self.site(hook, by)?;
         Ok(self.writer.resize(stamp, at, size, site)?)
     }
 

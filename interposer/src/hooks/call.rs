@@ -102,12 +102,12 @@ impl Call {
         }
     }
 
-    /// Records that `realloc` has left a block where it was.
+    /// Records that the call, made by `allocator`, has given a block another size where it is.
     #[inline]
-    pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize) {
+    pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         let (stamp, at) = (self.now(), Address(block as u64));
         let hook = self.hook;
-        self.record(|state| state.resize(&hook, stamp, at, size as u64));
+        self.record(|state| state.resize(&hook, stamp, at, size as u64, allocator));
     }
 
     /// Records that a block is given back, at a moment before the real function did so.

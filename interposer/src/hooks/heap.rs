@@ -124,7 +124,7 @@ pub unsafe extern "C" fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
         if old.is_null() {
             call.allocated(new, size, Allocator::Realloc);
         } else if new == old {
-            call.resized(new, size);
+            call.resized(new, size, Allocator::Realloc);
         } else if !new.is_null() {
             call.freed(before, old);
             call.allocated(new, size, Allocator::Realloc);

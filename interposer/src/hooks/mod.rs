@@ -9,7 +9,7 @@
 //! What gives memory back is dated before the real call, what hands memory out after it: see
 //! [`Event`](memprof_capture::event::Event).
 
-mod call;
+pub mod call;
 mod code;
 mod heap;
 mod mapping;
