@@ -169,7 +169,7 @@ fn rust_program(allocator: &str) -> Option<PathBuf> {
         return Some(folder.join("debug/rust_allocators"));
     }
     let messages = String::from_utf8_lossy(&output.stderr);
-    let out_of_reach = ["failed to download", "failed to get", "Could not resolve host", "network"];
+    let out_of_reach = ["failed to download", "failed to get", "Could not resolve host", "offline"];
     assert!(out_of_reach.iter().any(|words| messages.contains(words)), "{messages}");
     skip(&format!("the crate {allocator} cannot be downloaded"));
     None

@@ -28,6 +28,8 @@ pub enum Kind {
     Branch { condition: u8, distance: i32 },
     /// Calls what is so far from the next instruction.
     Call(i32),
+    /// Calls what an operand names.
+    IndirectCall,
     /// What follows is not reached by it.
     End,
 }
@@ -87,8 +89,12 @@ pub fn decode(code: &[u8]) -> Option<Instruction> {
         0xf6 | 0xf7 => reader.operand()?,
         0xfe if reader.extension()? < 2 => reader.operand()?,
         0xff => match reader.extension()? {
-            // inc, dec, an indirect call, push
-            0 | 1 | 2 | 6 => reader.operand()?,
+            // inc, dec, push
+            0 | 1 | 6 => reader.operand()?,
+            2 => {
+                reader.operand()?;
+                return Some(Instruction { length: reader.at, kind: Kind::IndirectCall });
+            }
             // An indirect jump ends the code, and may name an address.
             4 => {
                 reader.operand()?;
@@ -248,6 +254,7 @@ mod tests {
             (b"\x0f\x87\x10\0\0\0", 6, Kind::Branch { condition: 7, distance: 16 }),
             (b"\xe9\xff\xff\xff\xff", 5, Kind::Jump(-1)),
             (b"\xe8\x01\0\0\0", 5, Kind::Call(1)),
+            (b"\x41\xff\xd3", 3, Kind::IndirectCall),
             (b"\xff\xe0", 2, Kind::End),
             (b"\xc3", 1, Kind::End),
             (b"\x66\x2e\x0f\x1f\x84\0\0\0\0\0", 10, Kind::Padding),
@@ -269,7 +276,7 @@ mod tests {
         match found.kind {
             Kind::Plain | Kind::Padding => {
                 assert!(!known.is_ip_rel_memory_operand(), "{code}");
-                let goes_on = [FlowControl::Next, FlowControl::IndirectCall, FlowControl::Interrupt];
+                let goes_on = [FlowControl::Next, FlowControl::Interrupt];
                 assert!(goes_on.contains(&known.flow_control()), "{code}");
                 let does_nothing = [Mnemonic::Nop, Mnemonic::Int3].contains(&known.mnemonic());
                 assert!(found.kind == Kind::Plain || does_nothing, "{code}");
@@ -282,6 +289,7 @@ mod tests {
                 assert_eq!((known.flow_control(), distance()), (FlowControl::ConditionalBranch, to.into()), "{code}");
             }
             Kind::Call(to) => assert_eq!((known.flow_control(), distance()), (FlowControl::Call, to.into()), "{code}"),
+            Kind::IndirectCall => assert_eq!(known.flow_control(), FlowControl::IndirectCall, "{code}"),
             Kind::End => {
                 assert!([FlowControl::Return, FlowControl::IndirectBranch].contains(&known.flow_control()), "{code}");
             }

@@ -33,6 +33,8 @@ struct Known {
     modules: MappedVec<Module>,
     /// How many modules the loader had added and removed by then.
     changes: (u64, u64),
+    /// Whether the loader tells of more.
+    followed: bool,
 }
 
 /// It is used by one thread at a time: at first there is only one, later the loader's lock is held. If a process is forked
@@ -47,7 +49,7 @@ unsafe impl Sync for Owned {}
 
 static KNOWN: Owned = Owned {
     in_use: AtomicBool::new(false),
-    known: UnsafeCell::new(Known { modules: MappedVec::new(), changes: (0, 0) }),
+    known: UnsafeCell::new(Known { modules: MappedVec::new(), changes: (0, 0), followed: false }),
 };
 
 impl Owned {
@@ -65,8 +67,13 @@ impl Owned {
 /// calls made by this thread pass through.
 pub fn start() {
     look_again();
-    // SAFETY: the session starts with the first allocation of the process.
-    unsafe { loading::follow() };
+    KNOWN.with(|known| {
+        // A forked child may begin a session of its own, in code that is patched already.
+        if !known.followed {
+            // SAFETY: a session starts with the first allocation of a process.
+            known.followed = unsafe { loading::follow() };
+        }
+    });
 }
 
 /// Looks at modules that have come since the last time.

@@ -13,6 +13,7 @@ pub fn map_shared(bytes: usize, fd: i32) -> Option<NonNull<u8>> {
 }
 
 /// Maps the first `bytes` bytes of the file `fd` to be read.
+#[cfg(target_arch = "x86_64")]
 pub fn map_file(bytes: usize, fd: i32) -> Option<NonNull<u8>> {
     // SAFETY: without MAP_FIXED the kernel picks an unused range; nothing that exists is touched.
     let address =
@@ -22,6 +23,7 @@ pub fn map_file(bytes: usize, fd: i32) -> Option<NonNull<u8>> {
 
 /// Maps `bytes` zeroed bytes below an address, near enough for a relative jump from there and from what follows within
 /// some hundred MiB. Below, since a program's heap grows behind it.
+#[cfg(target_arch = "x86_64")]
 pub fn map_near(bytes: usize, address: usize) -> Option<NonNull<u8>> {
     const STEP: usize = 1 << 20;
     const STEPS: usize = 1500;
@@ -44,6 +46,7 @@ pub fn map_near(bytes: usize, address: usize) -> Option<NonNull<u8>> {
 ///
 /// # Safety
 /// Nobody needs these pages to be anything else.
+#[cfg(target_arch = "x86_64")]
 pub unsafe fn protect_code(address: usize, bytes: usize, writable: bool) -> bool {
     let (start, end) = (address & !4095, (address + bytes).next_multiple_of(4096));
     let writing = if writable { libc::PROT_WRITE } else { 0 };
