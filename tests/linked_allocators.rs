@@ -128,16 +128,32 @@ fn a_program_with_a_malloc_of_its_own() {
 
 #[test]
 fn libraries_that_are_loaded_later() {
-    let library = Build::c("late_allocator.c", "late_allocator.so").source("linked_allocator.c");
-    let library = library.flags(&["-g", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"]).path();
+    let library = |name| {
+        let build = Build::c("late_allocator.c", name).source("linked_allocator.c");
+        build.flags(&["-g", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"]).path()
+    };
+    let libraries = ["late_1.so", "late_2.so", "late_3.so"].map(library);
     let program = Build::c("loads_allocator.c", "loads_allocator").flags(&["-g"]).path();
-    let recorded = Recording::of_command(&[program.as_os_str(), library.as_os_str()]).run().succeeds();
+    let command: Vec<&OsStr> = [&program].into_iter().chain(&libraries).map(|path| path.as_os_str()).collect();
+    let recorded = Recording::of_command(&command).run().succeeds();
     let found = found(&recorded, |row| row.allocator == "jemalloc");
     let by_function: BTreeMap<&str, [Amount; 2]> =
         found.iter().map(|((name, _), amounts)| (&name[..], *amounts)).collect();
     let amount = |allocations, size| [Amount { allocations, bytes: allocations * size }, Amount::default()];
-    assert_eq!(by_function, BTreeMap::from([("constructor", amount(6, 50_001)), ("allocate", amount(60, 50_002))]));
+    assert_eq!(by_function, BTreeMap::from([("constructor", amount(300, 50_001)), ("allocate", amount(3000, 50_002))]));
     assert_eq!(of(&table(&recorded.capture(), "--total"), "mmap"), Amount::default());
+    assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);
+}
+
+/// As on hardened systems.
+#[test]
+fn where_the_system_does_not_let_code_be_changed() {
+    let strict = Build::c("forbids_changing_code.c", "forbids_changing_code").path();
+    let program = program("links_allocator", &["-O0"]);
+    let recorded = Recording::of_command(&[strict.as_os_str(), program.as_os_str()]).run().succeeds();
+    let rows = table(&recorded.capture(), "--total");
+    assert_eq!(of(&rows, "jemalloc"), Amount::default());
+    assert!(of(&rows, "mmap").bytes >= 8 << 20);
     assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);
 }
 

@@ -36,6 +36,8 @@ __attribute__((constructor)) static void jemalloc_constructor(void) {
     arena_end = arena + ARENA;
 }
 
+__attribute__((destructor)) static void end(void) { pthread_key_delete(thread_end); }
+
 static void *cut(size_t alignment, size_t size) {
     size_t room = 2 * size + 16;
     if (room > ARENA / 2)

@@ -44,7 +44,7 @@ pub unsafe fn follow() -> bool {
         let code = slice::from_raw_parts((*state).announce as *const u8, CODE);
         let hooked = Hooked { original: 0, function: 0, role: Role::KeepsHouse, allocator: Allocator::Mmap };
         let Some(mut patches) = Patches::with_room(1, (*state).loader) else { return false };
-        patches.prepare(&Target { code, size: 0, hooked, hook: announced }) && patches.apply()
+        patches.prepare(&Target { code, size: 0, hooked, hook: announced }) && patches.apply().is_some()
     }
 }
 

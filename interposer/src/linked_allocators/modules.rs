@@ -13,7 +13,7 @@ use super::functions::{Function, LONGEST_NAME, PYTHON_MIMALLOC, may_begin, recog
 use super::hooks::Hooked;
 use super::loading;
 use super::object_file::{ObjectFile, Symbol};
-use super::patching::{Patches, Target};
+use super::patching::{Applied, Patches, Target};
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 
 /// A module, as the loader describes it.
@@ -28,9 +28,19 @@ struct Module {
 // SAFETY: integers and an address.
 unsafe impl Plain for Module {}
 
+/// A module that has been searched, and what its patches use.
+#[derive(Clone, Copy)]
+struct Searched {
+    module: Module,
+    patches: Applied,
+}
+
+// SAFETY: integers and addresses.
+unsafe impl Plain for Searched {}
+
 /// What is known of the process's modules.
 struct Known {
-    modules: MappedVec<Module>,
+    modules: MappedVec<Searched>,
     /// How many modules the loader had added and removed by then.
     changes: (u64, u64),
     /// Whether the loader tells of more.
@@ -105,13 +115,19 @@ fn changes() -> (u64, u64) {
 
 fn look_at_new(known: &mut Known) -> Result<(), OutOfMemory> {
     let present = loaded()?;
-    for (index, module) in present.iter().enumerate() {
-        if !known.modules.contains(module) {
-            // The loader lists the program first.
-            search(module, index == 0);
-        }
+    let mut searched = MappedVec::with_room(present.len())?;
+    for (index, &module) in present.iter().enumerate() {
+        let before = known.modules.iter().find(|known| known.module == module);
+        // The loader lists the program first.
+        let patches =
+            before.map_or_else(|| search(&module, index == 0).unwrap_or(Applied::NONE), |known| known.patches);
+        searched.push(Searched { module, patches })?;
     }
-    known.modules = present;
+    for gone in known.modules.iter().filter(|known| !present.contains(&known.module)) {
+        // SAFETY: the loader has unmapped it.
+        unsafe { gone.patches.release() };
+    }
+    known.modules = searched;
     Ok(())
 }
 
@@ -187,12 +203,12 @@ impl Module {
 }
 
 /// Looks for allocators in a module, and patches them.
-fn search(module: &Module, is_program: bool) {
+fn search(module: &Module, is_program: bool) -> Option<Applied> {
     if module.is_own() {
-        return;
+        return None;
     }
-    let Some(file) = module.file(is_program) else { return };
-    let Ok((census, found)) = allocator_functions(&file) else { return };
+    let file = module.file(is_program)?;
+    let (census, found) = allocator_functions(&file).ok()?;
     let functions = || {
         let symbols = found.iter().filter_map(|&index| file.function(index));
         let functions = symbols.filter_map(|symbol| Some((recognise(symbol.name)?, symbol)));
@@ -200,19 +216,19 @@ fn search(module: &Module, is_program: bool) {
     };
     let room = functions().count();
     if room == 0 {
-        return;
+        return None;
     }
-    let Some(mut patches) = Patches::with_room(room, module.start()) else { return };
+    let mut patches = Patches::with_room(room, module.start())?;
     for (function, symbol) in functions() {
         let is_needed = function.family.is_some();
         let is_ready = prepare(module, &file, &census, &function, &symbol, &mut patches);
         if is_needed && !is_ready {
-            return;
+            return None;
         }
     }
     // SAFETY: the module has just been loaded, so that nobody executes its code yet. The functions are what their names
     // say that they are: each hook passes on all that they can be given.
-    unsafe { patches.apply() };
+    unsafe { patches.apply() }
 }
 
 /// The functions of a file that have the names of an allocator's.

@@ -86,12 +86,12 @@ impl Patches {
         true
     }
 
-    /// Patches the prepared functions, whose pages may be read and executed. False, and nothing is patched, if the system
-    /// does not let code be changed.
+    /// Patches the prepared functions, whose pages may be read and executed. Nothing is patched if the system does not let
+    /// code be changed.
     ///
     /// # Safety
     /// Nobody executes the functions now, and the hooks do with the arguments what the functions do.
-    pub unsafe fn apply(self) -> bool {
+    pub unsafe fn apply(self) -> Option<Applied> {
         let bytes = (self.room * SLOT).next_multiple_of(PAGE);
         // SAFETY: the first `count` are written, and nobody changes them.
         let hooked = unsafe { slice::from_raw_parts(self.hooked.as_ptr(), self.count) };
@@ -114,11 +114,36 @@ impl Patches {
             // SAFETY: as they were.
             unsafe { protect_code(told.function, JUMP, false) };
         }
-        if ready {
+        ready.then(|| {
             // The slots are used from now on.
+            let applied = Applied { code: self.code.addr().get(), hooked: self.hooked.addr().get(), room: self.room };
             core::mem::forget(self);
+            applied
+        })
+    }
+}
+
+/// What the patches of a module use.
+#[derive(Clone, Copy)]
+pub struct Applied {
+    code: usize,
+    hooked: usize,
+    room: usize,
+}
+
+impl Applied {
+    /// No patches.
+    pub const NONE: Self = Self { code: 0, hooked: 0, room: 0 };
+
+    /// Gives it back.
+    ///
+    /// # Safety
+    /// The module has been unloaded.
+    pub unsafe fn release(self) {
+        let (code, hooked) = (NonNull::new(self.code as *mut u8), NonNull::new(self.hooked as *mut Hooked));
+        if let (Some(code), Some(hooked)) = (code, hooked) {
+            drop(Patches { code, hooked, room: self.room, count: 0 });
         }
-        ready
     }
 }
 
@@ -303,7 +328,7 @@ mod tests {
         let ready = patches.prepare(&Target { code, size: symbol.size, hooked, hook });
         assert_eq!(ready, patches.has(start));
         // SAFETY: nobody but this test executes the function.
-        ready && unsafe { patches.apply() }
+        ready && unsafe { patches.apply() }.is_some()
     }
 
     #[track_caller]
