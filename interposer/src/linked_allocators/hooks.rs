@@ -108,10 +108,10 @@ unsafe extern "C" fn allocate_into(a: usize, b: usize, c: usize, d: usize, e: us
 
 unsafe extern "C" fn free(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
     let arguments = [a, b, c, d, e];
-    let Role::Frees { block } = hooked.role else { return 0 };
-    let block = arguments[usize::from(block)];
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
+        let Role::Frees { block } = hooked.role else { return hooked.original(arguments) };
+        let block = arguments[usize::from(block)];
         if block == 0 {
             return hooked.original(arguments);
         }
@@ -123,10 +123,12 @@ unsafe extern "C" fn free(a: usize, b: usize, c: usize, d: usize, e: usize, hook
 
 unsafe extern "C" fn reallocate(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
     let arguments = [a, b, c, d, e];
-    let Role::Reallocates { block, size, frees_on_failure } = hooked.role else { return 0 };
-    let (old, size) = (arguments[usize::from(block)], size.among(&arguments));
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
+        let Role::Reallocates { block, size, frees_on_failure } = hooked.role else {
+            return hooked.original(arguments);
+        };
+        let (old, size) = (arguments[usize::from(block)], size.among(&arguments));
         let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
         let before = call.now();
         let new = hooked.original(arguments);
