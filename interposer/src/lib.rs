@@ -8,6 +8,7 @@
 //! - [`thread`]: what a thread keeps: its end of the channel, its last stack.
 //! - [`stacks`]: how a stack becomes a number, cheaply.
 //! - [`python`]: CPython's frames and code objects, read where they lie.
+//! - [`linked_allocators`]: allocators that no symbol leads to, found in the symbol tables and patched.
 //! - [`memory`]: memory of our own, never from the program's heap.
 //! - [`platform`]: what differs between operating systems and processors.
 //!
@@ -18,6 +19,8 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod hooks;
+#[cfg(target_arch = "x86_64")]
+mod linked_allocators;
 mod memory;
 mod platform;
 mod process;

@@ -93,6 +93,15 @@ impl<T: Plain> MappedVec<T> {
         (self.capacity * size_of::<T>()).next_multiple_of(PAGE)
     }
 
+    /// An empty array that has room for so many elements.
+    pub fn with_room(capacity: usize) -> Result<Self, OutOfMemory> {
+        let mut array = Self::new();
+        if capacity > 0 {
+            array.grow(capacity)?;
+        }
+        Ok(array)
+    }
+
     /// An array of `length` elements whose bytes are all zero.
     pub fn zeroed(length: usize) -> Result<Self, OutOfMemory> {
         let mut array = Self::new();

@@ -103,6 +103,10 @@ pub fn start() -> Option<&'static Session> {
     unsafe { (*block).doing = tls::Doing::Real };
     let errno = KeptErrno::new();
     let page = attach();
+    if page.is_some() {
+        #[cfg(target_arch = "x86_64")]
+        crate::linked_allocators::start();
+    }
     drop(errno);
     // SAFETY: as above.
     unsafe { (*block).doing = tls::Doing::Program };

@@ -130,7 +130,7 @@ impl ThreadState {
         Ok(self.writer.allocation(stamp, at, size, site)?)
     }
 
-    /// Records a heap block that `realloc` left in place.
+    /// Records a heap block that was given another size in place.
     #[inline]
     pub fn resize(
         &mut self,

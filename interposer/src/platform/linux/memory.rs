@@ -12,6 +12,49 @@ pub fn map_shared(bytes: usize, fd: i32) -> Option<NonNull<u8>> {
     map_with(bytes, libc::MAP_SHARED, fd)
 }
 
+/// Maps the first `bytes` bytes of the file `fd` to be read.
+#[cfg(target_arch = "x86_64")]
+pub fn map_file(bytes: usize, fd: i32) -> Option<NonNull<u8>> {
+    // SAFETY: without MAP_FIXED the kernel picks an unused range; nothing that exists is touched.
+    let address =
+        unsafe { libc::syscall(libc::SYS_mmap, 0_usize, bytes, libc::PROT_READ, libc::MAP_PRIVATE, fd, 0_usize) };
+    if address == -1 { None } else { NonNull::new(address as *mut u8) }
+}
+
+/// Maps `bytes` zeroed bytes below an address, near enough for a relative jump from there and from what follows within
+/// some hundred MiB. Below, since a program's heap grows behind it.
+#[cfg(target_arch = "x86_64")]
+pub fn map_near(bytes: usize, address: usize) -> Option<NonNull<u8>> {
+    const STEP: usize = 1 << 20;
+    const STEPS: usize = 1500;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+    let _errno = KeptErrno::new();
+    (1..=STEPS).map_while(|step| (address & !4095).checked_sub(step * STEP).filter(|&at| at > 0)).find_map(|at| {
+        // SAFETY: the flag forbids to replace what exists; a kernel that does not know it picks an unused range.
+        let got = unsafe { libc::syscall(libc::SYS_mmap, at, bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        let start = NonNull::new(got as *mut u8).filter(|_| got != -1)?;
+        if start.as_ptr().addr() != at {
+            // SAFETY: it was just mapped.
+            unsafe { unmap(start, bytes) };
+            return None;
+        }
+        Some(start)
+    })
+}
+
+/// Lets pages be read and executed, and written to or not. False if the system does not allow that.
+///
+/// # Safety
+/// Nobody needs these pages to be anything else.
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn protect_code(address: usize, bytes: usize, writable: bool) -> bool {
+    let (start, end) = (address & !4095, (address + bytes).next_multiple_of(4096));
+    let writing = if writable { libc::PROT_WRITE } else { 0 };
+    let _errno = KeptErrno::new();
+    // SAFETY: the caller knows these pages.
+    unsafe { libc::syscall(libc::SYS_mprotect, start, end - start, libc::PROT_READ | libc::PROT_EXEC | writing) == 0 }
+}
+
 fn map_with(bytes: usize, flags: i32, fd: i32) -> Option<NonNull<u8>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: without MAP_FIXED the kernel picks an unused range; nothing that exists is touched.
