@@ -9,5 +9,6 @@ pub mod memprof;
 pub mod native_expectations;
 pub mod pythons;
 pub mod recording;
+pub mod survivor;
 pub mod table;
 pub mod witnesses;
