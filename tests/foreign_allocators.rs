@@ -45,7 +45,7 @@ fn with_preloaded(library: &Path) -> Recorded {
 
 #[test]
 fn preloaded_ones_are_recorded() {
-    let mut libraries = vec![compile("own_allocator.c", "libown.so", &["-shared", "-fPIC", "-pthread"])];
+    let mut libraries = vec![compile("own_allocator.c", "libown.so", &["-shared", "-fPIC"])];
     libraries.extend(["libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"].iter().filter_map(|name| {
         let found = installed(name);
         if found.is_none() {
@@ -73,7 +73,7 @@ fn installed(name: &str) -> Option<PathBuf> {
 
 #[test]
 fn linked_ones_work_as_without() {
-    let program = compile("own_allocator.c", "own_allocator", &["-DMAIN", "-pthread"]);
+    let program = compile("own_allocator.c", "own_allocator", &["-DMAIN"]);
     let bare = Finished::of(&mut Command::new(&program)).ends_with(3);
     assert_eq!(bare.stdout(), "good, own_allocator\nown blocks\n");
     let recorded = Recording::of_command(&[program.as_os_str()]).run().ends_with(3);

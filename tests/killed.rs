@@ -56,7 +56,7 @@ fn a_python_program_a_hundred_times() {
 }
 
 fn survivor(how: &str, rounds: &str) -> Recording {
-    let program = compile("survivor.c", "survivor", &["-Wno-error", "-w", "-pthread"]);
+    let program = compile("survivor.c", "survivor", &["-w"]);
     Recording::of_command(&[program.as_os_str(), how.as_ref(), rounds.as_ref()])
 }
 

@@ -31,7 +31,7 @@ fn every_end_of_a_python_program() {
 /// Among them are those that begin within the C library's `malloc` and `free`, while memprof waits for these to return.
 #[test]
 fn every_end_of_a_c_program() {
-    let program = compile("survivor.c", "survivor", &["-Wno-error", "-w", "-pthread"]);
+    let program = compile("survivor.c", "survivor", &["-w"]);
     let ends = [
         ("return", 0),
         ("exit", 3),
