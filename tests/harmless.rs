@@ -18,6 +18,16 @@ for name in 'argv', 'path', 'orig_argv', 'executable', 'prefix', 'flags', 'warno
     print(name, getattr(sys, name, None))
 print(os.getcwd(), os.getpgrp(), os.getsid(0), os.nice(0), os.umask(0), os.sched_getaffinity(0))
 print([stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)], sys.stdout.encoding)
+# Before anything else is imported.
+print(sorted(sys.modules), sorted(vars(sys.modules['__main__'])))
+import atexit, faulthandler, gc, locale, resource, signal, threading
+print(os.listdir('/proc/self/task') == [str(os.getpid())], [thread.name for thread in threading.enumerate()])
+print(locale.setlocale(locale.LC_ALL, ''), locale.localeconv(), sys.getfilesystemencoding())
+print(sys.gettrace(), sys.getprofile(), sys.getrecursionlimit(), sys.getswitchinterval(), len(sys.meta_path), len(sys.path_hooks))
+print(gc.isenabled(), gc.get_threshold(), gc.callbacks, atexit._ncallbacks(), faulthandler.is_enabled())
+print([(number, signal.getsignal(number)) for number in sorted(signal.valid_signals())], signal.pthread_sigmask(0, []))
+print([resource.getrlimit(limit) for limit in range(16)])
+print(sorted(set(os.environ) - {'LD_PRELOAD', 'MEMPROF_CHANNEL'}), sorted(os.listdir('/proc/self/fd')))
 ";
 
 #[test]
