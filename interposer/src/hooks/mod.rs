@@ -1,6 +1,7 @@
 //! The functions that stand in front of the C library's.
 //!
 //! - [`call`]: what all of them do before and after the real function.
+//! - [`left_calls`]: hooks that never returned.
 //! - [`heap`]: `malloc` and its family.
 //! - [`mapping`]: `mmap` and its family.
 //! - [`threads`] has `pthread_create`.
@@ -12,5 +13,6 @@
 mod call;
 mod code;
 mod heap;
+mod left_calls;
 mod mapping;
 pub mod threads;

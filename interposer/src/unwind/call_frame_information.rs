@@ -43,6 +43,11 @@ pub fn prepare() {
     *CONTEXT.lock() = Some(UnwindContext::new_in());
 }
 
+/// What the calling thread was doing here will never go on.
+pub fn give_up() {
+    CONTEXT.give_back();
+}
+
 /// The bytes from `start` to the end of the object.
 ///
 /// # Safety

@@ -29,6 +29,12 @@ impl StackRegion {
         Self { low, high }
     }
 
+    /// The calling thread's own stack.
+    pub fn of_this_thread() -> Self {
+        let own = if is_first_thread() { first_thread_stack() } else { pthread_stack() };
+        own.unwrap_or(Self::NONE)
+    }
+
     /// Whether a stack pointer is in it.
     #[inline]
     pub const fn contains(&self, sp: usize) -> bool {
@@ -78,8 +84,7 @@ pub fn prepare() {
 impl StackRegions {
     /// Those of the calling thread.
     pub fn of_this_thread() -> Self {
-        let own = if is_first_thread() { first_thread_stack() } else { pthread_stack() };
-        let own = own.unwrap_or(StackRegion::NONE);
+        let own = StackRegion::of_this_thread();
         Self { own, foreign: [StackRegion::NONE; FOREIGN], next: 0, unmappings: UNMAPPINGS.load(Acquire) }
     }
 
@@ -114,6 +119,9 @@ fn is_first_thread() -> bool {
 /// The first thread's stack grows as far down as its limit allows; nothing else is mapped there.
 fn first_thread_stack() -> Option<StackRegion> {
     const UNLIMITED: usize = 1 << 36;
+    if STACK_END.load(Relaxed) == 0 {
+        prepare();
+    }
     let high = STACK_END.load(Relaxed);
     let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
     // SAFETY: the structure is filled by the call.
