@@ -1,6 +1,7 @@
 //! A program cannot tell `memprof run` from its absence: the same run with and without, compared.
 
 mod command;
+mod support;
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use command::{bare, memprof, run_quietly, status, stderr, stdout};
+use support::c_programs::compile;
 use tempfile::tempdir;
 
 const WHO_AM_I: &str = "
@@ -170,4 +172,17 @@ fn signals_and_descriptors_are_those_that_memprof_got() {
         unsafe { libc::close(0) };
         Ok(())
     });
+}
+
+#[test]
+fn a_thread_is_cancelled_no_sooner() {
+    let program = compile("cancelled.c", "cancelled", &[]);
+    let bare = Command::new(&program).output().unwrap();
+    assert_eq!(stdout(&bare), "made 9000, on another stack 2, cleaned up 1, cancelled 1\n");
+    let directory = tempdir().unwrap();
+    for options in [&[][..], &["--no-native"]] {
+        let program = [&["--"], [program.to_str().unwrap()].as_slice()].concat();
+        let with = run_quietly(directory.path(), &[options, &program].concat());
+        assert_eq!((stdout(&with), stderr(&with)), (stdout(&bare), String::new()));
+    }
 }
