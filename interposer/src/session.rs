@@ -21,7 +21,7 @@ use crate::platform::memory::{KeptErrno, map, map_shared, say, unmap, wipe_in_ch
 use crate::platform::{real, tls};
 use crate::python::interpreter::{self, Found, Interpreter};
 use crate::thread::{Stop, ThreadState};
-use crate::unwind::{checking, modules, unwinder};
+use crate::unwind::{checking, modules, stack_region, unwinder};
 
 /// The environment variable that names the pool: a path to open.
 pub const CHANNEL_VARIABLE: &CStr = c"MEMPROF_CHANNEL";
@@ -141,6 +141,8 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     if !is_target && !is_open {
         return None;
     }
+    // By dlsym, which must not be called once a hook may be within the loader's own clean-up.
+    stack_region::prepare();
     let native_stacks = header.native_stacks != 0 && NATIVE_STACKS;
     if native_stacks {
         unwinder::prepare();

@@ -121,9 +121,6 @@ fn is_first_thread() -> bool {
 /// The first thread's stack grows as far down as its limit allows; nothing else is mapped there.
 fn first_thread_stack() -> Option<StackRegion> {
     const UNLIMITED: usize = 1 << 36;
-    if STACK_END.load(Relaxed) == 0 {
-        prepare();
-    }
     let high = STACK_END.load(Relaxed);
     let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
     // SAFETY: the structure is filled by the call.
