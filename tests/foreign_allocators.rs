@@ -11,6 +11,7 @@ use support::c_programs::compile;
 use support::memprof::{Finished, programs};
 use support::pythons;
 use support::recording::{Recorded, Recording, set_up, total};
+use support::skipping::skipped;
 use support::table::{sum, table};
 
 /// Threads and blocks of all kinds and sizes. 500 of them are named, of 70001 bytes each.
@@ -49,7 +50,7 @@ fn preloaded_ones_are_recorded() {
     libraries.extend(["libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"].iter().filter_map(|name| {
         let found = installed(name);
         if found.is_none() {
-            eprintln!("not tested, since it is not installed: {name}");
+            skipped(&format!("{name} is not installed"));
         }
         found
     }));

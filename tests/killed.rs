@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use support::c_programs::compile;
 use support::pythons;
 use support::recording::Recording;
+use support::skipping::skipped;
 use support::survivor::{Running, assert_complete, assert_holds_all, progress, recorded_by_thread};
 
 /// Records and kills this many times, each time this long after the first sign of life at most.
@@ -30,7 +31,7 @@ fn kill_at_any_moment(runs: u64, longest_us: u64, recording: impl Fn() -> Record
                     }
                     // Any moments will do, as long as they are the same each time (Knuth's multiplicative hash).
                     let delay = Duration::from_micros((run.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % longest_us);
-                    let running = Running::start(recording().option("--no-symbols"));
+                    let running = Running::start(recording().option("-q").option("--no-symbols"));
                     sleep(delay);
                     running.signal(libc::SIGKILL);
                     let recorded = running.finish().ends_with(128 + libc::SIGKILL);
@@ -121,13 +122,16 @@ fn killed_for_want_of_memory() {
     } else {
         (Path::new("/sys/fs/cgroup").to_owned(), "memory.max")
     };
+    let swap = if version_1.exists() { "memory.memsw.limit_in_bytes" } else { "memory.swap.max" };
     let group = parent.join(format!("memprof-test-{}", std::process::id()));
     let made = fs::create_dir(&group).and_then(|()| fs::write(group.join(limit), "67108864"));
     if let Err(error) = made {
         let _ = fs::remove_dir(&group);
-        eprintln!("skipped: this machine lets nobody limit memory: {error}");
+        skipped(&format!("this machine lets nobody limit memory: {error}"));
         return;
     }
+    // Where there is no swapping at all, this cannot be set.
+    let _ = fs::write(group.join(swap), if version_1.exists() { "67108864" } else { "0" });
     let code = "\
 import os, sys, truth
 open(sys.argv[1] + '/cgroup.procs', 'w').write('0')

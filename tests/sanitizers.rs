@@ -9,6 +9,7 @@ use std::process::Command;
 use support::c_programs::Build;
 use support::memprof::{Finished, memprof, programs};
 use support::recording::Recording;
+use support::skipping::skipped;
 use support::table::{sum, table};
 
 /// A program with this sanitizer; nothing where the compiler or the machine cannot have it.
@@ -21,7 +22,7 @@ fn with_sanitizer(option: &str) -> Option<PathBuf> {
         && Command::new(&probe).output().is_ok_and(|output| output.status.code() == Some(3));
     let _ = std::fs::remove_file(&probe);
     if !runs {
-        eprintln!("skipped: no programs with {option} here");
+        skipped(&format!("no programs with {option} here"));
         return None;
     }
     let result = format!("sanitized{option}");

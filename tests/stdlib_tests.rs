@@ -4,13 +4,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::memprof::{Finished, programs};
 use support::pythons::{self, Python};
 use support::recording::Recording;
+use support::skipping::skipped;
 
 /// Modules that are quick, and whose tests do not depend on how much time passes.
 const MODULES: [&str; 12] = [
@@ -49,8 +49,7 @@ fn end_alike() {
     let with_tests = pythons::all().iter().filter(|python| has_tests(python));
     // Versions differ little in this; one that is tested thoroughly elsewhere is enough.
     let Some(python) = with_tests.min_by_key(|python| python.minor.abs_diff(11)) else {
-        // Past the test harness, which swallows what tests print.
-        let _ = io::stderr().write_all(b"skipped: no Python here comes with its own tests (the package test)\n");
+        skipped("no Python here comes with its own tests (the package test)");
         return;
     };
     let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -9,6 +9,7 @@ pub mod memprof;
 pub mod native_expectations;
 pub mod pythons;
 pub mod recording;
+pub mod skipping;
 pub mod survivor;
 pub mod table;
 pub mod witnesses;
