@@ -4,13 +4,13 @@
 mod support;
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::memprof::{EXECUTABLE, Finished};
 use support::pythons;
 use support::recording::{stats_of, total};
+use support::skipping::skipped;
 
 /// More events than half a mebibyte can hold, and then a sign of life.
 const PROGRAM: &str = "\
@@ -35,9 +35,7 @@ fn with_small_disk(size: &str, script: &str, arguments: &[&Path]) -> Option<Fini
             return Some(Finished::of(&mut command));
         }
     }
-    // Past the test harness, which swallows what tests print.
-    let _ =
-        io::stderr().write_all(b"skipped: this machine lets nobody mount a small disk for the tests of full ones\n");
+    skipped("this machine lets nobody mount a small disk for the tests of full ones");
     None
 }
 

@@ -1,6 +1,7 @@
 //! A program cannot tell `memprof run` from its absence: the same run with and without, compared.
 
 mod command;
+mod support;
 
 use std::fs;
 use std::io::{self, Write};
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use command::{bare, memprof, run_quietly, status, stderr, stdout};
+use support::c_programs::compile;
 use tempfile::tempdir;
 
 const WHO_AM_I: &str = "
@@ -18,6 +20,16 @@ for name in 'argv', 'path', 'orig_argv', 'executable', 'prefix', 'flags', 'warno
     print(name, getattr(sys, name, None))
 print(os.getcwd(), os.getpgrp(), os.getsid(0), os.nice(0), os.umask(0), os.sched_getaffinity(0))
 print([stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)], sys.stdout.encoding)
+# Before anything else is imported.
+print(sorted(sys.modules), sorted(vars(sys.modules['__main__'])))
+import atexit, faulthandler, gc, locale, resource, signal, threading
+print(os.listdir('/proc/self/task') == [str(os.getpid())], [thread.name for thread in threading.enumerate()])
+print(locale.setlocale(locale.LC_ALL, ''), locale.localeconv(), sys.getfilesystemencoding())
+print(sys.gettrace(), sys.getprofile(), sys.getrecursionlimit(), sys.getswitchinterval(), len(sys.meta_path), len(sys.path_hooks))
+print(gc.isenabled(), gc.get_threshold(), gc.callbacks, atexit._ncallbacks(), faulthandler.is_enabled())
+print([(number, signal.getsignal(number)) for number in sorted(signal.valid_signals())], signal.pthread_sigmask(0, []))
+print([resource.getrlimit(limit) for limit in range(16)])
+print(sorted(set(os.environ) - {'LD_PRELOAD', 'MEMPROF_CHANNEL'}), sorted(os.listdir('/proc/self/fd')))
 ";
 
 #[test]
@@ -160,4 +172,17 @@ fn signals_and_descriptors_are_those_that_memprof_got() {
         unsafe { libc::close(0) };
         Ok(())
     });
+}
+
+#[test]
+fn a_thread_is_cancelled_no_sooner() {
+    let program = compile("cancelled.c", "cancelled", &[]);
+    let bare = Command::new(&program).output().unwrap();
+    assert_eq!(stdout(&bare), "made 9000, on another stack 2, cleaned up 1, cancelled 1\n");
+    let directory = tempdir().unwrap();
+    for options in [&[][..], &["--no-native"]] {
+        let program = [&["--"], [program.to_str().unwrap()].as_slice()].concat();
+        let with = run_quietly(directory.path(), &[options, &program].concat());
+        assert_eq!((stdout(&with), stderr(&with)), (stdout(&bare), String::new()));
+    }
 }

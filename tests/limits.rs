@@ -4,9 +4,13 @@ mod support;
 
 use std::process::{Command, Stdio};
 
+use support::c_programs::compile;
 use support::memprof::{EXECUTABLE, Finished, programs};
 use support::pythons;
 use support::recording::{Recording, stats_of, total};
+use support::skipping::skipped;
+use support::survivor::assert_complete;
+use support::table::{sum, table};
 
 #[test]
 fn more_threads_at_a_time_than_can_be_recorded() {
@@ -16,7 +20,7 @@ fn more_threads_at_a_time_than_can_be_recorded() {
     let told = recorded.finished().stderr();
     if recorded.finished().stdout() == "1\n1073741824\n" {
         // The C helper could not start them all, for reasons of the machine's.
-        eprintln!("skipped: this machine lets nobody have 4200 threads");
+        skipped("this machine lets nobody have 4200 threads");
         return;
     }
     assert_eq!(recorded.finished().stdout(), "0\n1073741824\n", "the program itself: {told}");
@@ -50,4 +54,53 @@ raise SystemExit(5)
     let stats = stats_of(&capture);
     assert_eq!(stats["metadata"]["complete"], false);
     assert!((10_000..400_000).contains(&total(&stats, "allocations")), "{stats}");
+}
+
+/// Python raises `MemoryError`, and the program goes on with what it then has again.
+#[test]
+fn a_limit_on_address_space_in_python() {
+    let code = "\
+import resource, truth
+resource.setrlimit(resource.RLIMIT_AS, (500 << 20, 500 << 20))
+kept = []
+try:
+    while True:
+        block = truth.pvalloc(1 << 20)
+        if block is None:
+            bytearray(1 << 20)
+        kept.append(block)
+except MemoryError:
+    made = len(kept)
+for block in kept:
+    truth.free(block)
+for _ in range(20):
+    truth.free(truth.valloc(100 << 20))
+print(made)
+";
+    for python in pythons::all() {
+        let recorded = Recording::of_code(python, code).variable("PYTHONPATH", programs()).run().succeeds();
+        let made: u64 = recorded.finished().stdout().trim().parse().expect("a number");
+        assert!((200..500).contains(&made), "{python}: {made}");
+        let rows = table(&recorded.capture(), "--total");
+        let of = |allocator: &str| sum(&rows, |row| row.allocator == allocator);
+        assert_eq!((of("pvalloc").allocations, of("pvalloc").bytes), (made, made << 20), "{python}");
+        assert_eq!((of("valloc").allocations, of("valloc").bytes), (20, 20 * (100 << 20)), "{python}");
+        assert_complete(&recorded);
+    }
+}
+
+/// Where memprof itself gets no memory, recording ends, says so once, and the program goes on as it would.
+#[test]
+fn no_memory_for_another_thread() {
+    let program = compile("no_memory.c", "no_memory", &[]);
+    let bare = Finished::of(&mut Command::new(&program)).ends_with(4);
+    assert_eq!(bare.stdout(), "much 0, errno 1\nlittle 1\nin the thread 1\n");
+    let recorded = Recording::of_command(&[program.as_os_str()]).option("-q").run().ends_with(4);
+    assert_eq!(recorded.finished().stdout(), bare.stdout());
+    let told = recorded.finished().stderr();
+    assert_eq!(told.matches("recording stops, the program goes on").count(), 1, "{told}");
+    let stats = recorded.stats();
+    assert_eq!(stats["metadata"]["complete"], false);
+    let found = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
+    assert_eq!((found.allocations, found.bytes), (20, 20 * 5000));
 }

@@ -5,6 +5,7 @@
 //! - [`early_stop`]: why a recording ended before its program.
 //! - [`channel`]: how events travel from the recorded process to the recorder, through shared memory.
 //! - [`file`](mod@file): how they are kept (docs/capture-format.md).
+//! - [`quiet_file`]: what the recorded process reads on the way.
 //!
 //! This crate knows no other part of memprof. The interposer uses it without the feature `file`.
 
@@ -18,3 +19,4 @@ pub mod file;
 pub mod ids;
 #[cfg(feature = "file")]
 pub mod os_error;
+pub mod quiet_file;

@@ -1,7 +1,7 @@
 //! The process of a session, as the recorder is told; and how a forked child becomes one of its own.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use core::sync::atomic::{AtomicBool, AtomicU32};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::process::ProcessPrefix;
 use memprof_capture::channel::{ChunkWriter, Pool};
@@ -9,6 +9,7 @@ use memprof_capture::channel::{ChunkWriter, Pool};
 use crate::hooks::call::Call;
 use crate::memory::MappedVec;
 use crate::platform::memory::KeptErrno;
+use crate::platform::tls::{self, Doing};
 use crate::python::interpreter::Interpreter;
 use crate::thread::Stop;
 use crate::unwind::{call_frame_information, jit_code, modules};
@@ -88,8 +89,7 @@ fn arguments() -> Result<MappedVec<u8>, Stop> {
 }
 
 /// The interpreter whose code objects have numbers, for [`hold_all`] and [`release_all`].
-static INTERPRETER: core::sync::atomic::AtomicPtr<Interpreter> =
-    core::sync::atomic::AtomicPtr::new(core::ptr::null_mut());
+static INTERPRETER: AtomicPtr<Interpreter> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Makes forked children record. They must not find our locks taken by threads that they do not have.
 pub fn follow_forks(interpreter: Option<&'static Interpreter>) {
@@ -105,22 +105,41 @@ fn interpreter() -> Option<&'static Interpreter> {
     unsafe { INTERPRETER.load(Acquire).as_ref() }
 }
 
+/// Whether [`hold_all`] has taken the locks. Forks wait for each other: the locks themselves see to that.
+static HELD: AtomicBool = AtomicBool::new(false);
+
 unsafe extern "C" fn hold_all() {
+    let block = tls::block();
+    // SAFETY: the block is this thread's own.
+    unsafe {
+        // A signal handler that forks may have interrupted whoever holds one of them.
+        if (*block).doing != Doing::Program {
+            return;
+        }
+        // Nor may a signal handler wait for them until they are released.
+        (*block).doing = Doing::Recording;
+    }
     if let Some(interpreter) = interpreter() {
         interpreter.codes.hold();
     }
     modules::hold();
     jit_code::hold();
     call_frame_information::hold();
+    HELD.store(true, Release);
 }
 
 unsafe extern "C" fn release_all() {
+    if !HELD.swap(false, AcqRel) {
+        return;
+    }
     call_frame_information::release();
     jit_code::release();
     modules::release();
     if let Some(interpreter) = interpreter() {
         interpreter.codes.release();
     }
+    // SAFETY: the block is this thread's own, and was changed by `hold_all`.
+    unsafe { (*tls::block()).doing = Doing::Program };
 }
 
 unsafe extern "C" fn begin_in_child() {

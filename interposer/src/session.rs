@@ -24,7 +24,7 @@ use crate::process::{self, Identity};
 use crate::python::allocators;
 use crate::python::interpreter::{self, Found, Interpreter};
 use crate::thread::{Stop, ThreadState};
-use crate::unwind::{checking, modules, unwinder};
+use crate::unwind::{checking, modules, stack_region, unwinder};
 
 /// The environment variable that names the pool: a path to open.
 pub const CHANNEL_VARIABLE: &CStr = c"MEMPROF_CHANNEL";
@@ -181,6 +181,8 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     if !is_target && !waits_for_python && !follows {
         return None;
     }
+    // By dlsym, which must not be called once a hook may be within the loader's own clean-up.
+    stack_region::prepare();
     let native_stacks = header.native_stacks != 0 && NATIVE_STACKS;
     let python_allocators = header.python_allocators != 0;
     if NATIVE_STACKS && (native_stacks || python_allocators) {

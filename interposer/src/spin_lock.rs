@@ -3,12 +3,13 @@
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A value that one thread at a time may use.
 pub struct SpinLock<T> {
-    taken: AtomicBool,
+    /// The thread that holds it, as [`this_thread`] says; 0 while nobody does.
+    holder: AtomicUsize,
     value: UnsafeCell<T>,
 }
 
@@ -18,12 +19,13 @@ unsafe impl<T: Send> Sync for SpinLock<T> {}
 impl<T> SpinLock<T> {
     /// A lock that nobody holds.
     pub const fn new(value: T) -> Self {
-        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+        Self { holder: AtomicUsize::new(0), value: UnsafeCell::new(value) }
     }
 
     /// Waits until nobody holds the lock, and takes it.
     pub fn lock(&self) -> Held<'_, T> {
-        while self.taken.compare_exchange_weak(false, true, Acquire, Relaxed).is_err() {
+        let me = this_thread();
+        while self.holder.compare_exchange_weak(0, me, Acquire, Relaxed).is_err() {
             spin_loop();
             // The holder may wait for this very processor.
             // SAFETY: it only gives up the rest of the time slice.
@@ -39,8 +41,20 @@ impl<T> SpinLock<T> {
 
     /// Ends what [`Self::hold`] began, in the parent or in the child.
     pub fn release(&self) {
-        self.taken.store(false, Release);
+        self.holder.store(0, Release);
     }
+
+    /// Gives the lock back if the calling thread holds it: what held it will never go on. The value may be half changed.
+    pub fn give_back(&self) {
+        // A failure: it is nobody's or another thread's.
+        let _ = self.holder.compare_exchange(this_thread(), 0, Release, Relaxed);
+    }
+}
+
+/// A number that no other thread has meanwhile, and that is not 0.
+fn this_thread() -> usize {
+    // SAFETY: it cannot fail.
+    unsafe { libc::pthread_self() as usize }
 }
 
 /// The right to use the value, until it is dropped.
@@ -64,6 +78,22 @@ impl<T> DerefMut for Held<'_, T> {
 
 impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        self.0.taken.store(false, Release);
+        self.0.holder.store(0, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_holder_gives_it_back() {
+        static LOCK: SpinLock<u32> = SpinLock::new(1);
+        let held = LOCK.lock();
+        std::thread::spawn(|| LOCK.give_back()).join().unwrap();
+        assert_ne!(LOCK.holder.load(Relaxed), 0);
+        core::mem::forget(held);
+        LOCK.give_back();
+        assert_eq!(*LOCK.lock(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! The outside of a recording: starts the program, drains its channel, writes the capture.
 //!
 //! - [`recording`]: the whole of it.
-//! - [`program`], [`interpreter`], [`path_search`], [`executable`]: what is to be run, and whether it can be recorded.
+//! - [`program`], [`interpreter`], [`path_search`], [`executable`], `needed_libraries`: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`file_size_limit`]: what is not to stop memprof.
 //! - `shared_pool`, `drain`, `family`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the
@@ -19,6 +19,7 @@ pub mod given_channel;
 pub mod inherited;
 mod interning;
 pub mod interpreter;
+mod needed_libraries;
 pub mod path_search;
 pub mod program;
 pub mod recording;

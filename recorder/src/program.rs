@@ -1,5 +1,6 @@
 //! The program to record: from what the user asked for to what is executed, checked before anything runs.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::executable::{Executable, inspect};
 use crate::interpreter::{self, NoInterpreter};
+use crate::needed_libraries;
 use crate::path_search::{self, Found};
 
 /// What is executed.
@@ -59,6 +61,8 @@ pub enum Unusable {
     Foreign(PathBuf),
     /// For another C library.
     OtherLibc(PathBuf),
+    /// Comes with AddressSanitizer's runtime, which ends a program in which another library is loaded before it.
+    AddressSanitizer(PathBuf),
 }
 
 impl fmt::Display for Unusable {
@@ -112,6 +116,14 @@ impl fmt::Display for Unusable {
                 write!(
                     out,
                     "{path} uses musl, and this memprof was built for glibc: record it with a memprof built for musl"
+                )
+            }
+            Self::AddressSanitizer(path) => {
+                let path = path.display();
+                write!(
+                    out,
+                    "AddressSanitizer (libasan) refuses to run {path} with a library preloaded before it: record a build \
+                     without -fsanitize=address, or set ASAN_OPTIONS=verify_asan_link_order=0, with which both work"
                 )
             }
         }
@@ -249,7 +261,26 @@ fn check_binary(path: &Path, what: io::Result<Executable>) -> Result<(), Unusabl
         // May be executed but not read: there is nothing to look at, and starting it shows.
         Err(_) => {}
     }
-    if gains_privileges(path) { Err(Unusable::Privileged(path.to_owned())) } else { Ok(()) }
+    if gains_privileges(path) {
+        return Err(Unusable::Privileged(path.to_owned()));
+    }
+    if must_come_first(path) { Err(Unusable::AddressSanitizer(path.to_owned())) } else { Ok(()) }
+}
+
+/// Whether the program will end at once, because AddressSanitizer's runtime finds the interposer before it.
+fn must_come_first(path: &Path) -> bool {
+    let preloaded = env::var_os("LD_PRELOAD").unwrap_or_default();
+    let preloaded = preloaded.as_bytes().split(|byte| b": ".contains(byte));
+    let is_asked_for = needed_libraries::of(path).iter().any(|name| is_address_sanitizer(name.as_bytes()))
+        || preloaded.filter_map(|path| path.rsplit(|&byte| byte == b'/').next()).any(is_address_sanitizer);
+    let options = env::var_os("ASAN_OPTIONS").unwrap_or_default();
+    let lenient = [&b"verify_asan_link_order=0"[..], b"verify_asan_link_order=false", b"verify_asan_link_order=no"];
+    is_asked_for && !options.as_bytes().split(|byte| b": ,\n".contains(byte)).any(|option| lenient.contains(&option))
+}
+
+/// The names of AddressSanitizer's runtime, of gcc and of clang.
+fn is_address_sanitizer(library: &[u8]) -> bool {
+    library.starts_with(b"libasan.") || library.starts_with(b"libclang_rt.asan")
 }
 
 /// The mode of a setuid program.

@@ -1,7 +1,7 @@
 """Allocates in several threads and says how far each has come, until somebody ends the process.
 
-Arguments: how it ends itself (`wait` for being killed, `exit`, `_exit`, `abort`, `segfault`, `exception`), and the
-rounds of each thread. Prints the process id, and then lines of a thread's id and how often it has allocated."""
+Arguments: how it ends itself (`wait` for being killed, `exit`, `_exit`, `abort`, `segfault`, `exception`,
+`recursion`), and the rounds of each thread. Prints the process id, and then lines of a thread's id and how often it has allocated."""
 import ctypes
 import os
 import sys
@@ -43,3 +43,8 @@ elif how == "segfault":
     ctypes.string_at(0)
 elif how == "exception":
     raise ValueError("ends here")
+elif how == "recursion":
+    # Deeper than the C stack: by way of C each time, which the interpreter does not count as one of its own calls.
+    sys.setrecursionlimit(1 << 30)
+    recurse = lambda _: sorted([1], key=recurse)
+    recurse(0)

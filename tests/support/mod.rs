@@ -9,5 +9,7 @@ pub mod native_expectations;
 pub mod packages;
 pub mod pythons;
 pub mod recording;
+pub mod skipping;
+pub mod survivor;
 pub mod table;
 pub mod witnesses;

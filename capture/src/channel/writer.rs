@@ -1,5 +1,6 @@
 //! A thread's end of the channel: appends records to its chunk and publishes them.
 
+use core::ffi::CStr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::time::Duration;
 
@@ -12,6 +13,7 @@ use super::record::{
 use crate::allocator::Allocator;
 use crate::early_stop::EarlyStop;
 use crate::ids::{Address, SiteId, Stamp};
+use crate::quiet_file::QuietFile;
 
 /// How long a thread sleeps before it looks whether the recorder still lives.
 const WAIT: Duration = Duration::from_millis(20);
@@ -362,16 +364,8 @@ fn process_state(pid: u32) -> Option<u8> {
         *to = *from;
     }
     let mut text = [0; 128];
-    // SAFETY: the path is shorter than its array, whose rest is NUL; the text has room for what is read.
-    let length = unsafe {
-        let fd = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd < 0 {
-            return None;
-        }
-        let length = libc::read(fd, text.as_mut_ptr().cast(), text.len());
-        libc::close(fd);
-        usize::try_from(length).ok()?
-    };
+    // The rest of the path's array is NUL.
+    let length = QuietFile::open(CStr::from_bytes_until_nul(&path).ok()?)?.read(&mut text)?;
     // The name, in brackets, may hold brackets itself, but nothing after it does.
     let name_end = text[..length].iter().rposition(|&byte| byte == b')')?;
     text[..length].get(name_end + 2).copied()

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
 
+use super::left_calls;
 use super::threads::take_origin;
 use crate::memory::MappedVec;
 use crate::platform::tls::{self, Doing, ThreadBlock};
@@ -14,6 +15,7 @@ use crate::stacks::native::NativeChain;
 use crate::thread::{Stop, ThreadState};
 use crate::unwind::frame::{FrameState, Step};
 use crate::unwind::modules::is_in_interpreter;
+use crate::unwind::stack_region::StackRegion;
 use crate::unwind::unwinder::Unwinder;
 
 /// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
@@ -40,7 +42,8 @@ impl Call {
         let block = tls::block();
         // SAFETY: the block is this thread's own.
         let doing = unsafe { (*block).doing };
-        if doing != Doing::Program {
+        // SAFETY: as above; the hook is the one that is being called.
+        if doing != Doing::Program && !unsafe { left_calls::clear(block, hook.sp) } {
             if doing == Doing::Recording {
                 count_skipped();
             }
@@ -53,6 +56,7 @@ impl Call {
         // SAFETY: as above.
         unsafe {
             (*block).doing = Doing::Real;
+            (*block).hook_sp = hook.sp;
             let mut state = (*block).state;
             if state.is_null() {
                 state = first_call(block, session)?;
@@ -157,6 +161,7 @@ impl Drop for Call {
             if (*self.block).ended {
                 end_again(self.block);
             }
+            (*self.block).hook_sp = 0;
             (*self.block).doing = Doing::Program;
         }
     }
@@ -173,6 +178,7 @@ fn first_call(block: *mut ThreadBlock, session: &'static Session) -> Option<*mut
         match created {
             Ok(state) => {
                 (*block).state = state;
+                (*block).stack = StackRegion::of_this_thread();
                 if !(*block).ended {
                     session::watch_thread(session, state);
                 }
@@ -200,8 +206,9 @@ fn end_again(block: *mut ThreadBlock) {
     }
 }
 
+/// Counts an event that is not recorded.
 #[cold]
-fn count_skipped() {
+pub fn count_skipped() {
     if let Some(session) = session::active() {
         session.pool.header().skipped.fetch_add(1, Relaxed);
     }

@@ -1,6 +1,7 @@
 //! The functions that stand in front of the C library's.
 //!
 //! - [`call`]: what all of them do before and after the real function.
+//! - [`left_calls`]: hooks that never returned.
 //! - [`heap`]: `malloc` and its family.
 //! - [`mapping`]: `mmap` and its family.
 //! - [`program_break`]: `sbrk` and `brk`.
@@ -14,6 +15,7 @@
 pub mod call;
 mod code;
 mod heap;
+mod left_calls;
 mod lookup;
 mod mapping;
 mod program_break;

@@ -53,6 +53,11 @@ pub fn release() {
     CONTEXT.release();
 }
 
+/// What the calling thread was doing here will never go on.
+pub fn give_up() {
+    CONTEXT.give_back();
+}
+
 /// The bytes from `start` to the end of the object.
 ///
 /// # Safety

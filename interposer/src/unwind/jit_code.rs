@@ -9,6 +9,11 @@ use crate::spin_lock::SpinLock;
 
 /// Where the sections begin.
 static SECTIONS: SpinLock<MappedVec<usize>> = SpinLock::new(MappedVec::new());
+
+/// What the calling thread was doing here will never go on.
+pub fn give_up() {
+    SECTIONS.give_back();
+}
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Keeps all others from changing them, around a fork.

@@ -41,6 +41,11 @@ struct ModuleTable {
 
 static MODULES: SpinLock<ModuleTable> = SpinLock::new(ModuleTable { entries: MappedVec::new(), numbers: 0, last: 0 });
 
+/// What the calling thread was doing here will never go on.
+pub fn give_up() {
+    MODULES.give_back();
+}
+
 /// An address within the Python interpreter; 0 where there is none.
 static INTERPRETER: AtomicUsize = AtomicUsize::new(0);
 

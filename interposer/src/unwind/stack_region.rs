@@ -10,6 +10,8 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
+use memprof_capture::quiet_file::QuietFile;
+
 use crate::platform::memory::KeptErrno;
 
 /// A range of addresses.
@@ -27,6 +29,12 @@ impl StackRegion {
     #[cfg(test)]
     pub const fn new(low: usize, high: usize) -> Self {
         Self { low, high }
+    }
+
+    /// The calling thread's own stack.
+    pub fn of_this_thread() -> Self {
+        let own = if is_first_thread() { first_thread_stack() } else { pthread_stack() };
+        own.unwrap_or(Self::NONE)
     }
 
     /// Whether a stack pointer is in it.
@@ -78,8 +86,7 @@ pub fn prepare() {
 impl StackRegions {
     /// Those of the calling thread.
     pub fn of_this_thread() -> Self {
-        let own = if is_first_thread() { first_thread_stack() } else { pthread_stack() };
-        let own = own.unwrap_or(StackRegion::NONE);
+        let own = StackRegion::of_this_thread();
         Self { own, foreign: [StackRegion::NONE; FOREIGN], next: 0, unmappings: UNMAPPINGS.load(Acquire) }
     }
 
@@ -148,18 +155,12 @@ fn mapping_of(address: usize) -> Option<StackRegion> {
     let _errno = KeptErrno::new();
     let mut search = MapsSearch { address, line: [0; 64], used: 0, found: None };
     let mut bytes = [0; 512];
-    // SAFETY: plain system calls on a path that is a C string and a buffer with its size.
-    unsafe {
-        let fd = libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd < 0 {
-            return None;
+    let maps = QuietFile::open(c"/proc/self/maps")?;
+    while search.found.is_none() {
+        match maps.read(&mut bytes) {
+            Some(length @ 1..) => search.take(&bytes[..length]),
+            _ => break,
         }
-        while search.found.is_none() {
-            let read = libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len());
-            let Ok(length @ 1..) = usize::try_from(read) else { break };
-            search.take(&bytes[..length]);
-        }
-        libc::close(fd);
     }
     search.found
 }

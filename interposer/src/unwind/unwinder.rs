@@ -5,7 +5,7 @@ use super::frame::{CodeAddress, FrameState, Step};
 use super::rule_table::RuleTable;
 use super::stack_region::{StackRegion, StackRegions};
 use super::x86_64::{Registers, Rule};
-use super::{loaded_objects, stack_region, unloading};
+use super::{loaded_objects, unloading};
 use crate::stacks::native::{MOST_FRAMES, NativeChain};
 
 static RULES: RuleTable = RuleTable::new();
@@ -18,7 +18,6 @@ pub fn forget_rules() {
 /// Gets ready. To be called once, before anything else here.
 pub fn prepare() {
     loaded_objects::prepare();
-    stack_region::prepare();
     call_frame_information::prepare();
     unloading::prepare();
 }

@@ -2,6 +2,8 @@
 
 use core::ptr::NonNull;
 
+use memprof_capture::quiet_file::QuietFile;
+
 /// Maps `bytes` zeroed bytes, private to this process.
 pub fn map(bytes: usize) -> Option<NonNull<u8>> {
     map_with(bytes, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
@@ -93,34 +95,19 @@ pub unsafe fn wipe_in_children(address: NonNull<u8>, bytes: usize) -> bool {
 }
 
 /// This process's own memory, read through the kernel: what is not mapped is an answer and no fault.
-pub struct OwnMemory {
-    fd: i32,
-}
+pub struct OwnMemory(QuietFile);
 
 impl OwnMemory {
     /// Opens it; nothing where `/proc` is not to be had.
     pub fn open() -> Option<Self> {
         let _errno = KeptErrno::new();
-        // SAFETY: the path is a C string.
-        let fd = unsafe { libc::open(c"/proc/self/mem".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-        (fd >= 0).then_some(Self { fd })
+        QuietFile::open(c"/proc/self/mem").map(Self)
     }
 
     /// Fills `bytes` with what is at `address`. False if not all of it is mapped.
     pub fn read(&self, address: usize, bytes: &mut [u8]) -> bool {
         let _errno = KeptErrno::new();
-        let Ok(offset) = libc::off_t::try_from(address) else { return false };
-        // SAFETY: fills at most as many bytes as there are.
-        let read = unsafe { libc::pread(self.fd, bytes.as_mut_ptr().cast(), bytes.len(), offset) };
-        usize::try_from(read) == Ok(bytes.len())
-    }
-}
-
-impl Drop for OwnMemory {
-    fn drop(&mut self) {
-        let _errno = KeptErrno::new();
-        // SAFETY: the descriptor is ours.
-        unsafe { libc::close(self.fd) };
+        self.0.read_at(bytes, address as u64) == Some(bytes.len())
     }
 }
 

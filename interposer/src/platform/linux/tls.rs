@@ -7,6 +7,7 @@ use core::mem::size_of;
 
 use crate::hooks::threads::Birth;
 use crate::thread::ThreadState;
+use crate::unwind::stack_region::StackRegion;
 
 /// The block. Zero in a new thread.
 #[repr(C)]
@@ -19,6 +20,10 @@ pub struct ThreadBlock {
     pub state: *mut ThreadState,
     /// What the thread was created with, until then.
     pub birth: *mut Birth,
+    /// The stack pointer of the hook that is at work; 0 where there is none.
+    pub hook_sp: usize,
+    /// The thread's own stack, once it has made an event.
+    pub stack: StackRegion,
 }
 
 /// Why a hook that is called now should just pass through, if it should.

@@ -1,0 +1,69 @@
+//! Hooks that never returned: a signal handler left them by `longjmp`. Programs do so that survive the overflow of a
+//! stack, which is as likely to be reached in a hook as anywhere else. Without care, all that the thread does afterwards
+//! would look as if it came from within that hook.
+
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use super::call::count_skipped;
+use crate::platform::memory::KeptErrno;
+use crate::platform::tls::{Doing, ThreadBlock};
+use crate::thread::ThreadState;
+use crate::unwind::{call_frame_information, jit_code, modules};
+
+/// How far below its stack's end the frame of a hook may be that an overflow has ended.
+const BEYOND: usize = 16 * 1024;
+
+/// Finds out whether the hook that is at work in this thread has been left, when another one is called whose stack pointer
+/// is `sp`. If so, the thread is as if there were none.
+///
+/// # Safety
+/// The block is the calling thread's own, and says that a hook is at work.
+#[cold]
+pub unsafe fn clear(block: *mut ThreadBlock, sp: usize) -> bool {
+    // SAFETY: the block is the calling thread's own.
+    unsafe {
+        let (hook_sp, stack) = ((*block).hook_sp, (*block).stack);
+        // What is called from within a hook has its frame below the hook's, if it is on the same stack.
+        let same_stack = stack.contains(sp) && stack.contains(hook_sp.saturating_add(BEYOND));
+        if hook_sp == 0 || sp < hook_sp || !same_stack || on_signal_stack() {
+            return false;
+        }
+        if (*block).doing == Doing::Recording {
+            give_up_record(block);
+        }
+        (*block).hook_sp = 0;
+        (*block).doing = Doing::Program;
+    }
+    true
+}
+
+/// The record is lost, and what was being changed for it cannot be relied on: the thread gets a new state. The old one's
+/// memory is lost too, since what refers to what is unknown.
+///
+/// # Safety
+/// The block is the calling thread's own, and nobody else uses its state.
+unsafe fn give_up_record(block: *mut ThreadBlock) {
+    count_skipped();
+    modules::give_up();
+    call_frame_information::give_up();
+    jit_code::give_up();
+    // SAFETY: the block is the calling thread's own. What was published is whole, and can be handed over at any time.
+    unsafe {
+        let state: *mut ThreadState = ptr::replace(&raw mut (*block).state, ptr::null_mut());
+        if !state.is_null() {
+            (*state).seal();
+        }
+    }
+}
+
+/// Whether the thread runs on the stack that it has set aside for signal handlers, which may lie within its own one.
+fn on_signal_stack() -> bool {
+    let _errno = KeptErrno::new();
+    let mut stack = MaybeUninit::<libc::stack_t>::zeroed();
+    // SAFETY: only asks; the structure is filled by the call, and is valid all zero.
+    unsafe {
+        let asked = libc::sigaltstack(ptr::null(), stack.as_mut_ptr());
+        asked != 0 || stack.assume_init().ss_flags & libc::SS_ONSTACK != 0
+    }
+}

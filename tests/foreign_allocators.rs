@@ -1,0 +1,83 @@
+//! Programs that bring an allocator of their own: preloaded ones are recorded like the C library's; linked ones are left
+//! alone. In any case the program works as without memprof.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::c_programs::compile;
+use support::memprof::{Finished, programs};
+use support::pythons;
+use support::recording::{Recorded, Recording, set_up, total};
+use support::skipping::skipped;
+use support::table::{sum, table};
+
+/// Threads and blocks of all kinds and sizes. 500 of them are named, of 70001 bytes each.
+const PROGRAM: &str = "
+import threading, truth
+kept = []
+def work():
+    for size in range(1, 40000, 7):
+        block = bytes(size)
+    for _ in range(125):
+        kept.append(truth.memalign(64, 70001))
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(kept), all(at % 64 == 0 for at in kept))
+for block in kept: truth.free(block)
+print(len(str(list(range(100000)))))
+";
+
+/// Records the program with this allocator preloaded by the user, and compares it with a run without memprof.
+fn with_preloaded(library: &Path) -> Recorded {
+    let python = pythons::any();
+    let recording = Recording::of_code(python, PROGRAM).variable("PYTHONPATH", programs());
+    let recorded = recording.variable("LD_PRELOAD", library).run().succeeds();
+    let mut bare = Command::new(&python.path);
+    set_up(bare.args(["-c", PROGRAM]).env("PYTHONPATH", programs()).env("LD_PRELOAD", library), recorded.folder());
+    let bare = Finished::of(&mut bare).succeeds();
+    assert_eq!(recorded.finished().stdout(), bare.stdout(), "{}", library.display());
+    assert!(bare.stdout().starts_with("500 True\n"), "{}", bare.stderr());
+    recorded
+}
+
+#[test]
+fn preloaded_ones_are_recorded() {
+    let mut libraries = vec![compile("own_allocator.c", "libown.so", &["-shared", "-fPIC"])];
+    libraries.extend(["libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"].iter().filter_map(|name| {
+        let found = installed(name);
+        if found.is_none() {
+            skipped(&format!("{name} is not installed"));
+        }
+        found
+    }));
+    for library in libraries {
+        let recorded = with_preloaded(&library);
+        let rows = table(&recorded.capture(), "--total");
+        let named = sum(&rows, |row| row.allocator == "memalign" && row.bytes % 70_001 == 0);
+        assert_eq!((named.allocations, named.bytes), (500, 500 * 70_001), "{}", library.display());
+        let stats = recorded.stats();
+        assert_eq!((total(&stats, "skipped_events"), stats["metadata"]["complete"].as_bool()), (0, Some(true)));
+    }
+}
+
+/// Where the loader would find a library.
+fn installed(name: &str) -> Option<PathBuf> {
+    let cache = Command::new("/sbin/ldconfig").arg("-p").output().ok()?;
+    let cache = String::from_utf8_lossy(&cache.stdout).into_owned();
+    let line = cache.lines().find(|line| line.trim_start().starts_with(&format!("{name} ")))?;
+    fs::canonicalize(line.split(" => ").nth(1)?).ok()
+}
+
+#[test]
+fn linked_ones_work_as_without() {
+    let program = compile("own_allocator.c", "own_allocator", &["-DMAIN"]);
+    let bare = Finished::of(&mut Command::new(&program)).ends_with(3);
+    assert_eq!(bare.stdout(), "good, own_allocator\nown blocks\n");
+    let recorded = Recording::of_command(&[program.as_os_str()]).run().ends_with(3);
+    assert_eq!(recorded.finished().stdout(), bare.stdout());
+    assert_eq!(recorded.stats()["metadata"]["complete"], true);
+}

@@ -1,0 +1,63 @@
+//! Handlers that interrupt a program wherever it is, in memprof's hooks among the rest, and allocate or never return: the
+//! program runs as without memprof, and what is not recorded is counted.
+
+mod support;
+
+use std::process::Command;
+
+use support::c_programs::{Build, compile};
+use support::memprof::Finished;
+use support::recording::{Recording, total};
+use support::table::{sum, table};
+
+#[test]
+fn that_allocate() {
+    let allocator = compile("own_allocator.c", "libown.so", &["-shared", "-fPIC"]);
+    let program = Build::c("interruptions.c", "interruptions").flags(&["-O0", "-g", "-lrt"]).path();
+    for option in ["--native-depth=1024", "--no-native"] {
+        let recording = Recording::of_command(&[program.as_os_str()]).option("-q").option(option);
+        let recorded = recording.variable("LD_PRELOAD", &allocator).run().succeeds();
+        let stdout = recorded.finished().stdout();
+        let mut words = stdout.split_whitespace();
+        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).expect("a number");
+        let (made, handled) = (number(), number());
+        assert_eq!(words.next(), Some("right"), "{option}: {stdout}");
+        assert!(handled >= 100, "{option}: {stdout}");
+        let rows = table(&recorded.capture(), "--total");
+        let of = |allocator: &str| sum(&rows, |row| row.allocator == allocator);
+        assert_eq!((of("aligned_alloc").allocations, of("aligned_alloc").bytes), (made, made * 100), "{option}");
+        // Those of handlers that interrupted the program's own code.
+        let blocks = of("memalign");
+        assert!(blocks.allocations > 0 && blocks.bytes == blocks.allocations * 70_003, "{option}: {blocks:?}");
+        let stats = recorded.stats();
+        // A handler makes four events. They all are recorded, or none is.
+        let skipped = total(&stats, "skipped_events");
+        assert!(
+            skipped.is_multiple_of(4) && blocks.allocations + skipped / 4 <= handled,
+            "{option}: {skipped}, {stdout}"
+        );
+        assert_eq!((total(&stats, "damaged_chunks"), total(&stats, "unknown_frees")), (0, 0), "{option}");
+        assert_eq!(stats["metadata"]["complete"], true, "{option}");
+    }
+}
+
+#[test]
+fn that_never_return() {
+    let program = compile("overflows.c", "overflows", &["-Wno-infinite-recursion"]);
+    for thread in ["", "thread"] {
+        let bare = Finished::of(Command::new(&program).arg(thread)).ends_with(4);
+        for option in ["--native-depth=1024", "--no-native"] {
+            let recording = Recording::of_command(&[program.as_os_str(), thread.as_ref()]).option("-q").option(option);
+            let recorded = recording.run().ends_with(4);
+            assert_eq!(recorded.finished().stdout(), bare.stdout(), "{thread} {option}");
+            let kept = sum(&table(&recorded.capture(), "--leaks"), |row| row.allocator == "valloc");
+            assert_eq!((kept.allocations, kept.bytes), (400, 400 * 3000), "{thread} {option}");
+            let stats = recorded.stats();
+            // What was left in the middle of a record is lost, and no more than that.
+            let skipped = total(&stats, "skipped_events");
+            assert!(skipped <= 40, "{thread} {option}: {skipped}");
+            assert_eq!(total(&stats, "damaged_chunks"), 0, "{thread} {option}");
+            assert_eq!(stats["metadata"]["complete"], true, "{thread} {option}");
+        }
+    }
+}
