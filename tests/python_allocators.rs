@@ -1,0 +1,144 @@
+//! Python's own allocators: every block of every domain, whichever allocator Python has chosen, and no memory twice.
+
+mod support;
+
+use std::collections::HashMap;
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::event::Event;
+use memprof_capture::file::CaptureReader;
+use memprof_capture::ids::Address;
+use support::pythons::{self, Python};
+use support::recording::{Recorded, Recording, total};
+use support::table::{sum, table};
+
+/// How often something happened to blocks of a size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    allocated: u32,
+    resized: u32,
+    freed: u32,
+}
+
+/// What happened to blocks of each size, by the allocator that made them.
+fn by_size(recorded: &Recorded) -> HashMap<(Allocator, u64), Counts> {
+    let mut reader = CaptureReader::open(&recorded.capture()).expect("the capture can be opened");
+    // The program has one thread, whose chunks are in order.
+    let mut events = Vec::new();
+    for chunk in reader.event_chunks().to_vec() {
+        reader.read_events(&chunk, &mut events).expect("the capture can be read");
+    }
+    let allocator = |site| reader.tables().site(site).expect("the site is known").allocator;
+    let mut live: HashMap<Address, (Allocator, u64)> = HashMap::new();
+    let mut counts: HashMap<(Allocator, u64), Counts> = HashMap::new();
+    for timed in events {
+        match timed.event {
+            Event::Allocation { address, size, site } | Event::Map { address, size, site } => {
+                let key = (allocator(site), size);
+                assert_eq!(live.insert(address, key), None, "an address is live twice");
+                counts.entry(key).or_default().allocated += 1;
+            }
+            Event::Resize { address, size, site } => {
+                let key = (allocator(site), size);
+                assert!(live.insert(address, key).is_some(), "what is resized is live");
+                counts.entry(key).or_default().resized += 1;
+            }
+            Event::Free { address } => {
+                let key = live.remove(&address).expect("what is freed is live");
+                counts.entry(key).or_default().freed += 1;
+            }
+            Event::Unmap { address, .. } => {
+                live.remove(&address);
+            }
+        }
+    }
+    counts
+}
+
+fn record(python: &Python, setting: Option<(&str, &str)>, option: Option<&str>) -> Recorded {
+    let mut recording = Recording::of_script(python, "python_blocks.py");
+    if let Some((name, value)) = setting {
+        recording = recording.variable(name, value);
+    }
+    if let Some(option) = option {
+        recording = recording.option(option);
+    }
+    recording.run().succeeds()
+}
+
+/// Each way in which a Python can be told which allocators to use, and what it then calls them.
+fn settings(python: &Python) -> Vec<(Option<(&'static str, &'static str)>, &'static str)> {
+    let mut settings = vec![
+        (None, "pymalloc"),
+        (Some(("PYTHONMALLOC", "pymalloc")), "pymalloc"),
+        (Some(("PYTHONMALLOC", "malloc")), "malloc"),
+        (Some(("PYTHONMALLOC", "debug")), "pymalloc_debug"),
+        (Some(("PYTHONMALLOC", "malloc_debug")), "malloc_debug"),
+        (Some(("PYTHONDEVMODE", "1")), "pymalloc_debug"),
+    ];
+    if python.minor >= 13 {
+        settings.push((Some(("PYTHONMALLOC", "mimalloc")), "mimalloc"));
+    }
+    settings
+}
+
+#[test]
+fn every_function_of_every_domain() {
+    for python in pythons::all() {
+        for (setting, name) in settings(python) {
+            eprintln!("{python}, {setting:?}");
+            let recorded = record(python, setting, Some("--trace-python-allocators"));
+            let counts = by_size(&recorded);
+            let of = |allocator, size| counts.get(&(allocator, size)).copied().unwrap_or_default();
+            let three = Counts { allocated: 3, resized: 0, freed: 3 };
+            assert_eq!(of(Allocator::PymallocMalloc, 98_431), three);
+            assert_eq!(of(Allocator::PymallocCalloc, 98_427), three);
+            assert_eq!(of(Allocator::PymallocRealloc, 98_437), three);
+            assert_eq!(of(Allocator::PymallocMalloc, 98_439), Counts { freed: 0, ..three });
+            for (before, after) in [(98_433, 198_429), (387, 389)] {
+                let (first, second) = (of(Allocator::PymallocMalloc, before), of(Allocator::PymallocRealloc, after));
+                assert_eq!((first.allocated, second.freed), (3, 3), "{before}");
+                // In place, or by way of a new block.
+                assert_eq!((second.allocated + second.resized, second.allocated), (3, first.freed), "{before}");
+            }
+            // What these functions call in turn is not the program's: no other allocator had such sizes, nor the arenas.
+            let others = counts.keys().filter(|(allocator, size)| {
+                let pymalloc = [Allocator::PymallocMalloc, Allocator::PymallocCalloc, Allocator::PymallocRealloc];
+                !pymalloc.contains(allocator) && (98_000..300_000).contains(size)
+            });
+            assert_eq!(others.count(), 0);
+            assert!(!counts.contains_key(&(Allocator::Mmap, 1 << 20)), "an arena");
+            let stats = recorded.stats();
+            assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+            assert_eq!(stats["metadata"]["python_allocator"], name);
+            assert_eq!(stats["metadata"]["python_allocators_traced"], true);
+        }
+    }
+}
+
+#[test]
+fn objects_have_the_line_that_made_them() {
+    for python in pythons::all() {
+        let recorded = record(python, None, Some("--trace-python-allocators"));
+        let rows = table(&recorded.capture(), "--leaks");
+        let objects = sum(&rows, |row| {
+            // Before 3.12 a comprehension is a function of its own.
+            (row.function == "floats" || row.function.ends_with("<listcomp>")) && row.allocator == "pymalloc_malloc"
+        });
+        // Python keeps up to a hundred floats that it does not need, and gives these out first.
+        assert!((9_900..10_100).contains(&objects.allocations), "{python}: {objects:?}");
+        assert!((9_900 * 24..10_100 * 24).contains(&objects.bytes), "{python}: {objects:?}");
+    }
+}
+
+#[test]
+fn without_the_option_the_c_library_s_blocks_count() {
+    for python in pythons::all() {
+        let recorded = record(python, None, None);
+        let counts = by_size(&recorded);
+        let names: Vec<&str> = counts.keys().map(|(allocator, _)| allocator.name()).collect();
+        assert!(names.iter().all(|name| !name.starts_with("pymalloc")), "{python}");
+        assert_eq!(counts[&(Allocator::Malloc, 98_439)], Counts { allocated: 3, resized: 0, freed: 0 }, "{python}");
+        assert_eq!(recorded.stats()["metadata"]["python_allocators_traced"], false);
+    }
+}
