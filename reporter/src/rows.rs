@@ -1,7 +1,7 @@
 //! Memory by place: what tables and rankings print.
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::Tables;
+use memprof_capture::file::{CaptureReader, Tables};
 use memprof_capture::ids::ThreadId;
 use rustc_hash::FxHashMap;
 
@@ -81,13 +81,21 @@ fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
 }
 
 /// For each thread, the first one that cannot be told from it. What a thread does at the very end of its life is recorded
-/// as if each call were of another thread, with the same id and name.
-fn indistinguishable(tables: &Tables) -> Vec<ThreadId> {
-    let mut first: FxHashMap<(u32, &str), ThreadId> = FxHashMap::default();
-    let numbered = (0..).map(ThreadId).zip(&tables.threads);
+/// as if each call were of another thread, with the same id and name. (So has the first thread of a process that becomes
+/// another program; but that one is not the same.)
+fn indistinguishable(reader: &CaptureReader) -> Vec<ThreadId> {
+    let threads = &reader.tables().threads;
+    let mut images = vec![0; threads.len()];
+    for chunk in reader.event_chunks() {
+        if let Some(image) = images.get_mut(chunk.thread.index()) {
+            *image = chunk.image;
+        }
+    }
+    let mut first: FxHashMap<(u32, u32, &str), ThreadId> = FxHashMap::default();
+    let numbered = (0..).map(ThreadId).zip(threads).zip(images);
     numbered
-        .map(|(number, thread)| match thread {
-            Some(thread) => *first.entry((thread.tid, &thread.name)).or_insert(number),
+        .map(|((number, thread), image)| match thread {
+            Some(thread) => *first.entry((image, thread.tid, &thread.name)).or_insert(number),
             None => number,
         })
         .collect()
@@ -95,14 +103,14 @@ fn indistinguishable(tables: &Tables) -> Vec<ThreadId> {
 
 /// All rows, most bytes first.
 pub(crate) fn rows(
-    tables: &Tables,
+    reader: &CaptureReader,
     places: &Places,
     row_places: &RowPlaces,
     slots: &[SlotSummary],
     metric: Metric,
 ) -> Vec<Row> {
-    let threads = indistinguishable(tables);
-    let sums = sum_up(tables, places, row_places, slots, metric, |place, allocator, (process, thread)| {
+    let threads = indistinguishable(reader);
+    let sums = sum_up(reader.tables(), places, row_places, slots, metric, |place, allocator, (process, thread)| {
         (place, allocator, process, threads.get(thread.index()).copied().unwrap_or(thread))
     });
     let mut rows: Vec<Row> = sums
