@@ -95,11 +95,15 @@ fn every_function_of_every_domain() {
             assert_eq!(of(Allocator::PymallocCalloc, 98_427), three);
             assert_eq!(of(Allocator::PymallocRealloc, 98_437), three);
             assert_eq!(of(Allocator::PymallocMalloc, 98_439), Counts { freed: 0, ..three });
-            for (before, after) in [(98_433, 198_429), (387, 389)] {
+            for (before, after, times) in [(98_433, 198_429, 3..4), (507, 509, 3000..3010)] {
                 let (first, second) = (of(Allocator::PymallocMalloc, before), of(Allocator::PymallocRealloc, after));
-                assert_eq!((first.allocated, second.freed), (3, 3), "{before}");
+                assert!(times.contains(&first.allocated) && times.contains(&second.freed), "{first:?}, {second:?}");
                 // In place, or by way of a new block.
-                assert_eq!((second.allocated + second.resized, second.allocated), (3, first.freed), "{before}");
+                assert!(times.contains(&(second.allocated + second.resized)), "{first:?}, {second:?}");
+                assert!(
+                    first.freed >= second.allocated && first.freed - second.allocated < 10,
+                    "{first:?}, {second:?}"
+                );
             }
             // What these functions call in turn is not the program's: no other allocator had such sizes, nor the arenas.
             let others = counts.keys().filter(|(allocator, size)| {

@@ -253,6 +253,12 @@ impl Drain {
         let first = Records::new(words).flatten().find_map(|record| record.stamp());
         let Some(stamp) = first else { return };
         self.note_python();
+        if self.pool.header().follow_fork == 0
+            && let Some((&before, _)) = self.images.iter().find(|&(_, &other)| other != pid)
+        {
+            // A wrapper ran a Python of its own, and now runs the one to record: the former is of no interest any more.
+            self.output.facts(&[Fact::ProcessEnded { image: before, at: Stamp(stamp) }]);
+        }
         self.images.insert(image, pid);
         self.output.facts(&[Fact::Image { image, stamp: Stamp(stamp), pid }]);
     }

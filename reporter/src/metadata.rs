@@ -49,11 +49,14 @@ impl Metadata {
             [process] if processes.recorded() > 1 => &process.command_line,
             _ => &header.command_line,
         };
+        // The one that was started; where that was a wrapper that ran Python as its child, the child.
+        let pids = || processes.list().iter().map(|process| process.pid);
+        let pid = pids().find(|&pid| pid == header.pid).or_else(|| pids().next()).unwrap_or(header.pid);
         let (python_version, python_allocator) = python.unwrap_or_default();
         let end = reader.summary().map_or_else(|| end_of(reader), |summary| summary.end.stamp);
         Self {
             command_line: join_quoted(command_line),
-            pid: processes.list().first().map_or(header.pid, |process| process.pid),
+            pid,
             start_time: iso_8601(header.start_unix_ns),
             duration_s: clock.seconds(end),
             python_version,

@@ -214,7 +214,7 @@ fn facts_that_cannot_be_true_do_no_harm() {
     let (mut builder, site) = parent_and_child();
     builder.event_of(1, 0, START + 10, allocation(16, 100, site));
     builder.event_of(2, 1, START + 20, allocation(16, 100, site));
-    builder.event_of(u32::MAX, u32::MAX - 1, START + 30, allocation(16, 100, site));
+    builder.event_of(u32::MAX, 2, START + 30, allocation(16, 100, site));
     // Before its own start and events, after everything, of no image, and twice.
     builder.facts.extend([ended(2, 0), ended(1, u64::MAX), ended(77, START + 5), ended(2, START + 1)]);
     builder.facts.push(Fact::Image { image: 0, stamp: Stamp(u64::MAX), pid: 0 });
