@@ -19,7 +19,7 @@ fn reported(recorded: &Recorded, name: &str) -> (u64, u64) {
     (pid.parse().expect("a number"), parent.parse().expect("a number"))
 }
 
-fn process<'a>(stats: &'a Value, pid: u64) -> &'a Value {
+fn process(stats: &Value, pid: u64) -> &Value {
     let processes = stats["processes"].as_array().expect("a list");
     processes.iter().find(|process| process["pid"] == pid).unwrap_or_else(|| panic!("no process {pid}: {processes:#?}"))
 }
@@ -54,7 +54,7 @@ fn all_are_in_the_capture() {
                 found["began"] == began || (began, &found["began"]) == ("exec", &"fork".into()),
                 "{name}: {found:#}"
             );
-            assert_eq!(found["ended_s"].is_null(), false, "{name}");
+            assert!(!found["ended_s"].is_null(), "{name}");
             let rows = table_of(&recorded.capture(), &["--total", "--process", &pid.to_string()]);
             let own = sum(&rows, |row| row.allocator == "valloc" && row.bytes % size == 0);
             assert_eq!(own, Amount { allocations: count, bytes: count * size }, "{name}: {rows:#?}");
