@@ -28,6 +28,18 @@ PROGRAMS = [
     ("C, 10 M pairs, stacks of 20", "churn", ["10000000", "1", "20"], 0.5),
     ("C, the same in 4 threads", "churn", ["10000000", "4", "20"], 0.5),
 ]
+# Likewise with Python's own allocators recorded and native stacks off.
+TRACED_PROGRAMS = [
+    ("random primes (the example)", "../../examples/random_primes_sum.py", ["1000000"], 2.2),
+    ("deep recursion, small blocks", "deeptree.py", ["15000", "100"], 2.8),
+    ("many calls, few allocations", "calls.py", ["60"], 3.0),
+    ("strings and dicts", "strings.py", ["20"], 2.6),
+    ("JSON", "jsonbig.py", ["240000"], 1.5),
+    ("pandas", "frames.py", ["400000"], 1.7),
+    ("four threads", "threads.py", ["1500"], 1.8),
+]
+# Of memray's capture of the same program.
+LARGEST_TRACED_CAPTURE = 0.8
 RECORDS = "deep recursion, large blocks (15 M records)"
 LARGEST_START_UP = 0.060
 LARGEST_EXTRA_RSS = 16 << 20
@@ -39,7 +51,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", "--runs", type=int, default=5, help="runs of each program and tool (default 5)")
     parser.add_argument("-p", "--programs", help="only the programs whose names contain one of these, comma-separated")
-    parser.add_argument("--parts", default="programs,start-up,rss,reports", help="which tables (default: all)")
+    parser.add_argument("--parts", default="programs,traced,start-up,rss,reports", help="which tables (default: all)")
     parser.add_argument("--python", default="python3", help="the interpreter (default: python3 on PATH)")
     parser.add_argument("--cpu", type=int, help="run everything on this processor alone")
     parser.add_argument("--scale", type=float, default=1.0, help="makes every program so many times as long")
@@ -53,9 +65,12 @@ class Benchmark:
         self.memprof = tools.memprof()
         wanted = options.programs.split(",") if options.programs else [""]
         self.programs = [program for program in PROGRAMS if any(name in program[0] for name in wanted)]
+        self.traced = [program for program in TRACED_PROGRAMS if any(name in program[0] for name in wanted)]
         self.folder = tempfile.mkdtemp(prefix="memprof-benches-")
         base = tools.interpreter(options.python)
-        libraries = "programs" in options.parts and any(p[1] in ("arrays.py", "frames.py") for p in self.programs)
+        chosen = [*(self.programs if "programs" in options.parts else []),
+                  *(self.traced if "traced" in options.parts else [])]
+        libraries = any(program[1] in ("arrays.py", "frames.py") for program in chosen)
         # The environment has memray and numpy; all runs use its interpreter.
         self.python = tools.environment(base, libraries)
 
@@ -123,6 +138,24 @@ class Benchmark:
                   + " | ".join(shown(tool, "cpu") for tool in wanted[2:]) + " | "
                   + " | ".join(shown(tool, "wall") for tool in ("memprof", "memray --native", "heaptrack")) + " | "
                   + " | ".join(size(tool) for tool in ("memprof", "memray --native", "heaptrack")) + " |", flush=True)
+        print()
+
+    def measure_traced(self):
+        wanted = ["bare", "memprof --no-native --trace-python-allocators", "memray --trace-python-allocators"]
+        print("| Python's allocators traced | CPU s, bare | memprof | at most | | memray | file: memprof | memray | ratio "
+              "| at most | |")
+        print("|---" * 11 + "|", flush=True)
+        for name, file, values, limit in self.traced:
+            tools.say(f"{name}, traced...")
+            usages = self.turns(self.commands(file, values, wanted))
+            ratios = {tool: median_ratio(usages[tool], usages["bare"], "cpu") for tool in usages}
+            sizes = {tool: os.path.getsize(self.capture(tool)) for tool in usages if tool != "bare"}
+            _, ours, theirs = wanted
+            share = sizes[ours] / sizes[theirs] if theirs in sizes else None
+            print(f"| {name} | {median(usages['bare'], 'cpu'):.2f} | {ratios[ours]:.2f} | {limit} "
+                  f"| {verdict(ratios[ours], limit)} | {shown_ratio(ratios.get(theirs))} | {sizes[ours] / MIB:.1f} MiB "
+                  f"| {shown_ratio(sizes[theirs] / MIB if theirs in sizes else None)} MiB | {shown_ratio(share)} "
+                  f"| {LARGEST_TRACED_CAPTURE} | {verdict(share, LARGEST_TRACED_CAPTURE) if share else ''} |", flush=True)
         print()
 
     def against_heaptrack(self, usages, limit, values):
@@ -211,6 +244,10 @@ def memory_status(path):
     return {field[0].rstrip(":"): int(field[1]) * 1024 for field in fields if field[-1] == "kB"}
 
 
+def shown_ratio(value):
+    return "-" if value is None else f"{value:.2f}"
+
+
 def verdict(value, limit):
     if limit is None:
         return ""
@@ -220,8 +257,8 @@ def verdict(value, limit):
 def main():
     options = arguments()
     benchmark = Benchmark(options)
-    parts = {"programs": benchmark.measure_programs, "start-up": benchmark.measure_start_up,
-             "rss": benchmark.measure_rss, "reports": benchmark.measure_reports}
+    parts = {"programs": benchmark.measure_programs, "traced": benchmark.measure_traced,
+             "start-up": benchmark.measure_start_up, "rss": benchmark.measure_rss, "reports": benchmark.measure_reports}
     unknown = set(options.parts.split(",")) - set(parts)
     if unknown:
         sys.exit(f"--parts knows {', '.join(parts)}, not {', '.join(sorted(unknown))}")
