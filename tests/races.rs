@@ -12,7 +12,7 @@ use memprof_capture::file::{CaptureReader, EventChunk};
 use memprof_capture::ids::{Address, SiteId, ThreadId};
 use support::c_programs::compile;
 use support::native_expectations::marked;
-use support::pythons;
+use support::pythons::{self, Python};
 use support::recording::{Recording, total};
 use support::table::{Amount, table};
 
@@ -111,25 +111,41 @@ fn ten_million_calls_of_eight_threads() {
 fn raw_memory_without_the_gil() {
     for python in pythons::all() {
         eprintln!("{python}");
-        let library = compile("raw_memory.c", "raw_memory.so", &["-shared", "-fPIC"]);
-        let recorded = Recording::of_script(python, "raw_memory.py").argument(library).run().succeeds();
-        let stats = recorded.stats();
-        assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
-        let (file, line) = marked("raw_memory.py", "raw");
-        for (allocator, size) in [("malloc", 100), ("realloc", 300), ("calloc", 40)] {
-            let of = |metric: &str| -> Vec<Amount> {
-                let rows = table(&recorded.capture(), metric);
-                let own = rows.iter().filter(|row| {
-                    (&row.file, row.line, row.function.as_str(), row.allocator.as_str())
-                        == (&file, line, "work", allocator)
-                });
-                own.map(|row| row.amount()).collect()
-            };
-            // A row for each thread.
-            assert_eq!(of("--total"), [Amount { allocations: 5_000, bytes: 5_000 * size }; 4], "{allocator}");
-            assert_eq!(of("--leaks"), [], "{allocator}");
-        }
-        let mut reader = CaptureReader::open(&recorded.capture()).expect("the capture can be opened");
-        assert_no_address_is_live_twice(&mut reader);
+        raw_memory(python, None, ["malloc", "realloc", "calloc"]);
+        let traced = ["pymalloc_malloc", "pymalloc_realloc", "pymalloc_calloc"];
+        raw_memory(python, Some("--trace-python-allocators"), traced);
     }
+}
+
+fn raw_memory(python: &Python, option: Option<&str>, [malloc, realloc, calloc]: [&str; 3]) {
+    let library = compile("raw_memory.c", "raw_memory.so", &["-shared", "-fPIC"]);
+    let mut recording = Recording::of_script(python, "raw_memory.py").argument(library);
+    if let Some(option) = option {
+        recording = recording.option(option);
+    }
+    let recorded = recording.run().succeeds();
+    let stats = recorded.stats();
+    assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+    let (file, line) = marked("raw_memory.py", "raw");
+    for (allocator, size) in [(malloc, 100), (realloc, 300), (calloc, 40)] {
+        let of = |metric: &str| -> Vec<Amount> {
+            let rows = table(&recorded.capture(), metric);
+            let own = rows.iter().filter(|row| {
+                (&row.file, row.line, row.function.as_str(), row.allocator.as_str()) == (&file, line, "work", allocator)
+            });
+            own.map(|row| row.amount()).collect()
+        };
+        // A row for each thread.
+        let totals = of("--total");
+        if option.is_none() {
+            assert_eq!(totals, [Amount { allocations: 5_000, bytes: 5_000 * size }; 4], "{allocator}");
+        } else {
+            // The call itself makes a few objects on the same line.
+            let own = |it: &Amount| (5_000..5_010).contains(&it.allocations) && it.bytes - 5_000 * size < 1000;
+            assert!(totals.len() == 4 && totals.iter().all(own), "{allocator}: {totals:?}");
+        }
+        assert_eq!(of("--leaks"), [], "{allocator}");
+    }
+    let mut reader = CaptureReader::open(&recorded.capture()).expect("the capture can be opened");
+    assert_no_address_is_live_twice(&mut reader);
 }
