@@ -1,5 +1,7 @@
 //! Numbers for code objects, frames, stacks and sites, the same for all threads; and their rows, until they are written.
 
+use std::hash::Hash;
+
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::CodeDescription;
 use memprof_capture::channel::module::ModuleDescription;
@@ -41,6 +43,8 @@ pub struct NewRows {
 struct DescribedRows<T> {
     /// The number of each row, by image and the image's own number.
     ids: FxHashMap<(u32, u32), u32>,
+    /// The numbers of the rows that have been described: forked processes, which describe everything again, share them.
+    known: FxHashMap<T, u32>,
     /// Rows from the first one that has not been written; one that has not been described yet is `None`.
     rows: Vec<Option<T>>,
     written: usize,
@@ -48,11 +52,11 @@ struct DescribedRows<T> {
 
 impl<T> Default for DescribedRows<T> {
     fn default() -> Self {
-        Self { ids: FxHashMap::default(), rows: Vec::new(), written: 0 }
+        Self { ids: FxHashMap::default(), known: FxHashMap::default(), rows: Vec::new(), written: 0 }
     }
 }
 
-impl<T> DescribedRows<T> {
+impl<T: Clone + Eq + Hash> DescribedRows<T> {
     fn id(&mut self, image: u32, number: u32) -> u32 {
         let next = u32::try_from(self.written + self.rows.len()).expect("a table holds at most u32::MAX rows");
         let id = *self.ids.entry((image, number)).or_insert(next);
@@ -63,7 +67,14 @@ impl<T> DescribedRows<T> {
     }
 
     fn describe(&mut self, image: u32, number: u32, row: T) -> u32 {
+        if let Some(&known) = self.known.get(&row)
+            && !self.ids.contains_key(&(image, number))
+        {
+            self.ids.insert((image, number), known);
+            return known;
+        }
         let id = self.id(image, number);
+        self.known.entry(row.clone()).or_insert(id);
         if let Some(place) = (id as usize).checked_sub(self.written).and_then(|at| self.rows.get_mut(at)) {
             *place = Some(row);
         }
@@ -178,7 +189,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn intern<K: Copy + Eq + std::hash::Hash, I: Copy>(
+fn intern<K: Copy + Eq + Hash, I: Copy>(
     ids: &mut FxHashMap<K, I>,
     new_rows: &mut Vec<K>,
     key: K,
@@ -243,6 +254,22 @@ mod tests {
         let first = interning.frame(1, frame(1));
         assert_eq!(interning.stack(outer, first), StackId(3));
         assert_eq!(interning.take_rows(false).stacks.len(), 1);
+    }
+
+    #[test]
+    fn what_a_forked_process_describes_again_is_one_row() {
+        let mut interning = Interning::default();
+        assert!(interning.describe_code(1, 0, &description("function")));
+        let parents = interning.frame(1, frame(0));
+        assert_eq!(interning.take_rows(false).codes.len(), 1);
+        assert!(interning.describe_code(2, 7, &description("function")));
+        assert_eq!(interning.frame(2, frame(7)), parents);
+        assert!(interning.describe_code(2, 8, &description("other")));
+        assert_ne!(interning.frame(2, frame(8)), parents);
+        // Its number is given before it is known to be the same.
+        interning.frame(3, frame(1));
+        assert!(interning.describe_code(3, 1, &description("function")));
+        assert_eq!(interning.take_rows(false).codes.len(), 2);
     }
 
     #[test]

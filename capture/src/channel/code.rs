@@ -3,7 +3,7 @@
 //! UTF-8, with lone surrogates as in WTF-8.
 
 /// How a code object's instruction offsets are mapped to lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "file", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum LineTableFormat {

@@ -7,7 +7,7 @@ use crate::channel::code::LineTableFormat;
 use crate::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
 
 /// A Python code object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Code {
     /// `co_name`.
     pub name: String,
@@ -69,7 +69,7 @@ impl NativeFrame {
 }
 
 /// A file of native code that was loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Module {
     /// Its absolute path; `[vdso]` for the kernel's own.
     pub path: String,
