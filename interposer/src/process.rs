@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::process::ProcessPrefix;
 use memprof_capture::channel::{ChunkWriter, Pool};
+use memprof_capture::quiet_file::QuietFile;
 
 use crate::hooks::call::Call;
 use crate::memory::MappedVec;
@@ -73,17 +74,7 @@ impl Identity {
 fn arguments() -> Result<MappedVec<u8>, Stop> {
     let _errno = KeptErrno::new();
     let mut bytes = MappedVec::<u8>::zeroed(LONGEST_ARGUMENTS)?;
-    // SAFETY: the path is a C string; at most as many bytes are read as there is room for; the descriptor is ours.
-    let length = unsafe {
-        let fd = libc::open(c"/proc/self/cmdline".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd < 0 {
-            0
-        } else {
-            let length = libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len());
-            libc::close(fd);
-            usize::try_from(length).unwrap_or(0)
-        }
-    };
+    let length = QuietFile::open(c"/proc/self/cmdline").and_then(|file| file.read(&mut bytes)).unwrap_or(0);
     bytes.truncate(length);
     Ok(bytes)
 }

@@ -90,7 +90,7 @@ impl Drain {
     pub fn look_after_processes(&mut self, at: ClockPoint) -> usize {
         let pool = self.pool;
         let mut replaced = Vec::new();
-        for chunk in pool.chunks().filter(|&chunk| pool.is_owned(chunk) || pool.is_sealed(chunk)) {
+        for chunk in chunks_in_use(pool) {
             let descriptor = pool.descriptor(chunk);
             let (pid, image) = (descriptor.pid.load(Relaxed), descriptor.image.load(Relaxed));
             if let Some(before) = self.family.note(pid, image) {
@@ -118,8 +118,7 @@ impl Drain {
             let descriptor = pool.descriptor(*chunk);
             descriptor.pid.load(Relaxed) == pid && descriptor.image.load(Relaxed) <= last_image
         };
-        let whole = |&chunk: &ChunkIndex| pool.is_owned(chunk) || pool.is_sealed(chunk);
-        self.take(pool.chunks().filter(whole).filter(left_behind).collect());
+        self.take(chunks_in_use(pool).filter(left_behind).collect());
     }
 
     /// Writes what is left of a process that has ended, of which nothing more can come.
@@ -148,7 +147,7 @@ impl Drain {
     /// that are left, time and again.
     pub fn take_rest(&mut self, mut progress: impl FnMut(usize)) {
         let pool = self.pool;
-        let mut rest: Vec<_> = pool.chunks().filter(|&chunk| pool.is_sealed(chunk) || pool.is_owned(chunk)).collect();
+        let mut rest: Vec<_> = chunks_in_use(pool).collect();
         rest.sort_by_key(|&chunk| self.order(chunk));
         let mut left = rest.len();
         for part in rest.chunks(16) {
@@ -253,11 +252,13 @@ impl Drain {
         let first = Records::new(words).flatten().find_map(|record| record.stamp());
         let Some(stamp) = first else { return };
         self.note_python();
+        let is_new_process = self.images.values().all(|&known| known != pid);
         if self.pool.header().follow_fork == 0
-            && let Some((&before, _)) = self.images.iter().find(|&(_, &other)| other != pid)
+            && is_new_process
+            && let Some(&last) = self.images.keys().max()
         {
             // A wrapper ran a Python of its own, and now runs the one to record: the former is of no interest any more.
-            self.output.facts(&[Fact::ProcessEnded { image: before, at: Stamp(stamp) }]);
+            self.output.facts(&[Fact::ProcessEnded { image: last, at: Stamp(stamp) }]);
         }
         self.images.insert(image, pid);
         self.output.facts(&[Fact::Image { image, stamp: Stamp(stamp), pid }]);
@@ -365,6 +366,11 @@ impl Drain {
     pub fn into_output(self) -> CaptureOutput {
         self.output
     }
+}
+
+/// The chunks that hold records, complete or not.
+fn chunks_in_use(pool: Pool) -> impl Iterator<Item = ChunkIndex> {
+    pool.chunks().filter(move |&chunk| pool.is_owned(chunk) || pool.is_sealed(chunk))
 }
 
 /// Writes a thread's chunk, and before it the rows that its events refer to.

@@ -108,8 +108,18 @@ const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs a program and records it.
 pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
-    let Options { program, interposer, output, memprof_version, native_depth, symbols, .. } = options;
-    let Options { python_allocators, follow_fork, mut waiting, mut progress, .. } = options;
+    let Options {
+        program,
+        interposer,
+        output,
+        memprof_version,
+        native_depth,
+        python_allocators,
+        follow_fork,
+        mut waiting,
+        symbols,
+        mut progress,
+    } = options;
     let native_depth = native_depth.filter(|_| NATIVE_STACKS);
     // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
     let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;

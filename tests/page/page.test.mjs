@@ -12,7 +12,7 @@ import { resolve } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
+import { launch, watch } from './browser.mjs';
 
 const file = process.env.MEMPROF_PAGE;
 const options = { skip: file ? false : 'MEMPROF_PAGE is not set' };
@@ -68,10 +68,7 @@ async function clickRow(row) {
 before(async () => {
   if (!file) return;
   report = readReport();
-  browser = await chromium.launch({
-    executablePath: process.env.MEMPROF_CHROMIUM || '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  browser = await launch();
 });
 
 after(() => browser?.close());
@@ -82,10 +79,7 @@ beforeEach(async (context) => {
   page = await browserContext.newPage();
   problems = [];
   requests = [];
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) problems.push(message.text());
-  });
-  page.on('pageerror', (error) => problems.push(error.message));
+  watch(page, problems);
   page.on('request', (request) => {
     if (request.url() !== url.split('#')[0] && !request.url().startsWith('about:')) requests.push(request.url());
   });

@@ -9,7 +9,7 @@ import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
+import { launch, watch } from './browser.mjs';
 
 const file = process.env.MEMPROF_TABLE_PAGE;
 const options = { skip: file ? false : 'MEMPROF_TABLE_PAGE is not set' };
@@ -26,14 +26,10 @@ before(async () => {
   if (!file) return;
   const base64 = /<script[^>]*id="memprof-data"[^>]*>([^<]*)</.exec(readFileSync(file, 'utf8'))[1];
   report = JSON.parse(gunzipSync(Buffer.from(base64, 'base64')).toString('utf8'));
-  browser = await chromium.launch({
-    executablePath: process.env.MEMPROF_CHROMIUM || '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  browser = await launch();
   page = await browser.newPage({ viewport: { width: 1200, height: 700 } });
   const address = pathToFileURL(resolve(file)).href;
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && problems.push(message.text()));
-  page.on('pageerror', (error) => problems.push(error.message));
+  watch(page, problems);
   page.on('request', (request) => !/^(data:|file:)/.test(request.url()) && problems.push(request.url()));
   await page.goto(address);
   await page.waitForSelector('html[data-ready=yes]');

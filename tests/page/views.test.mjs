@@ -14,7 +14,7 @@ import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
+import { launch, watch } from './browser.mjs';
 
 const file = process.env.MEMPROF_PAGE;
 const url = file ? pathToFileURL(resolve(file)).href : '';
@@ -78,13 +78,9 @@ const patternOf = (frame) => `^${report.strings[report.frames.function[frame]].r
 
 before(async () => {
   if (!file) return;
-  browser = await chromium.launch({
-    executablePath: process.env.MEMPROF_CHROMIUM || '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  browser = await launch();
   page = await (await browser.newContext({ viewport: { width: 1200, height: 800 }, acceptDownloads: true })).newPage();
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && problems.push(message.text()));
-  page.on('pageerror', (error) => problems.push(error.message));
+  watch(page, problems);
 });
 
 after(async () => {

@@ -132,6 +132,26 @@ impl Call {
         self.record(|state| state.resize(&hook, stamp, at, size as u64, allocator));
     }
 
+    /// Records that `allocator` has turned the block `old`, if there was one, into `new`, in a call that began at `before`.
+    #[inline]
+    pub fn reallocated(
+        &mut self,
+        before: Stamp,
+        old: *const core::ffi::c_void,
+        new: *const core::ffi::c_void,
+        size: usize,
+        allocator: Allocator,
+    ) {
+        if new == old {
+            self.resized(new, size, allocator);
+        } else {
+            if !old.is_null() {
+                self.freed(before, old);
+            }
+            self.allocated(new, size, allocator);
+        }
+    }
+
     /// Records that a block is given back, at a moment before the real function did so.
     #[inline]
     pub fn freed(&mut self, stamp: Stamp, block: *const core::ffi::c_void) {

@@ -56,12 +56,12 @@ pub unsafe extern "C" fn __deregister_frame(section: *const c_void) {
 unsafe fn pass_on(name: &CStr, argument: *const c_void) {
     // SAFETY: the names are C strings; the library is not loaded if it was not already.
     unsafe {
-        let mut function = libc::dlsym(libc::RTLD_NEXT, name.as_ptr());
+        let mut function = real::look_up(libc::RTLD_NEXT, name);
         let mut library = core::ptr::null_mut();
         if function.is_null() {
             library = libc::dlopen(c"libgcc_s.so.1".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
             if !library.is_null() {
-                function = libc::dlsym(library, name.as_ptr());
+                function = real::look_up(library, name);
             }
         }
         if !function.is_null() {

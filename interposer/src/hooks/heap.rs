@@ -156,14 +156,9 @@ macro_rules! resizing_hooks {
                     };
                     let before = call.now();
                     let new = real::$name(old, size);
-                    if old.is_null() {
-                        call.allocated(new, size, Allocator::Realloc);
-                    } else if new == old {
-                        call.resized(new, size, Allocator::Realloc);
-                    } else if !new.is_null() {
-                        call.freed(before, old);
-                        call.allocated(new, size, Allocator::Realloc);
-                    } else if size == 0 {
+                    if !new.is_null() {
+                        call.reallocated(before, old, new, size, Allocator::Realloc);
+                    } else if size == 0 && !old.is_null() {
                         // glibc frees the block and returns null. A failure for want of memory leaves it, but never has
                         // size 0.
                         call.freed(before, old);

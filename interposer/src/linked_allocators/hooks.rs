@@ -14,7 +14,7 @@ use memprof_capture::allocator::Allocator;
 
 use super::functions::{Role, Size};
 use crate::hooks::call::Call;
-use crate::platform::tls::{self, Doing};
+use crate::platform::tls;
 
 /// What a hook is told of the function in front of which it stands.
 #[derive(Clone, Copy)]
@@ -132,14 +132,9 @@ unsafe extern "C" fn reallocate(a: usize, b: usize, c: usize, d: usize, e: usize
         let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
         let before = call.now();
         let new = hooked.original(arguments);
-        if old == 0 {
-            call.allocated(at(new), size, hooked.allocator);
-        } else if new == old {
-            call.resized(at(new), size, hooked.allocator);
-        } else if new != 0 {
-            call.freed(before, at(old));
-            call.allocated(at(new), size, hooked.allocator);
-        } else if size == 0 || frees_on_failure {
+        if new != 0 {
+            call.reallocated(before, at(old), at(new), size, hooked.allocator);
+        } else if old != 0 && (size == 0 || frees_on_failure) {
             call.freed(before, at(old));
         }
         new
@@ -172,15 +167,6 @@ unsafe extern "C" fn expand(a: usize, b: usize, c: usize, d: usize, e: usize, ho
 }
 
 unsafe extern "C" fn keep_house(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
-    let block = tls::block();
-    // SAFETY: the block is this thread's own. The program's own call, passed on as it came.
-    unsafe {
-        let doing = (*block).doing;
-        if doing == Doing::Program {
-            (*block).doing = Doing::Real;
-        }
-        let result = hooked.original([a, b, c, d, e]);
-        (*block).doing = doing;
-        result
-    }
+    // SAFETY: the program's own call, passed on as it came.
+    tls::apart_from_program(|| unsafe { hooked.original([a, b, c, d, e]) })
 }

@@ -14,7 +14,7 @@ use super::hooks::Hooked;
 use super::modules::look_again;
 use super::patching::{Patches, Target};
 use crate::platform::memory::KeptErrno;
-use crate::platform::tls::{self, Doing};
+use crate::platform::{real, tls};
 use crate::session;
 
 /// The beginning of `struct r_debug` (link.h).
@@ -37,7 +37,7 @@ const CODE: usize = 16;
 pub unsafe fn follow() -> bool {
     // SAFETY: the name is a C string; the variable, where it exists, is such a structure and never changes its fields.
     unsafe {
-        let state = libc::dlsym(libc::RTLD_DEFAULT, c"_r_debug".as_ptr()).cast::<LoaderState>();
+        let state = real::look_up(libc::RTLD_DEFAULT, c"_r_debug").cast::<LoaderState>();
         if state.is_null() || (*state).announce == 0 || (*state).loader == 0 {
             return false;
         }
@@ -50,17 +50,8 @@ pub unsafe fn follow() -> bool {
 
 unsafe extern "C" fn announced(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
     if session::active().is_some() {
-        let block = tls::block();
         let _errno = KeptErrno::new();
-        // SAFETY: the block is this thread's own.
-        unsafe {
-            let doing = (*block).doing;
-            if doing == Doing::Program {
-                (*block).doing = Doing::Real;
-            }
-            look_again();
-            (*block).doing = doing;
-        }
+        tls::apart_from_program(look_again);
     }
     // SAFETY: the loader's own call, passed on as it came.
     unsafe { hooked.original([a, b, c, d, e]) }

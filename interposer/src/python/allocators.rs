@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
 use memprof_capture::allocator::Allocator;
 
+use super::interpreter::symbol;
 use crate::hooks::call::Call;
 
 /// `PyMemAllocatorEx` (Include/cpython/pymem.h): the same in 3.5 to 3.13.
@@ -42,11 +43,6 @@ pub struct AllocatorFunctions {
     name: Option<unsafe extern "C" fn() -> *const c_char>,
     /// Whether `name` may be called before Python begins to start: 3.12 takes a lock that does not exist yet.
     named_early: bool,
-}
-
-fn symbol(name: &CStr) -> usize {
-    // SAFETY: dlsym takes any NUL-terminated name.
-    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) as usize }
 }
 
 impl AllocatorFunctions {
@@ -246,14 +242,7 @@ unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, size: usize
             // The old block stays: Python's functions never free by a size of zero.
             return new;
         }
-        if new == old {
-            call.resized(new, size, Allocator::PymallocRealloc);
-        } else {
-            if !old.is_null() {
-                call.freed(before, old);
-            }
-            call.allocated(new, size, Allocator::PymallocRealloc);
-        }
+        call.reallocated(before, old, new, size, Allocator::PymallocRealloc);
         new
     }
 }

@@ -44,7 +44,8 @@ pub enum Found {
     Unknown(&'static [u8]),
 }
 
-fn symbol(name: &CStr) -> usize {
+/// The address of one of the interpreter's functions or objects; 0 where it is not there, of which no trace remains.
+pub(super) fn symbol(name: &CStr) -> usize {
     real::look_up(libc::RTLD_DEFAULT, name) as usize
 }
 
