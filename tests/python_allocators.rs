@@ -5,9 +5,9 @@ mod support;
 use std::collections::HashMap;
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::event::Event;
+use memprof_capture::event::{AllocationNumber, ResolvedEvent};
 use memprof_capture::file::CaptureReader;
-use memprof_capture::ids::Address;
+use memprof_capture::file::columns::EventBatch;
 use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, total};
 use support::table::{sum, table};
@@ -23,32 +23,35 @@ struct Counts {
 /// What happened to blocks of each size, by the allocator that made them.
 fn by_size(recorded: &Recorded) -> HashMap<(Allocator, u64), Counts> {
     let mut reader = CaptureReader::open(&recorded.capture()).expect("the capture can be opened");
-    // The program has one thread, whose chunks are in order.
-    let mut events = Vec::new();
+    let (mut events, mut batch) = (Vec::new(), EventBatch::default());
     for chunk in reader.event_chunks().to_vec() {
-        reader.read_events(&chunk, &mut events).expect("the capture can be read");
+        reader.read_events(&chunk, &mut batch).expect("the capture can be read");
+        events.append(&mut batch.events);
     }
     let allocator = |site| reader.tables().site(site).expect("the site is known").allocator;
-    let mut live: HashMap<Address, (Allocator, u64)> = HashMap::new();
+    let mut live: HashMap<AllocationNumber, (Allocator, u64)> = HashMap::new();
     let mut counts: HashMap<(Allocator, u64), Counts> = HashMap::new();
     for timed in events {
         match timed.event {
-            Event::Allocation { address, size, site } | Event::Map { address, size, site } => {
+            ResolvedEvent::Allocation { number, size, site } => {
                 let key = (allocator(site), size);
-                assert_eq!(live.insert(address, key), None, "an address is live twice");
+                assert_eq!(live.insert(number, key), None, "numbers are given once");
                 counts.entry(key).or_default().allocated += 1;
             }
-            Event::Resize { address, size, site } => {
+            ResolvedEvent::Map { size, site, .. } => counts.entry((allocator(site), size)).or_default().allocated += 1,
+            ResolvedEvent::Resize { old, number, size, site } => {
                 let key = (allocator(site), size);
-                assert!(live.insert(address, key).is_some(), "what is resized is live");
+                assert!(live.remove(&old).is_some(), "what is resized is live");
+                live.insert(number, key);
                 counts.entry(key).or_default().resized += 1;
             }
-            Event::Free { address } => {
-                let key = live.remove(&address).expect("what is freed is live");
+            ResolvedEvent::Free { number } => {
+                let key = live.remove(&number).expect("what is freed is live");
                 counts.entry(key).or_default().freed += 1;
             }
-            Event::Unmap { address, .. } => {
-                live.remove(&address);
+            ResolvedEvent::Unmap { .. } => {}
+            ResolvedEvent::UnknownFree { .. } | ResolvedEvent::UnseenFree { .. } => {
+                panic!("what is freed was seen to be handed out, and what is handed out to be freed: {timed:?}")
             }
         }
     }

@@ -49,6 +49,15 @@ impl ClockKind {
         crate::ids::Stamp(ticks >> self.shift())
     }
 
+    /// Likewise, and neither after anything that the thread does next.
+    #[inline]
+    #[must_use]
+    pub fn now_between(self) -> crate::ids::Stamp {
+        let now = self.now_in_order();
+        later_instructions_wait();
+        now
+    }
+
     /// The present moment, for a thread that has none to compare with.
     #[inline]
     #[must_use]
@@ -81,6 +90,21 @@ fn cycle_counter_in_order() -> u64 {
     // SAFETY: `of_this_machine` chooses this clock only where the processor has RDTSCP. It waits until all earlier
     // instructions have been executed (Intel SDM, volume 2B).
     unsafe { core::arch::x86_64::__rdtscp(&raw mut processor) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn later_instructions_wait() {
+    // SAFETY: every x86-64 processor has LFENCE. No later instruction begins before it has been executed, and it waits for
+    // all earlier ones (Intel SDM, volume 2A).
+    unsafe { core::arch::x86_64::_mm_lfence() }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline]
+fn later_instructions_wait() {
+    // SAFETY: as in `cycle_counter_in_order`.
+    unsafe { core::arch::asm!("isb", options(nostack, preserves_flags)) };
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -5,6 +5,8 @@
 //! - [`early_stop`]: why a recording ended before its program.
 //! - [`channel`]: how events travel from the recorded process to the recorder, through shared memory.
 //! - [`file`](mod@file): how they are kept (docs/capture-format.md).
+//! - [`thread_merge`] and [`resolution`]: on their way into the file, the events of several threads are brought into one
+//!   order, and blocks get numbers in place of addresses.
 //! - [`quiet_file`]: what the recorded process reads on the way.
 //!
 //! This crate knows no other part of memprof. The interposer uses it without the feature `file`.
@@ -20,3 +22,7 @@ pub mod ids;
 #[cfg(feature = "file")]
 pub mod os_error;
 pub mod quiet_file;
+#[cfg(feature = "file")]
+pub mod resolution;
+#[cfg(feature = "file")]
+pub mod thread_merge;

@@ -5,14 +5,14 @@ use std::path::Path;
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::LineTableFormat;
 use memprof_capture::clock::ClockKind;
-use memprof_capture::event::{Event, TimedEvent};
-use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
+use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
+use memprof_capture::file::columns::{ColumnEncoder, EventBatch, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, OpenError,
     Site, StackNode, Summary, Thread,
 };
-use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
 use proptest::prelude::*;
 
 fn point(stamp: u64) -> ClockPoint {
@@ -63,21 +63,29 @@ fn codes() -> Vec<Code> {
 const SITES: u32 = 2;
 const CHUNKS: u64 = 12;
 
-fn events(chunk: u64) -> Vec<TimedEvent> {
+/// An event and who made it.
+type Made = (ThreadId, Timed<ResolvedEvent>);
+
+/// Two threads take turns. The numbers of blocks go on from chunk to chunk.
+fn events(chunk: u64) -> Vec<Made> {
+    let mut next = AllocationNumber(chunk * 134);
     (0..200)
         .map(|number| {
-            let address = Address(0x7f00_0000_0000 + number * 32);
-            let event = if number % 3 == 2 {
-                Event::Free { address: Address(address.0 - 32) }
-            } else {
-                Event::Allocation { address, size: 24 + number % 2, site: SiteId(number as u32 % SITES) }
+            let event = match number % 3 {
+                2 => ResolvedEvent::Free { number: AllocationNumber(next.0 - 1) },
+                _ => {
+                    let site = SiteId(number as u32 % SITES);
+                    let event = ResolvedEvent::Allocation { number: next, size: 24 + number % 2, site };
+                    next.0 += 1;
+                    event
+                }
             };
-            TimedEvent { stamp: Stamp(2000 + chunk * 500 + number), event }
+            (ThreadId(number as u32 / 7 % 2), Timed { stamp: Stamp(2000 + chunk * 500 + number), event })
         })
         .collect()
 }
 
-/// A complete capture, with its events spread over chunks of two threads.
+/// A complete capture, with its events spread over chunks.
 fn capture() -> Vec<u8> {
     let mut writer = CaptureWriter::new(Vec::new(), &header()).unwrap();
     writer
@@ -95,12 +103,13 @@ fn capture() -> Vec<u8> {
             Site { stack: StackId::EMPTY, allocator: Allocator::Calloc },
         ])
         .unwrap();
-    let (mut encoder, mut sizes) = (ColumnEncoder::default(), RecentSizes::default());
+    let (mut encoder, mut sizes) = (ColumnEncoder::new(1), RecentSizes::default());
     for chunk in 0..CHUNKS {
-        for event in events(chunk) {
-            encoder.push(event.stamp, event.event, &mut sizes);
+        for (thread, Timed { stamp, event }) in events(chunk) {
+            encoder.turn_to(thread);
+            encoder.push(stamp, event, &mut sizes);
         }
-        writer.events(ThreadId(chunk as u32 % 2), 1, &mut encoder).unwrap();
+        writer.events(1, &mut encoder).unwrap();
     }
     writer.threads(&[Thread { tid: 42, name: "python3".to_owned() }]).unwrap();
     writer.rss(0, &[RssSample { at: point(3000), bytes: 1 << 20 }]).unwrap();
@@ -126,20 +135,19 @@ fn open(bytes: &[u8]) -> Result<CaptureReader, OpenError> {
     CaptureReader::open(&path)
 }
 
-fn read_all(reader: &mut CaptureReader) -> Vec<(u32, Vec<TimedEvent>)> {
+fn read_all(reader: &mut CaptureReader) -> Vec<Vec<Made>> {
     let chunks = reader.event_chunks().to_vec();
-    chunks
-        .iter()
-        .map(|chunk| {
-            let mut out = Vec::new();
-            reader.read_events(chunk, &mut out).unwrap();
-            (chunk.thread.0, out)
-        })
-        .collect()
+    let mut batch = EventBatch::default();
+    let mut read = |chunk| {
+        reader.read_events(chunk, &mut batch).unwrap();
+        let threads = batch.turns.iter().flat_map(|turn| std::iter::repeat_n(turn.thread, turn.events as usize));
+        threads.zip(batch.events.iter().copied()).collect()
+    };
+    chunks.iter().map(&mut read).collect()
 }
 
-fn is_among_the_written(thread: u32, read: &[TimedEvent]) -> bool {
-    read.is_empty() || (0..CHUNKS).any(|chunk| chunk as u32 % 2 == thread && read == events(chunk))
+fn is_among_the_written(read: &[Made]) -> bool {
+    read.is_empty() || (0..CHUNKS).any(|chunk| read == events(chunk))
 }
 
 #[test]
@@ -159,8 +167,8 @@ fn a_complete_capture_is_read_back() {
     assert!(tables.functions_of(FrameId(0)).is_empty() && tables.functions_of(FrameId(2)).is_empty());
     let all = read_all(&mut reader);
     assert_eq!(all.len(), CHUNKS as usize);
-    for (chunk, (thread, read)) in all.into_iter().enumerate() {
-        assert_eq!((thread, read), (chunk as u32 % 2, events(chunk as u64)));
+    for (chunk, read) in (0..).zip(all) {
+        assert_eq!(read, events(chunk));
     }
     assert!(reader.damage().is_none());
 }
@@ -174,8 +182,8 @@ fn a_capture_cut_off_anywhere_gives_what_it_has() {
             Ok(mut reader) => {
                 let all = read_all(&mut reader);
                 most = most.max(all.len());
-                for (chunk, (thread, read)) in all.iter().enumerate() {
-                    assert_eq!((*thread, read), (chunk as u32 % 2, &events(chunk as u64)), "cut at {length}");
+                for (chunk, read) in (0..).zip(all) {
+                    assert_eq!(read, events(chunk), "cut at {length}");
                 }
             }
             Err(OpenError::Empty(_)) => assert_eq!(length, 0),
@@ -224,8 +232,8 @@ proptest! {
             bytes[at] = value;
         }
         if let Ok(mut reader) = open(&bytes) {
-            for (thread, read) in read_all(&mut reader) {
-                prop_assert!(is_among_the_written(thread, &read));
+            for read in read_all(&mut reader) {
+                prop_assert!(is_among_the_written(&read));
             }
         }
     }
@@ -247,7 +255,7 @@ fn a_file_that_becomes_shorter_while_it_is_read() {
     let mut reader = CaptureReader::open(&path).unwrap();
     std::fs::File::options().write(true).open(&path).unwrap().set_len(bytes.len() as u64 / 2).unwrap();
     let all = read_all(&mut reader);
-    let lost = all.iter().filter(|(_, events)| events.is_empty()).count() as u64;
+    let lost = all.iter().filter(|events| events.is_empty()).count() as u64;
     assert!((1..CHUNKS).contains(&lost), "{lost}");
     assert_eq!((reader.damage().chunks, reader.damage().events), (lost, lost * 200));
 }

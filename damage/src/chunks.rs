@@ -56,7 +56,7 @@ impl Chunk {
 pub struct TakenApart {
     /// What stands before the first chunk.
     pub preamble: [u8; PREAMBLE_BYTES],
-    /// All chunks but the index.
+    /// All chunks but indices.
     pub chunks: Vec<Chunk>,
     /// Whether there is an index, and the tail that leads to it.
     pub has_end: bool,
@@ -67,14 +67,14 @@ impl TakenApart {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let (&preamble, mut rest) = bytes.split_first_chunk()?;
-        let (mut chunks, mut has_end) = (Vec::new(), false);
+        let mut chunks = Vec::new();
         while let Some((bytes, behind)) = rest.split_first_chunk::<CHUNK_HEADER_BYTES>() {
             let Some(header) = ChunkHeader::parse(bytes) else { break };
             let Some((stored, behind)) = behind.split_at_checked(header.stored_bytes as usize) else { break };
             rest = behind;
+            // A long capture has several, and the last one names all that the others do.
             if header.kind == ChunkKind::Index as u8 {
-                has_end = true;
-                break;
+                continue;
             }
             let payload = match header.codec {
                 0 => stored.to_vec(),
@@ -86,7 +86,7 @@ impl TakenApart {
             };
             chunks.push(Chunk { header, payload });
         }
-        Some(Self { preamble, chunks, has_end })
+        Some(Self { preamble, chunks, has_end: rest.ends_with(&TAIL_MAGIC) })
     }
 
     /// The first chunk of a kind.

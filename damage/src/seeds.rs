@@ -10,16 +10,28 @@ use memprof_capture::channel::code::{CodePrefix, LineTableFormat};
 use memprof_capture::channel::module::ModulePrefix;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
 use memprof_capture::clock::ClockKind;
-use memprof_capture::event::Event;
-use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
     CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site, StackNode, Summary,
     SymbolSource, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::resolution::Resolver;
+use memprof_capture::thread_merge::ThreadMerge;
 
 use crate::targets::channel_records::ChunkLine;
+
+/// Captures of the oldest version and of the last one whose chunks of events were each those of one thread, as the
+/// memprofs of then recorded them.
+#[must_use]
+pub fn old_captures() -> Vec<Vec<u8>> {
+    vec![
+        include_bytes!("../../reporter/tests/captures/version-1.bin").to_vec(),
+        include_bytes!("../../reporter/tests/captures/version-3.bin").to_vec(),
+    ]
+}
 
 /// A capture with every kind of chunk, fact, frame and event, of two threads and two images.
 ///
@@ -97,15 +109,10 @@ pub fn capture() -> io::Result<Vec<u8>> {
         .map(|(stack, allocator)| Site { stack: StackId(stack), allocator })
         .collect();
     writer.sites(&sites)?;
-    for thread in 0..2 {
-        for image in [1, 2] {
-            let (mut events, mut sizes) = (ColumnEncoder::default(), RecentSizes::default());
-            events.set_precision(if thread == 0 { StampPrecision::Anchored } else { StampPrecision::Exact });
-            for (number, event) in (0..).zip(all_events(thread, &sites)) {
-                events.push(Stamp(u64::from(image) * 2000 + number * 10 + u64::from(thread)), event, &mut sizes);
-            }
-            writer.events(ThreadId(thread), image, &mut events)?;
-        }
+    for (image, precision) in [(1, 1), (2, 64)] {
+        let (mut events, mut sizes) = (ColumnEncoder::new(precision), RecentSizes::default());
+        push_all_events(u64::from(image) * 2000, &sites, &mut events, &mut sizes);
+        writer.events(image, &mut events)?;
     }
     let thread = |tid, name: &str| Thread { tid, name: name.to_owned() };
     writer.threads(&[thread(42, "python3"), thread(43, "worker")])?;
@@ -150,6 +157,9 @@ fn all_events(thread: u32, sites: &[Site]) -> Vec<Event> {
         events.push(Event::Resize { address: at(number), size: 50, site: SiteId(site) });
     }
     events.push(Event::Free { address: at(1) });
+    // The releases of these two were not seen, or their allocations.
+    events.push(Event::Allocation { address: at(2), size: 7, site: SiteId(1) });
+    events.push(Event::Resize { address: at(99), size: 8, site: SiteId(1) });
     let mapped = |page: u64| Address(0x7f00_0000_0000 + page * 4096);
     events.push(Event::Map { address: mapped(0), size: 10 * 4096, site: SiteId(0) });
     events.push(Event::Unmap { address: mapped(3), size: 4096 });
@@ -158,23 +168,35 @@ fn all_events(thread: u32, sites: &[Site]) -> Vec<Event> {
     events
 }
 
+/// The events of two threads from a moment on, in turns and resolved.
+fn push_all_events(from: u64, sites: &[Site], encoder: &mut ColumnEncoder, sizes: &mut RecentSizes) {
+    let (mut merge, mut resolver) = (ThreadMerge::default(), Resolver::default());
+    for thread in 0..2 {
+        // Some of these turns are longer than one event.
+        let stamp = |number: u64| Stamp(from + number / 3 * 30 + u64::from(thread));
+        let timed = (0..).zip(all_events(thread, sites));
+        merge.queue(ThreadId(thread)).extend(timed.map(|(number, event)| TimedEvent { stamp: stamp(number), event }));
+    }
+    merge.drain(Stamp(u64::MAX), |thread, run| {
+        encoder.turn_to(thread);
+        for timed in run {
+            resolver.resolve(timed.event, |event| encoder.push(timed.stamp, event, sizes));
+        }
+    });
+}
+
 /// The payload of a chunk of events, behind what tells the decoder how to read it.
 #[must_use]
 pub fn columns() -> Vec<Vec<u8>> {
     let sites: Vec<Site> = (0..4).map(|stack| Site { stack: StackId(stack), allocator: Allocator::Malloc }).collect();
-    [StampPrecision::Anchored, StampPrecision::Exact]
-        .into_iter()
-        .map(|precision| {
-            let (mut events, mut sizes) = (ColumnEncoder::default(), RecentSizes::default());
-            events.set_precision(precision);
-            for (number, event) in (0..).zip(all_events(0, &sites)) {
-                events.push(Stamp(number * 100), event, &mut sizes);
-            }
-            let mut bytes = vec![events.len() as u8, 0, 0, 0, 4, 0, 0, 0];
-            events.finish(&mut bytes);
-            bytes
-        })
-        .collect()
+    let payload = |precision| {
+        let (mut events, mut sizes) = (ColumnEncoder::new(precision), RecentSizes::default());
+        push_all_events(0, &sites, &mut events, &mut sizes);
+        let mut bytes = vec![events.len() as u8, 0, 0, 0, 4, 0, 0, 0];
+        events.finish(&mut bytes);
+        bytes
+    };
+    [64, 1].map(payload).to_vec()
 }
 
 /// The chunks of a channel: a thread that describes what it refers to, and another one.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use memprof_capture::file::ChunkKind;
+use memprof_damage::chunks::{Chunk, TakenApart};
 use memprof_damage::mutator::{mutate, mutate_capture};
 use memprof_damage::random::Random;
 use memprof_damage::seeds;
@@ -39,11 +41,26 @@ fn check(name: &str, seeds: &[Vec<u8>], run: fn(&[u8]), mutators: &[fn(&mut Vec<
 
 #[test]
 fn captures() {
-    let seeds = [
-        seeds::capture().expect("memory can be written"),
-        include_bytes!("../../reporter/tests/captures/version-1.bin").to_vec(),
-    ];
+    let seeds = [vec![seeds::capture().expect("memory can be written")], seeds::old_captures()].concat();
     check("capture_reader", &seeds, capture_reader::run, &[mutate, mutate_capture]);
+}
+
+/// Each thread of an old capture has chunks of its own. Bringing their events into one order must not take a look at all
+/// of them for each chunk.
+#[test]
+fn an_old_capture_of_many_threads() {
+    let [_, old] = &seeds::old_captures()[..] else { panic!("two captures") };
+    let mut capture = TakenApart::of(old).expect("a capture");
+    let at = capture.chunks.iter().position(|chunk| chunk.header.kind == ChunkKind::Events as u8).expect("events");
+    // Exact stamps, then the lengths of five columns, then the free of a block, its address and its stamp.
+    let payload = vec![1, 1, 1, 0, 0, 1, 2, 64, 0];
+    let chunk_of = |thread| {
+        let mut chunk = Chunk::new(ChunkKind::Events, 1, payload.clone());
+        (chunk.header.thread, chunk.header.image, chunk.header.first, chunk.header.last) = (thread, 1, 5, 5);
+        chunk
+    };
+    capture.chunks.splice(at..at, (100..60_000).map(chunk_of));
+    capture_reader::run(&capture.put_together());
 }
 
 #[test]
@@ -76,7 +93,7 @@ fn the_seeds_are_sound() {
     let report = Report::open(&file.path()).expect("a capture");
     assert!(report.metadata().complete && report.damage().is_none(), "{:?}", report.notes());
     let bytes = seeds::capture().expect("memory can be written");
-    let apart = memprof_damage::chunks::TakenApart::of(&bytes).expect("a capture");
+    let apart = TakenApart::of(&bytes).expect("a capture");
     let file = MemoryFile::of(&apart.put_together()).expect("memory");
     let again = Report::open(&file.path()).expect("a capture");
     assert!(again.metadata().complete && again.damage().is_none(), "{:?}", again.notes());

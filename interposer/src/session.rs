@@ -15,7 +15,6 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::Pool;
 use memprof_capture::channel::layout::{NATIVE_STACKS, PythonState, store_text};
-use memprof_capture::clock::ClockKind;
 
 use crate::hooks::threads::{Birth, take_origin};
 use crate::platform::memory::{KeptErrno, map, map_shared, say, unmap, wipe_in_children};
@@ -33,8 +32,6 @@ pub const CHANNEL_VARIABLE: &CStr = c"MEMPROF_CHANNEL";
 pub struct Session {
     /// The way to the recorder.
     pub pool: Pool,
-    /// The clock of all stamps.
-    pub clock: ClockKind,
     /// Which image of which process this is.
     pub identity: Identity,
     /// Whether stacks have native frames.
@@ -219,14 +216,7 @@ fn attach_to(pool: Pool) -> Option<*mut AtomicU32> {
     let identity = Identity::of_new_image(&pool, pid);
     // SAFETY: this thread alone is STARTING; nobody reads before ACTIVE is stored.
     unsafe {
-        (*SESSION.0.get()).write(Session {
-            pool,
-            clock: pool.clock(),
-            identity,
-            native_stacks,
-            interpreter: stacks,
-            key,
-        });
+        (*SESSION.0.get()).write(Session { pool, identity, native_stacks, interpreter: stacks, key });
     }
     let switch = page.cast::<AtomicU32>().as_ptr();
     // SAFETY: the page is large enough, and zero is a counter.

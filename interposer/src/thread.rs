@@ -116,44 +116,52 @@ impl ThreadState {
         self.writer.seal();
     }
 
+    /// Dates a release that can be recorded only after it: see [`ChunkWriter::hold`].
+    #[inline]
+    pub fn hold(&mut self) -> Result<Stamp, Stop> {
+        Ok(self.writer.hold()?)
+    }
+
+    /// That release has been recorded, or there was none.
+    #[inline]
+    pub fn let_go(&mut self) {
+        self.writer.let_go();
+    }
+
     /// Records a heap block. `hook` is the state of the hook that was called, which has not returned.
     #[inline]
-    pub fn allocation(
-        &mut self,
-        hook: &FrameState,
-        stamp: Stamp,
-        at: Address,
-        size: u64,
-        by: Allocator,
-    ) -> Result<(), Stop> {
+    pub fn allocation(&mut self, hook: &FrameState, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
         let site = self.site(hook, by)?;
+        let stamp = self.writer.date();
         Ok(self.writer.allocation(stamp, at, size, site)?)
     }
 
     /// Records a heap block that was given another size in place.
     #[inline]
-    pub fn resize(
-        &mut self,
-        hook: &FrameState,
-        stamp: Stamp,
-        at: Address,
-        size: u64,
-        by: Allocator,
-    ) -> Result<(), Stop> {
+    pub fn resize(&mut self, hook: &FrameState, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
         let site = self.site(hook, by)?;
+        let stamp = self.writer.date();
         Ok(self.writer.resize(stamp, at, size, site)?)
     }
 
     /// Records a mapping.
-    pub fn map(&mut self, hook: &FrameState, stamp: Stamp, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
+    pub fn map(&mut self, hook: &FrameState, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
         let site = self.site(hook, by)?;
+        let stamp = self.writer.date();
         Ok(self.writer.map(stamp, at, size, site)?)
     }
 
-    /// Records that a heap block was given back.
+    /// Records that a heap block is about to be given back.
     #[inline]
-    pub fn free(&mut self, stamp: Stamp, at: Address) -> Result<(), Stop> {
+    pub fn free(&mut self, at: Address) -> Result<(), Stop> {
+        let stamp = self.writer.date();
         Ok(self.writer.free(stamp, at)?)
+    }
+
+    /// Records that a heap block was given back after the moment `before`.
+    #[inline]
+    pub fn freed(&mut self, before: Stamp, at: Address) -> Result<(), Stop> {
+        Ok(self.writer.free(before, at)?)
     }
 
     /// Records that a range was unmapped.

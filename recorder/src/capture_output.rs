@@ -8,7 +8,6 @@ use memprof_capture::file::columns::ColumnEncoder;
 use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::rewrite::batches;
 use memprof_capture::file::{CaptureWriter, Fact, FrameSymbols, Header, Summary, Thread};
-use memprof_capture::ids::ThreadId;
 
 use crate::interning::NewRows;
 
@@ -61,9 +60,9 @@ impl CaptureOutput {
         });
     }
 
-    /// Writes a thread's events.
-    pub fn events(&mut self, thread: ThreadId, image: u32, events: &mut ColumnEncoder) {
-        self.write(|writer| writer.events(thread, image, events));
+    /// Writes the events of a process image.
+    pub fn events(&mut self, image: u32, events: &mut ColumnEncoder) {
+        self.write(|writer| writer.events(image, events));
         if !events.is_empty() {
             // They were not written and never will be. Their memory must go all the same.
             events.finish(&mut Vec::new());

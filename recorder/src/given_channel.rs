@@ -88,7 +88,7 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
         python_allocators_traced: false,
     };
     let mut drain = Drain::new(pool, CaptureOutput::new(output, &header)?, native_depth);
-    drain.take_sealed();
+    drain.take_published();
     drain.take_rest(|_| {});
     let taken = Taken { allocations: drain.allocations(), damaged_chunks: drain.damaged_chunks() };
     let summary = Summary {

@@ -4,8 +4,9 @@
 //! - [`program`], [`interpreter`], [`path_search`], [`executable`], `needed_libraries`: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`file_size_limit`]: what is not to stop memprof.
-//! - `shared_pool`, `drain`, `family`, `transcoding`, `thread_stack`, `interning`, `resident_set`: what comes through the
-//!   channel.
+//! - `shared_pool`, `look`, `drain`, `family`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
+//!   through the channel.
+//! - `image_events`: the events of all threads in one order.
 //! - [`given_channel`]: the same for a channel that no program filled.
 //! - `capture_output`: where it goes.
 //! - [`symbols`]: the names of native frames, at the end or later.
@@ -16,9 +17,11 @@ pub mod executable;
 mod family;
 pub mod file_size_limit;
 pub mod given_channel;
+mod image_events;
 pub mod inherited;
 mod interning;
 pub mod interpreter;
+mod look;
 mod needed_libraries;
 pub mod path_search;
 pub mod program;
@@ -29,6 +32,7 @@ pub mod signals;
 pub mod start;
 pub mod symbols;
 mod thread_stack;
+mod thread_table;
 mod transcoding;
 pub mod wait;
 

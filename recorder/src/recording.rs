@@ -218,7 +218,7 @@ fn drain_until(
         if has_ended && (!follow_fork || told_to_end()) {
             return drain;
         }
-        drain.take_sealed();
+        drain.take_published();
         drain.take_abandoned();
         let time = Instant::now();
         if time >= next_sample || has_ended {

@@ -1,11 +1,9 @@
-//! From the channel's records to the file's events: threads' own numbers become the recording's, and events gather in
-//! columns until they fill a chunk.
+//! From the channel's records to events: threads' own numbers become the recording's.
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::Malformed;
+use memprof_capture::channel::record::{Malformed, Progress};
 use memprof_capture::channel::{Record, Records};
-use memprof_capture::event::Event;
-use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
 use crate::interning::Interning;
@@ -15,8 +13,8 @@ use crate::thread_stack::ThreadStack;
 pub struct ThreadTranscoder {
     /// The image that it belongs to.
     pub image: u32,
-    /// Its events that have not been written.
-    pub events: ColumnEncoder,
+    /// The chunk that was taken in last, and how far: a thread may still be writing to it.
+    present: Option<Present>,
     /// By the thread's own number.
     sites: Vec<SiteId>,
     stack: ThreadStack,
@@ -28,19 +26,15 @@ pub struct ThreadTranscoder {
     description: Vec<u8>,
 }
 
-/// Where a gathered chunk goes.
-pub trait ChunkSink {
-    /// Takes the events gathered so far.
-    fn take(&mut self, image: u32, events: &mut ColumnEncoder, interning: &mut Interning);
-}
-
-/// So many events make a chunk of the file. A report holds one chunk of every thread that is active at a time, so they
-/// are smaller where there are several threads: 2.5 MiB in memory, or 0.6 MiB a thread.
-const fn events_per_chunk(precision: StampPrecision) -> usize {
-    match precision {
-        StampPrecision::Anchored => 1 << 16,
-        StampPrecision::Exact => 1 << 14,
-    }
+/// A chunk of which some words have been taken in.
+#[derive(Clone, Copy)]
+struct Present {
+    /// Which of the thread's chunks.
+    sequence: u32,
+    /// Whether nothing more comes in it.
+    is_complete: bool,
+    /// Nothing once a word of it made no sense.
+    progress: Option<Progress>,
 }
 
 impl ThreadTranscoder {
@@ -49,7 +43,7 @@ impl ThreadTranscoder {
     pub fn new(image: u32, native_depth: u32) -> Self {
         Self {
             image,
-            events: ColumnEncoder::default(),
+            present: None,
             sites: Vec::new(),
             stack: ThreadStack::new(native_depth),
             name: None,
@@ -58,23 +52,49 @@ impl ThreadTranscoder {
         }
     }
 
-    /// Takes in the published words of the thread's next chunk.
+    /// Whether this is the thread's present chunk or, after the end of that, its next one.
+    #[must_use]
+    pub fn expects(&self, sequence: u32) -> bool {
+        match self.present {
+            None => sequence == 0,
+            Some(present) if present.is_complete => sequence == present.sequence.wrapping_add(1),
+            Some(present) => sequence == present.sequence,
+        }
+    }
+
+    /// Takes in the published words of a chunk, the thread's present one or its next: those that were not published when it
+    /// was looked at before. Each event is passed on to `sink`.
     ///
     /// # Errors
-    /// When a word makes no sense. What came before it has been taken in.
-    pub fn take_chunk(
+    /// When a word makes no sense, once for each chunk. What came before it has been taken in.
+    pub fn take_words(
         &mut self,
+        sequence: u32,
+        is_complete: bool,
         words: &[u64],
-        precision: StampPrecision,
         interning: &mut Interning,
-        sizes: &mut RecentSizes,
-        sink: &mut impl ChunkSink,
+        sink: impl FnMut(TimedEvent),
     ) -> Result<(), Malformed> {
-        if self.events.precision() != precision {
-            sink.take(self.image, &mut self.events, interning);
-            self.events.set_precision(precision);
+        let present = self.present.filter(|present| present.sequence == sequence);
+        let mut progress = present.map_or(Some(Progress::default()), |present| present.progress);
+        let mut taken = Ok(());
+        if let Some(progress) = &mut progress {
+            let mut records = Records::after(words, *progress);
+            taken = self.take_records(&mut records, interning, sink);
+            *progress = records.progress();
         }
-        for record in Records::new(words) {
+        self.present = Some(Present { sequence, is_complete, progress: progress.filter(|_| taken.is_ok()) });
+        taken
+    }
+
+    #[inline]
+    fn take_records(
+        &mut self,
+        records: &mut Records<'_>,
+        interning: &mut Interning,
+        mut sink: impl FnMut(TimedEvent),
+    ) -> Result<(), Malformed> {
+        for record in records {
             let (stamp, event) = match record? {
                 Record::Allocation { stamp, address, size, site } => {
                     (stamp, Event::Allocation { address: Address(address), size, site: self.site(site)? })
@@ -126,10 +146,7 @@ impl ThreadTranscoder {
                     continue;
                 }
             };
-            self.events.push(Stamp(stamp), event, sizes);
-            if self.events.len() >= events_per_chunk(precision) {
-                sink.take(self.image, &mut self.events, interning);
-            }
+            sink(TimedEvent { stamp: Stamp(stamp), event });
         }
         Ok(())
     }

@@ -11,17 +11,20 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::LineTableFormat;
 use memprof_capture::clock::ClockKind;
 use memprof_capture::event::Event;
-use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, Frame, Header, Site, StackNode, Summary, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::resolution::Resolver;
 use memprof_reporter::processes::Processes;
 use memprof_reporter::replay::replay;
 
 const SITES: u64 = 2000;
 const EVENTS_PER_CHUNK: usize = 65_536;
+/// Events are dated to within so many stamp units.
+const PRECISION: u64 = 100;
 /// Consecutive events by one thread before the next one has its turn.
 const TURN: u64 = 5;
 
@@ -80,10 +83,8 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64, processes: 
     writer.sites(&sites)?;
     let names: Vec<_> = (0..threads as u32).map(|tid| Thread { tid, name: "thread".to_owned() }).collect();
     writer.threads(&names)?;
-    let mut encoders: Vec<ColumnEncoder> = (0..threads).map(|_| ColumnEncoder::default()).collect();
-    if threads == 1 {
-        encoders[0].set_precision(StampPrecision::Anchored);
-    }
+    let mut encoders: Vec<ColumnEncoder> = (0..processes).map(|_| ColumnEncoder::new(PRECISION)).collect();
+    let mut resolvers: Vec<Resolver> = (0..processes).map(|_| Resolver::default()).collect();
     let mut sizes = RecentSizes::default();
     let mut numbers = Numbers(0x1234_5678_9abc_def1);
     let mut live = vec![false; live_blocks * processes as usize];
@@ -108,14 +109,16 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64, processes: 
             *is_live = true;
             Event::Allocation { address, size, site: SiteId(numbers.next(SITES) as u32) }
         };
-        let encoder = &mut encoders[thread as usize];
-        encoder.push(Stamp(index * 3), event, &mut sizes);
-        if encoder.len() == EVENTS_PER_CHUNK {
-            writer.events(ThreadId(thread as u32), image_of(thread as u32), encoder)?;
+        let image = image_of(thread as u32);
+        let encoder = &mut encoders[image as usize - 1];
+        encoder.turn_to(ThreadId(thread as u32));
+        resolvers[image as usize - 1].resolve(event, |event| encoder.push(Stamp(index * 3), event, &mut sizes));
+        if encoder.len() >= EVENTS_PER_CHUNK {
+            writer.events(image, encoder)?;
         }
     }
-    for (thread, encoder) in (0..).zip(&mut encoders) {
-        writer.events(ThreadId(thread), image_of(thread), encoder)?;
+    for (image, encoder) in (1..).zip(&mut encoders) {
+        writer.events(image, encoder)?;
     }
     writer.finish(&Summary {
         end: ClockPoint { stamp: Stamp(events * 3), monotonic_ns: events * 24 },

@@ -1,6 +1,6 @@
 //! What a replay counts, all in one pass: peak, leaks, totals, sizes and the timeline.
 
-use memprof_capture::event::TimedEvent;
+use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 
 use crate::high_watermark::{HighWatermark, OwnPeak};
@@ -73,6 +73,8 @@ pub struct SlotSummary {
     pub process: ProcessId,
     /// Who allocated.
     pub thread: ThreadId,
+    /// The image of the process that the thread was part of.
+    pub image: u32,
     /// Where, and with which allocator.
     pub site: SiteId,
     /// Everything that was allocated.
@@ -112,8 +114,9 @@ pub struct Aggregate {
 
 /// A process whose events are through.
 struct Closed {
-    /// What each leaked, and its counters.
+    /// What each leaked, and its counters. Their threads are numbers in `threads`.
     slots: Vec<(Amount, Slot)>,
+    threads: Vec<(ThreadId, u32)>,
     endings: Endings,
     own: OwnPeak,
 }
@@ -179,7 +182,7 @@ impl Aggregator {
     /// Ends the replay.
     #[must_use]
     pub fn finish(self, end: Stamp) -> Aggregate {
-        let Self { start, mut states, turn, present, .. } = self;
+        let Self { page_size, start, mut states, turn, present } = self;
         let Present { memory, watermark, timeline, sizes } = present;
         let (epoch, peak_at) = (watermark.epoch(), watermark.peak_at());
         let is_alone = states.len() == 1;
@@ -191,7 +194,7 @@ impl Aggregator {
         let mut processes = Vec::new();
         for (process, state) in (0..).map(ProcessId).zip(states) {
             let closed = match state {
-                State::Blank => Closed { slots: Vec::new(), endings: Endings::default(), own: OwnPeak::new(start) },
+                State::Blank => close(ProcessMemory::new(page_size, start)),
                 // The maps of live memory are the largest things here, and not needed for the rest.
                 State::Running(memory) => close(*memory),
                 State::Ended(closed) => closed,
@@ -202,7 +205,8 @@ impl Aggregator {
                 sums.total.add(total);
                 sums.peak.add(peak);
                 sums.leaked.add(leaked);
-                slots.push(SlotSummary { process, thread: slot.thread, site: slot.site, total, peak, leaked });
+                let (thread, image) = closed.threads[slot.thread as usize];
+                slots.push(SlotSummary { process, thread, image, site: slot.site, total, peak, leaked });
             }
             (sums.own_peak, sums.own_peak_at) =
                 if is_alone { (sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
@@ -219,13 +223,13 @@ impl Aggregator {
 /// Keeps of a process what outlives it.
 fn close(memory: ProcessMemory) -> Closed {
     let ProcessMemory { slots, endings, own, .. } = memory;
-    let slots = slots.into_slots().into_iter().map(|slot| (slot.live, slot)).collect();
-    Closed { slots, endings, own }
+    let (slots, threads) = slots.into_slots();
+    Closed { slots: slots.into_iter().map(|slot| (slot.live, slot)).collect(), threads, endings, own }
 }
 
 impl EventSink for Aggregator {
     #[inline]
-    fn events(&mut self, strand: &Strand, events: &[TimedEvent]) {
+    fn events(&mut self, strand: &Strand, events: &[Timed<ResolvedEvent>]) {
         self.turn_to(strand.process);
         if self.states.len() == 1 {
             self.present.events::<false>(strand, events);

@@ -1,9 +1,10 @@
 //! The heap blocks that are live at a moment of the replay.
 //!
-//! A table with open addressing, sixteen bytes a place, because this is where a replay spends its time: with millions of
-//! live blocks, every event is a cache miss. [`LiveBlocks::touch`] starts the misses of several events together.
+//! Blocks have numbers in the order in which they were handed out, and most of them are given back soon. So they stand in
+//! an array, in pages: eight bytes a block, mostly among those that were used just before. Of a page that is nearly empty,
+//! what is left moves to a hash table: memory is some 64 bytes a live block at worst.
 
-use memprof_capture::ids::Address;
+use memprof_capture::event::AllocationNumber;
 use rustc_hash::FxHashMap;
 
 use crate::slots::SlotId;
@@ -17,166 +18,192 @@ pub struct Block {
     pub slot: SlotId,
 }
 
-/// A place of the table.
-#[derive(Clone, Copy)]
+/// What is kept of a block.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
-    key: u64,
     /// [`LONG`] for a size that does not fit; it is in [`LiveBlocks::long_sizes`] then.
     size: u32,
     slot: SlotId,
 }
 
-/// The key of a place without a block.
-const VACANT: u64 = u64::MAX;
 const LONG: u32 = u32::MAX;
-const EMPTY: Place = Place { key: VACANT, size: 0, slot: SlotId(0) };
-/// The smallest table, as a power of two.
-const SMALLEST_BITS: u32 = 10;
-/// Tables up to this size stay in the processor's nearer caches.
-const CACHED_PLACES: usize = 1 << 16;
-/// Tables up to this size hold few blocks.
-const SPARSE_PLACES: usize = 1 << 15;
+/// A number whose block is not live. No replay has so many slots.
+const VACANT: Place = Place { size: 0, slot: SlotId(u32::MAX) };
 
-/// All live heap blocks by address.
+/// Numbers on a page, as a power of two.
+const PAGE_BITS: u32 = 10;
+const PAGE_PLACES: usize = 1 << PAGE_BITS;
+/// So few blocks are not worth a page, except on the youngest one.
+const FEW: u32 = PAGE_PLACES as u32 / 8;
+
+/// Consecutive numbers.
+struct Page {
+    places: [Place; PAGE_PLACES],
+    blocks: u32,
+}
+
+/// Pages that were used lately, by the low bits of their keys.
+const RECENT: usize = 256;
+/// No page has this key: pages have fewer bits.
+const NO_KEY: u64 = u64::MAX;
+
+/// All live heap blocks by number.
+///
+/// Where a page stands for a number, its block is there and nowhere else.
 pub struct LiveBlocks {
-    /// A power of two of them.
-    places: Vec<Place>,
-    /// 64 less the power of two.
-    shift: u32,
-    blocks: usize,
+    /// In boxes: growth must not need room for a second copy of all.
+    pages: Vec<Box<Page>>,
+    /// Pages that stand for nothing at present. All their places are vacant.
+    blank: Vec<u32>,
+    by_key: FxHashMap<u64, u32>,
+    /// Key and page.
+    recent: Box<[(u64, u32); RECENT]>,
+    /// Key and page of the last block to be entered. It alone may have few blocks.
+    youngest: (u64, u32),
+    /// No page has had this key yet, nor a larger one.
+    beyond: u64,
+    /// Those that are left of other pages.
+    stragglers: FxHashMap<u64, Place>,
     long_sizes: FxHashMap<u64, u64>,
+    blocks: usize,
 }
 
 impl Default for LiveBlocks {
     fn default() -> Self {
-        Self::with_bits(SMALLEST_BITS)
+        Self {
+            pages: Vec::new(),
+            blank: Vec::new(),
+            by_key: FxHashMap::default(),
+            recent: Box::new([(NO_KEY, 0); RECENT]),
+            youngest: (NO_KEY, 0),
+            beyond: 0,
+            stragglers: FxHashMap::default(),
+            long_sizes: FxHashMap::default(),
+            blocks: 0,
+        }
     }
 }
 
 impl LiveBlocks {
-    fn with_bits(bits: u32) -> Self {
-        Self { places: vec![EMPTY; 1 << bits], shift: 64 - bits, blocks: 0, long_sizes: FxHashMap::default() }
-    }
-
-    /// No block begins at the very last byte of the address space, whatever a damaged capture says.
-    #[inline]
-    const fn key(address: Address) -> u64 {
-        if address.0 == VACANT { VACANT - 1 } else { address.0 }
-    }
-
-    /// Where the search for a key starts: Fibonacci hashing, which spreads equally spaced addresses evenly.
-    #[inline]
-    const fn home(&self, key: u64) -> usize {
-        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
-    }
-
-    /// The place that holds the key, or the vacant one where it belongs.
-    #[inline]
-    fn find(&self, key: u64) -> usize {
-        let mask = self.places.len() - 1;
-        let mut at = self.home(key);
-        while self.places[at & mask].key != key && self.places[at & mask].key != VACANT {
-            at += 1;
-        }
-        at & mask
-    }
-
-    /// Whether touching pays: whether the table is so large that its places are far away.
-    #[inline]
-    #[must_use]
-    pub const fn is_large(&self) -> bool {
-        self.places.len() > CACHED_PLACES
-    }
-
-    /// How many blocks the table may hold: small tables are sparse, for the sake of short searches, large ones dense, for
-    /// the sake of memory.
-    #[inline]
-    const fn most_blocks(&self) -> usize {
-        if self.places.len() <= SPARSE_PLACES { self.places.len() / 4 } else { self.places.len() / 8 * 5 }
-    }
-
-    /// Brings the place of an address near, and returns something that depends on it.
-    #[inline]
-    #[must_use]
-    pub fn touch(&self, address: Address) -> u64 {
-        self.places[self.home(Self::key(address))].key
-    }
-
-    /// Enters a block. What the address held before is returned: its release was not seen.
+    /// Enters a block. The one that had its number already is returned: only damaged captures use numbers twice.
     #[inline(always)]
-    pub fn insert(&mut self, address: Address, block: Block) -> Option<Block> {
-        let key = Self::key(address);
-        let at = self.find(key);
-        let old = (self.places[at].key == key).then(|| self.take_block(at));
-        let size = if block.size < u64::from(LONG) { block.size as u32 } else { LONG };
-        if size == LONG {
-            self.long_sizes.insert(key, block.size);
+    pub fn insert(&mut self, number: AllocationNumber, block: Block) -> Option<Block> {
+        let key = number.0 >> PAGE_BITS;
+        if key != self.youngest.0 {
+            self.begin_page(key);
         }
-        self.places[at] = Place { key, size, slot: block.slot };
-        if old.is_none() {
+        let size = if block.size < u64::from(LONG) { block.size as u32 } else { LONG };
+        let page = &mut self.pages[self.youngest.1 as usize];
+        let place = &mut page.places[number.0 as usize % PAGE_PLACES];
+        let before = std::mem::replace(place, Place { size, slot: block.slot });
+        let old = if before == VACANT {
+            page.blocks += 1;
             self.blocks += 1;
-            if self.blocks > self.most_blocks() {
-                self.grow();
-            }
+            None
+        } else {
+            Some(self.block(number, before))
+        };
+        if size == LONG {
+            self.long_sizes.insert(number.0, block.size);
         }
         old
     }
 
-    /// Takes the block at this address out, if one is live there.
+    /// Takes the block with this number out, if it is live.
     #[inline(always)]
-    pub fn remove(&mut self, address: Address) -> Option<Block> {
-        let at = self.find(Self::key(address));
-        if self.places[at].key == VACANT {
-            return None;
-        }
-        let block = self.take_block(at);
+    pub fn remove(&mut self, number: AllocationNumber) -> Option<Block> {
+        let key = number.0 >> PAGE_BITS;
+        let place = match self.page(key) {
+            Some(index) => {
+                let page = &mut self.pages[index as usize];
+                let place = std::mem::replace(&mut page.places[number.0 as usize % PAGE_PLACES], VACANT);
+                if place == VACANT {
+                    return None;
+                }
+                page.blocks -= 1;
+                if page.blocks <= FEW && key != self.youngest.0 {
+                    self.dissolve(key, index);
+                }
+                place
+            }
+            None => self.stragglers.remove(&number.0)?,
+        };
         self.blocks -= 1;
-        self.close_gap(at);
-        Some(block)
+        Some(self.block(number, place))
     }
 
-    /// What the place holds.
+    /// What a place held.
     #[inline]
-    fn take_block(&mut self, at: usize) -> Block {
-        let Place { key, size, slot } = self.places[at];
+    fn block(&mut self, number: AllocationNumber, Place { size, slot }: Place) -> Block {
         let size = match size {
-            LONG => self.long_sizes.remove(&key).unwrap_or(0),
+            LONG => self.long_sizes.remove(&number.0).unwrap_or(0),
             size => size.into(),
         };
         Block { size, slot }
     }
 
-    /// Moves up the blocks behind a place that became vacant, as far as that is nearer to where they belong: a search
-    /// ends at the first vacant place.
+    /// The page that stands for these numbers, if one does.
     #[inline]
-    fn close_gap(&mut self, mut gap: usize) {
-        let mask = self.places.len() - 1;
-        let mut at = gap;
-        loop {
-            at = (at + 1) & mask;
-            let place = self.places[at];
-            if place.key == VACANT {
-                break;
-            }
-            let from_home = at.wrapping_sub(self.home(place.key)) & mask;
-            if from_home >= (at.wrapping_sub(gap) & mask) {
-                self.places[gap] = place;
-                gap = at;
-            }
+    fn page(&mut self, key: u64) -> Option<u32> {
+        let (recent_key, page) = self.recent[key as usize % RECENT];
+        if recent_key == key {
+            return Some(page);
         }
-        self.places[gap] = EMPTY;
+        let page = *self.by_key.get(&key)?;
+        self.recent[key as usize % RECENT] = (key, page);
+        Some(page)
     }
 
+    /// Makes a page the youngest one.
     #[cold]
-    fn grow(&mut self) {
-        let mut larger = Self::with_bits(64 - self.shift + 1);
-        for place in self.places.iter().filter(|place| place.key != VACANT) {
-            let at = larger.find(place.key);
-            larger.places[at] = *place;
+    fn begin_page(&mut self, key: u64) {
+        let page = self.page(key).unwrap_or_else(|| self.new_page(key));
+        let (old_key, old) = std::mem::replace(&mut self.youngest, (key, page));
+        if old_key != NO_KEY && self.pages[old as usize].blocks <= FEW {
+            self.dissolve(old_key, old);
         }
-        larger.blocks = self.blocks;
-        larger.long_sizes = std::mem::take(&mut self.long_sizes);
-        *self = larger;
+    }
+
+    fn new_page(&mut self, key: u64) -> u32 {
+        let index = self.blank.pop().unwrap_or_else(|| {
+            self.pages.push(Box::new(Page { places: [VACANT; PAGE_PLACES], blocks: 0 }));
+            self.pages.len() as u32 - 1
+        });
+        self.by_key.insert(key, index);
+        self.recent[key as usize % RECENT] = (key, index);
+        if key >= self.beyond {
+            self.beyond = key + 1;
+        } else {
+            // Numbers that go back, in a damaged capture: the page may have been here before.
+            let page = &mut self.pages[index as usize];
+            for (number, place) in (key << PAGE_BITS..).zip(&mut page.places) {
+                if let Some(straggler) = self.stragglers.remove(&number) {
+                    *place = straggler;
+                    page.blocks += 1;
+                }
+            }
+        }
+        index
+    }
+
+    /// Gives a page back. What is left on it becomes stragglers.
+    #[cold]
+    fn dissolve(&mut self, key: u64, index: u32) {
+        let page = &mut self.pages[index as usize];
+        if page.blocks > 0 {
+            for (number, place) in (key << PAGE_BITS..).zip(&mut page.places) {
+                if *place != VACANT {
+                    self.stragglers.insert(number, std::mem::replace(place, VACANT));
+                }
+            }
+            page.blocks = 0;
+        }
+        self.by_key.remove(&key);
+        let recent = &mut self.recent[key as usize % RECENT];
+        if recent.0 == key {
+            recent.0 = NO_KEY;
+        }
+        self.blank.push(index);
     }
 
     /// How many are live.
@@ -201,38 +228,102 @@ impl LiveBlocks {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
-    fn address() -> impl Strategy<Value = Address> {
-        // Many near each other, some at the ends.
-        prop_oneof![8 => (0..3000_u64).prop_map(|block| block * 16), 1 => 0..100_u64, 1 => Just(u64::MAX)]
-            .prop_map(Address)
+    impl LiveBlocks {
+        /// What must hold at any time.
+        fn check(&self) {
+            assert_eq!(self.pages.len(), self.by_key.len() + self.blank.len());
+            let mut on_pages = 0;
+            for (&key, &index) in &self.by_key {
+                let page = &self.pages[index as usize];
+                assert_eq!(page.places.iter().filter(|&&place| place != VACANT).count(), page.blocks as usize);
+                assert!(page.blocks > FEW || (key, index) == self.youngest);
+                assert!(self.stragglers.keys().all(|number| number >> PAGE_BITS != key));
+                on_pages += page.blocks as usize;
+            }
+            assert!(self.blank.iter().all(|&index| self.pages[index as usize].places == [VACANT; PAGE_PLACES]));
+            assert_eq!(on_pages + self.stragglers.len(), self.blocks);
+        }
     }
 
     fn size() -> impl Strategy<Value = u64> {
-        prop_oneof![0..100_u64, (u64::from(LONG) - 2)..=(u64::from(LONG) + 2), Just(u64::MAX)]
+        prop_oneof![6 => 0..100_u64, 1 => (u64::from(LONG) - 2)..=(u64::from(LONG) + 2), 1 => Just(u64::MAX)]
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// So many blocks, one number after the other.
+        Allocate(u64, u64),
+        /// The next number is this one, as behind a gap in a damaged capture.
+        Jump(u64),
+        /// One of so many live blocks, and those beside it, from the end of all or from their beginning.
+        Free(prop::sample::Index, usize),
+        FreeYoung(usize),
+        FreeUnknown(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => (1..2500_u64, size()).prop_map(|(count, size)| Step::Allocate(count, size)),
+            1 => prop_oneof![any::<u64>(), 0..20_000_u64].prop_map(Step::Jump),
+            6 => (any::<prop::sample::Index>(), 1..2000_usize).prop_map(|(at, count)| Step::Free(at, count)),
+            4 => (1..2500_usize).prop_map(Step::FreeYoung),
+            1 => prop_oneof![any::<u64>(), 0..20_000_u64].prop_map(Step::FreeUnknown),
+        ]
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
-        fn it_is_a_map(steps in proptest::collection::vec((address(), proptest::option::weighted(0.7, size())), 1..3000)) {
-            let (mut blocks, mut model) = (LiveBlocks::default(), HashMap::new());
-            for (number, (address, size)) in (0..).zip(steps) {
-                match size {
-                    Some(size) => {
-                        let block = Block { size, slot: SlotId(number) };
-                        prop_assert_eq!(blocks.insert(address, block), model.insert(address, block));
+        fn it_is_a_map(steps in proptest::collection::vec(step(), 1..60)) {
+            let (mut blocks, mut model) = (LiveBlocks::default(), BTreeMap::new());
+            let (mut next, mut slot) = (0_u64, 0);
+            for step in steps {
+                let mut gone: Vec<u64> = Vec::new();
+                match step {
+                    Step::Allocate(count, size) => for _ in 0..count {
+                        let block = Block { size: size.wrapping_add(u64::from(slot) % 3), slot: SlotId(slot) };
+                        prop_assert_eq!(blocks.insert(AllocationNumber(next), block), model.insert(next, block));
+                        next = next.wrapping_add(1);
+                        slot += 1;
+                    },
+                    Step::Jump(to) => next = to,
+                    Step::Free(at, count) if !model.is_empty() => {
+                        let numbers = model.keys().skip(at.index(model.len()));
+                        // With some that stay.
+                        gone.extend(numbers.take(count).filter(|&&number| number % 9 != 0));
                     }
-                    None => prop_assert_eq!(blocks.remove(address), model.remove(&address)),
+                    Step::FreeYoung(count) => gone.extend(model.keys().rev().take(count)),
+                    Step::Free(..) => {}
+                    Step::FreeUnknown(number) => gone.push(number),
+                }
+                for number in gone {
+                    prop_assert_eq!(blocks.remove(AllocationNumber(number)), model.remove(&number));
                 }
                 prop_assert_eq!(blocks.len(), model.len());
+                blocks.check();
             }
-            for (address, block) in model {
-                prop_assert_eq!(blocks.remove(address), Some(block));
+            for (number, block) in model {
+                prop_assert_eq!(blocks.remove(AllocationNumber(number)), Some(block));
+                prop_assert_eq!(blocks.remove(AllocationNumber(number)), None);
             }
+            blocks.check();
             prop_assert!(blocks.is_empty() && blocks.long_sizes.is_empty());
-            prop_assert!(blocks.places.iter().all(|place| place.key == VACANT));
         }
+    }
+
+    #[test]
+    fn blocks_that_stay_among_many_that_go_take_little_memory() {
+        let mut blocks = LiveBlocks::default();
+        let block = Block { size: 8, slot: SlotId(0) };
+        for number in 0..4_000_000 {
+            blocks.insert(AllocationNumber(number), block);
+            if number % 500 != 0 {
+                blocks.remove(AllocationNumber(number));
+            }
+        }
+        assert_eq!(blocks.len(), 8000);
+        assert!(blocks.pages.len() < 4, "{}", blocks.pages.len());
     }
 }

@@ -1,17 +1,18 @@
-//! Brings the events of all threads of all processes into one order, a run of one thread at a time.
+//! Brings the events of all processes into one order, a run of one thread at a time.
 //!
-//! A thread's chunk is read when its first event is due and dropped after its last one: what is in memory is one chunk
-//! for each thread that is active at the moment. The images of a process follow each other: the events of one are due
-//! only when those of the one before it are through.
+//! Those of a process image are in order in the capture, whatever threads made them. The images of a process follow each
+//! other: the events of one are due only when those of the one before it are through. A chunk is read when its first event
+//! is due and dropped after its last one: what is in memory is one chunk for each process that is active at the moment.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
-use std::ops::Range;
 
-use memprof_capture::event::{Event, TimedEvent};
-use memprof_capture::file::{CaptureReader, EventChunk};
+use memprof_capture::event::{ResolvedEvent, Timed};
+use memprof_capture::file::CaptureReader;
+use memprof_capture::file::columns::{EventBatch, Turn};
 use memprof_capture::ids::{Stamp, ThreadId};
+use rustc_hash::FxHashMap;
 
 use crate::processes::{Image, Process, ProcessId, Processes};
 
@@ -20,6 +21,8 @@ use crate::processes::{Image, Process, ProcessId, Processes};
 pub struct Strand {
     /// The process.
     pub process: ProcessId,
+    /// The number of the image in the capture.
+    pub image: u32,
     /// The thread.
     pub thread: ThreadId,
     /// Counts the threads of the process, over all its images.
@@ -31,7 +34,7 @@ pub struct Strand {
 /// Where merged events go.
 pub trait EventSink {
     /// Takes the next events, all of them by one thread.
-    fn events(&mut self, strand: &Strand, events: &[TimedEvent]);
+    fn events(&mut self, strand: &Strand, events: &[Timed<ResolvedEvent>]);
 
     /// A process became another program: all its memory is gone at once.
     fn start_image(&mut self, process: ProcessId, stamp: Stamp);
@@ -41,46 +44,102 @@ pub trait EventSink {
 }
 
 /// The place of an event in the order of all events: by stamp; on a tie what gives memory back comes before what hands
-/// it out, for a block is given back before it is handed out again; then by process and thread.
-///
-/// A thread's own events stay in their order whatever their stamps.
+/// it out; then by process. A process's own events stay in their order whatever their stamps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     stamp: Stamp,
     hands_out: bool,
-    /// Whose turn it is. The first numbers are the processes', to become another program or to end; then come the
-    /// cursors'.
-    turn: u32,
-}
-
-/// One thread's chunks within one image, and how far they have been merged.
-struct Cursor {
-    strand: Strand,
-    /// Indices into the reader's chunks, the next one last.
-    chunks: Vec<u32>,
-    /// The chunk being merged; empty before it is read.
-    events: Vec<TimedEvent>,
-    position: usize,
-}
-
-const fn hands_out(event: &Event) -> bool {
-    !matches!(event, Event::Free { .. } | Event::Unmap { .. })
+    /// Whether it is an event: otherwise the process becomes another program, or ends.
+    is_event: bool,
+    process: u32,
 }
 
 #[inline]
-const fn due(turn: u32, event: &TimedEvent) -> Due {
-    Due { stamp: event.stamp, hands_out: hands_out(&event.event), turn }
+const fn due(process: u32, event: &Timed<ResolvedEvent>) -> Due {
+    use ResolvedEvent::{Free, UnknownFree, Unmap};
+    // A release that was not seen belongs to the allocation that follows it: nothing comes between them.
+    let hands_out = !matches!(event.event, Free { .. } | Unmap { .. } | UnknownFree { .. });
+    Due { stamp: event.stamp, hands_out, is_event: true, process }
 }
 
-/// The images of a process that are still to be merged.
+/// A program of a process, and its events.
 struct Course {
-    /// When each image began, and its cursors; the present one last.
-    images: Vec<(Stamp, Range<u32>)>,
+    number: u32,
+    start: Stamp,
+    inherits: bool,
+    /// Indices into the reader's chunks, the next one last.
+    chunks: Vec<u32>,
+}
+
+/// A process, and how far its events have been merged.
+struct Cursor {
+    /// The images that are still to be merged, the present one last.
+    images: Vec<Course>,
     ended: Option<Stamp>,
-    /// Cursors of the present image that have events left.
-    open: usize,
-    /// The last event of a thread that has none left.
+    /// The chunk that is being merged; empty before it is read.
+    batch: EventBatch,
+    position: usize,
+    /// The turn that is being merged, and how many of its events have been.
+    turn: usize,
+    of_turn: usize,
+    /// The last event of the present image so far.
     latest: Stamp,
+    /// Of the thread whose turn it is.
+    strand: Strand,
+    threads: FxHashMap<ThreadId, u32>,
+}
+
+impl Cursor {
+    fn new(process: ProcessId, known: &Process) -> Self {
+        let image = |image: &Image| Course {
+            number: image.number,
+            start: image.start,
+            inherits: image.inherits,
+            chunks: Vec::new(),
+        };
+        Self {
+            images: known.images.iter().rev().map(image).collect(),
+            ended: known.ended,
+            batch: EventBatch::default(),
+            position: 0,
+            turn: 0,
+            of_turn: 0,
+            latest: Stamp(0),
+            strand: Strand { process, image: 0, thread: ThreadId(0), number: 0, inherits: false },
+            threads: FxHashMap::default(),
+        }
+    }
+
+    /// Makes the strand that of a thread in the present image.
+    #[inline]
+    fn turn_to(&mut self, thread: ThreadId) {
+        let image = self.images.last().map_or(0, |image| image.number);
+        if self.threads.is_empty() || (self.strand.thread, self.strand.image) != (thread, image) {
+            let next = self.threads.len() as u32;
+            self.strand.number = *self.threads.entry(thread).or_insert(next);
+            (self.strand.thread, self.strand.image) = (thread, image);
+            self.strand.inherits = self.images.last().is_some_and(|image| image.inherits);
+        }
+    }
+
+    /// Passes on so many events.
+    #[inline]
+    fn pass(&mut self, mut events: usize, sink: &mut impl EventSink) {
+        while events > 0 {
+            let Some(&Turn { thread, events: of_turn }) = self.batch.turns.get(self.turn) else { break };
+            self.turn_to(thread);
+            let left = of_turn as usize - self.of_turn;
+            let run = events.min(left);
+            sink.events(&self.strand, &self.batch.events[self.position..self.position + run]);
+            self.position += run;
+            events -= run;
+            if run == left {
+                (self.turn, self.of_turn) = (self.turn + 1, 0);
+            } else {
+                self.of_turn += run;
+            }
+        }
+    }
 }
 
 /// Feeds the events of `processes` to `sink` in order.
@@ -99,179 +158,103 @@ pub fn merge(
 }
 
 struct Merge {
-    /// By process, image and thread.
+    /// By process.
     cursors: Vec<Cursor>,
-    courses: Vec<Course>,
     order: BinaryHeap<Reverse<Due>>,
     /// A buffer that a finished chunk left behind.
-    spare: Vec<TimedEvent>,
+    spare: EventBatch,
     /// No boundary is later: a damaged capture may say anything.
     end: Stamp,
 }
 
-/// A chunk to be merged.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Wanted {
-    process: ProcessId,
-    image: u32,
-    thread: ThreadId,
-    /// Its index among the reader's: those of one thread stay in order.
-    chunk: u32,
-}
-
-/// The cursors by process, image and thread, and for each process the ranges of its images.
-fn cursors(reader: &CaptureReader, processes: &Processes) -> (Vec<Cursor>, Vec<Vec<Range<u32>>>) {
-    let want = |(chunk, of): (u32, &EventChunk)| {
-        Some(Wanted { process: processes.of_image(of.image)?, image: of.image, thread: of.thread, chunk })
-    };
-    let mut wanted: Vec<Wanted> = (0..).zip(reader.event_chunks()).filter_map(want).collect();
-    wanted.sort_unstable();
-    let mut rest = wanted.as_slice();
-    let mut cursors = Vec::new();
-    let mut ranges = Vec::new();
-    for (process, known) in (0..).map(ProcessId).zip(processes.list()) {
-        let of_process = take_while(&mut rest, |wanted| wanted.process == process);
-        let mut threads: Vec<ThreadId> = of_process.iter().map(|wanted| wanted.thread).collect();
-        threads.sort_unstable();
-        threads.dedup();
-        let mut of_images = of_process;
-        let mut range_of = |image: &Image| {
-            let first = cursors.len() as u32;
-            let of_image = take_while(&mut of_images, |wanted| wanted.image == image.number);
-            for run in of_image.chunk_by(|a, b| a.thread == b.thread) {
-                let thread = run[0].thread;
-                let number = threads.partition_point(|&before| before < thread) as u32;
-                cursors.push(Cursor {
-                    strand: Strand { process, thread, number, inherits: image.inherits },
-                    chunks: run.iter().rev().map(|wanted| wanted.chunk).collect(),
-                    events: Vec::new(),
-                    position: 0,
-                });
-            }
-            first..cursors.len() as u32
-        };
-        ranges.push(known.images.iter().map(&mut range_of).collect());
+fn cursors(reader: &CaptureReader, processes: &Processes) -> Vec<Cursor> {
+    let mut cursors: Vec<Cursor> =
+        (0..).map(ProcessId).zip(processes.list()).map(|(process, known)| Cursor::new(process, known)).collect();
+    let mut courses: FxHashMap<u32, &mut Course> =
+        cursors.iter_mut().flat_map(|cursor| &mut cursor.images).map(|course| (course.number, course)).collect();
+    for (index, chunk) in reader.event_chunks().iter().enumerate().rev() {
+        // Those of other processes than these are not wanted.
+        if let Some(course) = courses.get_mut(&chunk.image) {
+            course.chunks.push(index as u32);
+        }
     }
-    (cursors, ranges)
-}
-
-/// Splits off the first elements of `rest`, as long as they belong.
-fn take_while<'a, T>(rest: &mut &'a [T], belongs: impl Fn(&T) -> bool) -> &'a [T] {
-    let (taken, left) = rest.split_at(rest.partition_point(belongs));
-    *rest = left;
-    taken
+    cursors
 }
 
 impl Merge {
     fn new(reader: &CaptureReader, processes: &Processes, end: Stamp) -> Self {
-        let (cursors, ranges) = cursors(reader, processes);
-        let course = |(process, ranges): (&Process, Vec<Range<u32>>)| Course {
-            images: process.images.iter().map(|image| image.start).zip(ranges).rev().collect(),
-            ended: process.ended,
-            open: 0,
-            latest: Stamp(0),
-        };
-        let courses = processes.list().iter().zip(ranges).map(course).collect();
-        let mut merge = Self { cursors, courses, order: BinaryHeap::new(), spare: Vec::new(), end };
-        for process in 0..merge.courses.len() as u32 {
-            merge.begin_image(reader, process);
+        let cursors = cursors(reader, processes);
+        let mut merge = Self { cursors, order: BinaryHeap::new(), spare: EventBatch::default(), end };
+        for process in 0..merge.cursors.len() as u32 {
+            merge.await_chunk(reader, process);
         }
         merge
     }
 
-    /// Queues the threads of a process's present image.
-    fn begin_image(&mut self, reader: &CaptureReader, process: u32) {
-        let course = &mut self.courses[process as usize];
-        let Some((_, cursors)) = course.images.last().cloned() else { return };
-        course.open = cursors.len();
-        for cursor in cursors.clone() {
-            self.await_chunk(reader, cursor);
-        }
-        if cursors.is_empty() {
-            self.await_boundary(process);
-        }
-    }
-
-    /// Queues a cursor for the moment at which its next chunk begins; after its last one, perhaps the image's end.
-    fn await_chunk(&mut self, reader: &CaptureReader, number: u32) {
-        let cursor = &self.cursors[number as usize];
-        if let Some(&chunk) = cursor.chunks.last() {
+    /// Queues a process for the moment at which its next chunk begins; after its last one, for what follows the image:
+    /// the next one, or the end of the process. In a damaged capture either may be dated before the last event.
+    fn await_chunk(&mut self, reader: &CaptureReader, process: u32) {
+        let cursor = &self.cursors[process as usize];
+        let Some((present, later)) = cursor.images.split_last() else { return };
+        if let Some(&chunk) = present.chunks.last() {
             let stamp = reader.event_chunks()[chunk as usize].first;
             // What the first event is will be known when it is read; until then it counts as early.
-            let turn = self.courses.len() as u32 + number;
-            self.order.push(Reverse(Due { stamp, hands_out: false, turn }));
-            return;
-        }
-        let process = cursor.strand.process;
-        let course = &mut self.courses[process.index()];
-        course.open -= 1;
-        if course.open == 0 {
-            self.await_boundary(process.0);
-        }
-    }
-
-    /// Queues what follows an image whose events are through: the next one, or the end of the process. In a damaged
-    /// capture either may be dated before those events.
-    fn await_boundary(&mut self, process: u32) {
-        let course = &self.courses[process as usize];
-        let next = course.images.iter().rev().nth(1).map(|(start, _)| *start).or(course.ended);
-        if let Some(stamp) = next {
-            let stamp = stamp.max(course.latest).min(self.end);
-            self.order.push(Reverse(Due { stamp, hands_out: false, turn: process }));
+            self.order.push(Reverse(Due { stamp, hands_out: false, is_event: true, process }));
+        } else if let Some(stamp) = later.last().map(|next| next.start).or(cursor.ended) {
+            let stamp = stamp.max(cursor.latest).min(self.end);
+            self.order.push(Reverse(Due { stamp, hands_out: false, is_event: false, process }));
         }
     }
 
     fn pass_boundary(&mut self, reader: &CaptureReader, process: u32, stamp: Stamp, sink: &mut impl EventSink) {
-        let course = &mut self.courses[process as usize];
-        course.images.pop();
-        if course.images.is_empty() {
+        let cursor = &mut self.cursors[process as usize];
+        cursor.images.pop();
+        if cursor.images.is_empty() {
             sink.end_process(ProcessId(process), stamp);
         } else {
             sink.start_image(ProcessId(process), stamp);
-            self.begin_image(reader, process);
+            self.await_chunk(reader, process);
         }
     }
 
-    /// Merges the next run of events by one thread. False when there is none left.
+    /// Merges the next events of one process. False when there is none left.
     fn step(&mut self, reader: &mut CaptureReader, sink: &mut impl EventSink) -> io::Result<bool> {
-        let Some(Reverse(Due { stamp, turn, .. })) = self.order.pop() else { return Ok(false) };
-        let Some(number) = turn.checked_sub(self.courses.len() as u32) else {
-            self.pass_boundary(reader, turn, stamp, sink);
+        let Some(Reverse(Due { stamp, is_event, process, .. })) = self.order.pop() else { return Ok(false) };
+        if !is_event {
+            self.pass_boundary(reader, process, stamp, sink);
             return Ok(true);
-        };
-        let cursor = &mut self.cursors[number as usize];
-        if cursor.events.is_empty() {
-            let Some(index) = cursor.chunks.pop() else { return Ok(true) };
+        }
+        let cursor = &mut self.cursors[process as usize];
+        if cursor.batch.events.is_empty() {
+            let Some(index) = cursor.images.last_mut().and_then(|image| image.chunks.pop()) else { return Ok(true) };
             let chunk = reader.event_chunks()[index as usize];
-            cursor.events = std::mem::take(&mut self.spare);
-            cursor.position = 0;
-            reader.read_events(&chunk, &mut cursor.events)?;
-            match cursor.events.first() {
-                Some(first) => self.order.push(Reverse(due(turn, first))),
-                None => self.await_chunk(reader, number),
+            cursor.batch = std::mem::take(&mut self.spare);
+            (cursor.position, cursor.turn, cursor.of_turn) = (0, 0, 0);
+            reader.read_events(&chunk, &mut cursor.batch)?;
+            match cursor.batch.events.first() {
+                Some(first) => self.order.push(Reverse(due(process, first))),
+                None => self.await_chunk(reader, process),
             }
             return Ok(true);
         }
-        let rest = &cursor.events[cursor.position..];
+        let rest = &cursor.batch.events[cursor.position..];
         let last = rest[rest.len() - 1].stamp;
         let run = match self.order.peek() {
             Some(&Reverse(bound)) if last >= bound.stamp => {
-                // The first event is due, whatever its own thread's order makes of ties.
-                let later = rest[1..].iter().position(|event| due(turn, event) > bound);
+                // The first event is due, whatever the process's own order makes of ties.
+                let later = rest[1..].iter().position(|event| due(process, event) > bound);
                 later.map_or(rest.len(), |later| later + 1)
             }
             _ => rest.len(),
         };
-        sink.events(&cursor.strand, &rest[..run]);
-        cursor.position += run;
-        match cursor.events.get(cursor.position) {
-            Some(next) => self.order.push(Reverse(due(turn, next))),
+        cursor.pass(run, sink);
+        match cursor.batch.events.get(cursor.position) {
+            Some(next) => self.order.push(Reverse(due(process, next))),
             None => {
-                let latest = &mut self.courses[cursor.strand.process.index()].latest;
-                *latest = last.max(*latest);
-                self.spare = std::mem::take(&mut cursor.events);
+                cursor.latest = last.max(cursor.latest);
+                self.spare = std::mem::take(&mut cursor.batch);
                 self.spare.clear();
-                self.await_chunk(reader, number);
+                self.await_chunk(reader, process);
             }
         }
         Ok(true)

@@ -1,6 +1,6 @@
 //! The memory of one process at a moment of the replay, and how events change it.
 
-use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
 use crate::aggregate::Endings;
@@ -48,16 +48,9 @@ impl ProcessMemory {
 impl Present {
     /// Takes the next events, all of them by one of its threads.
     #[inline]
-    pub fn events<const SEVERAL: bool>(&mut self, strand: &Strand, events: &[TimedEvent]) {
-        // As many as a processor has misses under way.
-        const TOGETHER: usize = 16;
-        for together in events.chunks(TOGETHER) {
-            if self.memory.blocks.is_large() {
-                self.touch(together);
-            }
-            for event in together {
-                self.apply::<SEVERAL>(strand, event);
-            }
+    pub fn events<const SEVERAL: bool>(&mut self, strand: &Strand, events: &[Timed<ResolvedEvent>]) {
+        for event in events {
+            self.apply::<SEVERAL>(strand, event);
         }
     }
 
@@ -68,31 +61,23 @@ impl Present {
         self.timeline.record(stamp, self.watermark.live());
     }
 
-    /// Brings the places of these events' blocks near, all at once.
-    #[inline]
-    fn touch(&self, events: &[TimedEvent]) {
-        let near = events.iter().fold(0, |near, event| match event.event {
-            Event::Allocation { address, .. } | Event::Free { address } => near ^ self.memory.blocks.touch(address),
-            _ => near,
-        });
-        std::hint::black_box(near);
-    }
-
     #[inline(always)]
-    fn apply<const SEVERAL: bool>(&mut self, strand: &Strand, timed: &TimedEvent) {
+    fn apply<const SEVERAL: bool>(&mut self, strand: &Strand, timed: &Timed<ResolvedEvent>) {
         match timed.event {
-            Event::Allocation { address, size, site } | Event::Resize { address, size, site } => {
-                let was_known = self.allocate::<SEVERAL>(strand, address, size, site);
-                if strand.inherits && !was_known && matches!(timed.event, Event::Resize { .. }) {
-                    self.memory.endings.inherited_frees += 1;
+            ResolvedEvent::Allocation { number, size, site } => self.allocate::<SEVERAL>(strand, number, size, site),
+            ResolvedEvent::Free { number } | ResolvedEvent::UnseenFree { number } => {
+                if !self.free::<SEVERAL>(number) {
+                    return;
                 }
             }
-            Event::Free { address } => match self.memory.blocks.remove(address) {
-                Some(block) => self.release::<SEVERAL>(block),
-                None => return self.miss(strand),
-            },
-            Event::Map { address, size, site } => self.map::<SEVERAL>(strand, address, size, site),
-            Event::Unmap { address, size } => {
+            // The old and the new one are never live together, nor is there a moment with neither.
+            ResolvedEvent::Resize { old, number, size, site } => {
+                self.free::<SEVERAL>(old);
+                self.allocate::<SEVERAL>(strand, number, size, site);
+            }
+            ResolvedEvent::UnknownFree { .. } => return self.miss(strand),
+            ResolvedEvent::Map { address, size, site } => self.map::<SEVERAL>(strand, address, size, site),
+            ResolvedEvent::Unmap { address, size } => {
                 if !self.unmap::<SEVERAL>(address, size) {
                     return self.miss(strand);
                 }
@@ -114,13 +99,10 @@ impl Present {
         *count += 1;
     }
 
-    /// Whatever was live at the address is gone: a resized block, or one whose release was not seen. The old and the
-    /// new one are never live together, nor is there a moment with neither. True when there was one.
     #[inline(always)]
-    fn allocate<const SEVERAL: bool>(&mut self, strand: &Strand, address: Address, size: u64, site: SiteId) -> bool {
+    fn allocate<const SEVERAL: bool>(&mut self, strand: &Strand, number: AllocationNumber, size: u64, site: SiteId) {
         let slot = self.memory.slots.find(strand, site);
-        let old = self.memory.blocks.insert(address, Block { size, slot });
-        if let Some(old) = old {
+        if let Some(old) = self.memory.blocks.insert(number, Block { size, slot }) {
             self.release::<SEVERAL>(old);
         }
         self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
@@ -129,7 +111,17 @@ impl Present {
         if SEVERAL {
             self.memory.own.grow(size);
         }
-        old.is_some()
+    }
+
+    /// False where the block is not known: its allocation is in a damaged part of the capture.
+    #[inline(always)]
+    fn free<const SEVERAL: bool>(&mut self, number: AllocationNumber) -> bool {
+        let block = self.memory.blocks.remove(number);
+        match block {
+            Some(block) => self.release::<SEVERAL>(block),
+            None => self.memory.endings.unknown_frees += 1,
+        }
+        block.is_some()
     }
 
     #[inline(always)]

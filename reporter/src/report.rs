@@ -163,7 +163,7 @@ impl Report {
     }
 
     pub(crate) fn rows(&self, row_places: &RowPlaces, metric: Metric) -> Vec<Row> {
-        rows::rows(&self.reader, &self.places, row_places, &self.aggregate.slots, metric)
+        rows::rows(self.reader.tables(), &self.places, row_places, &self.aggregate.slots, metric)
     }
 
     pub(crate) fn by_place(&self, row_places: &RowPlaces, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {

@@ -1,7 +1,7 @@
 //! Memory by place: what tables and rankings print.
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{CaptureReader, Tables};
+use memprof_capture::file::{Tables, Thread};
 use memprof_capture::ids::ThreadId;
 use rustc_hash::FxHashMap;
 
@@ -83,12 +83,11 @@ fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
 /// For each thread, the first one that cannot be told from it. What a thread does at the very end of its life is recorded
 /// as if each call were of another thread, with the same id and name. (So has the first thread of a process that becomes
 /// another program; but that one is not the same.)
-fn indistinguishable(reader: &CaptureReader) -> Vec<ThreadId> {
-    let threads = &reader.tables().threads;
+fn indistinguishable(threads: &[Option<Thread>], slots: &[SlotSummary]) -> Vec<ThreadId> {
     let mut images = vec![0; threads.len()];
-    for chunk in reader.event_chunks() {
-        if let Some(image) = images.get_mut(chunk.thread.index()) {
-            *image = chunk.image;
+    for slot in slots {
+        if let Some(image) = images.get_mut(slot.thread.index()) {
+            *image = slot.image;
         }
     }
     let mut first: FxHashMap<(u32, u32, &str), ThreadId> = FxHashMap::default();
@@ -103,14 +102,14 @@ fn indistinguishable(reader: &CaptureReader) -> Vec<ThreadId> {
 
 /// All rows, most bytes first.
 pub(crate) fn rows(
-    reader: &CaptureReader,
+    tables: &Tables,
     places: &Places,
     row_places: &RowPlaces,
     slots: &[SlotSummary],
     metric: Metric,
 ) -> Vec<Row> {
-    let threads = indistinguishable(reader);
-    let sums = sum_up(reader.tables(), places, row_places, slots, metric, |place, allocator, (process, thread)| {
+    let threads = indistinguishable(&tables.threads, slots);
+    let sums = sum_up(tables, places, row_places, slots, metric, |place, allocator, (process, thread)| {
         (place, allocator, process, threads.get(thread.index()).copied().unwrap_or(thread))
     });
     let mut rows: Vec<Row> = sums

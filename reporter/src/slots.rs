@@ -36,8 +36,8 @@ impl Amount {
 /// The counters of one thread at one site.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    /// Who allocated.
-    pub thread: ThreadId,
+    /// Who allocated: the number of a thread of the process.
+    pub thread: u32,
     /// Where.
     pub site: SiteId,
     /// All that was ever allocated.
@@ -100,6 +100,8 @@ const NONE: u32 = u32::MAX;
 /// sites needs little memory.
 #[derive(Default)]
 struct ThreadSlots {
+    thread: ThreadId,
+    image: u32,
     pages: Vec<Option<Box<[u32; PAGE]>>>,
 }
 
@@ -127,7 +129,8 @@ impl Slots {
         if self.threads.len() <= thread {
             self.threads.resize_with(thread + 1, ThreadSlots::default);
         }
-        let pages = &mut self.threads[thread].pages;
+        let ThreadSlots { thread: known, image, pages } = &mut self.threads[thread];
+        (*known, *image) = (strand.thread, strand.image);
         if pages.len() <= site.index() / PAGE {
             pages.resize_with(site.index() / PAGE + 1, || None);
         }
@@ -135,7 +138,7 @@ impl Slots {
         let id = self.slots.len() as u32;
         page[site.index() % PAGE] = id;
         self.slots.push(Slot {
-            thread: strand.thread,
+            thread: strand.number,
             site,
             total: Amount::default(),
             live: Amount::default(),
@@ -156,9 +159,11 @@ impl Slots {
         self.slots.iter_mut()
     }
 
-    /// The slots alone: the way to find them by thread and site is no longer needed.
+    /// The slots, and for each thread its number in the capture and its image. The way to find slots by thread and site
+    /// is no longer needed.
     #[must_use]
-    pub fn into_slots(self) -> Vec<Slot> {
-        self.slots
+    pub fn into_slots(self) -> (Vec<Slot>, Vec<(ThreadId, u32)>) {
+        let threads = self.threads.into_iter().map(|slots| (slots.thread, slots.image)).collect();
+        (self.slots, threads)
     }
 }

@@ -98,6 +98,28 @@ fn a_damaged_chunk_is_left_out_and_counted() {
 }
 
 #[test]
+fn releases_of_what_a_damaged_chunk_handed_out_are_unknown() {
+    let mut builder = CaptureBuilder::new();
+    builder.chunk_rows = 10;
+    let site = builder.site(&[("f", "a.py", 1)], Malloc);
+    for block in 0..20 {
+        builder.allocate(16 * block, 100, site);
+    }
+    for block in 0..8 {
+        builder.free(16 * block);
+    }
+    builder.resize(16 * 8, 7, site).resize(16 * 18, 8, site);
+    let mut bytes = builder.to_bytes();
+    let first = chunk_at(&bytes, 7);
+    bytes[first + 56] ^= 0xff;
+    let report = report_on(&bytes);
+    let totals = report.aggregate().totals;
+    assert_eq!((totals.endings.frees, totals.endings.unknown_frees), (1, 9));
+    assert_eq!((totals.total.allocations, totals.leaked.allocations), (12, 11));
+    assert_eq!(totals.leaked.bytes, 9 * 100 + 7 + 8);
+}
+
+#[test]
 fn a_lost_table_leaves_the_figures() {
     for (table, lost) in [(2, "<function lost>"), (3, "<stack lost>"), (4, "<stack lost>")] {
         let mut bytes = sample().to_bytes();

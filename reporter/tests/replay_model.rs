@@ -103,8 +103,9 @@ impl Memory {
             Event::Allocation { address, size, site } | Event::Resize { address, size, site } => {
                 let known = self.blocks.insert(address.0, (size, key(site))).is_some();
                 self.frees += u64::from(known);
-                let resized = matches!(event, Event::Resize { .. });
-                self.inherited_frees += u64::from(resized && inherits && !known);
+                if !known && matches!(event, Event::Resize { .. }) {
+                    self.miss(inherits);
+                }
                 return true;
             }
             Event::Free { address } => {
@@ -127,8 +128,12 @@ impl Memory {
                 }
             }
         }
-        *(if inherits { &mut self.inherited_frees } else { &mut self.unknown_frees }) += 1;
+        self.miss(inherits);
         false
+    }
+
+    fn miss(&mut self, inherits: bool) {
+        *(if inherits { &mut self.inherited_frees } else { &mut self.unknown_frees }) += 1;
     }
 
     fn clear(&mut self) {

@@ -269,6 +269,17 @@ fn a_free_of_what_was_there_before_is_ignored_and_counted() {
 }
 
 #[test]
+fn a_resize_of_what_was_there_before_is_a_release_and_an_allocation() {
+    let (mut builder, site, _) = two_sites(Realloc);
+    builder.resize(16, 100, site).resize(16, 40, site);
+    let report = builder.report();
+    let endings = report.aggregate().totals.endings;
+    assert_eq!((endings.unknown_frees, endings.frees), (1, 1));
+    assert_eq!(report.total(Metric::Total), amount(140, 2));
+    assert_eq!(rows(&report, Metric::Leaks), [row(FIRST, Realloc, 40, 1)]);
+}
+
+#[test]
 fn threads_are_told_apart_and_may_free_for_each_other() {
     let (mut builder, site, _) = two_sites(Malloc);
     let allocation = |address| Event::Allocation { address: Address(address), size: 4096, site };

@@ -6,10 +6,12 @@
 use core::mem::size_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use super::turns::TurnWord;
+
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
@@ -87,6 +89,8 @@ pub struct PoolHeader {
     pub python_version: [AtomicU64; 16],
     /// The name of CPython's allocator, likewise.
     pub python_allocator: [AtomicU64; 4],
+    /// Whose turn it is to make events.
+    pub turn: TurnWord,
     /// One bit per chunk, set while it is free.
     pub free: [AtomicU64; MAX_CHUNKS / 64],
 }
@@ -151,6 +155,9 @@ pub struct ChunkDescriptor {
     pub pid: AtomicU32,
     /// The thread's name in the kernel (`comm`) when it took the chunk.
     pub name: [AtomicU64; 2],
+    /// While not 0: the stamp of a release that is under way, and will be published only after it. What other threads
+    /// do with the memory may be published before that.
+    pub held: AtomicU64,
 }
 
 const _: () = assert!(size_of::<ChunkDescriptor>() == 64);

@@ -11,6 +11,8 @@
 //! - [`pool`]: chunks and their states, for both sides.
 //! - [`process`]: the description of a process.
 //! - [`record`]: the records inside a chunk and their decoder.
+//! - `running`: whether the recorder is still there.
+//! - [`turns`]: how its events are dated.
 //! - [`writer`]: a thread's end of the channel.
 
 pub mod code;
@@ -19,6 +21,8 @@ pub mod module;
 pub mod pool;
 pub mod process;
 pub mod record;
+mod running;
+pub mod turns;
 pub mod writer;
 
 pub use pool::{ChunkIndex, Pool, PoolSettings};

@@ -181,6 +181,7 @@ impl Pool {
     pub fn own(&self, chunk: ChunkIndex, author: &Author, sequence: u32) {
         let descriptor = self.descriptor(chunk);
         descriptor.published.store(0, Relaxed);
+        descriptor.held.store(0, Relaxed);
         descriptor.thread.store(author.thread, Relaxed);
         descriptor.tid.store(author.tid, Relaxed);
         descriptor.sequence.store(sequence, Relaxed);

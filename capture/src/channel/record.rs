@@ -265,6 +265,15 @@ pub struct Malformed {
     pub word: usize,
 }
 
+/// How far a chunk has been decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// In words.
+    position: usize,
+    /// The time from which the next delta counts.
+    stamp: u64,
+}
+
 /// Decodes the published words of one chunk.
 pub struct Records<'a> {
     words: &'a [u64],
@@ -277,6 +286,18 @@ impl<'a> Records<'a> {
     #[must_use]
     pub const fn new(words: &'a [u64]) -> Self {
         Self { words, position: 0, stamp: 0 }
+    }
+
+    /// Goes on where the decoding of fewer words of the same chunk ended.
+    #[must_use]
+    pub fn after(words: &'a [u64], progress: Progress) -> Self {
+        Self { words, position: progress.position.min(words.len()), stamp: progress.stamp }
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        Progress { position: self.position, stamp: self.stamp }
     }
 
     fn take(&mut self, count: usize) -> Option<&'a [u64]> {
@@ -303,7 +324,7 @@ impl<'a> Records<'a> {
                 _ => {}
             }
             if kind <= UNMAP && kind != 0 {
-                self.stamp += word >> KIND_BITS & MAX_DELTA;
+                self.stamp = self.stamp.wrapping_add(word >> KIND_BITS & MAX_DELTA);
                 let (stamp, address) = (self.stamp, word >> ADDRESS_SHIFT | high);
                 return Some(match kind {
                     FREE => Record::Free { stamp, address },

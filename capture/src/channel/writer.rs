@@ -1,6 +1,5 @@
 //! A thread's end of the channel: appends records to its chunk and publishes them.
 
-use core::ffi::CStr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::time::Duration;
 
@@ -10,10 +9,11 @@ use super::record::{
     ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, FRAME_COUNT_BITS, FRAMES, FREE, KIND_BITS, LONG_SIZE, MAP,
     MAX_DELTA, MAX_EVENT_WORDS, MODULE, NAME, PROCESS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
+use super::running::process_runs;
+use super::turns::Dating;
 use crate::allocator::Allocator;
 use crate::early_stop::EarlyStop;
 use crate::ids::{Address, SiteId, Stamp};
-use crate::quiet_file::QuietFile;
 
 /// How long a thread sleeps before it looks whether the recorder still lives.
 const WAIT: Duration = Duration::from_millis(20);
@@ -49,13 +49,30 @@ pub struct ChunkWriter {
     room: usize,
     stamp: u64,
     sequence: u32,
+    dating: Dating,
 }
 
 impl ChunkWriter {
     /// A writer without a chunk yet.
     #[must_use]
-    pub const fn new(pool: Pool, author: Author) -> Self {
-        Self { pool, author, chunk: None, words: core::ptr::null_mut(), used: 0, room: 0, stamp: NO_STAMP, sequence: 0 }
+    pub fn new(pool: Pool, author: Author) -> Self {
+        Self {
+            pool,
+            author,
+            chunk: None,
+            words: core::ptr::null_mut(),
+            used: 0,
+            room: 0,
+            stamp: NO_STAMP,
+            sequence: 0,
+            dating: Dating::new(pool.clock(), author.thread),
+        }
+    }
+
+    /// The date of an event that happens now: see [`Dating::date`].
+    #[inline]
+    pub fn date(&mut self) -> Stamp {
+        self.dating.date(&self.pool.header().turn)
     }
 
     /// Who writes.
@@ -106,8 +123,9 @@ impl ChunkWriter {
         self.chunk = Some(chunk);
         self.used = 0;
         self.room = CHUNK_WORDS;
-        // Each chunk starts with the absolute time, so that it can be decoded on its own.
+        // Each chunk starts with the absolute time, so that it can be decoded on its own. It is soon the present one.
         self.stamp = NO_STAMP;
+        self.dating.begin_anew();
         Ok(())
     }
 
@@ -145,6 +163,31 @@ impl ChunkWriter {
             if self.pool.seal(chunk) {
                 wake_recorder(&self.pool);
             }
+        }
+    }
+
+    /// Dates a release that is about to be made, and can only be recorded after it: by `realloc`, say, which
+    /// may or may not move a block. What others do with the memory meanwhile may be published before the release. So until
+    /// [`Self::let_go`] the recorder takes nothing later for settled.
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    #[inline]
+    pub fn hold(&mut self) -> Result<Stamp, EarlyStop> {
+        // The release itself is to be published by the same chunk.
+        self.reserve(MAX_EVENT_WORDS)?;
+        let stamp = self.date();
+        if let Some(chunk) = self.chunk {
+            self.pool.descriptor(chunk).held.store(stamp.0, Release);
+        }
+        Ok(stamp)
+    }
+
+    /// The release has been published, or there was none.
+    #[inline]
+    pub fn let_go(&mut self) {
+        if let Some(chunk) = self.chunk {
+            self.pool.descriptor(chunk).held.store(0, Release);
         }
     }
 
@@ -341,41 +384,11 @@ fn wake_recorder(pool: &Pool) {
     }
 }
 
-/// Whether the process still runs. One that has ended stays visible until its parent takes note of it, and will never
-/// drain anything.
-fn process_runs(pid: u32) -> bool {
-    let _errno = KeptErrno::new();
-    // SAFETY: signal 0 sends nothing.
-    let gone = unsafe { libc::kill(pid as libc::pid_t, 0) != 0 && *libc::__errno_location() == libc::ESRCH };
-    !gone && !matches!(process_state(pid), Some(b'Z' | b'X'))
-}
-
-/// The letter after the name in `/proc/PID/stat` (proc(5)); nothing where it cannot be read. Without allocating.
-fn process_state(pid: u32) -> Option<u8> {
-    let (mut path, mut digits, mut number) = ([0; 32], [0; 10], pid);
-    let mut first = digits.len();
-    while first == digits.len() || number > 0 {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
-    let parts: [&[u8]; 3] = [b"/proc/", &digits[first..], b"/stat"];
-    for (to, from) in path.iter_mut().zip(parts.iter().flat_map(|part| part.iter())) {
-        *to = *from;
-    }
-    let mut text = [0; 128];
-    // The rest of the path's array is NUL.
-    let length = QuietFile::open(CStr::from_bytes_until_nul(&path).ok()?)?.read(&mut text)?;
-    // The name, in brackets, may hold brackets itself, but nothing after it does.
-    let name_end = text[..length].iter().rposition(|&byte| byte == b')')?;
-    text[..length].get(name_end + 2).copied()
-}
-
 /// Puts errno back when dropped: the program whose `malloc` this is must not see what the channel did to it.
-struct KeptErrno(libc::c_int);
+pub(super) struct KeptErrno(libc::c_int);
 
 impl KeptErrno {
-    fn new() -> Self {
+    pub fn new() -> Self {
         // SAFETY: errno is this thread's own, and always there.
         Self(unsafe { *libc::__errno_location() })
     }
@@ -385,30 +398,5 @@ impl Drop for KeptErrno {
     fn drop(&mut self) {
         // SAFETY: as above.
         unsafe { *libc::__errno_location() = self.0 };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_runs_until_it_has_ended_even_if_nobody_takes_note() {
-        assert!(process_runs(std::process::id()));
-        assert!(!process_runs(1 << 23), "a pid above the largest that Linux allows");
-        // SAFETY: the child only exits.
-        let child = unsafe {
-            match libc::fork() {
-                0 => libc::_exit(0),
-                child => child,
-            }
-        };
-        let mut info = core::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: waits for our child and leaves it a zombie; then reaps it.
-        unsafe {
-            libc::waitid(libc::P_PID, child.cast_unsigned(), info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT);
-            assert!(!process_runs(child.cast_unsigned()));
-            libc::waitpid(child, core::ptr::null_mut(), 0);
-        }
     }
 }

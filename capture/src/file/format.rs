@@ -3,7 +3,9 @@
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The format's version: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = 3;
+pub const FILE_VERSION: u32 = 4;
+/// Up to this version, chunks of events were each those of one thread, with their addresses.
+pub const LAST_VERSION_WITH_ADDRESSES: u32 = 3;
 /// Bytes before the first chunk: magic, version, four zero bytes.
 pub const PREAMBLE_BYTES: usize = 16;
 /// Stands before every chunk, so that a reader can find the next one behind a damaged one.
@@ -39,11 +41,12 @@ pub enum ChunkKind {
     Threads = 7,
     /// [`RssSample`](super::facts::RssSample)s.
     Rss = 8,
-    /// The events of one thread ([`columns`](super::columns)).
+    /// Events of one process image ([`columns`](super::columns)).
     Events = 9,
     /// A [`Summary`](super::Summary).
     Summary = 10,
-    /// The headers of all chunks before it, with their offsets.
+    /// The headers of chunks before it, with their offsets. The last one names all of the file; an entry that is itself an
+    /// index stands for those that it names.
     Index = 11,
     /// Rows of [`Module`](super::Module).
     Modules = 12,
@@ -96,7 +99,7 @@ pub enum Codec {
 /// | 12..16 | stored bytes of the payload |
 /// | 16..20 | bytes of the payload when decompressed |
 /// | 20..24 | rows: events, samples or table rows |
-/// | 24..28 | thread (events only) |
+/// | 24..28 | zero; up to version 3, the thread (events only) |
 /// | 28..32 | image: which program of the process, from 1 (events); likewise of samples, 0 for the process that was started |
 /// | 32..40 | first stamp (events, RSS), or the number of the first row (tables) |
 /// | 40..48 | last stamp |
@@ -115,7 +118,7 @@ pub struct ChunkHeader {
     pub payload_bytes: u32,
     /// Events, samples or table rows.
     pub rows: u32,
-    /// The thread whose events these are.
+    /// Up to version 3, the thread whose events these are.
     pub thread: u32,
     /// The process image that they belong to.
     pub image: u32,

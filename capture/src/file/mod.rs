@@ -4,17 +4,22 @@
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].
 //! - [`tables`]: code objects, modules, frames and their names, stacks, sites, threads.
 //! - [`columns`]: the events of a chunk.
+//! - `table_rows`: their rows in chunks.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
+//! - `thread_columns` and `event_rewriting`: the events of older versions.
 
 mod allowance;
 pub mod columns;
+mod event_rewriting;
 pub mod facts;
 pub mod format;
 mod open_error;
 pub mod reader;
 pub mod rewrite;
 mod scan;
+mod table_rows;
 pub mod tables;
+mod thread_columns;
 pub mod varint;
 pub mod writer;
 

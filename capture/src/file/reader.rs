@@ -9,22 +9,23 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::allowance::Allowance;
-use super::columns::ColumnDecoder;
+use super::columns::{ColumnDecoder, EventBatch, Limits};
+use super::event_rewriting::EventRewriting;
 use super::facts::{Fact, Header, RssSample, Summary};
-use super::format::{ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, MAX_CHUNK_EVENTS, PREAMBLE_BYTES};
+use super::format::{
+    ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES, MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
+};
 use super::open_error::OpenError;
-use super::scan::{Damage, Scan, read_chunk};
+use super::scan::{Damage, Scan, decompress, read_chunk};
+use super::table_rows::{functions_in, place};
 use super::tables::{FrameSymbols, Function, StoredSite, Tables, Thread};
-use super::varint;
-use crate::event::TimedEvent;
+use super::thread_columns::ThreadColumnDecoder;
 use crate::ids::{Stamp, ThreadId};
 
 /// A chunk of events, not yet read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventChunk {
-    /// Whose events.
-    pub thread: ThreadId,
-    /// Of which image of the process, from 1.
+    /// Which image's events, from 1.
     pub image: u32,
     /// How many.
     pub rows: u32,
@@ -32,11 +33,28 @@ pub struct EventChunk {
     pub first: Stamp,
     /// The last one's stamp.
     pub last: Stamp,
-    offset: u64,
+    at: Place,
     header: ChunkHeader,
 }
 
-/// An open capture: its facts and tables in memory, its events on disk.
+/// Where a chunk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the file, with its header.
+    File(u64),
+    /// Among the payloads of an old capture's events, written anew.
+    Rewritten(usize),
+}
+
+impl EventChunk {
+    const fn of(header: &ChunkHeader, at: Place) -> Self {
+        let (first, last) = (Stamp(header.first), Stamp(header.last));
+        Self { image: header.image, rows: header.rows, first, last, at, header: *header }
+    }
+}
+
+/// An open capture: its facts and tables in memory, its events on disk. Those of an old version are rewritten as this one
+/// has them, in memory and compressed.
 pub struct CaptureReader {
     path: PathBuf,
     file: File,
@@ -48,6 +66,7 @@ pub struct CaptureReader {
     children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
     events: Vec<EventChunk>,
+    rewritten: Vec<u8>,
     /// Numbers of threads from here on are damage.
     most_threads: u32,
     allowance: Allowance,
@@ -93,10 +112,12 @@ impl CaptureReader {
         let indexed = scan.index();
         let chunks = indexed.unwrap_or_else(|| scan.chunks(PREAMBLE_BYTES as u64));
         let damage = scan.damage;
-        // A thread has a number because it made an event, so that there are no more of them than chunks, but for those
+        // A thread has a number because it made an event, so that there are no more of them than events, but for those
         // that are lost.
         const MOST_LOST_THREADS: u32 = 1 << 16;
-        let most_threads = u32::try_from(chunks.len()).unwrap_or(u32::MAX).saturating_add(MOST_LOST_THREADS);
+        let events = chunks.iter().filter(|(_, header)| header.kind == ChunkKind::Events as u8);
+        let rows = events.map(|(_, header)| u64::from(header.rows.min(MAX_CHUNK_EVENTS))).sum::<u64>();
+        let most_threads = u32::try_from(rows).unwrap_or(u32::MAX).saturating_add(MOST_LOST_THREADS);
         let mut reader = Self {
             path: path.to_owned(),
             file,
@@ -108,6 +129,7 @@ impl CaptureReader {
             children_rss: BTreeMap::new(),
             summary: None,
             events: Vec::new(),
+            rewritten: Vec::new(),
             most_threads,
             allowance: Allowance::for_file(bytes),
             damage,
@@ -121,6 +143,9 @@ impl CaptureReader {
         }
         if !has_header {
             return Err(OpenError::NoHeader(path.to_owned()));
+        }
+        if version <= LAST_VERSION_WITH_ADDRESSES {
+            reader.rewrite_events().map_err(io_error)?;
         }
         // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
         if reader.damage.is_none() && reader.summary.is_some() {
@@ -139,15 +164,7 @@ impl CaptureReader {
                 self.damage.events += if believable { u64::from(header.rows) } else { 0 };
                 return Ok(None);
             }
-            self.events.push(EventChunk {
-                thread: ThreadId(header.thread),
-                image: header.image,
-                rows: header.rows,
-                first: Stamp(header.first),
-                last: Stamp(header.last),
-                offset,
-                header: *header,
-            });
+            self.events.push(EventChunk::of(header, Place::File(offset)));
             return Ok(Some(kind));
         }
         if kind == ChunkKind::Index {
@@ -209,21 +226,66 @@ impl CaptureReader {
         read_chunk(&self.file, offset, header, &mut self.stored, &mut self.payload)
     }
 
-    /// Appends the events of a chunk to `out`, in the order in which their thread made them.
+    /// Puts the events of a chunk into `out`.
     ///
     /// Events of a damaged chunk are left out and counted in [`Self::damage`].
     ///
     /// # Errors
     /// When the file cannot be read any more.
-    pub fn read_events(&mut self, chunk: &EventChunk, out: &mut Vec<TimedEvent>) -> io::Result<()> {
-        let before = out.len();
-        let whole = self.read_payload(chunk.offset, &chunk.header)?
-            && self.decoder.decode(&self.payload, chunk.first, chunk.rows, self.tables.sites.len(), out).is_ok();
-        if !whole {
-            out.truncate(before);
-            self.damage.chunks += 1;
-            self.damage.events += u64::from(chunk.rows);
+    pub fn read_events(&mut self, chunk: &EventChunk, out: &mut EventBatch) -> io::Result<()> {
+        let sound = match chunk.at {
+            Place::File(offset) => self.read_payload(offset, &chunk.header)?,
+            Place::Rewritten(start) => {
+                let stored = &self.rewritten[start..start + chunk.header.stored_bytes as usize];
+                decompress(&chunk.header, stored, &mut self.payload)
+            }
+        };
+        let limits = Limits { sites: self.tables.sites.len(), threads: self.most_threads };
+        if !sound || self.decoder.decode(&self.payload, chunk.first, chunk.rows, limits, out).is_err() {
+            out.clear();
+            self.count_damage(chunk);
         }
+        Ok(())
+    }
+
+    fn count_damage(&mut self, chunk: &EventChunk) {
+        self.damage.chunks += 1;
+        self.damage.events += u64::from(chunk.rows);
+    }
+
+    /// Rewrites the events of an old capture.
+    fn rewrite_events(&mut self) -> io::Result<()> {
+        let mut old = std::mem::take(&mut self.events);
+        let mut decoder = ThreadColumnDecoder::default();
+        let mut rewriting = EventRewriting::default();
+        old.sort_by_key(|chunk| (chunk.image, chunk.first));
+        for (index, chunk) in old.iter().enumerate() {
+            // All that comes later in this image is no older than its next chunk.
+            let next = old.get(index + 1).filter(|next| next.image == chunk.image);
+            let Place::File(offset) = chunk.at else { continue };
+            let events = rewriting.queue(ThreadId(chunk.header.thread));
+            let (before, sites) = (events.len(), self.tables.sites.len());
+            let sound = self.read_payload(offset, &chunk.header)?
+                && decoder.decode(&self.payload, chunk.first, chunk.rows, sites, events).is_ok();
+            if !sound {
+                events.truncate(before);
+                self.count_damage(chunk);
+            }
+            let more = events.len() - before;
+            rewriting.settle(chunk.image, next.map(|next| next.first), more)?;
+        }
+        let (chunks, payloads) = rewriting.finish();
+        self.events = chunks.iter().map(|(start, header)| EventChunk::of(header, Place::Rewritten(*start))).collect();
+        // Events may have been dated less exactly than the ends of their chunks.
+        let mut ends: BTreeMap<u32, Stamp> = BTreeMap::new();
+        for chunk in &old {
+            let end = ends.entry(chunk.image).or_default();
+            *end = chunk.last.max(*end);
+        }
+        for chunk in self.events.iter_mut().rev() {
+            chunk.last = ends.remove(&chunk.image).map_or(chunk.last, |end| end.max(chunk.last));
+        }
+        self.rewritten = payloads;
         Ok(())
     }
 
@@ -275,7 +337,7 @@ impl CaptureReader {
         self.summary.as_ref()
     }
 
-    /// The chunks of events. Those of one thread are in order.
+    /// The chunks of events. Those of one image are in order.
     #[must_use]
     pub fn event_chunks(&self) -> &[EventChunk] {
         &self.events
@@ -292,46 +354,6 @@ fn parse<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
     postcard::from_bytes(payload).ok()
 }
 
-/// How many functions a list of [`FrameSymbols`] holds: rows within rows, whose number is in no chunk's header.
-fn functions_in(mut payload: &[u8]) -> Option<usize> {
-    let mut functions = 0_usize;
-    for _row in 0..varint::take(&mut payload)? {
-        let _frame = varint::take(&mut payload)?;
-        for _function in 0..varint::take(&mut payload)? {
-            for _text in ["name", "file"] {
-                let bytes = usize::try_from(varint::take(&mut payload)?).ok()?;
-                payload = payload.get(bytes..)?;
-            }
-            let _line = varint::take(&mut payload)?;
-            functions += 1;
-        }
-    }
-    Some(functions)
-}
-
-/// Puts rows where the chunk says. Rows that were lost in between stay `None`.
-fn place<T: Clone>(
-    table: &mut Vec<Option<T>>,
-    header: &ChunkHeader,
-    rows: Vec<T>,
-    allowance: &mut Allowance,
-) -> Option<()> {
-    // More than this has no place in a u32, and would be damage.
-    let first = usize::try_from(u32::try_from(header.first).ok()?).ok()?;
-    if rows.len() != header.rows as usize {
-        return None;
-    }
-    let end = first + rows.len();
-    if table.len() < end {
-        allowance.take(end - table.len(), size_of::<Option<T>>())?;
-        table.resize(end, None);
-    }
-    for (slot, row) in table[first..].iter_mut().zip(rows) {
-        *slot = Some(row);
-    }
-    Some(())
-}
-
 fn placeholder_header() -> Header {
     use super::facts::ClockPoint;
     Header {
@@ -345,24 +367,5 @@ fn placeholder_header() -> Header {
         machine: String::new(),
         native_stacks: false,
         python_allocators_traced: false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ids::FrameId;
-
-    #[test]
-    fn functions_are_counted_as_they_are_read() {
-        let function = |name: &str| Function { name: name.repeat(200), file: "f".to_owned(), line: 70_000 };
-        let symbols = [
-            FrameSymbols { frame: FrameId(300), functions: vec![function("a"), function("")] },
-            FrameSymbols { frame: FrameId(1), functions: Vec::new() },
-            FrameSymbols { frame: FrameId(2), functions: vec![function("b")] },
-        ];
-        let payload = postcard::to_stdvec(&symbols[..]).unwrap();
-        assert_eq!(functions_in(&payload), Some(3));
-        assert_eq!(functions_in(&payload[..payload.len() - 1]), None);
     }
 }

@@ -8,11 +8,12 @@ use std::path::Path;
 use super::allowance::Allowance;
 use super::facts::{Fact, Header};
 use super::format::{
-    CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_VERSION, MAX_CHUNK_BYTES, PREAMBLE_BYTES, TAIL_MAGIC,
+    CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES, MAX_CHUNK_BYTES,
+    PREAMBLE_BYTES, TAIL_MAGIC,
 };
 use super::scan::{Damage, Scan, read_chunk};
 use super::tables::FrameSymbols;
-use super::writer::CaptureWriter;
+use super::writer::{CaptureWriter, index_payload};
 
 /// The names of a capture.
 #[derive(Clone, Copy, Debug)]
@@ -131,8 +132,10 @@ impl<W: Write> Copy<'_, W> {
     fn preamble(&mut self) -> Result<(), RewriteError> {
         let mut preamble = [0; PREAMBLE_BYTES];
         self.file.read_exact_at(&mut preamble, 0).map_err(RewriteError::Read)?;
-        // An older reader would not know what to make of the names.
-        preamble[8..12].copy_from_slice(&FILE_VERSION.to_le_bytes());
+        // An older reader would not know what to make of the names. The events stay as they are.
+        let version = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
+        let version = if version <= LAST_VERSION_WITH_ADDRESSES { LAST_VERSION_WITH_ADDRESSES } else { FILE_VERSION };
+        preamble[8..12].copy_from_slice(&version.to_le_bytes());
         self.write(&preamble)
     }
 
@@ -192,11 +195,7 @@ impl<W: Write> Copy<'_, W> {
     fn finish(mut self) -> Result<u64, RewriteError> {
         if self.is_complete {
             let index_offset = self.offset;
-            let mut payload = Vec::with_capacity(self.index.len() * (8 + CHUNK_HEADER_BYTES));
-            for (offset, header) in &self.index {
-                payload.extend_from_slice(&offset.to_le_bytes());
-                payload.extend_from_slice(&header.to_bytes());
-            }
+            let payload = index_payload(&self.index);
             let count =
                 |number: usize| u32::try_from(number).map_err(|error| RewriteError::Write(io::Error::other(error)));
             let mut header = ChunkHeader {

@@ -46,15 +46,20 @@ pub(super) fn read_chunk(
     if header.checksum_with(stored) != header.checksum {
         return Ok(false);
     }
+    Ok(decompress(header, stored, payload))
+}
+
+/// Makes a chunk's payload of what is stored of it. False when it cannot be.
+pub(super) fn decompress(header: &ChunkHeader, stored: &[u8], payload: &mut Vec<u8>) -> bool {
     payload.resize(header.payload_bytes as usize, 0);
-    Ok(match header.codec {
+    match header.codec {
         0 if stored.len() == payload.len() => {
             payload.copy_from_slice(stored);
             true
         }
         1 => lz4_flex::block::decompress_into(stored, payload).is_ok_and(|length| length == payload.len()),
         _ => false,
-    })
+    }
 }
 
 /// Finds the chunks of a file.
@@ -74,26 +79,44 @@ impl Scan<'_> {
             return None;
         }
         let offset = u64::from_le_bytes(*offset);
-        let header = self.header_at(offset)?;
+        let mut entries = Vec::new();
+        // Each chunk once, and none beyond the file: otherwise it would take longer to read than its size says.
+        let mut end = 0;
+        let mut behind = |(start, header): &(u64, ChunkHeader)| {
+            let is_next = *start >= end;
+            end = start.checked_add(CHUNK_HEADER_BYTES as u64 + u64::from(header.stored_bytes))?;
+            (is_next && end <= self.bytes).then_some(())
+        };
+        for entry in self.index_entries(offset)? {
+            // One level is enough for any file.
+            if entry.1.kind == ChunkKind::Index as u8 {
+                for before in self.index_entries(entry.0)? {
+                    behind(&before)?;
+                    entries.push(before);
+                }
+            }
+            behind(&entry)?;
+            entries.push(entry);
+        }
+        Some(entries)
+    }
+
+    /// The chunks that the index at `offset` names.
+    fn index_entries(&self, offset: u64) -> Option<Vec<(u64, ChunkHeader)>> {
+        let header = self.header_at(offset).filter(|header| header.kind == ChunkKind::Index as u8)?;
         let (mut stored, mut payload) = (Vec::new(), Vec::new());
-        let is_index = header.kind == ChunkKind::Index as u8;
-        if !is_index || !read_chunk(self.file, offset, &header, &mut stored, &mut payload).ok()? {
+        if !read_chunk(self.file, offset, &header, &mut stored, &mut payload).ok()? {
             return None;
         }
         let (entries, rest) = payload.as_chunks::<{ 8 + CHUNK_HEADER_BYTES }>();
         if !rest.is_empty() || entries.len() != header.rows as usize {
             return None;
         }
-        let mut end = 0;
         entries
             .iter()
             .map(|entry| {
                 let (offset, header) = entry.split_first_chunk::<8>()?;
-                let (start, header) = (u64::from_le_bytes(*offset), ChunkHeader::parse(header.try_into().ok()?)?);
-                // Each chunk once, and none beyond the file: otherwise it would take longer to read than its size says.
-                let is_next = start >= end;
-                end = start.checked_add(CHUNK_HEADER_BYTES as u64 + u64::from(header.stored_bytes))?;
-                (is_next && end <= self.bytes).then_some((start, header))
+                Some((u64::from_le_bytes(*offset), ChunkHeader::parse(header.try_into().ok()?)?))
             })
             .collect()
     }

@@ -10,27 +10,40 @@ use super::format::{
     CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES, TAIL_MAGIC,
 };
 use super::tables::{Code, Frame, FrameSymbols, Module, Site, StackNode, StoredSite, Thread};
-use crate::ids::ThreadId;
 
 /// Writes chunks and remembers where they are.
 pub struct CaptureWriter<W: Write> {
     out: W,
     offset: u64,
     index: Vec<(u64, ChunkHeader)>,
+    most_index_entries: usize,
     payload: Vec<u8>,
     stored: Vec<u8>,
     /// Rows of each table written so far: codes, frames, stacks, sites, modules.
     rows: [u64; 5],
 }
 
+/// So many chunks are kept in mind; the memory of a recording does not grow with its length.
+const MOST_INDEX_ENTRIES: usize = 1 << 12;
+
 /// The fields of a chunk's header that depend on what it holds.
 #[derive(Default)]
 struct Labels {
     rows: usize,
-    thread: u32,
     image: u32,
     first: u64,
     last: u64,
+}
+
+/// What an index says of these chunks: where they begin, and their headers.
+pub(super) fn index_payload(entries: &[(u64, ChunkHeader)]) -> Vec<u8> {
+    let entry = |(offset, header): &(u64, ChunkHeader)| {
+        let mut entry = [0; 8 + CHUNK_HEADER_BYTES];
+        entry[..8].copy_from_slice(&offset.to_le_bytes());
+        entry[8..].copy_from_slice(&header.to_bytes());
+        entry
+    };
+    entries.iter().flat_map(entry).collect()
 }
 
 impl<W: Write> CaptureWriter<W> {
@@ -43,16 +56,28 @@ impl<W: Write> CaptureWriter<W> {
         preamble[..8].copy_from_slice(&FILE_MAGIC);
         preamble[8..12].copy_from_slice(&FILE_VERSION.to_le_bytes());
         out.write_all(&preamble)?;
-        let mut writer = Self {
+        let mut writer =
+            Self { offset: PREAMBLE_BYTES as u64, most_index_entries: MOST_INDEX_ENTRIES, ..Self::of_chunks(out) };
+        writer.serialized(ChunkKind::Header, header, Labels { rows: 1, ..Labels::default() })?;
+        Ok(writer)
+    }
+
+    /// Writes chunks alone, without what makes them a file.
+    pub(super) const fn of_chunks(out: W) -> Self {
+        Self {
             out,
-            offset: PREAMBLE_BYTES as u64,
+            offset: 0,
             index: Vec::new(),
+            most_index_entries: usize::MAX,
             payload: Vec::new(),
             stored: Vec::new(),
             rows: [0; 5],
-        };
-        writer.serialized(ChunkKind::Header, header, Labels { rows: 1, ..Labels::default() })?;
-        Ok(writer)
+        }
+    }
+
+    /// Where the chunks begin, their headers, and what they were written to.
+    pub(super) fn into_chunks(self) -> (Vec<(u64, ChunkHeader)>, W) {
+        (self.index, self.out)
     }
 
     /// Bytes written so far, all of them whole chunks.
@@ -151,21 +176,19 @@ impl<W: Write> CaptureWriter<W> {
     /// See [`Self::new`].
     pub fn rss(&mut self, image: u32, samples: &[RssSample]) -> io::Result<()> {
         let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Ok(()) };
-        let labels =
-            Labels { rows: samples.len(), image, first: first.at.stamp.0, last: last.at.stamp.0, ..Labels::default() };
+        let labels = Labels { rows: samples.len(), image, first: first.at.stamp.0, last: last.at.stamp.0 };
         self.serialized(ChunkKind::Rss, samples, labels)
     }
 
-    /// Writes the events gathered from one thread, and empties `events`.
+    /// Writes the events gathered from a process image, and empties `events`.
     ///
     /// # Errors
     /// See [`Self::new`].
-    pub fn events(&mut self, thread: ThreadId, image: u32, events: &mut ColumnEncoder) -> io::Result<()> {
+    pub fn events(&mut self, image: u32, events: &mut ColumnEncoder) -> io::Result<()> {
         if events.is_empty() {
             return Ok(());
         }
-        let labels =
-            Labels { rows: events.len(), thread: thread.0, image, first: events.first().0, last: events.last().0 };
+        let labels = Labels { rows: events.len(), image, first: events.first().0, last: events.last().0 };
         let mut payload = std::mem::take(&mut self.payload);
         payload.clear();
         events.finish(&mut payload);
@@ -181,13 +204,7 @@ impl<W: Write> CaptureWriter<W> {
     pub fn finish(mut self, summary: &Summary) -> io::Result<(W, u64)> {
         self.serialized(ChunkKind::Summary, summary, Labels { rows: 1, ..Labels::default() })?;
         let index_offset = self.offset;
-        let mut index = Vec::with_capacity(self.index.len() * (8 + CHUNK_HEADER_BYTES));
-        for (offset, header) in &self.index {
-            index.extend_from_slice(&offset.to_le_bytes());
-            index.extend_from_slice(&header.to_bytes());
-        }
-        let rows = self.index.len();
-        self.chunk(ChunkKind::Index, &index, Labels { rows, ..Labels::default() })?;
+        self.write_index()?;
         let mut tail = index_offset.to_le_bytes().to_vec();
         tail.extend_from_slice(&TAIL_MAGIC);
         self.out.write_all(&tail)?;
@@ -196,12 +213,21 @@ impl<W: Write> CaptureWriter<W> {
         Ok((self.out, self.offset))
     }
 
+    /// Writes what is in the index so far; the entry of the chunk that now holds it takes its place.
+    fn write_index(&mut self) -> io::Result<()> {
+        let entries = std::mem::take(&mut self.index);
+        self.chunk(ChunkKind::Index, &index_payload(&entries), Labels { rows: entries.len(), ..Labels::default() })
+    }
+
     fn serialized<T: Serialize + ?Sized>(&mut self, kind: ChunkKind, value: &T, labels: Labels) -> io::Result<()> {
         let payload = postcard::to_stdvec(value).map_err(io::Error::other)?;
         self.chunk(kind, &payload, labels)
     }
 
     fn chunk(&mut self, kind: ChunkKind, payload: &[u8], labels: Labels) -> io::Result<()> {
+        if self.index.len() >= self.most_index_entries {
+            self.write_index()?;
+        }
         self.stored.resize(lz4_flex::block::get_maximum_output_size(payload.len()), 0);
         let compressed = lz4_flex::block::compress_into(payload, &mut self.stored).map_err(io::Error::other)?;
         let (codec, stored) =
@@ -214,7 +240,7 @@ impl<W: Write> CaptureWriter<W> {
             stored_bytes: length(stored.len())?,
             payload_bytes: length(payload.len())?,
             rows: length(labels.rows)?,
-            thread: labels.thread,
+            thread: 0,
             image: labels.image,
             first: labels.first,
             last: labels.last,

@@ -4,6 +4,7 @@ use std::io::sink;
 use std::path::Path;
 
 use memprof_capture::file::CaptureReader;
+use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::rewrite::{Names, RewriteError, rewrite};
 use memprof_reporter::metric::Metric;
 use memprof_reporter::report::{Report, ReportError};
@@ -52,11 +53,10 @@ fn redo(path: &Path) -> Result<(), RewriteError> {
 /// How many events can be read, and how many chunks of them there are.
 fn read_all(reader: &mut CaptureReader) -> (usize, usize) {
     let chunks = reader.event_chunks().to_vec();
-    let mut events = 0;
+    let (mut events, mut out) = (0, EventBatch::default());
     for chunk in &chunks {
-        let mut out = Vec::new();
         reader.read_events(chunk, &mut out).expect("memory can be read");
-        events += out.len();
+        events += out.events.len();
     }
     (events, chunks.len())
 }

@@ -1,7 +1,8 @@
 //! The channel's consumer: words and descriptors of chunks, as the recorder takes them, until the capture is written.
 
-use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::CaptureReader;
+use memprof_capture::file::columns::EventBatch;
 use memprof_recorder::given_channel::{GivenChunk, Taken, record};
 
 use crate::memory_file::MemoryFile;
@@ -78,12 +79,14 @@ pub fn recorded(bytes: &[u8]) -> Option<Taken> {
     let output = file.handle().expect("there are descriptors");
     let taken = record(&chunks, threads_started, head[4].into(), output).expect("memory can be written");
     let mut reader = CaptureReader::open(&file.path()).expect("what is recorded can be opened");
-    let hands_out = |event: &&TimedEvent| !matches!(event.event, Event::Free { .. } | Event::Unmap { .. });
-    let mut allocations = 0;
+    let hands_out = |event: &&Timed<ResolvedEvent>| {
+        use ResolvedEvent::{Allocation, Map, Resize};
+        matches!(event.event, Allocation { .. } | Resize { .. } | Map { .. })
+    };
+    let (mut allocations, mut batch) = (0, EventBatch::default());
     for chunk in reader.event_chunks().to_vec() {
-        let mut events = Vec::new();
-        reader.read_events(&chunk, &mut events).expect("memory can be read");
-        allocations += events.iter().filter(hands_out).count() as u64;
+        reader.read_events(&chunk, &mut batch).expect("memory can be read");
+        allocations += batch.events.iter().filter(hands_out).count() as u64;
     }
     assert!(reader.damage().is_none(), "{:?}", reader.damage());
     assert_eq!(allocations, taken.allocations);

@@ -1,6 +1,6 @@
 //! One hooked call, from its entry to its return.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
@@ -25,6 +25,8 @@ pub struct Call {
     session: &'static Session,
     /// The hook that was called, from which its caller is found.
     hook: FrameState,
+    /// Whether the recorder waits for a release that this call may make.
+    holds: bool,
 }
 
 impl Call {
@@ -61,17 +63,29 @@ impl Call {
             if state.is_null() {
                 state = first_call(block, session)?;
             }
-            Some(Self { block, state, session, hook })
+            Some(Self { block, state, session, hook, holds: false })
         }
     }
 
-    /// The present moment.
+    /// The moment before a function is called that may give memory back, where that is known, and recorded, only after it.
     #[inline]
-    pub fn now(&self) -> Stamp {
-        // Whoever got a block from another thread, or gave it one, has seen what that thread did before: its registration
-        // among the rest. So a thread that still finds itself alone has nothing to be in order with.
-        let alone = self.session.pool.header().threads_started.load(Acquire) == 1;
-        if alone { self.session.clock.now() } else { self.session.clock.now_in_order() }
+    pub fn before_release(&mut self) -> Stamp {
+        let mut before = Stamp(0);
+        self.record(|state| {
+            before = state.hold()?;
+            Ok(())
+        });
+        self.holds = true;
+        before
+    }
+
+    /// That release has been recorded, or there was none.
+    #[inline]
+    fn let_go(&mut self) {
+        if core::mem::take(&mut self.holds) {
+            // SAFETY: the state is this thread's own, and nobody else uses it while `doing` says what it does.
+            unsafe { (*self.state).let_go() };
+        }
     }
 
     /// The present stack as that of the creator of a new thread; nothing for a thread that Python starts, or where native
@@ -108,9 +122,8 @@ impl Call {
             if allocators::is_unsettled() {
                 (block, size) = self.settle_python(block, size);
             }
-            let (stamp, at) = (self.now(), Address(block as u64));
-            let hook = self.hook;
-            self.record(|state| state.allocation(&hook, stamp, at, size as u64, allocator));
+            let (at, hook) = (Address(block as u64), self.hook);
+            self.record(|state| state.allocation(&hook, at, size as u64, allocator));
         }
     }
 
@@ -127,9 +140,8 @@ impl Call {
     /// Records that `allocator` has left a block where it was, and changed its size.
     #[inline]
     pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
-        let (stamp, at) = (self.now(), Address(block as u64));
-        let hook = self.hook;
-        self.record(|state| state.resize(&hook, stamp, at, size as u64, allocator));
+        let (at, hook) = (Address(block as u64), self.hook);
+        self.record(|state| state.resize(&hook, at, size as u64, allocator));
     }
 
     /// Records that `allocator` has turned the block `old`, if there was one, into `new`, in a call that began at `before`.
@@ -148,34 +160,42 @@ impl Call {
             if !old.is_null() {
                 self.freed(before, old);
             }
+            self.let_go();
             self.allocated(new, size, allocator);
         }
     }
 
-    /// Records that a block is given back, at a moment before the real function did so.
+    /// Records that a block is about to be given back.
     #[inline]
-    pub fn freed(&mut self, stamp: Stamp, block: *const core::ffi::c_void) {
+    pub fn frees(&mut self, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
-        self.record(|state| state.free(stamp, at));
+        self.record(|state| state.free(at));
+    }
+
+    /// Records that a block was given back after the moment `before`.
+    #[inline]
+    pub fn freed(&mut self, before: Stamp, block: *const core::ffi::c_void) {
+        let at = Address(block as u64);
+        self.record(|state| state.freed(before, at));
     }
 
     /// Records that the call, made by `allocator`, has just mapped a range.
     pub fn mapped(&mut self, start: *const core::ffi::c_void, length: usize, allocator: Allocator) {
-        let (stamp, at) = (self.now(), Address(start as u64));
-        let hook = self.hook;
-        self.record(|state| state.map(&hook, stamp, at, length as u64, allocator));
+        let (at, hook) = (Address(start as u64), self.hook);
+        self.record(|state| state.map(&hook, at, length as u64, allocator));
     }
 
-    /// Records that a range was unmapped, at a moment before the real function did so.
-    pub fn unmapped(&mut self, stamp: Stamp, start: *const core::ffi::c_void, length: usize) {
+    /// Records that a range was unmapped after the moment `before`.
+    pub fn unmapped(&mut self, before: Stamp, start: *const core::ffi::c_void, length: usize) {
         let at = Address(start as u64);
-        self.record(|state| state.unmap(stamp, at, length as u64));
+        self.record(|state| state.unmap(before, at, length as u64));
     }
 }
 
 impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
+        self.let_go();
         // SAFETY: the block is this thread's own.
         unsafe {
             if (*self.block).ended {

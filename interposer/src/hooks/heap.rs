@@ -114,7 +114,7 @@ macro_rules! freeing_hooks {
                 unsafe {
                     match Call::begin() {
                         Some(mut call) => {
-                            call.freed(call.now(), block);
+                            call.frees(block);
                             real::$name(block);
                         }
                         None if real::resolve() => real::$name(block),
@@ -154,7 +154,7 @@ macro_rules! resizing_hooks {
                             false => early::allocate(size),
                         };
                     };
-                    let before = call.now();
+                    let before = call.before_release();
                     let new = real::$name(old, size);
                     if !new.is_null() {
                         call.reallocated(before, old, new, size, Allocator::Realloc);

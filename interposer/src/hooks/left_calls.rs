@@ -31,6 +31,8 @@ pub unsafe fn clear(block: *mut ThreadBlock, sp: usize) -> bool {
         }
         if (*block).doing == Doing::Recording {
             give_up_record(block);
+        } else if let Some(state) = (*block).state.as_mut() {
+            state.let_go();
         }
         (*block).hook_sp = 0;
         (*block).doing = Doing::Program;

@@ -73,7 +73,7 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
         let Some(mut call) = Call::begin() else {
             return if real::resolve() { real::munmap(start, length) } else { -1 };
         };
-        let before = call.now();
+        let before = call.before_release();
         let status = real::munmap(start, length);
         if status == 0 {
             note_unmapping();
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn mremap(
             }
             return real::mremap(old, old_length, length, flags, at);
         };
-        let before = call.now();
+        let before = call.before_release();
         let start = real::mremap(old, old_length, length, flags, at);
         if start != libc::MAP_FAILED {
             note_unmapping();

@@ -28,7 +28,7 @@ macro_rules! hooks {
                     let Some(mut call) = Call::begin() else {
                         return if real::resolve() { real::$name(increment) } else { FAILED };
                     };
-                    let before = call.now();
+                    let before = call.before_release();
                     let old = real::$name(increment);
                     if old == FAILED {
                         return old;
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn brk(end: *mut c_void) -> c_int {
             return if real::resolve() { real::brk(end) } else { -1 };
         };
         let old = real::sbrk(0);
-        let before = call.now();
+        let before = call.before_release();
         let status = real::brk(end);
         if status == 0 && old != FAILED {
             if end > old {

@@ -116,7 +116,7 @@ unsafe extern "C" fn free(a: usize, b: usize, c: usize, d: usize, e: usize, hook
             return hooked.original(arguments);
         }
         let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
-        call.freed(call.now(), at(block));
+        call.frees(at(block));
         hooked.original(arguments)
     }
 }
@@ -130,7 +130,7 @@ unsafe extern "C" fn reallocate(a: usize, b: usize, c: usize, d: usize, e: usize
         };
         let (old, size) = (arguments[usize::from(block)], size.among(&arguments));
         let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
-        let before = call.now();
+        let before = call.before_release();
         let new = hooked.original(arguments);
         if new != 0 {
             call.reallocated(before, at(old), at(new), size, hooked.allocator);

@@ -236,7 +236,7 @@ unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, size: usize
     unsafe {
         let real = original(context);
         let Some(mut call) = Call::begin() else { return (real.realloc)(real.context, old, size) };
-        let before = call.now();
+        let before = call.before_release();
         let new = (real.realloc)(real.context, old, size);
         if new.is_null() {
             // The old block stays: Python's functions never free by a size of zero.
@@ -253,7 +253,7 @@ unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
         let real = original(context);
         match Call::begin().filter(|_| !block.is_null()) {
             Some(mut call) => {
-                call.freed(call.now(), block);
+                call.frees(block);
                 (real.free)(real.context, block);
             }
             None => (real.free)(real.context, block),

@@ -1,19 +1,22 @@
 //! Writes small captures for tests: what happened is said in terms of functions, files and lines.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::LineTableFormat;
 use memprof_capture::clock::ClockKind;
 use memprof_capture::event::{Event, TimedEvent};
-use memprof_capture::file::columns::{ColumnEncoder, RecentSizes, StampPrecision};
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
     CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site, StackNode, Summary,
     Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::resolution::Resolver;
+use memprof_capture::thread_merge::ThreadMerge;
 use memprof_reporter::report::{Report, ReportError};
 
 /// The stamp at which the recording starts.
@@ -36,7 +39,8 @@ pub struct CaptureBuilder {
     pub summary: Option<Summary>,
     /// Events in a chunk.
     pub chunk_rows: usize,
-    pub precision: StampPrecision,
+    /// Events are dated to within so many stamp units.
+    pub precision: u64,
     codes: Vec<Code>,
     frames: Vec<Frame>,
     modules: Vec<Module>,
@@ -78,7 +82,7 @@ impl Default for CaptureBuilder {
                 damaged_chunks: 0,
             }),
             chunk_rows: 4096,
-            precision: StampPrecision::Exact,
+            precision: 1,
             codes: Vec::new(),
             frames: Vec::new(),
             modules: Vec::new(),
@@ -274,22 +278,36 @@ impl CaptureBuilder {
         for (image, samples) in &self.children_rss {
             writer.rss(*image, samples)?;
         }
-        let mut sizes = RecentSizes::default();
-        let mut keys: Vec<_> = self.events.iter().map(|(thread, image, _)| (*image, *thread)).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        for (image, thread) in keys {
-            let of_thread: Vec<_> =
-                self.events.iter().filter(|event| (event.1, event.0) == (image, thread)).map(|event| event.2).collect();
-            for chunk in of_thread.chunks(self.chunk_rows) {
-                let mut encoder = ColumnEncoder::default();
-                encoder.set_precision(self.precision);
-                chunk.iter().for_each(|event| encoder.push(event.stamp, event.event, &mut sizes));
-                writer.events(thread, image, &mut encoder)?;
-            }
-        }
+        self.write_events(&mut writer)?;
         if let Some(summary) = &self.summary {
             writer.finish(summary)?;
+        }
+        Ok(())
+    }
+
+    /// The events of each image, as the recorder brings them into order and resolves them.
+    fn write_events(&self, writer: &mut CaptureWriter<&mut Vec<u8>>) -> std::io::Result<()> {
+        let images: BTreeSet<u32> = self.events.iter().map(|(_, image, _)| *image).collect();
+        let mut sizes = RecentSizes::default();
+        for image in images {
+            let (mut merge, mut resolver) = (ThreadMerge::default(), Resolver::default());
+            for (thread, _, event) in self.events.iter().filter(|event| event.1 == image) {
+                merge.queue(*thread).push(*event);
+            }
+            let mut resolved = Vec::new();
+            merge.drain(Stamp(u64::MAX), |thread, run| {
+                for timed in run {
+                    resolver.resolve(timed.event, |event| resolved.push((thread, timed.stamp, event)));
+                }
+            });
+            let mut encoder = ColumnEncoder::new(self.precision);
+            for chunk in resolved.chunks(self.chunk_rows) {
+                for (thread, stamp, event) in chunk {
+                    encoder.turn_to(*thread);
+                    encoder.push(*stamp, *event, &mut sizes);
+                }
+                writer.events(image, &mut encoder)?;
+            }
         }
         Ok(())
     }

@@ -1,45 +1,52 @@
 //! Reads columns back.
 
-use super::{ALLOCATION, COLUMNS, EXACT, FREE, KIND, MAP, RESIZE, SAME_SITE, SAME_SIZE, UNMAP};
-use crate::event::{Event, TimedEvent};
+use super::{
+    ADDRESSES, ALLOCATION, ANCHORS, AT_ONCE, BY_DISTANCE, BY_STEP, COLUMNS, DISTANCES, FREE, KIND, LastSizes, MAP,
+    NAMING_SHIFT, NEXT, OPERATIONS, RESIZE, SAME_SITE, SAME_SIZE, SITES, SIZES, STEPS, TURNS, UNKNOWN_FREE, UNMAP,
+    UNSEEN_FREE,
+};
+use crate::event::{AllocationNumber, ResolvedEvent, Timed};
 use crate::file::varint::{take, unzigzag};
-use crate::ids::{Address, SiteId, Stamp};
-
-/// The last size of each site in the chunk that is being decoded.
-#[derive(Default)]
-struct LastSizes {
-    /// Size, and the chunk in which it was seen.
-    sizes: Vec<(u64, u32)>,
-    chunk: u32,
-}
-
-impl LastSizes {
-    fn start_chunk(&mut self) {
-        self.chunk = self.chunk.wrapping_add(1);
-        if self.chunk == 0 {
-            self.sizes.clear();
-            self.chunk = 1;
-        }
-    }
-
-    #[inline]
-    fn set(&mut self, site: SiteId, size: u64) {
-        let index = site.index();
-        if index >= self.sizes.len() {
-            self.sizes.resize((index + 1).next_power_of_two(), (0, 0));
-        }
-        self.sizes[index] = (size, self.chunk);
-    }
-
-    #[inline]
-    fn get(&self, site: SiteId) -> Option<u64> {
-        self.sizes.get(site.index()).filter(|(_, chunk)| *chunk == self.chunk).map(|&(size, _)| size)
-    }
-}
+use crate::ids::{Address, SiteId, Stamp, ThreadId};
 
 /// The columns contradict themselves or the chunk's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MalformedColumns;
+
+/// Some events by one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The thread.
+    pub thread: ThreadId,
+    /// How many.
+    pub events: u32,
+}
+
+/// The events of a chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventBatch {
+    /// In order.
+    pub events: Vec<Timed<ResolvedEvent>>,
+    /// By whom they are; of all events.
+    pub turns: Vec<Turn>,
+}
+
+impl EventBatch {
+    /// Forgets them, but keeps the room.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.turns.clear();
+    }
+}
+
+/// What a chunk's references must stay below.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Sites that the capture knows.
+    pub sites: usize,
+    /// Threads that it can have.
+    pub threads: u32,
+}
 
 /// Reads chunks back. Keeps its memory from one chunk to the next.
 #[derive(Default)]
@@ -48,96 +55,160 @@ pub struct ColumnDecoder {
 }
 
 impl ColumnDecoder {
-    /// Appends the events of `payload` to `out`. `first` is the chunk's first stamp, `rows` its number of events, and
-    /// `sites` the number of sites that the capture knows.
+    /// Puts the events of `payload` into `out`. `first` is the chunk's first stamp and `rows` its number of events.
     ///
     /// # Errors
-    /// When the payload is malformed. Some of its events may have been appended.
+    /// When the payload is malformed. What is in `out` then means nothing.
     pub fn decode(
         &mut self,
         payload: &[u8],
         first: Stamp,
         rows: u32,
-        sites: usize,
-        out: &mut Vec<TimedEvent>,
+        limits: Limits,
+        out: &mut EventBatch,
     ) -> Result<(), MalformedColumns> {
-        self.decode_columns(payload, first, rows, sites, out).ok_or(MalformedColumns)
+        out.clear();
+        self.decode_columns(payload, first, rows, limits, out).ok_or(MalformedColumns)
     }
 
     fn decode_columns(
         &mut self,
-        payload: &[u8],
+        mut payload: &[u8],
         first: Stamp,
         rows: u32,
-        sites: usize,
-        out: &mut Vec<TimedEvent>,
+        limits: Limits,
+        out: &mut EventBatch,
     ) -> Option<()> {
-        let (&flags, mut rest) = payload.split_first()?;
+        let first_number = take(&mut payload)?;
+        // Every event has a number at most.
+        first_number.checked_add(u64::from(rows))?;
         let mut lengths = [0; COLUMNS];
         for length in &mut lengths {
-            *length = usize::try_from(take(&mut rest)?).ok()?;
+            *length = usize::try_from(take(&mut payload)?).ok()?;
         }
         let mut columns: [&[u8]; COLUMNS] = [&[]; COLUMNS];
         for (column, length) in columns.iter_mut().zip(lengths) {
-            (*column, rest) = rest.split_at_checked(length)?;
+            (*column, payload) = payload.split_at_checked(length)?;
         }
-        let [operations, mut addresses, mut sizes, mut site_column, mut stamps] = columns;
-        if operations.len() != rows as usize || flags & !EXACT != 0 {
+        let operations = columns[OPERATIONS];
+        if operations.len() != rows as usize {
             return None;
         }
+        take_turns(columns[TURNS], rows, limits.threads, &mut out.turns)?;
         self.last_sizes.start_chunk();
-        let exact = flags & EXACT != 0;
-        let (mut stamp, mut address, mut site) = (first.0, 0_u64, SiteId(0));
-        let mut until_anchor = take_anchor(exact, &mut stamps);
-        out.reserve(operations.len());
+        let sizes = &mut self.last_sizes;
+        let mut block = Blocks { next: first_number, named: first_number };
+        let (mut stamp, mut address, mut site) = (first, Address(0), SiteId(0));
+        let mut until_anchor = take_anchor(&mut columns[ANCHORS]);
+        out.events.reserve(operations.len());
         for &operation in operations {
-            if exact {
-                stamp = stamp.checked_add(take(&mut stamps)?)?;
-            } else if let Some((events, passed)) = until_anchor {
+            if let Some((events, passed)) = until_anchor {
                 if events == 0 {
-                    stamp = stamp.checked_add(passed)?;
-                    until_anchor = take_anchor(exact, &mut stamps);
+                    stamp = Stamp(stamp.0.checked_add(passed)?);
+                    until_anchor = take_anchor(&mut columns[ANCHORS]);
                 }
                 until_anchor = until_anchor.map(|(events, passed)| (events.wrapping_sub(1), passed));
             }
-            let coded = take(&mut addresses)?;
-            let half = unzigzag(coded >> 1);
-            let difference = if coded & 1 == 0 { half << 4 } else { half };
-            address = address.wrapping_add_signed(difference);
-            let at = Address(address);
             let kind = operation & KIND;
             let event = match kind {
-                FREE => Event::Free { address: at },
-                UNMAP => Event::Unmap { address: at, size: take(&mut sizes)? },
+                FREE => ResolvedEvent::Free { number: block.freed(operation >> NAMING_SHIFT, &mut columns)? },
+                UNSEEN_FREE => ResolvedEvent::UnseenFree { number: block.step(&mut columns)? },
+                UNKNOWN_FREE => ResolvedEvent::UnknownFree { address: take_address(&mut address, &mut columns)? },
+                UNMAP => {
+                    let address = take_address(&mut address, &mut columns)?;
+                    ResolvedEvent::Unmap { address, size: take(&mut columns[SIZES])? }
+                }
                 ALLOCATION | RESIZE | MAP => {
                     if operation & SAME_SITE == 0 {
-                        let next = i64::from(site.0).checked_add(unzigzag(take(&mut site_column)?))?;
+                        let next = i64::from(site.0).checked_add(unzigzag(take(&mut columns[SITES])?))?;
                         site = SiteId(u32::try_from(next).ok()?);
                     }
-                    if site.index() >= sites {
+                    if site.index() >= limits.sites {
                         return None;
                     }
                     let size = if operation & SAME_SIZE == 0 {
-                        let size = take(&mut sizes)?;
-                        self.last_sizes.set(site, size);
+                        let size = take(&mut columns[SIZES])?;
+                        sizes.set(site, size);
                         size
                     } else {
-                        self.last_sizes.get(site)?
+                        sizes.get(site)?
                     };
                     match kind {
-                        ALLOCATION => Event::Allocation { address: at, size, site },
-                        RESIZE => Event::Resize { address: at, size, site },
-                        _ => Event::Map { address: at, size, site },
+                        ALLOCATION => ResolvedEvent::Allocation { number: block.new_one(), size, site },
+                        RESIZE => {
+                            let old = block.step(&mut columns)?;
+                            ResolvedEvent::Resize { old, number: block.new_one(), size, site }
+                        }
+                        _ => ResolvedEvent::Map { address: take_address(&mut address, &mut columns)?, size, site },
                     }
                 }
                 _ => return None,
             };
-            out.push(TimedEvent { stamp: Stamp(stamp), event });
+            out.events.push(Timed { stamp, event });
         }
         Some(())
     }
 }
 
-fn take_anchor(exact: bool, stamps: &mut &[u8]) -> Option<(u64, u64)> {
-    if exact { None } else { Some((take(stamps)?, take(stamps)?)) }
+/// How the blocks of a chunk are named.
+struct Blocks {
+    /// The number of the next allocation.
+    next: u64,
+    /// The block that was named last.
+    named: u64,
+}
+
+impl Blocks {
+    #[inline]
+    const fn new_one(&mut self) -> AllocationNumber {
+        let number = AllocationNumber(self.next);
+        self.next += 1;
+        number
+    }
+
+    #[inline]
+    fn freed(&mut self, naming: u8, columns: &mut [&[u8]; COLUMNS]) -> Option<AllocationNumber> {
+        let distance = match naming {
+            BY_STEP => return self.step(columns),
+            NEXT => return self.known(self.named.checked_add(1)?),
+            BY_DISTANCE => take(&mut columns[DISTANCES])?,
+            _ => u64::from(naming - AT_ONCE),
+        };
+        self.known(self.next.checked_sub(distance.checked_add(1)?)?)
+    }
+
+    #[inline]
+    fn step(&mut self, columns: &mut [&[u8]; COLUMNS]) -> Option<AllocationNumber> {
+        let step = unzigzag(take(&mut columns[STEPS])?);
+        self.known(self.named.checked_add_signed(step)?)
+    }
+
+    /// Only blocks that have been handed out can be named.
+    #[inline]
+    fn known(&mut self, number: u64) -> Option<AllocationNumber> {
+        self.named = number;
+        (number < self.next).then_some(AllocationNumber(number))
+    }
+}
+
+#[inline]
+fn take_address(address: &mut Address, columns: &mut [&[u8]; COLUMNS]) -> Option<Address> {
+    *address = Address(address.0.wrapping_add_signed(unzigzag(take(&mut columns[ADDRESSES])?)));
+    Some(*address)
+}
+
+fn take_anchor(anchors: &mut &[u8]) -> Option<(u64, u64)> {
+    Some((take(anchors)?, take(anchors)?))
+}
+
+fn take_turns(mut column: &[u8], rows: u32, most_threads: u32, turns: &mut Vec<Turn>) -> Option<()> {
+    let (mut thread, mut left) = (0_i64, rows);
+    while left > 0 {
+        thread = thread.checked_add(unzigzag(take(&mut column)?))?;
+        let events = u32::try_from(take(&mut column)?).ok().filter(|&events| events > 0)?;
+        left = left.checked_sub(events)?;
+        let thread = u32::try_from(thread).ok().filter(|&thread| thread < most_threads)?;
+        turns.push(Turn { thread: ThreadId(thread), events });
+    }
+    Some(())
 }

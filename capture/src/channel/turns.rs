@@ -1,0 +1,148 @@
+//! Who makes events at present: what lets threads date their events without reading the clock for each.
+//!
+//! Reading the clock such that it orders events between threads costs more than all the rest of an event. But most
+//! programs have one thread, or threads that take turns, such as Python's. So a word of the pool says whose turn it is.
+//! A thread that finds itself there gives its event the date of the one before. Another one reads the clock, and takes
+//! the turn.
+//!
+//! **Why dates order events.** Let an event of thread A, a release of some memory say, come before one of thread B that
+//! gets the memory; then A made its event known before B dated its own. If B finds that it has the turn, it has taken it
+//! after A looked, or A would have had to take it: so B's date, read when it took the turn, is later than A's, which is
+//! that of A's turn. If B does not find itself, it reads the clock, and its date is later than A's in any case. The
+//! turn is taken by an exchange that fails if anybody has taken it since the clock was read; otherwise A could read the
+//! clock first, B after it, and A could take the turn last. So the word also counts its changes: it is never twice the
+//! same.
+//!
+//! **The recorder's part.** It changes the word whenever it looks for new events. So a date is never older than the look
+//! before, even after the program has slept, and what is dated before a look began depends on nothing that was published
+//! after it.
+//!
+//! **Crowds.** Threads that really run at the same time would do nothing but take turns from each other. When a turn lasts
+//! too short, nobody has it, and each reads the clock for each event, up to the recorder's next look; after many such
+//! crowds, for good.
+
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+
+use crate::clock::ClockKind;
+use crate::ids::Stamp;
+
+/// The pool's word: who has the turn, and how often it has changed. On a cache line of its own, which every
+/// event reads.
+#[repr(C, align(64))]
+#[derive(Debug, Default)]
+pub struct TurnWord(AtomicU64);
+
+/// The bits that say who. Those above them count the changes: more than a program can make in its life.
+const WHO: u64 = CHANGE - 1;
+/// A change.
+const CHANGE: u64 = 1 << 24;
+/// Nobody has the turn. Threads are numbered from 1 here.
+const NOBODY: u64 = 0;
+/// Several threads, until the recorder's next look.
+const CROWD: u64 = WHO;
+/// Several threads, from now on.
+const LASTING_CROWD: u64 = WHO - 1;
+/// What a thread keeps in mind when it has not got the turn. A word like this is never made: nobody is called so.
+const NO_TURN: u64 = WHO - 2;
+/// So many crowds are a lasting one.
+const MOST_CROWDS: u32 = 100;
+/// A turn that was shorter than this, in stamp units of some 10 ns, was too short.
+const SHORT_TURN: u64 = 512;
+
+impl TurnWord {
+    /// The recorder begins to look for new events: all that are dated from now on have dates later than this moment.
+    pub fn look(&self, crowds: &mut Crowds) {
+        let mut word = self.0.load(Acquire);
+        loop {
+            let who = match word & WHO {
+                CROWD if crowds.0 >= MOST_CROWDS => LASTING_CROWD,
+                CROWD => NOBODY,
+                who => who,
+            };
+            let next = changed(word, who);
+            match self.0.compare_exchange(word, next, SeqCst, Acquire) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        crowds.0 += u32::from(word & WHO == CROWD);
+    }
+}
+
+/// The word that follows another one.
+const fn changed(word: u64, who: u64) -> u64 {
+    (word & !WHO).wrapping_add(CHANGE) | who
+}
+
+/// How many crowds the recorder has seen.
+#[derive(Debug, Default)]
+pub struct Crowds(u32);
+
+/// A thread's view of the turns.
+#[derive(Debug)]
+pub struct Dating {
+    clock: ClockKind,
+    /// The thread's number, from 1; nobody for one that has too high a number.
+    me: u64,
+    /// What the word was when this thread took its last turn.
+    turn: u64,
+    /// The date of that turn.
+    date: Stamp,
+}
+
+impl Dating {
+    /// For a thread that has made no event.
+    #[must_use]
+    pub const fn new(clock: ClockKind, thread: u32) -> Self {
+        let number = thread as u64 + 1;
+        // A thread with a higher number never keeps the turn, but ends others'.
+        let me = if number < NO_TURN { number } else { NOBODY };
+        Self { clock, me, turn: NO_TURN, date: Stamp(0) }
+    }
+
+    /// The date of an event that happens now: of an allocation after the block was got, of a release before the memory is
+    /// given back.
+    #[inline]
+    pub fn date(&mut self, word: &TurnWord) -> Stamp {
+        let turn = word.0.load(Acquire);
+        if turn == self.turn { self.date } else { self.read_clock(word, turn) }
+    }
+
+    /// Reads the clock for the next event, whoever has the turn.
+    pub const fn begin_anew(&mut self) {
+        self.turn = NO_TURN;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_clock(&mut self, word: &TurnWord, mut turn: u64) -> Stamp {
+        loop {
+            let who = turn & WHO;
+            let now = if who == LASTING_CROWD { self.clock.now_in_order() } else { self.clock.now_between() };
+            match who {
+                LASTING_CROWD => {}
+                // The clock was read while nobody could take the turn, if that is still so.
+                CROWD => {
+                    let after = word.0.load(Acquire);
+                    if after != turn {
+                        turn = after;
+                        continue;
+                    }
+                }
+                _ => {
+                    let is_taken = who != NOBODY && who != self.me;
+                    let is_crowd = is_taken && now.0.wrapping_sub(self.date.0) < SHORT_TURN;
+                    let next = changed(turn, if is_crowd { CROWD } else { self.me });
+                    if let Err(after) = word.0.compare_exchange(turn, next, AcqRel, Acquire) {
+                        turn = after;
+                        continue;
+                    }
+                    self.turn = if is_crowd || self.me == NOBODY { NO_TURN } else { next };
+                }
+            }
+            self.date = now;
+            return now;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The events of captures up to version 3, rewritten as this version has them: all threads of an image in one order, and
+//! numbers in place of the addresses of blocks. As the recorder does it today, but in memory.
+
+use std::io;
+
+use super::columns::{ColumnEncoder, RecentSizes};
+use super::format::{CHUNK_HEADER_BYTES, ChunkHeader, MAX_CHUNK_EVENTS};
+use super::writer::CaptureWriter;
+use crate::event::TimedEvent;
+use crate::ids::{Stamp, ThreadId};
+use crate::resolution::Resolver;
+use crate::thread_merge::ThreadMerge;
+
+/// After so many events the order is settled once more. That takes a look at each thread, of which there may be many.
+const WORTH_SETTLING: usize = 1 << 18;
+
+/// Events on their way from the old form to the new one, image by image.
+pub(super) struct EventRewriting {
+    merge: ThreadMerge,
+    resolver: Resolver,
+    encoder: ColumnEncoder,
+    sizes: RecentSizes,
+    /// Events since the order was settled last.
+    unsettled: usize,
+    /// The new chunks: headers and stored payloads, and nothing else.
+    chunks: CaptureWriter<Vec<u8>>,
+}
+
+impl Default for EventRewriting {
+    fn default() -> Self {
+        Self {
+            merge: ThreadMerge::default(),
+            resolver: Resolver::default(),
+            // Old stamps may be exact, and are to stay so.
+            encoder: ColumnEncoder::new(1),
+            sizes: RecentSizes::default(),
+            unsettled: 0,
+            chunks: CaptureWriter::of_chunks(Vec::new()),
+        }
+    }
+}
+
+impl EventRewriting {
+    /// Where the next events of a thread are to be added.
+    pub fn queue(&mut self, thread: ThreadId) -> &mut Vec<TimedEvent> {
+        self.merge.queue(thread)
+    }
+
+    /// Writes the events of an image up to a moment, if there is something to settle after so many more of them; after
+    /// its last chunk, what is left of it.
+    pub fn settle(&mut self, image: u32, until: Option<Stamp>, more: usize) -> io::Result<()> {
+        self.unsettled += more;
+        if until.is_some() && self.unsettled < WORTH_SETTLING {
+            return Ok(());
+        }
+        self.unsettled = 0;
+        let Self { merge, resolver, encoder, sizes, chunks, .. } = self;
+        let mut written = Ok(());
+        merge.drain(until.unwrap_or(Stamp(u64::MAX)), |thread, run| {
+            encoder.turn_to(thread);
+            for timed in run {
+                resolver.resolve(timed.event, |event| encoder.push(timed.stamp, event, sizes));
+                // One event may be resolved to two.
+                if written.is_ok() && encoder.len() >= MAX_CHUNK_EVENTS as usize - 1 {
+                    written = chunks.events(image, encoder);
+                }
+            }
+        });
+        written?;
+        if until.is_none() {
+            self.chunks.events(image, &mut self.encoder)?;
+            self.resolver = Resolver::default();
+            self.encoder = ColumnEncoder::new(1);
+        }
+        Ok(())
+    }
+
+    /// Where each payload starts, its header, and all payloads.
+    pub fn finish(self) -> (Vec<(usize, ChunkHeader)>, Vec<u8>) {
+        let (index, bytes) = self.chunks.into_chunks();
+        (index.into_iter().map(|(offset, header)| (offset as usize + CHUNK_HEADER_BYTES, header)).collect(), bytes)
+    }
+}

@@ -1,0 +1,136 @@
+//! From addresses to allocations: which block each event is about.
+//!
+//! The recorder does this once, while recording. The file then names blocks by the order in which they were handed out,
+//! which is far more regular than their addresses, and a report needs no table of addresses.
+
+mod live_addresses;
+mod sparse_page;
+
+use crate::event::{AllocationNumber, Event, ResolvedEvent};
+use live_addresses::LiveAddresses;
+
+/// Resolves the events of one process image, in order.
+#[derive(Default)]
+pub struct Resolver {
+    live: LiveAddresses,
+    /// The number of the next allocation.
+    next: AllocationNumber,
+}
+
+impl Resolver {
+    /// The number that the next allocation will have.
+    #[must_use]
+    pub const fn next(&self) -> AllocationNumber {
+        self.next
+    }
+
+    /// Heap blocks that are live.
+    #[must_use]
+    pub const fn live(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Passes what `event` did on to `sink`: mostly one resolved event, two where a release was not seen or not known.
+    #[inline(always)]
+    pub fn resolve(&mut self, event: Event, mut sink: impl FnMut(ResolvedEvent)) {
+        match event {
+            Event::Allocation { address, size, site } => {
+                let number = self.take_number();
+                if let Some(number) = self.live.insert(address, number) {
+                    sink(ResolvedEvent::UnseenFree { number });
+                }
+                sink(ResolvedEvent::Allocation { number, size, site });
+            }
+            Event::Free { address } => sink(match self.live.remove(address) {
+                Some(number) => ResolvedEvent::Free { number },
+                None => ResolvedEvent::UnknownFree { address },
+            }),
+            Event::Resize { address, size, site } => {
+                let number = self.take_number();
+                match self.live.insert(address, number) {
+                    Some(old) => sink(ResolvedEvent::Resize { old, number, size, site }),
+                    None => {
+                        sink(ResolvedEvent::UnknownFree { address });
+                        sink(ResolvedEvent::Allocation { number, size, site });
+                    }
+                }
+            }
+            Event::Map { address, size, site } => sink(ResolvedEvent::Map { address, size, site }),
+            Event::Unmap { address, size } => sink(ResolvedEvent::Unmap { address, size }),
+        }
+    }
+
+    #[inline]
+    const fn take_number(&mut self) -> AllocationNumber {
+        let number = self.next;
+        self.next.0 += 1;
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{Address, SiteId};
+
+    const SITE: SiteId = SiteId(3);
+    const AT: Address = Address(0x1000);
+
+    fn resolved(events: &[Event]) -> Vec<ResolvedEvent> {
+        let (mut resolver, mut out) = (Resolver::default(), Vec::new());
+        events.iter().for_each(|&event| resolver.resolve(event, |resolved| out.push(resolved)));
+        out
+    }
+
+    #[test]
+    fn blocks_are_numbered_as_they_are_handed_out() {
+        let allocation = Event::Allocation { address: AT, size: 8, site: SITE };
+        let other = Event::Allocation { address: Address(0x1008), size: 9, site: SITE };
+        let [free, other_free] = [AT, Address(0x1008)].map(|address| Event::Free { address });
+        let numbered = |number, size| ResolvedEvent::Allocation { number: AllocationNumber(number), size, site: SITE };
+        let freed = |number| ResolvedEvent::Free { number: AllocationNumber(number) };
+        assert_eq!(
+            resolved(&[allocation, other, free, allocation, other_free, free]),
+            [numbered(0, 8), numbered(1, 9), freed(0), numbered(2, 8), freed(1), freed(2)]
+        );
+    }
+
+    #[test]
+    fn a_resized_block_is_a_new_one() {
+        let events = [
+            Event::Allocation { address: AT, size: 8, site: SITE },
+            Event::Resize { address: AT, size: 16, site: SITE },
+            Event::Free { address: AT },
+        ];
+        let (old, number) = (AllocationNumber(0), AllocationNumber(1));
+        let expected = [
+            ResolvedEvent::Allocation { number: old, size: 8, site: SITE },
+            ResolvedEvent::Resize { old, number, size: 16, site: SITE },
+            ResolvedEvent::Free { number },
+        ];
+        assert_eq!(resolved(&events), expected);
+    }
+
+    #[test]
+    fn what_was_not_seen_is_said() {
+        let number = AllocationNumber;
+        let allocation = Event::Allocation { address: AT, size: 8, site: SITE };
+        let events = [Event::Free { address: AT }, Event::Resize { address: AT, size: 8, site: SITE }, allocation];
+        let expected = [
+            ResolvedEvent::UnknownFree { address: AT },
+            ResolvedEvent::UnknownFree { address: AT },
+            ResolvedEvent::Allocation { number: number(0), size: 8, site: SITE },
+            ResolvedEvent::UnseenFree { number: number(0) },
+            ResolvedEvent::Allocation { number: number(1), size: 8, site: SITE },
+        ];
+        assert_eq!(resolved(&events), expected);
+    }
+
+    #[test]
+    fn mappings_keep_their_addresses() {
+        let events = [Event::Map { address: AT, size: 8, site: SITE }, Event::Unmap { address: AT, size: 8 }];
+        let expected =
+            [ResolvedEvent::Map { address: AT, size: 8, site: SITE }, ResolvedEvent::Unmap { address: AT, size: 8 }];
+        assert_eq!(resolved(&events), expected);
+    }
+}

@@ -1,0 +1,136 @@
+//! Threads that hand something to each other: sorted by their dates, the hand-overs are in order, although most of them
+//! never read the clock.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use memprof_capture::channel::turns::{Crowds, Dating, TurnWord};
+use memprof_capture::clock::ClockKind;
+use memprof_capture::ids::Stamp;
+
+const THREADS: u32 = 4;
+const EVENTS: usize = 40_000;
+
+/// What happened: the token with this number was given away, or taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct HandOver {
+    stamp: Stamp,
+    takes: bool,
+    token: u64,
+}
+
+/// A thread gives tokens away, and takes others', with some events of its own between them.
+fn hand_over(word: &TurnWord, slots: &[AtomicU64], thread: u32, pause: Option<Duration>) -> Vec<HandOver> {
+    let mut dating = Dating::new(ClockKind::of_this_machine(), thread);
+    let (mut random, mut log, mut next) = (u64::from(thread) * 7919 + 1, Vec::new(), u64::from(thread) << 32);
+    while log.len() < EVENTS {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let slot = &slots[(random >> 60) as usize % slots.len()];
+        for _ in 0..random >> 50 & 7 {
+            dating.date(word);
+        }
+        let token = slot.swap(0, AcqRel);
+        if token != 0 {
+            // As an allocation: dated when the block is there.
+            log.push(HandOver { stamp: dating.date(word), takes: true, token });
+        }
+        next += 1;
+        // As a release: dated before the block is given away.
+        let given = HandOver { stamp: dating.date(word), takes: false, token: next };
+        log.push(given);
+        if slot.compare_exchange(0, next, Release, Relaxed).is_err() {
+            log.pop();
+        }
+        if let Some(pause) = pause.filter(|_| random >> 40 & 0xff == 0) {
+            std::thread::sleep(pause);
+        }
+    }
+    log
+}
+
+fn check(pause: Option<Duration>) {
+    let word = Arc::new(TurnWord::default());
+    let slots: Arc<Vec<AtomicU64>> = Arc::new((0..4).map(|_| AtomicU64::new(0)).collect());
+    let start = Arc::new(Barrier::new(THREADS as usize));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let (word, slots, start) = (Arc::clone(&word), Arc::clone(&slots), Arc::clone(&start));
+            std::thread::spawn(move || {
+                start.wait();
+                hand_over(&word, &slots, thread, pause)
+            })
+        })
+        .collect();
+    let mut crowds = Crowds::default();
+    while !threads.iter().all(std::thread::JoinHandle::is_finished) {
+        word.look(&mut crowds);
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let mut all = Vec::new();
+    for thread in threads {
+        let log = thread.join().expect("the thread ends");
+        assert!(log.windows(2).all(|pair| pair[0].stamp <= pair[1].stamp), "a thread's dates never go back");
+        all.extend(log);
+    }
+    let given: std::collections::HashMap<u64, Stamp> =
+        all.iter().filter(|it| !it.takes).map(|it| (it.token, it.stamp)).collect();
+    let taken: Vec<&HandOver> = all.iter().filter(|it| it.takes).collect();
+    assert!(taken.len() > 1000, "{}", taken.len());
+    for it in taken {
+        // On a tie, what gives comes before what takes.
+        assert!(
+            given[&it.token] <= it.stamp,
+            "token {} was given at {:?}, and taken at {:?}",
+            it.token,
+            given[&it.token],
+            it.stamp
+        );
+    }
+}
+
+#[test]
+fn threads_that_run_at_the_same_time() {
+    check(None);
+}
+
+#[test]
+fn threads_that_take_turns() {
+    check(Some(Duration::from_micros(20)));
+}
+
+#[test]
+fn a_thread_alone_reads_the_clock_when_the_recorder_looks() {
+    let (word, clock) = (TurnWord::default(), ClockKind::of_this_machine());
+    let mut dating = Dating::new(clock, 0);
+    let first = dating.date(&word);
+    let until = Instant::now() + Duration::from_millis(2);
+    while Instant::now() < until {
+        assert_eq!(dating.date(&word), first);
+    }
+    let before = clock.now_in_order();
+    word.look(&mut Crowds::default());
+    let second = dating.date(&word);
+    assert!(second >= before && before > first);
+    assert_eq!(dating.date(&word), second);
+    dating.begin_anew();
+    assert!(dating.date(&word) >= second);
+}
+
+#[test]
+fn another_thread_ends_a_turn() {
+    let (word, clock) = (TurnWord::default(), ClockKind::of_this_machine());
+    let (mut one, mut other) = (Dating::new(clock, 0), Dating::new(clock, 1));
+    let first = one.date(&word);
+    std::thread::sleep(Duration::from_millis(1));
+    let second = other.date(&word);
+    assert!(second > first);
+    std::thread::sleep(Duration::from_millis(1));
+    assert!(one.date(&word) > second);
+    // A turn that lasted so short makes a crowd, in which everyone reads the clock.
+    let crowd = other.date(&word);
+    assert!(one.date(&word) >= crowd && other.date(&word) >= crowd);
+    let last = other.date(&word);
+    assert!(clock.now_in_order() >= last);
+}

@@ -1,0 +1,337 @@
+//! Takes what the program's threads have handed over, and writes it.
+
+mod processes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering::{Acquire, SeqCst};
+use std::sync::atomic::fence;
+use std::time::{Duration, Instant};
+
+use memprof_capture::channel::layout::CHUNK_WORDS;
+use memprof_capture::channel::pool::futex_wake;
+use memprof_capture::channel::turns::Crowds;
+use memprof_capture::channel::{ChunkIndex, Pool};
+use memprof_capture::file::Fact;
+use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
+use memprof_capture::file::facts::{ClockPoint, RssSample};
+use memprof_capture::ids::{Stamp, ThreadId};
+use rustc_hash::FxHashMap;
+
+use crate::capture_output::CaptureOutput;
+use crate::family::Family;
+use crate::image_events::{ImageEvents, Keeping};
+use crate::interning::Interning;
+use crate::look::{Found, Left, Look};
+use crate::symbols;
+use crate::thread_table::ThreadTable;
+use crate::transcoding::ThreadTranscoder;
+
+/// The recorder's end of the channel.
+pub struct Drain {
+    pool: Pool,
+    output: CaptureOutput,
+    interning: Interning,
+    native_depth: u32,
+    sizes: RecentSizes,
+    /// Those of the chunk that is being taken.
+    words: Vec<u64>,
+    transcoders: FxHashMap<u32, ThreadTranscoder>,
+    /// Chunks that were found before those that come before them.
+    postponed: Vec<ChunkIndex>,
+    events: FxHashMap<u32, ImageEvents>,
+    threads: ThreadTable,
+    samples: Vec<RssSample>,
+    children_samples: BTreeMap<u32, Vec<RssSample>>,
+    /// Images whose beginning has been written down, with their processes.
+    images: FxHashMap<u32, u32>,
+    family: Family,
+    crowds: Crowds,
+    python: Option<Fact>,
+    written_at: Instant,
+    allocations: u64,
+    damaged_chunks: u64,
+}
+
+/// Events are not kept back longer than this, so that little is lost if the recorder itself is killed.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Events are settled when so many have come: often enough that they still are in the processor's cache, and not so often
+/// that a crowd of threads is gone through for each of them.
+const SETTLED_TOGETHER: usize = 1000;
+
+/// More threads than this have not taken a number and kept their first chunk to themselves: there are not so many chunks.
+const MOST_UNKNOWN_THREADS: u32 = 1 << 16;
+
+impl Drain {
+    /// Drains `pool` into `output`, keeping at most `native_depth` native frames of a stack.
+    pub fn new(pool: Pool, output: CaptureOutput, native_depth: u32) -> Self {
+        Self {
+            pool,
+            output,
+            interning: Interning::default(),
+            native_depth,
+            sizes: RecentSizes::default(),
+            words: Vec::with_capacity(CHUNK_WORDS),
+            transcoders: FxHashMap::default(),
+            postponed: Vec::new(),
+            events: FxHashMap::default(),
+            threads: ThreadTable::default(),
+            samples: Vec::new(),
+            children_samples: BTreeMap::new(),
+            images: FxHashMap::default(),
+            family: Family::default(),
+            crowds: Crowds::default(),
+            python: None,
+            written_at: Instant::now(),
+            allocations: 0,
+            damaged_chunks: 0,
+        }
+    }
+
+    /// Allocations so far.
+    pub fn allocations(&self) -> u64 {
+        self.allocations
+    }
+
+    /// Chunks that made no sense.
+    pub fn damaged_chunks(&self) -> u64 {
+        self.damaged_chunks
+    }
+
+    /// Notes the size of the resident set.
+    pub fn sample(&mut self, at: ClockPoint, bytes: u64) {
+        self.samples.push(RssSample { at, bytes });
+    }
+
+    /// Takes all that has been published. Writes what has waited long enough.
+    pub fn take_published(&mut self) {
+        let pool = self.pool;
+        // Before the first look at any thread: see `image_events`.
+        pool.header().turn.look(&mut self.crowds);
+        let began = pool.clock().now_in_order();
+        fence(SeqCst);
+        let look = Look::at(&pool, chunks_in_use(pool), Left::ByNobody);
+        let held = look.held.clone();
+        let bound = |image| held.get(&image).map_or(began, |&held: &Stamp| held.min(began));
+        self.take(look, bound, |_| {});
+        self.settle_all(bound);
+        if self.written_at.elapsed() >= LONGEST_WAIT {
+            self.write_all(false);
+        }
+    }
+
+    /// The program has ended: takes what its threads had not handed over. Calls `progress` with the number of chunks
+    /// that are left, time and again.
+    pub fn take_rest(&mut self, progress: impl FnMut(usize)) {
+        let pool = self.pool;
+        let look = Look::at(&pool, chunks_in_use(pool), Left::ByTheirThreads);
+        self.take(look, |_| ALL, progress);
+        self.settle_all(|_| ALL);
+        self.write_all(true);
+    }
+
+    /// Gives chunks back whose threads have gone without handing them over, and which others now wait for.
+    pub fn take_abandoned(&mut self) {
+        let header = self.pool.header();
+        if header.waiters.load(Acquire) == 0 || header.sealed.load(Acquire) != 0 {
+            return;
+        }
+        let pool = self.pool;
+        let gone = |chunk: &ChunkIndex| {
+            let descriptor = pool.descriptor(*chunk);
+            let (pid, tid) = (descriptor.pid.load(Acquire), descriptor.tid.load(Acquire));
+            !std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
+        };
+        let abandoned = pool.chunks().filter(|&chunk| pool.is_owned(chunk)).filter(gone);
+        let look = Look::at(&pool, abandoned, Left::ByTheirThreads);
+        // What is settled is for the next look at all threads to say.
+        self.take(look, |_| Stamp(0), |_| {});
+    }
+
+    /// Takes what is new in these chunks, and gives back those that nobody writes to any more. The events before `bound`
+    /// are settled as soon as no later chunk can hold older ones, which keeps them in the processor's cache. Calls
+    /// `progress` with the number of chunks that are left, time and again.
+    fn take(&mut self, look: Look, bound: impl Fn(u32) -> Stamp, mut progress: impl FnMut(usize)) {
+        let (pool, mut waiters, mut fresh) = (self.pool, false, 0);
+        let postponed = std::mem::take(&mut self.postponed);
+        for (index, found) in look.found.iter().enumerate() {
+            // A thread's chunks are taken one after the other. If those before this one have not been found, they will be
+            // the next time; otherwise there is damage.
+            if look.may_lack && !self.is_next(found) && !postponed.contains(&found.chunk) {
+                self.postponed.push(found.chunk);
+            } else {
+                match self.take_words(found) {
+                    Some(events) => fresh += events,
+                    None => self.damaged_chunks += u64::from(found.is_complete),
+                }
+                waiters |= found.is_complete && pool.free(found.chunk);
+            }
+            let next = look.found.get(index + 1).filter(|next| next.image == found.image);
+            if fresh >= SETTLED_TOGETHER || next.is_none() {
+                let bound = bound(found.image);
+                self.settle(found.image, next.map_or(bound, |next| next.begins.min(bound)));
+                fresh = 0;
+            }
+            if index % 16 == 0 {
+                progress(look.found.len() - index);
+            }
+        }
+        if waiters {
+            futex_wake(&pool.header().space);
+        }
+    }
+
+    /// Whether all chunks that its thread filled before have been taken.
+    fn is_next(&self, found: &Found) -> bool {
+        self.transcoders.get(&found.thread).map_or(found.sequence == 0, |thread| thread.expects(found.sequence))
+    }
+
+    /// Takes what is new in a chunk. Returns how many events; nothing if it is not known whose it is.
+    fn take_words(&mut self, found: &Found) -> Option<usize> {
+        let pool = self.pool;
+        let &Found { thread, image, .. } = found;
+        // The descriptor lies in the program's memory, too: a number gone wild must not take all of ours. Threads are
+        // numbered as they take their first chunk, so that all but a few of the lower numbers are known by now.
+        let most = u32::try_from(self.transcoders.len()).unwrap_or(u32::MAX).saturating_add(MOST_UNKNOWN_THREADS);
+        if thread >= pool.header().threads_started.load(Acquire).min(most) {
+            return None;
+        }
+        self.threads.note(thread, found.tid, &found.name);
+        self.note_image(found);
+        let keeping = if pool.header().follow_fork == 0 { Keeping::ALONE } else { Keeping::FAMILY };
+        let Self { transcoders, events, interning, words, .. } = self;
+        let transcoder = transcoders.entry(thread).or_insert_with(|| ThreadTranscoder::new(image, self.native_depth));
+        let events = events.entry(image).or_insert_with(|| ImageEvents::new(keeping));
+        let queue = events.queue(ThreadId(thread));
+        let before = queue.len();
+        // A copy at one go, which is quicker than to wait for another processor's cache word by word.
+        words.clear();
+        words.extend_from_slice(found.words(&pool));
+        let taken =
+            transcoder.take_words(found.sequence, found.is_complete, words, interning, |timed| queue.push(timed));
+        let fresh = queue.len() - before;
+        self.damaged_chunks += u64::from(taken.is_err());
+        if let Some(description) = transcoder.process.take() {
+            self.note_process(image, found.pid, &description);
+        }
+        if let Some(name) = &self.transcoders[&thread].name {
+            self.threads.rename(thread, name);
+        }
+        Some(fresh)
+    }
+
+    /// Takes the events of all images for settled that are older than a bound.
+    fn settle_all(&mut self, bound: impl Fn(u32) -> Stamp) {
+        for image in self.events.keys().copied().collect::<Vec<_>>() {
+            self.settle(image, bound(image));
+        }
+    }
+
+    /// Takes the events of an image for settled that are older than `bound`.
+    fn settle(&mut self, image: u32, bound: Stamp) {
+        let Self { events, sizes, output, interning, allocations, .. } = self;
+        if let Some(events) = events.get_mut(&image) {
+            let mut file = ToFile { output, image, allocations };
+            events.settle(bound, sizes, |events| file.write(events, interning));
+        }
+    }
+
+    /// Takes the names that the kernel now has for the program's threads, where the program has not given better ones.
+    fn read_thread_names(&mut self) {
+        for (&number, transcoder) in self.transcoders.iter().filter(|(_, transcoder)| transcoder.name.is_none()) {
+            if let Some(&pid) = self.images.get(&transcoder.image) {
+                self.threads.read_name(number, pid);
+            }
+        }
+    }
+
+    fn write_all(&mut self, at_the_end: bool) {
+        self.written_at = Instant::now();
+        self.note_python();
+        if !at_the_end {
+            self.read_thread_names();
+        }
+        let Self { events, output, interning, allocations, .. } = self;
+        for (&image, events) in events {
+            ToFile { output, image, allocations }.write(events.gathered(), interning);
+            // An image that has fallen silent keeps no room for events.
+            events.gathered().shrink();
+        }
+        self.output.rows(&self.interning.take_rows(at_the_end));
+        if let Some(threads) = self.threads.take_changed() {
+            self.output.threads(threads);
+        }
+        self.output.rss(0, &std::mem::take(&mut self.samples));
+        for (image, samples) in std::mem::take(&mut self.children_samples) {
+            self.output.rss(image, &samples);
+        }
+    }
+
+    /// Everything is written: adds the names of native frames, and where they come from. Returns what the user should
+    /// know, a sentence each.
+    pub fn write_symbols(&mut self, began: i64, options: &symbols::Options) -> Vec<String> {
+        let mut frames = self.interning.native_frames().peekable();
+        if frames.peek().is_none() {
+            return Vec::new();
+        }
+        // Each process once; they are asked for the names of code that was made at run time.
+        let pids: BTreeSet<u32> = self.images.values().copied().collect();
+        let processes: Vec<_> = pids.into_iter().map(|pid| symbols::Process { pid, began }).collect();
+        let found = symbols::Resolution::of(self.interning.modules(), frames, &processes, options);
+        let facts = found.facts();
+        if !facts.is_empty() {
+            self.output.facts(&facts);
+        }
+        self.output.symbols(&found.symbols);
+        found.warnings
+    }
+
+    /// Adds how the capturing of native stacks went.
+    pub fn write_native_stacks(&mut self) {
+        let header = self.pool.header();
+        self.output.facts(&[Fact::NativeStacks {
+            cut_short: header.cut_short.load(Acquire),
+            unmerged: header.unmerged.load(Acquire),
+            checked: header.checked.load(Acquire),
+            differing: header.differing.load(Acquire),
+        }]);
+    }
+
+    /// What is known about the interpreter.
+    pub fn python(&self) -> Option<&Fact> {
+        self.python.as_ref()
+    }
+
+    /// The file, once everything is written.
+    pub fn into_output(self) -> CaptureOutput {
+        self.output
+    }
+}
+
+/// The chunks that hold records, complete or not.
+fn chunks_in_use(pool: Pool) -> impl Iterator<Item = ChunkIndex> {
+    pool.chunks().filter(move |&chunk| pool.is_owned(chunk) || pool.is_sealed(chunk))
+}
+
+/// Later than any event.
+const ALL: Stamp = Stamp(u64::MAX);
+
+/// Writes a chunk of an image, and before it the rows that its events refer to.
+struct ToFile<'a> {
+    output: &'a mut CaptureOutput,
+    image: u32,
+    allocations: &'a mut u64,
+}
+
+impl ToFile<'_> {
+    fn write(&mut self, events: &mut ColumnEncoder, interning: &mut Interning) {
+        if events.is_empty() {
+            return;
+        }
+        *self.allocations += events.allocations();
+        self.output.rows(&interning.take_rows(false));
+        self.output.events(self.image, events);
+    }
+}

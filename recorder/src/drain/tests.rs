@@ -1,0 +1,176 @@
+//! What comes out of the pool, whatever threads do while it is being looked through.
+
+use std::fs::File;
+use std::path::Path;
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::ChunkWriter;
+use memprof_capture::channel::layout::CHUNK_WORDS;
+use memprof_capture::channel::writer::Author;
+use memprof_capture::clock::ClockKind;
+use memprof_capture::event::ResolvedEvent;
+use memprof_capture::file::columns::EventBatch;
+use memprof_capture::file::facts::{ClockPoint, Exit};
+use memprof_capture::file::{CaptureReader, Header, Summary};
+use memprof_capture::ids::{Address, SiteId, Stamp};
+
+use super::Drain;
+use crate::capture_output::CaptureOutput;
+use crate::shared_pool::{SharedPool, Wanted};
+
+const NOW: ClockPoint = ClockPoint { stamp: Stamp(1), monotonic_ns: 1 };
+
+/// A pool, and its drain into a file.
+struct Recording {
+    shared: SharedPool,
+    drain: Drain,
+    folder: tempfile::TempDir,
+}
+
+impl Recording {
+    fn new() -> Self {
+        let wanted = Wanted { python_only: false, native_stacks: false, python_allocators: false, follow_fork: false };
+        let shared = SharedPool::create(wanted).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let header = Header {
+            memprof_version: String::new(),
+            command_line: Vec::new(),
+            pid: 1,
+            start_unix_ns: 0,
+            start: NOW,
+            clock: ClockKind::Monotonic,
+            page_size: 4096,
+            machine: String::new(),
+            native_stacks: false,
+            python_allocators_traced: false,
+        };
+        let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header).unwrap();
+        Self { drain: Drain::new(shared.pool(), output, 0), shared, folder }
+    }
+
+    fn path(folder: &tempfile::TempDir) -> impl AsRef<Path> {
+        folder.path().join("capture.bin")
+    }
+
+    /// A thread with one site.
+    fn thread(&self) -> ChunkWriter {
+        let pool = self.shared.pool();
+        let thread = pool.header().threads_started.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        let mut writer = ChunkWriter::new(pool, Author { thread, tid: 1, image: 1, pid: 1, name: [0; 16] });
+        writer.site(Allocator::Malloc).unwrap();
+        writer
+    }
+
+    /// Ends the recording, and requires that every event was understood. Returns how many there are.
+    fn end(mut self) -> usize {
+        self.drain.take_rest(|_| {});
+        assert_eq!(self.drain.damaged_chunks(), 0);
+        let summary = Summary {
+            end: NOW,
+            exit: Exit::Status(0),
+            cpu_us: 0,
+            peak_rss_bytes: 0,
+            channel_waits: 0,
+            skipped_events: 0,
+            stopped: None,
+            damaged_chunks: 0,
+        };
+        assert!(self.drain.into_output().finish(&summary).1.is_none());
+        let mut reader = CaptureReader::open(Self::path(&self.folder).as_ref()).unwrap();
+        let (mut batch, mut count) = (EventBatch::default(), 0);
+        for chunk in reader.event_chunks().to_vec() {
+            reader.read_events(&chunk, &mut batch).unwrap();
+            count += batch.events.len();
+            for timed in &batch.events {
+                let is_known =
+                    !matches!(timed.event, ResolvedEvent::UnknownFree { .. } | ResolvedEvent::UnseenFree { .. });
+                assert!(is_known, "{timed:?}");
+            }
+        }
+        count
+    }
+}
+
+fn allocate(thread: &mut ChunkWriter, block: u64) {
+    let stamp = thread.date();
+    thread.allocation(stamp, Address(block * 16), 8, SiteId(0)).unwrap();
+}
+
+fn free(thread: &mut ChunkWriter, block: u64) {
+    let stamp = thread.date();
+    thread.free(stamp, Address(block * 16)).unwrap();
+}
+
+#[test]
+fn a_chunk_is_taken_bit_by_bit() {
+    let mut recording = Recording::new();
+    let mut thread = recording.thread();
+    for block in 1..=3000 {
+        allocate(&mut thread, block);
+        if block % 7 == 0 {
+            recording.drain.take_published();
+        }
+        free(&mut thread, block);
+    }
+    assert_eq!(recording.end(), 6000);
+}
+
+#[test]
+fn blocks_change_hands_between_two_looks() {
+    let mut recording = Recording::new();
+    let (mut one, mut other) = (recording.thread(), recording.thread());
+    for block in 1..=2000 {
+        // The same address again and again, by turns.
+        allocate(&mut one, 5);
+        free(&mut other, 5);
+        allocate(&mut other, 5);
+        free(&mut one, 5);
+        if block % 13 == 0 {
+            recording.drain.take_published();
+        }
+    }
+    assert_eq!(recording.end(), 8000);
+}
+
+/// A thread that is looked at while it goes from one chunk to the next can be seen in the next one only.
+#[test]
+fn a_chunk_waits_for_the_one_before_it() {
+    let mut recording = Recording::new();
+    let pool = recording.shared.pool();
+    let mut thread = recording.thread();
+    let first = pool.chunks().next().unwrap();
+    let mut block = 0;
+    while pool.chunks().count() == 1 {
+        block += 1;
+        allocate(&mut thread, block);
+        free(&mut thread, block);
+    }
+    assert!(block as usize * 3 >= CHUNK_WORDS - 8);
+    // As if the first one had still been free when the look came to it.
+    let state = &pool.descriptor(first).state;
+    let sealed = state.swap(0, std::sync::atomic::Ordering::AcqRel);
+    recording.drain.take_published();
+    state.store(sealed, std::sync::atomic::Ordering::Release);
+    recording.drain.take_published();
+    assert_eq!(recording.end(), 2 * block as usize);
+}
+
+/// What others do with memory can be published before the release that let them have it.
+#[test]
+fn nothing_is_settled_beyond_a_release_under_way() {
+    let mut recording = Recording::new();
+    let (mut one, mut other) = (recording.thread(), recording.thread());
+    allocate(&mut one, 1);
+    allocate(&mut one, 2);
+    let before = one.hold().unwrap();
+    // The block has moved; its old address is already somebody else's.
+    allocate(&mut other, 1);
+    recording.drain.take_published();
+    recording.drain.take_published();
+    one.free(before, Address(16)).unwrap();
+    one.let_go();
+    recording.drain.take_published();
+    free(&mut other, 1);
+    free(&mut one, 2);
+    assert_eq!(recording.end(), 6);
+}
