@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use memprof_capture::channel::turns::{Crowds, Dating, TurnWord};
+use memprof_capture::channel::turns::{Dating, TurnWord};
 use memprof_capture::clock::ClockKind;
 use memprof_capture::ids::Stamp;
 
@@ -63,9 +63,8 @@ fn check(pause: Option<Duration>) {
             })
         })
         .collect();
-    let mut crowds = Crowds::default();
     while !threads.iter().all(std::thread::JoinHandle::is_finished) {
-        word.look(&mut crowds);
+        word.look();
         std::thread::sleep(Duration::from_micros(200));
     }
     let mut all = Vec::new();
@@ -110,7 +109,7 @@ fn a_thread_alone_reads_the_clock_when_the_recorder_looks() {
         assert_eq!(dating.date(&word), first);
     }
     let before = clock.now_in_order();
-    word.look(&mut Crowds::default());
+    word.look();
     let second = dating.date(&word);
     assert!(second >= before && before > first);
     assert_eq!(dating.date(&word), second);

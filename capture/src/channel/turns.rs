@@ -18,8 +18,7 @@
 //! after it.
 //!
 //! **Crowds.** Threads that really run at the same time would do nothing but take turns from each other. When a turn lasts
-//! too short, nobody has it, and each reads the clock for each event, up to the recorder's next look; after many such
-//! crowds, for good.
+//! too short, nobody has it, and each reads the clock for each event, up to the recorder's next look.
 
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
@@ -41,32 +40,22 @@ const CHANGE: u64 = 1 << 24;
 const NOBODY: u64 = 0;
 /// Several threads, until the recorder's next look.
 const CROWD: u64 = WHO;
-/// Several threads, from now on.
-const LASTING_CROWD: u64 = WHO - 1;
 /// What a thread keeps in mind when it has not got the turn. A word like this is never made: nobody is called so.
-const NO_TURN: u64 = WHO - 2;
-/// So many crowds are a lasting one.
-const MOST_CROWDS: u32 = 100;
+const NO_TURN: u64 = WHO - 1;
 /// A turn that was shorter than this, in stamp units of some 10 ns, was too short.
 const SHORT_TURN: u64 = 512;
 
 impl TurnWord {
     /// The recorder begins to look for new events: all that are dated from now on have dates later than this moment.
-    pub fn look(&self, crowds: &mut Crowds) {
+    pub fn look(&self) {
         let mut word = self.0.load(Acquire);
         loop {
-            let who = match word & WHO {
-                CROWD if crowds.0 >= MOST_CROWDS => LASTING_CROWD,
-                CROWD => NOBODY,
-                who => who,
-            };
-            let next = changed(word, who);
-            match self.0.compare_exchange(word, next, SeqCst, Acquire) {
+            let who = if word & WHO == CROWD { NOBODY } else { word & WHO };
+            match self.0.compare_exchange(word, changed(word, who), SeqCst, Acquire) {
                 Ok(_) => break,
                 Err(now) => word = now,
             }
         }
-        crowds.0 += u32::from(word & WHO == CROWD);
     }
 }
 
@@ -74,10 +63,6 @@ impl TurnWord {
 const fn changed(word: u64, who: u64) -> u64 {
     (word & !WHO).wrapping_add(CHANGE) | who
 }
-
-/// How many crowds the recorder has seen.
-#[derive(Debug, Default)]
-pub struct Crowds(u32);
 
 /// A thread's view of the turns.
 #[derive(Debug)]
@@ -119,30 +104,25 @@ impl Dating {
     fn read_clock(&mut self, word: &TurnWord, mut turn: u64) -> Stamp {
         loop {
             let who = turn & WHO;
-            let now = if who == LASTING_CROWD { self.clock.now_in_order() } else { self.clock.now_between() };
-            match who {
-                LASTING_CROWD => {}
+            let now = self.clock.now_between();
+            let after = if who == CROWD {
                 // The clock was read while nobody could take the turn, if that is still so.
-                CROWD => {
-                    let after = word.0.load(Acquire);
-                    if after != turn {
-                        turn = after;
-                        continue;
-                    }
-                }
-                _ => {
-                    let is_taken = who != NOBODY && who != self.me;
-                    let is_crowd = is_taken && now.0.wrapping_sub(self.date.0) < SHORT_TURN;
-                    let next = changed(turn, if is_crowd { CROWD } else { self.me });
-                    if let Err(after) = word.0.compare_exchange(turn, next, AcqRel, Acquire) {
-                        turn = after;
-                        continue;
-                    }
+                word.0.load(Acquire)
+            } else {
+                let is_taken = who != NOBODY && who != self.me;
+                let is_crowd = is_taken && now.0.wrapping_sub(self.date.0) < SHORT_TURN;
+                let next = changed(turn, if is_crowd { CROWD } else { self.me });
+                let taken = word.0.compare_exchange(turn, next, AcqRel, Acquire);
+                if taken.is_ok() {
                     self.turn = if is_crowd || self.me == NOBODY { NO_TURN } else { next };
                 }
+                taken.unwrap_or_else(|after| after)
+            };
+            if after == turn {
+                self.date = now;
+                return now;
             }
-            self.date = now;
-            return now;
+            turn = after;
         }
     }
 }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use memprof_capture::channel::layout::CHUNK_WORDS;
 use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::channel::turns::Crowds;
 use memprof_capture::channel::{ChunkIndex, Pool};
 use memprof_capture::file::Fact;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
@@ -47,7 +46,6 @@ pub struct Drain {
     /// Images whose beginning has been written down, with their processes.
     images: FxHashMap<u32, u32>,
     family: Family,
-    crowds: Crowds,
     python: Option<Fact>,
     written_at: Instant,
     allocations: u64,
@@ -82,7 +80,6 @@ impl Drain {
             children_samples: BTreeMap::new(),
             images: FxHashMap::default(),
             family: Family::default(),
-            crowds: Crowds::default(),
             python: None,
             written_at: Instant::now(),
             allocations: 0,
@@ -109,7 +106,7 @@ impl Drain {
     pub fn take_published(&mut self) {
         let pool = self.pool;
         // Before the first look at any thread: see `image_events`.
-        pool.header().turn.look(&mut self.crowds);
+        pool.header().turn.look();
         let began = pool.clock().now_in_order();
         fence(SeqCst);
         let look = Look::at(&pool, chunks_in_use(pool), Left::ByNobody);
@@ -155,7 +152,7 @@ impl Drain {
     /// `progress` with the number of chunks that are left, time and again.
     fn take(&mut self, look: Look, bound: impl Fn(u32) -> Stamp, mut progress: impl FnMut(usize)) {
         let (pool, mut waiters, mut fresh) = (self.pool, false, 0);
-        let postponed = std::mem::take(&mut self.postponed);
+        let postponed = if look.may_lack { std::mem::take(&mut self.postponed) } else { Vec::new() };
         for (index, found) in look.found.iter().enumerate() {
             // A thread's chunks are taken one after the other. If those before this one have not been found, they will be
             // the next time; otherwise there is damage.
@@ -174,12 +171,14 @@ impl Drain {
                 self.settle(found.image, next.map_or(bound, |next| next.begins.min(bound)));
                 fresh = 0;
             }
-            if index % 16 == 0 {
-                progress(look.found.len() - index);
+            let left = look.found.len() - 1 - index;
+            if left.is_multiple_of(16) {
+                progress(left);
+                // They are not to wait for the end of a long look.
+                if std::mem::take(&mut waiters) {
+                    futex_wake(&pool.header().space);
+                }
             }
-        }
-        if waiters {
-            futex_wake(&pool.header().space);
         }
     }
 
