@@ -259,3 +259,24 @@ fn a_file_that_becomes_shorter_while_it_is_read() {
     assert!((1..CHUNKS).contains(&lost), "{lost}");
     assert_eq!((reader.damage().chunks, reader.damage().events), (lost, lost * 200));
 }
+
+/// So many chunks that the recorder does not keep all of them in mind.
+#[test]
+fn a_file_of_many_chunks_is_read_back() {
+    const SAMPLES: u64 = 10_000;
+    let mut writer = CaptureWriter::new(Vec::new(), &header()).unwrap();
+    for number in 0..SAMPLES {
+        writer.rss(0, &[RssSample { at: point(number), bytes: number }]).unwrap();
+    }
+    let bytes = writer.finish(&summary()).unwrap().0;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture.bin");
+    std::fs::write(&path, &bytes).unwrap();
+    let reader = CaptureReader::open(&path).unwrap();
+    assert!(reader.damage().is_none() && reader.summary().is_some());
+    assert!(reader.rss().iter().map(|sample| sample.bytes).eq(0..SAMPLES));
+    // Without its end, too.
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let reader = CaptureReader::open(&path).unwrap();
+    assert!(reader.rss().iter().map(|sample| sample.bytes).eq(0..SAMPLES));
+}

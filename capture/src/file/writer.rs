@@ -15,7 +15,10 @@ use super::tables::{Code, Frame, FrameSymbols, Module, Site, StackNode, StoredSi
 pub struct CaptureWriter<W: Write> {
     out: W,
     offset: u64,
+    /// The chunks that no index names yet.
     index: Vec<(u64, ChunkHeader)>,
+    /// The indices so far.
+    parts: Vec<(u64, ChunkHeader)>,
     most_index_entries: usize,
     payload: Vec<u8>,
     stored: Vec<u8>,
@@ -68,6 +71,7 @@ impl<W: Write> CaptureWriter<W> {
             out,
             offset: 0,
             index: Vec::new(),
+            parts: Vec::new(),
             most_index_entries: usize::MAX,
             payload: Vec::new(),
             stored: Vec::new(),
@@ -213,9 +217,18 @@ impl<W: Write> CaptureWriter<W> {
         Ok((self.out, self.offset))
     }
 
-    /// Writes what is in the index so far; the entry of the chunk that now holds it takes its place.
-    fn write_index(&mut self) -> io::Result<()> {
+    /// Writes an index of the chunks since the last one. Its own entry takes their place: one level is enough for any file.
+    fn write_part_of_index(&mut self) -> io::Result<()> {
         let entries = std::mem::take(&mut self.index);
+        self.chunk(ChunkKind::Index, &index_payload(&entries), Labels { rows: entries.len(), ..Labels::default() })?;
+        self.parts.append(&mut self.index);
+        Ok(())
+    }
+
+    /// Writes an index of everything.
+    fn write_index(&mut self) -> io::Result<()> {
+        let mut entries = std::mem::take(&mut self.parts);
+        entries.append(&mut self.index);
         self.chunk(ChunkKind::Index, &index_payload(&entries), Labels { rows: entries.len(), ..Labels::default() })
     }
 
@@ -226,7 +239,7 @@ impl<W: Write> CaptureWriter<W> {
 
     fn chunk(&mut self, kind: ChunkKind, payload: &[u8], labels: Labels) -> io::Result<()> {
         if self.index.len() >= self.most_index_entries {
-            self.write_index()?;
+            self.write_part_of_index()?;
         }
         self.stored.resize(lz4_flex::block::get_maximum_output_size(payload.len()), 0);
         let compressed = lz4_flex::block::compress_into(payload, &mut self.stored).map_err(io::Error::other)?;
