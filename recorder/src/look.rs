@@ -17,8 +17,8 @@ pub struct Found {
     pub thread: u32,
     /// Its id in the kernel.
     pub tid: u32,
-    /// Its name there.
-    pub name: Vec<u8>,
+    /// Its name there, up to the first NUL.
+    pub name: [u8; 16],
     /// How many chunks it had filled before.
     pub sequence: u32,
     /// The image of the process.
@@ -75,12 +75,14 @@ impl Look {
             }
             let words = pool.published(chunk);
             let first = Records::new(words).map_while(Result::ok).find_map(|record| record.stamp());
+            let mut name = [0; 16];
+            load_text(&descriptor.name, &mut name);
             Found {
                 chunk,
                 is_complete,
                 thread: descriptor.thread.load(Relaxed),
                 tid: descriptor.tid.load(Relaxed),
-                name: load_text(&descriptor.name, &mut [0; 16]).to_vec(),
+                name,
                 sequence: descriptor.sequence.load(Relaxed),
                 image,
                 pid: descriptor.pid.load(Relaxed),

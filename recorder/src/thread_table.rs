@@ -10,7 +10,7 @@ pub struct ThreadTable {
 }
 
 impl ThreadTable {
-    /// Notes a thread, its id in the kernel and its name there.
+    /// Notes a thread, its id in the kernel and its name there, up to the first NUL.
     pub fn note(&mut self, number: u32, tid: u32, name: &[u8]) {
         let row = number as usize;
         // Threads are numbered when they register, and hand their first chunk over in any order.
@@ -19,6 +19,7 @@ impl ThreadTable {
         }
         let known = &mut self.threads[row];
         if known.tid != tid {
+            let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
             *known = Thread { tid, name: String::from_utf8_lossy(name).into_owned() };
             self.changed = true;
         }
