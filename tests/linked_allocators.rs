@@ -58,6 +58,30 @@ fn of(rows: &[Row], allocator: &str) -> Amount {
     sum(rows, |row| row.allocator == allocator)
 }
 
+/// The notes on allocators that could not be found.
+fn notes(recorded: &Recorded) -> Vec<String> {
+    let stats = recorded.stats();
+    let notes = stats["notes"].as_array().expect("there is a list of notes");
+    let texts = notes.iter().map(|note| note.as_str().expect("a note is a text").to_owned());
+    texts.filter(|note| note.contains("stripped")).collect()
+}
+
+/// A copy without the symbols that are not needed to run it.
+fn stripped(program: &Path, folder: &Path) -> PathBuf {
+    let stripped = folder.join("stripped");
+    tool("strip", &[OsStr::new("-o"), stripped.as_os_str(), program.as_os_str()]);
+    stripped
+}
+
+#[track_caller]
+fn assert_hidden(recorded: &Recorded, allocator: &str) {
+    let [note] = &notes(recorded)[..] else { panic!("not one note: {:?}", notes(recorded)) };
+    assert!(
+        note.starts_with(&format!("stripped ({allocator}) is stripped")) && note.contains("--strip-debug"),
+        "{note}"
+    );
+}
+
 #[track_caller]
 fn assert_exact(program: &Path) {
     let recorded = run(program);
@@ -67,6 +91,7 @@ fn assert_exact(program: &Path) {
     assert_eq!(of(&rows, "mmap"), Amount::default());
     assert_eq!(sum(&rows, |row| [60_001, 60_002].contains(&row.bytes)).allocations, 2);
     assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);
+    assert_eq!(notes(&recorded), [""; 0]);
     let [stack] = &flame_tree(&recorded.capture()).stacks_with(Amount { allocations: 1, bytes: 10_001 })[..] else {
         panic!("not one stack");
     };
@@ -89,9 +114,9 @@ fn a_linked_allocator_is_recorded_like_malloc() {
 fn exported_names_are_enough() {
     let program = program("links_allocator_exported", &["-O0", "-rdynamic"]);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let stripped = folder.path().join("stripped");
-    tool("strip", &[OsStr::new("-o"), stripped.as_os_str(), program.as_os_str()]);
-    let rows = table(&run(&stripped).capture(), "--total");
+    let recorded = run(&stripped(&program, folder.path()));
+    assert_eq!(notes(&recorded), [""; 0]);
+    let rows = table(&recorded.capture(), "--total");
     let mut all = Amount::default();
     expected().into_values().for_each(|[total, _]| all += total);
     // The allocator's constructor is no exported function: what that maps is seen, and nothing else.
@@ -103,9 +128,8 @@ fn exported_names_are_enough() {
 fn what_a_stripped_program_allocates_appears_as_its_mappings() {
     let program = program("links_allocator", &["-O0"]);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let stripped = folder.path().join("stripped");
-    tool("strip", &[OsStr::new("-o"), stripped.as_os_str(), program.as_os_str()]);
-    let recorded = run(&stripped);
+    let recorded = run(&stripped(&program, folder.path()));
+    assert_hidden(&recorded, "jemalloc");
     let rows = table(&recorded.capture(), "--total");
     assert_eq!(of(&rows, "jemalloc"), Amount::default());
     // Two arenas or more, and what each of four threads has at its end
@@ -145,6 +169,22 @@ fn libraries_that_are_loaded_later() {
     assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);
 }
 
+#[test]
+fn a_stripped_library_is_named_and_an_ordinary_python_is_not() {
+    let python = pythons::any();
+    let build = Build::c("late_allocator.c", "late_unstripped.so").source("linked_allocator.c");
+    let library = build.flags(&["-O1", "-shared", "-fPIC", "-fvisibility=hidden"]).path();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let load = |path: &Path| {
+        let code = format!("import ctypes, json; ctypes.CDLL({:?})", path.display().to_string());
+        Recording::of_code(python, &code).run().succeeds()
+    };
+    assert_hidden(&load(&stripped(&library, folder.path())), "jemalloc");
+    assert_eq!(notes(&load(&library)), [""; 0]);
+    // Loads the C library again: no allocator.
+    assert_eq!(notes(&load(Path::new("libc.so.6"))), [""; 0]);
+}
+
 /// As on hardened systems.
 #[test]
 fn where_the_system_does_not_let_code_be_changed() {
@@ -154,6 +194,8 @@ fn where_the_system_does_not_let_code_be_changed() {
     let rows = table(&recorded.capture(), "--total");
     assert_eq!(of(&rows, "jemalloc"), Amount::default());
     assert!(of(&rows, "mmap").bytes >= 8 << 20);
+    // It maps, but not because a symbol is missing.
+    assert_eq!(notes(&recorded), [""; 0]);
     assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);
 }
 

@@ -38,6 +38,18 @@ pub enum Allocator {
     Mimalloc = 16,
 }
 
+/// What the names of the functions of a linked allocator begin with, before `malloc`, `free` and the like, and whose they
+/// are; nobody's in particular where they are C's own names. A longer one stands before one that it begins with.
+pub const LINKED_PREFIXES: [(&[u8], Option<Allocator>); 7] = [
+    (b"_rjem_", Some(Allocator::Jemalloc)),
+    (b"je_arrow_", Some(Allocator::Jemalloc)),
+    (b"jemalloc_", Some(Allocator::Jemalloc)),
+    (b"je_", Some(Allocator::Jemalloc)),
+    (b"arrow_mi_", Some(Allocator::Mimalloc)),
+    (b"mi_", Some(Allocator::Mimalloc)),
+    (b"", None),
+];
+
 impl Allocator {
     /// Every allocator, by ascending code.
     pub const ALL: [Self; 16] = [

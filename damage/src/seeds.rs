@@ -12,7 +12,7 @@ use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
 use memprof_capture::clock::ClockKind;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
-use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
+use memprof_capture::file::facts::{ClockPoint, Exit, LinkedAllocator, RssSample};
 use memprof_capture::file::{
     CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site, StackNode, Summary,
     SymbolSource, Thread,
@@ -130,6 +130,7 @@ pub fn capture() -> io::Result<Vec<u8>> {
             source: SymbolSource::SymbolTable("/usr/bin/python3.11".to_owned()),
         },
         Fact::ModuleSymbols { module: ModuleId(1), source: SymbolSource::Missing },
+        Fact::HiddenAllocator { module: ModuleId(1), allocator: LinkedAllocator::Mimalloc },
     ])?;
     let summary = Summary {
         end: point(9000),

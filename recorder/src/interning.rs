@@ -8,7 +8,7 @@ use memprof_capture::channel::module::ModuleDescription;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
 use memprof_capture::file::{Code, Frame, Module, NativeFrame, Site, StackNode};
 use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The tables of a recording, as far as they must be remembered.
 #[derive(Default)]
@@ -168,6 +168,16 @@ impl Interning {
         &self.known_modules
     }
 
+    /// The modules whose code has mapped memory itself.
+    pub fn modules_that_map(&self) -> FxHashSet<ModuleId> {
+        let sites = self.site_ids.keys().filter(|site| matches!(site.allocator, Allocator::Mmap | Allocator::Sbrk));
+        let stacks: FxHashSet<StackId> = sites.map(|site| site.stack).collect();
+        let nodes = self.stack_ids.iter().filter(|(_, id)| stacks.contains(id));
+        let callers: FxHashSet<FrameId> = nodes.map(|(node, _)| node.frame).collect();
+        let frames = self.native_frames().filter(|(id, _)| callers.contains(id));
+        frames.filter_map(|(_, frame)| frame.module).collect()
+    }
+
     /// The site of this stack and allocator.
     pub fn site(&mut self, stack: StackId, allocator: Allocator) -> SiteId {
         intern(&mut self.site_ids, &mut self.sites, Site { stack, allocator }, SiteId::from_index)
@@ -254,6 +264,26 @@ mod tests {
         let first = interning.frame(1, frame(1));
         assert_eq!(interning.stack(outer, first), StackId(3));
         assert_eq!(interning.take_rows(false).stacks.len(), 1);
+    }
+
+    #[test]
+    fn a_module_maps_memory_if_its_own_code_calls_mmap() {
+        let mut interning = Interning::default();
+        let mut native = |module, address| {
+            let native = ChannelNativeFrame { module, address, interrupted: false, evaluates: false };
+            interning.frame(1, ChannelFrame::Native(native))
+        };
+        let [outer, maps, allocates] = [native(Some(7), 1), native(Some(8), 2), native(Some(9), 3)];
+        let modules: Vec<ModuleId> = interning.native_frames().filter_map(|(_, frame)| frame.module).collect();
+        assert_eq!(modules.len(), 3);
+        let below = interning.stack(StackId::EMPTY, outer);
+        let [maps_there, allocates_there] = [maps, allocates].map(|frame| interning.stack(below, frame));
+        interning.site(allocates_there, Allocator::Malloc);
+        assert!(interning.modules_that_map().is_empty());
+        interning.site(maps_there, Allocator::Mmap);
+        interning.take_rows(false);
+        let expected = interning.native_frames().find(|(id, _)| *id == maps).and_then(|(_, frame)| frame.module);
+        assert_eq!(interning.modules_that_map().into_iter().collect::<Vec<_>>(), Vec::from_iter(expected));
     }
 
     #[test]

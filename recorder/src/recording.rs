@@ -304,6 +304,7 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
     }
     if let Some(NativeStacks { began, symbols }) = native {
         drain.write_native_stacks();
+        drain.write_hidden_allocators();
         if let Some(options) = symbols {
             let began = i64::try_from(Duration::from_nanos(began).as_secs()).unwrap_or(0);
             warnings.extend(drain.write_symbols(began, &options));

@@ -5,6 +5,7 @@ mod allocation_functions;
 pub mod flame_tree;
 pub mod flamegraph;
 mod frame_places;
+mod hidden_allocators;
 pub mod high_watermark;
 mod json_columns;
 pub mod line_table;

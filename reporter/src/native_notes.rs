@@ -75,9 +75,15 @@ fn stacks(native: &NativeStacks) -> Vec<String> {
 
 /// `a.so, b.so and 7 other modules`.
 fn names(modules: &[&ModuleReport]) -> String {
-    let mut names: Vec<String> = modules.iter().take(NAMED).map(|module| file_name(&module.path).to_owned()).collect();
-    if modules.len() > NAMED {
-        names.push(counted((modules.len() - NAMED) as u64, "other module"));
+    listed(modules.iter().map(|module| file_name(&module.path).to_owned()))
+}
+
+/// Likewise, of names.
+pub(crate) fn listed(all: impl ExactSizeIterator<Item = String>) -> String {
+    let others = all.len().saturating_sub(NAMED);
+    let mut names: Vec<String> = all.take(NAMED).collect();
+    if others > 0 {
+        names.push(counted(others as u64, "other module"));
     }
     let Some(last) = names.pop() else { return String::new() };
     if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) }

@@ -2,6 +2,7 @@
 
 use memprof_capture::file::{CaptureReader, Fact};
 
+use crate::hidden_allocators;
 use crate::native_notes;
 use crate::native_stacks::NativeStacks;
 use crate::run_clock::RunClock;
@@ -39,6 +40,7 @@ pub(crate) fn of(reader: &CaptureReader, clock: &RunClock, native: &NativeStacks
         )),
         _ => None,
     }));
+    notes.extend(hidden_allocators::note(reader.facts(), reader.tables()));
     notes.extend(native_notes::of(native));
     if !clock.is_calibrated() {
         notes.push("The capture ends before its clock could be calibrated: times are estimates.".to_owned());

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -20,7 +21,11 @@ static char *arena, *arena_end;
 
 static char *mapping(size_t bytes) {
     char *start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return start == MAP_FAILED ? NULL : start;
+    if (start != MAP_FAILED)
+        return start;
+    /* The real one has many such texts. */
+    fputs("<jemalloc>: no memory\n", stderr);
+    return NULL;
 }
 
 /* What the allocator needs for itself, before the program starts and whenever a thread ends. */

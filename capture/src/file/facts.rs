@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::allocator::Allocator;
 use crate::clock::ClockKind;
 use crate::early_stop::EarlyStop;
 use crate::ids::{ModuleId, Stamp};
@@ -100,6 +101,40 @@ pub enum Fact {
         /// When, as the recorder saw it: a few milliseconds late.
         at: Stamp,
     },
+    /// A module has an allocator linked into it, and no symbols that tell where: that is seen as the mappings it makes.
+    HiddenAllocator {
+        /// The module.
+        module: ModuleId,
+        /// The allocator.
+        allocator: LinkedAllocator,
+    },
+}
+
+/// An allocator that programs and libraries link into themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LinkedAllocator {
+    /// jemalloc
+    Jemalloc,
+    /// mimalloc
+    Mimalloc,
+}
+
+impl LinkedAllocator {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Jemalloc, Self::Mimalloc];
+
+    /// How reports call it.
+    pub const fn name(self) -> &'static str {
+        self.in_events().name()
+    }
+
+    /// How events call it.
+    pub const fn in_events(self) -> Allocator {
+        match self {
+            Self::Jemalloc => Allocator::Jemalloc,
+            Self::Mimalloc => Allocator::Mimalloc,
+        }
+    }
 }
 
 /// Where a module's names come from.

@@ -1,6 +1,6 @@
 //! Which functions belong to an allocator, by their names, and what each of them does with its arguments.
 
-use memprof_capture::allocator::Allocator;
+use memprof_capture::allocator::{Allocator, LINKED_PREFIXES as PREFIXES};
 
 /// What a function does, and which of its arguments say how much and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,26 +212,6 @@ const OPERATORS: [(&[u8], Role); 20] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Family(usize);
 
-struct Prefix {
-    text: &'static [u8],
-    allocator: Option<Allocator>,
-}
-
-const fn prefix(text: &'static [u8], allocator: Allocator) -> Prefix {
-    Prefix { text, allocator: Some(allocator) }
-}
-
-/// A longer prefix stands before one that it begins with.
-const PREFIXES: [Prefix; 7] = [
-    prefix(b"_rjem_", Allocator::Jemalloc),
-    prefix(b"je_arrow_", Allocator::Jemalloc),
-    prefix(b"jemalloc_", Allocator::Jemalloc),
-    prefix(b"je_", Allocator::Jemalloc),
-    prefix(b"arrow_mi_", Allocator::Mimalloc),
-    prefix(b"mi_", Allocator::Mimalloc),
-    Prefix { text: b"", allocator: None },
-];
-
 impl Family {
     /// How many there may be.
     pub const COUNT: usize = PREFIXES.len();
@@ -252,7 +232,7 @@ impl Family {
 
     /// The name that reports have for it; nothing where it is called as the functions are.
     pub const fn allocator(self) -> Option<Allocator> {
-        PREFIXES[self.0].allocator
+        PREFIXES[self.0].1
     }
 }
 
@@ -299,7 +279,7 @@ pub fn recognise(name: &[u8]) -> Option<Function> {
         return Some(own(Allocator::Mimalloc));
     }
     Family::all().find_map(|family| {
-        let rest = name.strip_prefix(PREFIXES[family.0].text)?;
+        let rest = name.strip_prefix(PREFIXES[family.0].0)?;
         let (role, allocator, is_standard) = match family.allocator() {
             Some(Allocator::Mimalloc) => (of_mimalloc(rest)?, Allocator::Mimalloc, false),
             Some(allocator) => (of_jemalloc(rest)?, allocator, false),
@@ -380,7 +360,7 @@ mod tests {
         };
         let standard = || STANDARD.iter().map(|(name, ..)| *name);
         for family in Family::all() {
-            let text = PREFIXES[family.0].text;
+            let text = PREFIXES[family.0].0;
             prefixed(&mut standard(), text);
             match family.allocator() {
                 Some(Allocator::Mimalloc) => prefixed(&mut MIMALLOC.iter().map(|(name, _)| *name), text),

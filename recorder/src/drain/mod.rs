@@ -1,5 +1,6 @@
 //! Takes what the program's threads have handed over, and writes it.
 
+mod hidden_allocators;
 mod processes;
 #[cfg(test)]
 mod tests;

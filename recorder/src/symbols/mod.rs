@@ -7,6 +7,7 @@
 //! - `module_file`, `debug_files`, `debuginfod`, `vdso`: which files know the names.
 //! - `dwarf`, `symbol_table`, `mini_debug_info`, `perf_map`: what they say.
 //! - `cache`: what they said the last time.
+//! - [`hidden_allocators`]: what could not be recorded because names are missing.
 //! - [`redo`]: names for a capture that exists already.
 
 mod cache;
@@ -15,6 +16,7 @@ mod debuginfod;
 mod demangling;
 mod dwarf;
 mod elf_image;
+pub mod hidden_allocators;
 mod mapped_file;
 mod mini_debug_info;
 mod module_file;
