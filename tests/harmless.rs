@@ -186,3 +186,16 @@ fn a_thread_is_cancelled_no_sooner() {
         assert_eq!((stdout(&with), stderr(&with)), (stdout(&bare), String::new()));
     }
 }
+
+/// What memprof asks the C library at a thread's first allocation, that may be in the middle of.
+#[test]
+fn a_thread_may_ask_for_its_stack_first() {
+    let program = compile("asks_for_its_stack.c", "asks_for_its_stack", &["-pthread"]);
+    let directory = tempdir().unwrap();
+    for options in [&["--follow-fork", "--"][..], &["--follow-fork", "--no-native", "--"]] {
+        // Without care the program hangs, so that `timeout`, which runs it as its child, ends it.
+        let command = ["timeout", "20", program.to_str().unwrap()];
+        let with = run_quietly(directory.path(), &[options, &command].concat());
+        assert_eq!((stdout(&with), stderr(&with)), ("done\n".to_owned(), String::new()));
+    }
+}

@@ -1,4 +1,4 @@
-//! `pthread_create`: a thread that native code starts begins with the stack of its creator.
+//! `pthread_create`: a thread that native code starts begins with the stack of its creator. `pthread_getattr_np`.
 //!
 //! Threads that Python starts have a stack of their own from `Thread._bootstrap` on, and are left alone.
 
@@ -55,6 +55,21 @@ pub unsafe extern "C" fn pthread_create(
         }
         status
     }
+}
+
+/// `pthread_getattr_np`, which allocates while it holds the thread's lock. What we have to ask it ourselves at a thread's
+/// first event must have been asked before that.
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn pthread_getattr_np(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int {
+    if !real::resolve() {
+        return libc::ENOMEM;
+    }
+    drop(Call::begin());
+    // SAFETY: the program's own call, passed on as it came.
+    unsafe { real::pthread_getattr_np(thread, attributes) }
 }
 
 /// Where a thread with a birth starts. It leaves no frame: the program's own function is jumped to.

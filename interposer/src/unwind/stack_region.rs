@@ -13,6 +13,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use memprof_capture::quiet_file::QuietFile;
 
 use crate::platform::memory::KeptErrno;
+use crate::platform::real;
 
 /// A range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,9 +140,10 @@ fn pthread_stack() -> Option<StackRegion> {
     let _errno = KeptErrno::new();
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::zeroed();
     let (mut start, mut bytes) = (core::ptr::null_mut::<c_void>(), 0);
-    // SAFETY: the calls fill what they are given, and the attributes are destroyed if they were made.
+    // SAFETY: the calls fill what they are given, and the attributes are destroyed if they were made. The first one waits
+    // for the thread's lock, which it cannot hold: see the hook of the same name.
     unsafe {
-        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+        if !real::resolve() || real::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
             return None;
         }
         let got = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut bytes);

@@ -70,6 +70,7 @@ real_functions! {
     munmap: fn(at: *mut c_void, length: usize) -> c_int;
     dlclose: fn(library: *mut c_void) -> c_int;
     pthread_create: fn(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
+    pthread_getattr_np: fn(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int;
     mremap: fn(old: *mut c_void, old_length: usize, length: usize, flags: c_int, at: *mut c_void) -> *mut c_void;
 }
 
