@@ -62,6 +62,14 @@ impl ThreadTranscoder {
         }
     }
 
+    /// Whether so many words of a chunk have been taken in, or no more of it can be.
+    #[must_use]
+    pub fn has_taken(&self, sequence: u32, words: usize) -> bool {
+        self.present.is_some_and(|present| {
+            present.sequence == sequence && present.progress.is_none_or(|progress| progress.words() == words)
+        })
+    }
+
     /// Takes in the published words of a chunk, the thread's present one or its next: those that were not published when it
     /// was looked at before. Each event is passed on to `sink`.
     ///

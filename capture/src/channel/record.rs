@@ -274,6 +274,14 @@ pub struct Progress {
     stamp: u64,
 }
 
+impl Progress {
+    /// How many words have been decoded.
+    #[must_use]
+    pub const fn words(self) -> usize {
+        self.position
+    }
+}
+
 /// Decodes the published words of one chunk.
 pub struct Records<'a> {
     words: &'a [u64],

@@ -110,7 +110,7 @@ impl Drain {
         pool.header().turn.look();
         let began = pool.clock().now_in_order();
         fence(SeqCst);
-        let look = Look::at(&pool, chunks_in_use(pool), Left::ByNobody);
+        let look = Look::at(&pool, chunks_in_use(pool).filter(|&chunk| self.has_news(chunk)), Left::ByNobody);
         let held = look.held.clone();
         let bound = |image| held.get(&image).map_or(began, |&held: &Stamp| held.min(began));
         self.take(look, bound, |_| {});
@@ -181,6 +181,18 @@ impl Drain {
                 }
             }
         }
+    }
+
+    /// Whether anything has happened in a chunk since the last look: most threads of a program that has many are idle.
+    fn has_news(&self, chunk: ChunkIndex) -> bool {
+        let descriptor = self.pool.descriptor(chunk);
+        // In this order: a release that was under way has been published when it is so no more.
+        if self.pool.is_sealed(chunk) || descriptor.held.load(Acquire) != 0 {
+            return true;
+        }
+        let (thread, sequence) = (descriptor.thread.load(Acquire), descriptor.sequence.load(Acquire));
+        let words = self.pool.published(chunk).len();
+        self.transcoders.get(&thread).is_none_or(|thread| !thread.has_taken(sequence, words))
     }
 
     /// Whether all chunks that its thread filled before have been taken.
