@@ -7,7 +7,8 @@
 //! - [`file`](mod@file): how they are kept (docs/capture-format.md).
 //! - [`thread_merge`] and [`resolution`]: on their way into the file, the events of several threads are brought into one
 //!   order, and blocks get numbers in place of addresses.
-//! - [`quiet_file`]: what the recorded process reads on the way.
+//! - [`page_index`]: how tables by address or number find their pages.
+//! - [`quiet_file`]: what the recorded process reads on the way; [`kept_errno`]: what it must not notice.
 //!
 //! This crate knows no other part of memprof. The interposer uses it without the feature `file`.
 
@@ -19,8 +20,11 @@ pub mod event;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod ids;
+pub mod kept_errno;
 #[cfg(feature = "file")]
 pub mod os_error;
+#[cfg(feature = "file")]
+pub mod page_index;
 pub mod quiet_file;
 #[cfg(feature = "file")]
 pub mod resolution;

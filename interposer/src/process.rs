@@ -5,11 +5,11 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::process::ProcessPrefix;
 use memprof_capture::channel::{ChunkWriter, Pool};
+use memprof_capture::kept_errno::KeptErrno;
 use memprof_capture::quiet_file::QuietFile;
 
 use crate::hooks::call::Call;
 use crate::memory::MappedVec;
-use crate::platform::memory::KeptErrno;
 use crate::platform::tls::{self, Doing};
 use crate::python::interpreter::Interpreter;
 use crate::thread::Stop;

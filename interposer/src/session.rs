@@ -15,9 +15,10 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::Pool;
 use memprof_capture::channel::layout::{NATIVE_STACKS, PythonState, store_text};
+use memprof_capture::kept_errno::KeptErrno;
 
 use crate::hooks::threads::{Birth, take_origin};
-use crate::platform::memory::{KeptErrno, map, map_shared, say, unmap, wipe_in_children};
+use crate::platform::memory::{map, map_shared, say, unmap, wipe_in_children};
 use crate::platform::{real, tls};
 use crate::process::{self, Identity};
 use crate::python::allocators;

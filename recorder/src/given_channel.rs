@@ -73,36 +73,46 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
         descriptor.image.store(chunk.image, Release);
         descriptor.state.store(chunk.state, Release);
     }
-    let (start, end) = (Stamp(0), Stamp(1 << 40));
-    let at = |stamp| ClockPoint { stamp, monotonic_ns: stamp.0 };
-    let header = Header {
+    let mut drain = Drain::new(pool, CaptureOutput::new(output, &header())?, native_depth);
+    drain.take_published();
+    drain.take_rest(|_| {});
+    let taken = Taken { allocations: drain.allocations(), damaged_chunks: drain.damaged_chunks() };
+    match drain.into_output().finish(&summary(taken.damaged_chunks)) {
+        (_, Some(error)) => Err(error),
+        (_, None) => Ok(taken),
+    }
+}
+
+const fn at(stamp: u64) -> ClockPoint {
+    ClockPoint { stamp: Stamp(stamp), monotonic_ns: stamp }
+}
+
+/// What a capture begins with when there is no program.
+pub(crate) fn header() -> Header {
+    Header {
         memprof_version: env!("CARGO_PKG_VERSION").to_owned(),
         command_line: Vec::new(),
         pid: 0,
         start_unix_ns: 0,
-        start: at(start),
+        start: at(0),
         clock: ClockKind::Monotonic,
         page_size: 4096,
         machine: String::new(),
         native_stacks: true,
         python_allocators_traced: false,
-    };
-    let mut drain = Drain::new(pool, CaptureOutput::new(output, &header)?, native_depth);
-    drain.take_published();
-    drain.take_rest(|_| {});
-    let taken = Taken { allocations: drain.allocations(), damaged_chunks: drain.damaged_chunks() };
-    let summary = Summary {
-        end: at(end),
+    }
+}
+
+/// What it ends with.
+pub(crate) const fn summary(damaged_chunks: u64) -> Summary {
+    Summary {
+        end: at(1 << 40),
         exit: Exit::Status(0),
         cpu_us: 0,
         peak_rss_bytes: 0,
         channel_waits: 0,
         skipped_events: 0,
         stopped: None,
-        damaged_chunks: taken.damaged_chunks,
-    };
-    match drain.into_output().finish(&summary) {
-        (_, Some(error)) => Err(error),
-        (_, None) => Ok(taken),
+        damaged_chunks,
     }
 }

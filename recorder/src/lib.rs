@@ -6,7 +6,6 @@
 //! - [`file_size_limit`]: what is not to stop memprof.
 //! - `shared_pool`, `look`, `drain`, `family`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
 //!   through the channel.
-//! - `image_events`: the events of all threads in one order.
 //! - [`given_channel`]: the same for a channel that no program filled.
 //! - `capture_output`: where it goes.
 //! - [`symbols`]: the names of native frames, at the end or later.
@@ -17,7 +16,6 @@ pub mod executable;
 mod family;
 pub mod file_size_limit;
 pub mod given_channel;
-mod image_events;
 pub mod inherited;
 mod interning;
 pub mod interpreter;

@@ -5,6 +5,7 @@
 //! what is left moves to a hash table: memory is some 64 bytes a live block at worst.
 
 use memprof_capture::event::AllocationNumber;
+use memprof_capture::page_index::PageIndex;
 use rustc_hash::FxHashMap;
 
 use crate::slots::SlotId;
@@ -42,7 +43,7 @@ struct Page {
     blocks: u32,
 }
 
-/// Pages that were used lately, by the low bits of their keys.
+/// So many pages are found without hashing.
 const RECENT: usize = 256;
 /// No page has this key: pages have fewer bits.
 const NO_KEY: u64 = u64::MAX;
@@ -55,9 +56,7 @@ pub struct LiveBlocks {
     pages: Vec<Box<Page>>,
     /// Pages that stand for nothing at present. All their places are vacant.
     blank: Vec<u32>,
-    by_key: FxHashMap<u64, u32>,
-    /// Key and page.
-    recent: Box<[(u64, u32); RECENT]>,
+    by_key: PageIndex<u32, RECENT>,
     /// Key and page of the last block to be entered. It alone may have few blocks.
     youngest: (u64, u32),
     /// No page has had this key yet, nor a larger one.
@@ -73,8 +72,7 @@ impl Default for LiveBlocks {
         Self {
             pages: Vec::new(),
             blank: Vec::new(),
-            by_key: FxHashMap::default(),
-            recent: Box::new([(NO_KEY, 0); RECENT]),
+            by_key: PageIndex::default(),
             youngest: (NO_KEY, 0),
             beyond: 0,
             stragglers: FxHashMap::default(),
@@ -113,7 +111,7 @@ impl LiveBlocks {
     #[inline(always)]
     pub fn remove(&mut self, number: AllocationNumber) -> Option<Block> {
         let key = number.0 >> PAGE_BITS;
-        let place = match self.page(key) {
+        let place = match self.by_key.get(key) {
             Some(index) => {
                 let page = &mut self.pages[index as usize];
                 let place = std::mem::replace(&mut page.places[number.0 as usize % PAGE_PLACES], VACANT);
@@ -142,22 +140,10 @@ impl LiveBlocks {
         Block { size, slot }
     }
 
-    /// The page that stands for these numbers, if one does.
-    #[inline]
-    fn page(&mut self, key: u64) -> Option<u32> {
-        let (recent_key, page) = self.recent[key as usize % RECENT];
-        if recent_key == key {
-            return Some(page);
-        }
-        let page = *self.by_key.get(&key)?;
-        self.recent[key as usize % RECENT] = (key, page);
-        Some(page)
-    }
-
     /// Makes a page the youngest one.
     #[cold]
     fn begin_page(&mut self, key: u64) {
-        let page = self.page(key).unwrap_or_else(|| self.new_page(key));
+        let page = self.by_key.get(key).unwrap_or_else(|| self.new_page(key));
         let (old_key, old) = std::mem::replace(&mut self.youngest, (key, page));
         if old_key != NO_KEY && self.pages[old as usize].blocks <= FEW {
             self.dissolve(old_key, old);
@@ -170,7 +156,6 @@ impl LiveBlocks {
             self.pages.len() as u32 - 1
         });
         self.by_key.insert(key, index);
-        self.recent[key as usize % RECENT] = (key, index);
         if key >= self.beyond {
             self.beyond = key + 1;
         } else {
@@ -198,11 +183,7 @@ impl LiveBlocks {
             }
             page.blocks = 0;
         }
-        self.by_key.remove(&key);
-        let recent = &mut self.recent[key as usize % RECENT];
-        if recent.0 == key {
-            recent.0 = NO_KEY;
-        }
+        self.by_key.remove(key);
         self.blank.push(index);
     }
 
@@ -235,7 +216,7 @@ mod tests {
         fn check(&self) {
             assert_eq!(self.pages.len(), self.by_key.len() + self.blank.len());
             let mut on_pages = 0;
-            for (&key, &index) in &self.by_key {
+            for (key, index) in self.by_key.iter() {
                 let page = &self.pages[index as usize];
                 assert_eq!(page.places.iter().filter(|&&place| place != VACANT).count(), page.blocks as usize);
                 assert!(page.blocks > FEW || (key, index) == self.youngest);

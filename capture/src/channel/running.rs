@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::writer::KeptErrno;
+use crate::kept_errno::KeptErrno;
 use crate::quiet_file::QuietFile;
 
 /// Whether the process still runs. One that has ended stays visible until its parent takes note of it, and will never

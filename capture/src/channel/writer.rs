@@ -14,6 +14,7 @@ use super::turns::Dating;
 use crate::allocator::Allocator;
 use crate::early_stop::EarlyStop;
 use crate::ids::{Address, SiteId, Stamp};
+use crate::kept_errno::KeptErrno;
 
 /// How long a thread sleeps before it looks whether the recorder still lives.
 const WAIT: Duration = Duration::from_millis(20);
@@ -381,22 +382,5 @@ fn wake_recorder(pool: &Pool) {
     let word = &pool.header().recorder_sleeps;
     if word.swap(0, AcqRel) != 0 {
         futex_wake(word);
-    }
-}
-
-/// Puts errno back when dropped: the program whose `malloc` this is must not see what the channel did to it.
-pub(super) struct KeptErrno(libc::c_int);
-
-impl KeptErrno {
-    pub fn new() -> Self {
-        // SAFETY: errno is this thread's own, and always there.
-        Self(unsafe { *libc::__errno_location() })
-    }
-}
-
-impl Drop for KeptErrno {
-    fn drop(&mut self) {
-        // SAFETY: as above.
-        unsafe { *libc::__errno_location() = self.0 };
     }
 }

@@ -3,22 +3,19 @@
 
 use std::io;
 
-use super::columns::{ColumnEncoder, RecentSizes};
-use super::format::{CHUNK_HEADER_BYTES, ChunkHeader, MAX_CHUNK_EVENTS};
+use super::columns::RecentSizes;
+use super::format::{CHUNK_HEADER_BYTES, ChunkHeader};
+use super::image_events::{ImageEvents, Keeping};
 use super::writer::CaptureWriter;
 use crate::event::TimedEvent;
 use crate::ids::{Stamp, ThreadId};
-use crate::resolution::Resolver;
-use crate::thread_merge::ThreadMerge;
 
 /// After so many events the order is settled once more. That takes a look at each thread, of which there may be many.
 const WORTH_SETTLING: usize = 1 << 18;
 
 /// Events on their way from the old form to the new one, image by image.
 pub(super) struct EventRewriting {
-    merge: ThreadMerge,
-    resolver: Resolver,
-    encoder: ColumnEncoder,
+    events: ImageEvents,
     sizes: RecentSizes,
     /// Events since the order was settled last.
     unsettled: usize,
@@ -29,10 +26,7 @@ pub(super) struct EventRewriting {
 impl Default for EventRewriting {
     fn default() -> Self {
         Self {
-            merge: ThreadMerge::default(),
-            resolver: Resolver::default(),
-            // Old stamps may be exact, and are to stay so.
-            encoder: ColumnEncoder::new(1),
+            events: ImageEvents::new(Keeping::REWRITTEN),
             sizes: RecentSizes::default(),
             unsettled: 0,
             chunks: CaptureWriter::of_chunks(Vec::new()),
@@ -43,7 +37,7 @@ impl Default for EventRewriting {
 impl EventRewriting {
     /// Where the next events of a thread are to be added.
     pub fn queue(&mut self, thread: ThreadId) -> &mut Vec<TimedEvent> {
-        self.merge.queue(thread)
+        self.events.queue(thread)
     }
 
     /// Writes the events of an image up to a moment, if there is something to settle after so many more of them; after
@@ -54,23 +48,17 @@ impl EventRewriting {
             return Ok(());
         }
         self.unsettled = 0;
-        let Self { merge, resolver, encoder, sizes, chunks, .. } = self;
+        let Self { events, sizes, chunks, .. } = self;
         let mut written = Ok(());
-        merge.drain(until.unwrap_or(Stamp(u64::MAX)), |thread, run| {
-            encoder.turn_to(thread);
-            for timed in run {
-                resolver.resolve(timed.event, |event| encoder.push(timed.stamp, event, sizes));
-                // One event may be resolved to two.
-                if written.is_ok() && encoder.len() >= MAX_CHUNK_EVENTS as usize - 1 {
-                    written = chunks.events(image, encoder);
-                }
+        events.settle(until.unwrap_or(Stamp(u64::MAX)), sizes, |encoder| {
+            if written.is_ok() {
+                written = chunks.events(image, encoder);
             }
         });
         written?;
         if until.is_none() {
-            self.chunks.events(image, &mut self.encoder)?;
-            self.resolver = Resolver::default();
-            self.encoder = ColumnEncoder::new(1);
+            chunks.events(image, events.gathered())?;
+            *events = ImageEvents::new(Keeping::REWRITTEN);
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! - [`columns`]: the events of a chunk.
 //! - `table_rows`: their rows in chunks.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
+//! - [`image_events`]: how events come into their final order, and so into columns.
 //! - `thread_columns` and `event_rewriting`: the events of older versions.
 
 mod allowance;
@@ -13,6 +14,7 @@ pub mod columns;
 mod event_rewriting;
 pub mod facts;
 pub mod format;
+pub mod image_events;
 mod open_error;
 pub mod reader;
 pub mod rewrite;

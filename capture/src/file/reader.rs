@@ -266,7 +266,7 @@ impl CaptureReader {
             let events = rewriting.queue(ThreadId(chunk.header.thread));
             let (before, sites) = (events.len(), self.tables.sites.len());
             let sound = self.read_payload(offset, &chunk.header)?
-                && decoder.decode(&self.payload, chunk.first, chunk.rows, sites, events).is_ok();
+                && decoder.decode(&self.payload, chunk.first, chunk.rows, sites, events).is_some();
             if !sound {
                 events.truncate(before);
                 self.count_damage(chunk);

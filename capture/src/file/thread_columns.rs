@@ -13,7 +13,7 @@
 //!    anchors, each a number of events that follow the anchor before and the time passed since: the events up to the
 //!    next anchor have the anchor's stamp. The first anchor is the chunk's first stamp.
 
-use super::columns::{ALLOCATION, FREE, KIND, LastSizes, MAP, MalformedColumns, RESIZE, SAME_SITE, SAME_SIZE, UNMAP};
+use super::columns::{ALLOCATION, FREE, KIND, LastSizes, MAP, RESIZE, SAME_SITE, SAME_SIZE, UNMAP};
 use super::varint::{take, unzigzag};
 use crate::event::{Event, TimedEvent};
 use crate::ids::{Address, SiteId, Stamp};
@@ -29,22 +29,9 @@ pub struct ThreadColumnDecoder {
 
 impl ThreadColumnDecoder {
     /// Appends the events of `payload` to `out`. `first` is the chunk's first stamp, `rows` its number of events, and
-    /// `sites` the number of sites that the capture knows.
-    ///
-    /// # Errors
-    /// When the payload is malformed. Some of its events may have been appended.
+    /// `sites` the number of sites that the capture knows. Nothing when the payload is malformed; some of its events may
+    /// have been appended.
     pub fn decode(
-        &mut self,
-        payload: &[u8],
-        first: Stamp,
-        rows: u32,
-        sites: usize,
-        out: &mut Vec<TimedEvent>,
-    ) -> Result<(), MalformedColumns> {
-        self.decode_columns(payload, first, rows, sites, out).ok_or(MalformedColumns)
-    }
-
-    fn decode_columns(
         &mut self,
         payload: &[u8],
         first: Stamp,

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::sparse_page::{PLACES, SparsePage, VACANT};
 use crate::event::AllocationNumber;
 use crate::ids::Address;
+use crate::page_index::PageIndex;
 
 /// Allocators align to this power of two, nearly all of them.
 const ALIGNMENT_BITS: u32 = 4;
@@ -20,11 +21,11 @@ const OLD: u32 = u32::MAX;
 /// Any other place holds this many low bits of a number, and one more than them.
 const NUMBER_BITS: u32 = 31;
 
-/// Pages that were used lately, by the low bits of their keys.
+/// So many pages are found without hashing.
 const RECENT: usize = 1024;
 
 /// A page of the table.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Page {
     /// One with many blocks, by its number.
     Dense(u32),
@@ -32,13 +33,18 @@ enum Page {
     Sparse(u32),
 }
 
+impl Default for Page {
+    fn default() -> Self {
+        Self::Dense(0)
+    }
+}
+
 /// The numbers of all live heap blocks, by their addresses.
 ///
 /// `BITS` of a number are kept at a block's place; it is 31 except in tests.
 #[derive(Default)]
 pub struct LiveAddresses<const BITS: u32 = NUMBER_BITS> {
-    pages: FxHashMap<u64, Page>,
-    recent: Recent,
+    pages: PageIndex<Page, RECENT>,
     /// The places of the pages with many blocks, page after page.
     places: Vec<u32>,
     /// How many blocks each of them has.
@@ -54,34 +60,6 @@ pub struct LiveAddresses<const BITS: u32 = NUMBER_BITS> {
     /// The number that was entered last.
     latest: u64,
     blocks: usize,
-}
-
-/// The pages that were used lately, by the low bits of their keys.
-struct Recent(Box<[(u64, Page); RECENT]>);
-
-/// No page has this key: pages have fewer bits.
-const NO_KEY: u64 = u64::MAX;
-
-impl Default for Recent {
-    fn default() -> Self {
-        Self(Box::new([(NO_KEY, Page::Dense(0)); RECENT]))
-    }
-}
-
-impl Recent {
-    #[inline(always)]
-    fn get(&self, key: u64) -> Option<Page> {
-        let (known, page) = self.0[key as usize % RECENT];
-        (known == key).then_some(page)
-    }
-
-    fn set(&mut self, key: u64, page: Page) {
-        self.0[key as usize % RECENT] = (key, page);
-    }
-
-    fn forget(&mut self, key: u64) {
-        self.0[key as usize % RECENT].0 = NO_KEY;
-    }
 }
 
 impl<const BITS: u32> LiveAddresses<BITS> {
@@ -101,21 +79,6 @@ impl<const BITS: u32> LiveAddresses<BITS> {
     /// Its place on its page.
     const fn place_of(address: Address) -> u8 {
         (address.0 >> ALIGNMENT_BITS) as u8
-    }
-
-    #[inline(always)]
-    fn page(&mut self, key: u64) -> Option<Page> {
-        match self.recent.get(key) {
-            Some(page) => Some(page),
-            None => self.find_page(key),
-        }
-    }
-
-    #[cold]
-    fn find_page(&mut self, key: u64) -> Option<Page> {
-        let page = *self.pages.get(&key)?;
-        self.recent.set(key, page);
-        Some(page)
     }
 
     /// The number that an entry stands for, when `latest` was entered last: the youngest with its low bits.
@@ -140,7 +103,7 @@ impl<const BITS: u32> LiveAddresses<BITS> {
         }
         let (key, place) = (address.0 >> PAGE_BITS, Self::place_of(address));
         let entry = (number.0 & Self::LOW) as u32 + 1;
-        let before = match self.page(key) {
+        let before = match self.pages.get(key) {
             Some(Page::Dense(page)) => self.enter(page, place, entry),
             page => self.enter_few(key, page, place, entry),
         };
@@ -190,7 +153,7 @@ impl<const BITS: u32> LiveAddresses<BITS> {
             self.sparse.push(SparsePage::default());
             self.sparse.len() as u32 - 1
         });
-        self.note_page(key, Page::Sparse(page));
+        self.pages.insert(key, Page::Sparse(page));
         page
     }
 
@@ -200,13 +163,8 @@ impl<const BITS: u32> LiveAddresses<BITS> {
             self.blocks_of.push(0);
             self.blocks_of.len() as u32 - 1
         });
-        self.note_page(key, Page::Dense(page));
+        self.pages.insert(key, Page::Dense(page));
         page
-    }
-
-    fn note_page(&mut self, key: u64, page: Page) {
-        self.pages.insert(key, page);
-        self.recent.set(key, page);
     }
 
     /// Takes the block away that is live at an address.
@@ -216,7 +174,7 @@ impl<const BITS: u32> LiveAddresses<BITS> {
             return self.remove_unaligned(address);
         }
         let (key, place) = (address.0 >> PAGE_BITS, Self::place_of(address));
-        let (before, is_blank) = match self.page(key)? {
+        let (before, is_blank) = match self.pages.get(key)? {
             Page::Dense(page) => {
                 let blocks = &mut self.blocks_of[page as usize];
                 let place = &mut self.places[page as usize * PLACES + usize::from(place)];
@@ -249,12 +207,11 @@ impl<const BITS: u32> LiveAddresses<BITS> {
     /// Gives a page back that has no block left.
     #[cold]
     fn give_back(&mut self, key: u64) {
-        match self.pages.remove(&key) {
+        match self.pages.remove(key) {
             Some(Page::Dense(page)) => self.blank_dense.push(page),
             Some(Page::Sparse(page)) => self.blank_sparse.push(page),
             None => {}
         }
-        self.recent.forget(key);
     }
 
     /// Moves the numbers of old blocks to where they are kept whole.
@@ -273,8 +230,8 @@ impl<const BITS: u32> LiveAddresses<BITS> {
                 *entry = OLD;
             }
         };
-        for (&key, page) in &*pages {
-            match *page {
+        for (key, page) in pages.iter() {
+            match page {
                 Page::Dense(page) => {
                     let of_page = &mut places[page as usize * PLACES..][..PLACES];
                     (0..=u8::MAX).zip(of_page).for_each(|(place, entry)| age_block(key, place, entry));

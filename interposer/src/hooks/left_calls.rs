@@ -5,8 +5,9 @@
 use core::mem::MaybeUninit;
 use core::ptr;
 
+use memprof_capture::kept_errno::KeptErrno;
+
 use super::call::count_skipped;
-use crate::platform::memory::KeptErrno;
 use crate::platform::tls::{Doing, ThreadBlock};
 use crate::thread::ThreadState;
 use crate::unwind::{call_frame_information, jit_code, modules};

@@ -1,6 +1,7 @@
-//! `pthread_create`: a thread that native code starts begins with the stack of its creator. `pthread_getattr_np`.
+//! `pthread_create`: a thread that native code starts begins with the stack of its creator. Threads that Python starts
+//! have a stack of their own from `Thread._bootstrap` on, and are left alone.
 //!
-//! Threads that Python starts have a stack of their own from `Thread._bootstrap` on, and are left alone.
+//! `pthread_getattr_np`: must not be the first to make a thread known.
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};

@@ -8,12 +8,12 @@ use core::ffi::c_int;
 use core::slice;
 
 use memprof_capture::allocator::Allocator;
+use memprof_capture::kept_errno::KeptErrno;
 
 use super::functions::Role;
 use super::hooks::Hooked;
 use super::modules::look_again;
 use super::patching::{Patches, Target};
-use crate::platform::memory::KeptErrno;
 use crate::platform::{real, tls};
 use crate::session;
 

@@ -8,8 +8,9 @@ use core::ptr::NonNull;
 use core::slice;
 
 use libc::{Elf64_Ehdr, Elf64_Phdr, Elf64_Shdr, Elf64_Sym};
+use memprof_capture::kept_errno::KeptErrno;
 
-use crate::platform::memory::{KeptErrno, map_file, unmap};
+use crate::platform::memory::{map_file, unmap};
 
 /// Types of which any bytes are a value.
 ///

@@ -7,12 +7,12 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::module::ModulePrefix;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES};
+use memprof_capture::kept_errno::KeptErrno;
 
 use super::frame::CodeAddress;
 use super::loaded_objects::{self, LoadedObject};
 use super::unloading;
 use crate::memory::{MappedVec, Plain};
-use crate::platform::memory::KeptErrno;
 use crate::spin_lock::{Held, SpinLock};
 use crate::thread::Stop;
 

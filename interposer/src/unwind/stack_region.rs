@@ -10,9 +10,9 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
+use memprof_capture::kept_errno::KeptErrno;
 use memprof_capture::quiet_file::QuietFile;
 
-use crate::platform::memory::KeptErrno;
 use crate::platform::real;
 
 /// A range of addresses.

@@ -16,12 +16,12 @@ use memprof_capture::channel::{ChunkIndex, Pool};
 use memprof_capture::file::Fact;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, RssSample};
+use memprof_capture::file::image_events::{ImageEvents, Keeping};
 use memprof_capture::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::capture_output::CaptureOutput;
 use crate::family::Family;
-use crate::image_events::{ImageEvents, Keeping};
 use crate::interning::Interning;
 use crate::look::{Found, Left, Look};
 use crate::symbols;
@@ -106,14 +106,13 @@ impl Drain {
     /// Takes all that has been published. Writes what has waited long enough.
     pub fn take_published(&mut self) {
         let pool = self.pool;
-        // Before the first look at any thread: see `image_events`.
+        // Before the first look at any thread: see `capture::file::image_events`.
         pool.header().turn.look();
         let began = pool.clock().now_in_order();
         fence(SeqCst);
         let look = Look::at(&pool, chunks_in_use(pool).filter(|&chunk| self.has_news(chunk)), Left::ByNobody);
-        let held = look.held.clone();
-        let bound = |image| held.get(&image).map_or(began, |&held: &Stamp| held.min(began));
-        self.take(look, bound, |_| {});
+        let bound = |image| look.held.get(&image).map_or(began, |&held| held.min(began));
+        self.take(&look, bound, |_| {});
         self.settle_all(bound);
         if self.written_at.elapsed() >= LONGEST_WAIT {
             self.write_all(false);
@@ -125,7 +124,7 @@ impl Drain {
     pub fn take_rest(&mut self, progress: impl FnMut(usize)) {
         let pool = self.pool;
         let look = Look::at(&pool, chunks_in_use(pool), Left::ByTheirThreads);
-        self.take(look, |_| ALL, progress);
+        self.take(&look, |_| ALL, progress);
         self.settle_all(|_| ALL);
         self.write_all(true);
     }
@@ -145,13 +144,13 @@ impl Drain {
         let abandoned = pool.chunks().filter(|&chunk| pool.is_owned(chunk)).filter(gone);
         let look = Look::at(&pool, abandoned, Left::ByTheirThreads);
         // What is settled is for the next look at all threads to say.
-        self.take(look, |_| Stamp(0), |_| {});
+        self.take(&look, |_| Stamp(0), |_| {});
     }
 
     /// Takes what is new in these chunks, and gives back those that nobody writes to any more. The events before `bound`
     /// are settled as soon as no later chunk can hold older ones, which keeps them in the processor's cache. Calls
     /// `progress` with the number of chunks that are left, time and again.
-    fn take(&mut self, look: Look, bound: impl Fn(u32) -> Stamp, mut progress: impl FnMut(usize)) {
+    fn take(&mut self, look: &Look, bound: impl Fn(u32) -> Stamp, mut progress: impl FnMut(usize)) {
         let (pool, mut waiters, mut fresh) = (self.pool, false, 0);
         let postponed = if look.may_lack { std::mem::take(&mut self.postponed) } else { Vec::new() };
         for (index, found) in look.found.iter().enumerate() {

@@ -47,7 +47,7 @@ impl Drain {
             descriptor.pid.load(Relaxed) == pid && descriptor.image.load(Relaxed) <= last_image
         };
         let look = Look::at(&pool, chunks_in_use(pool).filter(left_behind), Left::ByTheirThreads);
-        self.take(look, |_| ALL, |_| {});
+        self.take(&look, |_| ALL, |_| {});
         let images = self.images.iter().filter(|&(&image, &of)| of == pid && image <= last_image);
         for image in images.map(|(&image, _)| image).collect::<Vec<_>>() {
             self.settle(image, ALL);

@@ -7,18 +7,15 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::layout::CHUNK_WORDS;
 use memprof_capture::channel::writer::Author;
-use memprof_capture::clock::ClockKind;
 use memprof_capture::event::ResolvedEvent;
+use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
-use memprof_capture::file::facts::{ClockPoint, Exit};
-use memprof_capture::file::{CaptureReader, Header, Summary};
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_capture::ids::{Address, SiteId};
 
 use super::Drain;
 use crate::capture_output::CaptureOutput;
+use crate::given_channel::{header, summary};
 use crate::shared_pool::{SharedPool, Wanted};
-
-const NOW: ClockPoint = ClockPoint { stamp: Stamp(1), monotonic_ns: 1 };
 
 /// A pool, and its drain into a file.
 struct Recording {
@@ -32,19 +29,7 @@ impl Recording {
         let wanted = Wanted { python_only: false, native_stacks: false, python_allocators: false, follow_fork: false };
         let shared = SharedPool::create(wanted).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let header = Header {
-            memprof_version: String::new(),
-            command_line: Vec::new(),
-            pid: 1,
-            start_unix_ns: 0,
-            start: NOW,
-            clock: ClockKind::Monotonic,
-            page_size: 4096,
-            machine: String::new(),
-            native_stacks: false,
-            python_allocators_traced: false,
-        };
-        let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header).unwrap();
+        let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header()).unwrap();
         Self { drain: Drain::new(shared.pool(), output, 0), shared, folder }
     }
 
@@ -65,17 +50,7 @@ impl Recording {
     fn end(mut self) -> usize {
         self.drain.take_rest(|_| {});
         assert_eq!(self.drain.damaged_chunks(), 0);
-        let summary = Summary {
-            end: NOW,
-            exit: Exit::Status(0),
-            cpu_us: 0,
-            peak_rss_bytes: 0,
-            channel_waits: 0,
-            skipped_events: 0,
-            stopped: None,
-            damaged_chunks: 0,
-        };
-        assert!(self.drain.into_output().finish(&summary).1.is_none());
+        assert!(self.drain.into_output().finish(&summary(0)).1.is_none());
         let mut reader = CaptureReader::open(Self::path(&self.folder).as_ref()).unwrap();
         let (mut batch, mut count) = (EventBatch::default(), 0);
         for chunk in reader.event_chunks().to_vec() {

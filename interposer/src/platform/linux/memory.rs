@@ -2,6 +2,7 @@
 
 use core::ptr::NonNull;
 
+use memprof_capture::kept_errno::KeptErrno;
 use memprof_capture::quiet_file::QuietFile;
 
 /// Maps `bytes` zeroed bytes, private to this process.
@@ -115,22 +116,4 @@ impl OwnMemory {
 pub fn say(text: &str) {
     // SAFETY: the bytes are valid for reads of their length.
     unsafe { libc::syscall(libc::SYS_write, 2, text.as_ptr(), text.len()) };
-}
-
-/// Leaves errno as it was found, when dropped.
-pub struct KeptErrno(i32);
-
-impl KeptErrno {
-    /// Remembers errno.
-    pub fn new() -> Self {
-        // SAFETY: errno is this thread's own and always there.
-        Self(unsafe { *libc::__errno_location() })
-    }
-}
-
-impl Drop for KeptErrno {
-    fn drop(&mut self) {
-        // SAFETY: as in `new`.
-        unsafe { *libc::__errno_location() = self.0 };
-    }
 }

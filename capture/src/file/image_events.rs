@@ -11,15 +11,15 @@
 //! come too late for their dates, when their thread was interrupted in between; they come as soon as they are seen, before
 //! which the program could not go on.
 
-use memprof_capture::event::{ResolvedEvent, TimedEvent};
-use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
-use memprof_capture::file::format::MAX_CHUNK_EVENTS;
-use memprof_capture::ids::{Stamp, ThreadId};
-use memprof_capture::resolution::Resolver;
-use memprof_capture::thread_merge::ThreadMerge;
+use super::columns::{ColumnEncoder, RecentSizes};
+use super::format::MAX_CHUNK_EVENTS;
+use crate::event::TimedEvent;
+use crate::ids::{Stamp, ThreadId};
+use crate::resolution::Resolver;
+use crate::thread_merge::ThreadMerge;
 
 /// How the events of a recording are kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Keeping {
     /// The least time between two dates, in stamp units.
     precision: u64,
@@ -32,34 +32,25 @@ impl Keeping {
     pub const ALONE: Self = Self { precision: 1 << 16, chunk_events: MAX_CHUNK_EVENTS as usize };
     /// The events of several processes are merged by their dates, and a report holds a chunk of each.
     pub const FAMILY: Self = Self { precision: 1, chunk_events: 1 << 14 };
+    /// The dates of an old capture's events may be exact, and are to stay so.
+    pub(super) const REWRITTEN: Self = Self { precision: 1, chunk_events: MAX_CHUNK_EVENTS as usize };
 }
 
-/// Where events wait, and where they gather.
+/// Where events wait, and where they gather in their final order.
 pub struct ImageEvents {
-    keeping: Keeping,
+    chunk_events: usize,
     merge: ThreadMerge,
-    gathered: Gathered,
-}
-
-/// Events in their final order.
-struct Gathered {
     resolver: Resolver,
     encoder: ColumnEncoder,
 }
 
-impl Gathered {
-    #[inline(always)]
-    fn push(&mut self, timed: &TimedEvent, sizes: &mut RecentSizes) {
-        let Self { resolver, encoder } = self;
-        resolver.resolve(timed.event, |event: ResolvedEvent| encoder.push(timed.stamp, event, sizes));
-    }
-}
-
 impl ImageEvents {
     /// Of an image that has made none yet.
+    #[must_use]
     pub fn new(keeping: Keeping) -> Self {
-        let gathered = Gathered { resolver: Resolver::default(), encoder: ColumnEncoder::new(keeping.precision) };
-        Self { keeping, merge: ThreadMerge::default(), gathered }
+        let Keeping { precision, chunk_events } = keeping;
+        let encoder = ColumnEncoder::new(precision);
+        Self { chunk_events, merge: ThreadMerge::default(), resolver: Resolver::default(), encoder }
     }
 
     /// Where the next events of a thread are to be added.
@@ -69,14 +60,14 @@ impl ImageEvents {
 
     /// Takes the events for settled that are older than `bound`. `write` is called with whole chunks.
     pub fn settle(&mut self, bound: Stamp, sizes: &mut RecentSizes, mut write: impl FnMut(&mut ColumnEncoder)) {
-        let Self { keeping, merge, gathered } = self;
+        let Self { chunk_events, merge, resolver, encoder } = self;
         merge.drain(bound, |thread, run| {
-            gathered.encoder.turn_to(thread);
+            encoder.turn_to(thread);
             for timed in run {
-                gathered.push(timed, sizes);
+                resolver.resolve(timed.event, |event| encoder.push(timed.stamp, event, sizes));
                 // One event may have become two.
-                if gathered.encoder.len() >= keeping.chunk_events - 1 {
-                    write(&mut gathered.encoder);
+                if encoder.len() >= *chunk_events - 1 {
+                    write(encoder);
                 }
             }
         });
@@ -84,6 +75,6 @@ impl ImageEvents {
 
     /// The events that have gathered in order.
     pub const fn gathered(&mut self) -> &mut ColumnEncoder {
-        &mut self.gathered.encoder
+        &mut self.encoder
     }
 }
