@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use memprof_recorder::recording::Outcome;
 use memprof_recorder::wait::Exit;
-use memprof_reporter::shell_quoting::join_quoted;
+use memprof_replay::shell_quoting::join_quoted;
 use memprof_reporter::size_units::{counted, seconds, size};
 
 /// A line that counts down while events are still being written although the program has ended.

@@ -18,8 +18,8 @@ use memprof_capture::file::{
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::resolution::Resolver;
-use memprof_reporter::processes::Processes;
-use memprof_reporter::replay::replay;
+use memprof_replay::processes::Processes;
+use memprof_replay::replay::replay;
 
 const SITES: u64 = 2000;
 const EVENTS_PER_CHUNK: usize = 65_536;

@@ -5,13 +5,13 @@
 use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Site, Tables};
 use memprof_capture::ids::StackId;
+use memprof_replay::aggregate::SlotSummary;
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::{ProcessId, Processes};
+use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
-use crate::aggregate::SlotSummary;
-use crate::metric::Metric;
 use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
-use crate::processes::{ProcessId, Processes};
-use crate::slots::Amount;
 use crate::stack_views::StackViews;
 use crate::view::Views;
 

@@ -1,44 +1,32 @@
-//! From a capture to reports: the replay of its events into an [`aggregate`], and renderers of that.
+//! From a capture to reports: names for what a replay summed up, and renderers of that.
 
-pub mod aggregate;
 mod allocation_functions;
 pub mod flame_tree;
 pub mod flamegraph;
 mod frame_places;
 mod hidden_allocators;
-pub mod high_watermark;
 mod json_columns;
 pub mod line_table;
-pub mod live_blocks;
-pub mod mappings;
-pub mod merge;
 pub mod metadata;
-pub mod metric;
 mod native_notes;
 mod native_stacks;
 mod notes;
 mod page;
 pub mod places;
-mod process_memory;
-pub mod processes;
 mod pymalloc;
-pub mod replay;
 pub mod report;
 mod resident_sets;
 mod row_places;
 pub mod rows;
 pub mod run_clock;
 mod runtime_functions;
-pub mod shell_quoting;
-pub mod size_histogram;
 pub mod size_units;
-pub mod slots;
 mod stack_views;
 pub mod stats;
 pub mod strings;
 pub mod table;
 pub mod text;
 mod thread_labels;
-pub mod timeline;
+mod unknown_process;
 pub mod utc_time;
 pub mod view;

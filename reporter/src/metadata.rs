@@ -1,12 +1,12 @@
 //! What a report says about the run itself.
 
 use memprof_capture::file::{CaptureReader, Fact};
+use memprof_replay::processes::Processes;
+use memprof_replay::replay::end_of;
+use memprof_replay::shell_quoting::join_quoted;
 use serde::Serialize;
 
-use crate::processes::Processes;
-use crate::replay::end_of;
 use crate::run_clock::RunClock;
-use crate::shell_quoting::join_quoted;
 use crate::utc_time::iso_8601;
 
 /// The facts about a run, as all reports print them. docs/metrics.md defines each.

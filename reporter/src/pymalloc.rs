@@ -1,10 +1,10 @@
 //! What has to be said about Python's own allocators: whose memory appears where.
 
 use memprof_capture::allocator::Allocator;
+use memprof_replay::metric::Metric;
 use rustc_hash::FxHashSet;
 
 use crate::metadata::Metadata;
-use crate::metric::Metric;
 use crate::places::PlaceId;
 use crate::report::Report;
 use crate::row_places::RowPlaces;

@@ -8,23 +8,24 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{CaptureReader, Summary, Tables};
 use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::os_error::in_words;
+use memprof_replay::aggregate::Aggregate;
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::{Processes, UnknownProcess};
+use memprof_replay::replay::replay;
+use memprof_replay::slots::Amount;
+use memprof_replay::timeline::TimelinePoint;
 
-use crate::aggregate::Aggregate;
 use crate::metadata::Metadata;
-use crate::metric::Metric;
 use crate::native_stacks::NativeStacks;
 use crate::notes;
 use crate::places::{PlaceId, PlaceKind, Places};
-use crate::processes::{Processes, UnknownProcess};
-use crate::replay::replay;
 use crate::resident_sets::ResidentSets;
 use crate::row_places::RowPlaces;
 use crate::rows::{self, PlaceRow, Ranking, Row};
 use crate::run_clock::RunClock;
-use crate::slots::Amount;
 use crate::text::Location;
 use crate::thread_labels::ThreadLabels;
-use crate::timeline::TimelinePoint;
+use crate::unknown_process::UnknownProcessMessage;
 use crate::view::View;
 
 /// Why there is no report.
@@ -43,7 +44,7 @@ impl fmt::Display for ReportError {
         match self {
             Self::Open(error) => error.fmt(f),
             Self::Read(path, error) => write!(f, "cannot read {} any further: {}", path.display(), in_words(error)),
-            Self::NoProcess(path, unknown) => write!(f, "{}: {unknown}", path.display()),
+            Self::NoProcess(path, unknown) => write!(f, "{}: {}", path.display(), UnknownProcessMessage(unknown)),
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use memprof_capture::file::CaptureReader;
 use memprof_capture::ids::Stamp;
-
-use crate::processes::{ProcessId, Processes};
-use crate::timeline::TimelinePoint;
+use memprof_replay::processes::{ProcessId, Processes};
+use memprof_replay::timeline::TimelinePoint;
 
 /// Resident sets, of each process and of all together.
 pub(crate) struct ResidentSets {

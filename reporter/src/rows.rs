@@ -3,14 +3,14 @@
 use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Tables, Thread};
 use memprof_capture::ids::ThreadId;
+use memprof_replay::aggregate::SlotSummary;
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::ProcessId;
+use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
-use crate::aggregate::SlotSummary;
-use crate::metric::Metric;
 use crate::places::{PlaceId, Places};
-use crate::processes::ProcessId;
 use crate::row_places::RowPlaces;
-use crate::slots::Amount;
 
 /// What one thread of a process allocated at one place with one allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use memprof_capture::file::{Tables, Thread};
 use memprof_capture::ids::ThreadId;
-
-use crate::processes::{ProcessId, Processes};
+use memprof_replay::processes::{ProcessId, Processes};
 
 /// The name of every thread: its last name and its id in the kernel.
 pub(crate) struct ThreadLabels<'a> {

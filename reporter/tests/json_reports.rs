@@ -10,7 +10,7 @@ use std::path::Path;
 
 use capture_builder::{CaptureBuilder, SECOND};
 use family_run::{GZIP, family_run};
-use memprof_reporter::metric::Metric;
+use memprof_replay::metric::Metric;
 use memprof_reporter::report::Report;
 use memprof_reporter::view::View;
 use memprof_reporter::{stats, table};

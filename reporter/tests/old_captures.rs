@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use memprof_reporter::metric::Metric;
+use memprof_replay::metric::Metric;
 use memprof_reporter::report::Report;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};

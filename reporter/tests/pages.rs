@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use capture_builder::CaptureBuilder;
 use family_run::{GZIP, WORKER, family_run};
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
-use memprof_reporter::metric::Metric;
+use memprof_replay::metric::Metric;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{flamegraph, table};
 use native_run::{GEO, INSERT, native_run};

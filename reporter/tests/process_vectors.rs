@@ -9,11 +9,11 @@ use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::event::Event;
 use memprof_capture::file::Fact;
 use memprof_capture::ids::{Address, SiteId, Stamp};
-use memprof_reporter::aggregate::ProcessTotals;
-use memprof_reporter::metric::Metric;
-use memprof_reporter::processes::Origin;
+use memprof_replay::aggregate::ProcessTotals;
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::Origin;
+use memprof_replay::slots::Amount;
 use memprof_reporter::report::Report;
-use memprof_reporter::slots::Amount;
 
 const fn amount(bytes: u64, allocations: u64) -> Amount {
     Amount { bytes, allocations }

@@ -9,8 +9,8 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::Fact;
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
-use memprof_reporter::aggregate::{Aggregate, Endings, ProcessTotals};
-use memprof_reporter::slots::Amount;
+use memprof_replay::aggregate::{Aggregate, Endings, ProcessTotals};
+use memprof_replay::slots::Amount;
 use proptest::prelude::*;
 
 const PAGE: u64 = 16;

@@ -8,10 +8,10 @@ use memprof_capture::event::Event;
 use memprof_capture::file::Fact;
 use memprof_capture::file::facts::RssSample;
 use memprof_capture::ids::{Address, SiteId, Stamp};
-use memprof_reporter::metric::Metric;
+use memprof_replay::metric::Metric;
+use memprof_replay::size_histogram::SizeBucket;
+use memprof_replay::slots::Amount;
 use memprof_reporter::report::Report;
-use memprof_reporter::size_histogram::SizeBucket;
-use memprof_reporter::slots::Amount;
 use memprof_reporter::view::View;
 
 const PAGE: u64 = 4096;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use family_run::{GZIP, MAIN, family_run};
 use memprof_capture::file::Fact;
-use memprof_reporter::metric::Metric;
+use memprof_replay::metric::Metric;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};

@@ -6,7 +6,7 @@ use std::path::Path;
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::rewrite::{Names, RewriteError, rewrite};
-use memprof_reporter::metric::Metric;
+use memprof_replay::metric::Metric;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};

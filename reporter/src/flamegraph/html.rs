@@ -4,19 +4,19 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use memprof_capture::ids::ThreadId;
+use memprof_replay::aggregate::ProcessTotals;
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
+use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
-use crate::aggregate::ProcessTotals;
 use crate::flame_tree::{FlameTree, Node, NodeId};
 use crate::json_columns::Sequence;
-use crate::metric::Metric;
 use crate::page::{PageHeader, PageParts, SourceLines, write_page};
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::pymalloc;
 use crate::report::Report;
-use crate::slots::Amount;
 use crate::strings::Strings;
-use crate::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use crate::view::{View, Views};
 
 const PARTS: PageParts = PageParts {

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use inferno::flamegraph::{self, Direction, Options};
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
 
 use crate::flame_tree::{FlameTree, Node, NodeId};
-use crate::metric::Metric;
 use crate::places::{PlaceKind, Places};
 use crate::report::Report;
 use crate::size_units::size;
-use crate::slots::Amount;
 use crate::view::View;
 
 /// What is narrower than this share of the picture is drawn as one block with its siblings.

@@ -1,9 +1,9 @@
 //! The facts about the run as pages show them.
 
+use memprof_replay::processes::Process;
 use serde::Serialize;
 
 use crate::metadata::Metadata;
-use crate::processes::Process;
 use crate::report::Report;
 
 /// The metadata with the notes.

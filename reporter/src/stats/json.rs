@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::Origin;
+use memprof_replay::size_histogram::SizeBucket;
+use memprof_replay::slots::Amount;
 use serde::{Serialize, Serializer};
 
 use crate::metadata::Metadata;
-use crate::metric::Metric;
 use crate::native_stacks::NativeStacks;
-use crate::processes::Origin;
 use crate::report::Report;
 use crate::rows::{PlaceRow, Ranking};
-use crate::size_histogram::SizeBucket;
-use crate::slots::Amount;
 use crate::view::View;
 
 #[derive(Serialize)]

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::aggregate::ProcessTotals;
-use crate::processes::{Origin, Process};
+use memprof_replay::aggregate::ProcessTotals;
+use memprof_replay::processes::{Origin, Process};
+
 use crate::report::Report;
 use crate::size_units::{count, counted, size};
 use crate::text::{Align, Cell, Columns, Location, TextStyle};

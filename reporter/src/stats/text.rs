@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 
 use memprof_capture::allocator::Allocator;
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
 
 use super::process_list;
 use crate::metadata::Metadata;
-use crate::metric::Metric;
 use crate::pymalloc;
 use crate::report::Report;
 use crate::row_places::RowPlaces;
 use crate::rows::Ranking;
 use crate::size_units::{count, counted, percent, seconds, size};
-use crate::slots::Amount;
 use crate::text::{Align, Cell, Columns, TextStyle, wrap};
 use crate::view::View;
 

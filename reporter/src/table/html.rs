@@ -2,16 +2,16 @@
 
 use std::io::{self, Write};
 
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::LOST_ALLOCATOR;
 use crate::json_columns::Sequence;
-use crate::metric::Metric;
 use crate::page::{PageHeader, PageParts, write_page};
 use crate::pymalloc;
 use crate::report::Report;
 use crate::rows::Row;
-use crate::slots::Amount;
 use crate::strings::{StringId, Strings};
 use crate::view::View;
 

@@ -2,15 +2,15 @@
 
 use std::io::{self, Write};
 
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::LOST_ALLOCATOR;
 use crate::json_columns::Sequence;
 use crate::metadata::Metadata;
-use crate::metric::Metric;
 use crate::report::Report;
 use crate::rows::Row;
-use crate::slots::Amount;
 use crate::view::View;
 
 #[derive(Serialize)]

@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
+
 use super::LOST_ALLOCATOR;
-use crate::metric::Metric;
 use crate::pymalloc;
 use crate::report::Report;
 use crate::rows::Row;
 use crate::size_units::{count, counted, percent, size};
-use crate::slots::Amount;
 use crate::text::{Align, Cell, Columns, TextStyle, wrap};
 use crate::view::View;
 

@@ -1,14 +1,11 @@
 //! The processes of a recording, and which of them a report is about.
 
-use std::fmt;
-
 use memprof_capture::file::{CaptureReader, Fact};
 use memprof_capture::ids::Stamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
 use crate::shell_quoting::join_quoted;
-use crate::text::{harmless, keep_start};
 
 /// The number of a process among those that a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,11 +89,6 @@ pub struct Processes {
     recorded: usize,
 }
 
-/// So many processes are listed where one was asked for that was not recorded; `stats -n` lists any number.
-const LISTED: usize = 40;
-/// Their command lines are cut to this width.
-const COMMAND_COLUMNS: usize = 100;
-
 /// A process was asked for that was not recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProcess {
@@ -104,23 +96,6 @@ pub struct UnknownProcess {
     pub pid: u32,
     /// Pid and command line of those that were recorded.
     pub recorded: Vec<(u32, String)>,
-}
-
-impl fmt::Display for UnknownProcess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short = |command| keep_start(&harmless(command), COMMAND_COLUMNS);
-        if let [(pid, command)] = self.recorded.as_slice() {
-            return write!(f, "no process {} was recorded, only {pid}: {}", self.pid, short(command));
-        }
-        write!(f, "no process {} was recorded; these were:", self.pid)?;
-        for (pid, command) in self.recorded.iter().take(LISTED) {
-            write!(f, "\n  {pid}  {}", short(command))?;
-        }
-        match self.recorded.len().saturating_sub(LISTED) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
-        }
-    }
 }
 
 /// What the facts of a capture say about one image.

@@ -1,0 +1,18 @@
+//! From the events of a capture to sums: what was live at the peak, what leaked, what was allocated in all.
+//!
+//! [`merge`] brings the events of all processes into one order; an [`aggregate::Aggregator`] applies them to the state of
+//! each process's memory and keeps the sums.
+
+pub mod aggregate;
+pub mod high_watermark;
+pub mod live_blocks;
+pub mod mappings;
+pub mod merge;
+pub mod metric;
+mod process_memory;
+pub mod processes;
+pub mod replay;
+pub mod shell_quoting;
+pub mod size_histogram;
+pub mod slots;
+pub mod timeline;
