@@ -9,7 +9,7 @@ use crate::metric::Metric;
 use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
 use crate::size_histogram::SizeHistogram;
-use crate::slots::{Amount, Slot};
+use crate::slots::{Amount, FinishedSlots};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
 
 /// What became of allocations, and releases that had none.
@@ -47,6 +47,8 @@ pub struct Totals {
     pub peak_at: Stamp,
     /// What was live at the end.
     pub leaked: Amount,
+    /// What was given back at once.
+    pub temporary: Amount,
 }
 
 /// The sums over the run of one process.
@@ -64,6 +66,8 @@ pub struct ProcessTotals {
     pub peak: Amount,
     /// What was live at its end.
     pub leaked: Amount,
+    /// What it gave back at once.
+    pub temporary: Amount,
 }
 
 /// The counters of one thread of a process at one site, at the end.
@@ -83,6 +87,8 @@ pub struct SlotSummary {
     pub peak: Amount,
     /// What was live at the end.
     pub leaked: Amount,
+    /// What was given back at once.
+    pub temporary: Amount,
 }
 
 impl SlotSummary {
@@ -93,6 +99,7 @@ impl SlotSummary {
             Metric::Peak => self.peak,
             Metric::Leaks => self.leaked,
             Metric::Total => self.total,
+            Metric::Temporary => self.temporary,
         }
     }
 }
@@ -114,9 +121,8 @@ pub struct Aggregate {
 
 /// A process whose events are through.
 struct Closed {
-    /// What each leaked, and its counters. Their threads are numbers in `threads`.
-    slots: Vec<(Amount, Slot)>,
-    threads: Vec<(ThreadId, u32)>,
+    /// Their threads are numbers in the list of threads there.
+    finished: FinishedSlots,
     endings: Endings,
     own: OwnPeak,
 }
@@ -140,9 +146,10 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// For a run of so many processes from `start` to `end` with pages of this size.
+    /// For a run of so many processes from `start` to `end` with pages of this size. What outlives no more than
+    /// `temporary_threshold` further allocations of its thread is temporary.
     #[must_use]
-    pub fn new(page_size: u32, processes: usize, start: Stamp, end: Stamp) -> Self {
+    pub fn new(page_size: u32, processes: usize, start: Stamp, end: Stamp, temporary_threshold: u64) -> Self {
         Self {
             page_size,
             start,
@@ -153,6 +160,7 @@ impl Aggregator {
                 watermark: HighWatermark::new(start),
                 timeline: TimelineBuilder::new(start, end),
                 sizes: SizeHistogram::default(),
+                temporary_threshold,
             },
         }
     }
@@ -179,11 +187,28 @@ impl Aggregator {
         self.turn = process;
     }
 
+    /// From now on events count. Of what went before, only what is live matters.
+    pub fn begin_range(&mut self, from: Stamp, to: Stamp) {
+        for state in &mut self.states {
+            match state {
+                State::Blank => {}
+                State::Running(memory) => memory.begin_range(from),
+                State::Ended(_) => *state = State::Ended(close(ProcessMemory::new(self.page_size, from))),
+            }
+        }
+        let Present { memory, watermark, timeline, sizes, .. } = &mut self.present;
+        memory.begin_range(from);
+        watermark.begin_range(from);
+        *timeline = TimelineBuilder::new(from, to);
+        timeline.record(from, watermark.live());
+        *sizes = SizeHistogram::default();
+    }
+
     /// Ends the replay.
     #[must_use]
     pub fn finish(self, end: Stamp) -> Aggregate {
         let Self { page_size, start, mut states, turn, present } = self;
-        let Present { memory, watermark, timeline, sizes } = present;
+        let Present { memory, watermark, timeline, sizes, .. } = present;
         let (epoch, peak_at) = (watermark.epoch(), watermark.peak_at());
         let is_alone = states.len() == 1;
         if let Some(state @ State::Blank) = states.get_mut(turn.index()) {
@@ -200,19 +225,21 @@ impl Aggregator {
                 State::Ended(closed) => closed,
             };
             let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
-            for (leaked, slot) in closed.slots {
-                let (total, peak) = (slot.total, slot.at_peak(epoch));
+            for (leaked, slot) in closed.finished.slots {
+                let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
                 sums.total.add(total);
                 sums.peak.add(peak);
                 sums.leaked.add(leaked);
-                let (thread, image) = closed.threads[slot.thread as usize];
-                slots.push(SlotSummary { process, thread, image, site: slot.site, total, peak, leaked });
+                sums.temporary.add(temporary);
+                let (thread, image) = closed.finished.threads[slot.thread as usize];
+                slots.push(SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary });
             }
             (sums.own_peak, sums.own_peak_at) =
                 if is_alone { (sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
             totals.total.add(sums.total);
             totals.peak.add(sums.peak);
             totals.leaked.add(sums.leaked);
+            totals.temporary.add(sums.temporary);
             totals.endings.add(sums.endings);
             processes.push(sums);
         }
@@ -223,8 +250,7 @@ impl Aggregator {
 /// Keeps of a process what outlives it.
 fn close(memory: ProcessMemory) -> Closed {
     let ProcessMemory { slots, endings, own, .. } = memory;
-    let (slots, threads) = slots.into_slots();
-    Closed { slots: slots.into_iter().map(|slot| (slot.live, slot)).collect(), threads, endings, own }
+    Closed { finished: slots.finish(), endings, own }
 }
 
 impl EventSink for Aggregator {
@@ -246,11 +272,13 @@ impl EventSink for Aggregator {
 
     fn end_process(&mut self, process: ProcessId, stamp: Stamp) {
         self.turn_to(process);
-        let leaked: Vec<Amount> = self.present.memory.slots.iter_mut().map(|slot| slot.live).collect();
+        let live: Vec<Amount> = self.present.memory.slots.iter_mut().map(|slot| slot.live).collect();
         self.present.drop_all();
         let nothing = ProcessMemory::new(self.page_size, self.start);
-        let mut closed = close(std::mem::replace(&mut self.present.memory, nothing));
-        closed.slots.iter_mut().zip(leaked).for_each(|(slot, leaked)| slot.0 = leaked);
+        let memory = std::mem::replace(&mut self.present.memory, nothing);
+        let leaked = memory.slots.leaked(live);
+        let mut closed = close(memory);
+        closed.finished.slots.iter_mut().zip(leaked).for_each(|(slot, leaked)| slot.0 = leaked);
         self.states[process.index()] = State::Ended(closed);
         self.present.settle(stamp);
     }

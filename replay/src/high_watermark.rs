@@ -35,6 +35,12 @@ impl HighWatermark {
         self.live = self.live.wrapping_sub(bytes);
     }
 
+    /// Looks for the peak from this moment on.
+    pub const fn begin_range(&mut self, from: Stamp) {
+        (self.peak, self.peak_at) = (self.live, from);
+        self.epoch += 1;
+    }
+
     /// Ends a moment: if the total is at its maximum, this is the last peak so far.
     #[inline]
     pub const fn settle(&mut self, stamp: Stamp) {
@@ -104,6 +110,11 @@ impl OwnPeak {
     /// Takes everything away.
     pub fn drop_live(&mut self) {
         self.live = Amount::default();
+    }
+
+    /// Looks for the peak from this moment on.
+    pub const fn begin_range(&mut self, from: Stamp) {
+        (self.peak, self.at) = (self.live, from);
     }
 
     /// Ends a moment: if as much is live as ever, this is the last peak so far.

@@ -11,6 +11,8 @@ pub mod merge;
 pub mod metric;
 mod process_memory;
 pub mod processes;
+mod range_sink;
+pub mod recent_allocations;
 pub mod replay;
 pub mod shell_quoting;
 pub mod size_histogram;

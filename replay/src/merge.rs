@@ -152,8 +152,22 @@ pub fn merge(
     end: Stamp,
     sink: &mut impl EventSink,
 ) -> io::Result<()> {
+    merge_until(reader, processes, end, Stamp(u64::MAX), sink)
+}
+
+/// The same, without chunks of events that begin after `last`. Later events may still come, out of chunks that began before.
+///
+/// # Errors
+/// See [`merge`].
+pub fn merge_until(
+    reader: &mut CaptureReader,
+    processes: &Processes,
+    end: Stamp,
+    last: Stamp,
+    sink: &mut impl EventSink,
+) -> io::Result<()> {
     let mut merge = Merge::new(reader, processes, end);
-    while merge.step(reader, sink)? {}
+    while merge.order.peek().is_some_and(|due| due.0.stamp <= last) && merge.step(reader, sink)? {}
     Ok(())
 }
 

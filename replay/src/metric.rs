@@ -1,6 +1,6 @@
 //! Which memory a report shows.
 
-/// The three questions that every report can answer. docs/metrics.md defines them.
+/// The questions that every report can answer. docs/metrics.md defines them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Metric {
     /// What was live at the peak.
@@ -10,9 +10,14 @@ pub enum Metric {
     Leaks,
     /// Everything that was ever allocated.
     Total,
+    /// What was allocated and given back at once.
+    Temporary,
 }
 
 impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Peak, Self::Leaks, Self::Total, Self::Temporary];
+
     /// The name in the data of reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -20,6 +25,7 @@ impl Metric {
             Self::Peak => "peak",
             Self::Leaks => "leaked",
             Self::Total => "total",
+            Self::Temporary => "temporary",
         }
     }
 
@@ -30,6 +36,7 @@ impl Metric {
             Self::Peak => "live at the peak",
             Self::Leaks => "not freed at the end",
             Self::Total => "allocated in total",
+            Self::Temporary => "temporary allocations",
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Present {
     pub watermark: HighWatermark,
     pub timeline: TimelineBuilder,
     pub sizes: SizeHistogram,
+    /// How many allocations of its thread a temporary block may outlive.
+    pub temporary_threshold: u64,
 }
 
 /// What one process has. A process that was forked begins with nothing: what it inherits is its parent's.
@@ -33,6 +35,13 @@ pub(crate) struct ProcessMemory {
 }
 
 impl ProcessMemory {
+    /// Counts from now on.
+    pub fn begin_range(&mut self, from: Stamp) {
+        self.slots.begin_range();
+        self.own.begin_range(from);
+        self.endings = Endings::default();
+    }
+
     /// Nothing yet, in a run that began at `start` with pages of this size.
     pub fn new(page_size: u32, start: Stamp) -> Self {
         Self {
@@ -65,14 +74,19 @@ impl Present {
     fn apply<const SEVERAL: bool>(&mut self, strand: &Strand, timed: &Timed<ResolvedEvent>) {
         match timed.event {
             ResolvedEvent::Allocation { number, size, site } => self.allocate::<SEVERAL>(strand, number, size, site),
-            ResolvedEvent::Free { number } | ResolvedEvent::UnseenFree { number } => {
-                if !self.free::<SEVERAL>(number) {
+            ResolvedEvent::Free { number } => {
+                if !self.free::<SEVERAL>(strand, number) {
+                    return;
+                }
+            }
+            ResolvedEvent::UnseenFree { number } => {
+                if !self.free_unseen::<SEVERAL>(number) {
                     return;
                 }
             }
             // The old and the new one are never live together, nor is there a moment with neither.
             ResolvedEvent::Resize { old, number, size, site } => {
-                self.free::<SEVERAL>(old);
+                self.free::<SEVERAL>(strand, old);
                 self.allocate::<SEVERAL>(strand, number, size, site);
             }
             ResolvedEvent::UnknownFree { .. } => return self.miss(strand),
@@ -105,6 +119,7 @@ impl Present {
         if let Some(old) = self.memory.blocks.insert(number, Block { size, slot }) {
             self.release::<SEVERAL>(old);
         }
+        self.memory.slots.remember(strand.number, number, self.temporary_threshold);
         self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
         self.watermark.grow(size);
         self.sizes.count(size);
@@ -115,7 +130,22 @@ impl Present {
 
     /// False where the block is not known: its allocation is in a damaged part of the capture.
     #[inline(always)]
-    fn free<const SEVERAL: bool>(&mut self, number: AllocationNumber) -> bool {
+    fn free<const SEVERAL: bool>(&mut self, strand: &Strand, number: AllocationNumber) -> bool {
+        let block = self.memory.blocks.remove(number);
+        match block {
+            Some(block) => {
+                if self.memory.slots.is_recent(strand.number, block.slot, number) {
+                    self.memory.slots.get_mut(block.slot).count_temporary(block.size);
+                }
+                self.release::<SEVERAL>(block);
+            }
+            None => self.memory.endings.unknown_frees += 1,
+        }
+        block.is_some()
+    }
+
+    /// A release at a moment that nobody knows, nor who made it.
+    fn free_unseen<const SEVERAL: bool>(&mut self, number: AllocationNumber) -> bool {
         let block = self.memory.blocks.remove(number);
         match block {
             Some(block) => self.release::<SEVERAL>(block),
@@ -169,6 +199,7 @@ impl Present {
             dropped += slot.live.allocations;
             slot.drop_live(epoch);
         }
+        self.memory.slots.forget_recent();
         self.memory.blocks.clear();
         self.memory.mappings.clear();
         self.memory.own.drop_live();

@@ -6,19 +6,50 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::ids::Stamp;
 
 use crate::aggregate::{Aggregate, Aggregator};
-use crate::merge::merge;
+use crate::merge::{merge, merge_until};
 use crate::processes::Processes;
+use crate::range_sink::RangeSink;
+use crate::recent_allocations::TEMPORARY_THRESHOLD;
 
-/// Replays all events of some of a capture's processes.
+/// A range of time, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Its first moment.
+    pub from: Stamp,
+    /// Its last one; not before the first.
+    pub to: Stamp,
+}
+
+/// What to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplaySettings {
+    /// Only what happened in this range, and what was live in it. Everything where there is none.
+    pub range: Option<TimeRange>,
+    /// How many further allocations of its thread a temporary block may outlive.
+    pub temporary_threshold: u64,
+}
+
+impl Default for ReplaySettings {
+    fn default() -> Self {
+        Self { range: None, temporary_threshold: TEMPORARY_THRESHOLD }
+    }
+}
+
+/// Replays the events of some of a capture's processes.
 ///
 /// # Errors
 /// When the file cannot be read any more. Damaged chunks are left out; the reader counts them.
-pub fn replay(reader: &mut CaptureReader, processes: &Processes) -> io::Result<Aggregate> {
-    let start = reader.header().start.stamp;
-    let end = end_of(reader);
-    let mut aggregator = Aggregator::new(reader.header().page_size, processes.list().len(), start, end);
-    merge(reader, processes, end, &mut aggregator)?;
-    Ok(aggregator.finish(end))
+pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &ReplaySettings) -> io::Result<Aggregate> {
+    let (start, end) = (reader.header().start.stamp, end_of(reader));
+    let count = processes.list().len();
+    let mut aggregator = Aggregator::new(reader.header().page_size, count, start, end, settings.temporary_threshold);
+    let Some(range) = settings.range else {
+        merge(reader, processes, end, &mut aggregator)?;
+        return Ok(aggregator.finish(end));
+    };
+    let mut sink = RangeSink::new(aggregator, range, count);
+    merge_until(reader, processes, end, range.to, &mut sink)?;
+    Ok(sink.finish().finish(range.to))
 }
 
 /// The last moment that the capture knows of.

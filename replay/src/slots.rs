@@ -1,9 +1,11 @@
 //! Where the memory of a process is attributed to: a slot for each pair of a thread and a site, with its counters.
 
+use memprof_capture::event::AllocationNumber;
 use memprof_capture::ids::{SiteId, ThreadId};
 use serde::Serialize;
 
 use crate::merge::Strand;
+use crate::recent_allocations::RecentAllocations;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +46,8 @@ pub struct Slot {
     pub total: Amount,
     /// What is live now; at the end, what leaked.
     pub live: Amount,
+    /// Of `total`, what was given back at once.
+    pub temporary: Amount,
     /// What was live at the last peak before `epoch`.
     at_peak: Amount,
     /// The number of peaks at the last change of `live`: while it is the present one, `at_peak` is valid, else the
@@ -79,6 +83,13 @@ impl Slot {
         self.live.allocations -= u64::from(ended);
     }
 
+    /// Counts an allocation that has just been given back as temporary.
+    #[inline]
+    pub const fn count_temporary(&mut self, bytes: u64) {
+        self.temporary.bytes = self.temporary.bytes.saturating_add(bytes);
+        self.temporary.allocations += 1;
+    }
+
     /// Takes all live memory away.
     pub fn drop_live(&mut self, epoch: u64) {
         self.touch(epoch);
@@ -103,6 +114,15 @@ struct ThreadSlots {
     thread: ThreadId,
     image: u32,
     pages: Vec<Option<Box<[u32; PAGE]>>>,
+    recent: RecentAllocations,
+}
+
+/// What is left of the slots of a process that has ended.
+pub struct FinishedSlots {
+    /// Each with what it leaked.
+    pub slots: Vec<(Amount, Slot)>,
+    /// For each thread its number in the capture and its image.
+    pub threads: Vec<(ThreadId, u32)>,
 }
 
 /// All slots of a process.
@@ -110,6 +130,8 @@ struct ThreadSlots {
 pub struct Slots {
     slots: Vec<Slot>,
     threads: Vec<ThreadSlots>,
+    /// The first slot of the range of time that is being counted. Those before it only hold what is still live.
+    first_of_range: usize,
 }
 
 impl Slots {
@@ -129,7 +151,7 @@ impl Slots {
         if self.threads.len() <= thread {
             self.threads.resize_with(thread + 1, ThreadSlots::default);
         }
-        let ThreadSlots { thread: known, image, pages } = &mut self.threads[thread];
+        let ThreadSlots { thread: known, image, pages, .. } = &mut self.threads[thread];
         (*known, *image) = (strand.thread, strand.image);
         if pages.len() <= site.index() / PAGE {
             pages.resize_with(site.index() / PAGE + 1, || None);
@@ -142,6 +164,7 @@ impl Slots {
             site,
             total: Amount::default(),
             live: Amount::default(),
+            temporary: Amount::default(),
             at_peak: Amount::default(),
             epoch: 0,
         });
@@ -159,11 +182,46 @@ impl Slots {
         self.slots.iter_mut()
     }
 
-    /// The slots, and for each thread its number in the capture and its image. The way to find slots by thread and site
-    /// is no longer needed.
+    /// Enters a heap allocation as the last one of its thread, which has a slot already.
+    #[inline]
+    pub fn remember(&mut self, thread: u32, number: AllocationNumber, threshold: u64) {
+        self.threads[thread as usize].recent.push(number, threshold);
+    }
+
+    /// Whether a block of a slot is one of the last that this thread has allocated.
+    #[inline]
     #[must_use]
-    pub fn into_slots(self) -> (Vec<Slot>, Vec<(ThreadId, u32)>) {
+    pub fn is_recent(&self, thread: u32, slot: SlotId, number: AllocationNumber) -> bool {
+        self.slots[slot.0 as usize].thread == thread && self.threads[thread as usize].recent.contains(number)
+    }
+
+    /// The numbers of allocations begin anew: the process has become another program.
+    pub fn forget_recent(&mut self) {
+        self.threads.iter_mut().for_each(|thread| thread.recent.clear());
+    }
+
+    /// A range of time begins: what is allocated from now on has slots of its own.
+    pub fn begin_range(&mut self) {
+        self.threads.iter_mut().for_each(|thread| thread.pages.clear());
+        self.first_of_range = self.slots.len();
+    }
+
+    /// What each slot leaks if this is what is live: slots from before the range of time leak nothing in it.
+    #[must_use]
+    pub fn leaked(&self, mut live: Vec<Amount>) -> Vec<Amount> {
+        live[..self.first_of_range].fill(Amount::default());
+        live
+    }
+
+    /// The counters at the end. Slots from before
+    /// the range of time have allocated nothing in it.
+    #[must_use]
+    pub fn finish(mut self) -> FinishedSlots {
+        for slot in &mut self.slots[..self.first_of_range] {
+            (slot.total, slot.temporary) = (Amount::default(), Amount::default());
+        }
+        let leaked = self.leaked(self.slots.iter().map(|slot| slot.live).collect());
         let threads = self.threads.into_iter().map(|slots| (slots.thread, slots.image)).collect();
-        (self.slots, threads)
+        FinishedSlots { slots: leaked.into_iter().zip(self.slots).collect(), threads }
     }
 }

@@ -19,7 +19,7 @@ use memprof_capture::file::{
 use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::resolution::Resolver;
 use memprof_replay::processes::Processes;
-use memprof_replay::replay::replay;
+use memprof_replay::replay::{ReplaySettings, replay};
 
 const SITES: u64 = 2000;
 const EVENTS_PER_CHUNK: usize = 65_536;
@@ -158,7 +158,8 @@ fn main() {
             let start = cpu_seconds();
             let mut reader = CaptureReader::open(&path).expect("the capture can be opened");
             let recorded = Processes::of(&reader);
-            let aggregate = replay(&mut reader, &recorded).expect("the capture can be replayed");
+            let aggregate =
+                replay(&mut reader, &recorded, &ReplaySettings::default()).expect("the capture can be replayed");
             println!(
                 "{events} events, {live_blocks} blocks, {threads} threads of {processes}: {:.3} s CPU, peak {} bytes, VmHWM {}",
                 cpu_seconds() - start,

@@ -46,6 +46,8 @@ pub struct Node {
     pub leaked: Amount,
     /// The same, ever allocated.
     pub total: Amount,
+    /// The same, given back at once.
+    pub temporary: Amount,
 }
 
 impl Node {
@@ -56,6 +58,7 @@ impl Node {
             Metric::Peak => self.peak,
             Metric::Leaks => self.leaked,
             Metric::Total => self.total,
+            Metric::Temporary => self.temporary,
         }
     }
 }
@@ -108,6 +111,7 @@ impl FlameTree {
             node.peak.add(slot.peak);
             node.leaked.add(slot.leaked);
             node.total.add(slot.total);
+            node.temporary.add(slot.temporary);
         }
         Self { nodes: builder.nodes, of_process: builder.of_process }
     }
@@ -151,7 +155,7 @@ impl Builder {
     fn push(&mut self, parent: NodeId, place: PlaceId) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
         let none = Amount::default();
-        self.nodes.push(Node { parent, place, peak: none, leaked: none, total: none });
+        self.nodes.push(Node { parent, place, peak: none, leaked: none, total: none, temporary: none });
         id
     }
 

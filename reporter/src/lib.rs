@@ -14,6 +14,7 @@ mod notes;
 mod page;
 pub mod places;
 mod pymalloc;
+pub mod query;
 pub mod report;
 mod resident_sets;
 mod row_places;

@@ -6,6 +6,7 @@ use memprof_replay::replay::end_of;
 use memprof_replay::shell_quoting::join_quoted;
 use serde::Serialize;
 
+use crate::query::Query;
 use crate::run_clock::RunClock;
 use crate::utc_time::iso_8601;
 
@@ -32,12 +33,14 @@ pub struct Metadata {
     pub complete: bool,
     /// The version of memprof that recorded.
     pub memprof_version: String,
+    /// What part of the capture the report is about, in words; empty where it is about all, or all of some processes.
+    pub selection: String,
 }
 
 impl Metadata {
     /// Gathers the facts of a capture. Whether it is complete is known once its events have been read.
     #[must_use]
-    pub fn of(reader: &CaptureReader, processes: &Processes, clock: &RunClock) -> Self {
+    pub fn of(reader: &CaptureReader, processes: &Processes, clock: &RunClock, query: &Query) -> Self {
         let header = reader.header();
         // A program may run another one; the last Python is what the reader of a report takes for the program's.
         let python = reader.facts().iter().rev().find_map(|fact| match fact {
@@ -53,12 +56,12 @@ impl Metadata {
         let pids = || processes.list().iter().map(|process| process.pid);
         let pid = pids().find(|&pid| pid == header.pid).or_else(|| pids().next()).unwrap_or(header.pid);
         let (python_version, python_allocator) = python.unwrap_or_default();
-        let end = reader.summary().map_or_else(|| end_of(reader), |summary| summary.end.stamp);
+        let duration_s = duration_s(reader, clock);
         Self {
             command_line: join_quoted(command_line),
             pid,
             start_time: iso_8601(header.start_unix_ns),
-            duration_s: clock.seconds(end),
+            duration_s,
             python_version,
             python_allocator,
             native_stacks: header.native_stacks,
@@ -66,6 +69,12 @@ impl Metadata {
             complete: reader.summary().is_some_and(|summary| summary.damaged_chunks == 0 && summary.stopped.is_none())
                 && reader.damage().is_none(),
             memprof_version: header.memprof_version.clone(),
+            selection: query.in_words(duration_s),
         }
     }
+}
+
+/// How long the run lasted, as far as the capture knows.
+pub(crate) fn duration_s(reader: &CaptureReader, clock: &RunClock) -> f64 {
+    clock.seconds(reader.summary().map_or_else(|| end_of(reader), |summary| summary.end.stamp))
 }

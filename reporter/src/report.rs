@@ -11,14 +11,15 @@ use memprof_capture::os_error::in_words;
 use memprof_replay::aggregate::Aggregate;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Processes, UnknownProcess};
-use memprof_replay::replay::replay;
+use memprof_replay::replay::{ReplaySettings, replay};
 use memprof_replay::slots::Amount;
 use memprof_replay::timeline::TimelinePoint;
 
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, duration_s};
 use crate::native_stacks::NativeStacks;
 use crate::notes;
 use crate::places::{PlaceId, PlaceKind, Places};
+use crate::query::{Query, SlotFilter};
 use crate::resident_sets::ResidentSets;
 use crate::row_places::RowPlaces;
 use crate::rows::{self, PlaceRow, Ranking, Row};
@@ -78,24 +79,29 @@ impl Report {
     /// # Errors
     /// When the file is no capture, or cannot be read. Damage within it is no error: see [`Self::notes`].
     pub fn open(path: &Path) -> Result<Self, ReportError> {
-        Self::open_processes(path, &[])
+        Self::open_with(path, &Query::default())
     }
 
-    /// Opens a capture and replays the processes with these pids, or all when none is named.
+    /// Opens a capture and replays what a query asks for.
     ///
     /// # Errors
-    /// See [`Self::open`]; and when one of these processes was not recorded.
-    pub fn open_processes(path: &Path, pids: &[u32]) -> Result<Self, ReportError> {
+    /// See [`Self::open`]; and when a process that it names was not recorded.
+    pub fn open_with(path: &Path, query: &Query) -> Result<Self, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
-        let processes = Processes::of(&reader).only(pids);
+        let processes = Processes::of(&reader).only(&query.processes);
         let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
-        let aggregate = replay(&mut reader, &processes).map_err(|error| ReportError::Read(path.to_owned(), error))?;
         let clock = RunClock::of(&reader);
-        let metadata = Metadata::of(&reader, &processes, &clock);
+        let settings = query.settings(&clock, duration_s(&reader, &clock));
+        let aggregate = replay(&mut reader, &processes, &settings);
+        let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        let metadata = Metadata::of(&reader, &processes, &clock, query);
         let resident = ResidentSets::of(&reader, &processes);
         let native = NativeStacks::of(&reader);
         let notes = notes::of(&reader, &clock, &native);
         let places = Places::resolve(reader.tables());
+        if query.filters_slots() {
+            SlotFilter::of(query, reader.tables(), &places).apply(&mut aggregate);
+        }
         Ok(Self { reader, metadata, processes, aggregate, places, clock, native, resident, notes })
     }
 
@@ -106,7 +112,8 @@ impl Report {
     pub fn peak_bytes(path: &Path) -> Result<u64, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader);
-        let aggregate = replay(&mut reader, &processes).map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        let aggregate = replay(&mut reader, &processes, &ReplaySettings::default())
+            .map_err(|error| ReportError::Read(path.to_owned(), error))?;
         Ok(aggregate.totals.peak.bytes)
     }
 
@@ -178,6 +185,7 @@ impl Report {
             Metric::Peak => self.aggregate.totals.peak,
             Metric::Leaks => self.aggregate.totals.leaked,
             Metric::Total => self.aggregate.totals.total,
+            Metric::Temporary => self.aggregate.totals.temporary,
         }
     }
 

@@ -51,6 +51,13 @@ impl RunClock {
         nanoseconds.round() / 1e9
     }
 
+    /// The moment so many seconds after the start, as far as stamps reach.
+    #[must_use]
+    pub fn stamp(&self, seconds: f64) -> Stamp {
+        // A float that is out of range becomes the nearest integer.
+        Stamp(self.start.0.saturating_add((seconds * 1e9 / self.nanoseconds_per_unit).round() as u64))
+    }
+
     /// Whether the capture tells the rate of its clock. If not, seconds are estimates.
     #[must_use]
     pub const fn is_calibrated(&self) -> bool {

@@ -142,7 +142,7 @@ fn metadata_is_what_the_capture_says() {
         json!({
             "command_line": "python3 -c 'print(1)'", "pid": 4711, "start_time": "2026-11-23T05:40:12.123Z",
             "duration_s": 2.0, "python_version": "3.11.7", "python_allocator": "pymalloc", "native_stacks": false,
-            "python_allocators_traced": false, "complete": true, "memprof_version": "0.1.0",
+            "python_allocators_traced": false, "complete": true, "memprof_version": "0.1.0", "selection": "",
         })
     );
 }
@@ -177,8 +177,8 @@ fn processes_are_described() {
             "pid": GZIP, "parent": 4711, "began": "exec", "command_line": "gzip -9 tracks.json",
             "started_s": 0.5, "ended_s": 0.9, "allocations": 1, "frees": 0, "bytes_allocated": 262_144,
             "own_peak_bytes": 262_144, "own_peak_allocations": 1, "own_peak_at_s": 0.6, "peak_bytes": 0,
-            "peak_allocations": 0, "leaked_bytes": 262_144, "leaked_allocations": 1, "dropped_by_exec": 0,
-            "unknown_frees": 0, "inherited_frees": 0, "peak_rss_bytes": null,
+            "peak_allocations": 0, "leaked_bytes": 262_144, "leaked_allocations": 1, "temporary_bytes": 0,
+            "temporary_allocations": 0, "dropped_by_exec": 0, "unknown_frees": 0, "inherited_frees": 0, "peak_rss_bytes": null,
         })
     );
     let began: Vec<_> = processes.iter().map(|process| process["began"].as_str().expect("a text")).collect();
@@ -211,6 +211,7 @@ fn figures_agree_with_each_other() {
             Metric::Peak => "peak_bytes",
             Metric::Leaks => "leaked_bytes",
             Metric::Total => "bytes_allocated",
+            Metric::Temporary => "temporary_bytes",
         };
         assert_eq!(stats["totals"][name], table["total"]["bytes"]);
         let allocators = stats["by_allocator"].as_object().expect("an object").values();

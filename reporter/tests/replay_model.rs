@@ -9,7 +9,9 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::Fact;
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
-use memprof_replay::aggregate::{Aggregate, Endings, ProcessTotals};
+use memprof_replay::aggregate::{Aggregate, Endings, ProcessTotals, SlotSummary};
+use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
+use memprof_replay::replay::{ReplaySettings, TimeRange};
 use memprof_replay::slots::Amount;
 use proptest::prelude::*;
 
@@ -20,14 +22,26 @@ const PROCESSES: usize = 4;
 /// Process, thread, site.
 type Key = (usize, ThreadId, SiteId);
 
+/// A block on the heap.
+#[derive(Clone, Copy)]
+struct Block {
+    size: u64,
+    key: Key,
+    number: usize,
+    is_before_range: bool,
+}
+
 /// What a process holds.
 #[derive(Default)]
 struct Memory {
-    blocks: HashMap<u64, (u64, Key)>,
+    blocks: HashMap<u64, Block>,
+    /// The blocks that each thread has allocated, in order, each by a number of its own.
+    made: HashMap<ThreadId, Vec<usize>>,
+    blocks_made: usize,
     /// For each mapped byte, its mapping.
     bytes: BTreeMap<u64, usize>,
-    /// Of each mapping: where its requested bytes end, and who made it.
-    mappings: Vec<(u64, Key)>,
+    /// Of each mapping: where its requested bytes end, who made it, and whether it was before the range.
+    mappings: Vec<(u64, Key, bool)>,
     frees: u64,
     unknown_frees: u64,
     inherited_frees: u64,
@@ -36,6 +50,8 @@ struct Memory {
     peak_at: Stamp,
     /// What was live at its end, if it has ended.
     left: Option<HashMap<Key, Amount>>,
+    /// How many others a temporary block may outlive.
+    threshold: u64,
 }
 
 /// What all processes hold, and what was seen of it.
@@ -43,6 +59,7 @@ struct Memory {
 struct Model {
     memories: Vec<Memory>,
     total: HashMap<Key, Amount>,
+    temporary: HashMap<Key, Amount>,
     peak_bytes: u64,
     peak_at: Stamp,
     peak: HashMap<Key, Amount>,
@@ -70,13 +87,24 @@ fn sum(amounts: &HashMap<Key, Amount>) -> Amount {
 
 impl Memory {
     fn live(&self) -> HashMap<Key, Amount> {
+        self.live_if(|_| true)
+    }
+
+    fn leaked(&self) -> HashMap<Key, Amount> {
+        self.live_if(|is_before_range| !is_before_range)
+    }
+
+    fn live_if(&self, wanted: impl Fn(bool) -> bool) -> HashMap<Key, Amount> {
         let mut live = HashMap::new();
-        for &(size, key) in self.blocks.values() {
-            count(&mut live, key, size, 1);
+        for block in self.blocks.values().filter(|block| wanted(block.is_before_range)) {
+            count(&mut live, block.key, block.size, 1);
         }
         let mut seen = vec![false; self.mappings.len()];
         for (&byte, &mapping) in &self.bytes {
-            let (requested_end, key) = self.mappings[mapping];
+            let (requested_end, key, is_before_range) = self.mappings[mapping];
+            if !wanted(is_before_range) {
+                continue;
+            }
             let first = !std::mem::replace(&mut seen[mapping], true);
             count(&mut live, key, u64::from(byte < requested_end), u64::from(first));
         }
@@ -97,39 +125,66 @@ impl Memory {
         !gone.is_empty()
     }
 
-    /// False when nothing was there to be released.
-    fn apply(&mut self, key: impl Fn(SiteId) -> Key, event: Event, inherits: bool) -> bool {
+    fn allocate(&mut self, address: Address, size: u64, key: Key) {
+        let number = self.blocks_made;
+        self.blocks_made += 1;
+        self.made.entry(key.1).or_default().push(number);
+        self.blocks.insert(address.0, Block { size, key, number, is_before_range: false });
+    }
+
+    /// Takes a block away. Returns it if it was temporary as well.
+    fn free(&mut self, address: Address, thread: ThreadId) -> Option<(Block, bool)> {
+        let block = self.blocks.remove(&address.0)?;
+        self.frees += 1;
+        let made = self.made.get(&thread).map_or(&[][..], Vec::as_slice);
+        let last = &made[made.len().saturating_sub(self.threshold as usize + 1)..];
+        Some((block, block.key.1 == thread && last.contains(&block.number)))
+    }
+
+    /// False when nothing was there to be released; and the block that turned out to be temporary.
+    fn apply(
+        &mut self,
+        key: impl Fn(SiteId) -> Key,
+        thread: ThreadId,
+        event: Event,
+        inherits: bool,
+    ) -> (bool, Option<Block>) {
         match event {
-            Event::Allocation { address, size, site } | Event::Resize { address, size, site } => {
-                let known = self.blocks.insert(address.0, (size, key(site))).is_some();
-                self.frees += u64::from(known);
-                if !known && matches!(event, Event::Resize { .. }) {
+            Event::Allocation { address, size, site } => {
+                // What was there has been given back unseen.
+                let _ = self.free(address, thread);
+                self.allocate(address, size, key(site));
+                return (true, None);
+            }
+            Event::Resize { address, size, site } => {
+                let old = self.free(address, thread);
+                if old.is_none() {
                     self.miss(inherits);
                 }
-                return true;
+                self.allocate(address, size, key(site));
+                return (true, old.filter(|old| old.1).map(|old| old.0));
             }
             Event::Free { address } => {
-                if self.blocks.remove(&address.0).is_some() {
-                    self.frees += 1;
-                    return true;
+                if let Some((block, temporary)) = self.free(address, thread) {
+                    return (true, temporary.then_some(block));
                 }
             }
             Event::Map { address, size, site } => {
                 self.unmap(address.0, size);
-                self.mappings.push((address.0 + size, key(site)));
+                self.mappings.push((address.0 + size, key(site), false));
                 for byte in address.0..(address.0 + size).div_ceil(PAGE) * PAGE {
                     self.bytes.insert(byte, self.mappings.len() - 1);
                 }
-                return true;
+                return (true, None);
             }
             Event::Unmap { address, size } => {
                 if self.unmap(address.0, size) {
-                    return true;
+                    return (true, None);
                 }
             }
         }
         self.miss(inherits);
-        false
+        (false, None)
     }
 
     fn miss(&mut self, inherits: bool) {
@@ -137,6 +192,7 @@ impl Memory {
     }
 
     fn clear(&mut self) {
+        self.made.clear();
         self.blocks.clear();
         self.bytes.clear();
     }
@@ -148,12 +204,13 @@ impl Model {
     }
 
     fn leaked(&self) -> HashMap<Key, Amount> {
-        self.memories.iter().flat_map(|memory| memory.left.clone().unwrap_or_else(|| memory.live())).collect()
+        self.memories.iter().flat_map(|memory| memory.left.clone().unwrap_or_else(|| memory.leaked())).collect()
     }
 
     fn apply(&mut self, process: usize, inherits: bool, thread: ThreadId, event: TimedEvent) {
         let memory = &mut self.memories[process];
-        if !memory.apply(|site| (process, thread, site), event.event, inherits) {
+        let (applied, temporary) = memory.apply(|site| (process, thread, site), thread, event.event, inherits);
+        if !applied {
             return;
         }
         let own = sum(&memory.live());
@@ -164,6 +221,9 @@ impl Model {
             event.event
         {
             count(&mut self.total, (process, thread, site), size, 1);
+        }
+        if let Some(Block { size, key, .. }) = temporary.filter(|block| !block.is_before_range) {
+            count(&mut self.temporary, key, size, 1);
         }
         self.look(event.stamp);
     }
@@ -176,12 +236,26 @@ impl Model {
         }
     }
 
+    /// From now on things count.
+    fn begin_range(&mut self, from: Stamp) {
+        for memory in &mut self.memories {
+            memory.blocks.values_mut().for_each(|block| block.is_before_range = true);
+            memory.mappings.iter_mut().for_each(|mapping| mapping.2 = true);
+            (memory.frees, memory.unknown_frees, memory.inherited_frees, memory.dropped) = (0, 0, 0, 0);
+            (memory.peak, memory.peak_at) = (sum(&memory.live()), from);
+            memory.left = memory.left.as_ref().map(|_| HashMap::new());
+        }
+        (self.total, self.temporary) = (HashMap::new(), HashMap::new());
+        (self.peak, self.peak_at) = (self.live(), from);
+        self.peak_bytes = sum(&self.peak).bytes;
+    }
+
     /// The process becomes another program, or ends.
     fn pass_boundary(&mut self, process: usize, ends: bool, stamp: Stamp) {
         let memory = &mut self.memories[process];
         let live = memory.live();
         if ends {
-            memory.left = Some(live);
+            memory.left = Some(memory.leaked());
         } else {
             memory.dropped += sum(&live).allocations;
         }
@@ -194,12 +268,19 @@ impl Model {
 type Due = (Stamp, bool, bool, usize, ThreadId);
 
 /// Picks the next event among the first ones of all threads that are in their process's present image, again and again.
-fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course]) -> Model {
+fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course], settings: ReplaySettings) -> Model {
     let mut model = Model { peak_at: Stamp(START), ..Model::default() };
-    model.memories = courses.iter().map(|_| Memory { peak_at: Stamp(START), ..Memory::default() }).collect();
+    model.memories = courses
+        .iter()
+        .map(|_| Memory { peak_at: Stamp(START), threshold: settings.temporary_threshold, ..Memory::default() })
+        .collect();
     let mut left = events.to_vec();
     // The present image of each process; one more than it has when it has ended.
     let mut present = vec![0; courses.len()];
+    let range = settings.range.unwrap_or(TimeRange { from: Stamp(0), to: Stamp(u64::MAX) });
+    let mut has_begun = settings.range.is_none();
+    // Processes that have gone beyond the range.
+    let mut through = vec![false; courses.len()];
     let hands_out = |event: &Event| !matches!(event, Event::Free { .. } | Event::Unmap { .. });
     loop {
         // Stamp, whether it hands out, whether it is an event, process, thread; the event's index.
@@ -218,8 +299,26 @@ fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course]) -> Model
                 due.push(((stamp, false, false, process, ThreadId(0)), usize::MAX));
             }
         }
-        let Some(&((stamp, _, is_event, process, _), at)) = due.iter().min() else { return model };
+        let Some(&((stamp, _, is_event, process, _), at)) = due.iter().min() else {
+            if !has_begun {
+                model.begin_range(range.from);
+            }
+            return model;
+        };
         let course = &courses[process];
+        through[process] |= stamp > range.to;
+        if !through[process] && stamp >= range.from && !has_begun {
+            has_begun = true;
+            model.begin_range(range.from);
+        }
+        if through[process] {
+            if is_event {
+                left.remove(at);
+            } else {
+                present[process] += 1;
+            }
+            continue;
+        }
         if is_event {
             let (thread, _, event) = left.remove(at);
             model.apply(process, course.images[present[process]].2, thread, event);
@@ -230,7 +329,7 @@ fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course]) -> Model
     }
 }
 
-fn assert_agrees(model: &Model, aggregate: &Aggregate) -> Result<(), TestCaseError> {
+fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Result<(), TestCaseError> {
     let totals = &aggregate.totals;
     prop_assert_eq!(totals.peak.bytes, model.peak_bytes);
     // A peak of nothing is at no particular moment: the capture need not know of a program that made no event.
@@ -245,28 +344,37 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate) -> Result<(), TestCaseErr
         prop_assert_eq!(process.own_peak, memory.peak);
         let own_moment = moment(process.own_peak.bytes, process.own_peak_at);
         prop_assert_eq!(own_moment, moment(memory.peak.bytes, memory.peak_at));
-        prop_assert_eq!(
-            process.total.allocations,
-            frees + process.leaked.allocations + dropped_by_exec,
+        prop_assert!(
+            has_range || process.total.allocations == frees + process.leaked.allocations + dropped_by_exec,
             "every allocation has one end"
         );
     }
     let leaked = model.leaked();
-    for slot in &aggregate.slots {
-        let key = (slot.process.index(), slot.thread, slot.site);
-        let expected = |amounts: &HashMap<Key, Amount>| amounts.get(&key).copied().unwrap_or_default();
-        prop_assert_eq!(slot.total, expected(&model.total), "total of {:?}", key);
-        prop_assert_eq!(slot.peak, expected(&model.peak), "peak of {:?}", key);
-        prop_assert_eq!(slot.leaked, expected(&leaked), "leaked of {:?}", key);
+    let expected: [(&str, &HashMap<Key, Amount>, fn(&SlotSummary) -> Amount); 4] = [
+        ("total", &model.total, |slot| slot.total),
+        ("peak", &model.peak, |slot| slot.peak),
+        ("leaked", &leaked, |slot| slot.leaked),
+        ("temporary", &model.temporary, |slot| slot.temporary),
+    ];
+    for (name, amounts, amount_of) in expected {
+        // What was allocated before a range has slots of its own.
+        let mut sums: HashMap<Key, Amount> = HashMap::new();
+        for slot in &aggregate.slots {
+            let Amount { bytes, allocations } = amount_of(slot);
+            count(&mut sums, (slot.process.index(), slot.thread, slot.site), bytes, allocations);
+        }
+        for key in sums.keys().chain(amounts.keys()) {
+            let of = |amounts: &HashMap<Key, Amount>| amounts.get(key).copied().unwrap_or_default();
+            prop_assert_eq!(of(&sums), of(amounts), "{} of {:?}", name, key);
+        }
     }
-    let slots: Vec<Key> = aggregate.slots.iter().map(|slot| (slot.process.index(), slot.thread, slot.site)).collect();
-    prop_assert!(model.total.keys().all(|key| slots.contains(key)));
     let histogram: u64 = aggregate.sizes.buckets().iter().map(|bucket| bucket.allocations).sum();
     prop_assert_eq!(histogram, totals.total.allocations);
     for (whole, of_process) in [
         (totals.peak, (|process: &ProcessTotals| process.peak) as fn(&ProcessTotals) -> Amount),
         (totals.total, |process| process.total),
         (totals.leaked, |process| process.leaked),
+        (totals.temporary, |process| process.temporary),
     ] {
         let mut of_all = Amount::default();
         aggregate.processes.iter().for_each(|process| of_all.add(of_process(process)));
@@ -295,6 +403,18 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn gap() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0_u64), 0..3_u64, 0..1_000_000_u64]
+}
+
+/// Most often everything; else a range of a run that takes this long, and another threshold.
+fn settings() -> impl Strategy<Value = (Option<(f64, f64)>, u64)> {
+    let range = (0.0..1.1_f64, 0.0..1.1_f64).prop_map(|(a, b)| (a.min(b), a.max(b)));
+    (prop::option::of(range), prop_oneof![2 => Just(TEMPORARY_THRESHOLD), 1 => Just(0_u64), 1 => 2..9_u64])
+}
+
+fn settings_of((range, temporary_threshold): (Option<(f64, f64)>, u64), end: u64) -> ReplaySettings {
+    let at = |share: f64| Stamp(START + ((end - START) as f64 * share) as u64);
+    let range = range.map(|(from, to)| TimeRange { from: at(from), to: at(to) });
+    ReplaySettings { range, temporary_threshold }
 }
 
 /// Thread, whether the program became another one before, time since the last event, event.
@@ -330,7 +450,7 @@ fn builder(chunk_rows: usize) -> CaptureBuilder {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn the_replay_agrees_with_the_model(run in run(), chunk_rows in 1..40_usize) {
+    fn the_replay_agrees_with_the_model(run in run(), chunk_rows in 1..40_usize, settings in settings()) {
         let mut builder = builder(chunk_rows);
         let (mut now, mut images) = (START, vec![(1, Stamp(START), false)]);
         for (thread, exec, gap, event) in run {
@@ -343,14 +463,13 @@ proptest! {
             }
             builder.event_of(images.len() as u32, thread, now, event);
         }
-        let model = model_of(builder.events(), &[Course { images, ended: None }]);
-        let report = builder.report();
-        prop_assert!(report.notes().is_empty(), "{:?}", report.notes());
-        assert_agrees(&model, report.aggregate())?;
+        let settings = settings_of(settings, now);
+        let model = model_of(builder.events(), &[Course { images, ended: None }], settings);
+        assert_agrees(&model, &builder.replay(settings), settings.range.is_some())?;
     }
 
     #[test]
-    fn processes_side_by_side_agree_with_the_model(family in family(), chunk_rows in 1..40_usize) {
+    fn processes_side_by_side_agree_with_the_model(family in family(), chunk_rows in 1..40_usize, settings in settings()) {
         let mut builder = builder(chunk_rows);
         let (mut now, mut image) = (START, 0);
         // In the order in which they begin; the present one of each pid.
@@ -381,12 +500,13 @@ proptest! {
             let image = courses[course].images.last().expect("it has one").0;
             builder.event_of(image, pid as u32 * 2 + thread, now, event);
         }
-        let model = model_of(builder.events(), &courses);
+        let settings = settings_of(settings, now);
+        let model = model_of(builder.events(), &courses, settings);
         let report = builder.report();
         prop_assert!(report.notes().is_empty(), "{:?}", report.notes());
         if !courses.is_empty() {
             prop_assert_eq!(report.processes().list().len(), courses.len());
-            assert_agrees(&model, report.aggregate())?;
+            assert_agrees(&model, &builder.replay(settings), settings.range.is_some())?;
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use memprof_reporter::flamegraph::{write_html, write_svg};
 
 use super::output_file::OutputFile;
-use super::{Failure, MetricArgs, ProcessArgs, ViewArgs, open};
+use super::query_args::QueryArgs;
+use super::{Failure, MetricArgs, ViewArgs, open};
 
 /// Write a flame graph: one self-contained interactive page, or a picture
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,7 @@ pub struct Args {
     #[command(flatten)]
     view: ViewArgs,
     #[command(flatten)]
-    processes: ProcessArgs,
+    query: QueryArgs,
     /// Write an SVG picture instead of the page
     #[arg(long)]
     svg: bool,
@@ -37,7 +38,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.metric.metric(), args.view.view());
     let extension = if args.svg { "svg" } else { "html" };
     let output = OutputFile::choose(args.output, args.force, &args.capture, "flamegraph", extension)?;
-    let mut report = open(&args.capture, &args.processes, view)?;
+    let mut report = open(&args.capture, &args.query, view)?;
     let path = output.write(|out| {
         if args.svg { write_svg(&mut report, view, metric, out) } else { write_html(&mut report, view, metric, out) }
     })?;

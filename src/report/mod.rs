@@ -8,8 +8,11 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::view::{View, ViewKind};
 
+use query_args::QueryArgs;
+
 pub mod flamegraph;
 mod output_file;
+mod query_args;
 pub mod stats;
 mod stdout_text;
 pub mod table;
@@ -71,6 +74,9 @@ struct MetricArgs {
     /// Show everything that was ever allocated
     #[arg(long)]
     total: bool,
+    /// Show temporary allocations: given back at once
+    #[arg(long, visible_alias = "temporary-allocations")]
+    temporary: bool,
 }
 
 impl MetricArgs {
@@ -78,6 +84,7 @@ impl MetricArgs {
         match self {
             Self { leaks: true, .. } => Metric::Leaks,
             Self { total: true, .. } => Metric::Total,
+            Self { temporary: true, .. } => Metric::Temporary,
             _ => Metric::Peak,
         }
     }
@@ -115,17 +122,9 @@ impl ViewArgs {
     }
 }
 
-/// Which processes to show.
-#[derive(Clone, Debug, clap::Args)]
-struct ProcessArgs {
-    /// Show this process only; give it again for more [default: all that were recorded]
-    #[arg(long = "process", value_name = "PID")]
-    pids: Vec<u32>,
-}
-
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
-fn open(capture: &Path, processes: &ProcessArgs, view: View) -> Result<Report, Failure> {
-    let report = Report::open_processes(capture, &processes.pids).map_err(Failure::Capture)?;
+fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
+    let report = Report::open_with(capture, &query.query()).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }

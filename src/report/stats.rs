@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
 
-use super::{Failure, MetricArgs, ProcessArgs, ViewArgs, open, stdout_text};
+use super::query_args::QueryArgs;
+use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// Print the figures of a run: peak, leaks, totals, allocators, sizes and the largest places
 #[derive(Debug, clap::Args)]
@@ -16,7 +17,7 @@ pub struct Args {
     #[command(flatten)]
     view: ViewArgs,
     #[command(flatten)]
-    processes: ProcessArgs,
+    query: QueryArgs,
     /// How many places to list in each ranking
     #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_TOP)]
     top: usize,
@@ -34,7 +35,7 @@ pub struct Args {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.metric.metric(), args.view.view());
-    let report = open(&args.capture, &args.processes, view)?;
+    let report = open(&args.capture, &args.query, view)?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, args.top, out)

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use memprof_reporter::table::{DEFAULT_ROWS, write_html, write_json, write_text};
 
 use super::output_file::OutputFile;
-use super::{Failure, MetricArgs, ProcessArgs, ViewArgs, open, stdout_text};
+use super::query_args::QueryArgs;
+use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// List memory by place, allocator and thread
 #[derive(Debug, clap::Args)]
@@ -17,7 +18,7 @@ pub struct Args {
     #[command(flatten)]
     view: ViewArgs,
     #[command(flatten)]
-    processes: ProcessArgs,
+    query: QueryArgs,
     /// Print one JSON object with all rows (docs/table.schema.json)
     #[arg(long)]
     json: bool,
@@ -46,12 +47,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.metric.metric(), args.view.view());
     if args.html {
         let output = OutputFile::choose(args.output, args.force, &args.capture, "table", "html")?;
-        let report = open(&args.capture, &args.processes, view)?;
+        let report = open(&args.capture, &args.query, view)?;
         let path = output.write(|out| write_html(&report, view, metric, out))?;
         eprintln!("memprof: wrote {}", path.display());
         return Ok(());
     }
-    let report = open(&args.capture, &args.processes, view)?;
+    let report = open(&args.capture, &args.query, view)?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, out)

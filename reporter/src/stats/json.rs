@@ -34,6 +34,8 @@ struct Stats<'a> {
     top_by_leaked_bytes: Option<Vec<TopPlace<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_by_total_bytes: Option<Vec<TopPlace<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_by_temporary_bytes: Option<Vec<TopPlace<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -46,6 +48,8 @@ struct Totals {
     peak_at_s: f64,
     leaked_bytes: u64,
     leaked_allocations: u64,
+    temporary_bytes: u64,
+    temporary_allocations: u64,
     dropped_by_exec: u64,
     unknown_frees: u64,
     inherited_frees: u64,
@@ -75,6 +79,8 @@ struct ProcessStats {
     peak_allocations: u64,
     leaked_bytes: u64,
     leaked_allocations: u64,
+    temporary_bytes: u64,
+    temporary_allocations: u64,
     dropped_by_exec: u64,
     unknown_frees: u64,
     inherited_frees: u64,
@@ -113,6 +119,8 @@ fn totals(report: &Report) -> Totals {
         peak_at_s: report.clock.seconds(totals.peak_at),
         leaked_bytes: totals.leaked.bytes,
         leaked_allocations: totals.leaked.allocations,
+        temporary_bytes: totals.temporary.bytes,
+        temporary_allocations: totals.temporary.allocations,
         dropped_by_exec: totals.endings.dropped_by_exec,
         unknown_frees: totals.endings.unknown_frees,
         inherited_frees: totals.endings.inherited_frees,
@@ -144,6 +152,8 @@ fn processes(report: &Report) -> Vec<ProcessStats> {
         peak_allocations: totals.peak.allocations,
         leaked_bytes: totals.leaked.bytes,
         leaked_allocations: totals.leaked.allocations,
+        temporary_bytes: totals.temporary.bytes,
+        temporary_allocations: totals.temporary.allocations,
         dropped_by_exec: totals.endings.dropped_by_exec,
         unknown_frees: totals.endings.unknown_frees,
         inherited_frees: totals.endings.inherited_frees,
@@ -189,6 +199,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: 
         top_by_allocations: ranking(Metric::Total, Ranking::Allocations),
         top_by_leaked_bytes: (metric == Metric::Leaks).then(|| ranking(Metric::Leaks, Ranking::Bytes)),
         top_by_total_bytes: (metric == Metric::Total).then(|| ranking(Metric::Total, Ranking::Bytes)),
+        top_by_temporary_bytes: (metric == Metric::Temporary).then(|| ranking(Metric::Temporary, Ranking::Bytes)),
     };
     serde_json::to_writer_pretty(&mut *out, &stats)?;
     writeln!(out)

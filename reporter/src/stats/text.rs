@@ -60,6 +60,9 @@ fn write_run(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Re
         ("Python", python(run)),
         ("Native", native_stacks(report)),
     ];
+    if !run.selection.is_empty() {
+        facts.push(("Selection", run.selection.clone()));
+    }
     facts.extend(report.notes().iter().map(|note| ("Note", note.clone())));
     writeln!(out, "{}", style.heading("Run"))?;
     write_facts(&facts, style, out)
@@ -94,6 +97,7 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
         ("Peak reached after", seconds(report.clock.seconds(totals.peak_at))),
         ("Not freed at the end", amount(totals.leaked)),
         ("Allocated in total", amount(totals.total)),
+        ("Temporary", amount(totals.temporary)),
         ("Freed", counted(endings.frees, "allocation")),
     ];
     if endings.dropped_by_exec > 0 {

@@ -11,12 +11,16 @@ use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
-    CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site, StackNode, Summary,
-    Thread,
+    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site,
+    StackNode, Summary, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
+use memprof_replay::aggregate::Aggregate;
+use memprof_replay::processes::Processes;
+use memprof_replay::replay::{ReplaySettings, replay};
+use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
 
 /// The stamp at which the recording starts.
@@ -322,10 +326,18 @@ impl CaptureBuilder {
         report_on(&self.to_bytes())
     }
 
+    /// Writes the file and replays it.
+    pub fn replay(&self, settings: ReplaySettings) -> Aggregate {
+        let (_folder, path) = file_of(&self.to_bytes());
+        let mut reader = CaptureReader::open(&path).expect("the capture can be opened");
+        let processes = Processes::of(&reader);
+        replay(&mut reader, &processes, &settings).expect("the capture can be replayed")
+    }
+
     /// Likewise on some of its processes.
     pub fn report_of(&self, pids: &[u32]) -> Result<Report, ReportError> {
         let (_folder, path) = file_of(&self.to_bytes());
-        Report::open_processes(&path, pids)
+        Report::open_with(&path, &Query::of_processes(pids))
     }
 }
 

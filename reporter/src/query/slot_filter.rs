@@ -1,0 +1,91 @@
+//! Selects slots by thread, allocator, and the files and modules of their stacks.
+
+use memprof_capture::file::Tables;
+use memprof_capture::ids::StackId;
+use memprof_replay::aggregate::{Aggregate, ProcessTotals, SlotSummary, Totals};
+use memprof_replay::slots::Amount;
+
+use super::{PathPattern, Query};
+use crate::places::{PlaceId, Places};
+
+/// Which slots a query lets through.
+pub(crate) struct SlotFilter<'a> {
+    query: &'a Query,
+    tables: &'a Tables,
+    /// By thread.
+    threads: Vec<bool>,
+    /// By stack.
+    stacks: Vec<bool>,
+}
+
+impl<'a> SlotFilter<'a> {
+    /// The filter of a query that has one.
+    pub(crate) fn of(query: &'a Query, tables: &'a Tables, places: &Places) -> Self {
+        let is_wanted = |thread: &Option<_>| {
+            let matches = |thread| query.threads.iter().any(|pattern| pattern.matches(thread));
+            query.threads.is_empty() || thread.as_ref().is_some_and(matches)
+        };
+        let through = |patterns: &[PathPattern]| stacks_through(patterns, tables, places);
+        let (mut stacks, excluded) = (through(&query.only), through(&query.exclude));
+        if query.only.is_empty() {
+            stacks.fill(true);
+        }
+        stacks.iter_mut().zip(excluded).for_each(|(wanted, excluded)| *wanted &= !excluded);
+        Self { query, tables, threads: tables.threads.iter().map(is_wanted).collect(), stacks }
+    }
+
+    fn admits(&self, slot: &SlotSummary) -> bool {
+        let thread =
+            self.query.threads.is_empty() || self.threads.get(slot.thread.index()).is_some_and(|&wanted| wanted);
+        // What a damaged capture lost is neither in a file nor of an allocator.
+        let Some(site) = self.tables.site(slot.site) else {
+            return thread && self.query.allocators.is_empty() && self.query.only.is_empty();
+        };
+        thread
+            && (self.query.allocators.is_empty() || self.query.allocators.contains(&site.allocator))
+            && self.stacks.get(site.stack.index()).copied().unwrap_or(self.query.only.is_empty())
+    }
+
+    /// Leaves of an aggregate what is admitted, and sums it up anew. What belongs to no slot (releases, sizes, the time line)
+    /// stays that of all.
+    pub(crate) fn apply(&self, aggregate: &mut Aggregate) {
+        aggregate.slots.retain(|slot| self.admits(slot));
+        let none = Amount::default();
+        for process in &mut aggregate.processes {
+            *process = ProcessTotals { total: none, peak: none, leaked: none, temporary: none, ..*process };
+        }
+        let all = &mut aggregate.totals;
+        *all = Totals { total: none, peak: none, leaked: none, temporary: none, ..*all };
+        for slot in &aggregate.slots {
+            let process = &mut aggregate.processes[slot.process.index()];
+            process.total.add(slot.total);
+            process.peak.add(slot.peak);
+            process.leaked.add(slot.leaked);
+            process.temporary.add(slot.temporary);
+            all.total.add(slot.total);
+            all.peak.add(slot.peak);
+            all.leaked.add(slot.leaked);
+            all.temporary.add(slot.temporary);
+        }
+    }
+}
+
+/// By stack: whether it has a frame in a file or module that one of the patterns is for.
+fn stacks_through(patterns: &[PathPattern], tables: &Tables, places: &Places) -> Vec<bool> {
+    let mut through = vec![false; tables.stacks.len() + 1];
+    if patterns.is_empty() {
+        return through;
+    }
+    let matches = |path: &str| !path.is_empty() && patterns.iter().any(|pattern| pattern.matches(path));
+    let of_place: Vec<bool> =
+        places.ids().map(|id| matches(places.file(id)) || places.module(id).is_some_and(matches)).collect();
+    let is_in = |&place: &PlaceId| of_place[place.index()];
+    for (index, node) in (1..).zip(&tables.stacks) {
+        if let Some(node) = node {
+            // Damage may name a caller that does not come before.
+            let callers = node.parent != StackId::EMPTY && node.parent.index() < index && through[node.parent.index()];
+            through[index] = callers || places.of_frame(node.frame).iter().any(is_in);
+        }
+    }
+    through
+}
