@@ -36,7 +36,7 @@ impl Metric {
             Self::Peak => "live at the peak",
             Self::Leaks => "not freed at the end",
             Self::Total => "allocated in total",
-            Self::Temporary => "temporary allocations",
+            Self::Temporary => "given back at once",
         }
     }
 }

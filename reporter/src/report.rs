@@ -69,6 +69,7 @@ pub struct Report {
     pub(crate) places: Places,
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
+    has_range: bool,
     resident: ResidentSets,
     notes: Vec<String>,
 }
@@ -102,7 +103,18 @@ impl Report {
         if query.filters_slots() {
             SlotFilter::of(query, reader.tables(), &places).apply(&mut aggregate);
         }
-        Ok(Self { reader, metadata, processes, aggregate, places, clock, native, resident, notes })
+        Ok(Self {
+            reader,
+            metadata,
+            processes,
+            aggregate,
+            places,
+            clock,
+            native,
+            has_range: query.has_range(),
+            resident,
+            notes,
+        })
     }
 
     /// The most bytes that were live at one time, and nothing else of the capture.
@@ -187,6 +199,11 @@ impl Report {
             Metric::Total => self.aggregate.totals.total,
             Metric::Temporary => self.aggregate.totals.temporary,
         }
+    }
+
+    /// What totals are over, for a heading.
+    pub(crate) const fn span(&self) -> &'static str {
+        if self.has_range { "in this range of time" } else { "over the whole run" }
     }
 
     /// Everything that was allocated with each allocator that was used at all.

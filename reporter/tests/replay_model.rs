@@ -329,6 +329,9 @@ fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course], settings
     }
 }
 
+/// What a slot has of something.
+type AmountOf = fn(&SlotSummary) -> Amount;
+
 fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Result<(), TestCaseError> {
     let totals = &aggregate.totals;
     prop_assert_eq!(totals.peak.bytes, model.peak_bytes);
@@ -350,7 +353,7 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Resul
         );
     }
     let leaked = model.leaked();
-    let expected: [(&str, &HashMap<Key, Amount>, fn(&SlotSummary) -> Amount); 4] = [
+    let expected: [(&str, &HashMap<Key, Amount>, AmountOf); 4] = [
         ("total", &model.total, |slot| slot.total),
         ("peak", &model.peak, |slot| slot.peak),
         ("leaked", &leaked, |slot| slot.leaked),

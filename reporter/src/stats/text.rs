@@ -133,7 +133,7 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
     if allocators.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", style.heading("Allocators, over the whole run"))?;
+    writeln!(out, "\n{}", style.heading(&format!("Allocators, {}", report.span())))?;
     let mut columns = Columns::new(&[("Bytes", Align::Right), ("Allocations", Align::Right)], "Function");
     for &(allocator, amount) in &allocators {
         columns.push(vec![size(amount.bytes), count(amount.allocations)], Cell::Text(allocator.name().to_owned()));
@@ -150,7 +150,7 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
 fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
     let buckets = report.aggregate.sizes.buckets();
     let Some(most) = buckets.iter().map(|bucket| bucket.allocations).max() else { return Ok(()) };
-    writeln!(out, "\n{}", style.heading("Sizes, over the whole run"))?;
+    writeln!(out, "\n{}", style.heading(&format!("Sizes, {}", report.span())))?;
     let heads = [("From", Align::Right), ("Below", Align::Right), ("Allocations", Align::Right)];
     let rows = |bar_width: usize| {
         let mut columns = Columns::new(&heads, "");
@@ -178,7 +178,7 @@ fn write_ranking(
     let rows = report.by_place(row_places, metric, ranking);
     let title = match ranking {
         Ranking::Bytes => format!("Most bytes {}{}", metric.heading(), view.kind.heading()),
-        Ranking::Allocations => format!("Most allocations over the whole run{}", view.kind.heading()),
+        Ranking::Allocations => format!("Most allocations {}{}", report.span(), view.kind.heading()),
     };
     if rows.is_empty() || top == 0 {
         return Ok(());
