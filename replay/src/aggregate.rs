@@ -193,7 +193,7 @@ impl Aggregator {
             match state {
                 State::Blank => {}
                 State::Running(memory) => memory.begin_range(from),
-                State::Ended(_) => *state = State::Ended(close(ProcessMemory::new(self.page_size, from))),
+                State::Ended(_) => *state = State::Ended(close(ProcessMemory::new(self.page_size, from), None)),
             }
         }
         let Present { memory, watermark, timeline, sizes, .. } = &mut self.present;
@@ -218,20 +218,22 @@ impl Aggregator {
         let mut slots = Vec::new();
         let mut processes = Vec::new();
         for (process, state) in (0..).map(ProcessId).zip(states) {
-            let closed = match state {
-                State::Blank => close(ProcessMemory::new(page_size, start)),
+            let mut closed = match state {
+                State::Blank => close(ProcessMemory::new(page_size, start), None),
                 // The maps of live memory are the largest things here, and not needed for the rest.
-                State::Running(memory) => close(*memory),
+                State::Running(memory) => close(*memory, None),
                 State::Ended(closed) => closed,
             };
             let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
-            for (leaked, slot) in closed.finished.slots {
+            slots.reserve_exact(closed.finished.len());
+            let threads = std::mem::take(&mut closed.finished.threads);
+            for (slot, leaked) in closed.finished.into_slots() {
                 let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
                 sums.total.add(total);
                 sums.peak.add(peak);
                 sums.leaked.add(leaked);
                 sums.temporary.add(temporary);
-                let (thread, image) = closed.finished.threads[slot.thread as usize];
+                let (thread, image) = threads[slot.thread as usize];
                 slots.push(SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary });
             }
             (sums.own_peak, sums.own_peak_at) =
@@ -248,9 +250,9 @@ impl Aggregator {
 }
 
 /// Keeps of a process what outlives it.
-fn close(memory: ProcessMemory) -> Closed {
+fn close(memory: ProcessMemory, leaked: Option<Vec<Amount>>) -> Closed {
     let ProcessMemory { slots, endings, own, .. } = memory;
-    Closed { finished: slots.finish(), endings, own }
+    Closed { finished: slots.finish(leaked), endings, own }
 }
 
 impl EventSink for Aggregator {
@@ -272,14 +274,11 @@ impl EventSink for Aggregator {
 
     fn end_process(&mut self, process: ProcessId, stamp: Stamp) {
         self.turn_to(process);
-        let live: Vec<Amount> = self.present.memory.slots.iter_mut().map(|slot| slot.live).collect();
+        let leaked: Vec<Amount> = self.present.memory.slots.iter_mut().map(|slot| slot.live).collect();
         self.present.drop_all();
         let nothing = ProcessMemory::new(self.page_size, self.start);
         let memory = std::mem::replace(&mut self.present.memory, nothing);
-        let leaked = memory.slots.leaked(live);
-        let mut closed = close(memory);
-        closed.finished.slots.iter_mut().zip(leaked).for_each(|(slot, leaked)| slot.0 = leaked);
-        self.states[process.index()] = State::Ended(closed);
+        self.states[process.index()] = State::Ended(close(memory, Some(leaked)));
         self.present.settle(stamp);
     }
 }
