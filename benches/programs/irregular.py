@@ -1,13 +1,15 @@
 """Allocations without a pattern: call paths, sizes and lifetimes all differ, and depend on the seed alone.
 
-irregular.py ALLOCATIONS [SEED] makes about so many allocations, Python's own objects included, from some hundred thousand
-different stacks. Most live shortly, some for long, a few until the end.
+irregular.py ALLOCATIONS [DEPTH] makes about so many allocations, Python's own objects included. With the usual depth of 9,
+every fifth has a stack of its own; with 3, there are some ten thousand stacks however many allocations. Most live shortly,
+some for long, a few until the end.
 """
 import sys
 
 FUNCTIONS = 400
 CALLS = 6
 DEPTH = 9
+SEED = 1
 KEPT = 300_000
 
 
@@ -35,8 +37,8 @@ def generator(seed):
     return draw
 
 
-def main(allocations, seed):
-    draw = generator(seed)
+def main(allocations, depth):
+    draw = generator(SEED)
     kept = [None] * KEPT
 
     def size(number, kind):
@@ -56,11 +58,10 @@ def main(allocations, seed):
     for number in range(FUNCTIONS):
         exec(compile(source(number, draw), f"generated_{number % 40}.py", "exec"), names)
     roots = [names[f"f{number}"] for number in range(0, FUNCTIONS, 8)]
-    state = seed
-    # Each call below is about 40 allocations: an integer on each level, and what it keeps.
-    for turn in range(allocations // 40):
+    # A call is about so many allocations: integers on each level, and what it keeps.
+    for turn in range(allocations // (21 + depth * 13 // 8)):
         state = draw(1 << 31)
-        roots[turn % len(roots)](DEPTH, state << 20 | turn)
+        roots[turn % len(roots)](depth, state << 20 | turn)
 
 
-main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else DEPTH)
