@@ -9,7 +9,7 @@ use crate::metric::Metric;
 use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
 use crate::size_histogram::SizeHistogram;
-use crate::slots::{Amount, FinishedSlots};
+use crate::slots::{Amount, FinishedSlots, Slot};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
 
 /// What became of allocations, and releases that had none.
@@ -103,6 +103,9 @@ impl SlotSummary {
         }
     }
 }
+
+// One takes the other's place in memory at the end: see `FinishedSlots::map`.
+const _: () = assert!(size_of::<SlotSummary>() == size_of::<Slot>() && align_of::<SlotSummary>() == align_of::<Slot>());
 
 /// The result of a replay.
 #[derive(Clone, Debug)]
@@ -225,16 +228,20 @@ impl Aggregator {
                 State::Ended(closed) => closed,
             };
             let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
-            slots.reserve_exact(closed.finished.len());
             let threads = std::mem::take(&mut closed.finished.threads);
-            for (slot, leaked) in closed.finished.into_slots() {
+            let summaries = closed.finished.map(|slot, leaked| {
                 let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
                 sums.total.add(total);
                 sums.peak.add(peak);
                 sums.leaked.add(leaked);
                 sums.temporary.add(temporary);
                 let (thread, image) = threads[slot.thread as usize];
-                slots.push(SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary });
+                SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary }
+            });
+            if slots.is_empty() {
+                slots = summaries;
+            } else {
+                slots.extend(summaries);
             }
             (sums.own_peak, sums.own_peak_at) =
                 if is_alone { (sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };

@@ -119,7 +119,7 @@ struct ThreadSlots {
 
 /// What is left of the slots of a process that has ended.
 pub struct FinishedSlots {
-    pages: Vec<Vec<Slot>>,
+    slots: Vec<Slot>,
     /// What each leaked, where `live` no longer says so.
     leaked: Option<Vec<Amount>>,
     first_of_range: usize,
@@ -128,42 +128,29 @@ pub struct FinishedSlots {
 }
 
 impl FinishedSlots {
-    /// How many there are.
+    /// Turns each slot, with what it leaked, into something else. Slots from before the range of time have allocated
+    /// nothing in it.
+    ///
+    /// Something of the size of a [`Slot`] takes its place in memory: there is no second copy of all.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.pages.iter().map(Vec::len).sum()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.pages.is_empty()
-    }
-
-    /// Each with what it leaked. Slots from before the range of time have allocated nothing in it. Memory is given back on
-    /// the way.
-    pub fn into_slots(self) -> impl Iterator<Item = (Slot, Amount)> {
-        let Self { pages, leaked, first_of_range, .. } = self;
-        pages.into_iter().flatten().enumerate().map(move |(index, mut slot)| {
+    pub fn map<T>(self, mut change: impl FnMut(Slot, Amount) -> T) -> Vec<T> {
+        let Self { slots, leaked, first_of_range, .. } = self;
+        let change = |(index, mut slot): (usize, Slot)| {
             if index < first_of_range {
                 (slot.total, slot.temporary) = (Amount::default(), Amount::default());
-                return (slot, Amount::default());
+                return change(slot, Amount::default());
             }
             let leaked = leaked.as_ref().map_or(slot.live, |leaked| leaked[index]);
-            (slot, leaked)
-        })
+            change(slot, leaked)
+        };
+        slots.into_iter().enumerate().map(change).collect()
     }
 }
-
-/// Slots on a page of them. Pages do not move: growth must not need room for a second copy of all.
-/// They are large enough to go back to the system by themselves.
-const SLOTS_ON_PAGE: usize = 1 << 13;
 
 /// All slots of a process.
 #[derive(Default)]
 pub struct Slots {
-    pages: Vec<Vec<Slot>>,
-    count: usize,
+    slots: Vec<Slot>,
     threads: Vec<ThreadSlots>,
     /// The first slot of the range of time that is being counted. Those before it only hold what is still live.
     first_of_range: usize,
@@ -192,15 +179,9 @@ impl Slots {
             pages.resize_with(site.index() / PAGE + 1, || None);
         }
         let page = pages[site.index() / PAGE].get_or_insert_with(|| Box::new([NONE; PAGE]));
-        let id = self.count as u32;
+        let id = self.slots.len() as u32;
         page[site.index() % PAGE] = id;
-        if self.count.is_multiple_of(SLOTS_ON_PAGE) {
-            // Most processes have few.
-            self.pages.push(Vec::with_capacity(if self.count == 0 { 0 } else { SLOTS_ON_PAGE }));
-        }
-        self.count += 1;
-        let page = &mut self.pages[id as usize / SLOTS_ON_PAGE];
-        page.push(Slot {
+        self.slots.push(Slot {
             thread: strand.number,
             site,
             total: Amount::default(),
@@ -215,17 +196,12 @@ impl Slots {
     /// The counters of a slot.
     #[inline]
     pub fn get_mut(&mut self, slot: SlotId) -> &mut Slot {
-        &mut self.pages[slot.0 as usize / SLOTS_ON_PAGE][slot.0 as usize % SLOTS_ON_PAGE]
-    }
-
-    #[inline]
-    fn get(&self, slot: SlotId) -> &Slot {
-        &self.pages[slot.0 as usize / SLOTS_ON_PAGE][slot.0 as usize % SLOTS_ON_PAGE]
+        &mut self.slots[slot.0 as usize]
     }
 
     /// All of them, for a change of each.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.pages.iter_mut().flatten()
+        self.slots.iter_mut()
     }
 
     /// Enters a heap allocation as the last one of its thread, which has a slot already.
@@ -238,7 +214,7 @@ impl Slots {
     #[inline]
     #[must_use]
     pub fn is_recent(&self, thread: u32, slot: SlotId, number: AllocationNumber) -> bool {
-        self.get(slot).thread == thread && self.threads[thread as usize].recent.contains(number)
+        self.slots[slot.0 as usize].thread == thread && self.threads[thread as usize].recent.contains(number)
     }
 
     /// The numbers of allocations begin anew: the process has become another program.
@@ -249,13 +225,13 @@ impl Slots {
     /// A range of time begins: what is allocated from now on has slots of its own.
     pub fn begin_range(&mut self) {
         self.threads.iter_mut().for_each(|thread| thread.pages.clear());
-        self.first_of_range = self.count;
+        self.first_of_range = self.slots.len();
     }
 
     /// The counters at the end. What is live has leaked, unless it was taken away and `leaked` says what it was.
     #[must_use]
     pub fn finish(self, leaked: Option<Vec<Amount>>) -> FinishedSlots {
         let threads = self.threads.into_iter().map(|slots| (slots.thread, slots.image)).collect();
-        FinishedSlots { pages: self.pages, leaked, first_of_range: self.first_of_range, threads }
+        FinishedSlots { slots: self.slots, leaked, first_of_range: self.first_of_range, threads }
     }
 }
