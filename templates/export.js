@@ -139,8 +139,7 @@ function modelNodesBelow(tree, node) {
   const { model } = tree;
   const below = new Uint8Array(model.count);
   if (!node.parent) return below.fill(1);
-  for (const part of membersOfBlock(tree, node)) for (const member of part.members) below[member] = 1;
-  for (let i = 1; i < model.count; i++) if (below[model.parent[i]]) below[i] = 1;
+  for (const part of membersOfBlock(tree, node)) for (const member of part.members) below.fill(1, member, model.end[member]);
   return below;
 }
 
