@@ -144,7 +144,7 @@ function modelNodesBelow(tree, node) {
 }
 
 function describeView(state) {
-  const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated' }[state.metric];
+  const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated', temporary: 'temporary' }[state.metric];
   const pids = state.processes ? `, processes ${state.processes.replaceAll(',', ' ')}` : '';
   const frames = { hybrid: state.runtime === 'shown' ? ', with the Python runtime' : '', python: ', Python frames', native: ', native frames' }[state.frames];
   return `${state.measure} ${metric}${frames}${state.view === 'inverted' ? ', inverted' : ''}${pids}`;

@@ -1,7 +1,7 @@
 'use strict';
 // The recorded tree as columns, without touching the page: where each node hangs, and what was allocated right there.
 
-const METRICS = ['peak', 'leaked', 'total'];
+const METRICS = ['peak', 'leaked', 'total', 'temporary'];
 const MEASURES = ['bytes', 'allocations'];
 
 /**

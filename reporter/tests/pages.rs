@@ -110,7 +110,7 @@ fn the_flame_page_has_the_tree() {
     for column in ["frame", "peak_bytes", "peak_allocations", "leaked_bytes", "leaked_allocations", "total_bytes"] {
         assert_eq!(numbers(&data["nodes"][column]).len(), nodes, "{column}");
     }
-    for metric in ["peak", "leaked", "total"] {
+    for metric in ["peak", "leaked", "total", "temporary"] {
         for unit in ["bytes", "allocations"] {
             let sum: u64 = numbers(&data["nodes"][format!("{metric}_{unit}")]).iter().sum();
             assert_eq!(Some(sum), data["totals"][metric][unit].as_u64(), "{metric} {unit}");
@@ -149,7 +149,7 @@ fn the_flame_page_has_a_node_for_each_process() {
         process_of[node] = of_itself.or_else(|| process_of[parents[node] as usize]);
     }
     for (process, entry) in entries.iter().enumerate() {
-        for metric in ["peak", "leaked", "total"] {
+        for metric in ["peak", "leaked", "total", "temporary"] {
             for unit in ["bytes", "allocations"] {
                 let column = numbers(&data["nodes"][format!("{metric}_{unit}")]);
                 let below = column.iter().zip(&process_of).filter(|(_, of)| **of == Some(process));

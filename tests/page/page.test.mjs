@@ -92,7 +92,7 @@ test('opens from a file without any request or error', options, async () => {
 
 test('the numbers inside add up, and the page says so', options, async () => {
   await open();
-  for (const metric of ['peak', 'leaked', 'total']) {
+  for (const metric of ['peak', 'leaked', 'total', 'temporary']) {
     assert.equal(sum(report.nodes[`${metric}_bytes`]), report.totals[metric].bytes, metric);
     assert.equal(sum(report.nodes[`${metric}_allocations`]), report.totals[metric].allocations, metric);
     for (const view of ['top-down', 'inverted']) {

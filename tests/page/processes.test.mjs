@@ -67,7 +67,7 @@ test('the header names the processes', withFlame, async () => {
 
 test('each process has its own part of the graph, and what it has adds up', withFlame, async () => {
   const report = readReport(flameFile);
-  for (const metric of ['peak', 'leaked', 'total']) {
+  for (const metric of ['peak', 'leaked', 'total', 'temporary']) {
     await open(flameFile, `#metric=${metric}`);
     const stacks = await collapsed();
     assert.equal(sumOf(stacks), report.totals[metric].bytes);

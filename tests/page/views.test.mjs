@@ -86,7 +86,7 @@ after(async () => {
 test('nothing disappears in any view', withNative, async () => {
   for (const frames of ['hybrid', 'python', 'native']) {
     for (const runtime of ['hidden', 'shown']) {
-      for (const metric of ['peak', 'leaked', 'total']) {
+      for (const metric of ['peak', 'leaked', 'total', 'temporary']) {
         for (const view of ['top-down', 'inverted']) {
           await open(`#frames=${frames}&runtime=${runtime}&metric=${metric}&view=${view}`);
           if (report.totals[metric].bytes === 0) continue;

@@ -66,6 +66,7 @@ struct Totals {
     peak: PeakTotal,
     leaked: Amount,
     total: Amount,
+    temporary: Amount,
 }
 
 #[derive(Serialize)]
@@ -106,6 +107,7 @@ struct ProcessEntry {
     peak: Amount,
     leaked: Amount,
     total: Amount,
+    temporary: Amount,
     own_peak_bytes: u64,
 }
 
@@ -139,6 +141,7 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
             peak: PeakTotal { amount: totals.peak, at_s: report.clock.seconds(totals.peak_at) },
             leaked: totals.leaked,
             total: totals.total,
+            temporary: totals.temporary,
         },
         timeline: timeline(report),
         threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
@@ -155,6 +158,7 @@ fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {
         peak: totals.peak,
         leaked: totals.leaked,
         total: totals.total,
+        temporary: totals.temporary,
         own_peak_bytes: totals.own_peak.bytes,
     }
 }
