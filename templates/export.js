@@ -139,13 +139,12 @@ function modelNodesBelow(tree, node) {
   const { model } = tree;
   const below = new Uint8Array(model.count);
   if (!node.parent) return below.fill(1);
-  for (const part of membersOfBlock(tree, node)) for (const member of part.members) below[member] = 1;
-  for (let i = 1; i < model.count; i++) if (below[model.parent[i]]) below[i] = 1;
+  for (const part of membersOfBlock(tree, node)) for (const member of part.members) below.fill(1, member, model.end[member]);
   return below;
 }
 
 function describeView(state) {
-  const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated' }[state.metric];
+  const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated', temporary: 'temporary' }[state.metric];
   const pids = state.processes ? `, processes ${state.processes.replaceAll(',', ' ')}` : '';
   const frames = { hybrid: state.runtime === 'shown' ? ', with the Python runtime' : '', python: ', Python frames', native: ', native frames' }[state.frames];
   return `${state.measure} ${metric}${frames}${state.view === 'inverted' ? ', inverted' : ''}${pids}`;

@@ -4,7 +4,7 @@
 async function main() {
   let redraw = () => {};
   setUpTheme(byId('theme'), () => redraw());
-  const data = await loadEmbeddedData('memprof-flame-1');
+  const data = await loadEmbeddedColumns('memprof-page-1');
   showHeader(data.header, [['Threads', formatCount(data.threads.length)]]);
   const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), data);
   if (data.processes.length > 1) {

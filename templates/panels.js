@@ -166,5 +166,6 @@ function emptyMessage(scene) {
   const { totals } = scene;
   if (!(totals.total.allocations > 0)) return 'No allocations were recorded in this run, so there is nothing to draw.';
   if (scene.state.metric === 'leaked') return 'Nothing leaked: everything that was allocated had been freed by the end of the recording.';
+  if (scene.state.metric === 'temporary') return 'No allocation was temporary: given back before its thread had gone on allocating.';
   return `No ${scene.state.measure} to show for this metric. Choose another one above.`;
 }

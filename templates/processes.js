@@ -1,31 +1,11 @@
 'use strict';
 // Which processes the reader looks at, where the capture has several. Each has a node below the root, above all it did.
 
-/** By node: the index of its process, or -1 for the root. One pass, parents come first. */
-function processOfNodes(model, entries) {
-  const process = new Int32Array(model.count).fill(-1);
-  entries.forEach((entry, index) => {
-    if (entry.node !== null) process[entry.node] = index;
-  });
-  for (let i = 1; i < model.count; i++) if (process[i] < 0) process[i] = process[model.parent[i]];
-  return process;
-}
-
-/** The same tree with nothing in it but what these processes allocated. `kept` has one byte per process. */
-function modelOfProcesses(model, process, kept) {
-  const own = { ...model.own };
-  for (const metric of METRICS) {
-    for (const column of [`${metric}_bytes`, `${metric}_allocations`]) {
-      own[column] = Float64Array.from(model.own[column], (value, i) => (process[i] >= 0 && kept[process[i]] ? value : 0));
-    }
-  }
-  return { ...model, own, inclusive: new Map() };
-}
-
 /** What the reader chose, for the page: the model, its totals, and the menu. */
 class ProcessChoice {
   constructor(data, model) {
     this.all = model;
+    this.threads = data.threads;
     this.totals = data.totals;
     this.entries = data.processes.map((entry, i) => ({ ...entry, ...data.header.processes[i] }));
     this.several = this.entries.length > 1;
@@ -53,10 +33,9 @@ class ProcessChoice {
     const name = this.nameOf(state);
     if (name === '') return this.all;
     if (this.last.name !== name) {
-      this.process ??= processOfNodes(this.all, this.entries);
       const pids = this.pidsOf(state);
-      const kept = Uint8Array.from(this.entries, ({ pid }) => (pids.has(pid) ? 1 : 0));
-      this.last = { name, model: modelOfProcesses(this.all, this.process, kept) };
+      const threads = Uint8Array.from(this.threads, ({ process }) => (pids.has(this.entries[process].pid) ? 1 : 0));
+      this.last = { name, model: withOwnValues(this.all, ownValues(this.all, { threads })) };
     }
     return this.last.model;
   }

@@ -3,7 +3,7 @@
 
 /** Every choice with its possible values, the default first. `null` stands for any text. */
 const CHOICES = {
-  metric: ['peak', 'leaked', 'total'],
+  metric: ['peak', 'leaked', 'total', 'temporary'],
   measure: ['bytes', 'allocations'],
   frames: ['hybrid', 'python', 'native'],
   runtime: ['hidden', 'shown'],

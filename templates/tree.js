@@ -1,8 +1,6 @@
 'use strict';
-// From columns to a tree one can look at, without touching the page.
-//
-// Model: the recorded tree as columns. Tree: one way to look at it (metric, top-down or inverted, grouping, what is
-// hidden), made of nodes that are grouped only when somebody looks at them.
+// From the model to a tree one can look at, without touching the page: one way to look at it (metric, top-down or inverted,
+// grouping, what is hidden), made of nodes that are grouped only when somebody looks at them.
 
 /**
  * A child smaller than this part of its parent can never be a pixel wide (canvases are narrower than that), so it never
@@ -12,38 +10,6 @@ const NEVER_VISIBLE = 1 / 8192;
 
 /** With more children than these, one is found by a map. */
 const MANY_CHILDREN = 32;
-
-const METRICS = ['peak', 'leaked', 'total'];
-
-/** Columns of the tree with links from parents to children. Node 0 is the root. */
-function buildModel(data) {
-  const delta = data.nodes.parent;
-  const count = delta.length;
-  const parent = new Int32Array(count);
-  const frame = new Int32Array(data.nodes.frame);
-  const firstChild = new Int32Array(count).fill(-1);
-  const nextSibling = new Int32Array(count).fill(-1);
-  if (count) parent[0] = -1;
-  for (let i = count - 1; i > 0; i--) {
-    const p = i - delta[i];
-    parent[i] = p;
-    nextSibling[i] = firstChild[p];
-    firstChild[p] = i;
-  }
-  return { count, parent, frame, firstChild, nextSibling, own: data.nodes, inclusive: new Map(), data };
-}
-
-/** Inclusive sums of one column; parents precede children, so one backward pass is enough. */
-function inclusiveSums(model, column) {
-  let sums = model.inclusive.get(column);
-  if (!sums) {
-    sums = new Float64Array(model.own[column]);
-    const parent = model.parent;
-    for (let i = model.count - 1; i > 0; i--) sums[parent[i]] += sums[i];
-    model.inclusive.set(column, sums);
-  }
-  return sums;
-}
 
 /** The numbers by which frames are told apart, one per frame: its own index, or that of its function or file. */
 function groupingKeys(model, group) {
@@ -120,13 +86,17 @@ class Tree {
   /** Children in the recorded direction. A hidden frame is stepped over: its children count as its parent's. */
   gatherCallees(node) {
     const { model, hidden, bytes, allocations } = this;
-    const { frame, firstChild, nextSibling } = model;
-    const pending = Array.from(node.members);
-    while (pending.length) {
-      for (let child = firstChild[pending.pop()]; child >= 0; child = nextSibling[child]) {
-        if (bytes[child] === 0 && allocations[child] === 0) continue;
-        if (hidden[frame[child]]) pending.push(child);
-        else this.addEntry(child, bytes[child], allocations[child]);
+    const { frame, end } = model;
+    for (const member of node.members) {
+      for (let at = member + 1; at < end[member]; ) {
+        if (bytes[at] === 0 && allocations[at] === 0) {
+          at = end[at];
+        } else if (hidden[frame[at]]) {
+          at++; // Into it: what follows a node is below it.
+        } else {
+          this.addEntry(at, bytes[at], allocations[at]);
+          at = end[at];
+        }
       }
     }
   }

@@ -11,7 +11,9 @@ use memprof_replay::processes::{ProcessId, Processes};
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
+use crate::flame_cells::{self, Amounts, Cell};
 use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
+use crate::rows::indistinguishable;
 use crate::stack_views::StackViews;
 use crate::view::Views;
 
@@ -40,32 +42,12 @@ pub struct Node {
     pub parent: NodeId,
     /// Where.
     pub place: PlaceId,
-    /// What was allocated right here, without what it called: live at the peak.
-    pub peak: Amount,
-    /// The same, live at the end.
-    pub leaked: Amount,
-    /// The same, ever allocated.
-    pub total: Amount,
-    /// The same, given back at once.
-    pub temporary: Amount,
-}
-
-impl Node {
-    /// The own value that a metric asks for.
-    #[must_use]
-    pub const fn own(&self, metric: Metric) -> Amount {
-        match metric {
-            Metric::Peak => self.peak,
-            Metric::Leaks => self.leaked,
-            Metric::Total => self.total,
-            Metric::Temporary => self.temporary,
-        }
-    }
 }
 
 /// The tree of a capture.
 pub struct FlameTree {
     nodes: Vec<Node>,
+    cells: Vec<Cell>,
     of_process: Vec<Option<NodeId>>,
 }
 
@@ -94,12 +76,15 @@ impl FlameTree {
         let root = places.special(ROOT);
         builder.push(NodeId::ROOT, root);
         let stack_views = StackViews::of(tables, places);
+        let threads = indistinguishable(&tables.threads, slots);
         // In the order of stacks, so that the tree depends on the capture only.
         let mut sites: Vec<(Option<Site>, usize)> =
             slots.iter().enumerate().map(|(index, slot)| (tables.site(slot.site), index)).collect();
         sites.sort_by_key(|(site, index)| (slots[*index].process, site.map(|site| site.stack), *index));
+        let mut cells = Vec::with_capacity(slots.len());
         for (site, index) in sites {
-            builder.enter_process(places, processes, slots[index].process);
+            let slot = &slots[index];
+            builder.enter_process(places, processes, slot.process);
             let node = match site {
                 Some(site) => {
                     let base = builder.base(places, &stack_views, site);
@@ -107,19 +92,42 @@ impl FlameTree {
                 }
                 None => builder.lost(places),
             };
-            let (node, slot) = (&mut builder.nodes[node.index()], &slots[index]);
-            node.peak.add(slot.peak);
-            node.leaked.add(slot.leaked);
-            node.total.add(slot.total);
-            node.temporary.add(slot.temporary);
+            cells.push(Cell {
+                node,
+                process: slot.process,
+                thread: threads.get(slot.thread.index()).copied().unwrap_or(slot.thread),
+                allocator: site.map(|site| site.allocator),
+                amounts: Amounts::of(slot),
+            });
         }
-        Self { nodes: builder.nodes, of_process: builder.of_process }
+        let Builder { nodes, of_process, .. } = builder;
+        Self::in_preorder(&nodes, cells, &of_process)
     }
 
-    /// The nodes, parents first.
+    /// Numbers the nodes so that what is below a node follows it directly.
+    fn in_preorder(nodes: &[Node], mut cells: Vec<Cell>, of_process: &[Option<NodeId>]) -> Self {
+        let new_numbers = preorder(nodes);
+        let renumbered = |node: NodeId| new_numbers[node.index()];
+        let mut ordered = vec![nodes[0]; nodes.len()];
+        for (&Node { parent, place }, number) in nodes.iter().zip(&new_numbers) {
+            ordered[number.index()] = Node { parent: renumbered(parent), place };
+        }
+        cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
+        flame_cells::merge(&mut cells);
+        let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
+        Self { nodes: ordered, cells, of_process }
+    }
+
+    /// The nodes: each is followed by all that is below it.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// What was allocated at the nodes, in their order.
+    #[must_use]
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
     }
 
     /// The node of each process; nothing for one that allocated nothing, or that is alone.
@@ -128,16 +136,46 @@ impl FlameTree {
         &self.of_process
     }
 
+    /// What was allocated right at each node, without what it called.
+    #[must_use]
+    pub fn own(&self, metric: Metric) -> Vec<Amount> {
+        let mut sums = vec![Amount::default(); self.nodes.len()];
+        for cell in &self.cells {
+            sums[cell.node.index()].add(cell.amounts.get(metric));
+        }
+        sums
+    }
+
     /// What each node and everything below it hold together.
     #[must_use]
     pub fn inclusive(&self, metric: Metric) -> Vec<Amount> {
-        let mut sums: Vec<Amount> = self.nodes.iter().map(|node| node.own(metric)).collect();
+        let mut sums = self.own(metric);
         for index in (1..self.nodes.len()).rev() {
             let sum = sums[index];
             sums[self.nodes[index].parent.index()].add(sum);
         }
         sums
     }
+}
+
+/// The number of each node in the order in which a walk down every branch meets them. Parents have lower numbers than
+/// their children before and after.
+fn preorder(nodes: &[Node]) -> Vec<NodeId> {
+    // Below each node, itself included.
+    let mut sizes = vec![1_u32; nodes.len()];
+    for index in (1..nodes.len()).rev() {
+        sizes[nodes[index].parent.index()] += sizes[index];
+    }
+    let mut numbers = vec![NodeId::ROOT; nodes.len()];
+    // Where the next child of each node will stand.
+    let mut next = vec![1_u32; nodes.len()];
+    for (index, node) in nodes.iter().enumerate().skip(1) {
+        let free = &mut next[node.parent.index()];
+        numbers[index] = NodeId(*free);
+        *free += sizes[index];
+        next[index] = numbers[index].0 + 1;
+    }
+    numbers
 }
 
 struct Builder {
@@ -154,8 +192,7 @@ struct Builder {
 impl Builder {
     fn push(&mut self, parent: NodeId, place: PlaceId) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
-        let none = Amount::default();
-        self.nodes.push(Node { parent, place, peak: none, leaked: none, total: none, temporary: none });
+        self.nodes.push(Node { parent, place });
         id
     }
 

@@ -83,7 +83,7 @@ fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
 /// For each thread, the first one that cannot be told from it. What a thread does at the very end of its life is recorded
 /// as if each call were of another thread, with the same id and name. (So has the first thread of a process that becomes
 /// another program; but that one is not the same.)
-fn indistinguishable(threads: &[Option<Thread>], slots: &[SlotSummary]) -> Vec<ThreadId> {
+pub(crate) fn indistinguishable(threads: &[Option<Thread>], slots: &[SlotSummary]) -> Vec<ThreadId> {
     let mut images = vec![0; threads.len()];
     for slot in slots {
         if let Some(image) = images.get_mut(slot.thread.index()) {

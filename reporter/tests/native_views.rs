@@ -41,13 +41,13 @@ fn stacks(report: &Report, builder: &CaptureBuilder, view: View) -> Vec<(String,
     let tree =
         FlameTree::build(reader.tables(), &mut places, report.processes(), &report.aggregate().slots, view.alone());
     let mut stacks = Vec::new();
-    for (index, node) in tree.nodes().iter().enumerate().filter(|(_, node)| node.peak.bytes > 0) {
+    for (index, own) in tree.own(Metric::Peak).iter().enumerate().filter(|(_, own)| own.bytes > 0) {
         let (mut names, mut at) = (Vec::new(), NodeId(index as u32));
         while at != NodeId::ROOT {
             names.insert(0, places.function(tree.nodes()[at.index()].place).to_owned());
             at = tree.nodes()[at.index()].parent;
         }
-        stacks.push((names.join(" > "), node.peak.bytes));
+        stacks.push((names.join(" > "), own.bytes));
     }
     let total: u64 = stacks.iter().map(|(_, bytes)| bytes).sum();
     assert_eq!(total, report.total(Metric::Peak).bytes, "nothing disappears");
@@ -250,7 +250,7 @@ fn the_tree_of_all_views_holds_that_of_each() {
         FlameTree::build(reader.tables(), &mut places, report.processes(), &report.aggregate().slots, Views::ALL);
     for view in [HYBRID, WITH_RUNTIME, PYTHON_VIEW, NATIVE] {
         let mut folded: Vec<(String, u64)> = Vec::new();
-        for (index, node) in tree.nodes().iter().enumerate().filter(|(_, node)| node.peak.bytes > 0) {
+        for (index, own) in tree.own(Metric::Peak).iter().enumerate().filter(|(_, own)| own.bytes > 0) {
             let (mut names, mut at) = (Vec::new(), NodeId(index as u32));
             while at != NodeId::ROOT {
                 let place = tree.nodes()[at.index()].place;
@@ -262,8 +262,8 @@ fn the_tree_of_all_views_holds_that_of_each() {
             let name = names.join(" > ");
             assert_ne!(name, "", "every view has something to show of each stack");
             match folded.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, bytes)) => *bytes += node.peak.bytes,
-                None => folded.push((name, node.peak.bytes)),
+                Some((_, bytes)) => *bytes += own.bytes,
+                None => folded.push((name, own.bytes)),
             }
         }
         let mut alone = stacks(&report, &builder, view);

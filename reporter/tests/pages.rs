@@ -3,6 +3,7 @@
 mod capture_builder;
 mod family_run;
 mod native_run;
+mod page_columns;
 mod sample_run;
 
 use std::io::Read;
@@ -19,14 +20,24 @@ use native_run::{GEO, INSERT, native_run};
 use sample_run::sample_run;
 use serde_json::{Value, json};
 
-/// The embedded data of a page.
-fn data_of(page: &str) -> Value {
+/// The embedded data of a page, unpacked.
+fn bytes_of(page: &str) -> Vec<u8> {
     let (_, rest) = page.split_once("id=\"memprof-data\">").expect("there is data");
     let (data, _) = rest.split_once("</script>").expect("the data ends");
     let compressed = STANDARD.decode(data).expect("the data is base64");
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_string(&mut text).expect("the data is gzip");
-    serde_json::from_str(&text).expect("the data is JSON")
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_end(&mut bytes).expect("the data is gzip");
+    bytes
+}
+
+/// The data of a page that has it as JSON.
+fn json_of(page: &str) -> Value {
+    serde_json::from_slice(&bytes_of(page)).expect("the data is JSON")
+}
+
+/// The data of a flame graph page: the head, with its columns as arrays.
+fn data_of(page: &str) -> Value {
+    page_columns::read(&bytes_of(page))
 }
 
 fn flame_page(builder: &CaptureBuilder) -> String {
@@ -62,7 +73,7 @@ fn path(data: &Value, node: usize) -> Vec<String> {
         if at == 0 {
             return path;
         }
-        at -= parents[at] as usize;
+        at = parents[at] as usize;
     }
 }
 
@@ -83,17 +94,23 @@ fn a_page_fetches_nothing() {
 #[test]
 fn the_flame_page_has_the_tree() {
     let data = data_of(&flame_page(&sample_run()));
-    assert_eq!(data["schema"], "memprof-flame-1");
+    assert_eq!(data["schema"], "memprof-page-1");
     assert_eq!(data["metric"], "peak");
     assert_eq!(data["header"]["command_line"], "python3 examples/random_primes_sum.py 1000");
     assert_eq!(data["header"]["notes"], json!([]));
-    assert_eq!(data["threads"], json!([{"id": 4711, "name": "python3"}, {"id": 4712, "name": "loader"}]));
+    assert_eq!(
+        data["threads"],
+        json!([
+            {"id": 4711, "label": "python3 (4711)", "process": 0},
+            {"id": 4712, "label": "loader (4712)", "process": 0},
+        ])
+    );
     let nodes = numbers(&data["nodes"]["parent"]).len();
     assert_eq!(path(&data, 0), ["all:0"]);
     for column in ["frame", "peak_bytes", "peak_allocations", "leaked_bytes", "leaked_allocations", "total_bytes"] {
         assert_eq!(numbers(&data["nodes"][column]).len(), nodes, "{column}");
     }
-    for metric in ["peak", "leaked", "total"] {
+    for metric in ["peak", "leaked", "total", "temporary"] {
         for unit in ["bytes", "allocations"] {
             let sum: u64 = numbers(&data["nodes"][format!("{metric}_{unit}")]).iter().sum();
             assert_eq!(Some(sum), data["totals"][metric][unit].as_u64(), "{metric} {unit}");
@@ -129,10 +146,10 @@ fn the_flame_page_has_a_node_for_each_process() {
     let mut process_of = vec![None; parents.len()];
     for node in 1..parents.len() {
         let of_itself = nodes.iter().position(|&of_process| of_process == node);
-        process_of[node] = of_itself.or_else(|| process_of[node - parents[node] as usize]);
+        process_of[node] = of_itself.or_else(|| process_of[parents[node] as usize]);
     }
     for (process, entry) in entries.iter().enumerate() {
-        for metric in ["peak", "leaked", "total"] {
+        for metric in ["peak", "leaked", "total", "temporary"] {
             for unit in ["bytes", "allocations"] {
                 let column = numbers(&data["nodes"][format!("{metric}_{unit}")]);
                 let below = column.iter().zip(&process_of).filter(|(_, of)| **of == Some(process));
@@ -151,7 +168,7 @@ fn the_flame_page_has_a_node_for_each_process() {
     flamegraph::write_html(&mut report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
     let data = data_of(&String::from_utf8(out).expect("the page is UTF-8"));
     assert_eq!((&data["processes"][0]["node"], &data["header"]["processes_recorded"]), (&Value::Null, &json!(4)));
-    assert_eq!(data["threads"], json!([{"id": WORKER, "name": "MainThread"}]));
+    assert_eq!(data["threads"], json!([{"id": WORKER, "label": format!("MainThread ({WORKER})"), "process": 0}]));
     assert_eq!(path(&data, 1), ["all:0", "<module>:20"]);
 }
 
@@ -243,7 +260,7 @@ fn the_picture_obeys_the_view() {
 fn the_table_page_has_the_rows() {
     let mut out = Vec::new();
     table::write_html(&sample_run().report(), View::default(), Metric::Leaks, &mut out).expect("memory can be written");
-    let data = data_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
+    let data = json_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
     assert_eq!(data["schema"], "memprof-table-1");
     assert_eq!(data["metric"], "leaked");
     assert_eq!(Some(numbers(&data["rows"]["bytes"]).iter().sum()), data["total"]["bytes"].as_u64());

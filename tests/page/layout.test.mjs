@@ -6,9 +6,11 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const templates = new URL('../../templates/', import.meta.url);
-const source = ['common.js', 'views.js', 'tree.js', 'layout.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
-const names = ['buildModel', 'importFrames', 'hiddenFrames', 'Tree', 'layoutTree', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
+const source = ['data.js', 'common.js', 'views.js', 'model.js', 'tree.js', 'layout.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
+const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'layoutTree', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
 const page = new Function(`${source}\nreturn { ${names.join(', ')} };`)();
+
+const METRICS = page.METRICS;
 
 /** A small generator of random numbers, so that a failure can be repeated. */
 function randomFrom(seed) {
@@ -34,16 +36,46 @@ function randomReport(seed, count, siblings) {
     frames.shown.push([7, 11, 10, 15, 8][i % 5]);
     frames.module.push(-1);
   }
-  const nodes = { parent: [0], frame: [0] };
+  const parents = [0];
+  // Every now and then a stack of its own.
+  for (let i = 1; i < count; i++) parents.push(i % 50 === 0 ? 0 : Math.floor(siblings ? i * random() ** 6 : i * random() ** 0.5));
+  const nodes = { ...preorder(parents), frame: [0] };
+  for (let i = 1; i < count; i++) nodes.frame.push(siblings ? 1 + (i % (frameCount - 1)) : 1 + Math.floor(random() * (frameCount - 1)));
+  // Up to three cells for each node but the root.
+  const cells = { node: [], thread: [], allocator: [] };
   for (let i = 1; i < count; i++) {
-    nodes.parent.push(i - Math.floor(siblings ? i * random() ** 6 : i * random() ** 0.5));
-    nodes.frame.push(siblings ? 1 + (i % (frameCount - 1)) : 1 + Math.floor(random() * (frameCount - 1)));
+    for (let c = 0; c < 3 && random() < 0.6; c++) {
+      cells.node.push(i);
+      cells.thread.push(c);
+      cells.allocator.push(Math.floor(random() * 4));
+    }
   }
-  for (const metric of ['peak', 'leaked', 'total']) {
-    nodes[`${metric}_bytes`] = nodes.parent.map((_, i) => (i && random() < 0.6 ? Math.floor(2 ** (random() * 20)) : 0));
-    nodes[`${metric}_allocations`] = nodes[`${metric}_bytes`].map((bytes) => (bytes ? 1 + Math.floor(random() * 5) : 0));
+  for (const metric of METRICS) {
+    const bytes = (cells[`${metric}_bytes`] = cells.node.map(() => (random() < 0.8 ? Math.floor(2 ** (random() * 20)) : 0)));
+    cells[`${metric}_allocations`] = bytes.map((value) => (value ? 1 + Math.floor(random() * 5) : 0));
+    for (const column of [`${metric}_bytes`, `${metric}_allocations`]) {
+      nodes[column] = parents.map(() => 0);
+      cells.node.forEach((node, c) => (nodes[column][node] += cells[column][c]));
+    }
   }
-  return { strings, frames, nodes };
+  return { strings, frames, nodes, cells };
+}
+
+/** The same tree with each node followed by all that is below it: the parents, and how many levels up each node goes. */
+function preorder(parents) {
+  const children = parents.map(() => []);
+  parents.forEach((parent, i) => i && children[parent].push(i));
+  const [parent, up, depths] = [[], [], []];
+  const pending = [[0, 0, 0]];
+  while (pending.length) {
+    const [old, above, depth] = pending.pop();
+    const number = parent.length;
+    parent.push(above);
+    up.push(number ? depths[number - 1] + 1 - depth : 0);
+    depths.push(depth);
+    for (const child of children[old].reverse()) pending.push([child, number, depth + 1]);
+  }
+  return { parent, up };
 }
 
 /** What every view hides, and one that hides nothing. */
@@ -55,7 +87,7 @@ function everyHiding(report) {
 function everyTree(report) {
   const model = page.buildModel(report);
   const trees = [];
-  for (const metric of ['peak', 'leaked', 'total']) {
+  for (const metric of METRICS) {
     for (const measure of ['bytes', 'allocations']) {
       for (const inverted of [false, true]) {
         for (const group of ['line', 'function', 'file']) {
@@ -99,6 +131,48 @@ for (const [name, count, siblings] of [['deep', 600, 0], ['wide', 5000, 4000], [
     }
   });
 }
+
+test('filters let through what the threads and allocators have', () => {
+  const report = randomReport(13, 400, 0);
+  const model = page.buildModel(report);
+  const { cells } = report;
+  for (const filter of [{ threads: [1, 0, 0] }, { allocators: [0, 1, 1, 0] }, { threads: [0, 1, 1], allocators: [1, 0, 0, 0] }, { threads: [0, 0, 0] }]) {
+    const lets = (c) => (filter.threads?.[cells.thread[c]] ?? 1) && (filter.allocators?.[cells.allocator[c]] ?? 1);
+    const filtered = page.withOwnValues(model, page.ownValues(model, filter));
+    for (const column of ['peak_bytes', 'leaked_allocations', 'total_bytes']) {
+      const expected = Array.from({ length: model.count }, () => 0);
+      cells.node.forEach((node, c) => lets(c) && (expected[node] += cells[column][c]));
+      assert.deepEqual(Array.from(filtered.own[column]), expected, column);
+      assert.equal(page.inclusiveSums(filtered, column)[0], expected.reduce((a, b) => a + b, 0));
+    }
+  }
+});
+
+/** A container of one column of LEB128 numbers. */
+function container(numbers, column, extra = []) {
+  const bytes = [];
+  for (let value of numbers) {
+    for (; value >= 128n; value >>= 7n) bytes.push(Number(value & 127n) | 128);
+    bytes.push(Number(value));
+  }
+  bytes.push(...extra);
+  const head = new TextEncoder().encode(JSON.stringify({ schema: 's', head: { a: 1 }, columns: [{ length: bytes.length, count: numbers.length, wide: false, ...column }] }));
+  return Uint8Array.from([head.length, 0, 0, 0, ...head, ...bytes]);
+}
+
+test('columns are unpacked when they are read, and damage is told', () => {
+  const read = (...parts) => page.readContainer(container(...parts), 's');
+  assert.deepEqual(Array.from(read([0n, 127n, 128n, 2n ** 31n - 1n], { name: 't.x', encoding: 'unsigned' }).t.x), [0, 127, 128, 2 ** 31 - 1]);
+  assert.deepEqual(Array.from(read([2n ** 31n, 2n ** 53n], { name: 't.x', encoding: 'unsigned', wide: true }).t.x), [2 ** 31, 2 ** 53]);
+  assert.deepEqual(Array.from(read([1n, 0n, 200n, 3n], { name: 'x', encoding: 'signed' }).x), [-1, 0, 100, -2]);
+  assert.deepEqual(Array.from(read([3n, 0n, 7n], { name: 'x', encoding: 'ascending' }).x), [3, 3, 10]);
+  const text = new TextEncoder().encode('é𝄞x');
+  assert.deepEqual(read([0n, 1n, 3n], { name: 'x', encoding: 'text', length: 3 + text.length }, text).x, ['', 'é', '𝄞x']);
+  assert.equal(read([1n], { name: 'x', encoding: 'unsigned' }).a, 1);
+  assert.throws(() => page.readContainer(container([1n], { name: 'x' }), 'other'), /this page reads other/);
+  assert.throws(() => read([1n, 2n], { name: 'x', encoding: 'unsigned', length: 1 }), /the data has/);
+  assert.throws(() => read([1n, 2n], { name: 'x', encoding: 'unsigned', count: 1 }).x, /1 numbers in 1/);
+});
 
 test('every member of a block can be reached by zooming', () => {
   const report = randomReport(3, 5000, 4000);

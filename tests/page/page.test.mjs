@@ -11,8 +11,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { gunzipSync } from 'node:zlib';
 import { launch, watch } from './browser.mjs';
+import { readReport } from './page_data.mjs';
 
 const file = process.env.MEMPROF_PAGE;
 const options = { skip: file ? false : 'MEMPROF_PAGE is not set' };
@@ -25,13 +25,6 @@ let problems;
 let requests;
 let report;
 
-/** The document inside the page, read without the page's own code. */
-function readReport() {
-  const html = readFileSync(file, 'utf8');
-  const base64 = /<script[^>]*id="memprof-data"[^>]*>([^<]*)</.exec(html)[1];
-  return JSON.parse(gunzipSync(Buffer.from(base64, 'base64')).toString('utf8'));
-}
-
 function sum(values) {
   return values.reduce((a, b) => a + b, 0);
 }
@@ -42,7 +35,7 @@ function unionOf(matches, column) {
   const covered = [];
   let total = 0;
   for (let i = 0; i < parent.length; i++) {
-    covered[i] = i > 0 && (covered[i - parent[i]] || matches(frame[i]));
+    covered[i] = i > 0 && (covered[parent[i]] || matches(frame[i]));
     if (covered[i]) total += report.nodes[column][i];
   }
   return total;
@@ -67,7 +60,7 @@ async function clickRow(row) {
 
 before(async () => {
   if (!file) return;
-  report = readReport();
+  report = readReport(file);
   browser = await launch();
 });
 
@@ -99,7 +92,7 @@ test('opens from a file without any request or error', options, async () => {
 
 test('the numbers inside add up, and the page says so', options, async () => {
   await open();
-  for (const metric of ['peak', 'leaked', 'total']) {
+  for (const metric of ['peak', 'leaked', 'total', 'temporary']) {
     assert.equal(sum(report.nodes[`${metric}_bytes`]), report.totals[metric].bytes, metric);
     assert.equal(sum(report.nodes[`${metric}_allocations`]), report.totals[metric].allocations, metric);
     for (const view of ['top-down', 'inverted']) {

@@ -10,8 +10,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { gunzipSync } from 'node:zlib';
 import { launch, watch } from './browser.mjs';
+import { readJson, readReport } from './page_data.mjs';
 
 const flameFile = process.env.MEMPROF_FAMILY_PAGE;
 const tableFile = process.env.MEMPROF_FAMILY_TABLE_PAGE;
@@ -21,11 +21,6 @@ const withTable = { skip: tableFile ? false : 'MEMPROF_FAMILY_TABLE_PAGE is not 
 let browser;
 let page;
 const problems = [];
-
-function readReport(file) {
-  const base64 = /<script[^>]*id="memprof-data"[^>]*>([^<]*)</.exec(readFileSync(file, 'utf8'))[1];
-  return JSON.parse(gunzipSync(Buffer.from(base64, 'base64')).toString('utf8'));
-}
 
 async function open(file, fragment = '') {
   await page.goto('about:blank');
@@ -72,7 +67,7 @@ test('the header names the processes', withFlame, async () => {
 
 test('each process has its own part of the graph, and what it has adds up', withFlame, async () => {
   const report = readReport(flameFile);
-  for (const metric of ['peak', 'leaked', 'total']) {
+  for (const metric of ['peak', 'leaked', 'total', 'temporary']) {
     await open(flameFile, `#metric=${metric}`);
     const stacks = await collapsed();
     assert.equal(sumOf(stacks), report.totals[metric].bytes);
@@ -138,7 +133,7 @@ test('pids that are not there are all of them', withFlame, async () => {
 });
 
 test('the table filters by process and says whose each row is', withTable, async () => {
-  const report = readReport(tableFile);
+  const report = readJson(tableFile);
   await open(tableFile);
   const { pid } = report.header.processes[1];
   await page.locator('#process').selectOption(String(pid));

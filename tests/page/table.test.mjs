@@ -8,8 +8,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { gunzipSync } from 'node:zlib';
 import { launch, watch } from './browser.mjs';
+import { readJson } from './page_data.mjs';
 
 const file = process.env.MEMPROF_TABLE_PAGE;
 const options = { skip: file ? false : 'MEMPROF_TABLE_PAGE is not set' };
@@ -24,8 +24,7 @@ const firstCells = (column) => page.locator(`#rows .row > :nth-child(${column})`
 
 before(async () => {
   if (!file) return;
-  const base64 = /<script[^>]*id="memprof-data"[^>]*>([^<]*)</.exec(readFileSync(file, 'utf8'))[1];
-  report = JSON.parse(gunzipSync(Buffer.from(base64, 'base64')).toString('utf8'));
+  report = readJson(file);
   browser = await launch();
   page = await browser.newPage({ viewport: { width: 1200, height: 700 } });
   const address = pathToFileURL(resolve(file)).href;

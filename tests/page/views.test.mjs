@@ -13,12 +13,12 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { gunzipSync } from 'node:zlib';
 import { launch, watch } from './browser.mjs';
+import { readReport } from './page_data.mjs';
 
 const file = process.env.MEMPROF_PAGE;
 const url = file ? pathToFileURL(resolve(file)).href : '';
-const report = file ? readReport() : null;
+const report = file ? readReport(file) : null;
 const skipUnless = (possible, reason) => ({ skip: !file ? 'MEMPROF_PAGE is not set' : possible ? false : reason });
 const withNative = skipUnless(report?.header.native_stacks, 'the capture has no native stacks');
 const withoutNative = skipUnless(report && !report.header.native_stacks, 'the capture has native stacks');
@@ -28,11 +28,6 @@ const BITS = { hybrid: 1, runtime: 2, python: 4, native: 8 };
 let browser;
 let page;
 const problems = [];
-
-function readReport() {
-  const base64 = /<script[^>]*id="memprof-data"[^>]*>([^<]*)</.exec(readFileSync(file, 'utf8'))[1];
-  return JSON.parse(gunzipSync(Buffer.from(base64, 'base64')).toString('utf8'));
-}
 
 async function open(fragment = '') {
   await page.goto('about:blank');
@@ -65,7 +60,7 @@ function nameOf(frame) {
 function largestOf(kinds) {
   const { parent, frame, peak_bytes: own } = report.nodes;
   const sums = [...own];
-  for (let i = parent.length - 1; i > 0; i--) sums[i - parent[i]] += sums[i];
+  for (let i = parent.length - 1; i > 0; i--) sums[parent[i]] += sums[i];
   let largest = -1;
   for (let i = 1; i < parent.length; i++) {
     if (kinds.includes(report.frames.kind[frame[i]]) && sums[i] > 0 && (largest < 0 || sums[i] > sums[largest])) largest = i;
@@ -91,7 +86,7 @@ after(async () => {
 test('nothing disappears in any view', withNative, async () => {
   for (const frames of ['hybrid', 'python', 'native']) {
     for (const runtime of ['hidden', 'shown']) {
-      for (const metric of ['peak', 'leaked', 'total']) {
+      for (const metric of ['peak', 'leaked', 'total', 'temporary']) {
         for (const view of ['top-down', 'inverted']) {
           await open(`#frames=${frames}&runtime=${runtime}&metric=${metric}&view=${view}`);
           if (report.totals[metric].bytes === 0) continue;

@@ -6,11 +6,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
+#[path = "../../reporter/tests/page_columns/mod.rs"]
+mod page_columns;
+
 use super::memprof::{Finished, memprof};
 use super::pythons;
 use super::table::Amount;
 
-/// Unpacks the page's data element, as the page itself does: base64, gzip, JSON.
+/// Unpacks the page's data element, as the page itself does: base64, gzip.
 const UNPACK: &str = "\
 import base64, gzip, re, sys
 page = open(sys.argv[1], encoding='utf-8').read()
@@ -241,7 +244,7 @@ pub fn flame_tree(capture: &Path) -> FlameTree {
 #[track_caller]
 pub fn page_data(page: &Path) -> Value {
     let unpacked = Finished::of(Command::new(&pythons::any().path).args(["-c", UNPACK]).arg(page)).succeeds();
-    serde_json::from_str(&unpacked.stdout()).expect("the page's data is JSON")
+    page_columns::read(unpacked.stdout_bytes())
 }
 
 /// The tree in the data of a page.
@@ -264,8 +267,7 @@ pub fn tree_of(data: &Value) -> FlameTree {
     let (parents, frame_of) = (column("nodes", "parent"), column("nodes", "frame"));
     let (bytes, allocations) = (column("nodes", "total_bytes"), column("nodes", "total_allocations"));
     for node in 1..parents.len() {
-        // The column says how far before the node its parent is.
-        let found = tree.child(node - parents[node] as usize, frame_of[node] as usize);
+        let found = tree.child(parents[node] as usize, frame_of[node] as usize);
         assert_eq!(found, node, "two children of one node are the same");
         tree.nodes[node].own = Amount { allocations: allocations[node], bytes: bytes[node] };
     }

@@ -58,6 +58,11 @@ impl Finished {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
 
+    /// The same where it is no text.
+    pub fn stdout_bytes(&self) -> &[u8] {
+        &self.output.stdout
+    }
+
     /// What it complained about.
     pub fn stderr(&self) -> String {
         String::from_utf8_lossy(&self.output.stderr).into_owned()

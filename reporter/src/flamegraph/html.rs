@@ -1,23 +1,27 @@
 //! The interactive page.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::ProcessTotals;
 use memprof_replay::metric::Metric;
+use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::Amount;
 use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
-use crate::flame_tree::{FlameTree, Node, NodeId};
-use crate::json_columns::Sequence;
-use crate::page::{PageHeader, PageParts, SourceLines, write_page};
-use crate::places::{PlaceId, PlaceKind, Places};
+use super::tree_columns::{CellAxes, UsedFrames, write_tree};
+use crate::flame_tree::{FlameTree, NodeId};
+use crate::page::{Columns, PageHeader, PageParts, write_page_of_columns};
 use crate::pymalloc;
 use crate::report::Report;
 use crate::strings::Strings;
+use crate::table::LOST_ALLOCATOR;
 use crate::view::{View, Views};
+
+/// What the page reads.
+const SCHEMA: &str = "memprof-page-1";
 
 const PARTS: PageParts = PageParts {
     template: include_str!("../../../templates/flamegraph.html"),
@@ -26,6 +30,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/data.js"),
         include_str!("../../../templates/common.js"),
         include_str!("../../../templates/views.js"),
+        include_str!("../../../templates/model.js"),
         include_str!("../../../templates/tree.js"),
         include_str!("../../../templates/processes.js"),
         include_str!("../../../templates/layout.js"),
@@ -42,19 +47,17 @@ const PARTS: PageParts = PageParts {
     ],
 };
 
+/// All that is no column.
 #[derive(Serialize)]
-struct FlamePage<'a, S, N> {
-    schema: &'static str,
+struct Head<'a> {
     header: PageHeader<'a>,
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
     totals: Totals,
-    strings: S,
-    frames: &'a Frames,
-    nodes: N,
     timeline: Timeline,
-    threads: Vec<ThreadEntry<'a>>,
+    threads: Vec<ThreadEntry>,
+    allocators: Vec<&'static str>,
     processes: Vec<ProcessEntry>,
 }
 
@@ -63,6 +66,7 @@ struct Totals {
     peak: PeakTotal,
     leaked: Amount,
     total: Amount,
+    temporary: Amount,
 }
 
 #[derive(Serialize)]
@@ -78,16 +82,21 @@ struct Timeline {
     rss: Series,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 struct Series {
     t: Vec<f64>,
     bytes: Vec<u64>,
 }
 
+/// A thread that allocated, by its number in the cells.
 #[derive(Serialize)]
-struct ThreadEntry<'a> {
-    id: u32,
-    name: &'a str,
+struct ThreadEntry {
+    /// Its id in the kernel; nothing where a damaged capture lost it.
+    id: Option<u32>,
+    /// Its name and id as text reports have them.
+    label: String,
+    /// The number of its process.
+    process: u32,
 }
 
 /// What one of several processes has of the totals, in the order of the header's processes.
@@ -98,47 +107,8 @@ struct ProcessEntry {
     peak: Amount,
     leaked: Amount,
     total: Amount,
+    temporary: Amount,
     own_peak_bytes: u64,
-}
-
-/// The places that occur, as columns of numbers of strings.
-#[derive(Serialize, Default)]
-struct Frames {
-    function: Vec<u32>,
-    file: Vec<u32>,
-    line: Vec<u32>,
-    source: Vec<i64>,
-    kind: Vec<u8>,
-    /// The views that show it, as bits.
-    shown: Vec<u8>,
-    /// The module of a native function, unless several have it: then, as everywhere else, -1.
-    module: Vec<i64>,
-}
-
-#[derive(Serialize)]
-struct NodeColumns<P, F, C> {
-    parent: P,
-    frame: F,
-    peak_bytes: C,
-    peak_allocations: C,
-    leaked_bytes: C,
-    leaked_allocations: C,
-    total_bytes: C,
-    total_allocations: C,
-}
-
-impl Frames {
-    fn push(&mut self, places: &Places, place: PlaceId, sources: &mut SourceLines, strings: &mut Strings) {
-        let (file, line, kind) = (places.file(place), places.line(place), places.get(place).kind);
-        let source = if kind == PlaceKind::Python { sources.get(file, line) } else { None };
-        self.source.push(source.map_or(-1, |source| strings.intern(source).0.into()));
-        self.function.push(strings.intern(places.function(place)).0);
-        self.file.push(strings.intern(file).0);
-        self.line.push(line);
-        self.kind.push(kind as u8);
-        self.shown.push(places.get(place).shown.bits());
-        self.module.push(places.module(place).map_or(-1, |module| strings.intern(module).0.into()));
-    }
 }
 
 /// Writes the page, which begins with this view and has all.
@@ -153,30 +123,16 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
     let report = &*report;
     let row_places = report.row_places(view);
     let hint = pymalloc::hint(report, &row_places, &report.rows(&row_places, metric), metric);
+    let used = UsedFrames::of(&tree, &report.places);
+    let axes = CellAxes::of(&tree);
+    let mut columns = Columns::default();
     let mut strings = Strings::default();
-    let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
-    let (mut frames, mut frame_of_place) = (Frames::default(), vec![u32::MAX; report.places.len()]);
-    for node in tree.nodes() {
-        let frame = &mut frame_of_place[node.place.index()];
-        if *frame == u32::MAX {
-            *frame = frames.line.len() as u32;
-            frames.push(&report.places, node.place, &mut sources, &mut strings);
-        }
-    }
-    let column = |value: fn(&Node) -> u64| Sequence(tree.nodes().iter().map(value));
-    let nodes = NodeColumns {
-        parent: Sequence((0_u32..).zip(tree.nodes()).map(|(index, node)| index - node.parent.0)),
-        frame: Sequence(tree.nodes().iter().map(|node| frame_of_place[node.place.index()])),
-        peak_bytes: column(|node| node.peak.bytes),
-        peak_allocations: column(|node| node.peak.allocations),
-        leaked_bytes: column(|node| node.leaked.bytes),
-        leaked_allocations: column(|node| node.leaked.allocations),
-        total_bytes: column(|node| node.total.bytes),
-        total_allocations: column(|node| node.total.allocations),
-    };
+    used.write(report, &mut strings, &mut columns);
+    columns.text("strings", strings.iter());
+    write_tree(&tree, &used, &mut columns);
+    axes.write(&tree, metric, &mut columns);
     let totals = &report.aggregate.totals;
-    let page = FlamePage {
-        schema: "memprof-flame-1",
+    let head = Head {
         header: PageHeader::of(report, hint),
         metric: metric.name(),
         view: view.kind.name(),
@@ -185,16 +141,15 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
             peak: PeakTotal { amount: totals.peak, at_s: report.clock.seconds(totals.peak_at) },
             leaked: totals.leaked,
             total: totals.total,
+            temporary: totals.temporary,
         },
-        strings: Sequence(strings.iter()),
-        frames: &frames,
-        nodes,
         timeline: timeline(report),
-        threads: threads(report),
+        threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
+        allocators: axes.allocators.iter().map(|allocator| allocator.map_or(LOST_ALLOCATOR, Allocator::name)).collect(),
         processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
     };
     let title = format!("memprof flame graph: {}", report.metadata().command_line);
-    write_page(&PARTS, &title, &page, out)
+    write_page_of_columns(&PARTS, &title, (SCHEMA, &head, &columns), out)
 }
 
 fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {
@@ -203,6 +158,7 @@ fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {
         peak: totals.peak,
         leaked: totals.leaked,
         total: totals.total,
+        temporary: totals.temporary,
         own_peak_bytes: totals.own_peak.bytes,
     }
 }
@@ -220,8 +176,7 @@ fn series(report: &Report, points: &[TimelinePoint]) -> Series {
     Series { t: points.iter().map(seconds).collect(), bytes: points.iter().map(|point| point.bytes).collect() }
 }
 
-fn threads(report: &Report) -> Vec<ThreadEntry<'_>> {
-    let known = |thread: &ThreadId| report.tables().threads.get(thread.index())?.as_ref();
-    let active: BTreeSet<ThreadId> = report.aggregate.slots.iter().map(|slot| slot.thread).collect();
-    active.iter().filter_map(known).map(|thread| ThreadEntry { id: thread.tid, name: &thread.name }).collect()
+fn thread_entry(report: &Report, process: ProcessId, thread: ThreadId) -> ThreadEntry {
+    let known = report.tables().threads.get(thread.index()).and_then(Option::as_ref);
+    ThreadEntry { id: known.map(|thread| thread.tid), label: report.thread_labels().get(thread), process: process.0 }
 }

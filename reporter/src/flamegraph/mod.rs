@@ -3,6 +3,7 @@
 mod html;
 #[cfg(feature = "svg")]
 mod svg;
+mod tree_columns;
 
 pub use html::write_html;
 #[cfg(feature = "svg")]

@@ -51,7 +51,7 @@ fn folded_lines(tree: &FlameTree, places: &Places, metric: Metric) -> Vec<String
     let smallest = sums[0].bytes.div_ceil(SMALLEST_SHARE);
     let mut depth = vec![0_u32; nodes.len()];
     // Own bytes, and what the children that are too small or too deep to draw hold.
-    let mut own: Vec<u64> = nodes.iter().map(|node| node.own(metric).bytes).collect();
+    let mut own: Vec<u64> = tree.own(metric).iter().map(|own| own.bytes).collect();
     let mut hidden = vec![Amount::default(); nodes.len()];
     let mut drawn = vec![true; nodes.len()];
     for (index, node) in nodes.iter().enumerate().skip(1) {

@@ -1,0 +1,84 @@
+'use strict';
+// The recorded tree as columns, without touching the page: where each node hangs, and what was allocated right there.
+
+const METRICS = ['peak', 'leaked', 'total', 'temporary'];
+const MEASURES = ['bytes', 'allocations'];
+
+/**
+ * Columns by node; node 0 is the root. Nodes stand in preorder: what is below node i is i+1 up to (not with) end[i].
+ * `own` has a column for each metric and measure (peak_bytes, leaked_allocations, ...): what was allocated right at each
+ * node, without what it called.
+ */
+function buildModel(data) {
+  const { up, frame } = data.nodes;
+  const count = up.length;
+  const parent = new Int32Array(count);
+  const end = new Int32Array(count);
+  const path = [];
+  let depth = 0;
+  for (let i = 0; i < count; i++) {
+    parent[i] = i > 0 ? path[(depth += 1 - up[i]) - 1] : -1;
+    path[depth] = i;
+  }
+  for (let i = count - 1; i >= 0; i--) {
+    end[i] ||= i + 1;
+    // The last child is met first, and ends where its parent does.
+    if (i > 0) end[parent[i]] ||= end[i];
+  }
+  const model = { count, parent, frame, end, data };
+  return withOwnValues(model, ownValues(model));
+}
+
+/** The same tree with other amounts in it. */
+function withOwnValues(model, own) {
+  return { ...model, own, inclusive: new Map() };
+}
+
+/**
+ * Own values by node: the sums over those of its cells (what one thread allocated there with one allocator) that a filter
+ * lets through. filter: {threads, allocators}, each one byte per thread or allocator, or null for all.
+ */
+function ownValues(model, filter = {}) {
+  const { cells } = model.data;
+  const own = {};
+  let kept; // Made when it is first needed.
+  const keptOnce = () => (kept === undefined ? (kept = keptCells(cells, filter)) : kept);
+  for (const metric of METRICS) {
+    for (const measure of MEASURES) {
+      const name = `${metric}_${measure}`;
+      defineLazily(own, name, () => sumByNode(model.count, cells.node, cells[name], keptOnce()));
+    }
+  }
+  return own;
+}
+
+/** One byte per cell: 1 where a filter lets it through; null where it lets all through. */
+function keptCells(cells, { threads = null, allocators = null }) {
+  if (!threads && !allocators) return null;
+  const { thread, allocator } = cells;
+  const kept = new Uint8Array(thread.length);
+  for (let c = 0; c < kept.length; c++) kept[c] = (threads ? threads[thread[c]] : 1) & (allocators ? allocators[allocator[c]] : 1);
+  return kept;
+}
+
+function sumByNode(count, nodes, values, kept) {
+  const sums = new Float64Array(count);
+  if (kept) {
+    for (let c = 0; c < nodes.length; c++) if (kept[c]) sums[nodes[c]] += values[c];
+  } else {
+    for (let c = 0; c < nodes.length; c++) sums[nodes[c]] += values[c];
+  }
+  return sums;
+}
+
+/** Inclusive sums of one column; parents precede children, so one backward pass is enough. */
+function inclusiveSums(model, column) {
+  let sums = model.inclusive.get(column);
+  if (!sums) {
+    sums = new Float64Array(model.own[column]);
+    const { parent } = model;
+    for (let i = model.count - 1; i > 0; i--) sums[parent[i]] += sums[i];
+    model.inclusive.set(column, sums);
+  }
+  return sums;
+}
