@@ -1,7 +1,10 @@
 //! Ranges of bins against a model that is too simple to be wrong: it goes through everything that happened for each range.
 
+mod bin_ranges;
+
 use std::collections::BTreeMap;
 
+use bin_ranges::{Range, from_rows, grow, shrink};
 use memprof_capture::event::AllocationNumber;
 use memprof_capture::ids::Stamp;
 use memprof_replay::processes::ProcessId;
@@ -12,85 +15,6 @@ use proptest::prelude::*;
 const PROCESSES: u32 = 2;
 const SLOTS: u32 = 4;
 const START: u64 = 1000;
-
-/// What a slot has of each metric.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Figures {
-    total: Amount,
-    leaked: Amount,
-    temporary: Amount,
-    peak: Amount,
-}
-
-/// The figures of a range by slot, without those that have nothing; its highest total, and when that was.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Range {
-    slots: BTreeMap<u32, Figures>,
-    highest: u64,
-    at: Option<Stamp>,
-}
-
-fn grow(amount: &mut Amount, by: Amount) {
-    amount.bytes += by.bytes;
-    amount.allocations += by.allocations;
-}
-
-fn shrink(amount: &mut Amount, by: Amount) {
-    amount.bytes -= by.bytes;
-    amount.allocations -= by.allocations;
-}
-
-impl Range {
-    fn of(&mut self, slot: u32) -> &mut Figures {
-        self.slots.entry(slot).or_default()
-    }
-
-    fn without_nothing(mut self) -> Self {
-        self.slots.retain(|_, figures| *figures != Figures::default());
-        self
-    }
-}
-
-/// The figures of a range as the page has them: from the rows of its bins and of those before.
-fn from_rows(bins: &TimeBins, from: usize, to: usize) -> Range {
-    let mut range = Range::default();
-    let mut top = from;
-    for bin in from..to {
-        let Range { highest, .. } = range;
-        let this = &bins.bins[bin];
-        if this.highest > highest || this.highest == highest && this.highest_at.is_some() {
-            (range.highest, range.at, top) = (this.highest, this.highest_at, bin);
-        }
-        for row in &this.allocated {
-            let figures = range.of(row.slot);
-            grow(&mut figures.total, row.allocated);
-            grow(&mut figures.leaked, row.allocated);
-            shrink(&mut figures.leaked, row.released);
-            grow(&mut figures.temporary, row.temporary);
-        }
-        for row in this.released.iter().filter(|row| row.since as usize >= from) {
-            let figures = range.of(row.slot);
-            shrink(&mut figures.leaked, row.amount);
-            if row.temporary {
-                grow(&mut figures.temporary, row.amount);
-            }
-        }
-    }
-    for before in &bins.bins[..top] {
-        for row in &before.allocated {
-            grow(&mut range.of(row.slot).peak, row.allocated);
-            shrink(&mut range.of(row.slot).peak, row.released);
-        }
-        before.released.iter().for_each(|row| shrink(&mut range.of(row.slot).peak, row.amount));
-        before.ended.iter().for_each(|row| shrink(&mut range.of(row.slot).peak, row.amount));
-    }
-    for row in &bins.bins[top].changes {
-        let peak = &mut range.of(row.slot).peak;
-        peak.bytes = peak.bytes.checked_add_signed(row.bytes).expect("no less than nothing");
-        peak.allocations = peak.allocations.checked_add_signed(row.allocations).expect("no less than nothing");
-    }
-    range.without_nothing()
-}
 
 /// What happened to a slot.
 #[derive(Clone, Copy, Debug)]
@@ -341,7 +265,7 @@ proptest! {
     #[test]
     fn slots_of_one_number_are_one(steps in proptest::collection::vec(step(), 0..120), most_rows in 0..60_usize) {
         let (bins, ..) = run_of(&steps, 100, usize::MAX);
-        let joined = bins.clone().renumbered(|slot| slot / 3).with_at_most(most_rows);
+        let joined = bins.clone().renumbered(|slot| Some(slot / 3)).with_at_most(most_rows);
         let (mut summed, length) = (Range::default(), bins.bins.len());
         for (slot, figures) in from_rows(&bins, 0, length).slots {
             let sum = summed.of(slot / 3);

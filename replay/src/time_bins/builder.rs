@@ -298,7 +298,7 @@ impl TimeBinsBuilder {
         let Self { start, width, bins, owners, most_rows, .. } = self;
         let number_of = |number: u32| {
             let (process, slot) = owners[number as usize];
-            index_of(process, slot)
+            Some(index_of(process, slot))
         };
         TimeBins { start, width, bins }.with_at_most(most_rows).renumbered(number_of)
     }

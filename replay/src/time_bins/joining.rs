@@ -113,20 +113,23 @@ pub(super) fn combine<R: Row>(rows: &mut Vec<R>) {
     rows.retain(|row| !row.is_empty());
 }
 
-fn renumber<R: Row>(rows: &mut Vec<R>, number_of: impl Fn(u32) -> u32) {
-    for row in rows.iter_mut() {
+fn renumber<R: Row>(rows: &mut Vec<R>, number_of: impl Fn(u32) -> Option<u32>) {
+    rows.retain_mut(|row| {
         let slot = row.slot_mut();
-        *slot = number_of(*slot);
-    }
+        let number = number_of(*slot);
+        *slot = number.unwrap_or_default();
+        number.is_some()
+    });
     combine(rows);
 }
 
 impl Bin {
-    pub(super) fn renumber(&mut self, number_of: impl Fn(u32) -> u32) {
+    pub(super) fn renumber(&mut self, number_of: impl Fn(u32) -> Option<u32>) {
         renumber(&mut self.allocated, &number_of);
         renumber(&mut self.released, &number_of);
         renumber(&mut self.ended, &number_of);
         renumber(&mut self.changes, &number_of);
+        self.shrink();
     }
 
     /// By how much its end differs from its beginning.

@@ -118,9 +118,10 @@ impl TimeBins {
         self.bins.iter().map(Bin::rows).sum()
     }
 
-    /// Gives each slot another number, which several may share: their rows become one.
+    /// Gives each slot another number, which several may share: their rows become one. The rows of slots that have none
+    /// are left out; the highest totals stay those of all.
     #[must_use]
-    pub fn renumbered(mut self, number_of: impl Fn(u32) -> u32) -> Self {
+    pub fn renumbered(mut self, number_of: impl Fn(u32) -> Option<u32>) -> Self {
         for bin in &mut self.bins {
             bin.renumber(&number_of);
         }
