@@ -9,7 +9,12 @@ use crate::metric::Metric;
 use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
 use crate::size_histogram::SizeHistogram;
+<<<<<<< HEAD
 use crate::slots::{Amount, FinishedSlots, Slot};
+=======
+use crate::slots::{Amount, FinishedSlots};
+use crate::time_bins::{TimeBins, TimeBinsBuilder};
+>>>>>>> d6e3106b0baaa684d5d4e215c70ffa3319dd8b54
 use crate::timeline::{TimelineBuilder, TimelinePoint};
 
 /// What became of allocations, and releases that had none.
@@ -120,6 +125,8 @@ pub struct Aggregate {
     pub sizes: SizeHistogram,
     /// The live total over the run.
     pub timeline: Vec<TimelinePoint>,
+    /// The run in bins, where that was asked for. Its slots are indices into `slots`.
+    pub bins: Option<TimeBins>,
 }
 
 /// A process whose events are through.
@@ -164,8 +171,15 @@ impl Aggregator {
                 timeline: TimelineBuilder::new(start, end),
                 sizes: SizeHistogram::default(),
                 temporary_threshold,
+                bins: None,
+                process: ProcessId(0),
             },
         }
+    }
+
+    /// Cuts the run into bins as well. To be called before any event.
+    pub fn cut_into_bins(&mut self, bins: TimeBinsBuilder) {
+        self.present.bins = Some(Box::new(bins));
     }
 
     /// Gives the turn to a process.
@@ -187,7 +201,7 @@ impl Aggregator {
         if let state @ State::Blank = &mut self.states[self.turn.index()] {
             *state = State::Running(memory);
         }
-        self.turn = process;
+        (self.turn, self.present.process) = (process, process);
     }
 
     /// From now on events count. Of what went before, only what is live matters.
@@ -211,7 +225,7 @@ impl Aggregator {
     #[must_use]
     pub fn finish(self, end: Stamp) -> Aggregate {
         let Self { page_size, start, mut states, turn, present } = self;
-        let Present { memory, watermark, timeline, sizes, .. } = present;
+        let Present { memory, watermark, timeline, sizes, bins, .. } = present;
         let (epoch, peak_at) = (watermark.epoch(), watermark.peak_at());
         let is_alone = states.len() == 1;
         if let Some(state @ State::Blank) = states.get_mut(turn.index()) {
@@ -220,6 +234,7 @@ impl Aggregator {
         let mut totals = Totals { peak_at, ..Totals::default() };
         let mut slots = Vec::new();
         let mut processes = Vec::new();
+        let mut first_slots: Vec<u32> = Vec::new();
         for (process, state) in (0..).map(ProcessId).zip(states) {
             let mut closed = match state {
                 State::Blank => close(ProcessMemory::new(page_size, start), None),
@@ -228,6 +243,7 @@ impl Aggregator {
                 State::Ended(closed) => closed,
             };
             let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
+            first_slots.push(slots.len() as u32);
             let threads = std::mem::take(&mut closed.finished.threads);
             let summaries = closed.finished.map(|slot, leaked| {
                 let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
@@ -252,7 +268,8 @@ impl Aggregator {
             totals.endings.add(sums.endings);
             processes.push(sums);
         }
-        Aggregate { totals, processes, slots, sizes, timeline: timeline.finish(end) }
+        let bins = bins.map(|bins| bins.finish(|process, slot| first_slots[process.index()] + slot.0));
+        Aggregate { totals, processes, slots, sizes, timeline: timeline.finish(end), bins }
     }
 }
 
@@ -275,14 +292,16 @@ impl EventSink for Aggregator {
 
     fn start_image(&mut self, process: ProcessId, stamp: Stamp) {
         self.turn_to(process);
-        self.present.memory.endings.dropped_by_exec += self.present.drop_all();
+        self.present.begin(stamp);
+        self.present.memory.endings.dropped_by_exec += self.present.drop_image();
         self.present.settle(stamp);
     }
 
     fn end_process(&mut self, process: ProcessId, stamp: Stamp) {
         self.turn_to(process);
         let leaked: Vec<Amount> = self.present.memory.slots.iter_mut().map(|slot| slot.live).collect();
-        self.present.drop_all();
+        self.present.begin(stamp);
+        self.present.end_process();
         let nothing = ProcessMemory::new(self.page_size, self.start);
         let memory = std::mem::replace(&mut self.present.memory, nothing);
         self.states[process.index()] = State::Ended(close(memory, Some(leaked)));

@@ -17,4 +17,5 @@ pub mod replay;
 pub mod shell_quoting;
 pub mod size_histogram;
 pub mod slots;
+pub mod time_bins;
 pub mod timeline;

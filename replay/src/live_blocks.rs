@@ -187,6 +187,20 @@ impl LiveBlocks {
         self.blank.push(index);
     }
 
+    /// All of them, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (AllocationNumber, Block)> {
+        let of_page = |(key, index): (u64, u32)| (key << PAGE_BITS..).zip(self.pages[index as usize].places);
+        let on_pages = self.by_key.iter().flat_map(of_page).filter(|(_, place)| *place != VACANT);
+        let stragglers = self.stragglers.iter().map(|(&number, &place)| (number, place));
+        on_pages.chain(stragglers).map(|(number, Place { size, slot })| {
+            let size = match size {
+                LONG => self.long_sizes.get(&number).copied().unwrap_or(0),
+                size => size.into(),
+            };
+            (AllocationNumber(number), Block { size, slot })
+        })
+    }
+
     /// How many are live.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -284,6 +298,8 @@ mod tests {
                 }
                 prop_assert_eq!(blocks.len(), model.len());
                 blocks.check();
+                let all: BTreeMap<u64, Block> = blocks.iter().map(|(number, block)| (number.0, block)).collect();
+                prop_assert_eq!(&all, &model);
             }
             for (number, block) in model {
                 prop_assert_eq!(blocks.remove(AllocationNumber(number)), Some(block));

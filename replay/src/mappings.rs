@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use memprof_capture::ids::Address;
 
 use crate::slots::SlotId;
+use crate::time_bins::BinMark;
 
 /// Live mappings, as disjoint pieces by address.
 ///
@@ -32,6 +33,7 @@ struct Mapping {
     /// Where the requested bytes end, which may be within the last page.
     requested_end: u64,
     slot: SlotId,
+    mark: BinMark,
     pieces: u32,
 }
 
@@ -40,6 +42,8 @@ struct Mapping {
 pub struct Released {
     /// What the mapping is attributed to.
     pub slot: SlotId,
+    /// What it was entered with.
+    pub mark: BinMark,
     /// Requested bytes that are gone.
     pub bytes: u64,
     /// Whether nothing is left of the mapping.
@@ -64,11 +68,11 @@ impl Mappings {
     }
 
     /// Enters a mapping. What was mapped there before must have been unmapped.
-    pub fn map(&mut self, address: Address, size: u64, slot: SlotId) {
+    pub fn map(&mut self, address: Address, size: u64, slot: SlotId, mark: BinMark) {
         let start = address.0;
         // No system maps nothing; a mapping without bytes would have no piece.
         let end = self.end_of(start, size).max(start.saturating_add(1));
-        let mapping = Mapping { requested_end: start.saturating_add(size), slot, pieces: 1 };
+        let mapping = Mapping { requested_end: start.saturating_add(size), slot, mark, pieces: 1 };
         let number = match self.vacant.pop() {
             Some(number) => {
                 self.mappings[number as usize] = mapping;
@@ -114,12 +118,19 @@ impl Mappings {
         any
     }
 
+    /// Takes everything that is mapped, reported as by [`Self::unmap`].
+    pub fn unmap_all(&mut self, mut released: impl FnMut(Released)) {
+        for (first, piece) in std::mem::take(&mut self.pieces) {
+            released(self.cut(piece.mapping, first, piece.end, true));
+        }
+    }
+
     /// Accounts for the loss of `from..to`, which is all of a piece or part of one.
     fn cut(&mut self, number: u32, from: u64, to: u64, whole: bool) -> Released {
         let mapping = &mut self.mappings[number as usize];
         mapping.pieces -= u32::from(whole);
         let bytes = to.min(mapping.requested_end).saturating_sub(from);
-        let released = Released { slot: mapping.slot, bytes, ended: mapping.pieces == 0 };
+        let released = Released { slot: mapping.slot, mark: mapping.mark, bytes, ended: mapping.pieces == 0 };
         if released.ended {
             self.vacant.push(number);
         }

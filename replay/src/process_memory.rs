@@ -8,8 +8,10 @@ use crate::high_watermark::{HighWatermark, OwnPeak};
 use crate::live_blocks::{Block, LiveBlocks};
 use crate::mappings::{Mappings, Released};
 use crate::merge::Strand;
+use crate::processes::ProcessId;
 use crate::size_histogram::SizeHistogram;
 use crate::slots::Slots;
+use crate::time_bins::{BinMark, Release, TimeBinsBuilder};
 use crate::timeline::TimelineBuilder;
 
 /// The process whose turn it is, and what all together have. In one place, so that an event's way is short.
@@ -20,6 +22,10 @@ pub(crate) struct Present {
     pub sizes: SizeHistogram,
     /// How many allocations of its thread a temporary block may outlive.
     pub temporary_threshold: u64,
+    /// The run in bins, where somebody wants it. In a box: what every event goes through is small.
+    pub bins: Option<Box<TimeBinsBuilder>>,
+    /// Whose memory it is.
+    pub process: ProcessId,
 }
 
 /// What one process has. A process that was forked begins with nothing: what it inherits is its parent's.
@@ -63,15 +69,27 @@ impl Present {
         }
     }
 
+    /// Begins a moment.
+    #[inline]
+    pub fn begin(&mut self, stamp: Stamp) {
+        if let Some(bins) = &mut self.bins {
+            bins.begin_event(stamp);
+        }
+    }
+
     /// Ends a moment.
     #[inline]
     pub fn settle(&mut self, stamp: Stamp) {
+        if let Some(bins) = &mut self.bins {
+            bins.settle(stamp);
+        }
         self.watermark.settle(stamp);
         self.timeline.record(stamp, self.watermark.live());
     }
 
     #[inline(always)]
     fn apply<const SEVERAL: bool>(&mut self, strand: &Strand, timed: &Timed<ResolvedEvent>) {
+        self.begin(timed.stamp);
         match timed.event {
             ResolvedEvent::Allocation { number, size, site } => self.allocate::<SEVERAL>(strand, number, size, site),
             ResolvedEvent::Free { number } => {
@@ -117,7 +135,10 @@ impl Present {
     fn allocate<const SEVERAL: bool>(&mut self, strand: &Strand, number: AllocationNumber, size: u64, site: SiteId) {
         let slot = self.memory.slots.find(strand, site);
         if let Some(old) = self.memory.blocks.insert(number, Block { size, slot }) {
-            self.release::<SEVERAL>(old);
+            self.release::<SEVERAL>(number, old, false);
+        }
+        if let Some(bins) = &mut self.bins {
+            bins.allocate_block(self.process, slot, number, size);
         }
         self.memory.slots.remember(strand.number, number, self.temporary_threshold);
         self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
@@ -134,10 +155,11 @@ impl Present {
         let block = self.memory.blocks.remove(number);
         match block {
             Some(block) => {
-                if self.memory.slots.is_recent(strand.number, block.slot, number) {
+                let temporary = self.memory.slots.is_recent(strand.number, block.slot, number);
+                if temporary {
                     self.memory.slots.get_mut(block.slot).count_temporary(block.size);
                 }
-                self.release::<SEVERAL>(block);
+                self.release::<SEVERAL>(number, block, temporary);
             }
             None => self.memory.endings.unknown_frees += 1,
         }
@@ -148,14 +170,18 @@ impl Present {
     fn free_unseen<const SEVERAL: bool>(&mut self, number: AllocationNumber) -> bool {
         let block = self.memory.blocks.remove(number);
         match block {
-            Some(block) => self.release::<SEVERAL>(block),
+            Some(block) => self.release::<SEVERAL>(number, block, false),
             None => self.memory.endings.unknown_frees += 1,
         }
         block.is_some()
     }
 
     #[inline(always)]
-    fn release<const SEVERAL: bool>(&mut self, block: Block) {
+    fn release<const SEVERAL: bool>(&mut self, number: AllocationNumber, block: Block, temporary: bool) {
+        if let Some(bins) = &mut self.bins {
+            let release = Release { bytes: block.size, ended: true, temporary };
+            bins.release_block(self.process, block.slot, number, release);
+        }
         self.memory.slots.get_mut(block.slot).release(block.size, true, self.watermark.epoch());
         self.watermark.shrink(block.size);
         self.memory.endings.frees += 1;
@@ -168,7 +194,11 @@ impl Present {
         // At least the byte that the new mapping begins with: no address belongs to two.
         self.unmap::<SEVERAL>(address, size.max(1));
         let slot = self.memory.slots.find(strand, site);
-        self.memory.mappings.map(address, size, slot);
+        let mark = match &mut self.bins {
+            Some(bins) => bins.allocate(self.process, slot, size),
+            None => BinMark::default(),
+        };
+        self.memory.mappings.map(address, size, slot, mark);
         self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
         self.watermark.grow(size);
         self.sizes.count(size);
@@ -178,9 +208,12 @@ impl Present {
     }
 
     fn unmap<const SEVERAL: bool>(&mut self, address: Address, size: u64) -> bool {
-        let Self { memory, watermark, .. } = self;
+        let Self { memory, watermark, bins, process, .. } = self;
         let ProcessMemory { mappings, slots, own, endings, .. } = memory;
-        mappings.unmap(address, size, |Released { slot, bytes, ended }| {
+        mappings.unmap(address, size, |Released { slot, mark, bytes, ended }| {
+            if let Some(bins) = bins {
+                bins.release_since(*process, slot, mark, Release { bytes, ended, temporary: false });
+            }
             slots.get_mut(slot).release(bytes, ended, watermark.epoch());
             watermark.shrink(bytes);
             endings.frees += u64::from(ended);
@@ -190,8 +223,32 @@ impl Present {
         })
     }
 
+    /// The process becomes another program. Returns how many allocations are gone with the present one.
+    pub fn drop_image(&mut self) -> u64 {
+        let Self { memory, bins, process, .. } = self;
+        if let Some(bins) = bins {
+            for (number, block) in memory.blocks.iter() {
+                let release = Release { bytes: block.size, ended: true, temporary: false };
+                bins.release_block(*process, block.slot, number, release);
+            }
+            memory.mappings.unmap_all(|Released { slot, mark, bytes, ended }| {
+                bins.release_since(*process, slot, mark, Release { bytes, ended, temporary: false });
+            });
+            bins.begin_image(*process);
+        }
+        self.drop_all()
+    }
+
+    /// The process ends with what it has.
+    pub fn end_process(&mut self) {
+        if let Some(bins) = &mut self.bins {
+            bins.end_process(self.process);
+        }
+        self.drop_all();
+    }
+
     /// All of it is gone at once. Returns how many allocations that were.
-    pub fn drop_all(&mut self) -> u64 {
+    fn drop_all(&mut self) -> u64 {
         let epoch = self.watermark.epoch();
         let mut dropped = 0;
         for slot in self.memory.slots.iter_mut() {

@@ -10,6 +10,7 @@ use crate::merge::{merge, merge_until};
 use crate::processes::Processes;
 use crate::range_sink::RangeSink;
 use crate::recent_allocations::TEMPORARY_THRESHOLD;
+use crate::time_bins::TimeBinsBuilder;
 
 /// A range of time, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +28,13 @@ pub struct ReplaySettings {
     pub range: Option<TimeRange>,
     /// How many further allocations of its thread a temporary block may outlive.
     pub temporary_threshold: u64,
+    /// Whether to cut the run into bins, and into how many rows at most. What has a range is not cut.
+    pub bin_rows: Option<usize>,
 }
 
 impl Default for ReplaySettings {
     fn default() -> Self {
-        Self { range: None, temporary_threshold: TEMPORARY_THRESHOLD }
+        Self { range: None, temporary_threshold: TEMPORARY_THRESHOLD, bin_rows: None }
     }
 }
 
@@ -44,6 +47,9 @@ pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &Repl
     let count = processes.list().len();
     let mut aggregator = Aggregator::new(reader.header().page_size, count, start, end, settings.temporary_threshold);
     let Some(range) = settings.range else {
+        if let Some(rows) = settings.bin_rows {
+            aggregator.cut_into_bins(TimeBinsBuilder::new(start, end, count, rows));
+        }
         merge(reader, processes, end, &mut aggregator)?;
         return Ok(aggregator.finish(end));
     };

@@ -88,11 +88,19 @@ impl Report {
     /// # Errors
     /// See [`Self::open`]; and when a process that it names was not recorded.
     pub fn open_with(path: &Path, query: &Query) -> Result<Self, ReportError> {
+        Self::open_in_bins(path, query, None)
+    }
+
+    /// Likewise, and cuts the run into bins of at most so many rows, unless the query asks for a range of time.
+    ///
+    /// # Errors
+    /// See [`Self::open_with`].
+    pub fn open_in_bins(path: &Path, query: &Query, bin_rows: Option<usize>) -> Result<Self, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader).only(&query.processes);
         let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
         let clock = RunClock::of(&reader);
-        let settings = query.settings(&clock, duration_s(&reader, &clock));
+        let settings = ReplaySettings { bin_rows, ..query.settings(&clock, duration_s(&reader, &clock)) };
         let aggregate = replay(&mut reader, &processes, &settings);
         let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;
         let metadata = Metadata::of(&reader, &processes, &clock, query);

@@ -417,7 +417,7 @@ fn settings() -> impl Strategy<Value = (Option<(f64, f64)>, u64)> {
 fn settings_of((range, temporary_threshold): (Option<(f64, f64)>, u64), end: u64) -> ReplaySettings {
     let at = |share: f64| Stamp(START + ((end - START) as f64 * share) as u64);
     let range = range.map(|(from, to)| TimeRange { from: at(from), to: at(to) });
-    ReplaySettings { range, temporary_threshold }
+    ReplaySettings { range, temporary_threshold, bin_rows: None }
 }
 
 /// Thread, whether the program became another one before, time since the last event, event.

@@ -83,7 +83,7 @@ impl Query {
             let to = self.to.map_or(memprof_capture::ids::Stamp(u64::MAX), |to| clock.stamp(to.seconds(duration_s)));
             TimeRange { from, to: to.max(from) }
         });
-        ReplaySettings { range, temporary_threshold: self.temporary_threshold }
+        ReplaySettings { range, temporary_threshold: self.temporary_threshold, bin_rows: None }
     }
 
     /// What is selected, in words: `1.5 s to the end; thread worker; only pandas`. Empty for everything. Processes are not

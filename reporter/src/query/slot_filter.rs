@@ -49,7 +49,13 @@ impl<'a> SlotFilter<'a> {
     /// Leaves of an aggregate what is admitted, and sums it up anew. What belongs to no slot (releases, sizes, the time line)
     /// stays that of all.
     pub(crate) fn apply(&self, aggregate: &mut Aggregate) {
-        aggregate.slots.retain(|slot| self.admits(slot));
+        let admitted: Vec<bool> = aggregate.slots.iter().map(|slot| self.admits(slot)).collect();
+        let mut next = 0..;
+        let numbers: Vec<Option<u32>> =
+            admitted.iter().map(|&admitted| if admitted { next.next() } else { None }).collect();
+        aggregate.bins = aggregate.bins.take().map(|bins| bins.renumbered(|slot| numbers[slot as usize]));
+        let mut admitted = admitted.into_iter();
+        aggregate.slots.retain(|_| admitted.next().unwrap_or_default());
         let none = Amount::default();
         for process in &mut aggregate.processes {
             *process = ProcessTotals { total: none, peak: none, leaked: none, temporary: none, ..*process };

@@ -1,0 +1,204 @@
+//! Two neighbouring bins as one.
+
+use super::{AllocatedRow, Bin, ChangeRow, EndedRow, ReleasedRow};
+use crate::slots::Amount;
+
+/// The sum of two amounts; sizes in damaged captures may be anything.
+const fn sum(a: Amount, b: Amount) -> Amount {
+    Amount { bytes: a.bytes.wrapping_add(b.bytes), allocations: a.allocations.wrapping_add(b.allocations) }
+}
+
+/// Rows of which some can be one.
+pub(super) trait Row: Copy {
+    /// What rows that are one have in common, and the order of all.
+    type Key: Ord;
+    /// This row's.
+    fn key(&self) -> Self::Key;
+    /// Adds a row of the same key.
+    fn add(&mut self, other: &Self);
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> bool;
+    /// The index of its slot.
+    fn slot_mut(&mut self) -> &mut u32;
+}
+
+impl Row for AllocatedRow {
+    type Key = u32;
+    fn key(&self) -> u32 {
+        self.slot
+    }
+    fn add(&mut self, other: &Self) {
+        self.allocated = sum(self.allocated, other.allocated);
+        self.released = sum(self.released, other.released);
+        self.temporary = sum(self.temporary, other.temporary);
+    }
+    fn is_empty(&self) -> bool {
+        self.allocated.is_zero()
+    }
+    fn slot_mut(&mut self) -> &mut u32 {
+        &mut self.slot
+    }
+}
+
+impl Row for ReleasedRow {
+    type Key = (u32, u32, bool);
+    fn key(&self) -> Self::Key {
+        (self.slot, self.since, self.temporary)
+    }
+    fn add(&mut self, other: &Self) {
+        self.amount = sum(self.amount, other.amount);
+    }
+    fn is_empty(&self) -> bool {
+        self.amount.is_zero()
+    }
+    fn slot_mut(&mut self) -> &mut u32 {
+        &mut self.slot
+    }
+}
+
+impl Row for EndedRow {
+    type Key = u32;
+    fn key(&self) -> u32 {
+        self.slot
+    }
+    fn add(&mut self, other: &Self) {
+        self.amount = sum(self.amount, other.amount);
+    }
+    fn is_empty(&self) -> bool {
+        self.amount.is_zero()
+    }
+    fn slot_mut(&mut self) -> &mut u32 {
+        &mut self.slot
+    }
+}
+
+impl Row for ChangeRow {
+    type Key = u32;
+    fn key(&self) -> u32 {
+        self.slot
+    }
+    fn add(&mut self, other: &Self) {
+        self.bytes = self.bytes.wrapping_add(other.bytes);
+        self.allocations = self.allocations.wrapping_add(other.allocations);
+    }
+    fn is_empty(&self) -> bool {
+        self.bytes == 0 && self.allocations == 0
+    }
+    fn slot_mut(&mut self) -> &mut u32 {
+        &mut self.slot
+    }
+}
+
+impl ChangeRow {
+    pub(super) const fn between(slot: u32, before: Amount, after: Amount) -> Self {
+        Self {
+            slot,
+            bytes: after.bytes.wrapping_sub(before.bytes) as i64,
+            allocations: after.allocations.wrapping_sub(before.allocations) as i64,
+        }
+    }
+}
+
+/// Brings rows in order, those of one key as one.
+pub(super) fn combine<R: Row>(rows: &mut Vec<R>) {
+    // Stable sorts take what is in order already for one run, as the rows of two bins behind each other are.
+    rows.sort_by_key(Row::key);
+    rows.dedup_by(|next, row| {
+        let same = next.key() == row.key();
+        if same {
+            row.add(next);
+        }
+        same
+    });
+    rows.retain(|row| !row.is_empty());
+}
+
+fn renumber<R: Row>(rows: &mut Vec<R>, number_of: impl Fn(u32) -> Option<u32>) {
+    rows.retain_mut(|row| {
+        let slot = row.slot_mut();
+        let number = number_of(*slot);
+        *slot = number.unwrap_or_default();
+        number.is_some()
+    });
+    combine(rows);
+}
+
+impl Bin {
+    pub(super) fn renumber(&mut self, number_of: impl Fn(u32) -> Option<u32>) {
+        renumber(&mut self.allocated, &number_of);
+        renumber(&mut self.released, &number_of);
+        renumber(&mut self.ended, &number_of);
+        renumber(&mut self.changes, &number_of);
+        self.shrink();
+    }
+
+    /// By how much its end differs from its beginning.
+    fn net_changes(&self) -> impl Iterator<Item = ChangeRow> {
+        let nothing = Amount::default();
+        let allocated = self.allocated.iter().map(|row| ChangeRow::between(row.slot, row.released, row.allocated));
+        let released = self.released.iter().map(move |row| ChangeRow::between(row.slot, row.amount, nothing));
+        let ended = self.ended.iter().map(move |row| ChangeRow::between(row.slot, row.amount, nothing));
+        allocated.chain(released).chain(ended)
+    }
+
+    /// The two as one, which is bin number `index` of all. Both count other bins as if none had been joined.
+    fn join(mut self, second: Self, index: u32) -> Self {
+        // On a tie the second one's moment is the last, if it came there by a change; if not, both are the same memory.
+        let is_second_higher =
+            second.highest > self.highest || second.highest == self.highest && second.highest_at.is_some();
+        if is_second_higher {
+            (self.highest, self.highest_at) = (second.highest, second.highest_at);
+            self.changes = second.changes.iter().copied().chain(self.net_changes()).collect();
+        }
+        self.allocated.extend(second.allocated);
+        self.released.extend(second.released);
+        self.ended.extend(second.ended);
+        for row in &mut self.released {
+            row.since /= 2;
+        }
+        // What the second one gave back of the first one's is within one bin now.
+        let (allocated, nothing) = (&mut self.allocated, Amount::default());
+        self.released.retain(|&ReleasedRow { slot, since, temporary, amount }| {
+            if since == index {
+                let temporary = if temporary { amount } else { nothing };
+                allocated.push(AllocatedRow { slot, allocated: nothing, released: amount, temporary });
+            }
+            since != index
+        });
+        self.tidy();
+        self
+    }
+
+    /// Brings its rows in order.
+    pub(super) fn tidy(&mut self) {
+        combine(&mut self.allocated);
+        combine(&mut self.released);
+        combine(&mut self.ended);
+        combine(&mut self.changes);
+        self.shrink();
+    }
+
+    /// Gives back memory that it does not need: there are many bins.
+    fn shrink(&mut self) {
+        self.allocated.shrink_to_fit();
+        self.released.shrink_to_fit();
+        self.ended.shrink_to_fit();
+        self.changes.shrink_to_fit();
+    }
+
+    /// The same without rows: what is live stays as it is.
+    pub(super) fn of_nothing(live: u64) -> Self {
+        Self { highest: live, ..Self::default() }
+    }
+}
+
+/// Joins every two bins. A last one that is left over becomes half as full.
+pub(super) fn join_pairs(bins: Vec<Bin>) -> Vec<Bin> {
+    let mut joined = Vec::with_capacity(bins.len().div_ceil(2));
+    let mut bins = bins.into_iter();
+    while let Some(first) = bins.next() {
+        let second = bins.next().unwrap_or_else(|| Bin::of_nothing(0));
+        joined.push(first.join(second, joined.len() as u32));
+    }
+    joined
+}
