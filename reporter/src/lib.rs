@@ -26,6 +26,7 @@ pub mod size_units;
 mod stack_views;
 pub mod stats;
 pub mod strings;
+pub mod suppressions;
 pub mod table;
 pub mod text;
 mod thread_labels;

@@ -24,6 +24,7 @@ use crate::resident_sets::ResidentSets;
 use crate::row_places::RowPlaces;
 use crate::rows::{self, PlaceRow, Ranking, Row};
 use crate::run_clock::RunClock;
+use crate::suppressions::{SuppressedLeaks, Suppressions};
 use crate::text::Location;
 use crate::thread_labels::ThreadLabels;
 use crate::unknown_process::UnknownProcessMessage;
@@ -207,6 +208,26 @@ impl Report {
             Metric::Total => self.aggregate.totals.total,
             Metric::Temporary => self.aggregate.totals.temporary,
         }
+    }
+
+    /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.
+    pub fn suppress_leaks(&mut self, suppressions: &Suppressions) -> Vec<SuppressedLeaks> {
+        let mut suppressed = suppressions.tally();
+        let of_stack = suppressions.of_stacks(self.reader.tables(), &self.places);
+        let Aggregate { totals, processes, slots, .. } = &mut self.aggregate;
+        for slot in slots {
+            let site = self.reader.tables().site(slot.site);
+            let number = site.and_then(|site| of_stack.get(site.stack.index()).copied().flatten());
+            if let Some(number) = number {
+                let leaked = std::mem::take(&mut slot.leaked);
+                suppressed[number as usize].amount.add(leaked);
+                for sum in [&mut totals.leaked, &mut processes[slot.process.index()].leaked] {
+                    sum.bytes = sum.bytes.saturating_sub(leaked.bytes);
+                    sum.allocations = sum.allocations.saturating_sub(leaked.allocations);
+                }
+            }
+        }
+        suppressed
     }
 
     /// What totals are over, for a heading.
