@@ -9,12 +9,8 @@ use crate::metric::Metric;
 use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
 use crate::size_histogram::SizeHistogram;
-<<<<<<< HEAD
 use crate::slots::{Amount, FinishedSlots, Slot};
-=======
-use crate::slots::{Amount, FinishedSlots};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
->>>>>>> d6e3106b0baaa684d5d4e215c70ffa3319dd8b54
 use crate::timeline::{TimelineBuilder, TimelinePoint};
 
 /// What became of allocations, and releases that had none.

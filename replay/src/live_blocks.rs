@@ -321,8 +321,8 @@ mod tests {
             }
         }
         assert_eq!(blocks.len(), 8000);
-            for (number, block) in all {
-                prop_assert_eq!(again.insert(number, block), None);
-            }
+        for (number, block) in all {
+            prop_assert_eq!(again.insert(number, block), None);
+        }
     }
 }
