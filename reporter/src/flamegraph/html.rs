@@ -11,6 +11,7 @@ use memprof_replay::slots::Amount;
 use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
+use super::first_view::FirstView;
 use super::tree_columns::{CellAxes, UsedFrames, write_tree};
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::page::{Columns, PageHeader, PageParts, write_page_of_columns};
@@ -36,6 +37,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/layout.js"),
         include_str!("../../../templates/colour.js"),
         include_str!("../../../templates/draw.js"),
+        include_str!("../../../templates/first_view.js"),
         include_str!("../../../templates/timeline.js"),
         include_str!("../../../templates/search.js"),
         include_str!("../../../templates/export.js"),
@@ -49,7 +51,7 @@ const PARTS: PageParts = PageParts {
 
 /// All that is no column.
 #[derive(Serialize)]
-struct Head<'a> {
+pub(super) struct Head<'a> {
     header: PageHeader<'a>,
     metric: &'static str,
     view: &'static str,
@@ -149,7 +151,8 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
         processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
     };
     let title = format!("memprof flame graph: {}", report.metadata().command_line);
-    write_page_of_columns(&PARTS, &title, (SCHEMA, &head, &columns), out)
+    let first = FirstView::of(report, &tree, metric, &head);
+    write_page_of_columns(&PARTS, &title, first.as_ref(), (SCHEMA, &head, &columns), out)
 }
 
 fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {

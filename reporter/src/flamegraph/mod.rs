@@ -1,5 +1,6 @@
 //! The report `flamegraph`: who allocated, by whole stacks.
 
+mod first_view;
 mod html;
 #[cfg(feature = "svg")]
 mod svg;

@@ -34,27 +34,31 @@ pub(crate) fn write_page(
     data: &impl Serialize,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    write_around(parts, title, out, |data_out| {
+    write_around(parts, title, None, out, |data_out| {
         let mut buffered = io::BufWriter::with_capacity(1 << 16, data_out);
         serde_json::to_writer(&mut buffered, data)?;
         buffered.flush()
     })
 }
 
-/// Writes a page around a head and columns.
+/// Writes a page around a head and columns, with what it is to show before it has unpacked them.
 pub(crate) fn write_page_of_columns(
     parts: &PageParts,
     title: &str,
+    first: Option<&impl Serialize>,
     (schema, head, columns): (&'static str, &impl Serialize, &Columns),
     out: &mut impl Write,
 ) -> io::Result<()> {
-    write_around(parts, title, out, |data_out| columns.write(schema, head, data_out))
+    // The text stands in a script element, which `</script` or `<!--` would end.
+    let first = first.map(serde_json::to_string).transpose()?.map(|json| json.replace('<', "\\u003c"));
+    write_around(parts, title, first, out, |data_out| columns.write(schema, head, data_out))
 }
 
 /// Writes a page around whatever `write_data` writes, which is compressed as it comes.
 fn write_around(
     parts: &PageParts,
     title: &str,
+    first: Option<String>,
     out: &mut impl Write,
     write_data: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -66,6 +70,7 @@ fn write_around(
     context.insert("title", title);
     context.insert("style", &parts.styles.concat());
     context.insert("script", &parts.scripts.concat());
+    context.insert("first", &first);
     context.insert("data", GAP);
     let mut tera = Tera::new();
     tera.add_raw_template(NAME, parts.template).map_err(io::Error::other)?;
