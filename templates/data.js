@@ -1,5 +1,5 @@
 'use strict';
-// The embedded data: base64 text -> gzip -> either JSON, or a head and binary columns (reporter/src/page/columns.rs).
+// The embedded data: base64 text -> gzip -> a head and binary columns (reporter/src/page/columns.rs).
 
 /** Bytes of the base64 text inside the data element. */
 function decodeBase64(text) {
@@ -32,15 +32,6 @@ function inflate(bytes) {
 
 function checkSchema(found, expected) {
   if (found !== expected) throw new Error(`this page reads ${expected}, the data says ${found}`);
-}
-
-/** Reads data that is JSON, and checks that it is of the kind the page was made for. */
-async function loadEmbeddedData(schema) {
-  const data = await inflate(await takeEmbeddedBytes()).json();
-  checkSchema(data.schema, schema);
-  // Typed arrays: half the memory, and loops over them never meet another type.
-  for (const name of Object.keys(data.rows)) data.rows[name] = new Float64Array(data.rows[name]);
-  return data;
 }
 
 /** Reads data that is a head and columns; see `readContainer`. */

@@ -12,8 +12,9 @@ function readFirstView() {
 function drawFirstView(data) {
   const defaults = defaultState(data);
   const state = stateFromFragment(location.hash, defaults);
+  markTab(state.tab);
   const [width, height] = [byId('stage').clientWidth, byId('graph').clientHeight];
-  if (fragmentFromState(state, defaults) !== '' || !(width > 0 && height > 0)) return;
+  if (state.tab !== 'flame' || fragmentFromState(state, defaults) !== '' || !(width > 0 && height > 0)) return;
   const model = { ...buildModel(data), isFirstView: true };
   const { metric, measure, group } = state;
   const tree = new Tree(model, { metric, measure, inverted: false, group }, hiddenFrames(data, state));

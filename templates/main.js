@@ -6,7 +6,7 @@ async function main() {
   setUpTheme(byId('theme'), () => redraw());
   const first = readFirstView();
   const head = first ?? (await loadEmbeddedColumns('memprof-page-1'));
-  showHeader(head.header, [['Threads', formatCount(head.threads.length)]]);
+  showHeader(head.header);
   const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), head);
   if (head.processes.length > 1) {
     byId('heap-caption').textContent = 'Heap of all processes together, as tracked by memprof';
@@ -18,14 +18,12 @@ async function main() {
     drawFirstView(first);
     await painted();
   }
-  const page = new FlamePage(first ? await loadEmbeddedColumns('memprof-page-1') : head);
+  const page = new ReportPage(first ? await loadEmbeddedColumns('memprof-page-1') : head);
   page.start();
   timeline.draw();
   new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);
   redraw = () => {
-    page.readColours();
-    page.showControls();
-    page.draw();
+    page.tabs.themeChanged();
     timeline.draw();
   };
   // For tests and for anyone who measures the page.
