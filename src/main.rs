@@ -29,6 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Report(report::report::Args),
     Flamegraph(report::flamegraph::Args),
     Stats(report::stats::Args),
     Table(report::table::Args),
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
             run::Failure::Usage(error) => usage(&error),
             other => complain(&other),
         }),
+        Command::Report(args) => reported(report::report::run(args)),
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
         Command::Table(args) => reported(report::table::run(args)),

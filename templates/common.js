@@ -4,6 +4,10 @@
 const THEME_KEY = 'memprof-theme';
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
+/** What the values of a metric are. */
+const METRIC_LABELS = { peak: 'Peak', leaked: 'Leaked', total: 'Total', temporary: 'Temporary' };
+const METRIC_NAMES = { peak: 'In memory at the peak', leaked: 'Leaked', total: 'Allocated in total', temporary: 'Temporary' };
+
 function byId(id) {
   return document.getElementById(id);
 }
@@ -186,25 +190,6 @@ function prepareCanvas(canvas, width, height) {
   return context;
 }
 
-function onOff(flag) {
-  return flag ? 'yes' : 'no';
-}
-
-/** Pairs of (name, value) that describe the capture. */
-function headerFacts(header, extra = []) {
-  return [
-    ['Started', header.start_time.replace('T', ' ').replace('Z', ' UTC')],
-    ['Duration', formatSeconds(header.duration_s)],
-    processFact(header),
-    ['Python', header.python_version || 'none'],
-    ['Python allocator', header.python_allocator || 'none'],
-    ['Python allocators traced', onOff(header.python_allocators_traced)],
-    ['Native stacks', onOff(header.native_stacks)],
-    ...extra,
-    ['memprof', header.memprof_version],
-  ];
-}
-
 /** Which processes the page is about, and whether the capture has more. */
 function processFact({ pid, processes, processes_recorded: recorded }) {
   const others = recorded > processes.length ? ` (${formatCount(processes.length)} of ${formatCount(recorded)} that were recorded)` : '';
@@ -214,11 +199,13 @@ function processFact({ pid, processes, processes_recorded: recorded }) {
   return [`${formatCount(processes.length)} processes`, `pid ${named.join(', ')}${more}${others}`];
 }
 
-function showHeader(header, extraFacts) {
+/** The command, and in short what ran for how long. */
+function showHeader(header) {
   byId('command').textContent = header.command_line;
   byId('command').title = header.command_line;
   const list = byId('facts');
-  for (const [name, value] of headerFacts(header, extraFacts)) {
+  const facts = [['Duration', formatSeconds(header.duration_s)], processFact(header), ...(header.python_version ? [['Python', header.python_version]] : [])];
+  for (const [name, value] of facts) {
     const item = makeElement('div');
     item.append(makeElement('dt', name), makeElement('dd', value));
     list.append(item);
@@ -266,4 +253,33 @@ function csvField(value) {
 /** True where a key press means text, so shortcuts have to keep out of the way. */
 function isTyping(target) {
   return target instanceof HTMLElement && target.matches('input[type=search], input[type=text], select, textarea');
+}
+
+/** What the footer says, where nothing has to add up. */
+function showFooterText(text) {
+  byId('sum').textContent = text;
+  byId('sum').classList.remove('wrong');
+  byId('legend').replaceChildren();
+}
+
+/** A sum in the footer beside the total that it has to be; if it ever were not, the page says so instead of hiding it. */
+function showFooterSum(text, sum, total, name) {
+  const agrees = sum === total;
+  showFooterText(agrees ? `${text} = ${name}.` : `${text} ≠ ${name} (${formatBytes(total)}).`);
+  byId('sum').classList.toggle('wrong', !agrees);
+}
+
+/** Rows of plain objects as CSV or JSON; keys of the first row are the columns. */
+function saveRows(page, kind, format, rows) {
+  if (format === 'json') {
+    saveJson(page, kind, rows);
+    return;
+  }
+  const columns = Object.keys(rows[0] ?? {});
+  const lines = [`${columns.join(',')}\n`, ...rows.map((row) => `${columns.map((column) => csvField(row[column])).join(',')}\n`)];
+  download(`memprof-${page.data.header.pid}-${kind}.csv`, 'text/csv', lines);
+}
+
+function saveJson(page, kind, value) {
+  download(`memprof-${page.data.header.pid}-${kind}.json`, 'application/json', [JSON.stringify(value, null, 1), '\n']);
 }

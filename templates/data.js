@@ -1,5 +1,5 @@
 'use strict';
-// The embedded data: base64 text -> gzip -> either JSON, or a head and binary columns (reporter/src/page/columns.rs).
+// The embedded data: base64 text -> gzip -> a head and binary columns (reporter/src/page/columns.rs).
 
 /** Bytes of the base64 text inside the data element. */
 function decodeBase64(text) {
@@ -11,8 +11,15 @@ function decodeBase64(text) {
   return bytes;
 }
 
+/** Resolves when the page has been read to its end, where the data is. */
+function pageIsRead() {
+  if (document.readyState !== 'loading') return Promise.resolve();
+  return new Promise((resolve) => document.addEventListener('DOMContentLoaded', resolve, { once: true }));
+}
+
 /** The compressed bytes of the data element, which goes: the page then holds the data once, not twice. */
-function takeEmbeddedBytes() {
+async function takeEmbeddedBytes() {
+  await pageIsRead();
   const element = document.getElementById('memprof-data');
   const bytes = decodeBase64(element.textContent);
   element.remove();
@@ -27,18 +34,9 @@ function checkSchema(found, expected) {
   if (found !== expected) throw new Error(`this page reads ${expected}, the data says ${found}`);
 }
 
-/** Reads data that is JSON, and checks that it is of the kind the page was made for. */
-async function loadEmbeddedData(schema) {
-  const data = await inflate(takeEmbeddedBytes()).json();
-  checkSchema(data.schema, schema);
-  // Typed arrays: half the memory, and loops over them never meet another type.
-  for (const name of Object.keys(data.rows)) data.rows[name] = new Float64Array(data.rows[name]);
-  return data;
-}
-
 /** Reads data that is a head and columns; see `readContainer`. */
 async function loadEmbeddedColumns(schema) {
-  return readContainer(new Uint8Array(await inflate(takeEmbeddedBytes()).arrayBuffer()), schema);
+  return readContainer(new Uint8Array(await inflate(await takeEmbeddedBytes()).arrayBuffer()), schema);
 }
 
 /**

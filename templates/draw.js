@@ -5,10 +5,16 @@ const ROW_HEIGHT = 20;
 const LABEL_PADDING = 4;
 const LABEL_FONT = '12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
+/** Whether a node stands for frames that are too narrow to draw. */
+function isMerged(model, node) {
+  return node.block !== null || (node.frame >= 0 && model.data.frames.kind[node.frame] === KINDS.merged);
+}
+
 /** The names of a node, by how frames are grouped: {name, shortName, place, shortPlace}. */
 function namesOf(model, node, group) {
   const only = (name) => ({ name, shortName: name, place: '', shortPlace: '' });
-  if (node.block) return only(`+${formatCount(node.block.to - node.block.from)} more`);
+  // In a first view nobody knows how many there are.
+  if (node.block) return only(model.isFirstView ? 'more' : `+${formatCount(node.block.to - node.block.from)} more`);
   const { frames, strings } = model.data;
   if (node.frame < 0 || !node.parent) return only('all');
   const file = strings[frames.file[node.frame]];
@@ -104,7 +110,7 @@ class Painter {
 
   static paintOf(scene, node) {
     const { colours, state, matches, tree } = scene;
-    if (node.block) return colours.block;
+    if (isMerged(scene.model, node)) return colours.block;
     if (matches) return matches.byKey[node.key] ? colours.match : colours.faded;
     if (state.colour === 'heat') {
       // Inverted, the frames that allocate are the first row, and what counts is how much came through here.
@@ -137,14 +143,15 @@ class Painter {
       const x = line.x[i];
       const width = line.width[i];
       const paint = Painter.paintOf(scene, node);
+      const merged = isMerged(scene.model, node);
       // A gap between neighbours, as long as the rectangle can afford it.
-      const drawn = Math.max(width < 3 ? width : width - 1, node.block ? 1 : 0.5);
-      context.fillStyle = node.block ? this.hatch(context, paint) : paint.fill;
+      const drawn = Math.max(width < 3 ? width : width - 1, merged ? 1 : 0.5);
+      context.fillStyle = merged ? this.hatch(context, paint) : paint.fill;
       context.fillRect(x, top, drawn, ROW_HEIGHT - 1);
       const room = Math.floor((width - 2 * LABEL_PADDING) / this.characterWidth);
       if (room < 3) continue;
       const label = labelFor(scene, node, room);
-      if (node.block) this.clearBehind(context, paint, label, x, top, width);
+      if (merged) this.clearBehind(context, paint, label, x, top, width);
       context.fillStyle = paint.text;
       context.fillText(label, x + LABEL_PADDING, top + ROW_HEIGHT / 2, width - 2 * LABEL_PADDING);
     }

@@ -1,5 +1,5 @@
 'use strict';
-// The current view as files: what is drawn (SVG, CSV), and the full stacks below the zoomed frame (collapsed).
+// The graph as files: what is drawn (SVG, CSV, JSON), and the full stacks below the zoomed frame (collapsed).
 
 function escapeXml(text) {
   // Control characters are not allowed in XML, not even escaped.
@@ -37,23 +37,27 @@ function layoutToSvg(scene) {
   return parts;
 }
 
-/** One line per drawn frame or block, top row first. */
-function layoutToCsv(scene) {
+/** One row per drawn frame or block, top row first. */
+function layoutToRows(scene) {
   const { layout, tree, model, state } = scene;
   const { frames, strings } = model.data;
-  const lines = ['depth,function,file,line,bytes,own_bytes,allocations,own_allocations,merged_frames\n'];
-  layout.rows.forEach((row, r) => {
-    for (const node of row.node) {
+  return layout.rows.flatMap((row, depth) =>
+    row.node.map((node) => {
       const own = tree.ownOf(node);
-      const merged = node.block ? node.block.to - node.block.from : 0;
       const plain = !node.block && node.parent;
-      const name = namesOf(model, node, state.group).name;
-      const file = plain ? strings[frames.file[node.frame]] : '';
-      const line = plain && state.group === 'line' && frames.line[node.frame] > 0 ? frames.line[node.frame] : '';
-      lines.push([r, csvField(name), csvField(file), line, node.bytes, own.bytes, node.allocations, own.allocations, merged].join(',') + '\n');
-    }
-  });
-  return lines;
+      return {
+        depth,
+        function: namesOf(model, node, state.group).name,
+        file: plain ? strings[frames.file[node.frame]] : '',
+        line: plain && state.group === 'line' && frames.line[node.frame] > 0 ? frames.line[node.frame] : '',
+        bytes: node.bytes,
+        own_bytes: own.bytes,
+        allocations: node.allocations,
+        own_allocations: own.allocations,
+        merged_frames: node.block ? node.block.to - node.block.from : 0,
+      };
+    }),
+  );
 }
 
 /** A frame as one element of a collapsed stack; ';' separates elements, so it cannot be part of one. */
@@ -150,9 +154,9 @@ function describeView(state) {
   return `${state.measure} ${metric}${frames}${state.view === 'inverted' ? ', inverted' : ''}${pids}`;
 }
 
-function exportView(scene, format) {
-  const base = `memprof-${scene.model.data.header.pid}-${scene.state.metric}`;
-  if (format === 'svg') download(`${base}.svg`, 'image/svg+xml', layoutToSvg(scene));
-  if (format === 'csv') download(`${base}.csv`, 'text/csv', layoutToCsv(scene));
-  if (format === 'collapsed') download(`${base}.collapsed.txt`, 'text/plain', collapsedStacks(scene));
+function exportView(page, scene, format) {
+  const kind = `${scene.state.metric}-frames`;
+  if (format === 'csv' || format === 'json') saveRows(page, kind, format, layoutToRows(scene));
+  if (format === 'svg') download(`memprof-${scene.model.data.header.pid}-${kind}.svg`, 'image/svg+xml', layoutToSvg(scene));
+  if (format === 'collapsed') download(`memprof-${scene.model.data.header.pid}-${kind}.collapsed.txt`, 'text/plain', collapsedStacks(scene));
 }

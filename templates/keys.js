@@ -1,5 +1,5 @@
 'use strict';
-// Moving over the graph with the keyboard, and the shortcuts of the page.
+// Moving over the graph with the keyboard, and the shortcuts of the page and its tabs.
 
 /** The rectangle next to `from` in a direction of the tree: 'child', 'parent', 'previous' or 'next'. */
 function neighbour(layout, from, direction) {
@@ -40,71 +40,84 @@ function directionOf(key, draw) {
   return directions[key];
 }
 
-/** Connects keys to the actions of the page (see FlamePage). */
-function listenToKeys(page, graph, searchBox, help) {
-  const next = (values, value) => values[(values.indexOf(value) + 1) % values.length];
-  const cycle = (name) => page.choose({ [name]: next(CHOICES[name], page.state[name]) });
-  const cycleIf = (possible, name) => possible && cycle(name);
+/** Takes a choice to its next value. */
+function cycleChoice(page, name) {
+  const values = CHOICES[name];
+  page.choose({ [name]: values[(values.indexOf(page.state[name]) + 1) % values.length] });
+}
+
+/** A key while the flame graph is open; false where it means nothing there. */
+function flameKey(tab, event) {
+  const { page, graph } = tab;
+  const onGraph = event.target === graph || event.target === document.body;
+  const direction = directionOf(event.key, page.state.draw);
+  // Elsewhere arrows and Enter belong to the control that has the focus.
+  if (direction || event.key === 'Enter') {
+    if (!onGraph) return false;
+    if (direction) tab.moveFocus(direction);
+    else tab.zoomToFocus();
+    return true;
+  }
+  const shortcuts = {
+    n: () => tab.goToMatch(1),
+    p: () => tab.goToMatch(-1),
+    N: () => tab.goToMatch(-1),
+    0: () => tab.resetZoom(),
+    Escape: () => tab.resetZoom(),
+    Backspace: () => tab.zoomOut(),
+    i: () => cycleChoice(page, 'view'),
+    f: () => cycleChoice(page, 'draw'),
+    g: () => cycleChoice(page, 'group'),
+    c: () => cycleChoice(page, 'colour'),
+    s: () => cycleChoice(page, 'labels'),
+  };
+  if (!Object.hasOwn(shortcuts, event.key)) return false;
+  shortcuts[event.key]();
+  return true;
+}
+
+/** Connects keys to the actions of the page (see ReportPage) and of the tab that is open. */
+function listenToKeys(page, searchBox, help) {
+  const { folding, processes } = page;
+  const isPossible = { split: () => processes.several, frames: () => folding.hasNative, runtime: () => folding.hasNative && page.state.frames === 'hybrid', metric: () => true, measure: () => true, imports: () => true };
+  const choices = { m: 'metric', b: 'measure', h: 'imports', a: 'split', v: 'frames', r: 'runtime' };
   const shortcuts = {
     '/': () => {
       searchBox.focus();
       searchBox.select();
     },
     '?': () => help.showModal(),
-    n: () => page.goToMatch(1),
-    p: () => page.goToMatch(-1),
-    N: () => page.goToMatch(-1),
-    0: () => page.resetZoom(),
-    Escape: () => page.resetZoom(),
-    Backspace: () => page.zoomOut(),
-    m: () => cycle('metric'),
-    b: () => cycle('measure'),
-    i: () => cycle('view'),
-    f: () => cycle('draw'),
-    g: () => cycle('group'),
-    c: () => cycle('colour'),
-    s: () => cycle('labels'),
-    h: () => cycle('imports'),
-    a: () => cycleIf(page.processes.several, 'split'),
-    v: () => cycleIf(page.folding.hasNative, 'frames'),
-    r: () => cycleIf(page.folding.hasNative && page.state.frames === 'hybrid', 'runtime'),
+    d: () => byId('theme').click(),
   };
-
-  document.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    if (event.target === searchBox) {
-      searchBoxKey(event);
-      return;
-    }
-    if (isTyping(event.target)) return;
-    const onGraph = event.target === graph || event.target === document.body;
-    const direction = directionOf(event.key, page.state.draw);
-    if (direction) {
-      // Elsewhere arrows belong to the control that has the focus.
-      if (!onGraph) return;
-      page.moveFocus(direction);
-    } else if (event.key === 'Enter') {
-      if (!onGraph) return;
-      page.zoomToFocus();
-    } else if (Object.hasOwn(shortcuts, event.key)) {
-      shortcuts[event.key]();
-    } else {
-      return;
-    }
-    event.preventDefault();
+  TABS.forEach(({ name }, index) => {
+    shortcuts[index + 1] = () => page.tabs.open(name);
   });
+
+  function pageKey(key) {
+    if (Object.hasOwn(shortcuts, key)) shortcuts[key]();
+    else if (Object.hasOwn(choices, key) && isPossible[choices[key]]()) cycleChoice(page, choices[key]);
+    else return false;
+    return true;
+  }
 
   function searchBoxKey(event) {
     if (event.key === 'Enter') {
       page.searchNow();
-      page.goToMatch(event.shiftKey ? -1 : 1);
-      graph.focus();
+      page.tabs.current.searchEntered?.(event.shiftKey ? -1 : 1);
     } else if (event.key === 'Escape') {
-      page.clearSearch();
-      graph.focus();
+      searchBox.value = '';
+      page.searchNow();
+      page.tabs.current.searchLeft?.();
     } else {
-      return;
+      return false;
     }
-    event.preventDefault();
+    return true;
   }
+
+  document.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open || event.defaultPrevented) return;
+    if (event.target !== searchBox && isTyping(event.target)) return;
+    const handled = event.target === searchBox ? searchBoxKey(event) : page.tabs.current.key?.(event) || pageKey(event.key);
+    if (handled) event.preventDefault();
+  });
 }

@@ -4,25 +4,30 @@
 async function main() {
   let redraw = () => {};
   setUpTheme(byId('theme'), () => redraw());
-  const data = await loadEmbeddedColumns('memprof-page-1');
-  showHeader(data.header, [['Threads', formatCount(data.threads.length)]]);
-  const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), data);
-  if (data.processes.length > 1) {
+  const first = readFirstView();
+  const head = first ?? (await loadEmbeddedColumns('memprof-page-1'));
+  showHeader(head.header);
+  const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), head);
+  if (head.processes.length > 1) {
     byId('heap-caption').textContent = 'Heap of all processes together, as tracked by memprof';
     byId('rss-caption').textContent = 'RSS, sum of the resident memory of all processes';
   }
   byId('timeline-panel').hidden = !timeline.exists;
-  const page = new FlamePage(data);
+  if (first) {
+    timeline.draw();
+    drawFirstView(first);
+    await painted();
+  }
+  const page = new ReportPage(first ? await loadEmbeddedColumns('memprof-page-1') : head);
   page.start();
   timeline.draw();
   new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);
   redraw = () => {
-    page.readColours();
-    page.showControls();
-    page.draw();
+    page.tabs.themeChanged();
     timeline.draw();
   };
   // For tests and for anyone who measures the page.
+  performance.mark('memprof-ready');
   document.documentElement.dataset.ready = 'yes';
 }
 

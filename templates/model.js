@@ -14,11 +14,11 @@ function buildModel(data) {
   const count = up.length;
   const parent = new Int32Array(count);
   const end = new Int32Array(count);
-  const path = [];
-  let depth = 0;
-  for (let i = 0; i < count; i++) {
-    parent[i] = i > 0 ? path[(depth += 1 - up[i]) - 1] : -1;
-    path[depth] = i;
+  if (count) parent[0] = -1;
+  for (let i = 1; i < count; i++) {
+    let above = i - 1;
+    for (let levels = up[i]; levels > 0; levels--) above = parent[above];
+    parent[i] = above;
   }
   for (let i = count - 1; i >= 0; i--) {
     end[i] ||= i + 1;

@@ -49,6 +49,8 @@ class Tree {
     this.allocations = inclusiveSums(model, `${spec.metric}_allocations`);
     const { keys, limit } = groupingKeys(model, spec.group);
     this.keys = keys;
+    // Only in the first view of a large tree, where it stands for what is too narrow.
+    this.mergedKey = model.data.frames.kind.indexOf(KINDS.merged);
     this.slotOfKey = new Int32Array(limit).fill(-1);
     this.slotOfNode = spec.inverted ? new Int32Array(model.count).fill(-1) : null;
     this.visible = spec.inverted ? visibleNodes(model, hidden) : null;
@@ -186,7 +188,7 @@ class Tree {
       }
     }
     const value = this.spec.measure === 'bytes' ? bytes : allocations;
-    const children = { count: groups, keys: Int32Array.from(groupKeys), bytes, allocations, value, start, members, memberBytes, memberAllocations, nodes: [] };
+    const children = { count: groups, keys: Int32Array.from(groupKeys), bytes, allocations, value, start, members, memberBytes, memberAllocations, nodes: [], lastKey: this.mergedKey };
     children.totalBytes = bytes.reduce((a, b) => a + b, 0);
     children.totalAllocations = allocations.reduce((a, b) => a + b, 0);
     orderLarge(children, node.value * NEVER_VISIBLE);
@@ -286,8 +288,9 @@ class Tree {
   }
 }
 
-function byValueThenKey(children) {
-  return (a, b) => children.value[b] - children.value[a] || children.keys[a] - children.keys[b];
+function byValueThenKey({ keys, value, lastKey }) {
+  const isLast = (group) => Number(keys[group] === lastKey);
+  return (a, b) => isLast(a) - isLast(b) || value[b] - value[a] || keys[a] - keys[b];
 }
 
 /** Orders the groups that can ever be seen, largest first; the others follow in any order. */

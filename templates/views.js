@@ -3,7 +3,7 @@
 
 /** Where a frame is shown: bits of the column `shown` of frames (see reporter/src/view.rs). */
 const SHOWN_IN = { hybrid: 1, hybridWithRuntime: 2, python: 4, native: 8 };
-const KINDS = { python: 0, native: 1, runtime: 2, special: 3, evaluation: 4, process: 5 };
+const KINDS = { python: 0, native: 1, runtime: 2, special: 3, evaluation: 4, process: 5, merged: 6 };
 
 /** Whether a kind of frame is native code. */
 function isNative(kind) {

@@ -48,7 +48,7 @@ fn render(report: &mut Report, view: View) {
         table::write_json(report, view, metric, &mut out).expect("memory can be written");
     }
     let mut out = Vec::new();
-    table::write_html(report, view, Metric::Peak, &mut out).expect("memory can be written");
+    flamegraph::write_report(report, view, Metric::Peak, &mut out).expect("memory can be written");
     flamegraph::write_html(report, view, Metric::Peak, &mut out).expect("memory can be written");
     #[cfg(feature = "svg")]
     flamegraph::write_svg(report, view, Metric::Peak, &mut out).expect("memory can be written");

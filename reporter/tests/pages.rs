@@ -6,7 +6,9 @@ mod native_run;
 mod page_columns;
 mod sample_run;
 
+use std::fs::Permissions;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,8 +16,8 @@ use capture_builder::CaptureBuilder;
 use family_run::{GZIP, WORKER, family_run};
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
+use memprof_reporter::flamegraph;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{flamegraph, table};
 use native_run::{GEO, INSERT, native_run};
 use sample_run::sample_run;
 use serde_json::{Value, json};
@@ -30,14 +32,16 @@ fn bytes_of(page: &str) -> Vec<u8> {
     bytes
 }
 
-/// The data of a page that has it as JSON.
-fn json_of(page: &str) -> Value {
-    serde_json::from_slice(&bytes_of(page)).expect("the data is JSON")
-}
-
 /// The data of a flame graph page: the head, with its columns as arrays.
 fn data_of(page: &str) -> Value {
     page_columns::read(&bytes_of(page))
+}
+
+fn report_page(builder: &CaptureBuilder) -> String {
+    let mut out = Vec::new();
+    flamegraph::write_report(&mut builder.report(), View::default(), Metric::Peak, &mut out)
+        .expect("memory can be written");
+    String::from_utf8(out).expect("the page is UTF-8")
 }
 
 fn flame_page(builder: &CaptureBuilder) -> String {
@@ -79,10 +83,7 @@ fn path(data: &Value, node: usize) -> Vec<String> {
 
 #[test]
 fn a_page_fetches_nothing() {
-    let report = sample_run().report();
-    let mut out = Vec::new();
-    table::write_html(&report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
-    for page in [flame_page(&sample_run()), String::from_utf8(out).expect("the page is UTF-8")] {
+    for page in [flame_page(&sample_run()), report_page(&sample_run())] {
         for fetching in ["src=\"", "@import", "<link rel=\"stylesheet\"", "url(http"] {
             assert!(!page.contains(fetching), "{fetching}");
         }
@@ -196,9 +197,6 @@ fn a_hint_explains_arenas_where_there_are_some() {
 fn pages_of_a_family() {
     let Some(folder) = std::env::var_os("MEMPROF_PAGES").map(std::path::PathBuf::from) else { return };
     std::fs::write(folder.join("family.html"), flame_page(&family_run())).expect("the page can be written");
-    let mut out = Vec::new();
-    table::write_html(&family_run().report(), View::default(), Metric::Peak, &mut out).expect("memory can be written");
-    std::fs::write(folder.join("family-table.html"), out).expect("the page can be written");
 }
 
 #[test]
@@ -256,18 +254,46 @@ fn the_picture_obeys_the_view() {
     }
 }
 
+/// Everything but the data is the same in all pages.
 #[test]
-fn the_table_page_has_the_rows() {
-    let mut out = Vec::new();
-    table::write_html(&sample_run().report(), View::default(), Metric::Leaks, &mut out).expect("memory can be written");
-    let data = json_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
-    assert_eq!(data["schema"], "memprof-table-1");
-    assert_eq!(data["metric"], "leaked");
-    assert_eq!(Some(numbers(&data["rows"]["bytes"]).iter().sum()), data["total"]["bytes"].as_u64());
-    let text = |column: &str| &data["strings"][data["rows"][column][0].as_u64().expect("a string") as usize];
-    assert_eq!(*text("function"), "uniform");
-    assert_eq!(*text("allocator"), "mmap");
-    assert_eq!(*text("thread"), "python3 (4711)");
+fn a_page_without_data_has_at_most_150_kb() {
+    let page = report_page(&sample_run());
+    let (before, rest) = page.split_once("id=\"memprof-data\">").expect("there is data");
+    let (_, after) = rest.split_once("</script>").expect("the data ends");
+    let frame = before.len() + after.len();
+    assert!(frame <= 150_000, "{frame} bytes");
+}
+
+#[test]
+fn the_report_has_whole_sources_and_says_why_others_are_missing() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = |name: &str| folder.path().join(name).to_str().expect("the name is UTF-8").to_owned();
+    let text = "def fill():\n    # größer\n    return [0] * 1000\n";
+    let file = |name: &str, text: &str| {
+        std::fs::write(path(name), text).expect("a file can be written");
+        std::fs::set_permissions(path(name), Permissions::from_mode(0o644)).expect("a mode can be set");
+        path(name)
+    };
+    let (shown, caller, huge) = (file("shown.py", text), file("caller.py", ""), file("huge.py", &"#".repeat(5 << 20)));
+    let missing = path("missing.py");
+    let mut builder = CaptureBuilder::new();
+    builder.header.start_unix_ns = u64::MAX;
+    for (size, file) in [(4000, &missing), (3000, &shown), (2000, &huge)] {
+        let site = builder.site(&[("<module>", &caller, 1), ("fill", file, 3)], Malloc);
+        builder.allocate(size << 8, size, site);
+    }
+    let data = data_of(&report_page(&builder));
+    assert_eq!(data["opens_on"], "overview");
+    let sources = &data["sources"];
+    let names: Vec<_> =
+        numbers(&sources["file"]).into_iter().map(|file| data["strings"][file as usize].clone()).collect();
+    assert_eq!(json!(names), json!([missing, shown, huge, caller]), "those that allocated most come first");
+    assert_eq!(sources["text"], json!(["", text, "", ""]));
+    let absent: Vec<_> = (0..4).map(|at| sources["absent"][at].as_str().expect("a reason")).collect();
+    assert!(absent[0].contains("not there") && absent[2].contains("4 MiB"), "{absent:?}");
+    assert_eq!((absent[1], absent[3]), ("", ""));
+    let data = data_of(&flame_page(&builder));
+    assert_eq!((&data["opens_on"], &data["sources"]), (&json!("flame"), &Value::Null));
 }
 
 #[test]

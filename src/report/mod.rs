@@ -13,6 +13,8 @@ use query_args::QueryArgs;
 pub mod flamegraph;
 mod output_file;
 mod query_args;
+#[expect(clippy::module_inception, reason = "named after its subcommand, as the others are")]
+pub mod report;
 pub mod stats;
 mod stdout_text;
 pub mod table;

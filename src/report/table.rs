@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::table::{DEFAULT_ROWS, write_html, write_json, write_text};
+use memprof_reporter::flamegraph;
+use memprof_reporter::table::{DEFAULT_ROWS, write_json, write_text};
 
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
@@ -22,7 +23,7 @@ pub struct Args {
     /// Print one JSON object with all rows (docs/table.schema.json)
     #[arg(long)]
     json: bool,
-    /// Write an interactive page with all rows
+    /// Write an interactive page that opens on its table
     #[arg(long, conflicts_with = "json")]
     html: bool,
     /// How many rows to print as text
@@ -47,8 +48,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.metric.metric(), args.view.view());
     if args.html {
         let output = OutputFile::choose(args.output, args.force, &args.capture, "table", "html")?;
-        let report = open(&args.capture, &args.query, view)?;
-        let path = output.write(|out| write_html(&report, view, metric, out))?;
+        let mut report = open(&args.capture, &args.query, view)?;
+        let path = output.write(|out| flamegraph::write_table(&mut report, view, metric, out))?;
         eprintln!("memprof: wrote {}", path.display());
         return Ok(());
     }

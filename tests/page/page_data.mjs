@@ -8,9 +8,6 @@ function unpacked(file) {
   return gunzipSync(Buffer.from(base64, 'base64'));
 }
 
-/** The data of a page that has it as JSON. */
-export const readJson = (file) => JSON.parse(unpacked(file).toString('utf8'));
-
 /**
  * The data of a flame graph page: the head, and each column `table.name` as an array `name` of the object `table`. The
  * table `nodes` has two columns that are not in the file: `parent` (the parent's index) and, for each column of amounts

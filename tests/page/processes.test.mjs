@@ -1,7 +1,7 @@
-// Drives the choice of processes in Chromium, on both pages of a capture of several processes.
+// Drives the choice of processes in Chromium, on the page of a capture of several processes.
 //
 //   MEMPROF_PAGES=. cargo test -p memprof-reporter --test pages
-//   MEMPROF_FAMILY_PAGE=family.html MEMPROF_FAMILY_TABLE_PAGE=family-table.html npm test
+//   MEMPROF_FAMILY_PAGE=family.html npm test
 //
 // Any capture of several processes, each of which has a thread with allocations at the peak, will do.
 
@@ -11,12 +11,10 @@ import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { launch, watch } from './browser.mjs';
-import { readJson, readReport } from './page_data.mjs';
+import { readReport } from './page_data.mjs';
 
 const flameFile = process.env.MEMPROF_FAMILY_PAGE;
-const tableFile = process.env.MEMPROF_FAMILY_TABLE_PAGE;
 const withFlame = { skip: flameFile ? false : 'MEMPROF_FAMILY_PAGE is not set' };
-const withTable = { skip: tableFile ? false : 'MEMPROF_FAMILY_TABLE_PAGE is not set' };
 
 let browser;
 let page;
@@ -132,16 +130,21 @@ test('pids that are not there are all of them', withFlame, async () => {
   }
 });
 
-test('the table filters by process and says whose each row is', withTable, async () => {
-  const report = readJson(tableFile);
-  await open(tableFile);
+test('a process chosen among the threads limits every tab', withFlame, async () => {
+  const report = readReport(flameFile);
   const { pid } = report.header.processes[1];
-  await page.locator('#process').selectOption(String(pid));
-  assert.equal(fragment().get('process'), String(pid));
-  const threads = await page.locator('#rows .row > :nth-child(7)').allTextContents();
-  assert.equal(threads.length, report.rows.process.filter((process) => process === pid).length);
-  assert.ok(threads.length > 0 && threads.every((thread) => thread.endsWith(` of ${pid}`)), threads.join());
-  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('#csv').click()]);
-  const [head, ...lines] = readFileSync(await download.path(), 'utf8').trimEnd().split('\n');
-  assert.ok(head.endsWith(',process') && lines.length === threads.length && lines.every((line) => line.endsWith(`,${pid}`)));
+  const { bytes } = report.processes[1].peak;
+  await open(flameFile, '#tab=threads');
+  await page.locator(`.sums-table [data-key="${pid}"]`).click();
+  assert.equal(fragment().get('processes'), String(pid));
+  assert.equal(await page.locator(`.sums-table [data-key="${pid}"]`).getAttribute('aria-pressed'), 'true');
+  await page.keyboard.press('3');
+  const [download] = await Promise.all([page.waitForEvent('download'), saveAs('json')]);
+  const rows = JSON.parse(readFileSync(await download.path(), 'utf8'));
+  assert.equal(rows.reduce((sum, row) => sum + row.own_bytes, 0), bytes);
 });
+
+async function saveAs(format) {
+  await page.locator('#export summary').click();
+  await page.locator(`[data-export=${format}]`).click();
+}

@@ -69,7 +69,7 @@ fn show(report: &mut Report, view: View) -> std::io::Result<()> {
         table::write_text(report, view, metric, 10, &style, &mut sink())?;
         table::write_json(report, view, metric, &mut sink())?;
     }
-    table::write_html(report, view, Metric::Peak, &mut sink())?;
+    flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_svg(report, view, Metric::Total, &mut sink())
 }

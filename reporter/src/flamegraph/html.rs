@@ -7,15 +7,19 @@ use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::ProcessTotals;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
+use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;
 use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
+use super::first_view::FirstView;
 use super::tree_columns::{CellAxes, UsedFrames, write_tree};
+use super::whole_sources;
 use crate::flame_tree::{FlameTree, NodeId};
-use crate::page::{Columns, PageHeader, PageParts, write_page_of_columns};
+use crate::page::{Columns, PageHeader, PageParts, SourceLines, write_page};
 use crate::pymalloc;
 use crate::report::Report;
+use crate::stats::{RunTotals, run_totals};
 use crate::strings::Strings;
 use crate::table::LOST_ALLOCATOR;
 use crate::view::{View, Views};
@@ -25,7 +29,11 @@ const SCHEMA: &str = "memprof-page-1";
 
 const PARTS: PageParts = PageParts {
     template: include_str!("../../../templates/flamegraph.html"),
-    styles: &[include_str!("../../../templates/page.css"), include_str!("../../../templates/flamegraph.css")],
+    styles: &[
+        include_str!("../../../templates/page.css"),
+        include_str!("../../../templates/flamegraph.css"),
+        include_str!("../../../templates/tabs.css"),
+    ],
     scripts: &[
         include_str!("../../../templates/data.js"),
         include_str!("../../../templates/common.js"),
@@ -36,25 +44,69 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/layout.js"),
         include_str!("../../../templates/colour.js"),
         include_str!("../../../templates/draw.js"),
+        include_str!("../../../templates/first_view.js"),
         include_str!("../../../templates/timeline.js"),
         include_str!("../../../templates/search.js"),
         include_str!("../../../templates/export.js"),
         include_str!("../../../templates/state.js"),
         include_str!("../../../templates/panels.js"),
         include_str!("../../../templates/keys.js"),
-        include_str!("../../../templates/page.js"),
+        include_str!("../../../templates/row_places.js"),
+        include_str!("../../../templates/virtual_table.js"),
+        include_str!("../../../templates/sums_table.js"),
+        include_str!("../../../templates/flame_tab.js"),
+        include_str!("../../../templates/overview.js"),
+        include_str!("../../../templates/table_tab.js"),
+        include_str!("../../../templates/lines_tab.js"),
+        include_str!("../../../templates/threads_tab.js"),
+        include_str!("../../../templates/sizes_tab.js"),
+        include_str!("../../../templates/tabs.js"),
+        include_str!("../../../templates/report_page.js"),
         include_str!("../../../templates/main.js"),
     ],
 };
 
+/// What a page is asked for. All pages have the same tabs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PageKind {
+    /// It opens on the flame graph, and has the lines of source that occur.
+    FlameGraph,
+    /// It opens on the table, and has the lines of source that occur.
+    Table,
+    /// It opens on the overview, and has the whole source of the files that occur.
+    Report,
+}
+
+impl PageKind {
+    /// The tab that the page opens on (templates/tabs.js).
+    const fn first_tab(self) -> &'static str {
+        match self {
+            Self::FlameGraph => "flame",
+            Self::Table => "table",
+            Self::Report => "overview",
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::FlameGraph => "memprof flame graph",
+            Self::Table => "memprof table",
+            Self::Report => "memprof report",
+        }
+    }
+}
+
 /// All that is no column.
 #[derive(Serialize)]
-struct Head<'a> {
+pub(super) struct Head<'a> {
     header: PageHeader<'a>,
+    opens_on: &'static str,
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
     totals: Totals,
+    run: RunTotals,
+    size_histogram: Vec<SizeBucket>,
     timeline: Timeline,
     threads: Vec<ThreadEntry>,
     allocators: Vec<&'static str>,
@@ -111,11 +163,32 @@ struct ProcessEntry {
     own_peak_bytes: u64,
 }
 
-/// Writes the page, which begins with this view and has all.
+/// Writes the page that opens on the flame graph, and begins with this view; it has all of them.
 ///
 /// # Errors
 /// What `out` answers to a write.
 pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    write(PageKind::FlameGraph, report, view, metric, out)
+}
+
+/// Writes the page that opens on the table.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_table(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    write(PageKind::Table, report, view, metric, out)
+}
+
+/// Writes the page that opens on the overview, with the whole source of the files that allocated, as far as everybody
+/// on this machine may read it.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_report(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    write(PageKind::Report, report, view, metric, out)
+}
+
+fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
     // Without native frames there is nothing to choose between.
     let views = if report.native.recorded { Views::ALL } else { Views::BOTH_HYBRID };
     let (tables, slots) = (report.reader.tables(), &report.aggregate.slots);
@@ -127,13 +200,18 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
     let axes = CellAxes::of(&tree);
     let mut columns = Columns::default();
     let mut strings = Strings::default();
-    used.write(report, &mut strings, &mut columns);
+    let mut lines = SourceLines::new(report.reader.header().start_unix_ns);
+    used.write(report, &mut lines, &mut strings, &mut columns);
+    if kind == PageKind::Report {
+        whole_sources::write(report, (&row_places, &used), &mut lines, &mut strings, &mut columns);
+    }
     columns.text("strings", strings.iter());
     write_tree(&tree, &used, &mut columns);
     axes.write(&tree, metric, &mut columns);
     let totals = &report.aggregate.totals;
     let head = Head {
         header: PageHeader::of(report, hint),
+        opens_on: kind.first_tab(),
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
@@ -143,13 +221,16 @@ pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut imp
             total: totals.total,
             temporary: totals.temporary,
         },
+        run: run_totals(report),
+        size_histogram: report.aggregate.sizes.buckets(),
         timeline: timeline(report),
         threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
         allocators: axes.allocators.iter().map(|allocator| allocator.map_or(LOST_ALLOCATOR, Allocator::name)).collect(),
         processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
     };
-    let title = format!("memprof flame graph: {}", report.metadata().command_line);
-    write_page_of_columns(&PARTS, &title, (SCHEMA, &head, &columns), out)
+    let title = format!("{}: {}", kind.title(), report.metadata().command_line);
+    let first = FirstView::of(report, &tree, metric, &head);
+    write_page(&PARTS, &title, first.as_ref(), (SCHEMA, &head, &columns), out)
 }
 
 fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {

@@ -1,10 +1,12 @@
-//! The report `flamegraph`: who allocated, by whole stacks.
+//! The reports that have whole stacks: the page of `flamegraph`, `table` and `report`, and the picture.
 
+mod first_view;
 mod html;
 #[cfg(feature = "svg")]
 mod svg;
 mod tree_columns;
+mod whole_sources;
 
-pub use html::write_html;
+pub use html::{write_html, write_report, write_table};
 #[cfg(feature = "svg")]
 pub use svg::write_svg;

@@ -7,6 +7,7 @@ use memprof_capture::ids::ThreadId;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 
+use crate::allocation_functions::passes_on;
 use crate::flame_tree::FlameTree;
 use crate::page::{Columns, SourceLines};
 use crate::places::{PlaceId, PlaceKind, Places};
@@ -35,10 +36,14 @@ impl UsedFrames {
         used
     }
 
+    /// The places, by number.
+    pub(super) fn places(&self) -> &[PlaceId] {
+        &self.places
+    }
+
     /// Names are numbers of `strings`.
-    pub(super) fn write(&self, report: &Report, strings: &mut Strings, columns: &mut Columns) {
+    pub(super) fn write(&self, report: &Report, lines: &mut SourceLines, strings: &mut Strings, columns: &mut Columns) {
         let places = &report.places;
-        let mut lines = SourceLines::new(report.reader.header().start_unix_ns);
         let of_each = || self.places.iter().copied();
         let mut texts = |columns: &mut Columns, name: &str, text: fn(&Places, PlaceId) -> &str| {
             columns.unsigned(name, of_each().map(|place| strings.intern(text(places, place)).0));
@@ -49,6 +54,9 @@ impl UsedFrames {
         columns.unsigned("frames.kind", of_each().map(|place| places.get(place).kind as u8));
         // The views that show it, as bits.
         columns.unsigned("frames.shown", of_each().map(|place| places.get(place).shown.bits()));
+        // Who only passes requests for memory on is never the place of a row.
+        let passes = |place| places.get(place).kind.is_native() && passes_on(places.function(place));
+        columns.unsigned("frames.passes_on", of_each().map(|place| u8::from(passes(place))));
         let mut number = |text: &str| strings.intern(text).0;
         // The module of a native function, unless several have it.
         columns.optional("frames.module", of_each().map(|place| places.module(place).map(&mut number)));

@@ -15,7 +15,7 @@ use tera::{Context, Tera};
 
 pub(crate) use columns::Columns;
 pub(crate) use header::PageHeader;
-pub(crate) use source_lines::SourceLines;
+pub(crate) use source_lines::{NotShown, SourceLines};
 
 /// What a page is made of, apart from its data.
 pub(crate) struct PageParts {
@@ -27,45 +27,29 @@ pub(crate) struct PageParts {
     pub scripts: &'static [&'static str],
 }
 
-/// Writes a page around `data`, as JSON.
+/// Writes a page around a head and columns, with what it is to show before it has unpacked them.
+///
+/// Columns are compressed as they are written, and so is the script: a small one in the template unpacks it.
 pub(crate) fn write_page(
     parts: &PageParts,
     title: &str,
-    data: &impl Serialize,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    write_around(parts, title, out, |data_out| {
-        let mut buffered = io::BufWriter::with_capacity(1 << 16, data_out);
-        serde_json::to_writer(&mut buffered, data)?;
-        buffered.flush()
-    })
-}
-
-/// Writes a page around a head and columns.
-pub(crate) fn write_page_of_columns(
-    parts: &PageParts,
-    title: &str,
+    first: Option<&impl Serialize>,
     (schema, head, columns): (&'static str, &impl Serialize, &Columns),
     out: &mut impl Write,
-) -> io::Result<()> {
-    write_around(parts, title, out, |data_out| columns.write(schema, head, data_out))
-}
-
-/// Writes a page around whatever `write_data` writes, which is compressed as it comes.
-fn write_around(
-    parts: &PageParts,
-    title: &str,
-    out: &mut impl Write,
-    write_data: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     // The name's ending makes tera escape the title.
     const NAME: &str = "page.html";
     // Where the data goes. No title has it: a NUL cannot be part of a command line.
     const GAP: &str = "\0";
+    // The text stands in a script element, which `</script` or `<!--` would end.
+    let first = first.map(serde_json::to_string).transpose()?.map(|json| json.replace('<', "\\u003c"));
+    let mut script = Vec::new();
+    compress(&mut script, |script| script.write_all(parts.scripts.concat().as_bytes()))?;
     let mut context = Context::new();
     context.insert("title", title);
     context.insert("style", &parts.styles.concat());
-    context.insert("script", &parts.scripts.concat());
+    context.insert("script", &String::from_utf8_lossy(&script));
+    context.insert("first", &first);
     context.insert("data", GAP);
     let mut tera = Tera::new();
     tera.add_raw_template(NAME, parts.template).map_err(io::Error::other)?;
@@ -73,8 +57,14 @@ fn write_around(
     let page = tera.render(NAME, &context).map_err(io::Error::other)?;
     let (before, after) = page.rsplit_once(GAP).unwrap_or((&page, ""));
     out.write_all(before.as_bytes())?;
-    let mut compressor = GzEncoder::new(EncoderWriter::new(&mut *out, &STANDARD), Compression::default());
-    write_data(&mut compressor)?;
-    compressor.finish()?.finish()?;
+    compress(&mut *out, |data| columns.write(schema, head, data))?;
     out.write_all(after.as_bytes())
+}
+
+/// Writes the base64 of the gzip of what `write` writes.
+fn compress(out: impl Write, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut compressor = GzEncoder::new(EncoderWriter::new(out, &STANDARD), Compression::default());
+    write(&mut compressor)?;
+    compressor.finish()?.finish()?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The source of lines that a page shows.
+//! The source that a page shows: single lines, or whole files.
 //!
 //! A page may be passed on, so only what everybody on this machine may read is embedded, and only from `*.py` files.
 //! A file that was changed after the recording began may have other lines, so it is left out.
@@ -19,7 +19,35 @@ const READABLE_BY_ALL: u32 = 0o004;
 /// Source files, read when a line of them is first asked for.
 pub(crate) struct SourceLines {
     recorded_at_ns: u64,
-    files: FxHashMap<String, Option<FileLines>>,
+    files: FxHashMap<String, Result<FileLines, NotShown>>,
+}
+
+/// Why a page has nothing of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotShown {
+    /// It has another name than `*.py`.
+    NoPython,
+    /// There is no such file, or it cannot be read.
+    Missing,
+    /// Not everybody on this machine may read it.
+    Private,
+    /// It was changed after the recording began.
+    Changed,
+    /// It is too large to be a source.
+    TooLarge,
+}
+
+impl NotShown {
+    /// The reason as the page gives it, after the name of the file.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::NoPython => "it is no *.py file",
+            Self::Missing => "the file is not there any more, or cannot be read as text",
+            Self::Private => "not everybody on the reporting machine may read the file",
+            Self::Changed => "the file was changed after the recording began",
+            Self::TooLarge => "the file is larger than 8 MiB",
+        }
+    }
 }
 
 /// A file's text, and where its lines begin.
@@ -36,11 +64,20 @@ impl SourceLines {
 
     /// The text of a line without its indentation, if it may be shown.
     pub(crate) fn get(&mut self, file: &str, line: u32) -> Option<&str> {
+        self.file(file).ok()?.line(line)
+    }
+
+    /// The whole text of a file, if it may be shown.
+    pub(crate) fn whole(&mut self, file: &str) -> Result<&str, NotShown> {
+        self.file(file).map(|lines| lines.text.as_str())
+    }
+
+    fn file(&mut self, file: &str) -> Result<&FileLines, NotShown> {
         if !self.files.contains_key(file) {
             let lines = read(file, self.recorded_at_ns).map(FileLines::new);
             self.files.insert(file.to_owned(), lines);
         }
-        self.files.get(file)?.as_ref()?.line(line)
+        self.files[file].as_ref().map_err(|not_shown| *not_shown)
     }
 }
 
@@ -58,21 +95,33 @@ impl FileLines {
     }
 }
 
-fn read(name: &str, recorded_at_ns: u64) -> Option<String> {
+fn read(name: &str, recorded_at_ns: u64) -> Result<String, NotShown> {
     let path = Path::new(name);
-    // Looking before opening: the name comes from the capture, and opening a pipe would wait for its other end.
-    if path.extension()? != "py" || !path.metadata().ok()?.is_file() {
-        return None;
+    if path.extension().is_none_or(|extension| extension != "py") {
+        return Err(NotShown::NoPython);
     }
-    let file = File::open(path).ok()?;
-    let metadata = file.metadata().ok()?;
+    // Looking before opening: the name comes from the capture, and opening a pipe would wait for its other end.
+    if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(NotShown::Missing);
+    }
+    let file = File::open(path).map_err(|_| NotShown::Missing)?;
+    let metadata = file.metadata().map_err(|_| NotShown::Missing)?;
     let changed_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-    let may_be_shown = metadata.is_file()
-        && metadata.permissions().mode() & READABLE_BY_ALL != 0
-        && metadata.len() <= LARGEST_FILE
-        && changed_ns <= i128::from(recorded_at_ns);
+    if !metadata.is_file() {
+        return Err(NotShown::Missing);
+    }
+    if metadata.permissions().mode() & READABLE_BY_ALL == 0 {
+        return Err(NotShown::Private);
+    }
+    if changed_ns > i128::from(recorded_at_ns) {
+        return Err(NotShown::Changed);
+    }
+    if metadata.len() > LARGEST_FILE {
+        return Err(NotShown::TooLarge);
+    }
     let mut text = String::new();
-    (may_be_shown && file.take(LARGEST_FILE).read_to_string(&mut text).is_ok()).then_some(text)
+    file.take(LARGEST_FILE).read_to_string(&mut text).map_err(|_| NotShown::Missing)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -99,5 +148,12 @@ mod tests {
             assert_eq!(lines.get(&path(name), 1), None);
         }
         assert_eq!(SourceLines::new(0).get(&path("open.py"), 1), None, "changed after the recording");
+        assert_eq!(lines.whole(&path("open.py")), Ok("x = 1\n\n  y = 2\r\n"));
+        for (name, reason) in
+            [("closed.py", NotShown::Private), ("open.txt", NotShown::NoPython), ("missing.py", NotShown::Missing)]
+        {
+            assert_eq!(lines.whole(&path(name)), Err(reason), "{name}");
+        }
+        assert_eq!(SourceLines::new(0).whole(&path("open.py")), Err(NotShown::Changed));
     }
 }

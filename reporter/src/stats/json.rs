@@ -22,7 +22,7 @@ struct Stats<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
-    totals: Totals,
+    totals: RunTotals,
     processes: Vec<ProcessStats>,
     native_stacks: &'a NativeStacks,
     #[serde(serialize_with = "as_object")]
@@ -38,8 +38,9 @@ struct Stats<'a> {
     top_by_temporary_bytes: Option<Vec<TopPlace<'a>>>,
 }
 
+/// The totals of a run; also in pages.
 #[derive(Serialize)]
-struct Totals {
+pub(crate) struct RunTotals {
     allocations: u64,
     frees: u64,
     bytes_allocated: u64,
@@ -107,10 +108,10 @@ fn as_object<S: Serializer, V: Serialize>(entries: &[(&str, V)], serializer: S) 
     serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
 }
 
-fn totals(report: &Report) -> Totals {
+pub(crate) fn run_totals(report: &Report) -> RunTotals {
     let totals = &report.aggregate.totals;
     let (summary, damage) = (report.summary(), report.damage());
-    Totals {
+    RunTotals {
         allocations: totals.total.allocations,
         frees: totals.endings.frees,
         bytes_allocated: totals.total.bytes,
@@ -186,7 +187,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: 
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
-        totals: totals(report),
+        totals: run_totals(report),
         processes: processes(report),
         native_stacks: &report.native,
         by_allocator: report

@@ -5,6 +5,7 @@ mod process_list;
 mod text;
 
 pub use json::write_json;
+pub(crate) use json::{RunTotals, run_totals};
 pub use text::write_text;
 
 /// How many places each ranking has, unless asked otherwise.

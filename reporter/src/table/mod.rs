@@ -1,10 +1,8 @@
 //! The report `table`: one row for each place, allocator and thread.
 
-mod html;
 mod json;
 mod text;
 
-pub use html::write_html;
 pub use json::write_json;
 pub use text::write_text;
 

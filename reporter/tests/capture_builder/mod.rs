@@ -1,6 +1,8 @@
 //! Writes small captures for tests: what happened is said in terms of functions, files and lines.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod large_tree;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,19 +1,13 @@
 'use strict';
-// The page itself: holds the state, and turns every change of it into tree, layout and drawing.
+// The tab with the flame graph: turns the state of the page into tree, layout and drawing.
 
 /** Trees kept for going back and forth between views; each may hold several columns of a large report. */
 const KEPT_TREES = 4;
-const SEARCH_DELAY_MS = 150;
 
-class FlamePage {
-  constructor(data) {
-    this.data = data;
-    const model = buildModel(data);
-    this.folding = new Folding(data, model);
-    this.processes = new ProcessChoice(data, model);
+class FlameTab {
+  constructor(page) {
+    this.page = page;
     this.trees = new Map();
-    this.defaults = defaultState(data);
-    this.readState();
     this.graph = byId('graph');
     this.stage = byId('stage');
     this.painter = new Painter(byId('canvas'));
@@ -23,33 +17,30 @@ class FlamePage {
     this.matches = null;
     this.matchIndex = -1;
     this.readColours();
+    this.listen();
   }
 
-  start() {
-    this.processes.fillMenu((processes) => this.choose({ processes }));
-    this.apply({ scroll: true });
-    this.listen();
+  get data() {
+    return this.page.data;
+  }
+
+  get state() {
+    return this.page.state;
+  }
+
+  get model() {
+    return this.page.model;
+  }
+
+  get hidden() {
+    return this.page.hidden;
   }
 
   // ---- from state to screen ----
 
-  readState() {
-    this.state = stateFromFragment(location.hash, this.defaults);
-    // Without native frames there is one view.
-    if (!this.folding.hasNative) Object.assign(this.state, { frames: this.defaults.frames, runtime: this.defaults.runtime });
-  }
-
-  get model() {
-    return this.processes.modelOf(this.state);
-  }
-
-  get hidden() {
-    return this.folding.hiddenIn(this.state);
-  }
-
   currentTree() {
     const { metric, measure, view, group } = this.state;
-    const name = [metric, measure, view, group, this.folding.nameOf(this.state), this.processes.nameOf(this.state)].join(' ');
+    const name = [metric, measure, view, group, this.page.modelName].join(' ');
     let tree = this.trees.get(name);
     if (!tree) {
       tree = new Tree(this.model, { metric, measure, inverted: view === 'inverted', group }, this.hidden);
@@ -61,8 +52,8 @@ class FlamePage {
     return tree;
   }
 
-  /** Everything again from the state. `scroll` moves to the root, as after a zoom. */
-  apply({ scroll = false } = {}) {
+  /** Everything again from the state. After changes of the view the root comes into sight. */
+  apply(changes) {
     const focused = this.focus?.node;
     this.tree = this.currentTree();
     this.updateMatches();
@@ -71,7 +62,7 @@ class FlamePage {
     this.state.zoom = this.tree.pathOf(root);
     this.layOut(root);
     this.focus = findRectangle(this.layout, focused);
-    if (scroll) this.scrollToRoot();
+    if (!changes || ['zoom', 'view', 'group', 'draw'].some((name) => name in changes)) this.scrollToRoot();
     this.showControls();
     this.draw();
   }
@@ -91,7 +82,7 @@ class FlamePage {
 
   scene() {
     return {
-      layout: this.layout, tree: this.tree, model: this.model, totals: this.processes.totalsOf(this.state), state: this.state, colours: this.colours, matches: this.matches,
+      layout: this.layout, tree: this.tree, model: this.model, totals: this.page.totals, state: this.state, colours: this.colours, matches: this.matches,
       width: this.width, height: this.height, scrollTop: this.graph.scrollTop, focus: this.focus, hover: this.hover,
       background: this.background, accent: this.accent, text: this.text,
     };
@@ -121,32 +112,12 @@ class FlamePage {
     this.graph.scrollTop = this.state.draw === 'flame' ? this.graph.scrollHeight : 0;
   }
 
-  showTotals() {
-    const totals = this.processes.totalsOf(this.state);
-    for (const metric of METRICS) {
-      const { bytes, allocations } = totals[metric];
-      byId(`${metric}-size`).textContent = formatBytes(bytes);
-      byId(`${metric}-count`).textContent = plural(allocations, 'allocation');
-    }
-  }
-
   showControls() {
     const scene = this.scene();
-    for (const control of document.querySelectorAll('[data-choice]')) {
-      const value = this.state[control.dataset.choice];
-      if (control.type === 'radio') control.checked = control.value === value;
-      else if (control.type === 'checkbox') control.checked = control.value === value;
-      else control.value = value;
-    }
-    const box = byId('search');
-    if (document.activeElement !== box) box.value = this.state.search;
     const message = emptyMessage(scene);
     byId('empty').textContent = message;
     byId('empty').hidden = message === '';
     this.stage.hidden = message !== '';
-    this.showTotals();
-    this.folding.showControls(this.state);
-    this.processes.showControls(this.state);
     byId('reset').disabled = !this.layout.root.parent;
     showBreadcrumb(byId('breadcrumb'), scene, (node) => this.zoomTo(node));
     showSum(byId('sum'), scene);
@@ -157,16 +128,13 @@ class FlamePage {
 
   // ---- changes of the state ----
 
-  /** Takes over some choices. Looking at another tree keeps the zoom as far as it exists there. */
-  choose(changes, { push = true } = {}) {
+  /** The state has changed. Looking at another tree keeps the zoom as far as it exists there. */
+  stateChanged(changes) {
     const turned = 'view' in changes || 'group' in changes;
-    const zoomed = 'frames' in changes || 'runtime' in changes ? this.zoomedModelNode() : -1;
-    Object.assign(this.state, changes);
     if (turned && !('zoom' in changes)) this.state.zoom = '';
+    const zoomed = 'frames' in changes || 'runtime' in changes ? this.zoomedModelNode() : -1;
     if (zoomed >= 0) this.state.zoom = this.pathInView(zoomed);
     this.matchIndex = -1;
-    this.apply({ scroll: 'zoom' in changes || turned || 'draw' in changes });
-    writeFragment(fragmentFromState(this.state, this.defaults), push);
   }
 
   /** The largest recorded node that the zoomed one stands for; -1 where there is none. */
@@ -183,7 +151,7 @@ class FlamePage {
   }
 
   zoomTo(node) {
-    this.choose({ zoom: this.tree.pathOf(node) });
+    this.page.choose({ zoom: this.tree.pathOf(node) });
     this.setFocus({ row: 0, index: 0, node: this.layout.root });
   }
 
@@ -235,6 +203,11 @@ class FlamePage {
     else if (top + ROW_HEIGHT > this.height) this.graph.scrollTop += top + 2 * ROW_HEIGHT - this.height;
   }
 
+  themeChanged() {
+    this.readColours();
+    this.apply({});
+  }
+
   showTooltipAtFocus() {
     const box = this.graph.getBoundingClientRect();
     const line = this.layout.rows[this.focus.row];
@@ -247,7 +220,7 @@ class FlamePage {
 
   updateMatches() {
     const { search, metric, measure } = this.state;
-    const name = JSON.stringify([search, metric, measure, this.folding.nameOf(this.state), this.processes.nameOf(this.state)]);
+    const name = JSON.stringify([search, metric, measure, this.page.modelName]);
     if (name === this.matchesName) return;
     this.matchesName = name;
     const { pattern, error } = compilePattern(search);
@@ -281,17 +254,6 @@ class FlamePage {
     }
   }
 
-  searchNow() {
-    clearTimeout(this.searchTimer);
-    const text = byId('search').value;
-    if (text !== this.state.search) this.choose({ search: text }, { push: false });
-  }
-
-  clearSearch() {
-    byId('search').value = '';
-    this.searchNow();
-  }
-
   /** Goes to the next (1) or previous (-1) of the outermost matches, largest first. */
   goToMatch(step) {
     if (!this.matches) return;
@@ -309,51 +271,52 @@ class FlamePage {
       const { matchIndex } = this;
       const shows = (zoom) => findRectangle(layoutTree(this.tree, zoom, this.width), node) !== null;
       const zoom = [this.tree.root, node.parent, node].find(shows);
-      this.choose({ zoom: this.tree.pathOf(zoom) });
+      this.page.choose({ zoom: this.tree.pathOf(zoom) });
       this.matchIndex = matchIndex;
     }
     this.setFocus(findRectangle(this.layout, node));
     this.showTooltipAtFocus();
   }
 
+  searchEntered(step) {
+    this.goToMatch(step);
+    this.graph.focus();
+  }
+
+  searchLeft() {
+    this.graph.focus();
+  }
+
+  // ---- exports ----
+
+  get exports() {
+    return { svg: 'SVG picture of this view', csv: 'CSV of the drawn frames', json: 'JSON of the drawn frames', collapsed: 'Collapsed stacks below the zoomed frame' };
+  }
+
+  exportAs(format) {
+    exportView(this.page, this.scene(), format);
+  }
+
   // ---- events ----
 
+  /** What a key means here; false where it means nothing. */
+  key(event) {
+    return flameKey(this, event);
+  }
+
   listen() {
-    for (const control of document.querySelectorAll('[data-choice]')) {
-      control.addEventListener('change', () => {
-        const off = CHOICES[control.dataset.choice].find((value) => value !== control.value);
-        this.choose({ [control.dataset.choice]: control.type === 'checkbox' && !control.checked ? off : control.value });
-      });
-    }
-    byId('search').addEventListener('input', () => {
-      clearTimeout(this.searchTimer);
-      this.searchTimer = setTimeout(() => this.searchNow(), SEARCH_DELAY_MS);
-    });
     byId('reset').addEventListener('click', () => this.resetZoom());
     byId('next').addEventListener('click', () => this.goToMatch(1));
     byId('previous').addEventListener('click', () => this.goToMatch(-1));
-    byId('help-button').addEventListener('click', () => byId('help').showModal());
-    for (const button of document.querySelectorAll('[data-export]')) {
-      button.addEventListener('click', () => {
-        exportView(this.scene(), button.dataset.export);
-        byId('export').open = false;
-      });
-    }
     this.listenToPointer();
-    listenToKeys(this, this.graph, byId('search'), byId('help'));
-    // The back button, and a fragment typed into the address bar.
-    addEventListener('popstate', () => {
-      this.readState();
-      this.matchIndex = -1;
-      this.apply({ scroll: true });
-    });
     new ResizeObserver(() => this.resized()).observe(this.graph);
   }
 
   resized() {
+    if (!this.page.tabs.isOpen('flame')) return;
     // A flame grows from the bottom, so that is the edge which has to stay in place.
     const fromBottom = this.stage.offsetHeight - this.height - this.graph.scrollTop;
-    if (this.stage.clientWidth !== this.width) this.apply();
+    if (this.stage.clientWidth !== this.width) this.apply({});
     this.fitStage();
     if (this.state.draw === 'flame') this.graph.scrollTop = this.stage.offsetHeight - this.height - fromBottom;
     this.draw();

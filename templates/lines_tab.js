@@ -1,0 +1,278 @@
+'use strict';
+// The tab with the source: the files that allocate, and the lines of one of them with what each allocated.
+
+/** `scope`: whether a line's values are its own or include what it called. */
+Object.assign(CHOICES, { file: null, scope: ['own', 'callees'] });
+
+const SPARKLINE = { width: 96, height: 18 };
+
+class LinesTab {
+  constructor(page) {
+    this.page = page;
+    this.texts = new Map();
+    const files = makeElement('div');
+    files.id = 'files';
+    const side = makeElement('div', undefined, 'source');
+    this.title = makeElement('div', undefined, 'source-title');
+    const lines = makeElement('div');
+    lines.id = 'lines';
+    side.append(this.title, lines);
+    byId('panel-lines').replaceChildren(files, side);
+    this.files = new VirtualTable(files, this.fileColumns(), {
+      label: 'Files',
+      cells: (position) => this.fileCells(position),
+      activate: (position) => this.page.choose({ file: this.fileNames[position] }),
+      activateOnClick: true,
+    });
+    this.lines = new VirtualTable(lines, this.lineColumns(), {
+      label: 'Lines',
+      rowHeight: 20,
+      cells: (position) => this.lineCells(position),
+      activate: (position) => this.showStacks(position),
+      activateOnClick: true,
+      selected: (position) => this.announce(position),
+    });
+  }
+
+  fileColumns() {
+    return [
+      { id: 'bytes', label: METRIC_LABELS[this.page.state.metric], number: true, width: '100px' },
+      { id: 'share', label: '%', number: true, width: '66px' },
+      { id: 'name', label: 'File', width: 'minmax(80px, 1fr)', className: 'code' },
+    ];
+  }
+
+  lineColumns() {
+    const { metric } = this.page.state;
+    const values = VALUE_COLUMNS.map(({ id, label, hint, metric: of }) => ({ id, label, hint, number: true, wide: of !== metric, width: id === 'allocations' || id === 'temporary' ? '98px' : '92px' }));
+    return [
+      ...values,
+      ...(this.page.lineSeries ? [{ id: 'series', label: 'Live over time', wide: true, width: `${SPARKLINE.width + 16}px` }] : []),
+      { id: 'line', label: 'Line', number: true, width: '58px', className: 'faint code' },
+      { id: 'text', label: 'Source', width: 'minmax(160px, 1fr)', className: 'code text' },
+    ];
+  }
+
+  // ---- files ----
+
+  apply(changes) {
+    if (changes && Object.keys(changes).every((name) => ['tab', 'zoom', 'view', 'group', 'draw', 'colour', 'labels', 'measure', 'by', 'sort'].includes(name))) {
+      this.files.fit();
+      this.lines.fit();
+      this.showSum();
+      return;
+    }
+    this.findFiles();
+    this.files.setColumns(this.fileColumns());
+    this.files.show(this.fileNames.length, null, this.patternError || 'No file with lines.');
+    const { file } = this.page.state;
+    this.file = this.fileSums.has(file) ? file : (this.fileNames[0] ?? '');
+    this.files.selected = this.fileNames.indexOf(this.file);
+    if (this.files.selected >= 0) this.files.scrollTo(this.files.selected);
+    this.files.draw();
+    this.showFile();
+    this.showSum();
+  }
+
+  /** The files with lines that allocated, or called what did, the largest of the present metric first. */
+  findFiles() {
+    const { page } = this;
+    const { frames, strings } = page.data;
+    const { state, sums } = page;
+    const column = `${state.metric}_bytes`;
+    const groups = sums.groupsBy('source');
+    const own = sums.own('source', column);
+    const all = sums.withCallees('source', 'total_allocations');
+    this.fileSums = sums.once(`files ${column}`, () => {
+      const found = new Map();
+      for (let group = 0; group < groups.count; group++) {
+        const f = groups.first[group];
+        if (!(all[group] > 0) || !(frames.line[f] > 0)) continue;
+        const name = strings[frames.file[f]];
+        found.set(name, (found.get(name) ?? 0) + own[group]);
+      }
+      return found;
+    });
+    const { pattern, error } = compilePattern(state.search);
+    this.patternError = error;
+    this.fileNames = [...this.fileSums.keys()].filter((name) => !pattern || pattern.test(name)).sort((a, b) => this.fileSums.get(b) - this.fileSums.get(a) || (a < b ? -1 : 1));
+    const matches = byId('matches');
+    byId('search').setAttribute('aria-invalid', String(Boolean(error)));
+    matches.classList.toggle('wrong', Boolean(error));
+    matches.textContent = error || (state.search ? `${formatCount(this.fileNames.length)} of ${plural(this.fileSums.size, 'file')}` : '');
+  }
+
+  fileCells(position) {
+    const name = this.fileNames[position];
+    const bytes = this.fileSums.get(name);
+    const most = this.fileSums.get(this.fileNames[0]);
+    return [
+      { text: formatBytes(bytes), title: plural(bytes, 'byte'), bar: most > 0 ? bytes / most : 0 },
+      formatPercent(bytes, this.page.totals[this.page.state.metric].bytes),
+      { text: shortenPath(name), title: name },
+    ];
+  }
+
+  // ---- lines of a file ----
+
+  showFile() {
+    this.collectLines();
+    this.largest = VALUE_COLUMNS.map(({ id }) => this.rows.reduce((most, row) => Math.max(most, row[id] ?? 0), 0));
+    this.lines.setColumns(this.lineColumns());
+    const foot = this.page.state.scope === 'own' && this.rows.length ? [...VALUE_COLUMNS.map(({ id, measure }) => formatMeasure(this.rows.reduce((sum, row) => sum + (row[id] ?? 0), 0), measure)), ...(this.page.lineSeries ? [''] : []), '', `${shortenPath(this.file)}, all lines`] : null;
+    this.lines.show(this.rows.length, foot, this.file ? '' : emptyTableMessage(this.page));
+    const note = this.file ? this.sourceNote() : '';
+    this.title.replaceChildren(makeElement('b', shortenPath(this.file), 'code'), makeElement('span', note, 'faint'));
+    this.title.firstChild.title = this.file;
+    this.scrollToLargest();
+  }
+
+  /** What of the file is shown, and why not more. */
+  sourceNote() {
+    const { sources } = this.page.data;
+    if (!sources) return 'Only lines that allocated, or called what did; “memprof report” shows whole files.';
+    const at = this.sourceOf(this.file);
+    if (at < 0) return 'Only lines that allocated, or called what did.';
+    return sources.absent[at] ? `Only lines that allocated, or called what did: ${sources.absent[at]}.` : '';
+  }
+
+  /** A row for each line of the file, or for each one that occurs: {line, text, group, peak, leaked, ...}. */
+  collectLines() {
+    const { sums, data, state } = this.page;
+    const { frames, strings } = data;
+    const groups = sums.groupsBy('source');
+    const by = state.scope === 'own' ? (column) => sums.own('source', column) : (column) => sums.withCallees('source', column);
+    const values = VALUE_COLUMNS.map(({ metric, measure }) => by(`${metric}_${measure}`));
+    const found = new Map();
+    this.groupsOfFile().forEach((group) => {
+      const f = groups.first[group];
+      const row = { line: frames.line[f], text: frames.source[f] >= 0 ? strings[frames.source[f]] : '', group };
+      VALUE_COLUMNS.forEach(({ id }, c) => {
+        row[id] = values[c][group];
+      });
+      // What has nothing of its own and calls nothing that has is a line like any other.
+      if (VALUE_COLUMNS.some(({ id }) => row[id] > 0)) found.set(row.line, row);
+    });
+    const text = this.linesOf(this.file);
+    this.rows = text ? text.map((line, i) => ({ line: i + 1, ...found.get(i + 1), text: line })) : [...found.values()].sort((a, b) => a.line - b.line);
+    this.whole = Boolean(text);
+  }
+
+  groupsOfFile() {
+    const { sums, data } = this.page;
+    const { frames, strings } = data;
+    const groups = sums.groupsBy('source');
+    return Array.from(groups.first.keys()).filter((group) => strings[frames.file[groups.first[group]]] === this.file && frames.line[groups.first[group]] > 0);
+  }
+
+  /** Where the sources of the page have this file; -1 where they don't. */
+  sourceOf(file) {
+    const { sources, strings } = this.page.data;
+    return sources ? sources.file.findIndex((name) => strings[name] === file) : -1;
+  }
+
+  /** The lines of a file whose whole text the page has. */
+  linesOf(file) {
+    if (!this.texts.has(file)) {
+      const at = this.sourceOf(file);
+      const { sources } = this.page.data;
+      this.texts.set(file, at < 0 || sources.absent[at] ? null : sources.text[at].replace(/\n$/, '').split(/\r\n|\n/));
+    }
+    return this.texts.get(file);
+  }
+
+  lineCells(position) {
+    const row = this.rows[position];
+    const total = (metric, measure) => this.page.totals[metric][measure];
+    const before = this.rows[position - 1];
+    const gap = !this.whole && before && row.line > before.line + 1;
+    return [
+      ...VALUE_COLUMNS.map(({ id, metric, measure }, c) => {
+        const value = row[id] ?? 0;
+        if (!(value > 0)) return '';
+        return { text: formatMeasure(value, measure), title: `${plural(value, measure.slice(0, -1))}, ${formatPercent(value, total(metric, measure))} of all`, bar: value / this.largest[c] };
+      }),
+      ...(this.page.lineSeries ? [row.group === undefined ? '' : { text: '', draw: (canvas) => this.drawSeries(canvas, row) }] : []),
+      { text: formatCount(row.line).replaceAll(',', ''), className: gap ? 'gap' : '' },
+      { text: row.text.replaceAll('\t', '    '), className: row.group === undefined ? 'idle' : '' },
+    ];
+  }
+
+  /** The live bytes of a line over the run. */
+  drawSeries(canvas, row) {
+    const series = this.page.sums.once(`series ${row.group}`, () => this.page.lineSeries(row.group));
+    const pen = prepareCanvas(canvas, SPARKLINE.width, SPARKLINE.height);
+    const most = largest(series);
+    if (!(most > 0)) return;
+    pen.fillStyle = cssColour('--heap');
+    pen.beginPath();
+    pen.moveTo(0, SPARKLINE.height);
+    for (let i = 0; i < series.length; i++) pen.lineTo((i / Math.max(1, series.length - 1)) * SPARKLINE.width, SPARKLINE.height - (series[i] / most) * (SPARKLINE.height - 1));
+    pen.lineTo(SPARKLINE.width, SPARKLINE.height);
+    pen.fill();
+  }
+
+  /** The line with most of the present metric comes into sight. */
+  scrollToLargest() {
+    const id = this.page.state.metric;
+    let at = -1;
+    this.rows.forEach((row, i) => {
+      if ((row[id] ?? 0) > (at < 0 ? 0 : this.rows[at][id])) at = i;
+    });
+    if (at < 0) return;
+    this.lines.scrollTo(Math.min(this.rows.length - 1, at + Math.floor(this.lines.height / this.lines.rowHeight / 2)));
+    this.lines.draw();
+  }
+
+  showSum() {
+    const { metric } = this.page.state;
+    const all = this.page.sums.own('source', `${metric}_bytes`).reduce((a, b) => a + b, 0);
+    let inFiles = 0;
+    for (const bytes of this.fileSums.values()) inFiles += bytes;
+    showFooterSum(`In lines of ${plural(this.fileSums.size, 'file')} ${formatBytes(inFiles)}, elsewhere ${formatBytes(all - inFiles)}, together ${formatBytes(all)}`, all, this.page.totals[metric].bytes, 'total');
+  }
+
+  // ---- keys, stacks, exports ----
+
+  key(event) {
+    if (event.key === 'w') {
+      cycleChoice(this.page, 'scope');
+      return true;
+    }
+    if (byId('files').contains(event.target)) return this.files.key(event);
+    const here = event.target === document.body || byId('panel-lines').contains(event.target);
+    return here && this.lines.key(event);
+  }
+
+  searchEntered() {
+    this.files.host.focus();
+  }
+
+  searchLeft() {
+    this.lines.host.focus();
+  }
+
+  themeChanged() {
+    this.lines.draw();
+  }
+
+  announce(position) {
+    const row = this.rows[position];
+    const values = VALUE_COLUMNS.filter(({ id }) => row[id] > 0).map(({ id, label, measure }) => `${label} ${formatMeasure(row[id], measure)}`);
+    byId('live').textContent = `Line ${row.line}: ${row.text.trim()}. ${values.join(', ') || 'Allocated nothing.'}`;
+  }
+
+  showStacks(position) {
+    const { group } = this.rows[position];
+    if (group !== undefined && getSelection().isCollapsed) this.page.showStacks(this.page.sums.groupsBy('source').first[group], 'line');
+  }
+
+  get exports() {
+    return { csv: 'CSV of these lines', json: 'JSON of these lines' };
+  }
+
+  exportAs(format) {
+    const rows = this.rows.filter(({ group }) => group !== undefined).map((row) => ({ file: this.file, line: row.line, ...Object.fromEntries(VALUE_COLUMNS.map(({ id, metric, measure }) => [`${metric}_${measure}`, row[id]])), source: row.text }));
+    saveRows(this.page, `lines-${this.page.state.scope}`, format, rows);
+  }
+}

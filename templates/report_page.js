@@ -1,0 +1,132 @@
+'use strict';
+// The page: holds what the reader chose, and hands every change of it to the tab that is open.
+
+const SEARCH_DELAY_MS = 150;
+
+class ReportPage {
+  constructor(data) {
+    this.data = data;
+    const model = buildModel(data);
+    this.folding = new Folding(data, model);
+    this.processes = new ProcessChoice(data, model);
+    this.defaults = defaultState(data);
+    this.readState();
+    this.sums = new PlaceSums(this);
+    this.revision = 0;
+    this.tabs = new Tabs(this);
+  }
+
+  start() {
+    this.processes.fillMenu((processes) => this.choose({ processes }));
+    this.apply();
+    this.listen();
+  }
+
+  readState() {
+    this.state = stateFromFragment(location.hash, this.defaults);
+    // Without native frames there is one view.
+    if (!this.folding.hasNative) Object.assign(this.state, { frames: this.defaults.frames, runtime: this.defaults.runtime });
+  }
+
+  // ---- what follows from the state ----
+
+  /** The recorded tree with what the present choice leaves of its values. */
+  get model() {
+    return this.processes.modelOf(this.state);
+  }
+
+  /** One byte per frame: 1 where it is not shown. */
+  get hidden() {
+    return this.folding.hiddenIn(this.state);
+  }
+
+  /** What decides about `model` and `hidden`, as a text: what was computed from them can be kept by it. */
+  get modelName() {
+    return `${this.folding.nameOf(this.state)} ${this.processes.nameOf(this.state)}`;
+  }
+
+  /** What the capture says that the chosen processes have, by metric. */
+  get totals() {
+    return this.processes.totalsOf(this.state);
+  }
+
+  // ---- changes of the state ----
+
+  /** Takes over some choices. `push` makes it a step that the back button returns from. */
+  choose(changes, { push = true } = {}) {
+    Object.assign(this.state, changes);
+    this.tabs.stateChanged(changes);
+    this.apply(changes);
+    writeFragment(fragmentFromState(this.state, this.defaults), push);
+  }
+
+  /** Shows the state: what changed of it, or all. */
+  apply(changes = null) {
+    this.revision++;
+    this.showControls();
+    this.tabs.apply(changes);
+  }
+
+  showControls() {
+    for (const control of document.querySelectorAll('[data-choice]')) {
+      const value = this.state[control.dataset.choice];
+      if (control.type === 'radio' || control.type === 'checkbox') control.checked = control.value === value;
+      else control.value = value;
+    }
+    const box = byId('search');
+    if (document.activeElement !== box) box.value = this.state.search;
+    for (const metric of METRICS) {
+      const { bytes, allocations } = this.totals[metric];
+      byId(`${metric}-size`).textContent = formatBytes(bytes);
+      const count = byId(`${metric}-count`);
+      count.textContent = plural(allocations, 'allocation');
+    }
+    this.folding.showControls(this.state);
+    this.processes.showControls(this.state);
+  }
+
+  searchNow() {
+    clearTimeout(this.searchTimer);
+    const text = byId('search').value;
+    if (text !== this.state.search) this.choose({ search: text }, { push: false });
+  }
+
+  /** Goes to the stacks of a function, line, file or module, which this frame is one of. */
+  showStacks(frame, by, changes = {}) {
+    this.choose({ ...changes, tab: 'flame', search: stackPattern(this.data, frame, by), zoom: '' });
+  }
+
+  // ---- events ----
+
+  listen() {
+    for (const control of document.querySelectorAll('[data-choice]')) {
+      control.addEventListener('change', () => {
+        const off = CHOICES[control.dataset.choice].find((value) => value !== control.value);
+        this.choose({ [control.dataset.choice]: control.type === 'checkbox' && !control.checked ? off : control.value });
+      });
+    }
+    byId('search').addEventListener('input', () => {
+      clearTimeout(this.searchTimer);
+      this.searchTimer = setTimeout(() => this.searchNow(), SEARCH_DELAY_MS);
+    });
+    byId('help-button').addEventListener('click', () => byId('help').showModal());
+    listenToKeys(this, byId('search'), byId('help'));
+    // The back button, and a fragment typed into the address bar.
+    addEventListener('popstate', () => {
+      this.readState();
+      this.tabs.stateChanged({});
+      this.apply();
+    });
+  }
+}
+
+/** A pattern that finds the frames of a place in the graph. */
+function stackPattern(data, frame, by) {
+  const { frames, strings } = data;
+  const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const name = escape(strings[frames.function[frame]]);
+  const file = escape(strings[frames.file[frame]]);
+  if (by === 'function') return `^${name} ${file}:`;
+  if (by === 'line') return `^${name} ${file}:${frames.line[frame]}$`;
+  return by === 'file' && file ? ` ${file}:` : escape(moduleName(data, frame));
+}

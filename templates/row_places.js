@@ -1,0 +1,171 @@
+'use strict';
+// The one place that the memory of a stack is listed under in rows, and sums by place. The text reports have the same
+// rule (reporter/src/row_places.rs; docs/metrics.md, "Views").
+
+const NEW_THREAD = '<new thread>';
+
+/**
+ * By node: the node above or at it that what was allocated there is listed under. That is the innermost Python frame, in
+ * the hybrid view after the last start of a thread; else the innermost native function that does not only pass the
+ * request on; else what stands in for a stack without frames.
+ */
+function rowPlaces(model, hidden, { frames: view }) {
+  const { count, parent, frame } = model;
+  const { frames, strings } = model.data;
+  const python = new Int32Array(count);
+  const native = new Int32Array(count);
+  const special = new Int32Array(count);
+  const place = new Int32Array(count);
+  const isNewThread = Uint8Array.from(frames.function, (name, f) => (frames.kind[f] === KINDS.special && strings[name] === NEW_THREAD ? 1 : 0));
+  for (let i = 1; i < count; i++) {
+    const f = frame[i];
+    const kind = frames.kind[f];
+    const above = kind === KINDS.process ? 0 : parent[i];
+    python[i] = python[above];
+    native[i] = native[above];
+    special[i] = special[above];
+    if (!hidden[f] && kind !== KINDS.process) {
+      if (isNewThread[f]) {
+        // What the creator's Python did is not what the thread does.
+        if (view === 'hybrid') python[i] = 0;
+      } else if (kind === KINDS.python) {
+        python[i] = i;
+      } else if (isNative(kind)) {
+        if (!native[i] || !frames.passes_on?.[f]) native[i] = i;
+      } else if (!special[i]) {
+        special[i] = i;
+      }
+    }
+    place[i] = python[i] || native[i] || special[i] || 0;
+  }
+  return place;
+}
+
+/** A Python file's package, the standard library, or its folder; a native function's module; or its name. */
+function moduleName(data, f) {
+  const { frames, strings } = data;
+  if (frames.module[f] >= 0) return baseName(strings[frames.module[f]]);
+  const file = strings[frames.file[f]];
+  if (!file) return strings[frames.function[f]];
+  const installed = /\/(?:site|dist)-packages\/([^/]+)/.exec(file);
+  if (installed) return installed[1].replace(/\.py$/, '');
+  if (file.startsWith('<frozen') || /\/lib\/python\d[\d.]*\//.test(file)) return 'Python standard library';
+  if (isNative(frames.kind[f])) return baseName(file);
+  return file.slice(0, file.lastIndexOf('/') + 1) || file;
+}
+
+/**
+ * Frames put together by what rows are for. `of` has the group of each frame, `first` a frame of each group, `count` says
+ * how many groups there are.
+ */
+function groupFrames(data, by) {
+  const { frames, strings } = data;
+  const keyOf = {
+    function: (f) => frames.function[f] * strings.length + frames.file[f],
+    line: (f) => `${frames.function[f]} ${frames.file[f]} ${frames.line[f]}`,
+    // Functions on the same line of a file together.
+    source: (f) => (strings[frames.file[f]] ? frames.file[f] * 2 ** 24 + Math.min(frames.line[f], 2 ** 24 - 1) : -1 - frames.function[f]),
+    file: (f) => (strings[frames.file[f]] ? frames.file[f] : -1 - frames.function[f]),
+    module: (f) => moduleName(data, f),
+  }[by];
+  const groups = new Map();
+  const first = [];
+  const of = new Int32Array(frames.function.length);
+  for (let f = 0; f < of.length; f++) {
+    const key = keyOf(f);
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = first.length;
+      groups.set(key, group);
+      first.push(f);
+    }
+    of[f] = group;
+  }
+  return { of, first: Int32Array.from(first), count: first.length };
+}
+
+/**
+ * One byte per node: 1 where the node is shown and none above it is of the same group, so that sums of what is below
+ * these count each stack once, however often a function calls itself. Nodes stand in preorder.
+ */
+function outermostNodes(model, hidden, groups) {
+  const { count, frame, end } = model;
+  const outermost = new Uint8Array(count);
+  // By group: up to where the nodes stand below the last one found.
+  const below = new Int32Array(groups.count);
+  for (let i = 1; i < count; i++) {
+    const group = groups.of[frame[i]];
+    if (hidden[frame[i]] || i < below[group]) continue;
+    outermost[i] = 1;
+    below[group] = end[i];
+  }
+  return outermost;
+}
+
+/** Sums by group, made from a model when they are asked for and kept as long as the page shows this model. */
+class PlaceSums {
+  constructor(page) {
+    this.page = page;
+    this.groups = new Map();
+    this.kept = new Map();
+  }
+
+  groupsBy(by) {
+    if (!this.groups.has(by)) this.groups.set(by, groupFrames(this.page.data, by));
+    return this.groups.get(by);
+  }
+
+  /** What `make` returns, made once for the present model. */
+  once(name, make) {
+    const { modelName } = this.page;
+    if (this.modelName !== modelName) this.kept.clear();
+    this.modelName = modelName;
+    if (!this.kept.has(name)) this.kept.set(name, make());
+    return this.kept.get(name);
+  }
+
+  /** By group: what was allocated there, in a column such as `peak_bytes`. Adds up to the total. */
+  own(by, column) {
+    return this.once(`own ${by} ${column}`, () => {
+      const { model, hidden, state } = this.page;
+      const place = this.once('place', () => rowPlaces(model, hidden, state));
+      const { of, count } = this.groupsBy(by);
+      const values = model.own[column];
+      const sums = new Float64Array(count);
+      for (let i = 0; i < model.count; i++) if (values[i]) sums[of[model.frame[place[i]]]] += values[i];
+      return sums;
+    });
+  }
+
+  /** By group: what was allocated there and in whatever was called from there. */
+  withCallees(by, column) {
+    return this.once(`all ${by} ${column}`, () => {
+      const { model, hidden } = this.page;
+      const groups = this.groupsBy(by);
+      const outermost = this.once(`outermost ${by}`, () => outermostNodes(model, hidden, groups));
+      const inclusive = inclusiveSums(model, column);
+      const sums = new Float64Array(groups.count);
+      for (let i = 1; i < model.count; i++) if (outermost[i]) sums[groups.of[model.frame[i]]] += inclusive[i];
+      // What stands for itself with nothing below it, such as the root where everything is hidden.
+      const own = this.own(by, column);
+      for (let g = 0; g < groups.count; g++) if (sums[g] < own[g]) sums[g] = own[g];
+      return sums;
+    });
+  }
+}
+
+/** How a group is called: {name, shortName, file, place, line}. */
+function describeGroup(data, groups, by, group) {
+  const { frames, strings } = data;
+  const f = groups.first[group];
+  // The root is the place of stacks of which no frame is shown.
+  const name = f === 0 ? '<folded frames>' : strings[frames.function[f]];
+  const file = strings[frames.file[f]];
+  if (f === 0) return { name, shortName: name, file, place: '', line: 0 };
+  if (by === 'module') return { name: moduleName(data, f), shortName: moduleName(data, f), file: '', place: '', line: 0 };
+  if (by === 'file') return { name: shortenPath(file) || name, shortName: shortenPath(file) || name, file, place: file, line: 0 };
+  const line = by === 'function' ? 0 : frames.line[f];
+  const suffix = line > 0 ? `:${line}` : '';
+  const shortName = isNative(frames.kind[f]) ? withoutArguments(name) : name;
+  return { name, shortName, file, place: file ? shortenPath(file) + suffix : '', line };
+}

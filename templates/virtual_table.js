@@ -1,0 +1,246 @@
+'use strict';
+// A table of any length: elements only for the rows that are on the screen.
+
+/** Browsers limit the height of elements; longer tables scroll through this height in proportion. */
+const MAX_STAGE_HEIGHT = 12_000_000;
+
+/** Tables narrower than this have fewer columns. */
+const NARROW = 640;
+
+/** Position of each text in alphabetical order, so that sorting rows by text compares integers only. */
+function rankTexts(texts) {
+  const collator = new Intl.Collator('en', { numeric: true });
+  const order = Array.from(texts.keys()).sort((a, b) => collator.compare(texts[a], texts[b]));
+  const rank = new Int32Array(texts.length);
+  order.forEach((text, position) => {
+    rank[text] = position;
+  });
+  return rank;
+}
+
+/**
+ * Columns are {id, label, width, number, hint, sortable, wide}; `width` is a track of a CSS grid, and a `wide` column is
+ * left out where there is little room. A row's cells are texts, or
+ * {text, title, bar, className, draw}: `bar` is the length of the bar from 0 to 1, `draw(canvas)` paints into the cell.
+ */
+class VirtualTable {
+  /** `host` is filled. `options`: label, rowHeight, cells(position), activate(position), sort(id), empty. */
+  constructor(host, columns, options) {
+    this.columns = columns;
+    this.options = options;
+    this.rowHeight = options.rowHeight ?? 24;
+    this.count = 0;
+    this.selected = -1;
+    const identity = host.id;
+    host.className = 'virtual-table';
+    host.setAttribute('role', 'grid');
+    host.setAttribute('aria-label', options.label);
+    host.tabIndex = 0;
+    this.host = host;
+    this.identity = identity;
+    this.head = makeElement('div', undefined, 'row head');
+    this.head.setAttribute('role', 'row');
+    this.empty = makeElement('p', '', 'empty');
+    this.stage = makeElement('div', undefined, 'stage');
+    this.stage.setAttribute('role', 'presentation');
+    this.rows = makeElement('div', undefined, 'rows');
+    this.rows.setAttribute('role', 'rowgroup');
+    this.foot = makeElement('div', undefined, 'row foot');
+    this.foot.setAttribute('role', 'row');
+    this.stage.append(this.rows);
+    host.replaceChildren(this.head, this.empty, this.stage, this.foot);
+    this.makeHead();
+    this.listen();
+  }
+
+  makeHead() {
+    this.narrow = this.host.clientWidth < NARROW;
+    /** The columns that are shown, and where each has its cells. */
+    this.shown = this.columns.map((column, at) => ({ column, at })).filter(({ column }) => !this.narrow || !column.wide);
+    this.host.style.setProperty('--columns', this.shown.map(({ column }) => column.width).join(' '));
+    this.head.replaceChildren(
+      ...this.shown.map(({ column }) => {
+        const cell = makeElement('div', undefined, column.number ? 'number' : '');
+        cell.setAttribute('role', 'columnheader');
+        if (column.hint) cell.title = column.hint;
+        if (this.options.sort && column.sortable !== false) {
+          const button = makeElement('button', column.label);
+          button.type = 'button';
+          button.addEventListener('click', () => this.options.sort(column.id));
+          cell.append(button);
+        } else {
+          cell.append(makeElement('span', column.label));
+        }
+        return cell;
+      }),
+    );
+  }
+
+  /** Other columns, such as for another metric. */
+  setColumns(columns) {
+    this.columns = columns;
+    this.makeHead();
+  }
+
+  /** Marks the column that rows are in order of. */
+  showSort(id, descending) {
+    this.sorted = { id, descending };
+    this.shown.forEach(({ column }, i) => {
+      const cell = this.head.children[i];
+      if (cell.firstChild.tagName !== 'BUTTON') return;
+      const sorted = column.id === id;
+      cell.setAttribute('aria-sort', sorted ? (descending ? 'descending' : 'ascending') : 'none');
+      cell.firstChild.textContent = column.label;
+      if (sorted) cell.firstChild.append(makeElement('i', descending ? '▾' : '▴'));
+    });
+  }
+
+  /** Shows so many rows, from the first one on; `foot` are the cells of the last line, which always stays in sight. */
+  show(count, foot = null, empty = '') {
+    this.count = count;
+    this.selected = -1;
+    this.host.scrollTop = 0;
+    this.empty.textContent = empty;
+    this.empty.hidden = count > 0;
+    this.foot.hidden = !foot;
+    this.footCells = foot;
+    this.makeFoot();
+    this.host.setAttribute('aria-rowcount', count + 1);
+    this.fit();
+  }
+
+  makeFoot() {
+    const cells = this.footCells;
+    if (cells) this.foot.replaceChildren(...this.shown.map(({ column, at }) => this.makeCell(column, cells[at] ?? '')));
+  }
+
+  fit() {
+    if (this.narrow !== this.host.clientWidth < NARROW) {
+      this.makeHead();
+      this.makeFoot();
+      if (this.sorted) this.showSort(this.sorted.id, this.sorted.descending);
+    }
+    const around = this.head.offsetHeight + (this.foot.hidden ? 0 : this.foot.offsetHeight);
+    this.height = Math.max(0, this.host.clientHeight - around);
+    this.stageHeight = Math.max(Math.min(this.height, this.count * this.rowHeight), Math.min(MAX_STAGE_HEIGHT, this.count * this.rowHeight));
+    this.stage.style.height = `${this.stageHeight}px`;
+    this.rows.style.height = `${Math.min(this.height, this.stageHeight)}px`;
+    this.draw();
+  }
+
+  /** How far the table is scrolled, in rows. */
+  get scrolledRows() {
+    const range = this.stageHeight - this.height;
+    return range > 0 ? Math.max(0, Math.min(1, this.host.scrollTop / range)) * (this.count - this.height / this.rowHeight) : 0;
+  }
+
+  draw() {
+    const scrolled = this.scrolledRows;
+    const first = Math.floor(scrolled);
+    const last = Math.min(this.count, first + Math.ceil(this.height / this.rowHeight) + 1);
+    const elements = [];
+    for (let position = first; position < last; position++) elements.push(this.makeRow(position));
+    this.rows.replaceChildren(...elements);
+    const shift = -(scrolled - first) * this.rowHeight;
+    for (const element of elements) element.style.transform = `translateY(${shift}px)`;
+    for (const element of elements) for (const canvas of element.querySelectorAll('canvas')) canvas.paint(canvas);
+    if (this.selected >= first && this.selected < last) this.host.setAttribute('aria-activedescendant', this.rowId(this.selected));
+    else this.host.removeAttribute('aria-activedescendant');
+  }
+
+  rowId(position) {
+    return `${this.identity}-row-${position}`;
+  }
+
+  makeRow(position) {
+    const element = makeElement('div', undefined, 'row');
+    element.id = this.rowId(position);
+    element.dataset.position = position;
+    element.setAttribute('role', 'row');
+    element.setAttribute('aria-rowindex', position + 2);
+    element.setAttribute('aria-selected', String(position === this.selected));
+    const cells = this.options.cells(position);
+    for (const { column, at } of this.shown) element.append(this.makeCell(column, cells[at] ?? ''));
+    return element;
+  }
+
+  makeCell(column, content) {
+    const { text, title, bar, className, draw } = typeof content === 'object' ? content : { text: content };
+    const cell = makeElement('div', text, [column.number && 'number', column.className, className].filter(Boolean).join(' '));
+    cell.setAttribute('role', 'gridcell');
+    if (title) cell.title = title;
+    if (bar !== undefined) cell.append(makeBar(bar));
+    if (draw) {
+      const canvas = makeElement('canvas');
+      canvas.paint = draw;
+      cell.append(canvas);
+    }
+    return cell;
+  }
+
+  // ---- selection and events ----
+
+  select(position) {
+    this.selected = position;
+    this.scrollTo(position);
+    this.draw();
+    this.options.selected?.(position);
+  }
+
+  scrollTo(position) {
+    const visible = this.height / this.rowHeight;
+    const beyond = this.count - visible;
+    if (beyond <= 0) return;
+    let first = this.scrolledRows;
+    if (position < first) first = position;
+    else if (position + 1 > first + visible) first = position + 1 - visible;
+    else return;
+    this.host.scrollTop = (first / beyond) * (this.stageHeight - this.height);
+  }
+
+  /** Moves the selection, or opens what is selected; false where the key means nothing here. */
+  key(event) {
+    const page = Math.max(1, Math.floor(this.height / this.rowHeight) - 1);
+    const last = this.count - 1;
+    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity };
+    if (last < 0) return false;
+    if (Object.hasOwn(steps, event.key)) {
+      const from = this.selected < 0 && event.key !== 'ArrowDown' ? 0 : this.selected;
+      this.select(Math.max(0, Math.min(last, from + steps[event.key])));
+      return true;
+    }
+    if (event.key !== 'Enter' || this.selected < 0 || event.target instanceof HTMLButtonElement) return false;
+    this.options.activate?.(this.selected);
+    return true;
+  }
+
+  listen() {
+    this.rows.addEventListener('click', (event) => {
+      const row = event.target.closest('.row');
+      if (!row) return;
+      const position = Number(row.dataset.position);
+      this.select(position);
+      if (this.options.activateOnClick) this.options.activate(position);
+    });
+    this.rows.addEventListener('dblclick', (event) => {
+      const row = event.target.closest('.row');
+      if (row && !this.options.activateOnClick) this.options.activate?.(Number(row.dataset.position));
+    });
+    this.host.addEventListener('scroll', () => {
+      this.scheduled ||= requestAnimationFrame(() => {
+        this.scheduled = 0;
+        this.draw();
+      });
+    });
+    new ResizeObserver(() => {
+      if (this.host.clientHeight > 0) this.fit();
+    }).observe(this.host);
+  }
+}
+
+/** A bar behind the text of a cell; lengths from 0 to 1. */
+function makeBar(length) {
+  const bar = makeElement('i', undefined, 'bar');
+  bar.style.setProperty('--length', Math.max(0, Math.min(1, length)));
+  return bar;
+}
