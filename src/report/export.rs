@@ -65,6 +65,8 @@ enum FormatName {
     Collapsed,
     /// For https://www.speedscope.app
     Speedscope,
+    /// pprof's, gzip'ed: `go tool pprof`, Pyroscope and the like
+    Pprof,
     /// Rows with memray's columns, for spreadsheets and data frames
     Csv,
     /// All stacks with all metrics (docs/export.schema.json)
@@ -80,6 +82,7 @@ impl FormatName {
         match self {
             Self::Collapsed => Format::Collapsed,
             Self::Speedscope => Format::Speedscope,
+            Self::Pprof => Format::Pprof,
             Self::Csv => Format::Csv,
             Self::Json => Format::Json,
             Self::Gprof2dot => Format::Gprof2dot,

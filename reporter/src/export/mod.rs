@@ -10,6 +10,7 @@ mod frames;
 mod gprof2dot;
 mod json;
 mod memray;
+mod pprof;
 mod speedscope;
 mod varint;
 
@@ -28,6 +29,8 @@ pub enum Format {
     Collapsed,
     /// speedscope's JSON.
     Speedscope,
+    /// pprof's protocol buffer: `go tool pprof`, Pyroscope and the other services for continuous profiling.
+    Pprof,
     /// Rows for spreadsheets and data frames, with memray's columns.
     Csv,
     /// memprof's own JSON: all stacks with all metrics.
@@ -40,8 +43,8 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 6] =
-        [Self::Collapsed, Self::Speedscope, Self::Csv, Self::Json, Self::Gprof2dot, Self::Memray];
+    pub const ALL: [Self; 7] =
+        [Self::Collapsed, Self::Speedscope, Self::Pprof, Self::Csv, Self::Json, Self::Gprof2dot, Self::Memray];
 
     /// Its name, as `--format` has it.
     #[must_use]
@@ -49,6 +52,7 @@ impl Format {
         match self {
             Self::Collapsed => "collapsed",
             Self::Speedscope => "speedscope",
+            Self::Pprof => "pprof",
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Gprof2dot => "gprof2dot",
@@ -62,17 +66,18 @@ impl Format {
         match self {
             Self::Collapsed => "txt",
             Self::Speedscope => "speedscope.json",
+            Self::Pprof => "pb.gz",
             Self::Csv => "csv",
             Self::Json | Self::Gprof2dot => "json",
             Self::Memray => "bin",
         }
     }
 
-    /// Whether it shows one metric; the others show all that they have room for.
+    /// Whether it shows one metric, be it first; the others show all that they have room for.
     #[must_use]
     pub const fn has_metric(self) -> bool {
         match self {
-            Self::Collapsed | Self::Speedscope | Self::Csv | Self::Gprof2dot => true,
+            Self::Collapsed | Self::Speedscope | Self::Pprof | Self::Csv | Self::Gprof2dot => true,
             Self::Json | Self::Memray => false,
         }
     }
@@ -92,6 +97,7 @@ pub fn write(report: &mut Report, format: Format, view: View, metric: Metric, ou
     match format {
         Format::Collapsed => collapsed::write_collapsed(report, view, metric, out),
         Format::Speedscope => speedscope::write_speedscope(report, view, metric, out),
+        Format::Pprof => pprof::write_pprof(report, view, metric, out),
         Format::Csv => csv::write_csv(report, view, metric, out),
         Format::Json => json::write_json(report, view, out),
         Format::Gprof2dot => gprof2dot::write_gprof2dot(report, view, metric, out),

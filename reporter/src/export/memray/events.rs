@@ -12,6 +12,7 @@ use memprof_replay::mappings::Mappings;
 use memprof_replay::merge::{EventSink, Strand};
 use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::SlotId;
+use memprof_replay::time_bins::BinMark;
 use memprof_replay::timeline::TimelinePoint;
 
 use super::records::{Function, RecordWriter};
@@ -27,6 +28,9 @@ const ADDRESS_SPACE: u64 = 1 << 56;
 const FIRST_BLOCK: u64 = 1 << 60;
 /// Between the addresses of two blocks: a unit of memray's.
 const BLOCK_STEP: u64 = 8;
+
+/// No thread has this number: they count from 1.
+const NO_THREAD: u64 = 0;
 
 /// Writes events as they come by.
 pub(super) struct MemrayEvents<'a, W> {
@@ -124,7 +128,7 @@ impl<'a, W: Write> MemrayEvents<'a, W> {
         self.unmap(thread, address, size.max(1))?;
         let Some(place) = self.places.get(thread, site) else { return Ok(()) };
         self.enter(thread, place.node)?;
-        self.mappings.map(address, size, SlotId(0));
+        self.mappings.map(address, size, SlotId(0), BinMark::default());
         self.records.allocation(Function::of(place.allocator.unwrap_or(Allocator::Mmap)), address.0, size)
     }
 
@@ -183,8 +187,10 @@ impl<'a, W: Write> MemrayEvents<'a, W> {
         Ok(())
     }
 
-    /// All memory is gone at once: the process runs another program.
+    /// All memory is gone at once: the process runs another program. What a thread gives back could be temporary; this is
+    /// nobody's doing.
     fn drop_all(&mut self) -> io::Result<()> {
+        self.records.switch_to(NO_THREAD)?;
         for (number, block) in self.blocks.take_all() {
             self.release(number, block)?;
         }
