@@ -33,6 +33,8 @@ enum Command {
     Flamegraph(report::flamegraph::Args),
     Stats(report::stats::Args),
     Table(report::table::Args),
+    Export(report::export::Args),
+    Transform(report::export::TransformArgs),
     Symbolize(symbolize::Args),
 }
 
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
+        Command::Export(args) => reported(report::export::run(args)),
+        Command::Transform(args) => reported(report::export::transform(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)

@@ -199,6 +199,7 @@ impl Present {
             None => BinMark::default(),
         };
         self.memory.mappings.map(address, size, slot, mark);
+        self.memory.slots.remember_mapping(strand.number, self.temporary_threshold);
         self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
         self.watermark.grow(size);
         self.sizes.count(size);

@@ -10,16 +10,29 @@ pub const TEMPORARY_THRESHOLD: u64 = 1;
 
 /// The last allocations of one thread.
 ///
-/// Numbers grow with time, so the oldest of the last few tells all of them from those before.
+/// Numbers grow with time, so the oldest of the last few tells all of them from those before. A mapping, which has none,
+/// stands there with the first number that the thread's next block can have.
 #[derive(Clone, Debug, Default)]
 pub struct RecentAllocations {
     numbers: VecDeque<AllocationNumber>,
+    next: AllocationNumber,
 }
 
 impl RecentAllocations {
     /// Enters the thread's next allocation; `threshold` others before it stay in memory.
     #[inline]
     pub fn push(&mut self, number: AllocationNumber, threshold: u64) {
+        self.next = AllocationNumber(number.0.saturating_add(1));
+        self.enter(number, threshold);
+    }
+
+    /// Enters a mapping, likewise: it is never temporary, but comes between others that may be.
+    pub fn push_mapping(&mut self, threshold: u64) {
+        self.enter(self.next, threshold);
+    }
+
+    #[inline]
+    fn enter(&mut self, number: AllocationNumber, threshold: u64) {
         if self.numbers.len() as u64 > threshold {
             self.numbers.pop_front();
         }
@@ -36,5 +49,6 @@ impl RecentAllocations {
     /// Forgets all of them: numbers begin anew.
     pub fn clear(&mut self) {
         self.numbers.clear();
+        self.next = AllocationNumber(0);
     }
 }

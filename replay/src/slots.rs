@@ -210,6 +210,11 @@ impl Slots {
         self.threads[thread as usize].recent.push(number, threshold);
     }
 
+    /// Enters a mapping, likewise.
+    pub fn remember_mapping(&mut self, thread: u32, threshold: u64) {
+        self.threads[thread as usize].recent.push_mapping(threshold);
+    }
+
     /// Whether a block of a slot is one of the last that this thread has allocated.
     #[inline]
     #[must_use]

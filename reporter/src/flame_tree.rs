@@ -49,6 +49,7 @@ pub struct FlameTree {
     nodes: Vec<Node>,
     cells: Vec<Cell>,
     of_process: Vec<Option<NodeId>>,
+    of_slot: Vec<NodeId>,
 }
 
 impl FlameTree {
@@ -82,6 +83,7 @@ impl FlameTree {
             slots.iter().enumerate().map(|(index, slot)| (tables.site(slot.site), index)).collect();
         sites.sort_by_key(|(site, index)| (slots[*index].process, site.map(|site| site.stack), *index));
         let mut cells = Vec::with_capacity(slots.len());
+        let mut of_slot = vec![NodeId::ROOT; slots.len()];
         for (site, index) in sites {
             let slot = &slots[index];
             builder.enter_process(places, processes, slot.process);
@@ -92,6 +94,7 @@ impl FlameTree {
                 }
                 None => builder.lost(places),
             };
+            of_slot[index] = node;
             cells.push(Cell {
                 node,
                 process: slot.process,
@@ -101,11 +104,16 @@ impl FlameTree {
             });
         }
         let Builder { nodes, of_process, .. } = builder;
-        Self::in_preorder(&nodes, cells, &of_process)
+        Self::in_preorder(&nodes, cells, &of_process, of_slot)
     }
 
     /// Numbers the nodes so that what is below a node follows it directly.
-    fn in_preorder(nodes: &[Node], mut cells: Vec<Cell>, of_process: &[Option<NodeId>]) -> Self {
+    fn in_preorder(
+        nodes: &[Node],
+        mut cells: Vec<Cell>,
+        of_process: &[Option<NodeId>],
+        mut of_slot: Vec<NodeId>,
+    ) -> Self {
         let new_numbers = preorder(nodes);
         let renumbered = |node: NodeId| new_numbers[node.index()];
         let mut ordered = vec![nodes[0]; nodes.len()];
@@ -115,7 +123,8 @@ impl FlameTree {
         cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
         flame_cells::merge(&mut cells);
         let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
-        Self { nodes: ordered, cells, of_process }
+        of_slot.iter_mut().for_each(|node| *node = renumbered(*node));
+        Self { nodes: ordered, cells, of_process, of_slot }
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -134,6 +143,27 @@ impl FlameTree {
     #[must_use]
     pub fn of_process(&self) -> &[Option<NodeId>] {
         &self.of_process
+    }
+
+    /// By slot: the node that its memory is counted at.
+    #[must_use]
+    pub fn of_slot(&self) -> &[NodeId] {
+        &self.of_slot
+    }
+
+    /// A node and its callers, the innermost first, without the root.
+    pub fn callers(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let mut next = node;
+        std::iter::from_fn(move || {
+            let at = next;
+            next = self.nodes[at.index()].parent;
+            (at != NodeId::ROOT).then_some(at)
+        })
+    }
+
+    /// The places of a node and its callers, the innermost first.
+    pub fn path(&self, node: NodeId) -> impl Iterator<Item = PlaceId> + '_ {
+        self.callers(node).map(|at| self.nodes[at.index()].place)
     }
 
     /// What was allocated right at each node, without what it called.

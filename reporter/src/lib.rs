@@ -1,9 +1,11 @@
 //! From a capture to reports: names for what a replay summed up, and renderers of that.
 
 mod allocation_functions;
+pub mod export;
 pub mod flame_cells;
 pub mod flame_tree;
 pub mod flamegraph;
+mod folded_names;
 mod frame_places;
 mod hidden_allocators;
 mod json_columns;

@@ -35,9 +35,9 @@ struct Block {
 #[derive(Default)]
 struct Memory {
     blocks: HashMap<u64, Block>,
-    /// The blocks that each thread has allocated, in order, each by a number of its own.
+    /// The blocks and mappings that each thread has allocated, in order, each by a number of its own.
     made: HashMap<ThreadId, Vec<usize>>,
-    blocks_made: usize,
+    allocations_made: usize,
     /// For each mapped byte, its mapping.
     bytes: BTreeMap<u64, usize>,
     /// Of each mapping: where its requested bytes end, who made it, and whether it was before the range.
@@ -125,10 +125,16 @@ impl Memory {
         !gone.is_empty()
     }
 
+    /// Counts an allocation of a thread, be it of a block or a mapping.
+    fn made_by(&mut self, thread: ThreadId) -> usize {
+        let number = self.allocations_made;
+        self.allocations_made += 1;
+        self.made.entry(thread).or_default().push(number);
+        number
+    }
+
     fn allocate(&mut self, address: Address, size: u64, key: Key) {
-        let number = self.blocks_made;
-        self.blocks_made += 1;
-        self.made.entry(key.1).or_default().push(number);
+        let number = self.made_by(key.1);
         self.blocks.insert(address.0, Block { size, key, number, is_before_range: false });
     }
 
@@ -171,6 +177,7 @@ impl Memory {
             }
             Event::Map { address, size, site } => {
                 self.unmap(address.0, size);
+                self.made_by(thread);
                 self.mappings.push((address.0 + size, key(site), false));
                 for byte in address.0..(address.0 + size).div_ceil(PAGE) * PAGE {
                     self.bytes.insert(byte, self.mappings.len() - 1);

@@ -10,6 +10,7 @@ use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
+pub mod export;
 pub mod flamegraph;
 mod output_file;
 mod query_args;
@@ -32,6 +33,8 @@ pub enum Failure {
     Unwritable(PathBuf, io::Error),
     /// Standard output does not take the report.
     Stdout(io::Error),
+    /// The capture cannot be exported like that.
+    Export(export::Refusal),
 }
 
 impl fmt::Display for Failure {
@@ -49,6 +52,7 @@ impl fmt::Display for Failure {
                 write!(f, "cannot write {}: {error}; name another file with -o", path.display())
             }
             Self::Stdout(error) => write!(f, "cannot write to standard output: {error}"),
+            Self::Export(refusal) => refusal.fmt(f),
         }
     }
 }
@@ -59,6 +63,7 @@ impl std::error::Error for Failure {
             Self::Capture(error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
             Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
+            Self::Export(refusal) => Some(refusal),
         }
     }
 }
@@ -82,6 +87,14 @@ struct MetricArgs {
 }
 
 impl MetricArgs {
+    /// The one that was asked for, if any was.
+    const fn chosen(self) -> Option<Metric> {
+        match self {
+            Self { peak: false, leaks: false, total: false, temporary: false } => None,
+            asked => Some(asked.metric()),
+        }
+    }
+
     const fn metric(self) -> Metric {
         match self {
             Self { leaks: true, .. } => Metric::Leaks,

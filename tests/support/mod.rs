@@ -3,6 +3,7 @@
 
 pub mod c_programs;
 pub mod expectations;
+pub mod exported;
 pub mod flame_data;
 pub mod memprof;
 pub mod native_expectations;

@@ -8,7 +8,16 @@ use super::pythons::Python;
 
 /// A virtual environment with this package. Nothing, and a word about it, where the package index cannot be reached.
 pub fn with_package(python: &Python, package: &str) -> Option<Python> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{package}-3.{}", python.minor));
+    with_requirement(python, package, package)
+}
+
+/// Likewise, with a package of this version.
+pub fn with_version(python: &Python, package: &str, version: &str) -> Option<Python> {
+    with_requirement(python, package, &format!("{package}=={version}"))
+}
+
+fn with_requirement(python: &Python, package: &str, requirement: &str) -> Option<Python> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{requirement}-3.{}", python.minor));
     let path = folder.join("bin/python3");
     if has_package(&path, package) {
         return Some(Python { path, ..python.clone() });
@@ -20,7 +29,7 @@ pub fn with_package(python: &Python, package: &str) -> Option<Python> {
     };
     let (made, mut messages) = run(&python.path, &["-m", "venv", "--clear"]);
     if made {
-        let install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", package];
+        let install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", requirement];
         let output = Command::new(&path).args(install).stdin(Stdio::null()).output().expect("pip runs");
         messages = String::from_utf8_lossy(&output.stderr).into_owned();
     }
@@ -28,7 +37,7 @@ pub fn with_package(python: &Python, package: &str) -> Option<Python> {
         return Some(Python { path, ..python.clone() });
     }
     // Past the test harness, which swallows what tests print.
-    let text = format!("skipped: {package} cannot be installed for {python}: {messages}\n");
+    let text = format!("skipped: {requirement} cannot be installed for {python}: {messages}\n");
     let _ = io::stderr().write_all(text.as_bytes());
     None
 }

@@ -7,7 +7,8 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
 use crate::flame_tree::{FlameTree, Node, NodeId};
-use crate::places::{PlaceKind, Places};
+use crate::folded_names::folded_name;
+use crate::places::Places;
 use crate::report::Report;
 use crate::size_units::size;
 use crate::view::View;
@@ -86,7 +87,7 @@ fn path(nodes: &[Node], places: &Places, node: NodeId) -> String {
     let mut names = Vec::new();
     let mut at = node;
     while at != NodeId::ROOT {
-        names.push(name(places, &nodes[at.index()]));
+        names.push(folded_name(places, nodes[at.index()].place));
         at = nodes[at.index()].parent;
     }
     if names.is_empty() {
@@ -94,15 +95,4 @@ fn path(nodes: &[Node], places: &Places, node: NodeId) -> String {
     }
     names.reverse();
     names.join(";")
-}
-
-/// Semicolons separate names in a folded stack.
-fn name(places: &Places, node: &Node) -> String {
-    let (function, file, line) = (places.function(node.place), places.file(node.place), places.line(node.place));
-    let name = match (file, line, places.get(node.place).kind) {
-        ("", ..) => function.to_owned(),
-        (_, 0, kind) if kind != PlaceKind::Python => format!("{function} ({file})"),
-        _ => format!("{function} ({file}:{line})"),
-    };
-    name.replace(';', ":").replace(['\n', '\r'], " ")
 }

@@ -1,0 +1,60 @@
+//! The frames of a file in which stacks refer to them by number.
+
+use serde::Serialize;
+
+use crate::flame_tree::{FlameTree, Node, NodeId};
+use crate::places::{PlaceId, Places};
+
+/// The places of some of a tree's nodes, numbered as they first occur.
+pub(super) struct Frames<'a> {
+    tree: &'a FlameTree,
+    numbers: Vec<u32>,
+    places: Vec<PlaceId>,
+}
+
+impl<'a> Frames<'a> {
+    /// Of the nodes that `occurs` holds for, which must hold for their callers, too. The root is no frame.
+    pub(super) fn of(tree: &'a FlameTree, places: &Places, occurs: impl Fn(NodeId, &Node) -> bool) -> Self {
+        const NONE: u32 = u32::MAX;
+        let mut frames = Self { tree, numbers: vec![NONE; places.len()], places: Vec::new() };
+        for (id, node) in (0..).map(NodeId).zip(tree.nodes()).skip(1) {
+            let number = &mut frames.numbers[node.place.index()];
+            if *number == NONE && occurs(id, node) {
+                *number = frames.places.len() as u32;
+                frames.places.push(node.place);
+            }
+        }
+        frames
+    }
+
+    /// The places by number.
+    pub(super) fn places(&self) -> &[PlaceId] {
+        &self.places
+    }
+
+    /// The frames of a stack, the outermost first.
+    pub(super) fn stack(&self, node: NodeId) -> Vec<u32> {
+        let mut stack: Vec<u32> = self.tree.path(node).map(|place| self.numbers[place.index()]).collect();
+        stack.reverse();
+        stack
+    }
+}
+
+/// A frame with what is known of it: a file or line that is not known is left out.
+#[derive(Serialize)]
+pub(super) struct NamedFrame<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+}
+
+impl<'a> NamedFrame<'a> {
+    /// Of a place.
+    pub(super) fn of(places: &'a Places, place: PlaceId) -> Self {
+        let (file, line) = (places.file(place), places.line(place));
+        let (file, line) = ((!file.is_empty()).then_some(file), (line > 0).then_some(line));
+        Self { name: places.function(place), file, line }
+    }
+}

@@ -1,0 +1,109 @@
+//! memprof's own JSON: all stacks with all metrics; docs/export.schema.json describes it.
+
+use std::io::{self, Write};
+
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
+use serde::Serialize;
+
+use super::call_tree;
+use super::frames::Frames;
+use crate::flame_cells::Cell;
+use crate::json_columns::Sequence;
+use crate::metadata::Metadata;
+use crate::places::{PlaceId, Places};
+use crate::report::Report;
+use crate::table::LOST_ALLOCATOR;
+use crate::thread_labels::ThreadLabels;
+use crate::view::View;
+
+#[derive(Serialize)]
+struct Export<'a, F, S> {
+    schema: &'static str,
+    metadata: &'a Metadata,
+    notes: &'a [String],
+    view: &'static str,
+    show_runtime: bool,
+    totals: ByMetric,
+    frames: F,
+    samples: S,
+}
+
+#[derive(Serialize)]
+struct ByMetric {
+    peak: Amount,
+    leaked: Amount,
+    total: Amount,
+    temporary: Amount,
+}
+
+impl ByMetric {
+    fn of(amount: impl Fn(Metric) -> Amount) -> Self {
+        Self {
+            peak: amount(Metric::Peak),
+            leaked: amount(Metric::Leaks),
+            total: amount(Metric::Total),
+            temporary: amount(Metric::Temporary),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FrameEntry<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct SampleEntry {
+    stack: Vec<u32>,
+    allocator: &'static str,
+    thread: String,
+    process: u32,
+    #[serde(flatten)]
+    amounts: ByMetric,
+}
+
+/// Writes all samples as one JSON object.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub(super) fn write_json(report: &mut Report, view: View, out: &mut impl Write) -> io::Result<()> {
+    let tree = call_tree(report, view);
+    let report = &*report;
+    let frames = Frames::of(&tree, &report.places, |_, _| true);
+    let threads = report.thread_labels();
+    let export = Export {
+        schema: "memprof-export-1",
+        metadata: &report.metadata,
+        notes: report.notes(),
+        view: view.kind.name(),
+        show_runtime: view.show_runtime,
+        totals: ByMetric::of(|metric| report.total(metric)),
+        frames: Sequence(frames.places().iter().map(|&place| frame(&report.places, place))),
+        samples: Sequence(tree.cells().iter().map(|cell| entry(report, &frames, &threads, cell))),
+    };
+    serde_json::to_writer(&mut *out, &export)?;
+    writeln!(out)
+}
+
+fn frame(places: &Places, place: PlaceId) -> FrameEntry<'_> {
+    FrameEntry {
+        function: places.function(place),
+        file: places.file(place),
+        line: places.line(place),
+        kind: places.get(place).kind.name(),
+    }
+}
+
+fn entry(report: &Report, frames: &Frames, threads: &ThreadLabels, cell: &Cell) -> SampleEntry {
+    SampleEntry {
+        stack: frames.stack(cell.node),
+        allocator: cell.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
+        thread: threads.get(cell.thread),
+        process: report.processes.get(cell.process).pid,
+        amounts: ByMetric::of(|metric| cell.amounts.get(metric)),
+    }
+}

@@ -1,0 +1,112 @@
+//! Captures in the formats of other tools.
+//!
+//! Some are sums, made of a report's slots and its tree of calls; the others tell every event, and are written while the
+//! replay goes by, so that memory is bounded by what is live at one time.
+
+mod collapsed;
+mod csv;
+mod event_places;
+mod frames;
+mod gprof2dot;
+mod json;
+mod memray;
+mod pprof;
+mod speedscope;
+mod varint;
+
+use std::io::{self, Write};
+
+use memprof_replay::metric::Metric;
+
+use crate::flame_tree::FlameTree;
+use crate::report::Report;
+use crate::view::View;
+
+/// A format of another tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Folded stacks, a line each: flamegraph.pl, inferno and many others.
+    Collapsed,
+    /// speedscope's JSON.
+    Speedscope,
+    /// pprof's protocol buffer: `go tool pprof`, Pyroscope and the other services for continuous profiling.
+    Pprof,
+    /// Rows for spreadsheets and data frames, with memray's columns.
+    Csv,
+    /// memprof's own JSON: all stacks with all metrics.
+    Json,
+    /// gprof2dot's JSON.
+    Gprof2dot,
+    /// The capture file of memray 1.20.
+    Memray,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 7] =
+        [Self::Collapsed, Self::Speedscope, Self::Pprof, Self::Csv, Self::Json, Self::Gprof2dot, Self::Memray];
+
+    /// Its name, as `--format` has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Collapsed => "collapsed",
+            Self::Speedscope => "speedscope",
+            Self::Pprof => "pprof",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Gprof2dot => "gprof2dot",
+            Self::Memray => "memray",
+        }
+    }
+
+    /// What the names of such files end in.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Collapsed => "txt",
+            Self::Speedscope => "speedscope.json",
+            Self::Pprof => "pb.gz",
+            Self::Csv => "csv",
+            Self::Json | Self::Gprof2dot => "json",
+            Self::Memray => "bin",
+        }
+    }
+
+    /// Whether it shows one metric, be it first; the others show all that they have room for.
+    #[must_use]
+    pub const fn has_metric(self) -> bool {
+        match self {
+            Self::Collapsed | Self::Speedscope | Self::Pprof | Self::Csv | Self::Gprof2dot => true,
+            Self::Json | Self::Memray => false,
+        }
+    }
+
+    /// Whether it tells every event of one process from the start on: then it needs a report on a single one.
+    #[must_use]
+    pub const fn has_events(self) -> bool {
+        matches!(self, Self::Memray)
+    }
+}
+
+/// Writes a report in a format.
+///
+/// # Errors
+/// What `out` answers to a write, or the capture to a read.
+pub fn write(report: &mut Report, format: Format, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    match format {
+        Format::Collapsed => collapsed::write_collapsed(report, view, metric, out),
+        Format::Speedscope => speedscope::write_speedscope(report, view, metric, out),
+        Format::Pprof => pprof::write_pprof(report, view, metric, out),
+        Format::Csv => csv::write_csv(report, view, metric, out),
+        Format::Json => json::write_json(report, view, out),
+        Format::Gprof2dot => gprof2dot::write_gprof2dot(report, view, metric, out),
+        Format::Memray => memray::write_memray(report, view, out),
+    }
+}
+
+/// The tree of calls that a view shows.
+fn call_tree(report: &mut Report, view: View) -> FlameTree {
+    let Report { reader, places, processes, aggregate, .. } = report;
+    FlameTree::build(reader.tables(), places, processes, &aggregate.slots, view.alone())
+}

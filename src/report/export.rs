@@ -1,0 +1,205 @@
+//! `memprof export`, and `memprof transform` for those who know memray.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use memprof_replay::metric::Metric;
+use memprof_reporter::export::{Format, write};
+use memprof_reporter::report::Report;
+use memprof_reporter::view::View;
+
+use super::output_file::OutputFile;
+use super::query_args::QueryArgs;
+use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+
+/// Write a capture in another tool's format
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    /// The format
+    #[arg(long, value_enum, value_name = "FORMAT", ignore_case = true)]
+    format: FormatName,
+    #[command(flatten)]
+    metric: MetricArgs,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    query: QueryArgs,
+    /// Where to write it; - is standard output [default: standard output or, if that is a terminal,
+    /// memprof-<FORMAT>-<CAPTURE> beside the capture]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite the file if it exists
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// Write a capture in another tool's format: `export`, with memray's arguments
+#[derive(Debug, clap::Args)]
+pub struct TransformArgs {
+    /// The format
+    #[arg(value_enum, value_name = "FORMAT", ignore_case = true)]
+    format: FormatName,
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    #[command(flatten)]
+    metric: MetricArgs,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    query: QueryArgs,
+    /// Where to write it; - is standard output [default: memprof-<FORMAT>-<CAPTURE> beside the capture]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite the file if it exists
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// The names of the formats.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum FormatName {
+    /// Folded stacks, for flamegraph.pl, inferno and many others
+    Collapsed,
+    /// For https://www.speedscope.app
+    Speedscope,
+    /// pprof's, gzip'ed: `go tool pprof`, Pyroscope and the like
+    Pprof,
+    /// Rows with memray's columns, for spreadsheets and data frames
+    Csv,
+    /// All stacks with all metrics (docs/export.schema.json)
+    Json,
+    /// For `gprof2dot -f json`
+    Gprof2dot,
+    /// memray 1.20's capture file, every event: for its reporters
+    Memray,
+}
+
+impl FormatName {
+    const fn format(self) -> Format {
+        match self {
+            Self::Collapsed => Format::Collapsed,
+            Self::Speedscope => Format::Speedscope,
+            Self::Pprof => Format::Pprof,
+            Self::Csv => Format::Csv,
+            Self::Json => Format::Json,
+            Self::Gprof2dot => Format::Gprof2dot,
+            Self::Memray => Format::Memray,
+        }
+    }
+}
+
+/// Why a capture cannot be exported like that: displayed, a sentence that says what to do.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The format has room for one process.
+    SeveralProcesses(PathBuf, Format, Vec<String>),
+    /// The format has all metrics.
+    NoChoiceOfMetric(Format),
+    /// The format tells what happened from the start on.
+    NoRange(Format),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SeveralProcesses(path, format, pids) => {
+                let (path, format, pids) = (path.display(), format.name(), pids.join(", "));
+                write!(f, "{path} has several processes ({pids}), a {format} file one: choose it with --process PID")
+            }
+            Self::NoChoiceOfMetric(format) => {
+                write!(
+                    f,
+                    "a {} file has all metrics: leave --peak, --leaks, --total and --temporary out",
+                    format.name()
+                )
+            }
+            Self::NoRange(format) => {
+                write!(f, "a {} file has every event from the start on: leave --from and --to out", format.name())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// What both commands do.
+struct Export<'a> {
+    capture: &'a Path,
+    format: Format,
+    metric: Option<Metric>,
+    view: View,
+    query: &'a QueryArgs,
+}
+
+impl Export<'_> {
+    /// Refuses what can be seen to make no sense before the capture is read.
+    fn check(&self) -> Result<(), Failure> {
+        match self.metric {
+            Some(_) if !self.format.has_metric() => Err(Failure::Export(Refusal::NoChoiceOfMetric(self.format))),
+            _ if self.format.has_events() && self.query.query().has_range() => {
+                Err(Failure::Export(Refusal::NoRange(self.format)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&self) -> Result<Report, Failure> {
+        let report = open(self.capture, self.query, self.view)?;
+        if self.format.has_events() && report.processes().are_several() {
+            let pids = report.processes().list().iter().map(|process| process.label()).collect();
+            return Err(Failure::Export(Refusal::SeveralProcesses(self.capture.to_owned(), self.format, pids)));
+        }
+        Ok(report)
+    }
+
+    fn to_stdout(&self) -> Result<(), Failure> {
+        let mut report = self.open()?;
+        let metric = self.metric.unwrap_or_default();
+        stdout_text::write(|out| write(&mut report, self.format, self.view, metric, out))
+    }
+
+    fn to_file(&self, file: Option<PathBuf>, overwrite: bool) -> Result<(), Failure> {
+        let (kind, extension) = (self.format.name(), self.format.extension());
+        let output = OutputFile::choose(file, overwrite, self.capture, kind, extension)?;
+        let mut report = self.open()?;
+        let metric = self.metric.unwrap_or_default();
+        let path = output.write(|out| write(&mut report, self.format, self.view, metric, out))?;
+        eprintln!("memprof: wrote {}", path.display());
+        Ok(())
+    }
+}
+
+fn is_stdout(output: Option<&Path>) -> bool {
+    output.is_some_and(|path| path.as_os_str() == "-")
+}
+
+/// Writes the capture to a file or to standard output.
+///
+/// # Errors
+/// When the capture cannot be read, not be said in this format, or not be written.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let Args { capture, format, metric, view, query, output, force } = args;
+    let (format, metric, view) = (format.format(), metric.chosen(), view.view());
+    let export = Export { capture: &capture, format, metric, view, query: &query };
+    export.check()?;
+    match output {
+        output if is_stdout(output.as_deref()) => export.to_stdout(),
+        None if !io::stdout().is_terminal() => export.to_stdout(),
+        output => export.to_file(output, force),
+    }
+}
+
+/// Writes the capture to a file, as memray does, or to standard output if asked to.
+///
+/// # Errors
+/// See [`run`].
+pub fn transform(args: TransformArgs) -> Result<(), Failure> {
+    let TransformArgs { format, capture, metric, view, query, output, force } = args;
+    let (format, metric, view) = (format.format(), metric.chosen(), view.view());
+    let export = Export { capture: &capture, format, metric, view, query: &query };
+    export.check()?;
+    if is_stdout(output.as_deref()) { export.to_stdout() } else { export.to_file(output, force) }
+}
