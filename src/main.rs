@@ -31,10 +31,13 @@ enum Command {
     Run(run::Args),
     Report(report::report::Args),
     Flamegraph(report::flamegraph::Args),
+    Leaks(report::leaks::Args),
     Stats(report::stats::Args),
+    Summary(report::summary::Args),
     Table(report::table::Args),
     Export(report::export::Args),
     Transform(report::export::TransformArgs),
+    Temporary(report::temporary::Args),
     Symbolize(symbolize::Args),
 }
 
@@ -56,10 +59,13 @@ fn main() -> ExitCode {
         }),
         Command::Report(args) => reported(report::report::run(args)),
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
+        Command::Leaks(args) => reported(report::leaks::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
+        Command::Summary(args) => reported(report::summary::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
         Command::Export(args) => reported(report::export::run(args)),
         Command::Transform(args) => reported(report::export::transform(args)),
+        Command::Temporary(args) => reported(report::temporary::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)
