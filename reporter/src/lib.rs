@@ -15,6 +15,7 @@ mod json_frames;
 mod json_head;
 pub mod leaks;
 pub mod line_table;
+pub mod lines;
 pub mod metadata;
 mod native_notes;
 mod native_stacks;
