@@ -39,6 +39,7 @@ enum Command {
     Export(report::export::Args),
     Transform(report::export::TransformArgs),
     Temporary(report::temporary::Args),
+    Timeline(report::timeline::Args),
     Symbolize(symbolize::Args),
 }
 
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::Export(args) => reported(report::export::run(args)),
         Command::Transform(args) => reported(report::export::transform(args)),
         Command::Temporary(args) => reported(report::temporary::run(args)),
+        Command::Timeline(args) => reported(report::timeline::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)
