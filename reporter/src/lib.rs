@@ -10,6 +10,7 @@ pub mod flamegraph;
 mod folded_names;
 mod frame_places;
 mod hidden_allocators;
+pub mod histogram;
 mod json_columns;
 mod json_frames;
 mod json_head;

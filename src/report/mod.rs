@@ -15,6 +15,7 @@ use query_args::QueryArgs;
 
 pub mod export;
 pub mod flamegraph;
+pub mod histogram;
 pub mod leaks;
 pub mod lines;
 mod output_file;
