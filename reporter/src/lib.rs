@@ -1,10 +1,10 @@
 //! From a capture to reports: names for what a replay summed up, and renderers of that.
 
 mod allocation_functions;
-pub mod export;
-pub mod flame_cells;
 pub mod amounts;
 mod call_sums;
+pub mod export;
+pub mod flame_cells;
 pub mod flame_tree;
 pub mod flamegraph;
 mod folded_names;
