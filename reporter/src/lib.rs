@@ -1,6 +1,7 @@
 //! From a capture to reports: names for what a replay summed up, and renderers of that.
 
 mod allocation_functions;
+pub mod diff;
 pub mod flame_cells;
 pub mod flame_tree;
 pub mod flamegraph;
@@ -8,6 +9,7 @@ mod frame_places;
 mod hidden_allocators;
 mod json_columns;
 pub mod line_table;
+mod markdown;
 pub mod metadata;
 mod native_notes;
 mod native_stacks;
@@ -15,6 +17,7 @@ mod notes;
 mod page;
 pub mod places;
 mod pymalloc;
+pub mod quantities;
 pub mod query;
 pub mod report;
 mod resident_sets;
