@@ -264,15 +264,42 @@ impl CommonNames {
         self.file(function, Side::After).or_else(|| self.file(function, Side::Before)).unwrap_or_default()
     }
 
-    /// A function, ready to be printed, at a line or anywhere.
-    pub(super) fn location(&self, function: FunctionId, line: Option<u32>) -> Location {
-        let (name, file) = (self.name(function), self.latest_file(function));
-        match (self.kind(function).is_native(), line) {
-            (true, _) => Location::native(name, file, line.unwrap_or(0)),
-            (false, Some(line)) => Location::new(name, file, line),
-            (false, None) => Location::of_function(name, file),
+    /// A function, ready to be printed.
+    pub(super) fn location(&self, function: FunctionId) -> Location {
+        self.called(self.name(function), function)
+    }
+
+    /// A function that follows itself so often in a stack.
+    pub(super) fn location_in_stack(&self, (function, times): (FunctionId, usize)) -> Location {
+        match times {
+            1 => self.location(function),
+            _ => self.called(&repeated(self.name(function), times), function),
         }
     }
+
+    fn called(&self, name: &str, function: FunctionId) -> Location {
+        let file = self.latest_file(function);
+        if self.kind(function).is_native() {
+            Location::native(name, file, 0)
+        } else {
+            Location::of_function(name, file)
+        }
+    }
+
+    /// A function at a line, ready to be printed.
+    pub(super) fn location_at(&self, function: FunctionId, line: u32) -> Location {
+        let (name, file) = (self.name(function), self.latest_file(function));
+        if self.kind(function).is_native() {
+            Location::native(name, file, line)
+        } else {
+            Location::new(name, file, line)
+        }
+    }
+}
+
+/// The name of a function that calls itself: `3 × walk`.
+pub(super) fn repeated(name: &str, times: usize) -> String {
+    if times == 1 { name.to_owned() } else { format!("{times} × {name}") }
 }
 
 /// The module of a place as a path.

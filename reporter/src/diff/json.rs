@@ -73,6 +73,7 @@ enum SubjectJson<'a> {
     },
     Module {
         module: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
         module_before: Option<&'a str>,
     },
 }

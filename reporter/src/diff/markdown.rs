@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use memprof_replay::metric::Metric;
 
+use super::common_names::repeated;
 use super::{Change, Diff, Row, Status, Subject};
 use crate::markdown::{code, plain};
 use crate::report::Report;
@@ -33,7 +34,8 @@ pub fn write_markdown(diff: &Diff, most: usize, out: &mut impl Write) -> io::Res
             writeln!(out, "\nAnd {}.", counted((diff.rows().len() - most) as u64, "more row"))?;
         }
     }
-    let notes = diff.notes(MATCHES);
+    let mut notes = diff.notes();
+    notes.extend(diff.matches().in_words(MATCHES));
     if !notes.is_empty() {
         writeln!(out)?;
     }
@@ -77,15 +79,18 @@ fn write_row(diff: &Diff, row: &Row, out: &mut impl Write) -> io::Result<()> {
     };
     let subject = match row.subject {
         Subject::Stack(stack) => {
-            let mut functions = diff.tree.functions(stack);
-            let label = |function| match (diff.names.name(function), diff.names.latest_file(function)) {
-                (name, "") => code(name),
-                (name, file) => code(&format!("{name} ({file})")),
+            let mut runs = diff.tree.runs(stack);
+            let label = |(function, times)| {
+                let name = repeated(diff.names.name(function), times);
+                match diff.names.latest_file(function) {
+                    "" => code(&name),
+                    file => code(&format!("{name} ({file})")),
+                }
             };
-            let shown: Vec<String> = functions.by_ref().take(FRAMES).map(label).collect();
-            let more = match functions.count() {
+            let shown: Vec<String> = runs.by_ref().take(FRAMES).map(label).collect();
+            let more = match runs.map(|(_, times)| times as u64).sum() {
                 0 => String::new(),
-                more => format!("<br>and {}", counted(more as u64, "more caller")),
+                more => format!("<br>and {}", counted(more, "more caller")),
             };
             shown.join("<br>") + &more
         }

@@ -73,4 +73,17 @@ impl StackTree {
         let step = |&at: &StackId| Some(self.nodes[at.index()].0).filter(|&parent| parent != StackId::ROOT);
         std::iter::successors(Some(stack), step).map(|at| self.nodes[at.index()].1)
     }
+
+    /// The functions of a stack, innermost first, each with how often it follows itself: recursion is one.
+    pub(super) fn runs(&self, stack: StackId) -> impl Iterator<Item = (FunctionId, usize)> {
+        let mut functions = self.functions(stack).peekable();
+        std::iter::from_fn(move || {
+            let function = functions.next()?;
+            let mut times = 1;
+            while functions.next_if_eq(&function).is_some() {
+                times += 1;
+            }
+            Some((function, times))
+        })
+    }
 }

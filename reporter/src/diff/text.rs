@@ -26,18 +26,17 @@ pub fn write_text(diff: &Diff, most: usize, style: &TextStyle, out: &mut impl Wr
             writeln!(out, "{line}")?;
         }
     }
-    for note in diff.notes(MATCHES) {
+    for note in diff.notes() {
         for line in wrap(&format!("Note: {note}"), style.width()) {
             writeln!(out, "{line}")?;
         }
     }
     writeln!(out)?;
     statuses(diff, style, out)?;
-    if diff.rows().is_empty() {
-        return Ok(());
+    if !diff.rows().is_empty() {
+        writeln!(out)?;
+        rows(diff, most, style, out)?;
     }
-    writeln!(out)?;
-    rows(diff, most, style, out)?;
     if diff.rows().len() > most {
         let rest = &diff.rows()[most..];
         let (mut bytes, mut allocations) = (0, 0);
@@ -47,6 +46,15 @@ pub fn write_text(diff: &Diff, most: usize, style: &TextStyle, out: &mut impl Wr
         }
         let more = counted(rest.len() as u64, "more row");
         writeln!(out, "  and {more}: {} in {} allocations", signed_size(bytes), signed_count(allocations))?;
+    }
+    let matches = diff.matches().in_words(MATCHES);
+    if !matches.is_empty() {
+        writeln!(out)?;
+    }
+    for same in matches {
+        for line in wrap(&format!("Same: {same}"), style.width()) {
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
 }
@@ -103,12 +111,12 @@ fn rows(diff: &Diff, most: usize, style: &TextStyle, out: &mut impl Write) -> io
 fn cell(diff: &Diff, row: &Row) -> Cell {
     match row.subject {
         Subject::Stack(stack) => {
-            let mut frames = diff.tree.functions(stack);
-            let shown = frames.by_ref().take(FRAMES).map(|function| diff.names.location(function, None)).collect();
-            Cell::Stack(shown, frames.count())
+            let mut runs = diff.tree.runs(stack);
+            let shown = runs.by_ref().take(FRAMES).map(|run| diff.names.location_in_stack(run)).collect();
+            Cell::Stack(shown, runs.map(|(_, times)| times).sum())
         }
-        Subject::Function(function) => Cell::Place(diff.names.location(function, None)),
-        Subject::Line(function, line) => Cell::Place(diff.names.location(function, Some(line))),
+        Subject::Function(function) => Cell::Place(diff.names.location(function)),
+        Subject::Line(function, line) => Cell::Place(diff.names.location_at(function, line)),
         Subject::Module(path) => Cell::Place(Location::of_path(diff.names.latest_path(path))),
     }
 }

@@ -21,9 +21,16 @@ impl Diff<'_> {
         )
     }
 
-    /// What the reader must know: the notes on both captures, in what they were recorded differently, and at most so many
-    /// of each kind of things that were taken for the same.
-    pub(super) fn notes(&self, most: usize) -> Vec<String> {
+    /// How much more there is in all, for a message: `1.0 MiB (+8.1%) more live at the peak than before`.
+    #[must_use]
+    pub fn growth(&self) -> String {
+        let more = size(self.total.after.bytes.saturating_sub(self.total.before.bytes));
+        let share = self.total.percent().map(|percent| format!(" ({})", signed_percent(Some(percent))));
+        format!("{more}{} more {} than before", share.unwrap_or_default(), self.comparison.metric.heading())
+    }
+
+    /// What the reader must know: the notes on both captures, and in what they were recorded differently.
+    pub(super) fn notes(&self) -> Vec<String> {
         let [before, after] = self.reports;
         let mut notes = Vec::new();
         for (name, report) in [("before", before), ("after", after)] {
@@ -48,13 +55,13 @@ impl Diff<'_> {
             let (before, after) = (version(&before.python_version), version(&after.python_version));
             notes.push(format!("Python was {before} before and is {after} after"));
         }
-        notes.extend(self.names.matches.in_words(most));
         notes
     }
 }
 
 impl Matches {
-    fn in_words(&self, most: usize) -> Vec<String> {
+    /// A sentence for each of them, for at most so many of a kind.
+    pub(super) fn in_words(&self, most: usize) -> Vec<String> {
         let path = |path: &str| if path.is_empty() { "the working folder".to_owned() } else { path.to_owned() };
         let mut words = Vec::new();
         let mut list = |all: Vec<String>, what: &str| {

@@ -83,7 +83,7 @@ impl Columns {
         let indent = INDENT.len() * 3;
         let heads: Vec<String> = self.heads.iter().map(|(head, _)| (*head).to_owned()).collect();
         if heads.iter().any(|head| !head.is_empty()) {
-            let last = if own_line { "" } else { self.last_head };
+            let last = if own_line || room < text_width(self.last_head) { "" } else { self.last_head };
             writeln!(out, "{}", self.line(&heads, last, &widths))?;
         }
         for (cells, last) in &self.rows {
