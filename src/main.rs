@@ -31,6 +31,7 @@ enum Command {
     Run(run::Args),
     Report(report::report::Args),
     Flamegraph(report::flamegraph::Args),
+    Diff(report::diff::Args),
     Stats(report::stats::Args),
     Table(report::table::Args),
     Export(report::export::Args),
@@ -40,6 +41,8 @@ enum Command {
 
 /// The exit status for a call that makes no sense.
 const USAGE: u8 = 2;
+/// The exit status for a limit that is exceeded.
+const BREACH: u8 = 3;
 /// The exit status for everything else that goes wrong.
 const FAILURE: u8 = 1;
 
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         }),
         Command::Report(args) => reported(report::report::run(args)),
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
+        Command::Diff(args) => judged(report::diff::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
         Command::Export(args) => reported(report::export::run(args)),
@@ -67,6 +71,16 @@ fn main() -> ExitCode {
 
 fn reported(result: Result<(), report::Failure>) -> u8 {
     result.map_or_else(|failure| complain(&failure), |()| 0)
+}
+
+fn judged(result: Result<report::Verdict, report::Failure>) -> u8 {
+    result.map_or_else(
+        |failure| complain(&failure),
+        |verdict| match verdict {
+            report::Verdict::Fine => 0,
+            report::Verdict::Breach => BREACH,
+        },
+    )
 }
 
 /// memprof's arguments in a form that clap cannot misread.

@@ -2,6 +2,7 @@
 
 mod allocation_functions;
 pub mod export;
+pub mod diff;
 pub mod flame_cells;
 pub mod flame_tree;
 pub mod flamegraph;
@@ -10,6 +11,7 @@ mod frame_places;
 mod hidden_allocators;
 mod json_columns;
 pub mod line_table;
+mod markdown;
 pub mod metadata;
 mod native_notes;
 mod native_stacks;
@@ -17,6 +19,7 @@ mod notes;
 mod page;
 pub mod places;
 mod pymalloc;
+pub mod quantities;
 pub mod query;
 pub mod report;
 mod resident_sets;

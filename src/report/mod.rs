@@ -11,6 +11,7 @@ use memprof_reporter::view::{View, ViewKind};
 use query_args::QueryArgs;
 
 pub mod export;
+pub mod diff;
 pub mod flamegraph;
 mod output_file;
 mod query_args;
@@ -19,6 +20,15 @@ pub mod report;
 pub mod stats;
 mod stdout_text;
 pub mod table;
+
+/// What a report that guards limits finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is within them.
+    Fine,
+    /// One of them is exceeded.
+    Breach,
+}
 
 /// Why a report could not be made: displayed, a sentence that says what to do.
 #[derive(Debug)]

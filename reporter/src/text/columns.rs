@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::TextStyle;
 use super::fitting::{Location, harmless, text_width};
+use crate::size_units::counted;
 
 /// Where a cell's text stands within its column.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Cell {
     Place(Location),
     /// A text and a place, on a line each.
     Lines(String, Location),
+    /// Places, innermost first, and how many more there are, on a line each.
+    Stack(Vec<Location>, usize),
 }
 
 const INDENT: &str = "  ";
@@ -74,13 +77,13 @@ impl Columns {
         let room = self.room(style);
         let places = self.rows.iter().filter_map(|(_, last)| match last {
             Cell::Place(place) => Some(place.width()),
-            Cell::Text(_) | Cell::Lines(..) => None,
+            Cell::Text(_) | Cell::Lines(..) | Cell::Stack(..) => None,
         });
         let own_line = room < PLACE_NEEDS && places.max().is_some_and(|widest| widest > room);
         let indent = INDENT.len() * 3;
         let heads: Vec<String> = self.heads.iter().map(|(head, _)| (*head).to_owned()).collect();
         if heads.iter().any(|head| !head.is_empty()) {
-            let last = if own_line { "" } else { self.last_head };
+            let last = if own_line || room < text_width(self.last_head) { "" } else { self.last_head };
             writeln!(out, "{}", self.line(&heads, last, &widths))?;
         }
         for (cells, last) in &self.rows {
@@ -95,6 +98,15 @@ impl Columns {
                     writeln!(out, "{}", self.line(cells, "", &widths))?;
                     writeln!(out, "{:indent$}{}", "", Location::new(text, "", 0).fit(room))?;
                     writeln!(out, "{:indent$}{}", "", place.fit(room))?;
+                }
+                Cell::Stack(places, more) => {
+                    writeln!(out, "{}", self.line(cells, "", &widths))?;
+                    for place in places {
+                        writeln!(out, "{:indent$}{}", "", place.fit(style.width() - indent))?;
+                    }
+                    if *more > 0 {
+                        writeln!(out, "{:indent$}and {}", "", counted(*more as u64, "more caller"))?;
+                    }
                 }
                 Cell::Place(place) => writeln!(out, "{}", self.line(cells, &place.fit(room), &widths))?,
             }

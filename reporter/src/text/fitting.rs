@@ -88,6 +88,16 @@ impl Location {
         Self { function, file, line: format!(":{line}"), is_native: false }
     }
 
+    /// Of a function as a whole.
+    pub(crate) fn of_function(function: &str, file: &str) -> Self {
+        Self { line: String::new(), ..Self::new(function, file, 0) }
+    }
+
+    /// Of a file, which gives way at its beginning, as native names do.
+    pub(crate) fn of_path(path: &str) -> Self {
+        Self::native(path, "", 0)
+    }
+
     /// Of a native function, whose line may not be known (0).
     pub(crate) fn native(function: &str, file: &str, line: u32) -> Self {
         let location = Self { is_native: true, ..Self::new(function, file, line) };
