@@ -34,6 +34,7 @@ enum Command {
     Histogram(report::histogram::Args),
     Leaks(report::leaks::Args),
     Lines(report::lines::Args),
+    Diff(report::diff::Args),
     Stats(report::stats::Args),
     Summary(report::summary::Args),
     Table(report::table::Args),
@@ -46,6 +47,8 @@ enum Command {
 
 /// The exit status for a call that makes no sense.
 const USAGE: u8 = 2;
+/// The exit status for a limit that is exceeded.
+const BREACH: u8 = 3;
 /// The exit status for everything else that goes wrong.
 const FAILURE: u8 = 1;
 
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Histogram(args) => reported(report::histogram::run(args)),
         Command::Leaks(args) => reported(report::leaks::run(args)),
         Command::Lines(args) => reported(report::lines::run(args)),
+        Command::Diff(args) => judged(report::diff::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
         Command::Summary(args) => reported(report::summary::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
@@ -79,6 +83,16 @@ fn main() -> ExitCode {
 
 fn reported(result: Result<(), report::Failure>) -> u8 {
     result.map_or_else(|failure| complain(&failure), |()| 0)
+}
+
+fn judged(result: Result<report::Verdict, report::Failure>) -> u8 {
+    result.map_or_else(
+        |failure| complain(&failure),
+        |verdict| match verdict {
+            report::Verdict::Fine => 0,
+            report::Verdict::Breach => BREACH,
+        },
+    )
 }
 
 /// memprof's arguments in a form that clap cannot misread.

@@ -321,7 +321,9 @@ mod tests {
             let all = blocks.take_all();
             prop_assert!(all.iter().map(|&(number, block)| (number.0, block)).eq(model.clone()));
             prop_assert!(blocks.is_empty());
-            all.into_iter().for_each(|(number, block)| drop(again.insert(number, block)));
+            for (number, block) in all {
+                prop_assert_eq!(again.insert(number, block), None);
+            }
             let mut blocks = again;
             for (number, block) in model {
                 prop_assert_eq!(blocks.remove(AllocationNumber(number)), Some(block));

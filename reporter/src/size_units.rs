@@ -54,6 +54,48 @@ pub fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// A difference of sizes: `+12.3 MiB`, `-1.0 KiB`, `0 B`.
+#[must_use]
+pub fn signed_size(bytes: i128) -> String {
+    format!("{}{}", sign(bytes), size(magnitude(bytes)))
+}
+
+/// A difference of counts: `+1,234`, `-5`, `0`.
+#[must_use]
+pub fn signed_count(number: i128) -> String {
+    format!("{}{}", sign(number), count(magnitude(number)))
+}
+
+/// A difference in percent: `+8.1%`, `-<0.1%`, `+12,345.6%`; `-` where there was nothing before.
+#[must_use]
+pub fn signed_percent(percent: Option<f64>) -> String {
+    match percent {
+        None => "-".to_owned(),
+        Some(0.0) => "0.0%".to_owned(),
+        Some(percent) => {
+            let sign = if percent < 0.0 { '-' } else { '+' };
+            let tenths = (percent.abs() * 10.0).round();
+            if tenths == 0.0 {
+                format!("{sign}<0.1%")
+            } else {
+                format!("{sign}{}.{}%", count((tenths / 10.0) as u64), tenths as u64 % 10)
+            }
+        }
+    }
+}
+
+const fn sign(number: i128) -> &'static str {
+    match number {
+        ..0 => "-",
+        0 => "",
+        1.. => "+",
+    }
+}
+
+fn magnitude(number: i128) -> u64 {
+    number.unsigned_abs().try_into().unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +122,16 @@ mod tests {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(counted(1, "event"), "1 event");
         assert_eq!(counted(2000, "event"), "2,000 events");
+    }
+
+    #[test]
+    fn differences_have_a_sign() {
+        assert_eq!([0, 1536, -1536].map(signed_size), ["0 B", "+1.5 KiB", "-1.5 KiB"]);
+        assert_eq!(signed_size(-i128::from(u64::MAX)), "-16.0 EiB");
+        assert_eq!([0, 1234, -1234].map(signed_count), ["0", "+1,234", "-1,234"]);
+        let percents = [None, Some(0.0), Some(8.06), Some(-100.0), Some(0.04), Some(-0.04), Some(12_345.67)];
+        let texts = ["-", "0.0%", "+8.1%", "-100.0%", "+<0.1%", "-<0.1%", "+12,345.7%"];
+        assert_eq!(percents.map(signed_percent), texts);
     }
 
     #[test]

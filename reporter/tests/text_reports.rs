@@ -3,13 +3,12 @@
 
 mod capture_builder;
 mod family_run;
+mod golden_text;
 mod native_run;
 mod sample_run;
 
-use std::fs;
-use std::path::PathBuf;
-
 use family_run::{GZIP, MAIN, family_run};
+use golden_text::assert_golden;
 use memprof_capture::file::Fact;
 use memprof_replay::metric::Metric;
 use memprof_reporter::text::TextStyle;
@@ -17,18 +16,6 @@ use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
 use native_run::native_run;
 use sample_run::sample_run;
-
-fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
-}
-
-fn assert_golden(name: &str, text: &str) {
-    if std::env::var_os("MEMPROF_UPDATE_GOLDEN").is_some() {
-        fs::write(golden(name), text).expect("the golden text can be written");
-    }
-    let expected = fs::read_to_string(golden(name)).expect("the golden text can be read");
-    assert_eq!(text, expected, "{name} differs; the new text is\n{text}");
-}
 
 #[test]
 fn stats_and_tables_at_several_widths() {

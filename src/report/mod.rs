@@ -13,6 +13,7 @@ use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
+pub mod diff;
 pub mod export;
 pub mod flamegraph;
 pub mod histogram;
@@ -30,6 +31,15 @@ pub mod table;
 pub mod temporary;
 mod text_args;
 pub mod timeline;
+
+/// What a report that guards limits finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is within them.
+    Fine,
+    /// One of them is exceeded.
+    Breach,
+}
 
 /// Why a report could not be made: displayed, a sentence that says what to do.
 #[derive(Debug)]

@@ -67,7 +67,7 @@ fn write_files(
             percent(total.bytes, whole.bytes),
             count(own.allocations),
         ];
-        columns.push(cells, Cell::Place(Location::path(file.name)));
+        columns.push(cells, Cell::Place(Location::of_path(file.name)));
     }
     columns.print(out, style)?;
     if files.len() > most {

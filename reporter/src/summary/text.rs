@@ -82,7 +82,12 @@ fn columns(report: &Report, metric: Metric, others: &[Metric], rows: &[FunctionR
         cells.extend(others.iter().map(|&other| size(row.with_callees.get(other).bytes)));
         let place = report.places.get(row.place);
         let (function, file) = (report.places.function(row.place), report.places.file(row.place));
-        columns.push(cells, Cell::Place(Location::of_function(function, file, place.kind.is_native())));
+        let location = if place.kind.is_native() {
+            Location::native(function, file, 0)
+        } else {
+            Location::of_function(function, file)
+        };
+        columns.push(cells, Cell::Place(location));
     }
     columns
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::TextStyle;
 use super::fitting::{Location, harmless, keep_start, text_width};
+use crate::size_units::counted;
 
 /// Where a cell's text stands within its column.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) enum Cell {
     Place(Location),
     /// A text and a place, on a line each.
     Lines(String, Location),
+    /// Places, innermost first, and how many more there are, on a line each.
+    Stack(Vec<Location>, usize),
 }
 
 const INDENT: &str = "  ";
@@ -76,13 +79,13 @@ impl Columns {
         let room = self.room(style);
         let places = self.rows.iter().filter_map(|(_, last)| match last {
             Cell::Place(place) => Some(place.width()),
-            Cell::Text(_) | Cell::Name(_) | Cell::Lines(..) => None,
+            Cell::Text(_) | Cell::Name(_) | Cell::Lines(..) | Cell::Stack(..) => None,
         });
         let own_line = room < PLACE_NEEDS && places.max().is_some_and(|widest| widest > room);
         let indent = INDENT.len() * 3;
         let heads: Vec<String> = self.heads.iter().map(|(head, _)| (*head).to_owned()).collect();
         if heads.iter().any(|head| !head.is_empty()) {
-            let last = if own_line { "" } else { self.last_head };
+            let last = if own_line || room < text_width(self.last_head) { "" } else { self.last_head };
             writeln!(out, "{}", style.drawn(self.line(&heads, last, &widths)))?;
         }
         for (cells, last) in &self.rows {
@@ -104,6 +107,15 @@ impl Columns {
                 }
                 Cell::Place(place) => {
                     writeln!(out, "{}", style.drawn(self.line(cells, &place.fit(room), &widths)))?;
+                }
+                Cell::Stack(places, more) => {
+                    writeln!(out, "{}", style.drawn(self.line(cells, "", &widths)))?;
+                    for place in places {
+                        writeln!(out, "{:indent$}{}", "", style.drawn(place.fit(style.width() - indent)))?;
+                    }
+                    if *more > 0 {
+                        writeln!(out, "{:indent$}and {}", "", counted(*more as u64, "more caller"))?;
+                    }
                 }
             }
         }

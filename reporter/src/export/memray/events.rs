@@ -80,7 +80,7 @@ impl<'a, W: Write> MemrayEvents<'a, W> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        while let Some(sample) = self.resident.next() {
+        for sample in self.resident.by_ref() {
             self.records.resident_set(sample.bytes, milliseconds(&self.clock, sample.at))?;
         }
         self.records.end()

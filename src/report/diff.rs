@@ -1,0 +1,126 @@
+//! `memprof diff`.
+
+use std::path::PathBuf;
+
+use memprof_reporter::diff::{
+    By, Comparison, DEFAULT_ROWS, Diff, GrowthLimit, Order, write_json, write_markdown, write_text,
+};
+
+use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
+use super::{Failure, MetricArgs, Verdict, ViewArgs, open, stdout_text};
+
+/// Compare two captures: what is new, gone, grown or shrunk
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The capture to compare with
+    before: PathBuf,
+    /// The capture in question
+    after: PathBuf,
+    /// What to list
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = ByName::Function)]
+    by: ByName,
+    #[command(flatten)]
+    metric: MetricArgs,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    query: QueryArgs,
+    /// What comes first
+    #[arg(long, value_enum, value_name = "ORDER", default_value_t = OrderName::Difference)]
+    sort: OrderName,
+    /// How many rows to print as text or Markdown
+    #[arg(short = 'n', long, visible_alias = "limit", value_name = "N", default_value_t = DEFAULT_ROWS)]
+    rows: usize,
+    /// How to print them
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    format: Format,
+    /// Print one JSON object with all rows (docs/diff.schema.json); the same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// End with status 3 if the bytes in all have grown by more than this: 5%, 10MiB
+    #[arg(long, value_name = "LIMIT")]
+    fail_above: Option<GrowthLimit>,
+    #[command(flatten)]
+    text: TextArgs,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ByName {
+    /// Stacks of functions, whatever their lines
+    Stack,
+    /// Functions, whatever the line
+    Function,
+    /// Lines of functions
+    Line,
+    /// Modules of native code, files of Python code
+    Module,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum OrderName {
+    /// Most bytes more or less first
+    Difference,
+    /// Most bytes more first, most bytes less last
+    Growth,
+    /// Most allocations more or less first
+    Allocations,
+    /// Most bytes before first
+    Before,
+    /// Most bytes after first
+    After,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For a terminal
+    Text,
+    /// One JSON object
+    Json,
+    /// For a comment on a pull request
+    Markdown,
+}
+
+impl Args {
+    const fn comparison(&self) -> Comparison {
+        let by = match self.by {
+            ByName::Stack => By::Stack,
+            ByName::Function => By::Function,
+            ByName::Line => By::Line,
+            ByName::Module => By::Module,
+        };
+        let order = match self.sort {
+            OrderName::Difference => Order::Difference,
+            OrderName::Growth => Order::Growth,
+            OrderName::Allocations => Order::Allocations,
+            OrderName::Before => Order::Before,
+            OrderName::After => Order::After,
+        };
+        Comparison { view: self.view.view(), metric: self.metric.metric_for(&self.query), by, order }
+    }
+}
+
+/// Prints the comparison, and says whether it is within the limit.
+///
+/// # Errors
+/// When a capture cannot be read, or standard output not be written.
+pub fn run(args: Args) -> Result<Verdict, Failure> {
+    let comparison = args.comparison();
+    let mut before = open(&args.before, &args.query, comparison.view)?;
+    let mut after = open(&args.after, &args.query, comparison.view)?;
+    let diff = Diff::of(&mut before, &mut after, comparison);
+    let format = if args.json { Format::Json } else { args.format };
+    stdout_text::write(|out| match format {
+        Format::Text => write_text(&diff, args.rows, &args.text.style(), out),
+        Format::Json => write_json(&diff, out),
+        Format::Markdown => write_markdown(&diff, args.rows, out),
+    })?;
+    let bytes = (diff.total().before.bytes, diff.total().after.bytes);
+    match args.fail_above.filter(|limit| limit.is_exceeded(bytes.0, bytes.1)) {
+        Some(limit) => {
+            eprintln!("memprof: {}; the limit is {limit}", diff.growth());
+            Ok(Verdict::Breach)
+        }
+        None => Ok(Verdict::Fine),
+    }
+}
