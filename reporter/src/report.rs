@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{CaptureReader, EventChunk, Summary, Tables};
+use memprof_capture::file::{CaptureReader, ChunkObserver, Summary, Tables};
 use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
@@ -121,11 +121,8 @@ impl Report {
         let settings = ReplaySettings { bin_rows, ..query.settings(&clock, duration_s(&reader, &clock)) };
         let wanted = reader.event_chunks().iter().filter(|chunk| processes.of_image(chunk.image).is_some());
         let watcher = watch(wanted.map(|chunk| u64::from(chunk.rows)).sum());
-        reader.observe(
-            watcher.map(|mut watcher| -> Box<dyn FnMut(&EventChunk)> {
-                Box::new(move |chunk| watcher(chunk.rows.into()))
-            }),
-        );
+        reader
+            .observe(watcher.map(|mut watcher| -> ChunkObserver { Box::new(move |chunk| watcher(chunk.rows.into())) }));
         let aggregate = replay(&mut reader, &processes, &settings);
         reader.observe(None);
         let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;

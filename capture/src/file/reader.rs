@@ -53,6 +53,9 @@ impl EventChunk {
     }
 }
 
+/// Somebody who follows how a capture is read.
+pub type ChunkObserver = Box<dyn FnMut(&EventChunk)>;
+
 /// An open capture: its facts and tables in memory, its events on disk. Those of an old version are rewritten as this one
 /// has them, in memory and compressed.
 pub struct CaptureReader {
@@ -75,7 +78,7 @@ pub struct CaptureReader {
     payload: Vec<u8>,
     decoder: ColumnDecoder,
     /// Told of each chunk of events that is read.
-    observer: Option<Box<dyn FnMut(&EventChunk)>>,
+    observer: Option<ChunkObserver>,
 }
 
 impl CaptureReader {
@@ -255,7 +258,7 @@ impl CaptureReader {
     }
 
     /// Calls `observer` from now on for each chunk of events that has been read, sound or not; nobody for `None`.
-    pub fn observe(&mut self, observer: Option<Box<dyn FnMut(&EventChunk)>>) {
+    pub fn observe(&mut self, observer: Option<ChunkObserver>) {
         self.observer = observer;
     }
 
