@@ -30,8 +30,11 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Flamegraph(report::flamegraph::Args),
+    Leaks(report::leaks::Args),
     Stats(report::stats::Args),
+    Summary(report::summary::Args),
     Table(report::table::Args),
+    Temporary(report::temporary::Args),
     Symbolize(symbolize::Args),
 }
 
@@ -52,8 +55,11 @@ fn main() -> ExitCode {
             other => complain(&other),
         }),
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
+        Command::Leaks(args) => reported(report::leaks::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
+        Command::Summary(args) => reported(report::summary::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
+        Command::Temporary(args) => reported(report::temporary::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)

@@ -71,6 +71,7 @@ pub struct Report {
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
     has_range: bool,
+    temporary_threshold: u64,
     resident: ResidentSets,
     notes: Vec<String>,
 }
@@ -113,6 +114,7 @@ impl Report {
             clock,
             native,
             has_range: query.has_range(),
+            temporary_threshold: query.temporary_threshold,
             resident,
             notes,
         })
@@ -220,6 +222,11 @@ impl Report {
             }
         }
         suppressed
+    }
+
+    /// How many further allocations of its thread a temporary block may outlive.
+    pub(crate) const fn temporary_threshold(&self) -> u64 {
+        self.temporary_threshold
     }
 
     /// What totals are over, for a heading.

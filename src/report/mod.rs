@@ -6,22 +6,30 @@ use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
 use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::rows::Ranking;
+use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
 pub mod flamegraph;
+pub mod leaks;
 mod output_file;
 mod query_args;
 pub mod stats;
 mod stdout_text;
+pub mod summary;
 pub mod table;
+pub mod temporary;
+mod text_args;
 
 /// Why a report could not be made: displayed, a sentence that says what to do.
 #[derive(Debug)]
 pub enum Failure {
     /// The capture cannot be reported on.
     Capture(ReportError),
+    /// The suppressions cannot be used.
+    Suppressions(SuppressionsError),
     /// The view was asked for that only native frames can fill, and there are none.
     NoNativeStacks(PathBuf),
     /// There is a file of that name already.
@@ -36,6 +44,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Capture(error) => error.fmt(f),
+            Self::Suppressions(error) => error.fmt(f),
             Self::NoNativeStacks(path) => {
                 let path = path.display();
                 write!(f, "{path} was recorded without native stacks: record without --no-native for a native view")
@@ -55,6 +64,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Capture(error) => Some(error),
+            Self::Suppressions(error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
             Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
         }
@@ -119,6 +129,24 @@ impl ViewArgs {
             ViewName::Native => ViewKind::Native,
         };
         View { kind, show_runtime: self.show_runtime }
+    }
+}
+
+/// What stacks are sorted by.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SortStacks {
+    /// Most bytes first
+    Bytes,
+    /// Most allocations first
+    Allocations,
+}
+
+impl SortStacks {
+    const fn ranking(self) -> Ranking {
+        match self {
+            Self::Bytes => Ranking::Bytes,
+            Self::Allocations => Ranking::Allocations,
+        }
     }
 }
 

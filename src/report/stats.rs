@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
 
 use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
 use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// Print the figures of a run: peak, leaks, totals, allocators, sizes and the largest places
@@ -24,9 +25,8 @@ pub struct Args {
     /// Print one JSON object (docs/stats.schema.json)
     #[arg(long)]
     json: bool,
-    /// Columns to fill (60 to 240), instead of those of the terminal
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
+    #[command(flatten)]
+    text: TextArgs,
 }
 
 /// Prints the figures.
@@ -40,7 +40,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         if args.json {
             write_json(&report, view, metric, args.top, out)
         } else {
-            write_text(&report, view, metric, args.top, &stdout_text::style(args.width), out)
+            write_text(&report, view, metric, args.top, &args.text.style(), out)
         }
     })
 }

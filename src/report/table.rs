@@ -6,6 +6,7 @@ use memprof_reporter::table::{DEFAULT_ROWS, write_html, write_json, write_text};
 
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
 use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// List memory by place, allocator and thread
@@ -28,9 +29,8 @@ pub struct Args {
     /// How many rows to print as text
     #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_ROWS)]
     rows: usize,
-    /// Columns to fill (60 to 240), instead of those of the terminal
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
+    #[command(flatten)]
+    text: TextArgs,
     /// Where to write the page [default: memprof-table-<CAPTURE>.html beside the capture]
     #[arg(short, long, value_name = "FILE", requires = "html")]
     output: Option<PathBuf>,
@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         if args.json {
             write_json(&report, view, metric, out)
         } else {
-            write_text(&report, view, metric, args.rows, &stdout_text::style(args.width), out)
+            write_text(&report, view, metric, args.rows, &args.text.style(), out)
         }
     })
 }

@@ -12,4 +12,4 @@ pub use text::write_text;
 pub const DEFAULT_ROWS: usize = 50;
 
 /// The name of an allocator that a damaged capture lost.
-const LOST_ALLOCATOR: &str = "<lost>";
+pub(crate) const LOST_ALLOCATOR: &str = "<lost>";

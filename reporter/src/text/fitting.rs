@@ -94,6 +94,11 @@ impl Location {
         if line == 0 { Self { line: String::new(), ..location } } else { location }
     }
 
+    /// Of a whole function, whichever of its lines.
+    pub(crate) fn of_function(function: &str, file: &str, is_native: bool) -> Self {
+        Self { line: String::new(), is_native, ..Self::new(function, file, 0) }
+    }
+
     /// The columns that it would like to fill.
     pub(crate) fn width(&self) -> usize {
         let place = if self.file.is_empty() { 0 } else { text_width(&self.file) + self.frame_width() };
