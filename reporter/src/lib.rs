@@ -12,6 +12,7 @@ mod json_frames;
 mod json_head;
 pub mod leaks;
 pub mod line_table;
+pub mod lines;
 pub mod metadata;
 mod native_notes;
 mod native_stacks;

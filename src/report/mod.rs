@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::lines::NoSuchSource;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::SuppressionsError;
@@ -14,6 +15,7 @@ use query_args::QueryArgs;
 
 pub mod flamegraph;
 pub mod leaks;
+pub mod lines;
 mod output_file;
 mod query_args;
 pub mod stats;
@@ -30,6 +32,8 @@ pub enum Failure {
     Capture(ReportError),
     /// The suppressions cannot be used.
     Suppressions(SuppressionsError),
+    /// The capture has no such source file or function.
+    Source(PathBuf, NoSuchSource),
     /// The view was asked for that only native frames can fill, and there are none.
     NoNativeStacks(PathBuf),
     /// There is a file of that name already.
@@ -45,6 +49,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Capture(error) => error.fmt(f),
             Self::Suppressions(error) => error.fmt(f),
+            Self::Source(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NoNativeStacks(path) => {
                 let path = path.display();
                 write!(f, "{path} was recorded without native stacks: record without --no-native for a native view")
@@ -65,6 +70,7 @@ impl std::error::Error for Failure {
         match self {
             Self::Capture(error) => Some(error),
             Self::Suppressions(error) => Some(error),
+            Self::Source(_, error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
             Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
         }

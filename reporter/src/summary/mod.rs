@@ -9,6 +9,7 @@ use memprof_replay::metric::Metric;
 use rustc_hash::FxHashMap;
 
 pub use json::write_json;
+pub(crate) use text::head;
 pub use text::write_text;
 
 use crate::amounts::Amounts;

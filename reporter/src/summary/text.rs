@@ -55,7 +55,7 @@ pub fn write_text(
 }
 
 /// The name of a column for what a metric counts, with all that was called.
-const fn head(metric: Metric) -> &'static str {
+pub(crate) const fn head(metric: Metric) -> &'static str {
     match metric {
         Metric::Peak => "Peak",
         Metric::Leaks => "Leaked",

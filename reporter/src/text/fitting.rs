@@ -99,6 +99,12 @@ impl Location {
         Self { line: String::new(), is_native, ..Self::new(function, file, 0) }
     }
 
+    /// Of a whole file.
+    pub(crate) fn path(file: &str) -> Self {
+        let file = harmless(file).into_owned();
+        Self { function: String::new(), file, line: String::new(), is_native: false }
+    }
+
     /// The columns that it would like to fill.
     pub(crate) fn width(&self) -> usize {
         let place = if self.file.is_empty() { 0 } else { text_width(&self.file) + self.frame_width() };
@@ -128,6 +134,9 @@ impl Location {
     pub(crate) fn fit(&self, room: usize) -> String {
         if self.file.is_empty() {
             return self.fit_function(room);
+        }
+        if self.function.is_empty() && self.line.is_empty() {
+            return keep_end(&self.file, room);
         }
         let room = room.saturating_sub(self.frame_width());
         let path = text_width(&self.file);
