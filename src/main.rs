@@ -36,6 +36,7 @@ enum Command {
     Summary(report::summary::Args),
     Table(report::table::Args),
     Temporary(report::temporary::Args),
+    Timeline(report::timeline::Args),
     Symbolize(symbolize::Args),
 }
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Command::Summary(args) => reported(report::summary::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
         Command::Temporary(args) => reported(report::temporary::run(args)),
+        Command::Timeline(args) => reported(report::timeline::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)

@@ -41,6 +41,7 @@ pub mod table;
 pub mod temporary;
 pub mod text;
 mod thread_labels;
+pub mod timeline;
 mod unknown_process;
 pub mod utc_time;
 pub mod view;

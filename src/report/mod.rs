@@ -24,6 +24,7 @@ pub mod summary;
 pub mod table;
 pub mod temporary;
 mod text_args;
+pub mod timeline;
 
 /// Why a report could not be made: displayed, a sentence that says what to do.
 #[derive(Debug)]

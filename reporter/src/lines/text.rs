@@ -204,7 +204,11 @@ fn columns(
         let text = match entry {
             ListLine::Figures(row) => {
                 let line = if row.line > 0 { row.line.to_string() } else { "?".to_owned() };
-                cells.extend([line, nothing_or(row.own.get(metric).bytes), nothing_or(row.with_callees.get(metric).bytes)]);
+                cells.extend([
+                    line,
+                    nothing_or(row.own.get(metric).bytes),
+                    nothing_or(row.with_callees.get(metric).bytes),
+                ]);
                 let allocations = row.own.get(metric).allocations;
                 let allocations = if allocations == 0 { String::new() } else { count(allocations) };
                 cells.extend(has_allocations.then_some(allocations));
