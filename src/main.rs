@@ -30,6 +30,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Flamegraph(report::flamegraph::Args),
+    Histogram(report::histogram::Args),
     Leaks(report::leaks::Args),
     Lines(report::lines::Args),
     Stats(report::stats::Args),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
             other => complain(&other),
         }),
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
+        Command::Histogram(args) => reported(report::histogram::run(args)),
         Command::Leaks(args) => reported(report::leaks::run(args)),
         Command::Lines(args) => reported(report::lines::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),

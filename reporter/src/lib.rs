@@ -7,6 +7,7 @@ pub mod flame_tree;
 pub mod flamegraph;
 mod frame_places;
 mod hidden_allocators;
+pub mod histogram;
 mod json_columns;
 mod json_frames;
 mod json_head;

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{CaptureReader, Summary, Tables};
 use memprof_capture::file::{Damage, OpenError};
+use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
 use memprof_replay::aggregate::Aggregate;
+use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Processes, UnknownProcess};
 use memprof_replay::replay::{ReplaySettings, replay};
@@ -202,6 +204,29 @@ impl Report {
             Metric::Total => self.aggregate.totals.total,
             Metric::Temporary => self.aggregate.totals.temporary,
         }
+    }
+
+    /// How large the allocations of a query were. Reads the events of the capture once more.
+    ///
+    /// # Errors
+    /// When the capture cannot be read any more.
+    pub fn allocation_sizes(&mut self, query: &Query) -> Result<AllocationSizes, ReportError> {
+        let settings = query.settings(&self.clock, self.metadata.duration_s);
+        let filter = SlotFilter::of(query, self.reader.tables(), &self.places);
+        let tables = self.reader.tables();
+        let threads: Vec<bool> =
+            (0..tables.threads.len()).map(|thread| filter.admits_thread(ThreadId::from_index(thread))).collect();
+        let sites: Vec<bool> =
+            (0..tables.sites.len()).map(|site| filter.admits_site(SiteId::from_index(site))).collect();
+        // What the capture does not know, as far as the filter lets such things through.
+        let (other_threads, other_sites) =
+            (query.threads.is_empty(), query.allocators.is_empty() && query.only.is_empty());
+        let admits = |thread: ThreadId, site: SiteId| {
+            threads.get(thread.index()).copied().unwrap_or(other_threads)
+                && sites.get(site.index()).copied().unwrap_or(other_sites)
+        };
+        AllocationSizes::of(&mut self.reader, &self.processes, settings.range, admits)
+            .map_err(|error| ReportError::Read(self.reader.path().to_owned(), error))
     }
 
     /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.

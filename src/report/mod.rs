@@ -14,6 +14,7 @@ use memprof_reporter::view::{View, ViewKind};
 use query_args::QueryArgs;
 
 pub mod flamegraph;
+pub mod histogram;
 pub mod leaks;
 pub mod lines;
 mod output_file;
