@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{CaptureReader, Summary, Tables};
+use memprof_capture::file::{CaptureReader, EventChunk, Summary, Tables};
 use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
@@ -92,12 +92,33 @@ impl Report {
     /// # Errors
     /// See [`Self::open`]; and when a process that it names was not recorded.
     pub fn open_with(path: &Path, query: &Query) -> Result<Self, ReportError> {
+        Self::open_watched(path, query, |_| None)
+    }
+
+    /// Opens a capture, too, and says how far its replay is: `watch` is told how many events there are to read, and what it
+    /// returns how many were, chunk by chunk. That is dropped when the last one was read.
+    ///
+    /// # Errors
+    /// See [`Self::open_with`].
+    pub fn open_watched(
+        path: &Path,
+        query: &Query,
+        watch: impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>,
+    ) -> Result<Self, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader).only(&query.processes);
         let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
         let clock = RunClock::of(&reader);
         let settings = query.settings(&clock, duration_s(&reader, &clock));
+        let wanted = reader.event_chunks().iter().filter(|chunk| processes.of_image(chunk.image).is_some());
+        let watcher = watch(wanted.map(|chunk| u64::from(chunk.rows)).sum());
+        reader.observe(
+            watcher.map(|mut watcher| -> Box<dyn FnMut(&EventChunk)> {
+                Box::new(move |chunk| watcher(chunk.rows.into()))
+            }),
+        );
         let aggregate = replay(&mut reader, &processes, &settings);
+        reader.observe(None);
         let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;
         let metadata = Metadata::of(&reader, &processes, &clock, query);
         let resident = ResidentSets::of(&reader, &processes);

@@ -63,7 +63,7 @@ impl Column {
 /// # Errors
 /// When the capture cannot be read or has no such file, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric(), args.view.view());
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
     let report = open(&args.capture, &args.query, view)?;
     let selection = args.source.as_deref().map(|source| LineSelection::find(&report, source)).transpose();
     let selection = selection.map_err(|error| Failure::Source(args.capture.clone(), error))?.unwrap_or_default();

@@ -18,6 +18,7 @@ pub mod histogram;
 pub mod leaks;
 pub mod lines;
 mod output_file;
+mod progress;
 mod query_args;
 pub mod stats;
 mod stdout_text;
@@ -106,6 +107,14 @@ impl MetricArgs {
             _ => Metric::Peak,
         }
     }
+
+    /// The same, where the query may have said it: as in memray, a threshold for temporary allocations asks for these.
+    const fn metric_for(self, query: &QueryArgs) -> Metric {
+        match self.metric() {
+            Metric::Peak if query.has_temporary_threshold() && !self.peak => Metric::Temporary,
+            metric => metric,
+        }
+    }
 }
 
 /// Which frames to show.
@@ -160,7 +169,7 @@ impl SortStacks {
 
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
 fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
-    let report = Report::open_with(capture, &query.query()).map_err(Failure::Capture)?;
+    let report = Report::open_watched(capture, &query.query(), progress::watch).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
 
+use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
 use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
@@ -20,11 +21,17 @@ pub struct Args {
     #[command(flatten)]
     query: QueryArgs,
     /// How many places to list in each ranking
-    #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_TOP)]
+    #[arg(short = 'n', long = "limit", visible_aliases = ["top", "num-largest"], value_name = "N", default_value_t = DEFAULT_TOP)]
     top: usize,
     /// Print one JSON object (docs/stats.schema.json)
     #[arg(long)]
     json: bool,
+    /// Write the JSON object to this file instead
+    #[arg(short, long, value_name = "FILE", requires = "json")]
+    output: Option<PathBuf>,
+    /// Overwrite the file if it exists
+    #[arg(short, long, requires = "output")]
+    force: bool,
     #[command(flatten)]
     text: TextArgs,
 }
@@ -34,7 +41,14 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric(), args.view.view());
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    if let Some(path) = args.output {
+        let output = OutputFile::choose(Some(path), args.force, &args.capture, "stats", "json")?;
+        let report = open(&args.capture, &args.query, view)?;
+        let path = output.write(|out| write_json(&report, view, metric, args.top, out))?;
+        eprintln!("memprof: wrote {}", path.display());
+        return Ok(());
+    }
     let report = open(&args.capture, &args.query, view)?;
     stdout_text::write(|out| {
         if args.json {

@@ -53,7 +53,7 @@ fn sort_by(name: &str) -> Result<SortBy, String> {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric(), args.view.view());
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
     let report = open(&args.capture, &args.query, view)?;
     stdout_text::write(|out| {
         if args.json {

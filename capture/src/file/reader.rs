@@ -74,6 +74,8 @@ pub struct CaptureReader {
     stored: Vec<u8>,
     payload: Vec<u8>,
     decoder: ColumnDecoder,
+    /// Told of each chunk of events that is read.
+    observer: Option<Box<dyn FnMut(&EventChunk)>>,
 }
 
 impl CaptureReader {
@@ -136,6 +138,7 @@ impl CaptureReader {
             stored: Vec::new(),
             payload: Vec::new(),
             decoder: ColumnDecoder::default(),
+            observer: None,
         };
         let mut has_header = false;
         for (offset, header) in chunks {
@@ -245,7 +248,15 @@ impl CaptureReader {
             out.clear();
             self.count_damage(chunk);
         }
+        if let Some(observer) = &mut self.observer {
+            observer(chunk);
+        }
         Ok(())
+    }
+
+    /// Calls `observer` from now on for each chunk of events that has been read, sound or not; nobody for `None`.
+    pub fn observe(&mut self, observer: Option<Box<dyn FnMut(&EventChunk)>>) {
+        self.observer = observer;
     }
 
     fn count_damage(&mut self, chunk: &EventChunk) {
