@@ -32,10 +32,16 @@ enum Command {
     Report(report::report::Args),
     Flamegraph(report::flamegraph::Args),
     Diff(report::diff::Args),
+    Histogram(report::histogram::Args),
+    Leaks(report::leaks::Args),
+    Lines(report::lines::Args),
     Stats(report::stats::Args),
+    Summary(report::summary::Args),
     Table(report::table::Args),
     Export(report::export::Args),
     Transform(report::export::TransformArgs),
+    Temporary(report::temporary::Args),
+    Timeline(report::timeline::Args),
     Symbolize(symbolize::Args),
 }
 
@@ -60,10 +66,16 @@ fn main() -> ExitCode {
         Command::Report(args) => reported(report::report::run(args)),
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
         Command::Diff(args) => judged(report::diff::run(args)),
+        Command::Histogram(args) => reported(report::histogram::run(args)),
+        Command::Leaks(args) => reported(report::leaks::run(args)),
+        Command::Lines(args) => reported(report::lines::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
+        Command::Summary(args) => reported(report::summary::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
         Command::Export(args) => reported(report::export::run(args)),
         Command::Transform(args) => reported(report::export::transform(args)),
+        Command::Temporary(args) => reported(report::temporary::run(args)),
+        Command::Timeline(args) => reported(report::timeline::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)

@@ -1,6 +1,7 @@
 //! What has to be said about Python's own allocators: whose memory appears where.
 
 use memprof_capture::allocator::Allocator;
+use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 use rustc_hash::FxHashSet;
 
@@ -47,6 +48,32 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric
             && top.contains(&row_places.get(site.stack))
     });
     sentence(report.metadata()).filter(|_| has_arenas)
+}
+
+/// What has to be known before something that was not freed is called a leak: what interpreters keep, and what a leaked
+/// arena does not tell.
+pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
+    let run = report.metadata();
+    let mut hints = Vec::new();
+    if !run.python_version.is_empty() {
+        let kept = "Python keeps modules, code, types, interned strings and caches until it ends, and does not free all \
+                    of that then. A leak grows with the work that is done: compare two runs, or look at a part of one \
+                    (--from, --to).";
+        hints.push(kept.to_owned());
+    }
+    let has_arenas = !run.python_allocators_traced && arena_bytes(run).is_some();
+    let maps = |slot: &SlotSummary| {
+        let site = report.tables().site(slot.site);
+        slot.leaked.allocations > 0 && site.is_some_and(|site| site.allocator == Allocator::Mmap)
+    };
+    if has_arenas && report.aggregate().slots.iter().any(maps) {
+        let arenas = "Python's objects lie in pymalloc's arenas, made by mmap. An arena stays as long as any object in it \
+                      lives, under the line that happened to need it. To see the objects themselves, record with \
+                      --trace-python-allocators, or set PYTHONMALLOC=malloc for the recording, which makes each a block \
+                      of malloc.";
+        hints.push(arenas.to_owned());
+    }
+    hints
 }
 
 /// The size of pymalloc's arenas, which grew in 3.10; nothing where it is not what the program ran with.

@@ -5,10 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{CaptureReader, Summary, Tables};
+use memprof_capture::file::{CaptureReader, ChunkObserver, Summary, Tables};
 use memprof_capture::file::{Damage, OpenError};
+use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
 use memprof_replay::aggregate::Aggregate;
+use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Processes, UnknownProcess};
 use memprof_replay::replay::{ReplaySettings, replay};
@@ -71,6 +73,7 @@ pub struct Report {
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
     has_range: bool,
+    temporary_threshold: u64,
     resident: ResidentSets,
     notes: Vec<String>,
 }
@@ -97,12 +100,31 @@ impl Report {
     /// # Errors
     /// See [`Self::open_with`].
     pub fn open_in_bins(path: &Path, query: &Query, bin_rows: Option<usize>) -> Result<Self, ReportError> {
+        Self::open_watched(path, query, bin_rows, |_| None)
+    }
+
+    /// Likewise, and says how far its replay is: `watch` is told how many events there are to read, and what it
+    /// returns how many were, chunk by chunk. That is dropped when the last one was read.
+    ///
+    /// # Errors
+    /// See [`Self::open_in_bins`].
+    pub fn open_watched(
+        path: &Path,
+        query: &Query,
+        bin_rows: Option<usize>,
+        watch: impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>,
+    ) -> Result<Self, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader).only(&query.processes);
         let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
         let clock = RunClock::of(&reader);
         let settings = ReplaySettings { bin_rows, ..query.settings(&clock, duration_s(&reader, &clock)) };
+        let wanted = reader.event_chunks().iter().filter(|chunk| processes.of_image(chunk.image).is_some());
+        let watcher = watch(wanted.map(|chunk| u64::from(chunk.rows)).sum());
+        reader
+            .observe(watcher.map(|mut watcher| -> ChunkObserver { Box::new(move |chunk| watcher(chunk.rows.into())) }));
         let aggregate = replay(&mut reader, &processes, &settings);
+        reader.observe(None);
         let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;
         let metadata = Metadata::of(&reader, &processes, &clock, query);
         let resident = ResidentSets::of(&reader, &processes);
@@ -121,6 +143,7 @@ impl Report {
             clock,
             native,
             has_range: query.has_range(),
+            temporary_threshold: query.temporary_threshold,
             resident,
             notes,
         })
@@ -210,6 +233,29 @@ impl Report {
         }
     }
 
+    /// How large the allocations of a query were. Reads the events of the capture once more.
+    ///
+    /// # Errors
+    /// When the capture cannot be read any more.
+    pub fn allocation_sizes(&mut self, query: &Query) -> Result<AllocationSizes, ReportError> {
+        let settings = query.settings(&self.clock, self.metadata.duration_s);
+        let filter = SlotFilter::of(query, self.reader.tables(), &self.places);
+        let tables = self.reader.tables();
+        let threads: Vec<bool> =
+            (0..tables.threads.len()).map(|thread| filter.admits_thread(ThreadId::from_index(thread))).collect();
+        let sites: Vec<bool> =
+            (0..tables.sites.len()).map(|site| filter.admits_site(SiteId::from_index(site))).collect();
+        // What the capture does not know, as far as the filter lets such things through.
+        let (other_threads, other_sites) =
+            (query.threads.is_empty(), query.allocators.is_empty() && query.only.is_empty());
+        let admits = |thread: ThreadId, site: SiteId| {
+            threads.get(thread.index()).copied().unwrap_or(other_threads)
+                && sites.get(site.index()).copied().unwrap_or(other_sites)
+        };
+        AllocationSizes::of(&mut self.reader, &self.processes, settings.range, admits)
+            .map_err(|error| ReportError::Read(self.reader.path().to_owned(), error))
+    }
+
     /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.
     pub fn suppress_leaks(&mut self, suppressions: &Suppressions) -> Vec<SuppressedLeaks> {
         let mut suppressed = suppressions.tally();
@@ -228,6 +274,11 @@ impl Report {
             }
         }
         suppressed
+    }
+
+    /// How many further allocations of its thread a temporary block may outlive.
+    pub(crate) const fn temporary_threshold(&self) -> u64 {
+        self.temporary_threshold
     }
 
     /// What totals are over, for a heading.

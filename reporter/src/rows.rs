@@ -46,7 +46,7 @@ pub enum Ranking {
 }
 
 impl Ranking {
-    const fn key(self, amount: Amount) -> (u64, u64) {
+    pub(crate) const fn key(self, amount: Amount) -> (u64, u64) {
         match self {
             Self::Bytes => (amount.bytes, amount.allocations),
             Self::Allocations => (amount.allocations, amount.bytes),

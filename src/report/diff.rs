@@ -7,6 +7,7 @@ use memprof_reporter::diff::{
 };
 
 use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
 use super::{Failure, MetricArgs, Verdict, ViewArgs, open, stdout_text};
 
 /// Compare two captures: what is new, gone, grown or shrunk
@@ -40,9 +41,8 @@ pub struct Args {
     /// End with status 3 if the bytes in all have grown by more than this: 5%, 10MiB
     #[arg(long, value_name = "LIMIT")]
     fail_above: Option<GrowthLimit>,
-    /// Columns to fill (60 to 240), instead of those of the terminal
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
+    #[command(flatten)]
+    text: TextArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -111,7 +111,7 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     let diff = Diff::of(&mut before, &mut after, comparison);
     let format = if args.json { Format::Json } else { args.format };
     stdout_text::write(|out| match format {
-        Format::Text => write_text(&diff, args.rows, &stdout_text::style(args.width), out),
+        Format::Text => write_text(&diff, args.rows, &args.text.style(), out),
         Format::Json => write_json(&diff, out),
         Format::Markdown => write_markdown(&diff, args.rows, out),
     })?;

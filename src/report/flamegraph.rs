@@ -35,7 +35,7 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the graph not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric(), args.view.view());
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
     let extension = if args.svg { "svg" } else { "html" };
     let output = OutputFile::choose(args.output, args.force, &args.capture, "flamegraph", extension)?;
     let mut report = open(&args.capture, &args.query, view)?;

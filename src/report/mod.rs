@@ -5,21 +5,32 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::lines::NoSuchSource;
 use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::rows::Ranking;
+use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
-pub mod export;
 pub mod diff;
+pub mod export;
 pub mod flamegraph;
+pub mod histogram;
+pub mod leaks;
+pub mod lines;
 mod output_file;
+mod progress;
 mod query_args;
 #[expect(clippy::module_inception, reason = "named after its subcommand, as the others are")]
 pub mod report;
 pub mod stats;
 mod stdout_text;
+pub mod summary;
 pub mod table;
+pub mod temporary;
+mod text_args;
+pub mod timeline;
 
 /// What a report that guards limits finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +46,10 @@ pub enum Verdict {
 pub enum Failure {
     /// The capture cannot be reported on.
     Capture(ReportError),
+    /// The suppressions cannot be used.
+    Suppressions(SuppressionsError),
+    /// The capture has no such source file or function.
+    Source(PathBuf, NoSuchSource),
     /// The view was asked for that only native frames can fill, and there are none.
     NoNativeStacks(PathBuf),
     /// There is a file of that name already.
@@ -51,6 +66,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Capture(error) => error.fmt(f),
+            Self::Suppressions(error) => error.fmt(f),
+            Self::Source(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NoNativeStacks(path) => {
                 let path = path.display();
                 write!(f, "{path} was recorded without native stacks: record without --no-native for a native view")
@@ -71,6 +88,8 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Capture(error) => Some(error),
+            Self::Suppressions(error) => Some(error),
+            Self::Source(_, error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
             Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
             Self::Export(refusal) => Some(refusal),
@@ -113,6 +132,14 @@ impl MetricArgs {
             _ => Metric::Peak,
         }
     }
+
+    /// The same, where the query may have said it: as in memray, a threshold for temporary allocations asks for these.
+    const fn metric_for(self, query: &QueryArgs) -> Metric {
+        match self.metric() {
+            Metric::Peak if query.has_temporary_threshold() && !self.peak => Metric::Temporary,
+            metric => metric,
+        }
+    }
 }
 
 /// Which frames to show.
@@ -147,9 +174,32 @@ impl ViewArgs {
     }
 }
 
+/// What stacks are sorted by.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SortStacks {
+    /// Most bytes first
+    Bytes,
+    /// Most allocations first
+    Allocations,
+}
+
+impl SortStacks {
+    const fn ranking(self) -> Ranking {
+        match self {
+            Self::Bytes => Ranking::Bytes,
+            Self::Allocations => Ranking::Allocations,
+        }
+    }
+}
+
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
 fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
-    let report = Report::open_with(capture, &query.query()).map_err(Failure::Capture)?;
+    open_in_bins(capture, query, view, None)
+}
+
+/// Likewise, for a report that shows any range of time: its bins may have so many rows.
+fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, rows: Option<usize>) -> Result<Report, Failure> {
+    let report = Report::open_watched(capture, &query.query(), rows, progress::watch).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }

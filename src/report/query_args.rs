@@ -30,12 +30,18 @@ pub struct QueryArgs {
     /// Leave out stacks with a frame in such a file or module
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<PathPattern>,
-    /// Count an allocation as temporary if it was given back before its thread made more than N others
-    #[arg(long = "temporary-allocation-threshold", visible_alias = "threshold", value_name = "N", default_value_t = TEMPORARY_THRESHOLD)]
-    temporary_threshold: u64,
+    /// Count an allocation as temporary if it was given back before its thread made more than N others, and show temporary
+    /// allocations unless something else is asked for [default: 1]
+    #[arg(long = "temporary-allocation-threshold", visible_alias = "threshold", value_name = "N")]
+    temporary_threshold: Option<u64>,
 }
 
 impl QueryArgs {
+    /// Whether they say what is temporary, which nobody says who does not want to see that.
+    pub const fn has_temporary_threshold(&self) -> bool {
+        self.temporary_threshold.is_some()
+    }
+
     /// What they ask for.
     pub fn query(&self) -> Query {
         Query {
@@ -46,7 +52,7 @@ impl QueryArgs {
             allocators: self.allocators.clone(),
             only: self.only.clone(),
             exclude: self.exclude.clone(),
-            temporary_threshold: self.temporary_threshold,
+            temporary_threshold: self.temporary_threshold.unwrap_or(TEMPORARY_THRESHOLD),
         }
     }
 }

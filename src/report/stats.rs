@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
 
+use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
 use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// Print the figures of a run: peak, leaks, totals, allocators, sizes and the largest places
@@ -19,14 +21,19 @@ pub struct Args {
     #[command(flatten)]
     query: QueryArgs,
     /// How many places to list in each ranking
-    #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_TOP)]
+    #[arg(short = 'n', long = "limit", visible_aliases = ["top", "num-largest"], value_name = "N", default_value_t = DEFAULT_TOP)]
     top: usize,
     /// Print one JSON object (docs/stats.schema.json)
     #[arg(long)]
     json: bool,
-    /// Columns to fill (60 to 240), instead of those of the terminal
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
+    /// Write the JSON object to this file instead
+    #[arg(short, long, value_name = "FILE", requires = "json")]
+    output: Option<PathBuf>,
+    /// Overwrite the file if it exists
+    #[arg(short, long, requires = "output")]
+    force: bool,
+    #[command(flatten)]
+    text: TextArgs,
 }
 
 /// Prints the figures.
@@ -34,13 +41,20 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric(), args.view.view());
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    if let Some(path) = args.output {
+        let output = OutputFile::choose(Some(path), args.force, &args.capture, "stats", "json")?;
+        let report = open(&args.capture, &args.query, view)?;
+        let path = output.write(|out| write_json(&report, view, metric, args.top, out))?;
+        eprintln!("memprof: wrote {}", path.display());
+        return Ok(());
+    }
     let report = open(&args.capture, &args.query, view)?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, args.top, out)
         } else {
-            write_text(&report, view, metric, args.top, &stdout_text::style(args.width), out)
+            write_text(&report, view, metric, args.top, &args.text.style(), out)
         }
     })
 }

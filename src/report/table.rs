@@ -7,6 +7,7 @@ use memprof_reporter::table::{DEFAULT_ROWS, write_json, write_text};
 
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
 use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
 
 /// List memory by place, allocator and thread
@@ -27,17 +28,22 @@ pub struct Args {
     #[arg(long, conflicts_with = "json")]
     html: bool,
     /// How many rows to print as text
-    #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_ROWS)]
+    #[arg(short = 'n', long = "limit", visible_alias = "rows", value_name = "N", default_value_t = DEFAULT_ROWS)]
     rows: usize,
-    /// Columns to fill (60 to 240), instead of those of the terminal
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
-    /// Where to write the page [default: memprof-table-<CAPTURE>.html beside the capture]
-    #[arg(short, long, value_name = "FILE", requires = "html")]
+    #[command(flatten)]
+    text: TextArgs,
+    /// Where to write the page, which --html then need not ask for [default: memprof-table-<CAPTURE>.html beside the capture]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
     output: Option<PathBuf>,
     /// Overwrite the page if it exists
-    #[arg(short, long, requires = "html")]
+    #[arg(short, long)]
     force: bool,
+    /// For users of memray: threads are told apart in any case
+    #[arg(long, hide = true)]
+    split_threads: bool,
+    /// For users of memray: pages never need the network
+    #[arg(long, hide = true)]
+    no_web: bool,
 }
 
 /// Prints the table or writes its page.
@@ -45,8 +51,8 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the table not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric(), args.view.view());
-    if args.html {
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    if args.html || args.output.is_some() {
         let output = OutputFile::choose(args.output, args.force, &args.capture, "table", "html")?;
         let mut report = open(&args.capture, &args.query, view)?;
         let path = output.write(|out| flamegraph::write_table(&mut report, view, metric, out))?;
@@ -58,7 +64,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         if args.json {
             write_json(&report, view, metric, out)
         } else {
-            write_text(&report, view, metric, args.rows, &stdout_text::style(args.width), out)
+            write_text(&report, view, metric, args.rows, &args.text.style(), out)
         }
     })
 }

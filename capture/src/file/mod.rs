@@ -28,7 +28,7 @@ pub mod writer;
 pub use facts::{Fact, Header, Summary, SymbolSource};
 pub use format::{ChunkHeader, ChunkKind};
 pub use open_error::OpenError;
-pub use reader::{CaptureReader, EventChunk};
+pub use reader::{CaptureReader, ChunkObserver, EventChunk};
 pub use scan::Damage;
 pub use tables::{Code, Frame, FrameSymbols, Function, Module, NativeFrame, Site, StackNode, Tables, Thread};
 pub use writer::CaptureWriter;

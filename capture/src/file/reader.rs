@@ -53,6 +53,9 @@ impl EventChunk {
     }
 }
 
+/// What is told of each chunk of events that is read.
+pub type ChunkObserver = Box<dyn FnMut(&EventChunk)>;
+
 /// An open capture: its facts and tables in memory, its events on disk. Those of an old version are rewritten as this one
 /// has them, in memory and compressed.
 pub struct CaptureReader {
@@ -74,6 +77,8 @@ pub struct CaptureReader {
     stored: Vec<u8>,
     payload: Vec<u8>,
     decoder: ColumnDecoder,
+    /// Told of each chunk of events that is read.
+    observer: Option<ChunkObserver>,
 }
 
 impl CaptureReader {
@@ -136,6 +141,7 @@ impl CaptureReader {
             stored: Vec::new(),
             payload: Vec::new(),
             decoder: ColumnDecoder::default(),
+            observer: None,
         };
         let mut has_header = false;
         for (offset, header) in chunks {
@@ -245,7 +251,15 @@ impl CaptureReader {
             out.clear();
             self.count_damage(chunk);
         }
+        if let Some(observer) = &mut self.observer {
+            observer(chunk);
+        }
         Ok(())
+    }
+
+    /// Calls `observer` from now on for each chunk of events that has been read, sound or not; nobody for `None`.
+    pub fn observe(&mut self, observer: Option<ChunkObserver>) {
+        self.observer = observer;
     }
 
     fn count_damage(&mut self, chunk: &EventChunk) {

@@ -55,6 +55,12 @@ impl LineIndex {
         });
     }
 
+    /// The last line that any instruction belongs to.
+    #[must_use]
+    pub fn last_line(&self) -> Option<u32> {
+        self.ranges.iter().filter_map(|range| range.line).max()
+    }
+
     /// The stretch that the instruction at `offset` belongs to.
     #[must_use]
     pub fn find(&self, offset: u32) -> Option<&LineRange> {

@@ -67,6 +67,11 @@ impl SourceLines {
         self.file(file).ok()?.line(line)
     }
 
+    /// The text of a line with its indentation, if it may be shown. That of an empty line is empty.
+    pub(crate) fn indented(&mut self, file: &str, line: u32) -> Option<&str> {
+        self.file(file).ok()?.indented(line)
+    }
+
     /// The whole text of a file, if it may be shown.
     pub(crate) fn whole(&mut self, file: &str) -> Result<&str, NotShown> {
         self.file(file).map(|lines| lines.text.as_str())
@@ -88,11 +93,24 @@ impl FileLines {
     }
 
     fn line(&self, line: u32) -> Option<&str> {
-        let &start = self.starts.get((line as usize).checked_sub(1)?)?;
-        let text = self.text[start..].lines().next()?.trim();
-        let end = text.char_indices().nth(LONGEST_LINE).map_or(text.len(), |(at, _)| at);
-        (!text.is_empty()).then_some(&text[..end])
+        let text = beginning(self.whole(line)?.trim());
+        (!text.is_empty()).then_some(text)
     }
+
+    fn indented(&self, line: u32) -> Option<&str> {
+        self.whole(line).map(|text| beginning(text.trim_end()))
+    }
+
+    fn whole(&self, line: u32) -> Option<&str> {
+        let &start = self.starts.get((line as usize).checked_sub(1)?)?;
+        self.text[start..].lines().next()
+    }
+}
+
+/// As much of a line as is shown.
+fn beginning(line: &str) -> &str {
+    let end = line.char_indices().nth(LONGEST_LINE).map_or(line.len(), |(at, _)| at);
+    &line[..end]
 }
 
 fn read(name: &str, recorded_at_ns: u64) -> Result<String, NotShown> {
@@ -141,7 +159,10 @@ mod tests {
         assert_eq!(lines.get(&path("open.py"), 1), Some("x = 1"));
         assert_eq!(lines.get(&path("open.py"), 2), None, "an empty line says nothing");
         assert_eq!(lines.get(&path("open.py"), 3), Some("y = 2"));
+        assert_eq!(lines.indented(&path("open.py"), 2), Some(""));
+        assert_eq!(lines.indented(&path("open.py"), 3), Some("  y = 2"));
         for line in [0, 4, 5] {
+            assert_eq!(lines.indented(&path("open.py"), line), None);
             assert_eq!(lines.get(&path("open.py"), line), None);
         }
         for name in ["closed.py", "open.txt", "missing.py"] {

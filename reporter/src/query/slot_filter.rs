@@ -1,7 +1,7 @@
 //! Selects slots by thread, allocator, and the files and modules of their stacks.
 
 use memprof_capture::file::Tables;
-use memprof_capture::ids::StackId;
+use memprof_capture::ids::{SiteId, StackId, ThreadId};
 use memprof_replay::aggregate::{Aggregate, ProcessTotals, SlotSummary, Totals};
 use memprof_replay::slots::Amount;
 
@@ -34,16 +34,23 @@ impl<'a> SlotFilter<'a> {
         Self { query, tables, threads: tables.threads.iter().map(is_wanted).collect(), stacks }
     }
 
-    fn admits(&self, slot: &SlotSummary) -> bool {
-        let thread =
-            self.query.threads.is_empty() || self.threads.get(slot.thread.index()).is_some_and(|&wanted| wanted);
+    /// Whether it lets through what a thread does.
+    pub(crate) fn admits_thread(&self, thread: ThreadId) -> bool {
+        self.query.threads.is_empty() || self.threads.get(thread.index()).is_some_and(|&wanted| wanted)
+    }
+
+    /// Whether it lets through what is allocated at a site.
+    pub(crate) fn admits_site(&self, site: SiteId) -> bool {
         // What a damaged capture lost is neither in a file nor of an allocator.
-        let Some(site) = self.tables.site(slot.site) else {
-            return thread && self.query.allocators.is_empty() && self.query.only.is_empty();
+        let Some(site) = self.tables.site(site) else {
+            return self.query.allocators.is_empty() && self.query.only.is_empty();
         };
-        thread
-            && (self.query.allocators.is_empty() || self.query.allocators.contains(&site.allocator))
+        (self.query.allocators.is_empty() || self.query.allocators.contains(&site.allocator))
             && self.stacks.get(site.stack.index()).copied().unwrap_or(self.query.only.is_empty())
+    }
+
+    fn admits(&self, slot: &SlotSummary) -> bool {
+        self.admits_thread(slot.thread) && self.admits_site(slot.site)
     }
 
     /// Leaves of an aggregate what is admitted, and sums it up anew. What belongs to no slot (releases, sizes, the time line)

@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::row_places::RowPlaces;
 use crate::rows::Ranking;
 use crate::size_units::{count, counted, percent, seconds, size};
-use crate::text::{Align, Cell, Columns, TextStyle, wrap};
+use crate::text::{Align, BAR, Cell, Columns, TextStyle, wrap};
 use crate::view::View;
 
 /// Writes the figures as text, with `top` places in each ranking.
@@ -159,7 +159,7 @@ fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::
             let bar = (bucket.allocations as f64 / most as f64 * bar_width as f64).ceil() as usize;
             let below = bucket.max_bytes.checked_add(1).map_or("16.0 EiB".to_owned(), size);
             let cells = vec![size(bucket.min_bytes), below, count(bucket.allocations)];
-            columns.push(cells, Cell::Text("▇".repeat(bar)));
+            columns.push(cells, Cell::Text(BAR.to_string().repeat(bar)));
         }
         columns
     };

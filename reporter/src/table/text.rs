@@ -8,6 +8,7 @@ use memprof_replay::slots::Amount;
 use super::LOST_ALLOCATOR;
 use crate::pymalloc;
 use crate::report::Report;
+use crate::report_title;
 use crate::rows::Row;
 use crate::size_units::{count, counted, percent, size};
 use crate::text::{Align, Cell, Columns, TextStyle, wrap};
@@ -27,22 +28,7 @@ pub fn write_text(
 ) -> io::Result<()> {
     let row_places = report.row_places(view);
     let (rows, whole) = (report.rows(&row_places, metric), report.total(metric));
-    let title = format!(
-        "{}: {} {} in {}{}",
-        report.metadata().command_line,
-        size(whole.bytes),
-        metric.heading(),
-        counted(whole.allocations, "allocation"),
-        view.kind.heading()
-    );
-    for line in wrap(&title, style.width()) {
-        writeln!(out, "{}", style.heading(&line))?;
-    }
-    for note in report.notes() {
-        for line in wrap(&format!("Note: {note}"), style.width()) {
-            writeln!(out, "{line}")?;
-        }
-    }
+    report_title::write(report, view, metric, style, out)?;
     if rows.is_empty() {
         return Ok(());
     }

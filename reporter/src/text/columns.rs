@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::TextStyle;
-use super::fitting::{Location, harmless, text_width};
+use super::fitting::{Location, harmless, keep_start, text_width};
 use crate::size_units::counted;
 
 /// Where a cell's text stands within its column.
@@ -18,6 +18,8 @@ pub(crate) enum Align {
 pub(crate) enum Cell {
     /// A text that is printed whole.
     Text(String),
+    /// A name of any length, of which what does not fit is left out.
+    Name(String),
     /// A place, shortened to what is left.
     Place(Location),
     /// A text and a place, on a line each.
@@ -77,38 +79,44 @@ impl Columns {
         let room = self.room(style);
         let places = self.rows.iter().filter_map(|(_, last)| match last {
             Cell::Place(place) => Some(place.width()),
-            Cell::Text(_) | Cell::Lines(..) | Cell::Stack(..) => None,
+            Cell::Text(_) | Cell::Name(_) | Cell::Lines(..) | Cell::Stack(..) => None,
         });
         let own_line = room < PLACE_NEEDS && places.max().is_some_and(|widest| widest > room);
         let indent = INDENT.len() * 3;
         let heads: Vec<String> = self.heads.iter().map(|(head, _)| (*head).to_owned()).collect();
         if heads.iter().any(|head| !head.is_empty()) {
             let last = if own_line || room < text_width(self.last_head) { "" } else { self.last_head };
-            writeln!(out, "{}", self.line(&heads, last, &widths))?;
+            writeln!(out, "{}", style.drawn(self.line(&heads, last, &widths)))?;
         }
         for (cells, last) in &self.rows {
             match last {
-                Cell::Text(text) => writeln!(out, "{}", self.line(cells, text, &widths))?,
+                Cell::Text(text) => writeln!(out, "{}", style.drawn(self.line(cells, text, &widths)))?,
+                Cell::Name(name) => {
+                    let name = keep_start(&harmless(name), room);
+                    writeln!(out, "{}", style.drawn(self.line(cells, &name, &widths)))?;
+                }
                 Cell::Place(place) if own_line => {
-                    writeln!(out, "{}", self.line(cells, "", &widths))?;
-                    writeln!(out, "{:indent$}{}", "", place.fit(style.width() - indent))?;
+                    writeln!(out, "{}", style.drawn(self.line(cells, "", &widths)))?;
+                    writeln!(out, "{:indent$}{}", "", style.drawn(place.fit(style.width() - indent)))?;
                 }
                 Cell::Lines(text, place) => {
                     let room = style.width() - indent;
-                    writeln!(out, "{}", self.line(cells, "", &widths))?;
-                    writeln!(out, "{:indent$}{}", "", Location::new(text, "", 0).fit(room))?;
-                    writeln!(out, "{:indent$}{}", "", place.fit(room))?;
+                    writeln!(out, "{}", style.drawn(self.line(cells, "", &widths)))?;
+                    writeln!(out, "{:indent$}{}", "", style.drawn(Location::new(text, "", 0).fit(room)))?;
+                    writeln!(out, "{:indent$}{}", "", style.drawn(place.fit(room)))?;
+                }
+                Cell::Place(place) => {
+                    writeln!(out, "{}", style.drawn(self.line(cells, &place.fit(room), &widths)))?;
                 }
                 Cell::Stack(places, more) => {
-                    writeln!(out, "{}", self.line(cells, "", &widths))?;
+                    writeln!(out, "{}", style.drawn(self.line(cells, "", &widths)))?;
                     for place in places {
-                        writeln!(out, "{:indent$}{}", "", place.fit(style.width() - indent))?;
+                        writeln!(out, "{:indent$}{}", "", style.drawn(place.fit(style.width() - indent)))?;
                     }
                     if *more > 0 {
                         writeln!(out, "{:indent$}and {}", "", counted(*more as u64, "more caller"))?;
                     }
                 }
-                Cell::Place(place) => writeln!(out, "{}", self.line(cells, &place.fit(room), &widths))?,
             }
         }
         Ok(())

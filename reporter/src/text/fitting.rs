@@ -88,11 +88,6 @@ impl Location {
         Self { function, file, line: format!(":{line}"), is_native: false }
     }
 
-    /// Of a function as a whole.
-    pub(crate) fn of_function(function: &str, file: &str) -> Self {
-        Self { line: String::new(), ..Self::new(function, file, 0) }
-    }
-
     /// Of a file, which gives way at its beginning, as native names do.
     pub(crate) fn of_path(path: &str) -> Self {
         Self::native(path, "", 0)
@@ -102,6 +97,17 @@ impl Location {
     pub(crate) fn native(function: &str, file: &str, line: u32) -> Self {
         let location = Self { is_native: true, ..Self::new(function, file, line) };
         if line == 0 { Self { line: String::new(), ..location } } else { location }
+    }
+
+    /// Of a whole function, whichever of its lines.
+    pub(crate) fn of_function(function: &str, file: &str, is_native: bool) -> Self {
+        Self { line: String::new(), is_native, ..Self::new(function, file, 0) }
+    }
+
+    /// Of a whole file.
+    pub(crate) fn path(file: &str) -> Self {
+        let file = harmless(file).into_owned();
+        Self { function: String::new(), file, line: String::new(), is_native: false }
     }
 
     /// The columns that it would like to fill.
@@ -133,6 +139,9 @@ impl Location {
     pub(crate) fn fit(&self, room: usize) -> String {
         if self.file.is_empty() {
             return self.fit_function(room);
+        }
+        if self.function.is_empty() && self.line.is_empty() {
+            return keep_end(&self.file, room);
         }
         let room = room.saturating_sub(self.frame_width());
         let path = text_width(&self.file);

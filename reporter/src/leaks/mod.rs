@@ -1,0 +1,27 @@
+//! The report `leaks`: what was allocated and never freed, by whole stack.
+
+mod json;
+mod text;
+
+pub use json::write_json;
+pub use text::write_text;
+
+use crate::rows::Ranking;
+use crate::suppressions::SuppressedLeaks;
+use crate::view::View;
+
+/// How many stacks the text has, unless asked otherwise.
+pub const DEFAULT_STACKS: usize = 10;
+/// How many lines each stack has, unless asked otherwise.
+pub const DEFAULT_FRAMES: usize = 40;
+
+/// What to list, and how.
+#[derive(Clone, Debug)]
+pub struct LeakSettings {
+    /// Which frames stacks have.
+    pub view: View,
+    /// Which come first.
+    pub ranking: Ranking,
+    /// What was taken out beforehand, by suppression.
+    pub suppressed: Vec<SuppressedLeaks>,
+}

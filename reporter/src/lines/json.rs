@@ -1,0 +1,71 @@
+//! `lines --json`; docs/lines.schema.json describes it.
+
+use std::io::{self, Write};
+
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
+use serde::Serialize;
+
+use super::{LineSelection, SortBy, files};
+use crate::amounts::Amounts;
+use crate::json_head::JsonHead;
+use crate::page::SourceLines;
+use crate::report::Report;
+use crate::view::View;
+
+#[derive(Serialize)]
+struct Lines<'a> {
+    #[serde(flatten)]
+    head: JsonHead<'a>,
+    sort: &'static str,
+    total: Amount,
+    files: Vec<File<'a>>,
+}
+
+#[derive(Serialize)]
+struct File<'a> {
+    file: &'a str,
+    own: Amounts,
+    with_callees: Amounts,
+    lines: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    line: u32,
+    text: Option<String>,
+    own: Amounts,
+    with_callees: Amounts,
+}
+
+/// Writes all selected files and lines as one JSON object.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_json(
+    report: &Report,
+    view: View,
+    metric: Metric,
+    selection: &LineSelection,
+    sort: SortBy,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
+    let files = files(report, view, metric, selection, sort).into_iter().map(|file| {
+        let lines = file.lines.into_iter().filter(|row| row.line > 0).map(|row| Line {
+            line: row.line,
+            text: sources.indented(file.name, row.line).map(str::to_owned),
+            own: row.own,
+            with_callees: row.with_callees,
+        });
+        File { file: file.name, own: file.whole.own, with_callees: file.whole.with_callees, lines: lines.collect() }
+    });
+    let lines = Lines {
+        head: JsonHead::new("memprof-lines-1", report, view, metric),
+        sort: sort.name(),
+        total: report.total(metric),
+        files: files.collect(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &lines)?;
+    writeln!(out)
+}

@@ -1,0 +1,43 @@
+//! What a text report begins with: what ran, how much memory it is about, and what its reader must know.
+
+use std::io::{self, Write};
+
+use memprof_replay::metric::Metric;
+
+use crate::report::Report;
+use crate::size_units::{counted, size};
+use crate::text::{TextStyle, wrap};
+use crate::view::View;
+
+/// Writes the title of a report on a metric, the selection and the notes.
+pub(crate) fn write(
+    report: &Report,
+    view: View,
+    metric: Metric,
+    style: &TextStyle,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let whole = report.total(metric);
+    let amount = format!("{} {} in {}", size(whole.bytes), metric.heading(), counted(whole.allocations, "allocation"));
+    write_about(report, &format!("{amount}{}", view.kind.heading()), style, out)
+}
+
+/// Writes a title that says something else of the run.
+pub(crate) fn write_about(report: &Report, what: &str, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+    let run = report.metadata();
+    for line in wrap(&format!("{}: {what}", run.command_line), style.width()) {
+        writeln!(out, "{}", style.heading(&line))?;
+    }
+    if !run.selection.is_empty() {
+        write_wrapped(&format!("Selection: {}", run.selection), style, out)?;
+    }
+    for note in report.notes() {
+        write_wrapped(&format!("Note: {note}"), style, out)?;
+    }
+    Ok(())
+}
+
+/// Writes a sentence on lines that fit.
+pub(crate) fn write_wrapped(text: &str, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+    wrap(text, style.width()).iter().try_for_each(|line| writeln!(out, "{line}"))
+}

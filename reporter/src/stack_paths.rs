@@ -1,0 +1,91 @@
+//! Stacks as a view shows them: those that look the same are one path.
+
+use memprof_capture::file::Tables;
+use memprof_capture::ids::StackId;
+use rustc_hash::FxHashMap;
+
+use crate::places::{PlaceId, Places};
+use crate::row_places::RowPlaces;
+use crate::view::View;
+
+/// The number of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct PathId(u32);
+
+impl PathId {
+    /// The path without a place.
+    const EMPTY: Self = Self(0);
+
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// All paths of a capture, as a tree: each is its callers' and one place more.
+pub(crate) struct StackPaths {
+    callers: Vec<PathId>,
+    places: Vec<PlaceId>,
+    known: FxHashMap<(PathId, PlaceId), PathId>,
+    of_stack: Vec<PathId>,
+}
+
+impl StackPaths {
+    /// The paths of all stacks. Where the view shows nothing of one, the path has the place that stands for it.
+    pub(crate) fn of(tables: &Tables, places: &Places, row_places: &RowPlaces, view: View) -> Self {
+        let shown = view.alone();
+        let mut paths = Self {
+            callers: vec![PathId::EMPTY],
+            places: vec![places.lost_stack()],
+            known: FxHashMap::default(),
+            of_stack: Vec::with_capacity(tables.stacks.len() + 1),
+        };
+        paths.of_stack.push(PathId::EMPTY);
+        for (index, node) in (1_usize..).zip(&tables.stacks) {
+            let path = match node {
+                Some(node) => {
+                    // Damage may name a caller that does not come before.
+                    let callers = paths.of_stack.get(node.parent.index()).copied().unwrap_or(PathId::EMPTY);
+                    let frame = places.of_frame(node.frame).iter();
+                    let frame = frame.filter(|&&place| places.get(place).shown.meets(shown));
+                    frame.fold(callers, |path, &place| paths.callee(path, place))
+                }
+                None => paths.callee(PathId::EMPTY, places.lost_stack()),
+            };
+            debug_assert_eq!(paths.of_stack.len(), index);
+            paths.of_stack.push(path);
+        }
+        for index in 0..paths.of_stack.len() {
+            if paths.of_stack[index] == PathId::EMPTY {
+                paths.of_stack[index] = paths.callee(PathId::EMPTY, row_places.get(StackId::from_index(index)));
+            }
+        }
+        paths
+    }
+
+    fn callee(&mut self, callers: PathId, place: PlaceId) -> PathId {
+        let next = PathId(self.places.len() as u32);
+        let path = *self.known.entry((callers, place)).or_insert(next);
+        if path == next {
+            self.callers.push(callers);
+            self.places.push(place);
+        }
+        path
+    }
+
+    /// The path of a stack; that of lost stacks where the file does not have it.
+    pub(crate) fn get(&self, stack: Option<StackId>) -> PathId {
+        // The place of the empty path is that of lost stacks.
+        stack.and_then(|stack| self.of_stack.get(stack.index()).copied()).unwrap_or(PathId::EMPTY)
+    }
+
+    /// The places of a path, the innermost first. Never none.
+    pub(crate) fn places(&self, path: PathId) -> impl Iterator<Item = PlaceId> + Clone {
+        let mut at = Some(path);
+        std::iter::from_fn(move || {
+            let path = at?;
+            let callers = self.callers[path.index()];
+            at = (callers != PathId::EMPTY).then_some(callers);
+            Some(self.places[path.index()])
+        })
+    }
+}

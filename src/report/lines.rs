@@ -1,0 +1,79 @@
+//! `memprof lines`.
+
+use std::path::PathBuf;
+
+use memprof_reporter::lines::{LineSelection, SortBy, write_json, write_text};
+
+use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
+use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+
+/// Show what each line of a source file allocated, itself and with all that it called
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    /// A source file, by its path, the end of that, or its name, and a function of it (FILE:FUNCTION) [default: list all files]
+    #[arg(value_name = "FILE[:FUNCTION]")]
+    source: Option<String>,
+    #[command(flatten)]
+    metric: MetricArgs,
+    /// What to sort by [default: line; own for a list of files]
+    #[arg(short, long, value_name = "COLUMN", value_enum)]
+    sort: Option<Column>,
+    /// How many lines or files to list as text: the largest [default: all lines, 20 files]
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print one JSON object (docs/lines.schema.json); without a file, with the lines of all
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    query: QueryArgs,
+    #[command(flatten)]
+    text: TextArgs,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Column {
+    /// By number; files by name
+    Line,
+    /// Most bytes of its own first
+    Own,
+    /// Most bytes with all that it called first
+    Total,
+    /// Most allocations of its own first
+    Allocations,
+}
+
+impl Column {
+    const fn sort_by(self) -> SortBy {
+        match self {
+            Self::Line => SortBy::Line,
+            Self::Own => SortBy::Own,
+            Self::Total => SortBy::Total,
+            Self::Allocations => SortBy::Allocations,
+        }
+    }
+}
+
+/// Prints the lines.
+///
+/// # Errors
+/// When the capture cannot be read or has no such file, or standard output not be written.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    let report = open(&args.capture, &args.query, view)?;
+    let selection = args.source.as_deref().map(|source| LineSelection::find(&report, source)).transpose();
+    let selection = selection.map_err(|error| Failure::Source(args.capture.clone(), error))?.unwrap_or_default();
+    let default = if args.source.is_some() { SortBy::Line } else { SortBy::Own };
+    let sort = args.sort.map_or(default, Column::sort_by);
+    stdout_text::write(|out| {
+        if args.json {
+            write_json(&report, view, metric, &selection, sort, out)
+        } else {
+            write_text(&report, (view, metric), &selection, sort, args.limit, &args.text.style(), out)
+        }
+    })
+}

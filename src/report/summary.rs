@@ -1,0 +1,65 @@
+//! `memprof summary`.
+
+use std::path::PathBuf;
+
+use memprof_replay::metric::Metric;
+use memprof_reporter::summary::{DEFAULT_ROWS, SortBy, write_json, write_text};
+
+use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
+use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+
+/// List functions by what they allocated, themselves and with all that they called
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    #[command(flatten)]
+    metric: MetricArgs,
+    /// What to sort by [own, total, allocations, name, peak, leaked, allocated, temporary]
+    #[arg(short, long, visible_alias = "sort-column", value_name = "COLUMN", value_parser = sort_by, default_value = "own")]
+    sort: SortBy,
+    /// How many functions to list as text
+    #[arg(short = 'n', long, visible_short_alias = 'r', visible_alias = "max-rows", value_name = "N", default_value_t = DEFAULT_ROWS)]
+    limit: usize,
+    /// Print one JSON object with all functions (docs/summary.schema.json)
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    query: QueryArgs,
+    #[command(flatten)]
+    text: TextArgs,
+}
+
+/// A column by its name, or by its number in memray's summary.
+fn sort_by(name: &str) -> Result<SortBy, String> {
+    match name {
+        "own" | "3" | "4" => Ok(SortBy::Own),
+        "total" | "1" | "2" => Ok(SortBy::Total),
+        "allocations" | "5" => Ok(SortBy::Allocations),
+        "name" => Ok(SortBy::Name),
+        "peak" => Ok(SortBy::Of(Metric::Peak)),
+        "leaked" => Ok(SortBy::Of(Metric::Leaks)),
+        "allocated" => Ok(SortBy::Of(Metric::Total)),
+        "temporary" => Ok(SortBy::Of(Metric::Temporary)),
+        _ => Err("the columns are own, total, allocations, name, peak, leaked, allocated and temporary".to_owned()),
+    }
+}
+
+/// Prints the functions.
+///
+/// # Errors
+/// When the capture cannot be read, or standard output not be written.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    let report = open(&args.capture, &args.query, view)?;
+    stdout_text::write(|out| {
+        if args.json {
+            write_json(&report, view, metric, args.sort, out)
+        } else {
+            write_text(&report, view, metric, args.sort, args.limit, &args.text.style(), out)
+        }
+    })
+}

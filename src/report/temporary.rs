@@ -1,0 +1,76 @@
+//! `memprof temporary`.
+
+use std::path::PathBuf;
+
+use memprof_reporter::temporary::{
+    DEFAULT_FRAMES, DEFAULT_PLACES, DEFAULT_STACKS, SortBy, TextLimits, write_json, write_text,
+};
+
+use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
+use super::{Failure, ViewArgs, open, stdout_text};
+
+/// List the places that allocate memory to give it back at once, with their stacks
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file that `memprof run` wrote
+    capture: PathBuf,
+    /// What to sort by
+    #[arg(short, long, value_name = "COLUMN", value_enum, default_value_t = Column::Allocations)]
+    sort: Column,
+    /// How many places to list as text
+    #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_PLACES)]
+    limit: usize,
+    /// How many stacks to print of each place
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_STACKS)]
+    stacks: usize,
+    /// How many lines to print of each stack
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_FRAMES)]
+    frames: usize,
+    /// Print one JSON object with all places and stacks (docs/temporary.schema.json)
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    query: QueryArgs,
+    #[command(flatten)]
+    text: TextArgs,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Column {
+    /// Most temporary allocations first
+    Allocations,
+    /// Most bytes of temporary allocations first
+    Bytes,
+    /// The largest share of the place's allocations first
+    Share,
+}
+
+impl Column {
+    const fn sort_by(self) -> SortBy {
+        match self {
+            Self::Allocations => SortBy::Allocations,
+            Self::Bytes => SortBy::Bytes,
+            Self::Share => SortBy::Share,
+        }
+    }
+}
+
+/// Prints the places.
+///
+/// # Errors
+/// When the capture cannot be read, or standard output not be written.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let (view, sort) = (args.view.view(), args.sort.sort_by());
+    let report = open(&args.capture, &args.query, view)?;
+    let limits = TextLimits { places: args.limit, stacks: args.stacks, frames: args.frames };
+    stdout_text::write(|out| {
+        if args.json {
+            write_json(&report, view, sort, out)
+        } else {
+            write_text(&report, view, sort, limits, &args.text.style(), out)
+        }
+    })
+}
