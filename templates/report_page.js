@@ -96,6 +96,11 @@ class ReportPage {
     this.choose({ ...changes, tab: 'flame', search: stackPattern(this.data, frame, by), zoom: '' });
   }
 
+  /** Shows the function of a frame between its callers and its callees. */
+  openSandwich(frame) {
+    this.choose({ tab: 'flame', view: 'sandwich', focus: frame.toString(36), zoom: '' });
+  }
+
   // ---- events ----
 
   listen() {

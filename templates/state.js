@@ -11,13 +11,14 @@ const CHOICES = {
   threads: null,
   allocators: null,
   split: ['apart', 'together'],
-  view: ['top-down', 'inverted'],
+  view: ['top-down', 'inverted', 'sandwich'],
   draw: ['icicle', 'flame'],
   group: ['line', 'function', 'file'],
   colour: ['kind', 'heat'],
   labels: ['place', 'source'],
   imports: ['hidden', 'shown'],
   zoom: null,
+  focus: null,
   search: null,
 };
 
