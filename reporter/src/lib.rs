@@ -1,6 +1,7 @@
 //! From a capture to reports: names for what a replay summed up, and renderers of that.
 
 mod allocation_functions;
+pub mod check;
 pub mod diff;
 pub mod flame_cells;
 pub mod flame_tree;

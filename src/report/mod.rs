@@ -5,11 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::check::BudgetError;
 use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
+pub mod check;
 pub mod diff;
 pub mod flamegraph;
 mod output_file;
@@ -42,6 +45,14 @@ pub enum Failure {
     Unwritable(PathBuf, io::Error),
     /// Standard output does not take the report.
     Stdout(io::Error),
+    /// What was asked for makes no sense.
+    Usage(clap::Error),
+    /// The budget file cannot be used.
+    Budget(BudgetError),
+    /// Nor the suppressions.
+    Suppressions(SuppressionsError),
+    /// The summary of the CI job cannot be written.
+    Summary(PathBuf, io::Error),
 }
 
 impl fmt::Display for Failure {
@@ -59,6 +70,12 @@ impl fmt::Display for Failure {
                 write!(f, "cannot write {}: {error}; name another file with -o", path.display())
             }
             Self::Stdout(error) => write!(f, "cannot write to standard output: {error}"),
+            Self::Usage(error) => error.fmt(f),
+            Self::Budget(error) => error.fmt(f),
+            Self::Suppressions(error) => error.fmt(f),
+            Self::Summary(path, error) => {
+                write!(f, "cannot append to {}, which GITHUB_STEP_SUMMARY names: {error}", path.display())
+            }
         }
     }
 }
@@ -68,7 +85,10 @@ impl std::error::Error for Failure {
         match self {
             Self::Capture(error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
-            Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
+            Self::Unwritable(_, error) | Self::Stdout(error) | Self::Summary(_, error) => Some(error),
+            Self::Usage(error) => Some(error),
+            Self::Budget(error) => Some(error),
+            Self::Suppressions(error) => Some(error),
         }
     }
 }
