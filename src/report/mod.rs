@@ -8,11 +8,14 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::lines::NoSuchSource;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::rows::Ranking;
+use memprof_reporter::check::BudgetError;
+use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
+pub mod check;
 pub mod diff;
 pub mod export;
 pub mod flamegraph;
@@ -60,6 +63,14 @@ pub enum Failure {
     Stdout(io::Error),
     /// The capture cannot be exported like that.
     Export(export::Refusal),
+    /// What was asked for makes no sense.
+    Usage(clap::Error),
+    /// The budget file cannot be used.
+    Budget(BudgetError),
+    /// Nor the suppressions.
+    Suppressions(SuppressionsError),
+    /// The summary of the CI job cannot be written.
+    Summary(PathBuf, io::Error),
 }
 
 impl fmt::Display for Failure {
@@ -80,6 +91,12 @@ impl fmt::Display for Failure {
             }
             Self::Stdout(error) => write!(f, "cannot write to standard output: {error}"),
             Self::Export(refusal) => refusal.fmt(f),
+            Self::Usage(error) => error.fmt(f),
+            Self::Budget(error) => error.fmt(f),
+            Self::Suppressions(error) => error.fmt(f),
+            Self::Summary(path, error) => {
+                write!(f, "cannot append to {}, which GITHUB_STEP_SUMMARY names: {error}", path.display())
+            }
         }
     }
 }
@@ -93,6 +110,10 @@ impl std::error::Error for Failure {
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
             Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
             Self::Export(refusal) => Some(refusal),
+            Self::Unwritable(_, error) | Self::Stdout(error) | Self::Summary(_, error) => Some(error),
+            Self::Usage(error) => Some(error),
+            Self::Budget(error) => Some(error),
+            Self::Suppressions(error) => Some(error),
         }
     }
 }
