@@ -73,6 +73,8 @@ enum FormatName {
     Json,
     /// For `gprof2dot -f json`
     Gprof2dot,
+    /// For https://profiler.firefox.com, every event
+    Firefox,
     /// Valgrind's DHAT's, with lifetimes: for dh_view.html
     Dhat,
     /// heaptrack's, every event: for heaptrack_print and heaptrack_gui
@@ -90,6 +92,7 @@ impl FormatName {
             Self::Csv => Format::Csv,
             Self::Json => Format::Json,
             Self::Gprof2dot => Format::Gprof2dot,
+            Self::Firefox => Format::Firefox,
             Self::Dhat => Format::Dhat,
             Self::Heaptrack => Format::Heaptrack,
             Self::Memray => Format::Memray,
