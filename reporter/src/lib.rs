@@ -1,8 +1,8 @@
 //! From a capture to reports: names for what a replay summed up, and renderers of that.
 
 mod allocation_functions;
-pub mod export;
 pub mod diff;
+pub mod export;
 pub mod flame_cells;
 pub mod flame_tree;
 pub mod flamegraph;

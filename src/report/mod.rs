@@ -10,8 +10,8 @@ use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
-pub mod export;
 pub mod diff;
+pub mod export;
 pub mod flamegraph;
 mod output_file;
 mod query_args;
