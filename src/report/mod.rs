@@ -5,11 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::check::BudgetError;
 use memprof_reporter::lines::NoSuchSource;
 use memprof_reporter::report::{Report, ReportError};
-use memprof_reporter::rows::Ranking;
-use memprof_reporter::check::BudgetError;
 use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{View, ViewKind};
 
