@@ -17,6 +17,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use memprof_recorder::file_size_limit;
+use memprof_reporter::check::BudgetError;
+use memprof_reporter::suppressions::SuppressionsError;
 
 /// memprof records every allocation of a program with the stack that made it, and shows what was in memory
 #[derive(Debug, Parser)]
@@ -31,10 +33,11 @@ enum Command {
     Run(run::Args),
     Report(report::report::Args),
     Flamegraph(report::flamegraph::Args),
+    Check(report::check::Args),
+    Diff(report::diff::Args),
     Histogram(report::histogram::Args),
     Leaks(report::leaks::Args),
     Lines(report::lines::Args),
-    Diff(report::diff::Args),
     Stats(report::stats::Args),
     Summary(report::summary::Args),
     Table(report::table::Args),
@@ -65,10 +68,11 @@ fn main() -> ExitCode {
         }),
         Command::Report(args) => reported(report::report::run(args)),
         Command::Flamegraph(args) => reported(report::flamegraph::run(args)),
+        Command::Check(args) => judged(report::check::run(args)),
+        Command::Diff(args) => judged(report::diff::run(args)),
         Command::Histogram(args) => reported(report::histogram::run(args)),
         Command::Leaks(args) => reported(report::leaks::run(args)),
         Command::Lines(args) => reported(report::lines::run(args)),
-        Command::Diff(args) => judged(report::diff::run(args)),
         Command::Stats(args) => reported(report::stats::run(args)),
         Command::Summary(args) => reported(report::summary::run(args)),
         Command::Table(args) => reported(report::table::run(args)),
@@ -85,14 +89,21 @@ fn reported(result: Result<(), report::Failure>) -> u8 {
     result.map_or_else(|failure| complain(&failure), |()| 0)
 }
 
+/// The status of a report that guards limits.
 fn judged(result: Result<report::Verdict, report::Failure>) -> u8 {
-    result.map_or_else(
-        |failure| complain(&failure),
-        |verdict| match verdict {
-            report::Verdict::Fine => 0,
-            report::Verdict::Breach => BREACH,
-        },
-    )
+    match result {
+        Ok(report::Verdict::Fine) => 0,
+        Ok(report::Verdict::Breach) => BREACH,
+        Err(report::Failure::Usage(error)) => usage(&error),
+        Err(
+            failure @ (report::Failure::Budget(BudgetError::Invalid { .. })
+            | report::Failure::Suppressions(SuppressionsError::Invalid(..))),
+        ) => {
+            complain(&failure);
+            USAGE
+        }
+        Err(failure) => complain(&failure),
+    }
 }
 
 /// memprof's arguments in a form that clap cannot misread.

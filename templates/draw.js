@@ -5,6 +5,16 @@ const ROW_HEIGHT = 20;
 const LABEL_PADDING = 4;
 const LABEL_FONT = '12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
+/** Whether the root is at the bottom. A sandwich has callers on top. */
+function growsUpward(state) {
+  return state.draw === 'flame' && state.view !== 'sandwich';
+}
+
+/** Whether a node holds what was allocated by way of it, and not what it allocated by itself. */
+function isCaller(state, node) {
+  return state.view === 'inverted' || node.depth < 0;
+}
+
 /** Whether a node stands for frames that are too narrow to draw. */
 function isMerged(model, node) {
   return node.block !== null || (node.frame >= 0 && model.data.frames.kind[node.frame] === KINDS.merged);
@@ -16,7 +26,7 @@ function namesOf(model, node, group) {
   // In a first view nobody knows how many there are.
   if (node.block) return only(model.isFirstView ? 'more' : `+${formatCount(node.block.to - node.block.from)} more`);
   const { frames, strings } = model.data;
-  if (node.frame < 0 || !node.parent) return only('all');
+  if (node.key < 0) return only('all');
   const file = strings[frames.file[node.frame]];
   const name = strings[frames.function[node.frame]];
   const line = frames.line[node.frame];
@@ -47,7 +57,7 @@ function labelFor(scene, node, room) {
   const { name: whole, shortName: name, place, shortPlace } = namesOf(model, node, state.group);
   const size = formatMeasure(node.value, state.measure);
   if (node.block) return fitLabel([`${name}, ${size}`, name, name.split(' ')[0]], room);
-  const percent = formatPercent(node.value, tree.root.value);
+  const percent = formatPercent(node.value, tree.whole.value);
   const source = state.labels === 'source' ? sourceOf(model, node, state.group) : '';
   return fitLabel(
     [
@@ -98,14 +108,20 @@ class Painter {
   /** Top of a row in the viewport. A flame stands on the bottom, an icicle hangs from the top. */
   static rowTop(scene, row) {
     const rows = scene.layout.rows.length;
-    if (scene.state.draw !== 'flame') return row * ROW_HEIGHT - scene.scrollTop;
+    if (!growsUpward(scene.state)) return row * ROW_HEIGHT - scene.scrollTop;
     return Math.max(rows * ROW_HEIGHT, scene.height) - (row + 1) * ROW_HEIGHT - scene.scrollTop;
   }
 
   static rowAt(scene, y) {
     const rows = scene.layout.rows.length;
-    if (scene.state.draw !== 'flame') return Math.floor((y + scene.scrollTop) / ROW_HEIGHT);
+    if (!growsUpward(scene.state)) return Math.floor((y + scene.scrollTop) / ROW_HEIGHT);
     return Math.ceil((Math.max(rows * ROW_HEIGHT, scene.height) - y - scene.scrollTop) / ROW_HEIGHT) - 1;
+  }
+
+  /** The first and last row of which something is in the viewport. */
+  static rowsInSight(scene) {
+    const edges = [Painter.rowAt(scene, 0), Painter.rowAt(scene, scene.height)];
+    return [Math.max(0, Math.min(...edges)), Math.min(scene.layout.rows.length - 1, Math.max(...edges))];
   }
 
   static paintOf(scene, node) {
@@ -114,8 +130,8 @@ class Painter {
     if (matches) return matches.byKey[node.key] ? colours.match : colours.faded;
     if (state.colour === 'heat') {
       // Inverted, the frames that allocate are the first row, and what counts is how much came through here.
-      const heat = state.view === 'inverted' ? (node.parent ? node.value : 0) : tree.ownOf(node).value;
-      return colours.byHeat(heat / tree.root.value);
+      const heat = isCaller(state, node) ? (node.parent ? node.value : 0) : tree.ownOf(node).value;
+      return colours.byHeat(heat / tree.whole.value);
     }
     return colours.byKind(node.frame);
   }
@@ -126,11 +142,9 @@ class Painter {
     context.fillRect(0, 0, scene.width, scene.height);
     context.font = LABEL_FONT;
     context.textBaseline = 'middle';
-    const rows = scene.layout.rows.length;
-    const edges = [Painter.rowAt(scene, 0), Painter.rowAt(scene, scene.height)];
-    const first = Math.max(0, Math.min(...edges));
-    const last = Math.min(rows - 1, Math.max(...edges));
+    const [first, last] = Painter.rowsInSight(scene);
     for (let row = first; row <= last; row++) this.drawRow(context, scene, row);
+    if (scene.state.view === 'sandwich') this.drawOutline(context, scene, { row: scene.layout.above, index: 0 }, 2);
     this.drawOutline(context, scene, scene.hover, 1);
     this.drawOutline(context, scene, scene.focus, 3);
   }

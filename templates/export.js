@@ -17,16 +17,16 @@ function layoutToSvg(scene) {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${layout.width} ${height}" width="${layout.width}" height="${height}" font-family="monospace" font-size="12">\n`,
     `<defs><pattern id="more" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" fill="${colours.block.fill}"/><path d="M-1 7L7 -1" stroke="${colours.block.line}"/></pattern></defs>\n`,
     `<rect width="100%" height="100%" fill="${scene.background}"/>\n`,
-    `<text x="4" y="16" fill="${scene.text}">${escapeXml(`${model.data.header.command_line}  ${describeView(state)}: ${formatMeasure(layout.root.value, state.measure)}`)}</text>\n`,
+    `<text x="4" y="16" fill="${scene.text}">${escapeXml(`${model.data.header.command_line}  ${describeView(scene)}: ${formatMeasure(layout.root.value, state.measure)}`)}</text>\n`,
   ];
   layout.rows.forEach((row, r) => {
-    const y = state.draw === 'flame' ? height - (r + 1) * ROW_HEIGHT : title + r * ROW_HEIGHT;
+    const y = growsUpward(state) ? height - (r + 1) * ROW_HEIGHT : title + r * ROW_HEIGHT;
     row.node.forEach((node, i) => {
       const paint = Painter.paintOf(scene, node);
       const width = Math.max(0.5, row.width[i] < 3 ? row.width[i] : row.width[i] - 1);
       const label = labelFor(scene, node, Math.floor((row.width[i] - 2 * LABEL_PADDING) / 7.3));
       const { name, place } = namesOf(model, node, state.group);
-      const hint = `${name} ${place} ${formatMeasure(node.value, state.measure)} ${formatPercent(node.value, tree.root.value)}`;
+      const hint = `${name} ${place} ${formatMeasure(node.value, state.measure)} ${formatPercent(node.value, tree.whole.value)}`;
       parts.push(
         `<g><title>${escapeXml(hint)}</title><rect x="${row.x[i].toFixed(2)}" y="${y}" width="${width.toFixed(2)}" height="${ROW_HEIGHT - 1}" fill="${node.block ? 'url(#more)' : paint.fill}"/>`,
         label ? `<text x="${(row.x[i] + LABEL_PADDING).toFixed(2)}" y="${y + 14}" fill="${paint.text}" xml:space="preserve">${escapeXml(label)}</text></g>\n` : '</g>\n',
@@ -41,12 +41,12 @@ function layoutToSvg(scene) {
 function layoutToRows(scene) {
   const { layout, tree, model, state } = scene;
   const { frames, strings } = model.data;
-  return layout.rows.flatMap((row, depth) =>
+  return layout.rows.flatMap((row, r) =>
     row.node.map((node) => {
       const own = tree.ownOf(node);
-      const plain = !node.block && node.parent;
+      const plain = node.key >= 0;
       return {
-        depth,
+        depth: r - layout.above,
         function: namesOf(model, node, state.group).name,
         file: plain ? strings[frames.file[node.frame]] : '',
         line: plain && state.group === 'line' && frames.line[node.frame] > 0 ? frames.line[node.frame] : '',
@@ -117,7 +117,7 @@ function collapsedStacks(scene) {
  */
 function ownByLine(tree, below) {
   const { model, spec, hidden } = tree;
-  const byLine = new Tree(model, { ...spec, inverted: false, group: 'line' }, hidden);
+  const byLine = new Tree(model, { ...spec, inverted: false, group: 'line', focus: undefined }, hidden);
   const own = model.own[`${spec.metric}_${spec.measure}`];
   const known = new Map([[0, byLine.root]]);
   const sums = new Map();
@@ -142,16 +142,14 @@ function membersOfBlock(tree, node) {
 function modelNodesBelow(tree, node) {
   const { model } = tree;
   const below = new Uint8Array(model.count);
-  if (!node.parent) return below.fill(1);
   for (const part of membersOfBlock(tree, node)) for (const member of part.members) below.fill(1, member, model.end[member]);
   return below;
 }
 
-function describeView(state) {
+function describeView({ state, limits }) {
   const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated', temporary: 'temporary' }[state.metric];
-  const pids = state.processes ? `, processes ${state.processes.replaceAll(',', ' ')}` : '';
   const frames = { hybrid: state.runtime === 'shown' ? ', with the Python runtime' : '', python: ', Python frames', native: ', native frames' }[state.frames];
-  return `${state.measure} ${metric}${frames}${state.view === 'inverted' ? ', inverted' : ''}${pids}`;
+  return `${state.measure} ${metric}${frames}${{ 'top-down': '', inverted: ', inverted', sandwich: ', callers and callees' }[state.view]}${limits && `, only ${limits}`}`;
 }
 
 function exportView(page, scene, format) {

@@ -12,6 +12,7 @@ class FlameTab {
     this.stage = byId('stage');
     this.painter = new Painter(byId('canvas'));
     this.tooltip = new Tooltip(byId('tooltip'));
+    this.mirror = new FrameMirror(this.graph, byId('mirror'));
     this.focus = null;
     this.hover = null;
     this.matches = null;
@@ -39,17 +40,24 @@ class FlameTab {
   // ---- from state to screen ----
 
   currentTree() {
-    const { metric, measure, view, group } = this.state;
-    const name = [metric, measure, view, group, this.page.modelName].join(' ');
+    const { metric, measure, view, group, focus } = this.state;
+    const name = [metric, measure, view, group, view === 'sandwich' ? focus : '', this.page.modelName].join(' ');
     let tree = this.trees.get(name);
     if (!tree) {
-      tree = new Tree(this.model, { metric, measure, inverted: view === 'inverted', group }, this.hidden);
+      tree = this.makeTree();
       if (this.trees.size >= KEPT_TREES) this.trees.delete(this.trees.keys().next().value);
     }
     // Last used goes last, so that the first one is the one to give up.
     this.trees.delete(name);
     this.trees.set(name, tree);
     return tree;
+  }
+
+  makeTree() {
+    const { metric, measure, view, group } = this.state;
+    const spec = { metric, measure, inverted: view === 'inverted', group };
+    if (view !== 'sandwich') return new Tree(this.model, spec, this.hidden);
+    return new Sandwich(this.model, { ...spec, focus: focusFrame({ model: this.model, hidden: this.hidden, spec }, this.state) }, this.hidden);
   }
 
   /** Everything again from the state. After changes of the view the root comes into sight. */
@@ -62,14 +70,14 @@ class FlameTab {
     this.state.zoom = this.tree.pathOf(root);
     this.layOut(root);
     this.focus = findRectangle(this.layout, focused);
-    if (!changes || ['zoom', 'view', 'group', 'draw'].some((name) => name in changes)) this.scrollToRoot();
+    if (!changes || ['zoom', 'view', 'group', 'draw', 'focus'].some((name) => name in changes)) this.scrollToRoot();
     this.showControls();
     this.draw();
   }
 
   layOut(root) {
     this.width = Math.max(1, this.stage.clientWidth);
-    this.layout = layoutTree(this.tree, root, this.width);
+    this.layout = this.tree instanceof Sandwich ? layoutSandwich(this.tree, this.width) : layoutTree(this.tree, root, this.width);
     this.hover = null;
     this.tooltip.hide();
     this.fitStage();
@@ -82,7 +90,7 @@ class FlameTab {
 
   scene() {
     return {
-      layout: this.layout, tree: this.tree, model: this.model, totals: this.page.totals, state: this.state, colours: this.colours, matches: this.matches,
+      layout: this.layout, tree: this.tree, model: this.model, totals: this.page.totals, limits: this.page.selection.describe(this.state), state: this.state, colours: this.colours, matches: this.matches,
       width: this.width, height: this.height, scrollTop: this.graph.scrollTop, focus: this.focus, hover: this.hover,
       background: this.background, accent: this.accent, text: this.text,
     };
@@ -90,6 +98,10 @@ class FlameTab {
 
   draw() {
     if (this.tree.root.value > 0) this.painter.draw(this.scene());
+    // After hovering there is nothing new to tell.
+    if (this.mirrored === this.layout && this.mirroredAt === this.graph.scrollTop) return;
+    [this.mirrored, this.mirroredAt] = [this.layout, this.graph.scrollTop];
+    this.mirror.schedule(() => this.scene());
   }
 
   /** Many events in one frame (scrolling, hovering) cost one drawing. */
@@ -109,7 +121,9 @@ class FlameTab {
   }
 
   scrollToRoot() {
-    this.graph.scrollTop = this.state.draw === 'flame' ? this.graph.scrollHeight : 0;
+    // A function with many callers above it stands in the middle.
+    const middle = Math.max(0, (this.layout.above + 0.5) * ROW_HEIGHT - this.height / 2);
+    this.graph.scrollTop = growsUpward(this.state) ? this.graph.scrollHeight : middle;
   }
 
   showControls() {
@@ -118,12 +132,12 @@ class FlameTab {
     byId('empty').textContent = message;
     byId('empty').hidden = message === '';
     this.stage.hidden = message !== '';
-    byId('reset').disabled = !this.layout.root.parent;
+    byId('reset').disabled = !this.layout.root.parent && this.state.view !== 'sandwich';
     showBreadcrumb(byId('breadcrumb'), scene, (node) => this.zoomTo(node));
     showSum(byId('sum'), scene);
     showLegend(byId('legend'), scene);
     this.showMatches();
-    this.graph.setAttribute('aria-label', `Call tree, ${describeView(this.state)}, ${formatMeasure(this.tree.root.value, this.state.measure)}`);
+    this.graph.setAttribute('aria-label', `Call tree, ${describeView(scene)}, ${formatMeasure(this.tree.root.value, this.state.measure)}`);
   }
 
   // ---- changes of the state ----
@@ -131,6 +145,8 @@ class FlameTab {
   /** The state has changed. Looking at another tree keeps the zoom as far as it exists there. */
   stateChanged(changes) {
     const turned = 'view' in changes || 'group' in changes;
+    // Turned to a sandwich without a word of which: of what is looked at.
+    if (changes.view === 'sandwich' && !('focus' in changes) && this.presentFrame() > 0) this.state.focus = this.presentFrame().toString(36);
     if (turned && !('zoom' in changes)) this.state.zoom = '';
     const zoomed = 'frames' in changes || 'runtime' in changes ? this.zoomedModelNode() : -1;
     if (zoomed >= 0) this.state.zoom = this.pathInView(zoomed);
@@ -150,22 +166,51 @@ class FlameTab {
     return tree.spec.inverted ? '' : tree.pathOf(treeNodeOf(tree, modelNode));
   }
 
+  /** The frame that has the focus of the keyboard or the pointer, or is zoomed to; -1 where there is none. */
+  presentFrame() {
+    const node = [this.focus?.node, this.hover?.node, this.layout?.root].find((candidate) => candidate && candidate.key >= 0);
+    return node ? node.frame : -1;
+  }
+
+  /** The function of that frame between its callers and callees. */
+  openSandwich() {
+    if (this.presentFrame() <= 0) return;
+    this.page.openSandwich(this.presentFrame());
+    this.setFocus({ row: this.layout.above, index: 0, node: this.layout.root });
+  }
+
   zoomTo(node) {
+    if (this.state.view === 'sandwich') {
+      this.sandwichTo(node);
+      return;
+    }
     this.page.choose({ zoom: this.tree.pathOf(node) });
     this.setFocus({ row: 0, index: 0, node: this.layout.root });
   }
 
+  /** In a sandwich a click makes another function the one in the middle; the way to `all` leads out of it. */
+  sandwichTo(node) {
+    if (node.block) return;
+    if (node.key < 0) this.page.choose({ view: 'top-down', focus: '' });
+    else this.page.choose({ focus: node.frame.toString(36) });
+    this.setFocus({ row: this.layout.above, index: 0, node: this.layout.root });
+  }
+
   resetZoom() {
-    if (this.layout.root.parent) this.zoomTo(this.tree.root);
+    if (this.state.view === 'sandwich') this.sandwichTo({ key: -1, block: null });
+    else if (this.layout.root.parent) this.zoomTo(this.tree.root);
   }
 
   zoomOut() {
-    if (this.layout.root.parent) this.zoomTo(this.layout.root.parent);
+    if (this.state.view === 'sandwich') this.sandwichTo({ key: -1, block: null });
+    else if (this.layout.root.parent) this.zoomTo(this.layout.root.parent);
   }
 
   /** Zooms in; on the zoomed node itself, one step back out. */
   activate(rectangle) {
-    if (rectangle.row === 0) this.zoomOut();
+    const onRoot = rectangle.row === this.layout.above;
+    if (onRoot && this.state.view === 'sandwich') return;
+    if (onRoot) this.zoomOut();
     else this.zoomTo(rectangle.node);
   }
 
@@ -175,13 +220,7 @@ class FlameTab {
     this.focus = rectangle;
     if (rectangle) {
       this.scrollToRow(rectangle.row);
-      const scene = this.scene();
-      const sentence = announcement(scene, rectangle);
-      const item = byId('focused-item');
-      item.textContent = sentence;
-      item.setAttribute('aria-level', rectangle.node.depth + 1);
-      this.graph.setAttribute('aria-activedescendant', 'focused-item');
-      byId('live').textContent = sentence;
+      byId('live').textContent = this.mirror.focus(this.scene(), rectangle);
     }
     this.scheduleDraw();
   }
@@ -235,7 +274,7 @@ class FlameTab {
     found.tree = this.tree;
     found.byKey = matchedKeys(this.tree, found.frame);
     // Inverted, places are looked for when somebody goes to them.
-    found.places = this.tree.spec.inverted ? found.outermost : placesOf(this.tree, found.outermost);
+    found.places = this.tree.spec.inverted || this.tree instanceof Sandwich ? found.outermost : placesOf(this.tree, found.outermost);
   }
 
   showMatches() {
@@ -249,7 +288,7 @@ class FlameTab {
     else if (found.frameCount === 0) output.textContent = 'no match';
     else {
       const where = this.matchIndex >= 0 ? `${formatCount(this.matchIndex + 1)} of ` : '';
-      const share = formatPercent(found[this.state.measure], this.tree.root.value);
+      const share = formatPercent(found[this.state.measure], this.tree.whole.value);
       output.textContent = `${plural(found.frameCount, 'frame')}, ${where}${plural(found.places.length, 'place')}: ${formatBytes(found.bytes)}, ${plural(found.allocations, 'allocation')}, ${share}`;
     }
   }
@@ -257,8 +296,9 @@ class FlameTab {
   /** Goes to the next (1) or previous (-1) of the outermost matches, largest first. */
   goToMatch(step) {
     if (!this.matches) return;
-    const inverted = this.state.view === 'inverted';
-    const places = inverted ? outermostDrawn(layoutTree(this.tree, this.tree.root, this.width), this.matches) : this.matches.places;
+    const { view } = this.state;
+    const drawn = view === 'inverted' ? layoutTree(this.tree, this.tree.root, this.width) : view === 'sandwich' ? this.layout : null;
+    const places = drawn ? outermostDrawn(drawn, this.matches) : this.matches.places;
     if (!places.length) return;
     this.matchIndex = (this.matchIndex + step + places.length + (this.matchIndex < 0 && step < 0 ? 1 : 0)) % places.length;
     this.reveal(places[this.matchIndex]);

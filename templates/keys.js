@@ -1,30 +1,26 @@
 'use strict';
 // Moving over the graph with the keyboard, and the shortcuts of the page and its tabs.
 
-/** The rectangle next to `from` in a direction of the tree: 'child', 'parent', 'previous' or 'next'. */
+/**
+ * The rectangle next to `from` in a direction: 'child' is the row below, 'parent' the row above, as in an icicle;
+ * 'previous' and 'next' are in the same row.
+ */
 function neighbour(layout, from, direction) {
-  if (!from) return { row: 0, index: 0, node: layout.root };
+  const { rows, above } = layout;
+  if (!from) return { row: above, index: 0, node: layout.root };
   const at = (row, index) => {
-    const line = layout.rows[row];
+    const line = rows[row];
     return line && index >= 0 && index < line.node.length ? { row, index, node: line.node[index] } : null;
   };
   if (direction === 'next') return at(from.row, from.index + 1);
   if (direction === 'previous') return at(from.row, from.index - 1);
-  const left = layout.rows[from.row].x[from.index];
-  if (direction === 'parent') {
-    const line = layout.rows[from.row - 1];
-    return line ? at(from.row - 1, findLastAtOrBefore(line.x, left)) : null;
-  }
-  // Children start where their parent starts and the largest comes first.
-  const below = layout.rows[from.row + 1];
-  if (!below) return null;
-  const index = below.node.findIndex((node) => isChildOf(node, from.node));
-  return index < 0 ? null : at(from.row + 1, index);
-}
-
-/** Members of a zoomed block hang on the node the block was made for. */
-function isChildOf(node, parent) {
-  return node.parent === parent || (parent.block !== null && node.parent === parent.block.owner);
+  const row = from.row + (direction === 'child' ? 1 : -1);
+  if (!rows[row]) return null;
+  const [left, width] = [rows[from.row].x[from.index], rows[from.row].width[from.index]];
+  // Towards the root there is one, and it begins no later.
+  if (Math.abs(row - above) < Math.abs(from.row - above)) return at(row, findLastAtOrBefore(rows[row].x, left));
+  // Away from it, the first of those that stand on this one, which is the largest.
+  return at(row, rows[row].x.findIndex((x) => x > left - 1e-6 && x < left + width - 1e-6));
 }
 
 function findLastAtOrBefore(values, limit) {
@@ -34,9 +30,9 @@ function findLastAtOrBefore(values, limit) {
 }
 
 /** Arrow keys go where the eye goes: in a flame the children are above. */
-function directionOf(key, draw) {
+function directionOf(key, state) {
   const directions = { ArrowLeft: 'previous', ArrowRight: 'next', ArrowDown: 'child', ArrowUp: 'parent' };
-  if (draw === 'flame') Object.assign(directions, { ArrowDown: 'parent', ArrowUp: 'child' });
+  if (growsUpward(state)) Object.assign(directions, { ArrowDown: 'parent', ArrowUp: 'child' });
   return directions[key];
 }
 
@@ -50,7 +46,7 @@ function cycleChoice(page, name) {
 function flameKey(tab, event) {
   const { page, graph } = tab;
   const onGraph = event.target === graph || event.target === document.body;
-  const direction = directionOf(event.key, page.state.draw);
+  const direction = directionOf(event.key, page.state);
   // Elsewhere arrows and Enter belong to the control that has the focus.
   if (direction || event.key === 'Enter') {
     if (!onGraph) return false;
@@ -66,6 +62,7 @@ function flameKey(tab, event) {
     Escape: () => tab.resetZoom(),
     Backspace: () => tab.zoomOut(),
     i: () => cycleChoice(page, 'view'),
+    w: () => tab.openSandwich(),
     f: () => cycleChoice(page, 'draw'),
     g: () => cycleChoice(page, 'group'),
     c: () => cycleChoice(page, 'colour'),
@@ -78,8 +75,8 @@ function flameKey(tab, event) {
 
 /** Connects keys to the actions of the page (see ReportPage) and of the tab that is open. */
 function listenToKeys(page, searchBox, help) {
-  const { folding, processes } = page;
-  const isPossible = { split: () => processes.several, frames: () => folding.hasNative, runtime: () => folding.hasNative && page.state.frames === 'hybrid', metric: () => true, measure: () => true, imports: () => true };
+  const { folding, selection } = page;
+  const isPossible = { split: () => selection.several, frames: () => folding.hasNative, runtime: () => folding.hasNative && page.state.frames === 'hybrid', metric: () => true, measure: () => true, imports: () => true };
   const choices = { m: 'metric', b: 'measure', h: 'imports', a: 'split', v: 'frames', r: 'runtime' };
   const shortcuts = {
     '/': () => {

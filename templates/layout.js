@@ -8,13 +8,13 @@ const BLOCK_PARTS = 24;
 
 /**
  * Rows of rectangles below `root`, which is `width` pixels wide. Each row is {x, width, node}, ordered by x.
- * The result's `sum` adds up what is drawn: own values of the frames and whole values of the blocks. Nothing is left
+ * `above` is the row of the root. The result's `sum` adds up what is drawn: own values of the frames and whole values of the blocks. Nothing is left
  * out, so it equals the value of the root.
  */
 function layoutTree(tree, root, width) {
   const scale = root.value > 0 ? width / root.value : 0;
   const rows = [{ x: [0], width: [width], node: [root] }];
-  const result = { root, width, rows, frames: root.block || !root.parent ? 0 : 1, blocks: 0, merged: 0, sum: 0 };
+  const result = { root, width, rows, above: 0, frames: root.block || !root.parent ? 0 : 1, blocks: 0, merged: 0, sum: 0 };
   if (scale === 0) return result;
   for (let r = 0; r < rows.length; r++) {
     const row = rows[r];
@@ -83,7 +83,7 @@ function rectangleAt(layout, row, x) {
 /** Where a node was laid out, or null. Blocks are made anew by each layout, so they are told apart by what they hold. */
 function findRectangle(layout, node) {
   if (!node) return null;
-  const row = node.depth - layout.root.depth;
+  const row = layout.above + node.depth - layout.root.depth;
   const line = layout.rows[row];
   if (!line) return null;
   const index = line.node.findIndex((other) => isSameNode(other, node));

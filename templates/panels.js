@@ -10,7 +10,7 @@ function describeNode(scene, node) {
   const { frames, strings } = model.data;
   const { name } = namesOf(model, node, state.group);
   const own = tree.ownOf(node);
-  const plain = !node.block && node.parent;
+  const plain = node.key >= 0;
   const line = plain && state.group === 'line' && frames.line[node.frame] > 0 ? `:${frames.line[node.frame]}` : '';
   return {
     name: node.block ? `${name} frames too narrow to draw, together` : name,
@@ -19,10 +19,10 @@ function describeNode(scene, node) {
     source: sourceOf(model, node, state.group),
     rows: [
       ['', 'Bytes', 'Allocations'],
-      [state.view === 'inverted' ? 'Through here' : 'With callees', formatBytes(node.bytes), formatCount(node.allocations)],
-      ...(node.block || state.view === 'inverted' ? [] : [['Own', formatBytes(own.bytes), formatCount(own.allocations)]]),
-      ['Of total', formatPercent(node.bytes, tree.root.bytes), formatPercent(node.allocations, tree.root.allocations)],
-      ...(layout.root.parent ? [['Of zoomed', formatPercent(node.bytes, layout.root.bytes), formatPercent(node.allocations, layout.root.allocations)]] : []),
+      [isCaller(state, node) ? 'Through here' : 'With callees', formatBytes(node.bytes), formatCount(node.allocations)],
+      ...(node.block || isCaller(state, node) ? [] : [['Own', formatBytes(own.bytes), formatCount(own.allocations)]]),
+      ['Of total', formatPercent(node.bytes, tree.whole.bytes), formatPercent(node.allocations, tree.whole.allocations)],
+      ...(layout.root.key >= 0 || layout.root.parent ? [[tree.spec.focus === undefined ? 'Of zoomed' : 'Of function', formatPercent(node.bytes, layout.root.bytes), formatPercent(node.allocations, layout.root.allocations)]] : []),
     ],
   };
 }
@@ -75,6 +75,8 @@ class Tooltip {
 function showBreadcrumb(element, scene, zoomTo) {
   const chain = [];
   for (let at = scene.layout.root; at; at = at.parent) chain.push(at);
+  // From a function between its callers and callees the way is back to all.
+  if (scene.state.view === 'sandwich') chain.push({ key: -1, block: null });
   chain.reverse();
   const shown = chain.length > 7 ? [...chain.slice(0, 2), null, ...chain.slice(-4)] : chain;
   element.replaceChildren();
@@ -103,13 +105,15 @@ function showSum(element, scene) {
   const { root } = layout;
   const blocks = layout.blocks ? ` + ${plural(layout.blocks, 'merged block')} (${plural(layout.merged, 'frame')} and all below)` : '';
   const sum = formatMeasure(layout.sum, state.measure) + (state.measure === 'bytes' ? '' : ' allocations');
-  const whole = root.parent ? 'the zoomed frame' : 'total';
-  const complete = layout.sum === root.value;
-  let text = `Drawn: ${plural(layout.frames, 'frame')}${blocks}. Sum drawn ${sum} ${complete ? '=' : '≠'} ${whole}`;
+  const between = tree.spec.focus !== undefined;
+  const complete = layout.sum === root.value && (!between || layout.callerSum === root.value);
+  const equals = complete ? '=' : '≠';
+  const sums = between ? `Callees ${sum}, callers ${formatMeasure(layout.callerSum, state.measure)} ${equals} the function` : `Sum drawn ${sum} ${equals} ${root.parent ? 'the zoomed frame' : 'total'}`;
+  let text = `Drawn: ${plural(layout.frames, 'frame')}${blocks}. ${sums}`;
   if (!complete) text += ` (${formatMeasure(root.value, state.measure)})`;
-  if (root.parent) text += `, ${formatPercent(root.value, tree.root.value)} of all`;
+  if (root.parent || between) text += `, ${formatPercent(root.value, tree.whole.value)} of all`;
   const recorded = scene.totals[state.metric][state.measure];
-  const agrees = tree.root.value === recorded;
+  const agrees = tree.whole.value === recorded;
   if (!agrees) text += `. The capture's own total is ${formatMeasure(recorded, state.measure)}`;
   element.textContent = `${text}.`;
   element.classList.toggle('wrong', !complete || !agrees);
@@ -147,16 +151,15 @@ function announcement(scene, rectangle) {
   const { tree, layout, state } = scene;
   const { node } = rectangle;
   const facts = describeNode(scene, node);
-  const share = formatPercent(node.value, tree.root.value);
-  const below = layout.rows[rectangle.row + 1]?.node.some((other) => other.parent === node);
+  const share = formatPercent(node.value, tree.whole.value);
   return [
     facts.name,
     facts.path,
     facts.module && `in ${facts.module}`,
     `${formatBytes(node.bytes)} in ${plural(node.allocations, 'allocation')}`,
     `${share} of total ${state.measure}`,
-    `level ${node.depth + 1}`,
-    below ? '' : node.block ? 'merged block' : 'nothing below',
+    node.depth < 0 ? `caller ${-node.depth} above` : `level ${node.depth + 1}`,
+    node.block ? 'merged block' : hasMore(layout, rectangle) ? '' : node.depth < 0 ? 'nothing above' : 'nothing below',
   ].filter(Boolean).join(', ');
 }
 
@@ -164,6 +167,7 @@ function announcement(scene, rectangle) {
 function emptyMessage(scene) {
   if (scene.tree.root.value > 0) return '';
   const { totals } = scene;
+  if (scene.tree.whole.value > 0) return 'The function of this sandwich has nothing here, or no frame in this view. Escape leads back to all.';
   if (!(totals.total.allocations > 0)) return 'No allocations were recorded in this run, so there is nothing to draw.';
   if (scene.state.metric === 'leaked') return 'Nothing leaked: everything that was allocated had been freed by the end of the recording.';
   if (scene.state.metric === 'temporary') return 'No allocation was temporary: given back before its thread had gone on allocating.';

@@ -8,14 +8,17 @@ const CHOICES = {
   frames: ['hybrid', 'python', 'native'],
   runtime: ['hidden', 'shown'],
   processes: null,
+  threads: null,
+  allocators: null,
   split: ['apart', 'together'],
-  view: ['top-down', 'inverted'],
+  view: ['top-down', 'inverted', 'sandwich'],
   draw: ['icicle', 'flame'],
   group: ['line', 'function', 'file'],
   colour: ['kind', 'heat'],
   labels: ['place', 'source'],
   imports: ['hidden', 'shown'],
   zoom: null,
+  focus: null,
   search: null,
 };
 

@@ -36,9 +36,16 @@ function groupingKeys(model, group) {
   return { keys, limit: count };
 }
 
-/** One way to look at the model. Nodes of it: {parent, key, frame, bytes, allocations, members, ...}. */
+/**
+ * One way to look at the model. Nodes of it: {parent, key, frame, bytes, allocations, members, ...}; the root and blocks
+ * have the key -1, unless the root is a function.
+ */
 class Tree {
-  /** spec: {metric, measure, inverted, group}; hidden: one byte per frame. */
+  /**
+   * spec: {metric, measure, inverted, group, focus}; hidden: one byte per frame. `focus` is a frame: the tree is then of
+   * its function's callees, or inverted of its callers, whose depths are negative. A function that calls itself counts
+   * once, where it is outermost.
+   */
   constructor(model, spec, hidden) {
     this.model = model;
     this.spec = spec;
@@ -55,7 +62,14 @@ class Tree {
     this.slotOfNode = spec.inverted ? new Int32Array(model.count).fill(-1) : null;
     this.visible = spec.inverted ? visibleNodes(model, hidden) : null;
     this.entries = { count: 0, node: new Int32Array(1024), bytes: new Float64Array(1024), allocations: new Float64Array(1024) };
-    this.root = this.makeRoot();
+    this.step = spec.inverted && spec.focus !== undefined ? -1 : 1;
+    this.root = spec.focus === undefined ? this.makeRoot() : this.makeFunctionRoot(spec.focus);
+  }
+
+  /** What all nodes of the model hold, whatever the root stands for. */
+  get whole() {
+    const [bytes, allocations] = this.model.count > 0 ? [this.bytes[0], this.allocations[0]] : [0, 0];
+    return { bytes, allocations, value: this.spec.measure === 'bytes' ? bytes : allocations };
   }
 
   makeRoot() {
@@ -67,6 +81,24 @@ class Tree {
     root.value = spec.measure === 'bytes' ? bytes : allocations;
     root.members = any ? Int32Array.of(0) : new Int32Array(0);
     root.memberBytes = root.memberAllocations = null;
+    return root;
+  }
+
+  makeFunctionRoot(focus) {
+    const { model, keys, hidden, spec } = this;
+    const key = keys[focus];
+    const members = [];
+    for (let i = 1; i < model.count; ) {
+      const isMember = keys[model.frame[i]] === key && !hidden[model.frame[i]] && (this.bytes[i] > 0 || this.allocations[i] > 0);
+      if (isMember) members.push(i);
+      i = isMember ? model.end[i] : i + 1;
+    }
+    const root = { parent: null, key, frame: focus, depth: 0, block: null, children: null, members: Int32Array.from(members) };
+    root.memberBytes = spec.inverted ? Float64Array.from(members, (member) => this.bytes[member]) : null;
+    root.memberAllocations = spec.inverted ? Float64Array.from(members, (member) => this.allocations[member]) : null;
+    root.bytes = members.reduce((sum, member) => sum + this.bytes[member], 0);
+    root.allocations = members.reduce((sum, member) => sum + this.allocations[member], 0);
+    root.value = spec.measure === 'bytes' ? root.bytes : root.allocations;
     return root;
   }
 
@@ -106,7 +138,7 @@ class Tree {
   /** Inverted: the next visible caller of each member, with the member's own values carried along. */
   gatherCallers(node) {
     const { model, slotOfNode, entries } = this;
-    if (node.parent === null) {
+    if (node.memberBytes === null) {
       // The first level is every frame that allocated by itself.
       for (let i = 1; i < model.count; i++) {
         const bytes = this.ownBytes[i];
@@ -203,7 +235,7 @@ class Tree {
       const from = children.start[group];
       const to = children.start[group + 1];
       child = children.nodes[group] = {
-        parent: node, key: children.keys[group], frame: this.model.frame[children.members[from]], depth: node.depth + 1, block: null,
+        parent: node, key: children.keys[group], frame: this.model.frame[children.members[from]], depth: node.depth + this.step, block: null,
         bytes: children.bytes[group], allocations: children.allocations[group], value: children.value[group], children: null,
         members: children.members.subarray(from, to),
         memberBytes: children.memberBytes && children.memberBytes.subarray(from, to),
@@ -254,7 +286,7 @@ class Tree {
       }
     }
     const value = this.spec.measure === 'bytes' ? bytes : allocations;
-    return { parent, key: -1, frame: -1, depth: owner.depth + 1, block: { owner, from, to }, bytes, allocations, value };
+    return { parent, key: -1, frame: -1, depth: owner.depth + this.step, block: { owner, from, to }, bytes, allocations, value };
   }
 
   /** Address of a node that stays true when the page is opened again: keys from the root, in base 36. */

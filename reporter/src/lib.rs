@@ -3,6 +3,7 @@
 mod allocation_functions;
 pub mod amounts;
 mod call_sums;
+pub mod check;
 pub mod diff;
 pub mod export;
 pub mod flame_cells;

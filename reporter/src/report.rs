@@ -103,11 +103,11 @@ impl Report {
         Self::open_watched(path, query, bin_rows, |_| None)
     }
 
-    /// Likewise, and says how far the replay is: `watch` is told how many events there are to read, and what it returns how
-    /// many were, chunk by chunk. That is dropped when the last one was read.
+    /// Likewise, and says how far its replay is: `watch` is told how many events there are to read, and what it
+    /// returns how many were, chunk by chunk. That is dropped when the last one was read.
     ///
     /// # Errors
-    /// See [`Self::open_with`].
+    /// See [`Self::open_in_bins`].
     pub fn open_watched(
         path: &Path,
         query: &Query,

@@ -73,6 +73,12 @@ enum FormatName {
     Json,
     /// For `gprof2dot -f json`
     Gprof2dot,
+    /// For https://profiler.firefox.com, every event
+    Firefox,
+    /// Valgrind's DHAT's, with lifetimes: for dh_view.html
+    Dhat,
+    /// heaptrack's, every event: for heaptrack_print and heaptrack_gui
+    Heaptrack,
     /// memray 1.20's capture file, every event: for its reporters
     Memray,
 }
@@ -86,6 +92,9 @@ impl FormatName {
             Self::Csv => Format::Csv,
             Self::Json => Format::Json,
             Self::Gprof2dot => Format::Gprof2dot,
+            Self::Firefox => Format::Firefox,
+            Self::Dhat => Format::Dhat,
+            Self::Heaptrack => Format::Heaptrack,
             Self::Memray => Format::Memray,
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::check::BudgetError;
 use memprof_reporter::lines::NoSuchSource;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::rows::Ranking;
@@ -13,6 +14,7 @@ use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
 
+pub mod check;
 pub mod diff;
 pub mod export;
 pub mod flamegraph;
@@ -60,6 +62,12 @@ pub enum Failure {
     Stdout(io::Error),
     /// The capture cannot be exported like that.
     Export(export::Refusal),
+    /// What was asked for makes no sense.
+    Usage(clap::Error),
+    /// The budget file cannot be used.
+    Budget(BudgetError),
+    /// The summary of the CI job cannot be written.
+    Summary(PathBuf, io::Error),
 }
 
 impl fmt::Display for Failure {
@@ -80,6 +88,11 @@ impl fmt::Display for Failure {
             }
             Self::Stdout(error) => write!(f, "cannot write to standard output: {error}"),
             Self::Export(refusal) => refusal.fmt(f),
+            Self::Usage(error) => error.fmt(f),
+            Self::Budget(error) => error.fmt(f),
+            Self::Summary(path, error) => {
+                write!(f, "cannot append to {}, which GITHUB_STEP_SUMMARY names: {error}", path.display())
+            }
         }
     }
 }
@@ -91,8 +104,10 @@ impl std::error::Error for Failure {
             Self::Suppressions(error) => Some(error),
             Self::Source(_, error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
-            Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
             Self::Export(refusal) => Some(refusal),
+            Self::Unwritable(_, error) | Self::Stdout(error) | Self::Summary(_, error) => Some(error),
+            Self::Usage(error) => Some(error),
+            Self::Budget(error) => Some(error),
         }
     }
 }
@@ -194,7 +209,12 @@ impl SortStacks {
 
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
 fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
-    let report = Report::open_watched(capture, &query.query(), None, progress::watch).map_err(Failure::Capture)?;
+    open_in_bins(capture, query, view, None)
+}
+
+/// Likewise, for a report that shows any range of time: its bins may have so many rows.
+fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, rows: Option<usize>) -> Result<Report, Failure> {
+    let report = Report::open_watched(capture, &query.query(), rows, progress::watch).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }

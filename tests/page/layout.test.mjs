@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const templates = new URL('../../templates/', import.meta.url);
-const source = ['data.js', 'common.js', 'views.js', 'model.js', 'tree.js', 'layout.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
-const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'layoutTree', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
+const source = ['data.js', 'common.js', 'views.js', 'model.js', 'tree.js', 'layout.js', 'sandwich.js', 'keys.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
+const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'Sandwich', 'layoutTree', 'layoutSandwich', 'neighbour', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
 const page = new Function(`${source}\nreturn { ${names.join(', ')} };`)();
 
 const METRICS = page.METRICS;
@@ -205,6 +205,49 @@ test('inverted: the first row is what each frame allocated by itself', () => {
   const children = tree.childrenOf(tree.root);
   const found = new Map(Array.from(children.keys, (key, g) => [key, children.value[g]]));
   assert.deepEqual([...found].sort(), [...expected].sort());
+});
+
+test('a sandwich has what goes through a function once, by callers and by callees', () => {
+  const report = randomReport(5, 700, 0);
+  const model = page.buildModel(report);
+  const hidden = page.importFrames(report);
+  for (const group of ['line', 'function', 'file']) {
+    for (const focus of [2, 4, 7]) {
+      const sandwich = new page.Sandwich(model, { metric: 'total', measure: 'bytes', group, focus }, hidden);
+      const isIn = (frame) => !hidden[frame] && sandwich.keys[frame] === sandwich.keys[focus];
+      // By hand: stacks with the function in them, and what called its outermost frame there.
+      let expected = 0;
+      const byCaller = new Map();
+      report.nodes.total_bytes.forEach((bytes, i) => {
+        const stack = [];
+        for (let at = i; at > 0; at = model.parent[at]) if (!hidden[model.frame[at]]) stack.unshift(model.frame[at]);
+        const outermost = stack.findIndex(isIn);
+        if (outermost < 0) return;
+        expected += bytes;
+        const caller = outermost > 0 ? sandwich.keys[stack[outermost - 1]] : -1;
+        byCaller.set(caller, (byCaller.get(caller) ?? 0) + bytes);
+      });
+      assert.ok(expected > 0 && expected < sandwich.whole.value, `${group} ${focus}`);
+      assert.equal(sandwich.root.value, expected);
+      const layout = page.layoutSandwich(sandwich, 900);
+      assert.equal(layout.sum, expected);
+      assert.equal(layout.callerSum, expected);
+      assert.equal(layout.rows[layout.above].node[0], sandwich.root);
+      const callers = sandwich.callers.childrenOf(sandwich.callers.root);
+      byCaller.delete(-1);
+      for (const [caller, bytes] of byCaller) if (bytes === 0) byCaller.delete(caller);
+      assert.deepEqual(new Map(Array.from(callers.keys, (key, g) => [key, callers.value[g]])), byCaller);
+      // Every rectangle is found where it is, and leads back to the function row by row.
+      layout.rows.forEach((row, r) =>
+        row.node.forEach((node, index) => {
+          assert.deepEqual(page.findRectangle(layout, node), { row: r, index, node });
+          let at = { row: r, index, node };
+          while (at.row !== layout.above) at = page.neighbour(layout, at, at.row < layout.above ? 'child' : 'parent');
+          assert.equal(at.node, sandwich.root);
+        }),
+      );
+    }
+  }
 });
 
 test('search counts a stack once, whichever of its frames match', () => {

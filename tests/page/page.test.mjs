@@ -142,8 +142,10 @@ test('the keyboard walks over the frames and they are announced', options, async
   await page.keyboard.press('ArrowDown');
   const announced = await text('#live');
   assert.match(announced, /level 2/);
-  assert.equal(await page.locator('#graph').getAttribute('aria-activedescendant'), 'focused-item');
-  assert.equal(await page.locator('#focused-item').getAttribute('aria-level'), '2');
+  const item = page.locator(`#${await page.locator('#graph').getAttribute('aria-activedescendant')}`);
+  assert.equal(await item.textContent(), announced);
+  assert.equal(await item.getAttribute('aria-level'), '2');
+  assert.equal(await item.getAttribute('role'), 'treeitem');
   await page.keyboard.press('Enter');
   assert.equal(await crumbs(), 2);
   await page.keyboard.press('0');
@@ -152,6 +154,54 @@ test('the keyboard walks over the frames and they are announced', options, async
   assert.equal(await page.locator('#help').evaluate((dialog) => dialog.open), true);
   await page.keyboard.press('Escape');
   assert.equal(await page.locator('#help').evaluate((dialog) => dialog.open), false);
+});
+
+test('the frames in sight are mirrored as a tree for screen readers', options, async () => {
+  await open('#metric=total');
+  await page.waitForSelector('#mirror [role=treeitem]', { state: 'attached' });
+  assert.equal(await page.locator('#graph').getAttribute('role'), 'tree');
+  const items = await page.locator('#mirror [role=treeitem]').evaluateAll((all) =>
+    all.map((item) => ({ level: Number(item.getAttribute('aria-level')), expanded: item.getAttribute('aria-expanded'), label: item.textContent })),
+  );
+  const frames = Number(/Drawn: ([\d,]+) frame/.exec(await text('#sum'))[1].replaceAll(',', ''));
+  assert.ok(items.length > 2 && items.length <= 201 && items.length >= Math.min(100, frames / 2), `${items.length} of ${frames}`);
+  assert.equal(items[0].level, 1);
+  assert.match(items[0].label, /^all, /);
+  items.forEach(({ level, label }, i) => {
+    // A walk down each branch goes down one level at a time.
+    if (i > 0 && items.length < 200) assert.ok(level <= items[i - 1].level + 1, label);
+    const next = items[i + 1];
+    if (next && next.level > level) assert.equal(items[i].expanded, 'true', label);
+  });
+});
+
+test('a sandwich shows the callers and callees of a function', options, async () => {
+  await open();
+  await page.locator('#graph').focus();
+  for (const key of ['ArrowDown', 'ArrowDown', 'ArrowDown', 'w']) await page.keyboard.press(key);
+  assert.equal(fragment().get('view'), 'sandwich');
+  const name = await text('#breadcrumb [aria-current]');
+  assert.ok(!['all', ''].includes(name));
+  assert.match(await text('#sum'), /Callees ([\d.]+ \w+), callers \1 = the function, [<>\d.]+ % of all\.$/);
+  // Up to its caller, which then is the one in the middle; the way back is there.
+  await page.locator('#graph').focus();
+  await page.keyboard.press('ArrowUp');
+  const caller = await text('#live');
+  assert.match(caller, /caller 1 above/);
+  await page.keyboard.press('Enter');
+  const second = await text('#breadcrumb [aria-current]');
+  assert.ok(caller.startsWith(second), `${caller} ${second}`);
+  await page.goBack();
+  await page.waitForFunction((first) => document.querySelector('#breadcrumb [aria-current]').textContent === first, name);
+  await open(`#${fragment()}`);
+  assert.equal(await text('#breadcrumb [aria-current]'), name);
+  await page.keyboard.press('Escape');
+  assert.equal(fragment().get('view'), null);
+  // Without a word of which, it is the function that allocated most by itself.
+  await open('#view=sandwich');
+  assert.match(await text('#sum'), /= the function/);
+  await open('#view=sandwich&focus=zzzzzz');
+  assert.match(await text('#sum'), /= the function/);
 });
 
 test('search counts each stack once and walks over the matches', options, async () => {

@@ -53,7 +53,7 @@ impl EventChunk {
     }
 }
 
-/// Somebody who follows how a capture is read.
+/// What is told of each chunk of events that is read.
 pub type ChunkObserver = Box<dyn FnMut(&EventChunk)>;
 
 /// An open capture: its facts and tables in memory, its events on disk. Those of an old version are rewritten as this one

@@ -10,7 +10,7 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{flamegraph, stats, table};
+use memprof_reporter::{export, flamegraph, stats, table};
 
 use crate::memory_file::MemoryFile;
 
@@ -68,6 +68,12 @@ fn show(report: &mut Report, view: View) -> std::io::Result<()> {
         stats::write_json(report, view, metric, 10, &mut sink())?;
         table::write_text(report, view, metric, 10, &style, &mut sink())?;
         table::write_json(report, view, metric, &mut sink())?;
+    }
+    for format in export::Format::ALL {
+        // Those that tell every event are refused where there are several processes.
+        if !(format.has_events() && report.processes().are_several()) {
+            export::write(report, format, view, Metric::Peak, &mut sink())?;
+        }
     }
     flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;

@@ -28,7 +28,9 @@ pub use path_matching::MovedFolder;
 pub use text::write_text;
 
 use crate::flame_tree::FlameTree;
+use crate::places::PlaceId;
 use crate::report::Report;
+use crate::rows::Ranking;
 use crate::view::View;
 use common_names::{CommonNames, FunctionId, PathId, Side};
 use stack_tree::{StackId, StackTree};
@@ -209,6 +211,23 @@ impl<'a> Diff<'a> {
             }
             Subject::Module(path) => (self.names.latest_path(path), "", 0, subject),
         }
+    }
+
+    /// The report on the capture after.
+    pub(crate) const fn after(&self) -> &Report {
+        self.reports[1]
+    }
+
+    /// The line of a function (after) that has most of it; nothing for other rows, and functions that are gone.
+    pub(crate) fn main_place(&self, row: &Row) -> Option<PlaceId> {
+        let Subject::Function(function) = row.subject else { return None };
+        let places = self.after().by_place(
+            &self.after().row_places(self.comparison.view),
+            self.comparison.metric,
+            Ranking::Bytes,
+        );
+        let mut places = places.into_iter().map(|row| row.place);
+        places.find(|&place| self.names.function_of(Side::After, place) == function)
     }
 
     /// What a row is for, in one line: `parse (app/json.py)`. Of a stack its innermost function.

@@ -32,9 +32,14 @@ impl<'a> Frames<'a> {
         &self.places
     }
 
+    /// The number of a place that occurs.
+    pub(super) fn number(&self, place: PlaceId) -> u32 {
+        self.numbers[place.index()]
+    }
+
     /// The frames of a stack, the outermost first.
     pub(super) fn stack(&self, node: NodeId) -> Vec<u32> {
-        let mut stack: Vec<u32> = self.tree.path(node).map(|place| self.numbers[place.index()]).collect();
+        let mut stack: Vec<u32> = self.tree.path(node).map(|place| self.number(place)).collect();
         stack.reverse();
         stack
     }

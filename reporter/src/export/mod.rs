@@ -5,10 +5,14 @@
 
 mod collapsed;
 mod csv;
+mod dhat;
 mod event_places;
+mod firefox;
 mod frames;
 mod gprof2dot;
+mod heaptrack;
 mod json;
+mod lifetimes;
 mod memray;
 mod pprof;
 mod speedscope;
@@ -37,14 +41,30 @@ pub enum Format {
     Json,
     /// gprof2dot's JSON.
     Gprof2dot,
+    /// The Firefox Profiler's JSON, every event.
+    Firefox,
+    /// The JSON of Valgrind's DHAT, for `dh_view.html`.
+    Dhat,
+    /// heaptrack's text, every event: for `heaptrack_print` and `heaptrack_gui`.
+    Heaptrack,
     /// The capture file of memray 1.20.
     Memray,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 7] =
-        [Self::Collapsed, Self::Speedscope, Self::Pprof, Self::Csv, Self::Json, Self::Gprof2dot, Self::Memray];
+    pub const ALL: [Self; 10] = [
+        Self::Collapsed,
+        Self::Speedscope,
+        Self::Pprof,
+        Self::Csv,
+        Self::Json,
+        Self::Gprof2dot,
+        Self::Firefox,
+        Self::Dhat,
+        Self::Heaptrack,
+        Self::Memray,
+    ];
 
     /// Its name, as `--format` has it.
     #[must_use]
@@ -56,6 +76,9 @@ impl Format {
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Gprof2dot => "gprof2dot",
+            Self::Firefox => "firefox",
+            Self::Dhat => "dhat",
+            Self::Heaptrack => "heaptrack",
             Self::Memray => "memray",
         }
     }
@@ -68,7 +91,8 @@ impl Format {
             Self::Speedscope => "speedscope.json",
             Self::Pprof => "pb.gz",
             Self::Csv => "csv",
-            Self::Json | Self::Gprof2dot => "json",
+            Self::Json | Self::Gprof2dot | Self::Firefox | Self::Dhat => "json",
+            Self::Heaptrack => "txt",
             Self::Memray => "bin",
         }
     }
@@ -78,14 +102,14 @@ impl Format {
     pub const fn has_metric(self) -> bool {
         match self {
             Self::Collapsed | Self::Speedscope | Self::Pprof | Self::Csv | Self::Gprof2dot => true,
-            Self::Json | Self::Memray => false,
+            Self::Json | Self::Firefox | Self::Dhat | Self::Heaptrack | Self::Memray => false,
         }
     }
 
     /// Whether it tells every event of one process from the start on: then it needs a report on a single one.
     #[must_use]
     pub const fn has_events(self) -> bool {
-        matches!(self, Self::Memray)
+        matches!(self, Self::Firefox | Self::Dhat | Self::Heaptrack | Self::Memray)
     }
 }
 
@@ -101,6 +125,9 @@ pub fn write(report: &mut Report, format: Format, view: View, metric: Metric, ou
         Format::Csv => csv::write_csv(report, view, metric, out),
         Format::Json => json::write_json(report, view, out),
         Format::Gprof2dot => gprof2dot::write_gprof2dot(report, view, metric, out),
+        Format::Firefox => firefox::write_firefox(report, view, out),
+        Format::Dhat => dhat::write_dhat(report, view, out),
+        Format::Heaptrack => heaptrack::write_heaptrack(report, view, out),
         Format::Memray => memray::write_memray(report, view, out),
     }
 }

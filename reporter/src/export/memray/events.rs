@@ -191,7 +191,10 @@ impl<'a, W: Write> MemrayEvents<'a, W> {
     /// nobody's doing.
     fn drop_all(&mut self) -> io::Result<()> {
         self.records.switch_to(NO_THREAD)?;
-        for (number, block) in self.blocks.take_all() {
+        let mut blocks: Vec<(AllocationNumber, Block)> = self.blocks.iter().collect();
+        blocks.sort_unstable_by_key(|&(number, _)| number);
+        self.blocks.clear();
+        for (number, block) in blocks {
             self.release(number, block)?;
         }
         if !self.mappings.is_empty() {

@@ -1,0 +1,38 @@
+//! `check` as Markdown, for job summaries and comments on pull requests.
+
+use std::io::{self, Write};
+
+use super::Outcome;
+use crate::markdown::{code, plain};
+use crate::report::Report;
+use crate::size_units::{count, size};
+
+/// Writes the limits, and where what is too much comes from.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_markdown(report: &Report, outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "### Memory: {}\n\n{}", outcome.headline(), code(&report.metadata().command_line))?;
+    if !outcome.findings.is_empty() {
+        writeln!(out, "\n| | Limit | Allowed | Actual | Of |\n|:--|:--|--:|--:|:--|")?;
+    }
+    for finding in &outcome.findings {
+        let verdict = if finding.is_breach() { "**over**" } else { "ok" };
+        let (limit, scope) = (finding.limit_name(), code(&finding.scope.to_string()));
+        writeln!(out, "| {verdict} | {limit} | {} | {} | {scope} |", finding.allowed(), finding.actual())?;
+    }
+    for breach in outcome.breaches().filter(|breach| !breach.sites.is_empty()) {
+        writeln!(out, "\n{}\n", plain(&breach.heading()))?;
+        writeln!(out, "| Bytes | Allocations | Share | Place |\n|--:|--:|--:|:--|")?;
+        for site in &breach.sites {
+            let (bytes, allocations) = (size(site.amount.bytes), count(site.amount.allocations));
+            let place = site.frames.first().map(|frame| code(&frame.label())).unwrap_or_default();
+            writeln!(out, "| {bytes} | {allocations} | {} | {place} |", breach.share(site))?;
+        }
+    }
+    let remarks = outcome.remarks(report);
+    if !remarks.is_empty() {
+        writeln!(out)?;
+    }
+    remarks.iter().try_for_each(|remark| writeln!(out, "- {}", plain(remark)))
+}

@@ -1,0 +1,249 @@
+//! Exports that are sums, read by other readers than memprof's, against the report that they are made of.
+
+mod capture_builder;
+mod family_run;
+mod json_schema;
+mod native_run;
+mod pprof_profile;
+mod sample_run;
+
+use std::collections::BTreeMap;
+
+use capture_builder::CaptureBuilder;
+use family_run::family_run;
+use memprof_replay::metric::Metric;
+use memprof_reporter::export::{Format, write};
+use memprof_reporter::report::Report;
+use memprof_reporter::view::{View, ViewKind};
+use native_run::{ALLOCATE, GEO, INSERT, PUSH_BACK, PYTHON, native_run};
+use pprof_profile::Profile;
+use sample_run::sample_run;
+use serde_json::Value;
+
+const NATIVE: View = View { kind: ViewKind::Native, show_runtime: false };
+const PYTHON_ONLY: View = View { kind: ViewKind::Python, show_runtime: false };
+const WITH_RUNTIME: View = View { kind: ViewKind::Hybrid, show_runtime: true };
+
+fn runs() -> [CaptureBuilder; 4] {
+    [CaptureBuilder::new(), sample_run(), native_run(), family_run()]
+}
+
+fn bytes(report: &mut Report, format: Format, view: View, metric: Metric) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(report, format, view, metric, &mut out).expect("memory can be written");
+    out
+}
+
+fn text(report: &mut Report, format: Format, view: View, metric: Metric) -> String {
+    String::from_utf8(bytes(report, format, view, metric)).expect("it is text")
+}
+
+fn json(report: &mut Report, format: Format, view: View, metric: Metric) -> Value {
+    serde_json::from_slice(&bytes(report, format, view, metric)).expect("it is JSON")
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap_or_else(|| panic!("no list: {value}"))
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("no number: {value}"))
+}
+
+fn sum(values: &Value) -> u64 {
+    list(values).iter().map(number).sum()
+}
+
+/// Calls `check` with every run in every view.
+fn in_every_view(check: impl Fn(&mut Report, View)) {
+    for builder in runs() {
+        for view in [View::default(), PYTHON_ONLY, NATIVE, WITH_RUNTIME] {
+            check(&mut builder.report(), view);
+        }
+    }
+}
+
+#[test]
+fn json_follows_its_schema_and_adds_up() {
+    in_every_view(|report, view| {
+        let export = json(report, Format::Json, view, Metric::Peak);
+        json_schema::check("export.schema.json", &export);
+        let frames = list(&export["frames"]).len() as u64;
+        for metric in Metric::ALL {
+            let mut total = [0, 0];
+            for sample in list(&export["samples"]) {
+                assert!(list(&sample["stack"]).iter().all(|frame| number(frame) < frames));
+                assert!(!list(&sample["stack"]).is_empty());
+                let amount = &sample[metric.name()];
+                total = [total[0] + number(&amount["bytes"]), total[1] + number(&amount["allocations"])];
+            }
+            let expected = report.total(metric);
+            assert_eq!(total, [expected.bytes, expected.allocations], "{metric:?}");
+            assert_eq!(number(&export["totals"][metric.name()]["bytes"]), expected.bytes);
+        }
+    });
+}
+
+#[test]
+fn collapsed_stacks_add_up_and_have_no_separators_within_names() {
+    in_every_view(|report, view| {
+        for metric in Metric::ALL {
+            let text = text(report, Format::Collapsed, view, metric);
+            let total: u64 = text
+                .lines()
+                .map(|line| line.rsplit_once(' ').expect("a value").1.parse::<u64>().expect("a number"))
+                .sum();
+            assert_eq!(total, report.total(metric).bytes);
+        }
+    });
+    let mut builder = CaptureBuilder::new();
+    let site =
+        builder.site(&[("a;b\nc", "d.py", 3), ("leaf", "d.py", 4)], memprof_capture::allocator::Allocator::Malloc);
+    builder.allocate(0x10, 7, site);
+    let collapsed = text(&mut builder.report(), Format::Collapsed, View::default(), Metric::Total);
+    assert_eq!(collapsed, "a:b c (d.py:3);leaf (d.py:4) 7\n");
+}
+
+#[test]
+fn speedscope_has_a_profile_of_bytes_and_one_of_allocations() {
+    in_every_view(|report, view| {
+        for metric in Metric::ALL {
+            let file = json(report, Format::Speedscope, view, metric);
+            let frames = list(&file["shared"]["frames"]);
+            assert!(frames.iter().all(|frame| frame["name"].is_string() && frame["line"].as_u64() != Some(0)));
+            let expected = report.total(metric);
+            for (profile, total) in list(&file["profiles"]).iter().zip([expected.bytes, expected.allocations]) {
+                assert_eq!((sum(&profile["weights"]), number(&profile["endValue"])), (total, total));
+                let samples = list(&profile["samples"]);
+                assert_eq!(samples.len(), list(&profile["weights"]).len());
+                let numbers = samples.iter().flat_map(list).map(number);
+                assert!(numbers.into_iter().all(|frame| frame < frames.len() as u64));
+            }
+        }
+    });
+    let file = json(&mut sample_run().report(), Format::Speedscope, View::default(), Metric::Peak);
+    let first = |index: usize| list(&file["profiles"][0]["samples"][index])[0].clone();
+    let outermost: Vec<&str> = (0..list(&file["profiles"][0]["samples"]).len())
+        .map(|index| file["shared"]["frames"][number(&first(index)) as usize]["name"].as_str().expect("a name"))
+        .collect();
+    assert!(outermost.contains(&"<module>") && !outermost.contains(&"uniform"), "{outermost:?}");
+}
+
+#[test]
+fn csv_has_memrays_columns() {
+    in_every_view(|report, view| {
+        for metric in Metric::ALL {
+            let text = text(report, Format::Csv, view, metric);
+            let mut reader = csv::Reader::from_reader(text.as_bytes());
+            let columns = "allocator,num_allocations,size,tid,thread_name,stack_trace,pid";
+            assert_eq!(reader.headers().expect("there are columns").iter().collect::<Vec<_>>().join(","), columns);
+            let mut total = [0, 0];
+            for row in reader.records() {
+                let row = row.expect("rows are alike");
+                let number = |index: usize| row[index].parse::<u64>().expect("a number");
+                total = [total[0] + number(2), total[1] + number(1)];
+                assert!(number(3) > 0 && number(6) > 0);
+                assert!(row[5].split('|').all(|frame| frame.matches(';').count() >= 2), "{}", &row[5]);
+            }
+            let expected = report.total(metric);
+            assert_eq!(total, [expected.bytes, expected.allocations]);
+        }
+    });
+    let csv = text(&mut sample_run().report(), Format::Csv, View::default(), Metric::Peak);
+    let largest = csv.lines().nth(1).expect("a row");
+    assert!(largest.starts_with("MMAP,6,6291456,4711,python3,uniform;/usr/lib/python3.11/random.py;522|"), "{largest}");
+    assert!(largest.ends_with(",4711"), "{largest}");
+}
+
+#[test]
+fn gprof2dot_has_functions_and_two_costs() {
+    in_every_view(|report, view| {
+        for metric in Metric::ALL {
+            let file = json(report, Format::Gprof2dot, view, metric);
+            let functions = list(&file["functions"]).len() as u64;
+            let mut total = [0, 0];
+            for event in list(&file["events"]) {
+                assert!(list(&event["callchain"]).iter().all(|function| number(function) < functions));
+                total = [total[0] + number(&event["cost"][0]), total[1] + number(&event["cost"][1])];
+            }
+            let expected = report.total(metric);
+            assert_eq!(total, [expected.bytes, expected.allocations]);
+            assert_eq!((number(&file["version"]), list(&file["costs"]).len()), (0, 2));
+        }
+    });
+    // The innermost function comes first, and lines of one function are one.
+    let file = json(&mut sample_run().report(), Format::Gprof2dot, View::default(), Metric::Total);
+    let name = |index: &Value| file["functions"][number(index) as usize]["name"].as_str().expect("a name");
+    let chains: Vec<Vec<&str>> =
+        list(&file["events"]).iter().map(|event| list(&event["callchain"]).iter().map(name).collect()).collect();
+    assert!(chains.contains(&vec!["uniform", "random_primes_sum", "<module>"]), "{chains:?}");
+    let modules = list(&file["functions"]).iter().filter(|function| function["name"] == "<module>").count();
+    assert_eq!(modules, 1);
+}
+
+#[test]
+fn pprof_has_all_metrics() {
+    in_every_view(|report, view| {
+        for metric in Metric::ALL {
+            let profile = Profile::of(&bytes(report, Format::Pprof, view, metric));
+            for (name, metric) in [
+                ("alloc", Metric::Total),
+                ("inuse", Metric::Peak),
+                ("leaked", Metric::Leaks),
+                ("temporary", Metric::Temporary),
+            ] {
+                let expected = report.total(metric);
+                assert_eq!(profile.sum(&format!("{name}_space")), expected.bytes);
+                assert_eq!(profile.sum(&format!("{name}_objects")), expected.allocations);
+            }
+            let shown = ["inuse_space", "leaked_space", "alloc_space", "temporary_space"][metric as usize];
+            assert_eq!(profile.text(profile.default_sample_type), shown);
+            let units: Vec<&str> = profile.sample_type.iter().map(|kind| profile.text(kind.unit)).collect();
+            assert_eq!(units, ["count", "bytes"].repeat(4));
+        }
+    });
+}
+
+#[test]
+fn pprof_says_when_and_what_it_is_of() {
+    let profile = Profile::of(&bytes(&mut sample_run().report(), Format::Pprof, View::default(), Metric::Peak));
+    assert_eq!((profile.time_nanos, profile.duration_nanos), (1_795_412_412_123_456_789, 2_000_000_000));
+    assert_eq!(profile.text(profile.comment[0]), "python3 examples/random_primes_sum.py 1000");
+    assert_eq!((profile.period, profile.text(profile.period_type.as_ref().expect("a type").kind)), (1, "space"));
+    assert!(profile.mapping.is_empty());
+    // pprof would shorten names that have one for the linker, too: <module> to nothing.
+    assert!(profile.function.iter().all(|function| function.system_name == 0));
+    let sample = profile.sample.iter().max_by_key(|sample| sample.value[3]).expect("there are samples");
+    assert_eq!(profile.stack(sample), [("<module>", 31), ("random_primes_sum", 12), ("uniform", 522)]);
+    let labels = ["allocator", "process", "thread"].map(|key| profile.label(sample, key));
+    assert_eq!(labels, ["mmap", "4711", "python3 (4711)"]);
+}
+
+#[test]
+fn pprof_has_inlined_functions_addresses_and_modules() {
+    let profile = Profile::of(&bytes(&mut native_run().report(), Format::Pprof, View::default(), Metric::Total));
+    let path = |mapping: &pprof_profile::Mapping| profile.text(mapping.filename).to_owned();
+    assert_eq!(path(&profile.mapping[0]), PYTHON, "the first one is what the profile is of");
+    let geo = profile.mapping.iter().find(|mapping| path(mapping) == GEO).expect("the module is there");
+    assert_eq!(profile.text(geo.build_id), "010203");
+    let name =
+        |line: &pprof_profile::Line| profile.text(profile.function[line.function_id as usize - 1].name).to_owned();
+    let names = |location: &pprof_profile::Location| location.line.iter().map(name).collect::<Vec<_>>();
+    let location =
+        profile.location.iter().find(|location| names(location).contains(&INSERT.to_owned())).expect("it is there");
+    assert_eq!(names(location), [ALLOCATE, PUSH_BACK, INSERT], "the innermost one first");
+    assert_eq!((location.mapping_id, location.address), (geo.id, geo.memory_start + 0x4000 - 1), "within the call");
+    assert!(geo.has_functions && (geo.memory_start..geo.memory_limit).contains(&location.address));
+}
+
+#[test]
+fn pprof_tells_processes_apart() {
+    let profile = Profile::of(&bytes(&mut family_run().report(), Format::Pprof, View::default(), Metric::Total));
+    let mut by_process: BTreeMap<&str, i64> = BTreeMap::new();
+    for sample in &profile.sample {
+        *by_process.entry(profile.label(sample, "process")).or_default() += sample.value[1];
+    }
+    let mib = 1 << 20;
+    let expected = [("4711", 4 * mib), ("4720", 4 * mib), ("4721", 4 * mib + mib / 2), ("4730", mib / 4)];
+    assert_eq!(by_process.into_iter().collect::<Vec<_>>(), expected);
+}

@@ -1,0 +1,88 @@
+//! Captures as heaptrack files, judged by `heaptrack_print`.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Stdio};
+
+use support::exported::Exported;
+use support::memprof::{Finished, memprof};
+use support::pythons;
+use support::recording::{Recorded, Recording, total};
+use support::skipping::skipped;
+
+/// Whether heaptrack is there. It comes with no package index, only with distributions.
+fn has_heaptrack() -> bool {
+    let runs = Command::new("heaptrack_print").arg("--version").stdin(Stdio::null()).output();
+    let is_there = runs.is_ok_and(|output| output.status.success());
+    if !is_there {
+        skipped("heaptrack_print is not installed");
+    }
+    is_there
+}
+
+/// What it finds at each stack: the functions, the outermost first.
+#[track_caller]
+fn heaptrack(recorded: &Recorded, cost: &str) -> BTreeMap<Vec<String>, u64> {
+    let (file, stacks) = (recorded.folder().join("heaptrack.txt"), recorded.folder().join(cost));
+    Finished::of(memprof(["export", "--format", "heaptrack", "-f", "-o"]).arg(&file).arg(recorded.capture()))
+        .succeeds();
+    let mut command = Command::new("heaptrack_print");
+    // It would take what is in angle brackets out of names, and forgive some leaks.
+    command.args(["--shorten-templates=0", "--disable-builtin-suppressions", "--flamegraph-cost-type", cost]);
+    let finished = Finished::of(command.arg("-F").arg(&stacks).arg("-f").arg(&file).stdin(Stdio::null())).succeeds();
+    assert_eq!(finished.stderr(), "", "it understands every line");
+    let mut sums = BTreeMap::new();
+    for line in fs::read_to_string(&stacks).expect("it has written stacks").lines() {
+        let (stack, bytes) = line.rsplit_once(' ').expect("a stack and a number");
+        let bytes: u64 = bytes.parse().expect("a number");
+        let functions = stack.split(';').filter(|function| !function.is_empty()).map(without_module).collect();
+        if bytes > 0 {
+            *sums.entry(functions).or_default() += bytes;
+        }
+    }
+    sums
+}
+
+/// A function's name without the file that heaptrack puts behind it.
+fn without_module(function: &str) -> String {
+    function.rsplit_once(" (").map_or(function, |(name, _)| name).to_owned()
+}
+
+/// Our own sums by stack. heaptrack shows nothing further out than a function called `main`.
+fn ours(recorded: &Recorded, metric: &str) -> BTreeMap<Vec<String>, u64> {
+    let stacks = Exported::of(&recorded.capture(), &[]).sums(metric, |sample| {
+        let mut functions: Vec<String> = sample.stack.iter().map(|(function, _, _)| function.clone()).collect();
+        let outermost = functions.iter().position(|function| function == "main");
+        functions.truncate(outermost.map_or(functions.len(), |main| main + 1));
+        functions.reverse();
+        functions
+    });
+    stacks.into_iter().filter(|(_, amount)| amount.bytes > 0).map(|(stack, amount)| (stack, amount.bytes)).collect()
+}
+
+#[test]
+fn the_same_leaks_and_the_same_peak() {
+    if !has_heaptrack() {
+        return;
+    }
+    for (script, options) in [
+        ("every_allocator.py", &[][..]),
+        ("unmapped_parts.py", &["--no-native"]),
+        ("threads_apart.py", &["--trace-python-allocators", "--no-native"]),
+    ] {
+        let recording = Recording::of_script(pythons::any(), script);
+        let recording = options.iter().fold(recording, |recording, option| recording.option(*option));
+        let recorded = recording.run().succeeds();
+        let stats = recorded.stats();
+        assert_eq!(heaptrack(&recorded, "leaked"), ours(&recorded, "leaked"), "{script}");
+        let peak: u64 = heaptrack(&recorded, "peak").values().sum();
+        assert_eq!(peak, total(&stats, "peak_bytes"), "{script}");
+        let allocations: u64 = heaptrack(&recorded, "allocations").values().sum();
+        // What is left of a mapping that loses a part counts again.
+        let expected = total(&stats, "allocations");
+        let is_same = if script == "unmapped_parts.py" { allocations > expected } else { allocations == expected };
+        assert!(is_same, "{script}: {allocations}, {expected}");
+    }
+}
