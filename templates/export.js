@@ -17,7 +17,7 @@ function layoutToSvg(scene) {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${layout.width} ${height}" width="${layout.width}" height="${height}" font-family="monospace" font-size="12">\n`,
     `<defs><pattern id="more" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" fill="${colours.block.fill}"/><path d="M-1 7L7 -1" stroke="${colours.block.line}"/></pattern></defs>\n`,
     `<rect width="100%" height="100%" fill="${scene.background}"/>\n`,
-    `<text x="4" y="16" fill="${scene.text}">${escapeXml(`${model.data.header.command_line}  ${describeView(state)}: ${formatMeasure(layout.root.value, state.measure)}`)}</text>\n`,
+    `<text x="4" y="16" fill="${scene.text}">${escapeXml(`${model.data.header.command_line}  ${describeView(scene)}: ${formatMeasure(layout.root.value, state.measure)}`)}</text>\n`,
   ];
   layout.rows.forEach((row, r) => {
     const y = state.draw === 'flame' ? height - (r + 1) * ROW_HEIGHT : title + r * ROW_HEIGHT;
@@ -147,11 +147,10 @@ function modelNodesBelow(tree, node) {
   return below;
 }
 
-function describeView(state) {
+function describeView({ state, limits }) {
   const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated', temporary: 'temporary' }[state.metric];
-  const pids = state.processes ? `, processes ${state.processes.replaceAll(',', ' ')}` : '';
   const frames = { hybrid: state.runtime === 'shown' ? ', with the Python runtime' : '', python: ', Python frames', native: ', native frames' }[state.frames];
-  return `${state.measure} ${metric}${frames}${state.view === 'inverted' ? ', inverted' : ''}${pids}`;
+  return `${state.measure} ${metric}${frames}${state.view === 'inverted' ? ', inverted' : ''}${limits && `, only ${limits}`}`;
 }
 
 function exportView(page, scene, format) {

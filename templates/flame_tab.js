@@ -82,7 +82,7 @@ class FlameTab {
 
   scene() {
     return {
-      layout: this.layout, tree: this.tree, model: this.model, totals: this.page.totals, state: this.state, colours: this.colours, matches: this.matches,
+      layout: this.layout, tree: this.tree, model: this.model, totals: this.page.totals, limits: this.page.selection.describe(this.state), state: this.state, colours: this.colours, matches: this.matches,
       width: this.width, height: this.height, scrollTop: this.graph.scrollTop, focus: this.focus, hover: this.hover,
       background: this.background, accent: this.accent, text: this.text,
     };
@@ -123,7 +123,7 @@ class FlameTab {
     showSum(byId('sum'), scene);
     showLegend(byId('legend'), scene);
     this.showMatches();
-    this.graph.setAttribute('aria-label', `Call tree, ${describeView(this.state)}, ${formatMeasure(this.tree.root.value, this.state.measure)}`);
+    this.graph.setAttribute('aria-label', `Call tree, ${describeView(scene)}, ${formatMeasure(this.tree.root.value, this.state.measure)}`);
   }
 
   // ---- changes of the state ----

@@ -8,7 +8,7 @@ class ReportPage {
     this.data = data;
     const model = buildModel(data);
     this.folding = new Folding(data, model);
-    this.processes = new ProcessChoice(data, model);
+    this.selection = new Selection(data, model);
     this.defaults = defaultState(data);
     this.readState();
     this.sums = new PlaceSums(this);
@@ -17,7 +17,7 @@ class ReportPage {
   }
 
   start() {
-    this.processes.fillMenu((processes) => this.choose({ processes }));
+    this.selection.fillMenu((changes) => this.choose(changes));
     this.apply();
     this.listen();
   }
@@ -32,7 +32,7 @@ class ReportPage {
 
   /** The recorded tree with what the present choice leaves of its values. */
   get model() {
-    return this.processes.modelOf(this.state);
+    return this.selection.modelOf(this.state);
   }
 
   /** One byte per frame: 1 where it is not shown. */
@@ -42,12 +42,12 @@ class ReportPage {
 
   /** What decides about `model` and `hidden`, as a text: what was computed from them can be kept by it. */
   get modelName() {
-    return `${this.folding.nameOf(this.state)} ${this.processes.nameOf(this.state)}`;
+    return `${this.folding.nameOf(this.state)} ${this.selection.nameOf(this.state)}`;
   }
 
-  /** What the capture says that the chosen processes have, by metric. */
+  /** What the capture says that what is selected has, by metric. */
   get totals() {
-    return this.processes.totalsOf(this.state);
+    return this.selection.totalsOf(this.state);
   }
 
   // ---- changes of the state ----
@@ -82,7 +82,7 @@ class ReportPage {
       count.textContent = plural(allocations, 'allocation');
     }
     this.folding.showControls(this.state);
-    this.processes.showControls(this.state);
+    this.selection.showControls(this.state);
   }
 
   searchNow() {

@@ -8,6 +8,8 @@ const CHOICES = {
   frames: ['hybrid', 'python', 'native'],
   runtime: ['hidden', 'shown'],
   processes: null,
+  threads: null,
+  allocators: null,
   split: ['apart', 'together'],
   view: ['top-down', 'inverted'],
   draw: ['icicle', 'flame'],

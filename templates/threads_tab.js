@@ -22,28 +22,32 @@ class ThreadsTab {
   tables() {
     const { page } = this;
     const { threads, allocators } = page.data;
-    const { entries, several } = page.processes;
+    const { selection } = page;
+    const { several } = selection;
+    const { processes } = page.data.header;
     const byThread = this.sums('thread');
     const byAllocator = this.sums('allocator');
-    const whose = (process) => (several ? ` of ${entries[process].pid || 'lost'}` : '');
+    const whose = (process) => (several ? ` of ${processes[process].pid || 'lost'}` : '');
     const toggled = (list, key) => (list.has(key) ? [...list].filter((other) => other !== key) : [...list, key]).join(',');
+    const limit = (axis) => {
+      const chosen = selection.keysOf(axis, page.state);
+      return { chosen, choose: (key) => page.choose({ [axis]: toggled(chosen, key) }) };
+    };
     const tables = [];
     if (several) {
-      const pids = new Set([...page.processes.pidsOf(page.state)].map(String));
       tables.push({
         label: 'Processes',
         noun: 'Process',
-        rows: entries.map(({ pid, command_line: command }, process) => ({
+        rows: processes.map(({ pid, command_line: command }, process) => ({
           name: `${pid || 'lost'}  ${command}`, title: command, key: String(pid),
           values: VALUE_COLUMNS.map((_, c) => threads.reduce((sum, thread, t) => sum + (thread.process === process ? byThread[t][c] : 0), 0)),
         })),
-        chosen: pids,
-        choose: (key) => page.choose({ processes: toggled(pids, key) }),
+        ...limit('processes'),
       });
     }
     const names = threads.map(({ label, process }) => `${label}${whose(process)}`);
-    tables.push({ label: 'Threads', noun: 'Thread', rows: names.map((name, t) => ({ name, key: String(t), values: byThread[t] })), chosen: new Set() });
-    tables.push({ label: 'Allocators', noun: 'Allocator', rows: allocators.map((name, a) => ({ name, key: name, values: byAllocator[a] })), chosen: new Set() });
+    tables.push({ label: 'Threads', noun: 'Thread', rows: names.map((name, t) => ({ name, key: String(t), values: byThread[t] })), ...limit('threads') });
+    tables.push({ label: 'Allocators', noun: 'Allocator', rows: allocators.map((name, a) => ({ name, key: name, values: byAllocator[a] })), ...limit('allocators') });
     return tables;
   }
 

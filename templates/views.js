@@ -10,18 +10,25 @@ function isNative(kind) {
   return kind === KINDS.native || kind === KINDS.runtime || kind === KINDS.evaluation;
 }
 
-function isImportMachinery(file) {
-  return file.startsWith('<frozen importlib');
-}
+/** How Python starts modules: importlib and runpy, frozen or not; not what stands beside them, like importlib.metadata. */
+const IMPORT_MACHINERY = /^<frozen (?:importlib|runpy)|\/python\d[\d.]*\/(?:importlib\/(?:__init__|_bootstrap|_bootstrap_external)|runpy)\.py$/;
 
 /** One byte per frame: 1 where the frame belongs to the import machinery. */
 function importFrames(data) {
-  return Uint8Array.from(data.frames.file, (file) => (isImportMachinery(data.strings[file]) ? 1 : 0));
+  const { file } = data.frames;
+  const matches = new Map();
+  const hidden = new Uint8Array(file.length);
+  for (let i = 0; i < hidden.length; i++) {
+    // Once for each file, of which there are far fewer than frames.
+    if (!matches.has(file[i])) matches.set(file[i], Number(IMPORT_MACHINERY.test(data.strings[file[i]])));
+    hidden[i] = matches.get(file[i]);
+  }
+  return hidden;
 }
 
 /** One byte per frame: 1 where the frame is a function of the interpreter, or starts a process or thread. */
 function runtimeFrames(data) {
-  return Uint8Array.from(data.frames.kind, (kind) => (kind === KINDS.runtime ? 1 : 0));
+  return Uint8Array.from(data.frames.kind, (kind) => Number(kind === KINDS.runtime));
 }
 
 /** The bit of the view that a state asks for. */
@@ -42,11 +49,11 @@ function hiddenFrames(data, state) {
   return hidden;
 }
 
-/** How many nodes of the recorded tree belong to these frames. */
-function countNodes(model, frames) {
-  let count = 0;
-  for (let i = 1; i < model.count; i++) count += frames[model.frame[i]];
-  return count;
+/** How many nodes of the recorded tree belong to each frame. */
+function nodesByFrame(model) {
+  const nodes = new Int32Array(model.data.frames.kind.length);
+  for (let i = 1; i < model.count; i++) nodes[model.frame[i]]++;
+  return nodes;
 }
 
 /** By node: itself, or else its innermost caller that is not hidden. One pass, parents come first. */
@@ -62,7 +69,9 @@ class Folding {
   constructor(data, model) {
     this.data = data;
     this.hasNative = data.header.native_stacks;
-    this.counts = { imports: countNodes(model, importFrames(data)), runtime: countNodes(model, runtimeFrames(data)) };
+    const nodes = nodesByFrame(model);
+    const count = (frames) => nodes.reduce((sum, number, frame) => sum + number * frames[frame], 0);
+    this.counts = { imports: count(importFrames(data)), runtime: count(runtimeFrames(data)) };
     this.hiddenBy = new Map();
   }
 

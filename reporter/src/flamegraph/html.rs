@@ -40,7 +40,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/views.js"),
         include_str!("../../../templates/model.js"),
         include_str!("../../../templates/tree.js"),
-        include_str!("../../../templates/processes.js"),
+        include_str!("../../../templates/selection.js"),
         include_str!("../../../templates/layout.js"),
         include_str!("../../../templates/colour.js"),
         include_str!("../../../templates/draw.js"),

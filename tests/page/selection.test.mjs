@@ -1,4 +1,4 @@
-// Drives the choice of processes in Chromium, on the page of a capture of several processes.
+// Drives the choice of processes, threads and allocators in Chromium, on the page of a capture of several processes.
 //
 //   MEMPROF_PAGES=. cargo test -p memprof-reporter --test pages
 //   MEMPROF_FAMILY_PAGE=family.html npm test
@@ -29,11 +29,12 @@ async function open(file, fragment = '') {
 const fragment = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
 const text = (selector) => page.locator(selector).textContent();
 const MIB = 1024 * 1024;
+const formatted = (bytes) => (bytes < MIB ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / MIB).toFixed(1)} MiB`);
 
 /** Every stack with its bytes, as the page exports it. */
 async function collapsed() {
-  // The menu of processes may lie over that of exports.
-  await page.locator('#processes').evaluate((menu) => menu.removeAttribute('open'));
+  // The menu may lie over that of exports.
+  await page.locator('#selection').evaluate((menu) => menu.removeAttribute('open'));
   await page.locator('#export summary').click();
   const [download] = await Promise.all([page.waitForEvent('download'), page.locator('[data-export=collapsed]').click()]);
   const lines = readFileSync(await download.path(), 'utf8').trimEnd().split('\n').filter(Boolean);
@@ -98,28 +99,64 @@ test('one process can be chosen, and some', withFlame, async () => {
   const report = readReport(flameFile);
   const [first, second] = report.header.processes.map(({ pid }) => pid);
   await open(flameFile);
-  await page.locator('#processes summary').click();
-  await page.locator(`#process-list input[value="${first}"]`).click();
+  await page.locator('#selection summary').click();
+  await page.locator(`#select-processes input[value="${first}"]`).click();
   assert.equal(fragment().get('processes'), String(first));
-  assert.match(await text('#processes summary'), new RegExp(`${first} of ${report.header.processes.length}`));
+  assert.match(await text('#selection summary'), new RegExp(`${first} of ${report.header.processes.length}`));
   assert.match(await text('#sum'), /= total\.$/);
   assert.equal(sumOf(await collapsed()), report.processes[0].peak.bytes);
   const size = `${(report.processes[0].peak.bytes / MIB).toFixed(1)} MiB`;
   assert.equal(await text('#peak-size'), size);
-  await page.locator('#processes summary').click();
-  await page.locator(`#process-list input[value="${second}"]`).click();
+  await page.locator('#selection summary').click();
+  await page.locator(`#select-processes input[value="${second}"]`).click();
   assert.equal(fragment().get('processes'), `${first},${second}`);
   assert.equal(sumOf(await collapsed()), report.processes[0].peak.bytes + report.processes[1].peak.bytes);
   // Inverted and searched, it is still these two.
   await open(flameFile, `#processes=${first},${second}&view=inverted&search=.`);
   assert.match(await text('#sum'), /= total\.$/);
   assert.match(await text('#matches'), /100 %$/);
-  await page.locator('#processes summary').click();
-  await page.locator('#all-processes').click();
+  await page.locator('#selection summary').click();
+  await page.locator('#select-processes > button').click();
   assert.equal(fragment().get('processes'), null);
-  assert.match(await text('#processes summary'), /all/);
+  assert.match(await text('#selection summary'), /^Filter$/);
   await page.goBack();
-  await page.waitForFunction(() => document.querySelectorAll('#process-list input:checked').length === 2);
+  await page.waitForFunction(() => document.querySelectorAll('#select-processes input:checked').length === 2);
+});
+
+test('threads and allocators can be chosen, together with processes', withFlame, async () => {
+  const report = readReport(flameFile);
+  const { cells, threads, allocators, header } = report;
+  const bytes = (lets) => sumOf(cells.peak_bytes.map((value, c) => ({ bytes: lets(cells.thread[c], cells.allocator[c]) ? value : 0 })));
+  const largest = (column) => {
+    const sums = new Map();
+    cells[column].forEach((key, c) => sums.set(key, (sums.get(key) ?? 0) + cells.peak_bytes[c]));
+    return [...sums].reduce((best, entry) => (entry[1] > best[1] ? entry : best))[0];
+  };
+  const [thread, allocator] = [largest('thread'), largest('allocator')];
+  await open(flameFile);
+  await page.locator('#selection summary').click();
+  await page.locator(`#select-threads input[value="${thread}"]`).click();
+  assert.equal(fragment().get('threads'), String(thread));
+  assert.equal(sumOf(await collapsed()), bytes((t) => t === thread));
+  assert.ok((await text('#selection summary')).includes(threads[thread].label));
+  await page.locator('#selection summary').click();
+  await page.locator(`#select-allocators input[value="${allocators[allocator]}"]`).click();
+  const both = bytes((t, a) => t === thread && a === allocator);
+  assert.ok(both > 0 && both < report.totals.peak.bytes);
+  assert.equal(sumOf(await collapsed()), both);
+  assert.equal(await text('#peak-size'), formatted(both));
+  assert.match(await text('#sum'), /= total\.$/);
+  // The thread of another process has nothing in this one.
+  const other = header.processes.findIndex((_, process) => process !== threads[thread].process);
+  await open(flameFile, `#threads=${thread}&processes=${header.processes[other].pid}`);
+  assert.equal(await text('#peak-size'), '0 B');
+  assert.match(await text('#empty'), /\w/);
+  // The table of threads chooses, too.
+  await open(flameFile, '#tab=threads');
+  await page.locator(`#panel-threads [data-key="${allocators[allocator]}"]`).click();
+  assert.equal(fragment().get('allocators'), allocators[allocator]);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector('#selection summary').textContent === 'Filter');
 });
 
 test('pids that are not there are all of them', withFlame, async () => {

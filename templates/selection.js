@@ -1,0 +1,139 @@
+'use strict';
+// Whose allocations the reader looks at: of which processes, which of their threads, and by which allocators. The rest is
+// as if it had not been recorded, except that the peak stays the moment at which all together were largest.
+
+/** What a selection consists of. The state has a text for each: the keys of what is selected, or '' for all. */
+const AXES = ['processes', 'threads', 'allocators'];
+const AXIS_LABELS = { processes: 'Processes', threads: 'Threads', allocators: 'Allocators' };
+
+/** By axis, what there is to choose from: {key, name, detail, note}. Two processes may have the same key, their pid. */
+function choicesOf(data) {
+  const { processes } = data.header;
+  const several = processes.length > 1;
+  return {
+    processes: processes.map(({ pid, command_line: detail }, i) => ({ key: String(pid), name: String(pid || 'lost'), detail, note: `own peak ${formatBytes(data.processes[i].own_peak_bytes)}` })),
+    threads: data.threads.map(({ label, process }, i) => ({ key: String(i), name: label, detail: several ? `of ${processes[process].pid || 'lost'}` : '', note: '' })),
+    // A comma separates keys in the state.
+    allocators: data.allocators.map((name) => ({ key: name, name, detail: '', note: '' })),
+  };
+}
+
+class Selection {
+  constructor(data, model) {
+    this.data = data;
+    this.all = model;
+    this.choices = choicesOf(data);
+    this.several = data.processes.length > 1;
+    this.last = null;
+  }
+
+  /** The keys of an axis that a state selects, in the order of the choices; none stands for all. */
+  keysOf(axis, state) {
+    const asked = new Set(state[axis].split(',').filter(Boolean));
+    const known = new Set(this.choices[axis].map(({ key }) => key));
+    const keys = [...known].filter((key) => asked.has(key));
+    return new Set(known.size > 1 ? keys : []);
+  }
+
+  /** What decides which amounts there are, as a text: '' for all. */
+  nameOf(state) {
+    const name = AXES.map((axis) => [...this.keysOf(axis, state)].join(',')).join(';');
+    return name === ';;' ? '' : name;
+  }
+
+  /** One byte per thread and per allocator: 1 where it is selected; null where all are (see `ownValues`). */
+  filterOf(state) {
+    const [pids, threads, allocators] = AXES.map((axis) => this.keysOf(axis, state));
+    const { header } = this.data;
+    const hasThread = ({ process }, i) => (!pids.size || pids.has(String(header.processes[process].pid))) && (!threads.size || threads.has(String(i)));
+    return {
+      threads: pids.size || threads.size ? Uint8Array.from(this.data.threads, (thread, i) => Number(hasThread(thread, i))) : null,
+      allocators: allocators.size ? Uint8Array.from(this.data.allocators, (name) => Number(allocators.has(name))) : null,
+    };
+  }
+
+  /** The recorded tree with the amounts of the selection. Only the last one is kept: each is as large as the whole. */
+  modelOf(state) {
+    const name = this.nameOf(state);
+    if (name === '') return this.all;
+    if (this.last?.name !== name) this.last = { name, model: withOwnValues(this.all, ownValues(this.all, this.filterOf(state))) };
+    return this.last.model;
+  }
+
+  /** What is selected has of each metric: as the capture says where it does, which is for all and for processes. */
+  totalsOf(state) {
+    if (this.nameOf(state) === '') return this.data.totals;
+    const [pids, threads, allocators] = AXES.map((axis) => this.keysOf(axis, state));
+    if (threads.size || allocators.size) return cellTotals(this.data.cells, this.filterOf(state));
+    const chosen = this.data.processes.filter((_, i) => pids.has(String(this.data.header.processes[i].pid)));
+    return totalsBy((metric, measure) => chosen.reduce((total, entry) => total + entry[metric][measure], 0));
+  }
+
+  /** What is selected, in words; '' for all. */
+  describe(state) {
+    const words = (axis) => {
+      const keys = this.keysOf(axis, state);
+      const names = this.choices[axis].filter(({ key }) => keys.has(key)).map(({ name }) => name);
+      return names.length ? `${axis} ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''} of ${formatCount(this.choices[axis].length)}` : '';
+    };
+    return AXES.map(words).filter(Boolean).join('; ');
+  }
+
+  /** `choose` takes the keys of an axis, as they stand in the state. */
+  fillMenu(choose) {
+    byId('split-choice').hidden = !this.several;
+    const axes = AXES.filter((axis) => this.choices[axis].length > 1);
+    byId('selection').hidden = axes.length === 0;
+    this.groups = new Map(axes.map((axis) => [axis, this.makeGroup(axis, (keys) => choose({ [axis]: keys.join(',') }))]));
+    byId('selection').lastElementChild.append(...this.groups.values());
+  }
+
+  makeGroup(axis, choose) {
+    const group = makeElement('fieldset', undefined, 'selection');
+    group.id = `select-${axis}`;
+    group.append(makeElement('legend', AXIS_LABELS[axis]));
+    if (axis === 'processes') group.append(makeElement('p', '“Peak” shows what each had when all together were largest.'));
+    const list = makeElement('div');
+    for (const { key, name, detail, note } of this.choices[axis]) {
+      const box = makeElement('input');
+      box.type = 'checkbox';
+      box.value = key;
+      const label = makeElement('label');
+      label.title = detail;
+      label.append(box, makeElement('b', name), makeElement('span', detail), makeElement('small', note));
+      list.append(label);
+    }
+    const all = makeElement('button', `All ${axis}`);
+    all.type = 'button';
+    all.addEventListener('click', () => choose([]));
+    const boxes = [...list.querySelectorAll('input')];
+    list.addEventListener('change', ({ target }) => {
+      // Two processes may have had the same number: it stands for both.
+      for (const box of boxes) if (box.value === target.value) box.checked = target.checked;
+      choose([...new Set(boxes.filter((box) => box.checked).map((box) => box.value))]);
+    });
+    group.append(list, all);
+    return group;
+  }
+
+  showControls(state) {
+    const words = this.describe(state);
+    byId('selection').firstElementChild.textContent = words ? `Only ${words}` : 'Filter';
+    byId('selection').classList.toggle('active', words !== '');
+    for (const [axis, group] of this.groups) {
+      const keys = this.keysOf(axis, state);
+      for (const box of group.querySelectorAll('input')) box.checked = keys.has(box.value);
+      group.lastElementChild.disabled = keys.size === 0;
+    }
+  }
+}
+
+function totalsBy(sum) {
+  return Object.fromEntries(METRICS.map((metric) => [metric, { bytes: sum(metric, 'bytes'), allocations: sum(metric, 'allocations') }]));
+}
+
+/** The sums over the cells that a filter lets through. */
+function cellTotals(cells, filter) {
+  const kept = keptCells(cells, filter);
+  return totalsBy((metric, measure) => cells[`${metric}_${measure}`].reduce((sum, value, cell) => (kept === null || kept[cell] ? sum + value : sum), 0));
+}
