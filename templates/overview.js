@@ -160,7 +160,7 @@ function runFacts(page) {
   facts.push(['Temporary', `${formatCount(totals.temporary.allocations)} (${formatPercent(totals.temporary.allocations, totals.total.allocations)})`]);
   if (run) {
     facts.push(['Peak RSS', run.peak_rss_bytes === null ? 'not measured' : formatBytes(run.peak_rss_bytes)]);
-    if (run.channel_waits) facts.push(['Waits', plural(run.channel_waits, 'time')]);
+    if (run.channel_waits) facts.push(['Waits', `${plural(run.channel_waits, 'time')}, for the recorder`, 'How often a thread had to wait because the recorder was behind']);
   }
   facts.push(['memprof', header.memprof_version]);
   return facts;

@@ -60,11 +60,14 @@ function moduleName(data, f) {
  */
 function groupFrames(data, by) {
   const { frames, strings } = data;
+  // Lines are far below this, and products of two numbers of strings or frames below what a double holds exactly.
+  const lineOf = (f) => Math.min(frames.line[f], 2 ** 24 - 1);
+  const ofFunction = by === 'line' ? groupFrames(data, 'function').of : null;
   const keyOf = {
     function: (f) => frames.function[f] * strings.length + frames.file[f],
-    line: (f) => `${frames.function[f]} ${frames.file[f]} ${frames.line[f]}`,
+    line: (f) => ofFunction[f] * 2 ** 24 + lineOf(f),
     // Functions on the same line of a file together.
-    source: (f) => (strings[frames.file[f]] ? frames.file[f] * 2 ** 24 + Math.min(frames.line[f], 2 ** 24 - 1) : -1 - frames.function[f]),
+    source: (f) => (strings[frames.file[f]] ? frames.file[f] * 2 ** 24 + lineOf(f) : -1 - frames.function[f]),
     file: (f) => (strings[frames.file[f]] ? frames.file[f] : -1 - frames.function[f]),
     module: (f) => moduleName(data, f),
   }[by];

@@ -134,7 +134,7 @@ class TableTab {
       allShare: formatPercent(all[group], total),
       allocations: formatCount(allocations[group]),
       temporary: formatCount(temporary[group]),
-      name: { text: shortName, title: name },
+      name: { text: this.table.narrow && file ? `${shortName}  ${baseName(file)}${line > 0 ? `:${line}` : ''}` : shortName, title: name },
       place: { text: place, title: file + (line > 0 ? `:${line}` : '') },
     };
     return this.table.columns.map(({ id }) => cells[id]);

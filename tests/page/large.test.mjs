@@ -100,7 +100,7 @@ test('drawing is fluid, and so is every change of the view', options, async (con
       };
     };
     time(Painter.prototype, 'draw', window.taken.draw);
-    time(FlamePage.prototype, 'apply', window.taken.apply);
+    time(ReportPage.prototype, 'apply', window.taken.apply);
   });
   const box = await page.locator('#canvas').boundingBox();
   for (let i = 0; i < 20; i++) await page.mouse.move(box.x + 40 + 50 * i, box.y + 30 + 10 * i);

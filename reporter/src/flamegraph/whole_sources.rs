@@ -11,8 +11,8 @@ use crate::row_places::RowPlaces;
 use crate::strings::{StringId, Strings};
 
 /// How much text a page takes along. Compressed it is about a third of that in the page.
-const MOST_TEXT: usize = 4 << 20;
-const TOO_MUCH: &str = "the page has as much source as it takes, 4 MiB";
+const MOST_TEXT: usize = 2 << 20;
+const TOO_MUCH: &str = "the page has as much source as it takes, 2 MiB";
 
 /// A file and what the page has of it: its text, or the reason why not.
 struct Source {
@@ -21,7 +21,7 @@ struct Source {
     absent: &'static str,
 }
 
-/// Writes the files of these frames, as much of them as fits: those that allocated most come first. Names are numbers of
+/// Writes the files of these frames, as much of them as fits. Names are numbers of
 /// `strings`.
 pub(super) fn write(
     report: &Report,
@@ -46,18 +46,32 @@ pub(super) fn write(
     columns.text("sources.absent", sources.iter().map(|source| source.absent));
 }
 
-/// The Python files of the tree, those first that allocated most by themselves.
+/// The Python files of the tree: the program's own first, then libraries'; of each kind, those first that had the largest
+/// share of any metric.
 fn files<'a>(report: &'a Report, row_places: &RowPlaces, used: &UsedFrames) -> Vec<&'a str> {
     let places = &report.places;
-    let in_python = |place: &PlaceId| places.get(*place).kind == PlaceKind::Python;
-    let mut bytes: FxHashMap<&str, u64> =
-        used.places().iter().filter(|place| in_python(place)).map(|&place| (places.file(place), 0)).collect();
-    for row in report.rows(row_places, Metric::Total) {
-        if let Some(sum) = bytes.get_mut(places.file(row.place)).filter(|_| in_python(&row.place)) {
-            *sum += row.amount.bytes;
+    let in_python = |place: PlaceId| places.get(place).kind == PlaceKind::Python;
+    let mut shares: FxHashMap<&str, f64> =
+        used.places().iter().filter(|&&place| in_python(place)).map(|&place| (places.file(place), 0.0)).collect();
+    for metric in Metric::ALL {
+        let total = report.total(metric).bytes.max(1) as f64;
+        let mut bytes: FxHashMap<&str, u64> = FxHashMap::default();
+        for row in report.rows(row_places, metric).into_iter().filter(|row| in_python(row.place)) {
+            *bytes.entry(places.file(row.place)).or_default() += row.amount.bytes;
+        }
+        for (file, bytes) in bytes {
+            let share = shares.entry(file).or_default();
+            *share = share.max(bytes as f64 / total);
         }
     }
-    let mut files: Vec<_> = bytes.into_iter().collect();
-    files.sort_unstable_by_key(|&(file, bytes)| (std::cmp::Reverse(bytes), file));
+    let mut files: Vec<_> = shares.into_iter().collect();
+    files.sort_unstable_by(|(a, a_share), (b, b_share)| {
+        is_library(a).cmp(&is_library(b)).then(b_share.total_cmp(a_share)).then(a.cmp(b))
+    });
     files.into_iter().map(|(file, _)| file).collect()
+}
+
+/// Whether a file was installed with Python or as a package; the page tells them apart likewise (templates/colour.js).
+fn is_library(file: &str) -> bool {
+    ["/site-packages/", "/dist-packages/", "/lib/python"].iter().any(|folder| file.contains(folder))
 }
