@@ -48,6 +48,7 @@ pub struct Node {
 pub struct FlameTree {
     nodes: Vec<Node>,
     cells: Vec<Cell>,
+    cell_of_slot: Vec<u32>,
     of_process: Vec<Option<NodeId>>,
 }
 
@@ -97,6 +98,7 @@ impl FlameTree {
                 process: slot.process,
                 thread: threads.get(slot.thread.index()).copied().unwrap_or(slot.thread),
                 allocator: site.map(|site| site.allocator),
+                slot: index as u32,
                 amounts: Amounts::of(slot),
             });
         }
@@ -113,9 +115,9 @@ impl FlameTree {
             ordered[number.index()] = Node { parent: renumbered(parent), place };
         }
         cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
-        flame_cells::merge(&mut cells);
+        let cell_of_slot = flame_cells::merge(&mut cells);
         let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
-        Self { nodes: ordered, cells, of_process }
+        Self { nodes: ordered, cells, cell_of_slot, of_process }
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -128,6 +130,12 @@ impl FlameTree {
     #[must_use]
     pub fn cells(&self) -> &[Cell] {
         &self.cells
+    }
+
+    /// The number of each slot's cell.
+    #[must_use]
+    pub fn cell_of_slot(&self) -> &[u32] {
+        &self.cell_of_slot
     }
 
     /// The node of each process; nothing for one that allocated nothing, or that is alone.

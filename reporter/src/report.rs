@@ -61,6 +61,35 @@ impl std::error::Error for ReportError {
     }
 }
 
+/// Whether a report has the run in bins, from which a page has the figures of any range of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BinsWanted {
+    /// No.
+    #[default]
+    Never,
+    /// If it has few events: bins take a tenth of a microsecond for each.
+    WhereCheap,
+    /// Yes.
+    Always,
+}
+
+impl BinsWanted {
+    /// Of a run of so many events bins are cheap.
+    const FEW_EVENTS: u64 = 4_000_000;
+    /// Some 60 MB while the run is replayed.
+    const MOST_ROWS: usize = 8_000_000;
+
+    /// Into how many rows at most to cut the run.
+    fn rows(self, reader: &CaptureReader) -> Option<usize> {
+        let events = || reader.event_chunks().iter().map(|chunk| u64::from(chunk.rows)).sum::<u64>();
+        match self {
+            Self::Never => None,
+            Self::WhereCheap => (events() <= Self::FEW_EVENTS).then_some(Self::MOST_ROWS),
+            Self::Always => Some(Self::MOST_ROWS),
+        }
+    }
+}
+
 /// Everything that a report can show of a capture.
 pub struct Report {
     pub(crate) reader: CaptureReader,
@@ -89,19 +118,20 @@ impl Report {
     /// # Errors
     /// See [`Self::open`]; and when a process that it names was not recorded.
     pub fn open_with(path: &Path, query: &Query) -> Result<Self, ReportError> {
-        Self::open_in_bins(path, query, None)
+        Self::open_in_bins(path, query, BinsWanted::Never)
     }
 
-    /// Likewise, and cuts the run into bins of at most so many rows, unless the query asks for a range of time.
+    /// Likewise, and cuts the run into bins if they are wanted, unless the query asks for a range of time.
     ///
     /// # Errors
     /// See [`Self::open_with`].
-    pub fn open_in_bins(path: &Path, query: &Query, bin_rows: Option<usize>) -> Result<Self, ReportError> {
+    pub fn open_in_bins(path: &Path, query: &Query, bins: BinsWanted) -> Result<Self, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader).only(&query.processes);
         let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
         let clock = RunClock::of(&reader);
-        let settings = ReplaySettings { bin_rows, ..query.settings(&clock, duration_s(&reader, &clock)) };
+        let settings =
+            ReplaySettings { bin_rows: bins.rows(&reader), ..query.settings(&clock, duration_s(&reader, &clock)) };
         let aggregate = replay(&mut reader, &processes, &settings);
         let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;
         let metadata = Metadata::of(&reader, &processes, &clock, query);

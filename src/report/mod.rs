@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
-use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::report::{BinsWanted, Report, ReportError};
 use memprof_reporter::view::{View, ViewKind};
 
 use query_args::QueryArgs;
@@ -126,7 +126,12 @@ impl ViewArgs {
 
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
 fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
-    let report = Report::open_with(capture, &query.query()).map_err(Failure::Capture)?;
+    open_in_bins(capture, query, view, BinsWanted::Never)
+}
+
+/// Likewise, with the run in bins if they are wanted.
+fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, bins: BinsWanted) -> Result<Report, Failure> {
+    let report = Report::open_in_bins(capture, &query.query(), bins).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }
