@@ -48,6 +48,7 @@ pub struct Node {
 pub struct FlameTree {
     nodes: Vec<Node>,
     cells: Vec<Cell>,
+    cell_of_slot: Vec<u32>,
     of_process: Vec<Option<NodeId>>,
     of_slot: Vec<NodeId>,
 }
@@ -100,6 +101,7 @@ impl FlameTree {
                 process: slot.process,
                 thread: threads.get(slot.thread.index()).copied().unwrap_or(slot.thread),
                 allocator: site.map(|site| site.allocator),
+                slot: index as u32,
                 amounts: Amounts::of(slot),
             });
         }
@@ -121,10 +123,10 @@ impl FlameTree {
             ordered[number.index()] = Node { parent: renumbered(parent), place };
         }
         cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
-        flame_cells::merge(&mut cells);
+        let cell_of_slot = flame_cells::merge(&mut cells);
         let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
         of_slot.iter_mut().for_each(|node| *node = renumbered(*node));
-        Self { nodes: ordered, cells, of_process, of_slot }
+        Self { nodes: ordered, cells, cell_of_slot, of_process, of_slot }
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -137,6 +139,12 @@ impl FlameTree {
     #[must_use]
     pub fn cells(&self) -> &[Cell] {
         &self.cells
+    }
+
+    /// The number of each slot's cell.
+    #[must_use]
+    pub fn cell_of_slot(&self) -> &[u32] {
+        &self.cell_of_slot
     }
 
     /// The node of each process; nothing for one that allocated nothing, or that is alone.

@@ -16,6 +16,7 @@ use memprof_reporter::report::Report;
 use memprof_reporter::suppressions::Suppressions;
 
 use super::query_args::QueryArgs;
+use super::text_args::TextArgs;
 use super::{Failure, Verdict, ViewArgs, open, stdout_text};
 
 /// Hold a capture against limits: status 3 if one is exceeded
@@ -52,9 +53,8 @@ pub struct Args {
     view: ViewArgs,
     #[command(flatten)]
     query: QueryArgs,
-    /// Columns to fill (60 to 240), instead of those of the terminal
-    #[arg(long, value_name = "COLUMNS")]
-    width: Option<usize>,
+    #[command(flatten)]
+    text: TextArgs,
 }
 
 /// The most that each figure may be. Sizes have units of 1024: 300MiB, 300MB and 300M are the same
@@ -177,7 +177,7 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
         None => None,
     };
     let outcome = Outcome::of(&mut report, baseline.as_mut(), &rules);
-    let style = stdout_text::style(args.width);
+    let style = args.text.style();
     let name = args.benchmark.as_deref().unwrap_or(&report.metadata().command_line);
     stdout_text::write(|out| match args.format {
         Format::Text => write_text(&report, &outcome, &style, out),

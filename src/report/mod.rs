@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use memprof_replay::metric::Metric;
 use memprof_reporter::check::BudgetError;
 use memprof_reporter::lines::NoSuchSource;
-use memprof_reporter::report::{Report, ReportError};
-use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::report::{BinsWanted, Report, ReportError};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{View, ViewKind};
@@ -67,8 +66,6 @@ pub enum Failure {
     Usage(clap::Error),
     /// The budget file cannot be used.
     Budget(BudgetError),
-    /// Nor the suppressions.
-    Suppressions(SuppressionsError),
     /// The summary of the CI job cannot be written.
     Summary(PathBuf, io::Error),
 }
@@ -93,7 +90,6 @@ impl fmt::Display for Failure {
             Self::Export(refusal) => refusal.fmt(f),
             Self::Usage(error) => error.fmt(f),
             Self::Budget(error) => error.fmt(f),
-            Self::Suppressions(error) => error.fmt(f),
             Self::Summary(path, error) => {
                 write!(f, "cannot append to {}, which GITHUB_STEP_SUMMARY names: {error}", path.display())
             }
@@ -108,12 +104,10 @@ impl std::error::Error for Failure {
             Self::Suppressions(error) => Some(error),
             Self::Source(_, error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
-            Self::Unwritable(_, error) | Self::Stdout(error) => Some(error),
             Self::Export(refusal) => Some(refusal),
             Self::Unwritable(_, error) | Self::Stdout(error) | Self::Summary(_, error) => Some(error),
             Self::Usage(error) => Some(error),
             Self::Budget(error) => Some(error),
-            Self::Suppressions(error) => Some(error),
         }
     }
 }
@@ -215,12 +209,12 @@ impl SortStacks {
 
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
 fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
-    open_in_bins(capture, query, view, None)
+    open_in_bins(capture, query, view, BinsWanted::Never)
 }
 
-/// Likewise, for a report that shows any range of time: its bins may have so many rows.
-fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, rows: Option<usize>) -> Result<Report, Failure> {
-    let report = Report::open_watched(capture, &query.query(), rows, progress::watch).map_err(Failure::Capture)?;
+/// Likewise, with the run in bins if they are wanted.
+fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, bins: BinsWanted) -> Result<Report, Failure> {
+    let report = Report::open_watched(capture, &query.query(), bins, progress::watch).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }
