@@ -131,12 +131,9 @@ struct MetricArgs {
 }
 
 impl MetricArgs {
-    /// The one that was asked for, if any was.
-    const fn chosen(self) -> Option<Metric> {
-        match self {
-            Self { peak: false, leaks: false, total: false, temporary: false } => None,
-            asked => Some(asked.metric()),
-        }
+    /// Whether any was asked for.
+    const fn is_given(self) -> bool {
+        self.peak || self.leaks || self.total || self.temporary
     }
 
     const fn metric(self) -> Metric {
