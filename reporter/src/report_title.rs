@@ -6,7 +6,7 @@ use memprof_replay::metric::Metric;
 
 use crate::report::Report;
 use crate::size_units::{counted, size};
-use crate::text::{TextStyle, wrap};
+use crate::text::{TextStyle, wrap, write_paragraph};
 use crate::view::View;
 
 /// Writes the title of a report on a metric, the selection and the notes.
@@ -29,15 +29,10 @@ pub(crate) fn write_about(report: &Report, what: &str, style: &TextStyle, out: &
         writeln!(out, "{}", style.heading(&line))?;
     }
     if !run.selection.is_empty() {
-        write_wrapped(&format!("Selection: {}", run.selection), style, out)?;
+        write_paragraph(&format!("Selection: {}", run.selection), 0, style, out)?;
     }
     for note in report.notes() {
-        write_wrapped(&format!("Note: {note}"), style, out)?;
+        write_paragraph(&format!("Note: {note}"), 0, style, out)?;
     }
     Ok(())
-}
-
-/// Writes a sentence on lines that fit.
-pub(crate) fn write_wrapped(text: &str, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    wrap(text, style.width()).iter().try_for_each(|line| writeln!(out, "{line}"))
 }

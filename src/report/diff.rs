@@ -96,7 +96,7 @@ impl Args {
             OrderName::Before => Order::Before,
             OrderName::After => Order::After,
         };
-        Comparison { view: self.view.view(), metric: self.metric.metric(), by, order }
+        Comparison { view: self.view.view(), metric: self.metric.metric_for(&self.query), by, order }
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the page not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric(), args.view.view());
+    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
     let output = OutputFile::choose(args.output, args.force, &args.capture, "report", "html")?;
     let mut report = open_in_bins(&args.capture, &args.query, view, BinsWanted::Always)?;
     let path = output.write(|out| write_report(&mut report, view, metric, out))?;

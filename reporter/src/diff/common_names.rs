@@ -282,7 +282,7 @@ impl CommonNames {
         if self.kind(function).is_native() {
             Location::native(name, file, 0)
         } else {
-            Location::of_function(name, file, false)
+            Location::of_function(name, file)
         }
     }
 

@@ -14,7 +14,7 @@ use crate::stack_groups::groups;
 use crate::stack_paths::StackPaths;
 use crate::stack_text;
 use crate::table::LOST_ALLOCATOR;
-use crate::text::{Align, Cell, Columns, TextStyle};
+use crate::text::{Align, Cell, Columns, TextStyle, write_paragraph};
 
 const INDENT: usize = 4;
 
@@ -47,7 +47,9 @@ pub fn write_text(
         let mut rest = Amount::default();
         groups[most..].iter().for_each(|group| rest.add(group.amount));
         let more = counted((groups.len() - most) as u64, "more stack");
-        writeln!(out, "\nand {more}: {} in {}", size(rest.bytes), counted(rest.allocations, "allocation"))?;
+        let rest = format!("and {more}: {} in {}", size(rest.bytes), counted(rest.allocations, "allocation"));
+        writeln!(out)?;
+        write_paragraph(&rest, 0, style, out)?;
     }
     write_suppressed(settings, style, out)?;
     if groups.is_empty() {
@@ -55,7 +57,7 @@ pub fn write_text(
     }
     pymalloc::leak_hints(report).iter().try_for_each(|hint| {
         writeln!(out)?;
-        report_title::write_wrapped(hint, style, out)
+        write_paragraph(hint, 0, style, out)
     })
 }
 

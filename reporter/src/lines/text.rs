@@ -12,7 +12,7 @@ use crate::report::Report;
 use crate::report_title;
 use crate::size_units::{count, counted, percent, size};
 use crate::summary;
-use crate::text::{Align, Cell, Columns, Location, TextStyle};
+use crate::text::{Align, Cell, Columns, Location, TextStyle, write_paragraph};
 use crate::view::View;
 
 /// A further column is worth it where the source keeps so much room.
@@ -36,8 +36,9 @@ pub fn write_text(
     out: &mut impl Write,
 ) -> io::Result<()> {
     report_title::write(report, view, metric, style, out)?;
-    let files = files(report, view, metric, selection, sort);
+    let mut files = files(report, view, metric, selection, sort);
     if selection.file().is_none() {
+        files.retain(|file| !file.whole.with_callees.get(metric).is_zero());
         return write_files(report, metric, &files, most.unwrap_or(super::DEFAULT_FILES), style, out);
     }
     files.iter().try_for_each(|file| write_lines(report, metric, selection, sort, most, file, style, out))
@@ -67,19 +68,16 @@ fn write_files(
             percent(total.bytes, whole.bytes),
             count(own.allocations),
         ];
-        columns.push(cells, Cell::Place(Location::path(file.name)));
+        columns.push(cells, Cell::Place(Location::of_path(file.name)));
     }
     columns.print(out, style)?;
     if files.len() > most {
         let mut rest = Amount::default();
         files[most..].iter().for_each(|file| rest.add(file.whole.own.get(metric)));
         let more = counted((files.len() - most) as u64, "more file");
-        writeln!(
-            out,
-            "  and {more}: {} in {} of their own",
-            size(rest.bytes),
-            counted(rest.allocations, "allocation")
-        )?;
+        let rest =
+            format!("and {more}: {} in {} of their own", size(rest.bytes), counted(rest.allocations, "allocation"));
+        write_paragraph(&rest, 2, style, out)?;
     }
     Ok(())
 }
@@ -112,7 +110,10 @@ fn write_lines(
     let (shown, left) = largest(metric, &file.lines, most);
     let has_source = shown.iter().any(|row| sources.indented(file.name, row.line).is_some());
     let list = if has_source && sort == SortBy::Line {
-        in_order(&shown, selection.stretches())
+        let mut list = in_order(&shown, selection.stretches());
+        // A damaged line table may name lines that there are not.
+        list.retain(|entry| !matches!(entry, ListLine::Context(line) if sources.indented(file.name, *line).is_none()));
+        list
     } else {
         shown.iter().map(|row| ListLine::Figures(row)).collect()
     };
@@ -132,20 +133,17 @@ fn write_lines(
         let mut rest = Amount::default();
         left.iter().for_each(|row| rest.add(row.own.get(metric)));
         let more = counted(left.len() as u64, "more line");
-        writeln!(
-            out,
-            "  and {more}: {} in {} of their own",
-            size(rest.bytes),
-            counted(rest.allocations, "allocation")
-        )?;
+        let rest =
+            format!("and {more}: {} in {} of their own", size(rest.bytes), counted(rest.allocations, "allocation"));
+        write_paragraph(&rest, 2, style, out)?;
     }
-    if !has_source && !file.lines.is_empty() {
-        let why = "The source is not shown: that is done for *.py files that everybody may read and that have not changed \
-                   since the recording.";
-        writeln!(out)?;
-        report_title::write_wrapped(why, style, out)?;
+    match sources.whole(file.name) {
+        Err(not_shown) if !file.lines.is_empty() => {
+            writeln!(out)?;
+            write_paragraph(&format!("The source is not shown: {}.", not_shown.reason()), 0, style, out)
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The `most` largest rows, in their order, and the others.

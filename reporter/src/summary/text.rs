@@ -9,7 +9,7 @@ use super::{FunctionRow, SortBy, rows};
 use crate::report::Report;
 use crate::report_title;
 use crate::size_units::{count, counted, percent, size};
-use crate::text::{Align, Cell, Columns, Location, TextStyle};
+use crate::text::{Align, Cell, Columns, Location, TextStyle, write_paragraph};
 use crate::view::View;
 
 /// A column for another metric is worth it where the function keeps so much room.
@@ -29,7 +29,11 @@ pub fn write_text(
     out: &mut impl Write,
 ) -> io::Result<()> {
     report_title::write(report, view, metric, style, out)?;
-    let rows = rows(report, view, metric, sort);
+    let mut rows = rows(report, view, metric, sort);
+    if !matches!(sort, SortBy::Of(_)) {
+        // What has nothing of the metric is of interest to who asks for another one only.
+        rows.retain(|row| !row.with_callees.get(metric).is_zero());
+    }
     if rows.is_empty() {
         return Ok(());
     }
@@ -44,12 +48,9 @@ pub fn write_text(
         let mut rest = Amount::default();
         rows[most..].iter().for_each(|row| rest.add(row.own.get(metric)));
         let more = counted((rows.len() - most) as u64, "more function");
-        writeln!(
-            out,
-            "  and {more}: {} in {} of their own",
-            size(rest.bytes),
-            counted(rest.allocations, "allocation")
-        )?;
+        let rest =
+            format!("and {more}: {} in {} of their own", size(rest.bytes), counted(rest.allocations, "allocation"));
+        write_paragraph(&rest, 2, style, out)?;
     }
     Ok(())
 }
@@ -82,7 +83,12 @@ fn columns(report: &Report, metric: Metric, others: &[Metric], rows: &[FunctionR
         cells.extend(others.iter().map(|&other| size(row.with_callees.get(other).bytes)));
         let place = report.places.get(row.place);
         let (function, file) = (report.places.function(row.place), report.places.file(row.place));
-        columns.push(cells, Cell::Place(Location::of_function(function, file, place.kind.is_native())));
+        let location = if place.kind.is_native() {
+            Location::native(function, file, 0)
+        } else {
+            Location::of_function(function, file)
+        };
+        columns.push(cells, Cell::Place(location));
     }
     columns
 }

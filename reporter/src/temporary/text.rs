@@ -11,7 +11,7 @@ use crate::report_title;
 use crate::size_units::{count, counted, percent, size};
 use crate::stack_text;
 use crate::table::LOST_ALLOCATOR;
-use crate::text::TextStyle;
+use crate::text::{TextStyle, write_paragraph};
 use crate::view::View;
 
 const INDENT: usize = 2;
@@ -48,14 +48,14 @@ pub fn write_text(
         threshold => format!("before its thread made more than {}", counted(threshold, "other")),
     };
     let meaning = format!("{share} of all allocations were temporary: given back {further}.");
-    report_title::write_wrapped(&meaning, style, out)?;
+    write_paragraph(&meaning, 0, style, out)?;
     let (places, paths) = places(report, view, sort);
     for row in places.iter().take(limits.places) {
         writeln!(out, "\n{}", style.heading(&style.drawn(report.location(row.place).fit(style.width()))))?;
         let (some, of) = (row.temporary.allocations, counted(row.total.allocations, "allocation"));
         let share = percent(some, row.total.allocations);
         let line = format!("{} of {of} temporary ({share}), {}", count(some), size(row.temporary.bytes));
-        writeln!(out, "{:INDENT$}{line}", "")?;
+        write_paragraph(&line, INDENT, style, out)?;
         for group in row.stacks.iter().take(limits.stacks) {
             let allocator = group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name());
             writeln!(out, "{:INDENT$}{} by {allocator} from", "", count(group.amount.allocations))?;
@@ -71,7 +71,9 @@ pub fn write_text(
         let mut rest = Amount::default();
         places[limits.places..].iter().for_each(|row| rest.add(row.temporary));
         let more = counted((places.len() - limits.places) as u64, "more place");
-        writeln!(out, "\nand {more}: {}, {}", counted(rest.allocations, "temporary allocation"), size(rest.bytes))?;
+        let rest = format!("and {more}: {}, {}", counted(rest.allocations, "temporary allocation"), size(rest.bytes));
+        writeln!(out)?;
+        write_paragraph(&rest, 0, style, out)?;
     }
     Ok(())
 }

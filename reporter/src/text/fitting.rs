@@ -88,9 +88,15 @@ impl Location {
         Self { function, file, line: format!(":{line}"), is_native: false }
     }
 
-    /// Of a file, which gives way at its beginning, as native names do.
+    /// Of a function as a whole.
+    pub(crate) fn of_function(function: &str, file: &str) -> Self {
+        Self { line: String::new(), ..Self::new(function, file, 0) }
+    }
+
+    /// Of a file, which gives way at its beginning.
     pub(crate) fn of_path(path: &str) -> Self {
-        Self::native(path, "", 0)
+        let file = harmless(path).into_owned();
+        Self { function: String::new(), file, line: String::new(), is_native: false }
     }
 
     /// Of a native function, whose line may not be known (0).
@@ -99,21 +105,17 @@ impl Location {
         if line == 0 { Self { line: String::new(), ..location } } else { location }
     }
 
-    /// Of a whole function, whichever of its lines.
-    pub(crate) fn of_function(function: &str, file: &str, is_native: bool) -> Self {
-        Self { line: String::new(), is_native, ..Self::new(function, file, 0) }
-    }
-
-    /// Of a whole file.
-    pub(crate) fn path(file: &str) -> Self {
-        let file = harmless(file).into_owned();
-        Self { function: String::new(), file, line: String::new(), is_native: false }
-    }
-
     /// The columns that it would like to fill.
     pub(crate) fn width(&self) -> usize {
+        if self.is_path() {
+            return text_width(&self.file);
+        }
         let place = if self.file.is_empty() { 0 } else { text_width(&self.file) + self.frame_width() };
         text_width(&self.function) + place
+    }
+
+    fn is_path(&self) -> bool {
+        self.function.is_empty() && self.line.is_empty()
     }
 
     /// What stands around function and file: ` (`, `:`, the line, `)`.
@@ -140,7 +142,7 @@ impl Location {
         if self.file.is_empty() {
             return self.fit_function(room);
         }
-        if self.function.is_empty() && self.line.is_empty() {
+        if self.is_path() {
             return keep_end(&self.file, room);
         }
         let room = room.saturating_sub(self.frame_width());

@@ -3,9 +3,11 @@
 mod columns;
 mod fitting;
 mod native_names;
+mod paragraph;
 
 pub(crate) use columns::{Align, Cell, Columns};
 pub(crate) use fitting::{Location, harmless, keep_start, wrap};
+pub(crate) use paragraph::write_paragraph;
 
 /// What bars are made of.
 pub(crate) const BAR: char = '▇';
