@@ -48,8 +48,8 @@ pub struct Node {
 pub struct FlameTree {
     nodes: Vec<Node>,
     cells: Vec<Cell>,
+    cell_of_slot: Vec<u32>,
     of_process: Vec<Option<NodeId>>,
-    of_slot: Vec<NodeId>,
 }
 
 impl FlameTree {
@@ -83,7 +83,6 @@ impl FlameTree {
             slots.iter().enumerate().map(|(index, slot)| (tables.site(slot.site), index)).collect();
         sites.sort_by_key(|(site, index)| (slots[*index].process, site.map(|site| site.stack), *index));
         let mut cells = Vec::with_capacity(slots.len());
-        let mut of_slot = vec![NodeId::ROOT; slots.len()];
         for (site, index) in sites {
             let slot = &slots[index];
             builder.enter_process(places, processes, slot.process);
@@ -94,26 +93,21 @@ impl FlameTree {
                 }
                 None => builder.lost(places),
             };
-            of_slot[index] = node;
             cells.push(Cell {
                 node,
                 process: slot.process,
                 thread: threads.get(slot.thread.index()).copied().unwrap_or(slot.thread),
                 allocator: site.map(|site| site.allocator),
+                slot: index as u32,
                 amounts: Amounts::of(slot),
             });
         }
         let Builder { nodes, of_process, .. } = builder;
-        Self::in_preorder(&nodes, cells, &of_process, of_slot)
+        Self::in_preorder(&nodes, cells, &of_process)
     }
 
     /// Numbers the nodes so that what is below a node follows it directly.
-    fn in_preorder(
-        nodes: &[Node],
-        mut cells: Vec<Cell>,
-        of_process: &[Option<NodeId>],
-        mut of_slot: Vec<NodeId>,
-    ) -> Self {
+    fn in_preorder(nodes: &[Node], mut cells: Vec<Cell>, of_process: &[Option<NodeId>]) -> Self {
         let new_numbers = preorder(nodes);
         let renumbered = |node: NodeId| new_numbers[node.index()];
         let mut ordered = vec![nodes[0]; nodes.len()];
@@ -121,10 +115,9 @@ impl FlameTree {
             ordered[number.index()] = Node { parent: renumbered(parent), place };
         }
         cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
-        flame_cells::merge(&mut cells);
+        let cell_of_slot = flame_cells::merge(&mut cells);
         let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
-        of_slot.iter_mut().for_each(|node| *node = renumbered(*node));
-        Self { nodes: ordered, cells, of_process, of_slot }
+        Self { nodes: ordered, cells, cell_of_slot, of_process }
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -139,6 +132,12 @@ impl FlameTree {
         &self.cells
     }
 
+    /// The number of each slot's cell.
+    #[must_use]
+    pub fn cell_of_slot(&self) -> &[u32] {
+        &self.cell_of_slot
+    }
+
     /// The node of each process; nothing for one that allocated nothing, or that is alone.
     #[must_use]
     pub fn of_process(&self) -> &[Option<NodeId>] {
@@ -147,8 +146,8 @@ impl FlameTree {
 
     /// By slot: the node that its memory is counted at.
     #[must_use]
-    pub fn of_slot(&self) -> &[NodeId] {
-        &self.of_slot
+    pub fn of_slot(&self) -> impl Iterator<Item = NodeId> {
+        self.cell_of_slot.iter().map(|&cell| self.cells[cell as usize].node)
     }
 
     /// A node and its callers, the innermost first, without the root.

@@ -12,6 +12,7 @@ use memprof_replay::slots::Amount;
 use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
+use super::bin_columns::{self, BinsHead};
 use super::first_view::FirstView;
 use super::tree_columns::{CellAxes, UsedFrames, write_tree};
 use super::whole_sources;
@@ -39,6 +40,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/common.js"),
         include_str!("../../../templates/views.js"),
         include_str!("../../../templates/model.js"),
+        include_str!("../../../templates/range.js"),
         include_str!("../../../templates/tree.js"),
         include_str!("../../../templates/selection.js"),
         include_str!("../../../templates/layout.js"),
@@ -47,6 +49,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/draw.js"),
         include_str!("../../../templates/first_view.js"),
         include_str!("../../../templates/timeline.js"),
+        include_str!("../../../templates/range_control.js"),
         include_str!("../../../templates/search.js"),
         include_str!("../../../templates/export.js"),
         include_str!("../../../templates/state.js"),
@@ -113,6 +116,8 @@ pub(super) struct Head<'a> {
     threads: Vec<ThreadEntry>,
     allocators: Vec<&'static str>,
     processes: Vec<ProcessEntry>,
+    /// Nothing where the page shows no ranges of time.
+    bins: Option<BinsHead>,
 }
 
 #[derive(Serialize)]
@@ -195,6 +200,7 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
     let views = if report.native.recorded { Views::ALL } else { Views::BOTH_HYBRID };
     let (tables, slots) = (report.reader.tables(), &report.aggregate.slots);
     let tree = FlameTree::build(tables, &mut report.places, &report.processes, slots, views);
+    let bins = report.aggregate.bins.take();
     let report = &*report;
     let row_places = report.row_places(view);
     let hint = pymalloc::hint(report, &row_places, &report.rows(&row_places, metric), metric);
@@ -210,6 +216,7 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
     columns.text("strings", strings.iter());
     write_tree(&tree, &used, &mut columns);
     axes.write(&tree, metric, &mut columns);
+    let bins = bins.map(|bins| bin_columns::write(report, bins, tree.cell_of_slot(), &mut columns));
     let totals = &report.aggregate.totals;
     let head = Head {
         header: PageHeader::of(report, hint),
@@ -229,6 +236,7 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
         threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
         allocators: axes.allocators.iter().map(|allocator| allocator.map_or(LOST_ALLOCATOR, Allocator::name)).collect(),
         processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
+        bins,
     };
     let title = format!("{}: {}", kind.title(), report.metadata().command_line);
     let first = FirstView::of(report, &tree, metric, &head);

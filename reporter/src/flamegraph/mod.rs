@@ -1,5 +1,6 @@
 //! The reports that have whole stacks: the page of `flamegraph`, `table` and `report`, and the picture.
 
+mod bin_columns;
 mod first_view;
 mod html;
 #[cfg(feature = "svg")]
