@@ -21,10 +21,14 @@ function choicesOf(data) {
 class Selection {
   constructor(data, model) {
     this.data = data;
-    this.all = model;
     this.choices = choicesOf(data);
     this.several = data.processes.length > 1;
-    this.last = null;
+    this.selectFrom(model, data.totals);
+  }
+
+  /** From now on it selects from another model of the same tree, as that of a range of time, which has these totals. */
+  selectFrom(model, totals) {
+    Object.assign(this, { all: model, totals, last: null });
   }
 
   /** The keys of an axis that a state selects, in the order of the choices; none stands for all. */
@@ -62,9 +66,10 @@ class Selection {
 
   /** What is selected has of each metric: as the capture says where it does, which is for all and for processes. */
   totalsOf(state) {
-    if (this.nameOf(state) === '') return this.data.totals;
+    if (this.nameOf(state) === '') return this.totals;
     const [pids, threads, allocators] = AXES.map((axis) => this.keysOf(axis, state));
-    if (threads.size || allocators.size) return cellTotals(this.data.cells, this.filterOf(state));
+    const isWhole = this.totals === this.data.totals;
+    if (threads.size || allocators.size || !isWhole) return cellTotals(this.all.data.cells, this.filterOf(state));
     const chosen = this.data.processes.filter((_, i) => pids.has(String(this.data.header.processes[i].pid)));
     return totalsBy((metric, measure) => chosen.reduce((total, entry) => total + entry[metric][measure], 0));
   }

@@ -7,6 +7,7 @@ const CHOICES = {
   measure: ['bytes', 'allocations'],
   frames: ['hybrid', 'python', 'native'],
   runtime: ['hidden', 'shown'],
+  range: null,
   processes: null,
   threads: null,
   allocators: null,

@@ -16,7 +16,7 @@ class ThreadsTab {
     if (focused) this.panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     const { metric } = page.state;
     const sum = this.sums('thread').reduce((total, values) => total + values[VALUE_COLUMNS.findIndex((column) => column.metric === metric)], 0);
-    showFooterSum(`All threads together ${formatBytes(sum)}`, sum, page.data.totals[metric].bytes, 'total');
+    showFooterSum(`All threads together ${formatBytes(sum)}`, sum, page.selection.totals[metric].bytes, 'total');
   }
 
   tables() {
@@ -51,11 +51,13 @@ class ThreadsTab {
     return tables;
   }
 
-  /** By thread or allocator, a number for each of VALUE_COLUMNS; of the whole recording, whatever the page is limited to. */
+  /** By thread or allocator, a number for each of VALUE_COLUMNS; of the range of time, whatever else the page is limited to. */
   sums(axis) {
-    this.kept ??= new Map();
+    const { all } = this.page.selection;
+    if (this.keptOf !== all) this.kept = new Map();
+    this.keptOf = all;
     if (!this.kept.has(axis)) {
-      const { cells, threads, allocators } = this.page.data;
+      const { cells, threads, allocators } = all.data;
       const count = axis === 'thread' ? threads.length : allocators.length;
       const columns = VALUE_COLUMNS.map(({ metric, measure }) => {
         const sums = new Float64Array(count);
