@@ -127,11 +127,17 @@ class PlaceSums {
     return this.kept.get(name);
   }
 
+  /** By node: where what was allocated there is listed; see `rowPlaces`. */
+  places() {
+    const { model, hidden, state } = this.page;
+    return this.once('place', () => rowPlaces(model, hidden, state));
+  }
+
   /** By group: what was allocated there, in a column such as `peak_bytes`. Adds up to the total. */
   own(by, column) {
     return this.once(`own ${by} ${column}`, () => {
-      const { model, hidden, state } = this.page;
-      const place = this.once('place', () => rowPlaces(model, hidden, state));
+      const { model } = this.page;
+      const place = this.places();
       const { of, count } = this.groupsBy(by);
       const values = model.own[column];
       const sums = new Float64Array(count);
