@@ -194,9 +194,10 @@ fn a_hint_explains_arenas_where_there_are_some() {
 
 /// For the tests of pages in a browser (tests/page): `MEMPROF_PAGES` names the folder.
 #[test]
-fn pages_of_a_family() {
+fn pages_for_the_browser() {
     let Some(folder) = std::env::var_os("MEMPROF_PAGES").map(std::path::PathBuf::from) else { return };
     std::fs::write(folder.join("family.html"), flame_page(&family_run())).expect("the page can be written");
+    std::fs::write(folder.join("empty.html"), report_page(&CaptureBuilder::new())).expect("the page can be written");
 }
 
 #[test]
