@@ -239,6 +239,15 @@ test('the lines of a file are all there, with sums that are those of the file', 
   assert.equal(sum(own.map((row) => row.total_bytes)), sum(ofFile.map((row) => row.own_bytes)));
 });
 
+test('each line that had memory has its course over the run', options, async () => {
+  await open('#tab=lines&metric=total');
+  const painted = await page.locator('#lines canvas').evaluateAll((canvases) => canvases.map((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)));
+  assert.ok(painted.length > 0 && painted.some(Boolean));
+  // In a range without allocations of a line, its values go; its course stays, as it is that of the run.
+  await open('#tab=lines&metric=total&range=0-0.000001');
+  assert.match(await text('#sum'), /= total\.$/);
+});
+
 test('choosing a file shows it, and its largest line is in sight', options, async () => {
   await open('#tab=lines&metric=total');
   const files = page.locator('#files .rows .row');
