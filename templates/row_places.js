@@ -54,6 +54,14 @@ function moduleName(data, f) {
   return file.slice(0, file.lastIndexOf('/') + 1) || file;
 }
 
+/** A pattern that finds frames of a module in the graph, which has no modules. */
+function modulePattern(data, f) {
+  const escaped = moduleName(data, f).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const file = data.strings[data.frames.file[f]];
+  if (/\/(?:site|dist)-packages\//.test(file)) return `-packages/${escaped}[/.]`;
+  return escaped === 'Python standard library' ? '<frozen|/lib/python\\d[^:]*/(?!site-packages)' : escaped;
+}
+
 /**
  * Frames put together by what rows are for. `of` has the group of each frame, `first` a frame of each group, `count` says
  * how many groups there are.

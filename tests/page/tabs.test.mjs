@@ -120,16 +120,27 @@ test('lists and table have the places of memprof stats', withStats, async () => 
   }
 });
 
-test('a row of the overview leads to its stacks, and back', options, async () => {
+test('a row of the overview leads to its callers and callees, and back', options, async () => {
   await open();
-  const row = page.locator('.top-list tbody tr').first();
+  const row = page.locator('.top-list tbody tr', { hasText: '.py' }).first();
   const name = await row.locator('td:nth-child(3) span').first().textContent();
   await row.focus();
   await page.keyboard.press('Enter');
   assert.equal(await openTab(), 'flame');
-  assert.ok(decodeURIComponent(page.url()).includes(name.replace(/[<>]/g, '')), page.url());
+  assert.equal(fragment().get('view'), 'sandwich');
+  assert.equal(await page.locator('#breadcrumb [aria-current]').textContent(), name);
   await page.goBack();
   await page.waitForFunction(() => document.querySelector('[role=tab][aria-selected=true]').dataset.tab === 'overview');
+});
+
+test('a row of the table leads to its stacks, whatever rows are by', options, async () => {
+  for (const by of ['function', 'line', 'file', 'module']) {
+    await open(`#tab=table&by=${by}`);
+    await page.locator('#table .rows .row').first().click();
+    assert.equal(await openTab(), 'flame', by);
+    if (by === 'module') assert.match(await text('#matches'), /%$/);
+    else assert.match(await text('#sum'), /=/);
+  }
 });
 
 test('the table adds up in every grouping and for every metric', options, async () => {
