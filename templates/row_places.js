@@ -20,11 +20,11 @@ function rowPlaces(model, hidden, { frames: view }) {
   for (let i = 1; i < count; i++) {
     const f = frame[i];
     const kind = frames.kind[f];
-    const above = kind === KINDS.process ? 0 : parent[i];
+    const above = isOwner(kind) ? 0 : parent[i];
     python[i] = python[above];
     native[i] = native[above];
     special[i] = special[above];
-    if (!hidden[f] && kind !== KINDS.process) {
+    if (!hidden[f] && !isOwner(kind)) {
       if (isNewThread[f]) {
         // What the creator's Python did is not what the thread does.
         if (view === 'hybrid') python[i] = 0;
