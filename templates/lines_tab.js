@@ -229,10 +229,14 @@ class LinesTab {
       const [from, to] = [bin, bin + 1].map((edge) => Math.floor((edge / series.length) * width));
       for (let x = from; x < Math.max(to, from + 1); x++) tops[x] = Math.max(tops[x], series[bin]);
     }
-    pen.fillStyle = this.heapColour ??= cssColour('--heap');
+    this.seriesColours ??= { area: cssColour('--bar'), edge: cssColour('--heap') };
     tops.forEach((bytes, x) => {
-      const drawn = bytes > 0 ? Math.max(1, (bytes / most) * (height - 1)) : 0;
+      if (!(bytes > 0)) return;
+      const drawn = Math.max(1, (bytes / most) * (height - 1));
+      pen.fillStyle = this.seriesColours.area;
       pen.fillRect(x, height - drawn, 1, drawn);
+      pen.fillStyle = this.seriesColours.edge;
+      pen.fillRect(x, height - drawn, 1, 1);
     });
   }
 
@@ -277,7 +281,7 @@ class LinesTab {
   }
 
   themeChanged() {
-    this.heapColour = null;
+    this.seriesColours = null;
     this.lines.draw();
   }
 

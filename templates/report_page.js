@@ -119,7 +119,10 @@ class ReportPage {
 
   /** Goes to the stacks of a function, line, file or module, which this frame is one of. */
   showStacks(frame, by, changes = {}) {
-    this.choose({ ...changes, tab: 'flame', search: stackPattern(this.data, frame, by), zoom: '' });
+    const way = { ...changes, tab: 'flame', zoom: '' };
+    if (frame === 0) this.choose({ ...way, view: 'top-down' });
+    else if (by === 'module') this.choose({ ...way, view: 'top-down', search: modulePattern(this.data, frame) });
+    else this.choose({ ...way, view: 'sandwich', group: by, focus: frame.toString(36) });
   }
 
   /** Shows the function of a frame between its callers and its callees. */
@@ -149,15 +152,4 @@ class ReportPage {
       this.apply();
     });
   }
-}
-
-/** A pattern that finds the frames of a place in the graph. */
-function stackPattern(data, frame, by) {
-  const { frames, strings } = data;
-  const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const name = escape(strings[frames.function[frame]]);
-  const file = escape(strings[frames.file[frame]]);
-  if (by === 'function') return `^${name} ${file}:`;
-  if (by === 'line') return `^${name} ${file}:${frames.line[frame]}$`;
-  return by === 'file' && file ? ` ${file}:` : escape(moduleName(data, frame));
 }

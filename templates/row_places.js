@@ -20,11 +20,11 @@ function rowPlaces(model, hidden, { frames: view }) {
   for (let i = 1; i < count; i++) {
     const f = frame[i];
     const kind = frames.kind[f];
-    const above = kind === KINDS.process ? 0 : parent[i];
+    const above = isOwner(kind) ? 0 : parent[i];
     python[i] = python[above];
     native[i] = native[above];
     special[i] = special[above];
-    if (!hidden[f] && kind !== KINDS.process) {
+    if (!hidden[f] && !isOwner(kind)) {
       if (isNewThread[f]) {
         // What the creator's Python did is not what the thread does.
         if (view === 'hybrid') python[i] = 0;
@@ -52,6 +52,14 @@ function moduleName(data, f) {
   if (file.startsWith('<frozen') || /\/lib\/python\d[\d.]*\//.test(file)) return 'Python standard library';
   if (isNative(frames.kind[f])) return baseName(file);
   return file.slice(0, file.lastIndexOf('/') + 1) || file;
+}
+
+/** A pattern that finds frames of a module in the graph, which has no modules. */
+function modulePattern(data, f) {
+  const escaped = moduleName(data, f).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const file = data.strings[data.frames.file[f]];
+  if (/\/(?:site|dist)-packages\//.test(file)) return `-packages/${escaped}[/.]`;
+  return escaped === 'Python standard library' ? '<frozen|/lib/python\\d[^:]*/(?!site-packages)' : escaped;
 }
 
 /**

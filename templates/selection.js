@@ -23,6 +23,8 @@ class Selection {
     this.data = data;
     this.choices = choicesOf(data);
     this.several = data.processes.length > 1;
+    /** What there is a frame of its own for: processes where there are several, threads where the page was made so. */
+    this.owners = [...(this.several ? ['processes'] : []), ...(data.frames.kind.includes(KINDS.thread) ? ['threads'] : [])];
     this.selectFrom(model, data.totals);
   }
 
@@ -86,7 +88,8 @@ class Selection {
 
   /** `choose` takes the keys of an axis, as they stand in the state. */
   fillMenu(choose) {
-    byId('split-choice').hidden = !this.several;
+    byId('split-choice').hidden = this.owners.length === 0;
+    byId('split-owners').textContent = this.owners.length === 1 ? AXIS_LABELS[this.owners[0]] : 'Processes and threads';
     const axes = AXES.filter((axis) => this.choices[axis].length > 1);
     byId('selection').hidden = axes.length === 0;
     this.groups = new Map(axes.map((axis) => [axis, this.makeGroup(axis, (keys) => choose({ [axis]: keys.join(',') }))]));

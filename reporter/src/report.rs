@@ -343,7 +343,9 @@ impl Report {
     pub(crate) fn location(&self, place: PlaceId) -> Location {
         let (function, file, line) = (self.places.function(place), self.places.file(place), self.places.line(place));
         match self.places.get(place).kind {
-            PlaceKind::Python | PlaceKind::Special | PlaceKind::Process => Location::new(function, file, line),
+            PlaceKind::Python | PlaceKind::Special | PlaceKind::Process | PlaceKind::Thread => {
+                Location::new(function, file, line)
+            }
             PlaceKind::Native | PlaceKind::Runtime | PlaceKind::Evaluation => Location::native(function, file, line),
         }
     }

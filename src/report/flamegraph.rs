@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::flamegraph::{write_html, write_svg};
+use memprof_reporter::flame_tree::Split;
+use memprof_reporter::flamegraph::{GraphShape, write_html, write_svg};
 use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
@@ -23,6 +24,15 @@ pub struct Args {
     /// Let the reader of the page choose any range of time, also where the capture is so long that this takes a while
     #[arg(long, conflicts_with = "svg")]
     temporal: bool,
+    /// Begin with the frames that allocated, and show their callers below them
+    #[arg(long, conflicts_with = "svg")]
+    inverted: bool,
+    /// Show a frame for each thread, above all that it did
+    #[arg(long)]
+    split_threads: bool,
+    /// Accepted for memray's users: the page never needs the network
+    #[arg(long)]
+    no_web: bool,
     /// Write an SVG picture instead of the page
     #[arg(long)]
     svg: bool,
@@ -48,8 +58,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         (false, false) => BinsWanted::WhereCheap,
     };
     let mut report = open_in_bins(&args.capture, &args.query, view, bins)?;
+    let split = if args.split_threads { Split::ByThread } else { Split::ByProcess };
+    let shape = GraphShape { view, inverted: args.inverted, split };
     let path = output.write(|out| {
-        if args.svg { write_svg(&mut report, view, metric, out) } else { write_html(&mut report, view, metric, out) }
+        if args.svg { write_svg(&mut report, shape, metric, out) } else { write_html(&mut report, shape, metric, out) }
     })?;
     eprintln!("memprof: wrote {}", path.display());
     Ok(())

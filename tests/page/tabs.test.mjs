@@ -120,16 +120,27 @@ test('lists and table have the places of memprof stats', withStats, async () => 
   }
 });
 
-test('a row of the overview leads to its stacks, and back', options, async () => {
+test('a row of the overview leads to its callers and callees, and back', options, async () => {
   await open();
-  const row = page.locator('.top-list tbody tr').first();
+  const row = page.locator('.top-list tbody tr', { hasText: '.py' }).first();
   const name = await row.locator('td:nth-child(3) span').first().textContent();
   await row.focus();
   await page.keyboard.press('Enter');
   assert.equal(await openTab(), 'flame');
-  assert.ok(decodeURIComponent(page.url()).includes(name.replace(/[<>]/g, '')), page.url());
+  assert.equal(fragment().get('view'), 'sandwich');
+  assert.equal(await page.locator('#breadcrumb [aria-current]').textContent(), name);
   await page.goBack();
   await page.waitForFunction(() => document.querySelector('[role=tab][aria-selected=true]').dataset.tab === 'overview');
+});
+
+test('a row of the table leads to its stacks, whatever rows are by', options, async () => {
+  for (const by of ['function', 'line', 'file', 'module']) {
+    await open(`#tab=table&by=${by}`);
+    await page.locator('#table .rows .row').first().click();
+    assert.equal(await openTab(), 'flame', by);
+    if (by === 'module') assert.match(await text('#matches'), /%$/);
+    else assert.match(await text('#sum'), /=/);
+  }
 });
 
 test('the table adds up in every grouping and for every metric', options, async () => {
@@ -237,6 +248,15 @@ test('the lines of a file are all there, with sums that are those of the file', 
   await open('#tab=table&by=line&metric=total&imports=shown');
   const ofFile = (await saveRows()).filter((row) => row.file === path);
   assert.equal(sum(own.map((row) => row.total_bytes)), sum(ofFile.map((row) => row.own_bytes)));
+});
+
+test('each line that had memory has its course over the run', options, async () => {
+  await open('#tab=lines&metric=total');
+  const painted = await page.locator('#lines canvas').evaluateAll((canvases) => canvases.map((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)));
+  assert.ok(painted.length > 0 && painted.some(Boolean));
+  // In a range without allocations of a line, its values go; its course stays, as it is that of the run.
+  await open('#tab=lines&metric=total&range=0-0.000001');
+  assert.match(await text('#sum'), /= total\.$/);
 });
 
 test('choosing a file shows it, and its largest line is in sight', options, async () => {

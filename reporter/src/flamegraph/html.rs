@@ -12,6 +12,7 @@ use memprof_replay::slots::Amount;
 use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
+use super::GraphShape;
 use super::bin_columns::{self, BinsHead};
 use super::first_view::FirstView;
 use super::tree_columns::{CellAxes, UsedFrames, write_tree};
@@ -23,7 +24,7 @@ use crate::report::Report;
 use crate::stats::{RunTotals, run_totals};
 use crate::strings::Strings;
 use crate::table::LOST_ALLOCATOR;
-use crate::view::{View, Views};
+use crate::view::Views;
 
 /// What the page reads.
 const SCHEMA: &str = "memprof-page-1";
@@ -109,6 +110,7 @@ pub(super) struct Head<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
+    inverted: bool,
     totals: Totals,
     run: RunTotals,
     size_histogram: Vec<SizeBucket>,
@@ -174,16 +176,26 @@ struct ProcessEntry {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    write(PageKind::FlameGraph, report, view, metric, out)
+pub fn write_html(
+    report: &mut Report,
+    shape: impl Into<GraphShape>,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write(PageKind::FlameGraph, report, shape.into(), metric, out)
 }
 
 /// Writes the page that opens on the table.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_table(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    write(PageKind::Table, report, view, metric, out)
+pub fn write_table(
+    report: &mut Report,
+    shape: impl Into<GraphShape>,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write(PageKind::Table, report, shape.into(), metric, out)
 }
 
 /// Writes the page that opens on the overview, with the whole source of the files that allocated, as far as everybody
@@ -191,15 +203,27 @@ pub fn write_table(report: &mut Report, view: View, metric: Metric, out: &mut im
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_report(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    write(PageKind::Report, report, view, metric, out)
+pub fn write_report(
+    report: &mut Report,
+    shape: impl Into<GraphShape>,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write(PageKind::Report, report, shape.into(), metric, out)
 }
 
-fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+fn write(
+    kind: PageKind,
+    report: &mut Report,
+    shape: GraphShape,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let GraphShape { view, inverted, split } = shape;
     // Without native frames there is nothing to choose between.
     let views = if report.native.recorded { Views::ALL } else { Views::BOTH_HYBRID };
     let (tables, slots) = (report.reader.tables(), &report.aggregate.slots);
-    let tree = FlameTree::build(tables, &mut report.places, &report.processes, slots, views);
+    let tree = FlameTree::build_split(tables, &mut report.places, &report.processes, slots, (views, split));
     let bins = report.aggregate.bins.take();
     let report = &*report;
     let row_places = report.row_places(view);
@@ -224,6 +248,7 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
+        inverted,
         totals: Totals {
             peak: PeakTotal { amount: totals.peak, at_s: report.clock.seconds(totals.peak_at) },
             leaked: totals.leaked,
@@ -239,7 +264,8 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
         bins,
     };
     let title = format!("{}: {}", kind.title(), report.metadata().command_line);
-    let first = FirstView::of(report, &tree, metric, &head);
+    // What is narrow top-down may be wide when it is inverted.
+    let first = if inverted { None } else { FirstView::of(report, &tree, metric, &head) };
     write_page(&PARTS, &title, first.as_ref(), (SCHEMA, &head, &columns), out)
 }
 
