@@ -31,7 +31,8 @@ class ThreadsTab {
     const toggled = (list, key) => (list.has(key) ? [...list].filter((other) => other !== key) : [...list, key]).join(',');
     const limit = (axis) => {
       const chosen = selection.keysOf(axis, page.state);
-      return { chosen, choose: (key) => page.choose({ [axis]: toggled(chosen, key) }) };
+      // Where there is one, there is nothing to choose.
+      return selection.choices[axis].length > 1 ? { chosen, choose: (key) => page.choose({ [axis]: toggled(chosen, key) }) } : {};
     };
     const tables = [];
     if (several) {
