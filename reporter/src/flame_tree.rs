@@ -146,8 +146,7 @@ impl FlameTree {
         cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
         let cell_of_slot = flame_cells::merge(&mut cells);
         let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
-        of_slot.iter_mut().for_each(|node| *node = renumbered(*node));
-        Self { nodes: ordered, cells, cell_of_slot, of_process, of_slot }
+        Self { nodes: ordered, cells, cell_of_slot, of_process }
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -175,7 +174,6 @@ impl FlameTree {
     }
 
     /// By slot: the node that its memory is counted at.
-    #[must_use]
     pub fn of_slot(&self) -> impl Iterator<Item = NodeId> {
         self.cell_of_slot.iter().map(|&cell| self.cells[cell as usize].node)
     }

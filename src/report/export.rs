@@ -146,7 +146,9 @@ impl Export<'_> {
     /// Refuses what can be seen to make no sense before the capture is read.
     fn check(&self) -> Result<(), Failure> {
         match self.format {
-            format if self.metric.is_given() && !format.has_metric() => Err(Failure::Export(Refusal::NoChoiceOfMetric(self.format))),
+            format if self.metric.is_given() && !format.has_metric() => {
+                Err(Failure::Export(Refusal::NoChoiceOfMetric(self.format)))
+            }
             _ if self.format.has_events() && self.query.query().has_range() => {
                 Err(Failure::Export(Refusal::NoRange(self.format)))
             }

@@ -39,7 +39,8 @@ pub fn run(bytes: &[u8]) {
     let format = Format::ALL[sum % Format::ALL.len()];
     // Those that tell every event are refused where there are several processes.
     if !(format.has_events() && report.processes().are_several()) {
-        write(&mut report, format, View::default(), Metric::Peak, &mut sink()).expect("nothing refuses what is written");
+        write(&mut report, format, View::default(), Metric::Peak, &mut sink())
+            .expect("nothing refuses what is written");
     }
     show(&mut report, View { kind: kinds[choice], show_runtime: choice == 3 })
         .expect("nothing refuses what is written");

@@ -60,7 +60,7 @@ fn sites(breach: &Finding, style: &TextStyle, out: &mut impl Write) -> io::Resul
 impl SiteFrame {
     fn location(&self) -> Location {
         match (self.file.as_str(), self.line) {
-            ("", _) | (_, 0) => Location::of_function(&self.function, &self.file, false),
+            ("", _) | (_, 0) => Location::of_function(&self.function, &self.file),
             (file, line) => Location::new(&self.function, file, line),
         }
     }
