@@ -76,7 +76,7 @@ function flameKey(tab, event) {
 /** Connects keys to the actions of the page (see ReportPage) and of the tab that is open. */
 function listenToKeys(page, searchBox, help) {
   const { folding, selection } = page;
-  const isPossible = { split: () => selection.several, frames: () => folding.hasNative, runtime: () => folding.hasNative && page.state.frames === 'hybrid', metric: () => true, measure: () => true, imports: () => true };
+  const isPossible = { split: () => selection.owners.length > 0, frames: () => folding.hasNative, runtime: () => folding.hasNative && page.state.frames === 'hybrid', metric: () => true, measure: () => true, imports: () => true };
   const choices = { m: 'metric', b: 'measure', h: 'imports', a: 'split', v: 'frames', r: 'runtime' };
   const shortcuts = {
     '/': () => {

@@ -47,7 +47,7 @@ class LinesTab {
     const values = VALUE_COLUMNS.map(({ id, label, hint, metric: of }) => ({ id, label, hint, number: true, wide: of !== metric, width: id === 'allocations' || id === 'temporary' ? '98px' : '92px' }));
     return [
       ...values,
-      ...(this.page.lineSeries ? [{ id: 'series', label: 'Live over time', wide: true, width: `${SPARKLINE.width + 16}px` }] : []),
+      ...(this.page.bins ? [{ id: 'series', label: 'Live over time', wide: true, hint: 'What the line itself had in memory over the run, each line by its own largest', width: `${SPARKLINE.width + 16}px` }] : []),
       { id: 'line', label: 'Line', number: true, width: '58px', className: 'faint code' },
       { id: 'text', label: 'Source', width: 'minmax(160px, 1fr)', className: 'code text' },
     ];
@@ -119,7 +119,7 @@ class LinesTab {
     this.collectLines();
     this.largest = VALUE_COLUMNS.map(({ id }) => this.rows.reduce((most, row) => Math.max(most, row[id] ?? 0), 0));
     this.lines.setColumns(this.lineColumns());
-    const foot = this.page.state.scope === 'own' && this.rows.length ? [...VALUE_COLUMNS.map(({ id, measure }) => formatMeasure(this.rows.reduce((sum, row) => sum + (row[id] ?? 0), 0), measure)), ...(this.page.lineSeries ? [''] : []), '', `${shortenPath(this.file)}, all lines`] : null;
+    const foot = this.page.state.scope === 'own' && this.rows.length ? [...VALUE_COLUMNS.map(({ id, measure }) => formatMeasure(this.rows.reduce((sum, row) => sum + (row[id] ?? 0), 0), measure)), ...(this.page.bins ? [''] : []), '', `${shortenPath(this.file)}, all lines`] : null;
     this.lines.show(this.rows.length, foot, this.file ? '' : emptyTableMessage(this.page));
     const note = this.file ? this.sourceNote() : '';
     this.title.replaceChildren(makeElement('b', shortenPath(this.file), 'code'), makeElement('span', note, 'faint'));
@@ -192,24 +192,52 @@ class LinesTab {
         if (!(value > 0)) return '';
         return { text: formatMeasure(value, measure), title: `${plural(value, measure.slice(0, -1))}, ${formatPercent(value, total(metric, measure))} of all`, bar: value / this.largest[c] };
       }),
-      ...(this.page.lineSeries ? [row.group === undefined ? '' : { text: '', draw: (canvas) => this.drawSeries(canvas, row) }] : []),
+      ...(this.page.bins ? [row.group === undefined ? '' : { text: '', draw: (canvas) => this.drawSeries(canvas, row) }] : []),
       { text: formatCount(row.line).replaceAll(',', ''), className: gap ? 'gap' : '' },
       { text: row.text.replaceAll('\t', '    '), className: row.group === undefined ? 'idle' : '' },
     ];
   }
 
-  /** The live bytes of a line over the run. */
+  /** By group of the file's lines: the live bytes of the line itself, by bin of the run. */
+  liveSeries() {
+    const { page } = this;
+    const { sums, model, data } = page;
+    return sums.once(`series ${this.file}`, () => {
+      const groups = sums.groupsBy('source');
+      const place = sums.places();
+      const lines = this.groupsOfFile();
+      const lineOf = new Int32Array(groups.count).fill(-1);
+      lines.forEach((group, line) => {
+        lineOf[group] = line;
+      });
+      const kept = keptCells(data.cells, page.selection.filterOf(page.state));
+      const lineOfCell = Int32Array.from(data.cells.node, (node, cell) => (kept && !kept[cell] ? -1 : lineOf[groups.of[model.frame[place[node]]]]));
+      const series = page.bins.liveSeries(lineOfCell, lines.length);
+      return new Map(lines.map((group, line) => [group, series[line]]));
+    });
+  }
+
   drawSeries(canvas, row) {
-    const series = this.page.sums.once(`series ${row.group}`, () => this.page.lineSeries(row.group));
-    const pen = prepareCanvas(canvas, SPARKLINE.width, SPARKLINE.height);
+    const { width, height } = SPARKLINE;
+    const series = this.liveSeries().get(row.group);
     const most = largest(series);
+    const pen = prepareCanvas(canvas, width, height);
     if (!(most > 0)) return;
-    pen.fillStyle = cssColour('--heap');
-    pen.beginPath();
-    pen.moveTo(0, SPARKLINE.height);
-    for (let i = 0; i < series.length; i++) pen.lineTo((i / Math.max(1, series.length - 1)) * SPARKLINE.width, SPARKLINE.height - (series[i] / most) * (SPARKLINE.height - 1));
-    pen.lineTo(SPARKLINE.width, SPARKLINE.height);
-    pen.fill();
+    // The largest value of each pixel, so that no peak is lost.
+    const tops = new Float64Array(width);
+    for (let bin = 0; bin < series.length; bin++) {
+      const [from, to] = [bin, bin + 1].map((edge) => Math.floor((edge / series.length) * width));
+      for (let x = from; x < Math.max(to, from + 1); x++) tops[x] = Math.max(tops[x], series[bin]);
+    }
+    this.seriesColours ??= { area: cssColour('--bar'), edge: cssColour('--heap') };
+    tops.forEach((bytes, x) => {
+      if (!(bytes > 0)) return;
+      const drawn = Math.max(1, (bytes / most) * (height - 1));
+      pen.fillStyle = this.seriesColours.area;
+      pen.fillRect(x, height - drawn, 1, drawn);
+      pen.fillStyle = this.seriesColours.edge;
+      pen.fillRect(x, height - drawn, 1, 1);
+    });
   }
 
   /** The line with most of the present metric comes into sight. */
@@ -253,6 +281,7 @@ class LinesTab {
   }
 
   themeChanged() {
+    this.seriesColours = null;
     this.lines.draw();
   }
 

@@ -19,6 +19,8 @@ async function main() {
     await painted();
   }
   const page = new ReportPage(first ? await loadEmbeddedColumns('memprof-page-1') : head);
+  if (timeline.exists && page.bins) page.rangeControl = new RangeControl(page, timeline);
+  else byId('range-controls').hidden = true;
   page.start();
   timeline.draw();
   new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);

@@ -9,7 +9,7 @@ const TOP_LISTS = [
   { title: 'Peak', hint: 'in memory when the heap was largest', metric: 'peak', measure: 'bytes' },
   { title: 'Leaked', hint: 'not freed by the end', metric: 'leaked', measure: 'bytes' },
   { title: 'Total allocated', hint: 'freed or not', metric: 'total', measure: 'bytes' },
-  { title: 'Allocations', hint: 'how often, over the whole run', metric: 'total', measure: 'allocations' },
+  { title: 'Allocations', hint: 'how often', metric: 'total', measure: 'allocations' },
   { title: 'Temporary', hint: 'freed almost at once', metric: 'temporary', measure: 'allocations' },
 ];
 

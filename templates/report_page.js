@@ -9,6 +9,12 @@ class ReportPage {
     const model = buildModel(data);
     this.folding = new Folding(data, model);
     this.selection = new Selection(data, model);
+    this.recorded = model;
+    /** The run in bins; null where the page shows no ranges of time. */
+    this.bins = data.bins ? new TimeBins(data) : null;
+    /** The bins that are shown; null for the whole run. */
+    this.range = null;
+    this.rangeName = '';
     this.defaults = defaultState(data);
     this.readState();
     this.sums = new PlaceSums(this);
@@ -26,6 +32,19 @@ class ReportPage {
     this.state = stateFromFragment(location.hash, this.defaults);
     // Without native frames there is one view.
     if (!this.folding.hasNative) Object.assign(this.state, { frames: this.defaults.frames, runtime: this.defaults.runtime });
+    // What the address says may be no range of these bins.
+    this.state.range = this.bins?.format(this.bins.parse(this.state.range)) ?? '';
+  }
+
+  /** Takes the values of the range of time that the state names. */
+  takeRange() {
+    const { range: name } = this.state;
+    if (name === this.rangeName) return;
+    this.rangeName = name;
+    this.range = this.bins.parse(name);
+    const { range, bins, data } = this;
+    if (range) this.selection.selectFrom(modelInRange(this.recorded, bins, range), bins.totalsIn(range.from, range.to));
+    else this.selection.selectFrom(this.recorded, data.totals);
   }
 
   // ---- what follows from the state ----
@@ -42,7 +61,7 @@ class ReportPage {
 
   /** What decides about `model` and `hidden`, as a text: what was computed from them can be kept by it. */
   get modelName() {
-    return `${this.folding.nameOf(this.state)} ${this.selection.nameOf(this.state)}`;
+    return `${this.folding.nameOf(this.state)} ${this.selection.nameOf(this.state)} ${this.rangeName}`;
   }
 
   /** What the capture says that what is selected has, by metric. */
@@ -54,15 +73,21 @@ class ReportPage {
 
   /** Takes over some choices. `push` makes it a step that the back button returns from. */
   choose(changes, { push = true } = {}) {
+    this.preview(changes);
+    writeFragment(fragmentFromState(this.state, this.defaults), push);
+  }
+
+  /** Shows some choices that are not settled yet: the address stays as it is. */
+  preview(changes) {
     Object.assign(this.state, changes);
     this.tabs.stateChanged(changes);
     this.apply(changes);
-    writeFragment(fragmentFromState(this.state, this.defaults), push);
   }
 
   /** Shows the state: what changed of it, or all. */
   apply(changes = null) {
     this.revision++;
+    this.takeRange();
     this.showControls();
     this.tabs.apply(changes);
   }
@@ -83,6 +108,7 @@ class ReportPage {
     }
     this.folding.showControls(this.state);
     this.selection.showControls(this.state);
+    this.rangeControl?.show();
   }
 
   searchNow() {
@@ -93,7 +119,10 @@ class ReportPage {
 
   /** Goes to the stacks of a function, line, file or module, which this frame is one of. */
   showStacks(frame, by, changes = {}) {
-    this.choose({ ...changes, tab: 'flame', search: stackPattern(this.data, frame, by), zoom: '' });
+    const way = { ...changes, tab: 'flame', zoom: '' };
+    if (frame === 0) this.choose({ ...way, view: 'top-down' });
+    else if (by === 'module') this.choose({ ...way, view: 'top-down', search: modulePattern(this.data, frame) });
+    else this.choose({ ...way, view: 'sandwich', group: by, focus: frame.toString(36) });
   }
 
   /** Shows the function of a frame between its callers and its callees. */
@@ -123,15 +152,4 @@ class ReportPage {
       this.apply();
     });
   }
-}
-
-/** A pattern that finds the frames of a place in the graph. */
-function stackPattern(data, frame, by) {
-  const { frames, strings } = data;
-  const escape = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const name = escape(strings[frames.function[frame]]);
-  const file = escape(strings[frames.file[frame]]);
-  if (by === 'function') return `^${name} ${file}:`;
-  if (by === 'line') return `^${name} ${file}:${frames.line[frame]}$`;
-  return by === 'file' && file ? ` ${file}:` : escape(moduleName(data, frame));
 }

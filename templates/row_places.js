@@ -20,11 +20,11 @@ function rowPlaces(model, hidden, { frames: view }) {
   for (let i = 1; i < count; i++) {
     const f = frame[i];
     const kind = frames.kind[f];
-    const above = kind === KINDS.process ? 0 : parent[i];
+    const above = isOwner(kind) ? 0 : parent[i];
     python[i] = python[above];
     native[i] = native[above];
     special[i] = special[above];
-    if (!hidden[f] && kind !== KINDS.process) {
+    if (!hidden[f] && !isOwner(kind)) {
       if (isNewThread[f]) {
         // What the creator's Python did is not what the thread does.
         if (view === 'hybrid') python[i] = 0;
@@ -52,6 +52,14 @@ function moduleName(data, f) {
   if (file.startsWith('<frozen') || /\/lib\/python\d[\d.]*\//.test(file)) return 'Python standard library';
   if (isNative(frames.kind[f])) return baseName(file);
   return file.slice(0, file.lastIndexOf('/') + 1) || file;
+}
+
+/** A pattern that finds frames of a module in the graph, which has no modules. */
+function modulePattern(data, f) {
+  const escaped = moduleName(data, f).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const file = data.strings[data.frames.file[f]];
+  if (/\/(?:site|dist)-packages\//.test(file)) return `-packages/${escaped}[/.]`;
+  return escaped === 'Python standard library' ? '<frozen|/lib/python\\d[^:]*/(?!site-packages)' : escaped;
 }
 
 /**
@@ -127,11 +135,17 @@ class PlaceSums {
     return this.kept.get(name);
   }
 
+  /** By node: where what was allocated there is listed; see `rowPlaces`. */
+  places() {
+    const { model, hidden, state } = this.page;
+    return this.once('place', () => rowPlaces(model, hidden, state));
+  }
+
   /** By group: what was allocated there, in a column such as `peak_bytes`. Adds up to the total. */
   own(by, column) {
     return this.once(`own ${by} ${column}`, () => {
-      const { model, hidden, state } = this.page;
-      const place = this.once('place', () => rowPlaces(model, hidden, state));
+      const { model } = this.page;
+      const place = this.places();
       const { of, count } = this.groupsBy(by);
       const values = model.own[column];
       const sums = new Float64Array(count);

@@ -21,10 +21,16 @@ function choicesOf(data) {
 class Selection {
   constructor(data, model) {
     this.data = data;
-    this.all = model;
     this.choices = choicesOf(data);
     this.several = data.processes.length > 1;
-    this.last = null;
+    /** What there is a frame of its own for: processes where there are several, threads where the page was made so. */
+    this.owners = [...(this.several ? ['processes'] : []), ...(data.frames.kind.includes(KINDS.thread) ? ['threads'] : [])];
+    this.selectFrom(model, data.totals);
+  }
+
+  /** From now on it selects from another model of the same tree, as that of a range of time, which has these totals. */
+  selectFrom(model, totals) {
+    Object.assign(this, { all: model, totals, last: null });
   }
 
   /** The keys of an axis that a state selects, in the order of the choices; none stands for all. */
@@ -62,9 +68,10 @@ class Selection {
 
   /** What is selected has of each metric: as the capture says where it does, which is for all and for processes. */
   totalsOf(state) {
-    if (this.nameOf(state) === '') return this.data.totals;
+    if (this.nameOf(state) === '') return this.totals;
     const [pids, threads, allocators] = AXES.map((axis) => this.keysOf(axis, state));
-    if (threads.size || allocators.size) return cellTotals(this.data.cells, this.filterOf(state));
+    const isWhole = this.totals === this.data.totals;
+    if (threads.size || allocators.size || !isWhole) return cellTotals(this.all.data.cells, this.filterOf(state));
     const chosen = this.data.processes.filter((_, i) => pids.has(String(this.data.header.processes[i].pid)));
     return totalsBy((metric, measure) => chosen.reduce((total, entry) => total + entry[metric][measure], 0));
   }
@@ -81,7 +88,8 @@ class Selection {
 
   /** `choose` takes the keys of an axis, as they stand in the state. */
   fillMenu(choose) {
-    byId('split-choice').hidden = !this.several;
+    byId('split-choice').hidden = this.owners.length === 0;
+    byId('split-owners').textContent = this.owners.length === 1 ? AXIS_LABELS[this.owners[0]] : 'Processes and threads';
     const axes = AXES.filter((axis) => this.choices[axis].length > 1);
     byId('selection').hidden = axes.length === 0;
     this.groups = new Map(axes.map((axis) => [axis, this.makeGroup(axis, (keys) => choose({ [axis]: keys.join(',') }))]));

@@ -7,6 +7,7 @@ const CHOICES = {
   measure: ['bytes', 'allocations'],
   frames: ['hybrid', 'python', 'native'],
   runtime: ['hidden', 'shown'],
+  range: null,
   processes: null,
   threads: null,
   allocators: null,
@@ -28,6 +29,7 @@ function defaultState(data) {
   for (const [name, values] of Object.entries(CHOICES)) state[name] = values ? values[0] : '';
   if (CHOICES.metric.includes(data.metric)) state.metric = data.metric;
   state.tab = data.opens_on;
+  if (data.inverted) state.view = 'inverted';
   if (!data.header.native_stacks) return state;
   if (CHOICES.frames.includes(data.view)) state.frames = data.view;
   if (data.show_runtime) state.runtime = 'shown';

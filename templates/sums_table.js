@@ -9,7 +9,7 @@ const VALUE_COLUMNS = [
   { id: 'peak', label: 'Peak', metric: 'peak', measure: 'bytes', hint: 'In memory when the heap was largest' },
   { id: 'leaked', label: 'Leaked', metric: 'leaked', measure: 'bytes', hint: 'Not freed by the end' },
   { id: 'total', label: 'Total', metric: 'total', measure: 'bytes', hint: 'Allocated in total, freed or not' },
-  { id: 'allocations', label: 'Allocations', metric: 'total', measure: 'allocations', hint: 'How often, over the whole run' },
+  { id: 'allocations', label: 'Allocations', metric: 'total', measure: 'allocations', hint: 'How often' },
   { id: 'temporary', label: 'Temporary', metric: 'temporary', measure: 'allocations', hint: 'Allocations that were freed almost at once' },
 ];
 

@@ -33,7 +33,7 @@ class TableTab {
       { id: 'all', label: 'With callees', number: true, width: '112px', hint: `${METRIC_NAMES[metric]}: here and in whatever was called from here` },
       { id: 'allShare', label: '%', number: true, width: '70px', wide: true, sortable: false, hint: 'With callees, of the total' },
       { id: 'allocations', label: 'Allocations', number: true, wide: true, width: '96px', hint: `${METRIC_NAMES[metric]}: number of allocations right here` },
-      ...(metric !== 'temporary' ? [{ id: 'temporary', label: 'Temporary', number: true, wide: true, width: '92px', hint: 'Temporary allocations right here, over the whole run' }] : []),
+      ...(metric !== 'temporary' ? [{ id: 'temporary', label: 'Temporary', number: true, wide: true, width: '92px', hint: 'Temporary allocations right here, of all that were made' }] : []),
       named,
       ...(by === 'function' || by === 'line' ? [place] : []),
     ];

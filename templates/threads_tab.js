@@ -16,7 +16,7 @@ class ThreadsTab {
     if (focused) this.panel.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     const { metric } = page.state;
     const sum = this.sums('thread').reduce((total, values) => total + values[VALUE_COLUMNS.findIndex((column) => column.metric === metric)], 0);
-    showFooterSum(`All threads together ${formatBytes(sum)}`, sum, page.data.totals[metric].bytes, 'total');
+    showFooterSum(`All threads together ${formatBytes(sum)}`, sum, page.selection.totals[metric].bytes, 'total');
   }
 
   tables() {
@@ -31,7 +31,8 @@ class ThreadsTab {
     const toggled = (list, key) => (list.has(key) ? [...list].filter((other) => other !== key) : [...list, key]).join(',');
     const limit = (axis) => {
       const chosen = selection.keysOf(axis, page.state);
-      return { chosen, choose: (key) => page.choose({ [axis]: toggled(chosen, key) }) };
+      // Where there is one, there is nothing to choose.
+      return selection.choices[axis].length > 1 ? { chosen, choose: (key) => page.choose({ [axis]: toggled(chosen, key) }) } : {};
     };
     const tables = [];
     if (several) {
@@ -51,11 +52,13 @@ class ThreadsTab {
     return tables;
   }
 
-  /** By thread or allocator, a number for each of VALUE_COLUMNS; of the whole recording, whatever the page is limited to. */
+  /** By thread or allocator, a number for each of VALUE_COLUMNS; of the range of time, whatever else the page is limited to. */
   sums(axis) {
-    this.kept ??= new Map();
+    const { all } = this.page.selection;
+    if (this.keptOf !== all) this.kept = new Map();
+    this.keptOf = all;
     if (!this.kept.has(axis)) {
-      const { cells, threads, allocators } = this.page.data;
+      const { cells, threads, allocators } = all.data;
       const count = axis === 'thread' ? threads.length : allocators.length;
       const columns = VALUE_COLUMNS.map(({ metric, measure }) => {
         const sums = new Float64Array(count);

@@ -48,6 +48,8 @@ class Timeline {
     this.duration = Math.max(data.header.duration_s, last(this.heap), last(this.rss), 1e-6);
     this.top = Math.max(largest(this.heap.bytes), largest(this.rss.bytes), this.peak.bytes, 1) * 1.04;
     this.cursor = null;
+    /** What is chosen of the run: {from_s, to_s, peak: {bytes, at_s}}, or null for all of it. */
+    this.selection = null;
     canvas.addEventListener('pointermove', (event) => this.moveCursor(event.offsetX));
     canvas.addEventListener('pointerleave', () => this.moveCursor(null));
     canvas.setAttribute('aria-label', this.describe());
@@ -65,6 +67,12 @@ class Timeline {
 
   x(time) {
     return TIMELINE_MARGIN.left + (time / this.duration) * this.plotWidth;
+  }
+
+  /** The moment at a place of the canvas, also beside the plot. */
+  timeAt(x) {
+    const share = (x - TIMELINE_MARGIN.left) / this.plotWidth;
+    return Math.max(0, Math.min(1, share)) * this.duration;
   }
 
   y(bytes) {
@@ -85,6 +93,7 @@ class Timeline {
     this.drawHeap(pen);
     this.drawRss(pen);
     this.drawPeak(pen);
+    this.drawSelection(pen);
     this.drawCursor(pen);
   }
 
@@ -195,6 +204,27 @@ class Timeline {
     pen.textAlign = 'center';
     pen.textBaseline = 'bottom';
     pen.fillText(label, Math.max(TIMELINE_MARGIN.left + half, Math.min(x, right - half)), TIMELINE_MARGIN.top - 4);
+  }
+
+  /** What is not chosen fades; the peak of what is has a ring. */
+  drawSelection(pen) {
+    if (!this.selection) return;
+    const { from_s: from, to_s: to, peak } = this.selection;
+    const right = TIMELINE_MARGIN.left + this.plotWidth;
+    const [begin, end] = [this.x(from), Math.min(this.x(to), right)];
+    pen.globalAlpha = 0.72;
+    pen.fillStyle = cssColour('--ground');
+    pen.fillRect(TIMELINE_MARGIN.left, TIMELINE_MARGIN.top, begin - TIMELINE_MARGIN.left, this.plotHeight);
+    pen.fillRect(end, TIMELINE_MARGIN.top, right - end, this.plotHeight);
+    pen.globalAlpha = 1;
+    pen.strokeStyle = cssColour('--accent');
+    pen.lineWidth = 1;
+    pen.strokeRect(Math.round(begin) + 0.5, TIMELINE_MARGIN.top + 0.5, Math.max(1, Math.round(end - begin)), this.plotHeight - 1);
+    if (!(peak.bytes > 0)) return;
+    pen.lineWidth = 2;
+    pen.beginPath();
+    pen.arc(this.x(peak.at_s), this.y(peak.bytes), 4, 0, 2 * Math.PI);
+    pen.stroke();
   }
 
   drawCursor(pen) {

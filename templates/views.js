@@ -3,7 +3,7 @@
 
 /** Where a frame is shown: bits of the column `shown` of frames (see reporter/src/view.rs). */
 const SHOWN_IN = { hybrid: 1, hybridWithRuntime: 2, python: 4, native: 8 };
-const KINDS = { python: 0, native: 1, runtime: 2, special: 3, evaluation: 4, process: 5, merged: 6 };
+const KINDS = { python: 0, native: 1, runtime: 2, special: 3, evaluation: 4, process: 5, thread: 6, merged: 7 };
 
 /** Whether a kind of frame is native code. */
 function isNative(kind) {
@@ -31,6 +31,11 @@ function runtimeFrames(data) {
   return Uint8Array.from(data.frames.kind, (kind) => Number(kind === KINDS.runtime));
 }
 
+/** Whether a kind of frame stands for a process or thread, above all that it did. */
+function isOwner(kind) {
+  return kind === KINDS.process || kind === KINDS.thread;
+}
+
 /** The bit of the view that a state asks for. */
 function shownBit({ frames, runtime }) {
   return frames === 'hybrid' && runtime === 'shown' ? SHOWN_IN.hybridWithRuntime : SHOWN_IN[frames];
@@ -38,13 +43,13 @@ function shownBit({ frames, runtime }) {
 
 /**
  * One byte per frame: 1 where the view does not show the frame, it belongs to hidden import machinery, or it stands for a
- * process and these are looked at together.
+ * process or thread and these are looked at together.
  */
 function hiddenFrames(data, state) {
   const bit = shownBit(state);
   const hidden = state.imports === 'hidden' ? importFrames(data) : new Uint8Array(data.frames.shown.length);
   data.frames.shown.forEach((shown, frame) => {
-    if (!(shown & bit) || (state.split === 'together' && data.frames.kind[frame] === KINDS.process)) hidden[frame] = 1;
+    if (!(shown & bit) || (state.split === 'together' && isOwner(data.frames.kind[frame]))) hidden[frame] = 1;
   });
   return hidden;
 }

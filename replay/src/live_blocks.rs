@@ -321,8 +321,6 @@ mod tests {
             }
         }
         assert_eq!(blocks.len(), 8000);
-        for (number, block) in all {
-            prop_assert_eq!(again.insert(number, block), None);
-        }
+        assert!(blocks.pages.len() < 4, "{}", blocks.pages.len());
     }
 }

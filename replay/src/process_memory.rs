@@ -243,7 +243,10 @@ impl Present {
     /// The process ends with what it has.
     pub fn end_process(&mut self) {
         if let Some(bins) = &mut self.bins {
-            bins.end_process(self.process);
+            for (slot, live) in self.memory.slots.live() {
+                bins.end_slot(self.process, slot, live);
+            }
+            bins.begin_image(self.process);
         }
         self.drop_all();
     }

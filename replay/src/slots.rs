@@ -204,6 +204,11 @@ impl Slots {
         self.slots.iter_mut()
     }
 
+    /// What has something live, and how much.
+    pub fn live(&self) -> impl Iterator<Item = (SlotId, Amount)> {
+        (0..).map(SlotId).zip(self.slots.iter().map(|slot| slot.live)).filter(|(_, live)| !live.is_zero())
+    }
+
     /// Enters a heap allocation as the last one of its thread, which has a slot already.
     #[inline]
     pub fn remember(&mut self, thread: u32, number: AllocationNumber, threshold: u64) {

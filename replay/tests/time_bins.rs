@@ -195,15 +195,20 @@ impl Run {
                 self.next[process as usize] = 0;
             }
             Step::End(process) => {
-                self.builder.end_process(ProcessId(process));
+                let mut ended: BTreeMap<u32, Amount> = BTreeMap::new();
                 for live in std::mem::take(&mut self.live) {
                     if live.process == process {
                         let gone = Amount { bytes: live.bytes, allocations: 1 };
+                        grow(ended.entry(live.slot).or_default(), gone);
                         self.enter(process, live.slot, Change::Ended(gone));
                     } else {
                         self.live.push(live);
                     }
                 }
+                for (slot, amount) in ended {
+                    self.builder.end_slot(ProcessId(process), SlotId(slot), amount);
+                }
+                self.builder.begin_image(ProcessId(process));
             }
         }
     }
@@ -249,11 +254,11 @@ proptest! {
         ranges in proptest::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 30),
     ) {
         let (bins, log, end) = run_of(&steps, rest, most_rows);
-        prop_assert!(bins.bins.len() <= MOST_BINS && bins.begin_of(bins.bins.len()) > end);
-        prop_assert!(bins.bins.len() <= FEWEST_BINS || bins.rows() <= most_rows);
-        let everything = [(0, bins.bins.len())];
+        prop_assert!(bins.count() <= MOST_BINS && bins.begin_of(bins.count()) > end);
+        prop_assert!(bins.count() <= FEWEST_BINS || bins.rows() <= most_rows);
+        let everything = [(0, bins.count())];
         let some = ranges.iter().map(|(a, b)| {
-            let (a, b) = (a.index(bins.bins.len()), b.index(bins.bins.len()));
+            let (a, b) = (a.index(bins.count()), b.index(bins.count()));
             (a.min(b), a.max(b) + 1)
         });
         for (from, to) in everything.into_iter().chain(some) {
@@ -266,7 +271,7 @@ proptest! {
     fn slots_of_one_number_are_one(steps in proptest::collection::vec(step(), 0..120), most_rows in 0..60_usize) {
         let (bins, ..) = run_of(&steps, 100, usize::MAX);
         let joined = bins.clone().renumbered(|slot| Some(slot / 3)).with_at_most(most_rows);
-        let (mut summed, length) = (Range::default(), bins.bins.len());
+        let (mut summed, length) = (Range::default(), bins.count());
         for (slot, figures) in from_rows(&bins, 0, length).slots {
             let sum = summed.of(slot / 3);
             grow(&mut sum.total, figures.total);
@@ -274,6 +279,6 @@ proptest! {
             grow(&mut sum.temporary, figures.temporary);
             grow(&mut sum.peak, figures.peak);
         }
-        prop_assert_eq!(from_rows(&joined, 0, joined.bins.len()).slots, summed.without_nothing().slots);
+        prop_assert_eq!(from_rows(&joined, 0, joined.count()).slots, summed.without_nothing().slots);
     }
 }

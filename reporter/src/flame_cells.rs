@@ -44,14 +44,23 @@ pub struct Cell {
     pub thread: ThreadId,
     /// How; nothing where a damaged capture lost it.
     pub allocator: Option<Allocator>,
+    /// The slot that it was made of, the first one if there were several.
+    pub slot: u32,
     /// How much.
     pub amounts: Amounts,
 }
 
-/// Puts cells in order, and makes those of one node, thread and allocator one.
-pub(crate) fn merge(cells: &mut Vec<Cell>) {
+/// Puts cells in order, each of a slot, and makes those of one node, thread and allocator one. Returns for each slot the
+/// number of its cell.
+pub(crate) fn merge(cells: &mut Vec<Cell>) -> Vec<u32> {
     let key = |cell: &Cell| (cell.node, cell.process, cell.thread, cell.allocator);
-    cells.sort_unstable_by_key(key);
+    cells.sort_unstable_by_key(|cell| (key(cell), cell.slot));
+    let mut of_slot = vec![0; cells.len()];
+    let mut number = 0;
+    for (index, cell) in cells.iter().enumerate() {
+        number += u32::from(index > 0 && key(cell) != key(&cells[index - 1]));
+        of_slot[cell.slot as usize] = number;
+    }
     cells.dedup_by(|cell, kept| {
         let is_same = key(cell) == key(kept);
         if is_same {
@@ -60,4 +69,5 @@ pub(crate) fn merge(cells: &mut Vec<Cell>) {
         is_same
     });
     cells.shrink_to_fit();
+    of_slot
 }

@@ -4,7 +4,7 @@
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Site, Tables};
-use memprof_capture::ids::StackId;
+use memprof_capture::ids::{StackId, ThreadId};
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{ProcessId, Processes};
@@ -15,6 +15,7 @@ use crate::flame_cells::{self, Amounts, Cell};
 use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
 use crate::rows::indistinguishable;
 use crate::stack_views::StackViews;
+use crate::thread_labels::ThreadLabels;
 use crate::view::Views;
 
 /// The name of the root.
@@ -44,12 +45,22 @@ pub struct Node {
     pub place: PlaceId,
 }
 
+/// What has a node of its own above all that it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// Each process, where there are several.
+    #[default]
+    ByProcess,
+    /// Each thread as well, below its process.
+    ByThread,
+}
+
 /// The tree of a capture.
 pub struct FlameTree {
     nodes: Vec<Node>,
     cells: Vec<Cell>,
+    cell_of_slot: Vec<u32>,
     of_process: Vec<Option<NodeId>>,
-    of_slot: Vec<NodeId>,
 }
 
 impl FlameTree {
@@ -66,27 +77,44 @@ impl FlameTree {
         slots: &[SlotSummary],
         views: Views,
     ) -> Self {
+        Self::build_split(tables, places, processes, slots, (views, Split::ByProcess))
+    }
+
+    /// The same with a node for each thread, too, where they are split like that.
+    #[must_use]
+    pub fn build_split(
+        tables: &Tables,
+        places: &mut Places,
+        processes: &Processes,
+        slots: &[SlotSummary],
+        (views, split): (Views, Split),
+    ) -> Self {
         let mut builder = Builder {
             views,
             nodes: Vec::new(),
             children: FxHashMap::default(),
             node_of: FxHashMap::default(),
             of_process: vec![None; processes.list().len()],
+            of_thread: FxHashMap::default(),
             top: NodeId::ROOT,
         };
         let root = places.special(ROOT);
         builder.push(NodeId::ROOT, root);
         let stack_views = StackViews::of(tables, places);
         let threads = indistinguishable(&tables.threads, slots);
+        let labels = &ThreadLabels::of(tables, processes);
         // In the order of stacks, so that the tree depends on the capture only.
         let mut sites: Vec<(Option<Site>, usize)> =
             slots.iter().enumerate().map(|(index, slot)| (tables.site(slot.site), index)).collect();
         sites.sort_by_key(|(site, index)| (slots[*index].process, site.map(|site| site.stack), *index));
         let mut cells = Vec::with_capacity(slots.len());
-        let mut of_slot = vec![NodeId::ROOT; slots.len()];
         for (site, index) in sites {
             let slot = &slots[index];
+            let thread = threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
             builder.enter_process(places, processes, slot.process);
+            if split == Split::ByThread {
+                builder.enter_thread(places, labels, slot.process, thread);
+            }
             let node = match site {
                 Some(site) => {
                     let base = builder.base(places, &stack_views, site);
@@ -94,26 +122,21 @@ impl FlameTree {
                 }
                 None => builder.lost(places),
             };
-            of_slot[index] = node;
             cells.push(Cell {
                 node,
                 process: slot.process,
-                thread: threads.get(slot.thread.index()).copied().unwrap_or(slot.thread),
+                thread,
                 allocator: site.map(|site| site.allocator),
+                slot: index as u32,
                 amounts: Amounts::of(slot),
             });
         }
         let Builder { nodes, of_process, .. } = builder;
-        Self::in_preorder(&nodes, cells, &of_process, of_slot)
+        Self::in_preorder(&nodes, cells, &of_process)
     }
 
     /// Numbers the nodes so that what is below a node follows it directly.
-    fn in_preorder(
-        nodes: &[Node],
-        mut cells: Vec<Cell>,
-        of_process: &[Option<NodeId>],
-        mut of_slot: Vec<NodeId>,
-    ) -> Self {
+    fn in_preorder(nodes: &[Node], mut cells: Vec<Cell>, of_process: &[Option<NodeId>]) -> Self {
         let new_numbers = preorder(nodes);
         let renumbered = |node: NodeId| new_numbers[node.index()];
         let mut ordered = vec![nodes[0]; nodes.len()];
@@ -121,10 +144,9 @@ impl FlameTree {
             ordered[number.index()] = Node { parent: renumbered(parent), place };
         }
         cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
-        flame_cells::merge(&mut cells);
+        let cell_of_slot = flame_cells::merge(&mut cells);
         let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
-        of_slot.iter_mut().for_each(|node| *node = renumbered(*node));
-        Self { nodes: ordered, cells, of_process, of_slot }
+        Self { nodes: ordered, cells, cell_of_slot, of_process }
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -139,6 +161,12 @@ impl FlameTree {
         &self.cells
     }
 
+    /// The number of each slot's cell.
+    #[must_use]
+    pub fn cell_of_slot(&self) -> &[u32] {
+        &self.cell_of_slot
+    }
+
     /// The node of each process; nothing for one that allocated nothing, or that is alone.
     #[must_use]
     pub fn of_process(&self) -> &[Option<NodeId>] {
@@ -146,9 +174,8 @@ impl FlameTree {
     }
 
     /// By slot: the node that its memory is counted at.
-    #[must_use]
-    pub fn of_slot(&self) -> &[NodeId] {
-        &self.of_slot
+    pub fn of_slot(&self) -> impl Iterator<Item = NodeId> {
+        self.cell_of_slot.iter().map(|&cell| self.cells[cell as usize].node)
     }
 
     /// A node and its callers, the innermost first, without the root.
@@ -215,7 +242,8 @@ struct Builder {
     /// The node of each stack below a base.
     node_of: FxHashMap<(NodeId, StackId), NodeId>,
     of_process: Vec<Option<NodeId>>,
-    /// What the stacks of the present process begin below.
+    of_thread: FxHashMap<(ProcessId, ThreadId), NodeId>,
+    /// What the stacks of the present process or thread begin below.
     top: NodeId,
 }
 
@@ -241,6 +269,7 @@ impl Builder {
 
     /// Goes to the node of a process: its own, or the root's where it is alone.
     fn enter_process(&mut self, places: &mut Places, processes: &Processes, process: ProcessId) {
+        self.top = NodeId::ROOT;
         if !processes.are_several() {
             return;
         }
@@ -250,6 +279,18 @@ impl Builder {
             // Not a child to be found again: two processes may have had the same number.
             let node = self.push(NodeId::ROOT, place);
             self.of_process[process.index()] = Some(node);
+            node
+        });
+    }
+
+    /// Goes on to the node of a thread of the process.
+    fn enter_thread(&mut self, places: &mut Places, labels: &ThreadLabels, process: ProcessId, thread: ThreadId) {
+        let of_process = self.top;
+        self.top = self.of_thread.get(&(process, thread)).copied().unwrap_or_else(|| {
+            let place = places.thread(&format!("thread {}", labels.get(thread)));
+            // Not a child to be found again: threads of two programs that a process ran may be called the same.
+            let node = self.push(of_process, place);
+            self.of_thread.insert((process, thread), node);
             node
         });
     }

@@ -49,6 +49,8 @@ pub enum PlaceKind {
     Evaluation = 4,
     /// A process, which stands above all that it did where there are several.
     Process = 5,
+    /// A thread, which stands above all that it did where stacks are split by thread.
+    Thread = 6,
 }
 
 impl PlaceKind {
@@ -61,6 +63,7 @@ impl PlaceKind {
             Self::Runtime | Self::Evaluation => "runtime",
             Self::Special => "special",
             Self::Process => "process",
+            Self::Thread => "thread",
         }
     }
 
@@ -77,7 +80,7 @@ impl PlaceKind {
             Self::Native => Views::BOTH_HYBRID.with(Views::NATIVE),
             Self::Runtime => Views::HYBRID_WITH_RUNTIME.with(Views::NATIVE),
             Self::Evaluation => Views::NATIVE,
-            Self::Special | Self::Process => Views::ALL,
+            Self::Special | Self::Process | Self::Thread => Views::ALL,
         }
     }
 }
@@ -205,8 +208,16 @@ impl Places {
 
     /// The place that stands for a process.
     pub(crate) fn process(&mut self, name: &str) -> PlaceId {
+        self.name_only(name, PlaceKind::Process)
+    }
+
+    /// The place that stands for a thread.
+    pub(crate) fn thread(&mut self, name: &str) -> PlaceId {
+        self.name_only(name, PlaceKind::Thread)
+    }
+
+    fn name_only(&mut self, name: &str, kind: PlaceKind) -> PlaceId {
         let (function, file) = (self.strings.intern(name), self.strings.intern(""));
-        let kind = PlaceKind::Process;
         self.enter(Place { function, file, line: 0, kind, shown: kind.shown() })
     }
 

@@ -63,6 +63,35 @@ impl std::error::Error for ReportError {
     }
 }
 
+/// Whether a report has the run in bins, from which a page has the figures of any range of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BinsWanted {
+    /// No.
+    #[default]
+    Never,
+    /// If it has few events: bins take a tenth of a microsecond for each.
+    WhereCheap,
+    /// Yes.
+    Always,
+}
+
+impl BinsWanted {
+    /// Of a run of so many events bins are cheap.
+    const FEW_EVENTS: u64 = 4_000_000;
+    /// Some 60 MB while the run is replayed.
+    const MOST_ROWS: usize = 8_000_000;
+
+    /// Into how many rows at most to cut the run.
+    fn rows(self, reader: &CaptureReader) -> Option<usize> {
+        let events = || reader.event_chunks().iter().map(|chunk| u64::from(chunk.rows)).sum::<u64>();
+        match self {
+            Self::Never => None,
+            Self::WhereCheap => (events() <= Self::FEW_EVENTS).then_some(Self::MOST_ROWS),
+            Self::Always => Some(Self::MOST_ROWS),
+        }
+    }
+}
+
 /// Everything that a report can show of a capture.
 pub struct Report {
     pub(crate) reader: CaptureReader,
@@ -92,15 +121,15 @@ impl Report {
     /// # Errors
     /// See [`Self::open`]; and when a process that it names was not recorded.
     pub fn open_with(path: &Path, query: &Query) -> Result<Self, ReportError> {
-        Self::open_in_bins(path, query, None)
+        Self::open_in_bins(path, query, BinsWanted::Never)
     }
 
-    /// Likewise, and cuts the run into bins of at most so many rows, unless the query asks for a range of time.
+    /// Likewise, and cuts the run into bins if they are wanted, unless the query asks for a range of time.
     ///
     /// # Errors
     /// See [`Self::open_with`].
-    pub fn open_in_bins(path: &Path, query: &Query, bin_rows: Option<usize>) -> Result<Self, ReportError> {
-        Self::open_watched(path, query, bin_rows, |_| None)
+    pub fn open_in_bins(path: &Path, query: &Query, bins: BinsWanted) -> Result<Self, ReportError> {
+        Self::open_watched(path, query, bins, |_| None)
     }
 
     /// Likewise, and says how far its replay is: `watch` is told how many events there are to read, and what it
@@ -111,14 +140,15 @@ impl Report {
     pub fn open_watched(
         path: &Path,
         query: &Query,
-        bin_rows: Option<usize>,
+        bins: BinsWanted,
         watch: impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>,
     ) -> Result<Self, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader).only(&query.processes);
         let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
         let clock = RunClock::of(&reader);
-        let settings = ReplaySettings { bin_rows, ..query.settings(&clock, duration_s(&reader, &clock)) };
+        let settings =
+            ReplaySettings { bin_rows: bins.rows(&reader), ..query.settings(&clock, duration_s(&reader, &clock)) };
         let wanted = reader.event_chunks().iter().filter(|chunk| processes.of_image(chunk.image).is_some());
         let watcher = watch(wanted.map(|chunk| u64::from(chunk.rows)).sum());
         reader
@@ -313,7 +343,9 @@ impl Report {
     pub(crate) fn location(&self, place: PlaceId) -> Location {
         let (function, file, line) = (self.places.function(place), self.places.file(place), self.places.line(place));
         match self.places.get(place).kind {
-            PlaceKind::Python | PlaceKind::Special | PlaceKind::Process => Location::new(function, file, line),
+            PlaceKind::Python | PlaceKind::Special | PlaceKind::Process | PlaceKind::Thread => {
+                Location::new(function, file, line)
+            }
             PlaceKind::Native | PlaceKind::Runtime | PlaceKind::Evaluation => Location::native(function, file, line),
         }
     }

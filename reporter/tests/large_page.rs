@@ -57,7 +57,7 @@ fn what_is_seen_of_a_large_tree_comes_first() {
         assert!((100..20_000).contains(&nodes), "{nodes} nodes");
         assert_eq!(column("cells", "node"), (0..nodes as u64).collect::<Vec<_>>());
         // What is not drawn is there, as frames of a kind of their own.
-        let merged = column("frames", "kind").iter().filter(|&&kind| kind == 6).count();
+        let merged = column("frames", "kind").iter().filter(|&&kind| kind == 7).count();
         assert_eq!(merged, 1);
     }
     assert!(first_view(&page(&large_tree(1000), Metric::Peak)).is_none(), "a small tree needs none");

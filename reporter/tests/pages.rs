@@ -16,7 +16,8 @@ use capture_builder::CaptureBuilder;
 use family_run::{GZIP, WORKER, family_run};
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
-use memprof_reporter::flamegraph;
+use memprof_reporter::flame_tree::Split;
+use memprof_reporter::flamegraph::{self, GraphShape};
 use memprof_reporter::view::{View, ViewKind};
 use native_run::{GEO, INSERT, native_run};
 use sample_run::sample_run;
@@ -192,11 +193,37 @@ fn a_hint_explains_arenas_where_there_are_some() {
     }
 }
 
+#[test]
+fn threads_can_have_frames_of_their_own() {
+    let shape = GraphShape { inverted: true, split: Split::ByThread, ..GraphShape::default() };
+    let mut out = Vec::new();
+    flamegraph::write_html(&mut family_run().report(), shape, Metric::Peak, &mut out).expect("memory can be written");
+    let data = data_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
+    assert_eq!(data["inverted"], true);
+    let (frames, kinds) = (numbers(&data["nodes"]["frame"]), numbers(&data["frames"]["kind"]));
+    let kind = |node: u64| kinds[frames[node as usize] as usize];
+    let parents = numbers(&data["nodes"]["parent"]);
+    // Each cell's stack has one frame of its thread, right below that of the process.
+    let label = |thread: u64| data["threads"][thread as usize]["label"].as_str().expect("a label").to_owned();
+    let cells = numbers(&data["cells"]["node"]).into_iter().zip(numbers(&data["cells"]["thread"]));
+    for (cell, thread) in cells {
+        let mut at = cell;
+        while kind(at) != 6 {
+            assert_ne!(at, 0, "a frame of the thread is missing");
+            at = parents[at as usize];
+        }
+        assert_eq!(kind(parents[at as usize]), 5);
+        let name = path(&data, at as usize).pop().expect("a name");
+        assert_eq!(name, format!("thread {}:0", label(thread)));
+    }
+}
+
 /// For the tests of pages in a browser (tests/page): `MEMPROF_PAGES` names the folder.
 #[test]
-fn pages_of_a_family() {
+fn pages_for_the_browser() {
     let Some(folder) = std::env::var_os("MEMPROF_PAGES").map(std::path::PathBuf::from) else { return };
     std::fs::write(folder.join("family.html"), flame_page(&family_run())).expect("the page can be written");
+    std::fs::write(folder.join("empty.html"), report_page(&CaptureBuilder::new())).expect("the page can be written");
 }
 
 #[test]

@@ -116,7 +116,7 @@ proptest! {
             let figures = range.slots.iter().map(|(&slot, &figures)| (key(&whole.slots[slot as usize]), figures));
             (figures.collect::<BTreeMap<Key, Figures>>(), range.highest, range.at)
         };
-        let all = bins.bins.len();
+        let all = bins.count();
         let (figures, highest, at) = of_bins(0, all);
         prop_assert_eq!(figures, figures_of(&whole));
         prop_assert_eq!(highest, whole.totals.peak.bytes);

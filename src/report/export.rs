@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use memprof_replay::metric::Metric;
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::Report;
 use memprof_reporter::view::View;
@@ -138,7 +137,7 @@ impl std::error::Error for Refusal {}
 struct Export<'a> {
     capture: &'a Path,
     format: Format,
-    metric: Option<Metric>,
+    metric: MetricArgs,
     view: View,
     query: &'a QueryArgs,
 }
@@ -146,8 +145,10 @@ struct Export<'a> {
 impl Export<'_> {
     /// Refuses what can be seen to make no sense before the capture is read.
     fn check(&self) -> Result<(), Failure> {
-        match self.metric {
-            Some(_) if !self.format.has_metric() => Err(Failure::Export(Refusal::NoChoiceOfMetric(self.format))),
+        match self.format {
+            format if self.metric.is_given() && !format.has_metric() => {
+                Err(Failure::Export(Refusal::NoChoiceOfMetric(self.format)))
+            }
             _ if self.format.has_events() && self.query.query().has_range() => {
                 Err(Failure::Export(Refusal::NoRange(self.format)))
             }
@@ -166,7 +167,7 @@ impl Export<'_> {
 
     fn to_stdout(&self) -> Result<(), Failure> {
         let mut report = self.open()?;
-        let metric = self.metric.unwrap_or_default();
+        let metric = self.metric.metric_for(self.query);
         stdout_text::write(|out| write(&mut report, self.format, self.view, metric, out))
     }
 
@@ -174,7 +175,7 @@ impl Export<'_> {
         let (kind, extension) = (self.format.name(), self.format.extension());
         let output = OutputFile::choose(file, overwrite, self.capture, kind, extension)?;
         let mut report = self.open()?;
-        let metric = self.metric.unwrap_or_default();
+        let metric = self.metric.metric_for(self.query);
         let path = output.write(|out| write(&mut report, self.format, self.view, metric, out))?;
         eprintln!("memprof: wrote {}", path.display());
         Ok(())
@@ -191,7 +192,7 @@ fn is_stdout(output: Option<&Path>) -> bool {
 /// When the capture cannot be read, not be said in this format, or not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { capture, format, metric, view, query, output, force } = args;
-    let (format, metric, view) = (format.format(), metric.chosen(), view.view());
+    let (format, view) = (format.format(), view.view());
     let export = Export { capture: &capture, format, metric, view, query: &query };
     export.check()?;
     match output {
@@ -207,7 +208,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// See [`run`].
 pub fn transform(args: TransformArgs) -> Result<(), Failure> {
     let TransformArgs { format, capture, metric, view, query, output, force } = args;
-    let (format, metric, view) = (format.format(), metric.chosen(), view.view());
+    let (format, view) = (format.format(), view.view());
     let export = Export { capture: &capture, format, metric, view, query: &query };
     export.check()?;
     if is_stdout(output.as_deref()) { export.to_stdout() } else { export.to_file(output, force) }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::flamegraph::{write_html, write_svg};
+use memprof_reporter::flame_tree::Split;
+use memprof_reporter::flamegraph::{GraphShape, write_html, write_svg};
+use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, ViewArgs, open};
+use super::{Failure, MetricArgs, ViewArgs, open_in_bins};
 
 /// Write a flame graph: one self-contained interactive page, or a picture
 #[derive(Debug, clap::Args)]
@@ -19,6 +21,18 @@ pub struct Args {
     view: ViewArgs,
     #[command(flatten)]
     query: QueryArgs,
+    /// Let the reader of the page choose any range of time, also where the capture is so long that this takes a while
+    #[arg(long, conflicts_with = "svg")]
+    temporal: bool,
+    /// Begin with the frames that allocated, and show their callers below them
+    #[arg(long, conflicts_with = "svg")]
+    inverted: bool,
+    /// Show a frame for each thread, above all that it did
+    #[arg(long)]
+    split_threads: bool,
+    /// Accepted for memray's users: the page never needs the network
+    #[arg(long)]
+    no_web: bool,
     /// Write an SVG picture instead of the page
     #[arg(long)]
     svg: bool,
@@ -38,9 +52,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
     let extension = if args.svg { "svg" } else { "html" };
     let output = OutputFile::choose(args.output, args.force, &args.capture, "flamegraph", extension)?;
-    let mut report = open(&args.capture, &args.query, view)?;
+    let bins = match (args.svg, args.temporal) {
+        (true, _) => BinsWanted::Never,
+        (false, true) => BinsWanted::Always,
+        (false, false) => BinsWanted::WhereCheap,
+    };
+    let mut report = open_in_bins(&args.capture, &args.query, view, bins)?;
+    let split = if args.split_threads { Split::ByThread } else { Split::ByProcess };
+    let shape = GraphShape { view, inverted: args.inverted, split };
     let path = output.write(|out| {
-        if args.svg { write_svg(&mut report, view, metric, out) } else { write_html(&mut report, view, metric, out) }
+        if args.svg { write_svg(&mut report, shape, metric, out) } else { write_html(&mut report, shape, metric, out) }
     })?;
     eprintln!("memprof: wrote {}", path.display());
     Ok(())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use memprof_replay::metric::Metric;
 use memprof_reporter::check::BudgetError;
 use memprof_reporter::lines::NoSuchSource;
-use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::report::{BinsWanted, Report, ReportError};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{View, ViewKind};
@@ -131,12 +131,9 @@ struct MetricArgs {
 }
 
 impl MetricArgs {
-    /// The one that was asked for, if any was.
-    const fn chosen(self) -> Option<Metric> {
-        match self {
-            Self { peak: false, leaks: false, total: false, temporary: false } => None,
-            asked => Some(asked.metric()),
-        }
+    /// Whether any was asked for.
+    const fn is_given(self) -> bool {
+        self.peak || self.leaks || self.total || self.temporary
     }
 
     const fn metric(self) -> Metric {
@@ -209,12 +206,12 @@ impl SortStacks {
 
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
 fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
-    open_in_bins(capture, query, view, None)
+    open_in_bins(capture, query, view, BinsWanted::Never)
 }
 
-/// Likewise, for a report that shows any range of time: its bins may have so many rows.
-fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, rows: Option<usize>) -> Result<Report, Failure> {
-    let report = Report::open_watched(capture, &query.query(), rows, progress::watch).map_err(Failure::Capture)?;
+/// Likewise, with the run in bins if they are wanted.
+fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, bins: BinsWanted) -> Result<Report, Failure> {
+    let report = Report::open_watched(capture, &query.query(), bins, progress::watch).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use memprof_reporter::flamegraph::write_report;
+use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, ViewArgs, open};
+use super::{Failure, MetricArgs, ViewArgs, open_in_bins};
 
 /// Write one self-contained page that answers everything: overview, flame graph, table, source lines, threads, sizes
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
     let output = OutputFile::choose(args.output, args.force, &args.capture, "report", "html")?;
-    let mut report = open(&args.capture, &args.query, view)?;
+    let mut report = open_in_bins(&args.capture, &args.query, view, BinsWanted::Always)?;
     let path = output.write(|out| write_report(&mut report, view, metric, out))?;
     eprintln!("memprof: wrote {}", path.display());
     Ok(())

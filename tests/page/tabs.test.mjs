@@ -4,7 +4,8 @@
 //   memprof stats --json capture.bin > stats.json
 //   MEMPROF_REPORT=report.html MEMPROF_STATS=stats.json npm test
 //
-// The capture must be of a Python program whose script everybody may read.
+// MEMPROF_EMPTY_PAGE may name the report of a capture without allocations; `MEMPROF_PAGES=. cargo test -p
+// memprof-reporter --test pages` writes one. The capture must be of a Python program whose script everybody may read.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -18,6 +19,7 @@ const file = process.env.MEMPROF_REPORT;
 const options = { skip: file ? false : 'MEMPROF_REPORT is not set' };
 const statsFile = process.env.MEMPROF_STATS;
 const withStats = { skip: file && statsFile ? false : 'MEMPROF_REPORT or MEMPROF_STATS is not set' };
+const emptyFile = process.env.MEMPROF_EMPTY_PAGE;
 const url = file ? pathToFileURL(resolve(file)).href : '';
 const NAMES = ['overview', 'flame', 'table', 'lines', 'threads', 'sizes'];
 
@@ -32,9 +34,9 @@ const sum = (values) => values.reduce((a, b) => a + b, 0);
 const count = (string) => Number(string.replaceAll(',', ''));
 const openTab = () => page.locator('[role=tab][aria-selected=true]').getAttribute('data-tab');
 
-async function open(address = '') {
+async function open(address = '', of = url) {
   await page.goto('about:blank');
-  await page.goto(url + address);
+  await page.goto(of + address);
   await page.waitForSelector('html[data-ready=yes]');
 }
 
@@ -47,21 +49,19 @@ async function save(format) {
 const saveRows = async () => JSON.parse(await save('json'));
 
 before(async () => {
-  if (!file) return;
-  report = readReport(file);
+  if (file) report = readReport(file);
   browser = await launch();
 });
 
-after(() => browser?.close());
+after(() => browser.close());
 
 beforeEach(async (context) => {
-  if (!file) return;
   const browserContext = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true });
   page = await browserContext.newPage();
   problems = [];
   watch(page, problems);
   page.on('request', (request) => {
-    if (!/^(data:|blob:|about:)/.test(request.url()) && request.url().split('#')[0] !== url) problems.push(request.url());
+    if (!/^(data:|blob:|about:)/.test(request.url()) && !request.isNavigationRequest()) problems.push(request.url());
   });
   context.after(async () => {
     await browserContext.close();
@@ -120,16 +120,27 @@ test('lists and table have the places of memprof stats', withStats, async () => 
   }
 });
 
-test('a row of the overview leads to its stacks, and back', options, async () => {
+test('a row of the overview leads to its callers and callees, and back', options, async () => {
   await open();
-  const row = page.locator('.top-list tbody tr').first();
+  const row = page.locator('.top-list tbody tr', { hasText: '.py' }).first();
   const name = await row.locator('td:nth-child(3) span').first().textContent();
   await row.focus();
   await page.keyboard.press('Enter');
   assert.equal(await openTab(), 'flame');
-  assert.ok(decodeURIComponent(page.url()).includes(name.replace(/[<>]/g, '')), page.url());
+  assert.equal(fragment().get('view'), 'sandwich');
+  assert.equal(await page.locator('#breadcrumb [aria-current]').textContent(), name);
   await page.goBack();
   await page.waitForFunction(() => document.querySelector('[role=tab][aria-selected=true]').dataset.tab === 'overview');
+});
+
+test('a row of the table leads to its stacks, whatever rows are by', options, async () => {
+  for (const by of ['function', 'line', 'file', 'module']) {
+    await open(`#tab=table&by=${by}`);
+    await page.locator('#table .rows .row').first().click();
+    assert.equal(await openTab(), 'flame', by);
+    if (by === 'module') assert.match(await text('#matches'), /%$/);
+    else assert.match(await text('#sum'), /=/);
+  }
 });
 
 test('the table adds up in every grouping and for every metric', options, async () => {
@@ -239,6 +250,15 @@ test('the lines of a file are all there, with sums that are those of the file', 
   assert.equal(sum(own.map((row) => row.total_bytes)), sum(ofFile.map((row) => row.own_bytes)));
 });
 
+test('each line that had memory has its course over the run', options, async () => {
+  await open('#tab=lines&metric=total');
+  const painted = await page.locator('#lines canvas').evaluateAll((canvases) => canvases.map((canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0)));
+  assert.ok(painted.length > 0 && painted.some(Boolean));
+  // In a range without allocations of a line, its values go; its course stays, as it is that of the run.
+  await open('#tab=lines&metric=total&range=0-0.000001');
+  assert.match(await text('#sum'), /= total\.$/);
+});
+
 test('choosing a file shows it, and its largest line is in sight', options, async () => {
   await open('#tab=lines&metric=total');
   const files = page.locator('#files .rows .row');
@@ -270,6 +290,15 @@ test('sizes add up to all allocations', options, async () => {
   const counts = (await page.locator('.size-table tbody td:nth-child(2)').allTextContents()).map(count);
   assert.equal(sum(counts), report.totals.total.allocations);
   assert.match(await save('csv'), /^min_bytes,max_bytes,allocations\n/);
+});
+
+test('a capture without allocations says so in every tab', { skip: emptyFile ? false : 'MEMPROF_EMPTY_PAGE is not set' }, async () => {
+  for (const name of NAMES) {
+    await open(`#tab=${name}`, pathToFileURL(resolve(emptyFile)).href);
+    assert.match(await page.locator(`#panel-${name}`).innerText(), /No allocations|None\.|0 B/, name);
+    assert.doesNotMatch(await text('#sum'), /≠|NaN|undefined/, name);
+    for (const key of ['m', 'g', 'w', 'ArrowDown', 'Enter']) await page.keyboard.press(key);
+  }
 });
 
 test('the theme that was chosen is remembered', options, async () => {

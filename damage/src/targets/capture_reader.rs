@@ -7,10 +7,11 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::rewrite::{Names, RewriteError, rewrite};
 use memprof_replay::metric::Metric;
+use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{export, flamegraph, stats, table};
+use memprof_reporter::{flamegraph, stats, table};
 
 use crate::memory_file::MemoryFile;
 
@@ -30,10 +31,17 @@ pub fn run(bytes: &[u8]) {
         }
     };
     assert!(report.damage().is_none() || !report.notes().is_empty(), "damage is told");
-    // One view of each input, for more inputs in the same time.
+    // One view and one export of each input, for more inputs in the same time.
     let kinds = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native, ViewKind::Hybrid];
     let choice = bytes.len() % kinds.len();
     redo(&file.path()).expect("what can be read can be written once more");
+    let sum = bytes.iter().fold(0_usize, |sum, &byte| sum.wrapping_add(byte.into()));
+    let format = Format::ALL[sum % Format::ALL.len()];
+    // Those that tell every event are refused where there are several processes.
+    if !(format.has_events() && report.processes().are_several()) {
+        write(&mut report, format, View::default(), Metric::Peak, &mut sink())
+            .expect("nothing refuses what is written");
+    }
     show(&mut report, View { kind: kinds[choice], show_runtime: choice == 3 })
         .expect("nothing refuses what is written");
 }
@@ -68,12 +76,6 @@ fn show(report: &mut Report, view: View) -> std::io::Result<()> {
         stats::write_json(report, view, metric, 10, &mut sink())?;
         table::write_text(report, view, metric, 10, &style, &mut sink())?;
         table::write_json(report, view, metric, &mut sink())?;
-    }
-    for format in export::Format::ALL {
-        // Those that tell every event are refused where there are several processes.
-        if !(format.has_events() && report.processes().are_several()) {
-            export::write(report, format, view, Metric::Peak, &mut sink())?;
-        }
     }
     flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;

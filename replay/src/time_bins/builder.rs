@@ -4,7 +4,8 @@ use memprof_capture::event::AllocationNumber;
 use memprof_capture::ids::Stamp;
 
 use super::bin_numbers::BinNumbers;
-use super::joining::{combine, join_pairs};
+use super::joining::{combine, join_pairs, sum};
+use super::packed::PackedBin;
 use super::{AllocatedRow, Bin, ChangeRow, EndedRow, FEWEST_BINS, MOST_BINS, ReleasedRow, TimeBins};
 use crate::processes::ProcessId;
 use crate::slots::{Amount, SlotId};
@@ -12,35 +13,34 @@ use crate::slots::{Amount, SlotId};
 /// So many releases of what earlier bins had allocated are gathered before those of one slot and bin become one.
 const GATHERED_RELEASES: usize = 1 << 16;
 
-/// A slot of a process, and what it did in the bin that is being filled.
-#[derive(Clone, Debug, Default)]
-struct Counters {
-    /// The number of the slot among those of all processes.
-    number: u32,
-    /// The bin in which it was last touched: of that one the rest is. See [`TimeBinsBuilder::serial`].
-    serial: u32,
-    /// What is live now.
-    live: Amount,
-    at_begin: Amount,
-    /// What was live at the highest moment before `epoch`.
-    at_highest: Amount,
+/// What a slot has done in the bin that is being filled.
+#[derive(Clone, Debug)]
+struct OpenRow {
+    /// What it has come to so far.
+    row: AllocatedRow,
+    /// By how much more it has live than at the bin's beginning.
+    change: ChangeRow,
+    /// The same at the highest moment before `epoch`.
+    at_highest: ChangeRow,
     /// The number of highest moments at the last change: while it is the present one, `at_highest` is valid, else the
-    /// highest moment came after the last change and `live` is what it saw.
+    /// highest moment came after the last change and `change` is what it saw.
     epoch: u64,
-    allocated: Amount,
-    released: Amount,
-    temporary: Amount,
 }
 
-impl Counters {
-    const fn at_highest(&self, epoch: u64) -> Amount {
-        if self.epoch == epoch { self.at_highest } else { self.live }
+impl OpenRow {
+    const fn new(slot: u32, epoch: u64) -> Self {
+        let nothing = Amount { bytes: 0, allocations: 0 };
+        let change = ChangeRow { slot, bytes: 0, allocations: 0 };
+        let row = AllocatedRow { slot, allocated: nothing, released: nothing, temporary: nothing };
+        Self { row, change, at_highest: change, epoch }
     }
 }
 
+/// What is known of a process. Whatever is kept for each slot is small: there may be millions.
 #[derive(Debug, Default)]
 struct ProcessBins {
-    slots: Vec<Counters>,
+    /// By slot of the process: its number among those of all processes.
+    slots: Vec<u32>,
     numbers: BinNumbers,
 }
 
@@ -69,17 +69,18 @@ pub struct TimeBinsBuilder {
     most_rows: usize,
     rows: usize,
     /// Those that are through.
-    bins: Vec<Bin>,
+    bins: Vec<PackedBin>,
     /// Where the bin that is being filled ends.
     bin_end: u64,
-    /// Counts the bins that were begun, whatever became of them. Never 0.
-    serial: u32,
     /// How often the highest total of a bin was reached, at the beginning of a bin too.
     epoch: u64,
     live: u64,
     highest: u64,
     highest_at: Option<Stamp>,
-    touched: Vec<(ProcessId, SlotId)>,
+    /// Of the slots that were touched in the bin.
+    rows_of_bin: Vec<OpenRow>,
+    /// By number of a slot: its row, if the one there is the slot's.
+    row_of: Vec<u32>,
     released: Vec<ReleasedRow>,
     /// The number of gathered releases at which those of one slot and bin become one.
     next_combining: usize,
@@ -104,12 +105,12 @@ impl TimeBinsBuilder {
             rows: 0,
             bins: Vec::new(),
             bin_end: start.0.saturating_add(width),
-            serial: 1,
             epoch: 1,
             live: 0,
             highest: 0,
             highest_at: None,
-            touched: Vec::new(),
+            rows_of_bin: Vec::new(),
+            row_of: Vec::new(),
             released: Vec::new(),
             next_combining: GATHERED_RELEASES,
             ended: Vec::new(),
@@ -139,41 +140,36 @@ impl TimeBinsBuilder {
         }
     }
 
-    /// The counters of a slot, brought up to date before they change.
+    /// The row of a slot, brought up to date before it changes.
     #[inline]
-    fn touch(&mut self, process: ProcessId, slot: SlotId) -> &mut Counters {
+    fn touch(&mut self, process: ProcessId, slot: SlotId) -> &mut OpenRow {
         let slots = &mut self.processes[process.index()].slots;
-        let index = slot.0 as usize;
-        if slots.len() <= index {
-            let known = slots.len()..=index;
-            slots.resize(index + 1, Counters::default());
-            for new in known {
-                slots[new].number = self.owners.len() as u32;
-                self.owners.push((process, SlotId(new as u32)));
-            }
+        while slots.len() <= slot.0 as usize {
+            self.owners.push((process, SlotId(slots.len() as u32)));
+            slots.push(self.row_of.len() as u32);
+            self.row_of.push(u32::MAX);
         }
-        let counters = &mut slots[index];
-        if counters.serial != self.serial {
-            counters.serial = self.serial;
-            counters.at_begin = counters.live;
-            (counters.allocated, counters.released, counters.temporary) = Default::default();
-            self.touched.push((process, slot));
+        let number = slots[slot.0 as usize];
+        let index = &mut self.row_of[number as usize];
+        if self.rows_of_bin.get(*index as usize).is_none_or(|row| row.row.slot != number) {
+            *index = self.rows_of_bin.len() as u32;
+            self.rows_of_bin.push(OpenRow::new(number, self.epoch));
         }
-        if counters.epoch != self.epoch {
-            counters.epoch = self.epoch;
-            counters.at_highest = counters.live;
+        let open = &mut self.rows_of_bin[*index as usize];
+        if open.epoch != self.epoch {
+            open.epoch = self.epoch;
+            open.at_highest = open.change;
         }
-        counters
+        open
     }
 
     /// A slot allocates something. Returns the bin, to be kept with what has no number; see [`Self::release_since`].
     #[inline]
     pub fn allocate(&mut self, process: ProcessId, slot: SlotId, bytes: u64) -> BinMark {
-        let counters = self.touch(process, slot);
-        counters.live.bytes = counters.live.bytes.wrapping_add(bytes);
-        counters.live.allocations = counters.live.allocations.wrapping_add(1);
-        counters.allocated.bytes = counters.allocated.bytes.wrapping_add(bytes);
-        counters.allocated.allocations += 1;
+        let amount = Amount { bytes, allocations: 1 };
+        let open = self.touch(process, slot);
+        open.change.grow(amount);
+        open.row.allocated = sum(open.row.allocated, amount);
         self.live = self.live.wrapping_add(bytes);
         BinMark((self.open() as u32) << self.joined)
     }
@@ -203,18 +199,15 @@ impl TimeBinsBuilder {
     fn release(&mut self, process: ProcessId, slot: SlotId, bin: u32, release: Release) {
         let open = self.open();
         let amount = Amount { bytes: release.bytes, allocations: u64::from(release.ended) };
-        let counters = self.touch(process, slot);
-        counters.live.bytes = counters.live.bytes.wrapping_sub(amount.bytes);
-        counters.live.allocations = counters.live.allocations.wrapping_sub(amount.allocations);
+        let row = self.touch(process, slot);
+        row.change.shrink(amount);
         if bin as usize == open {
-            counters.released.bytes = counters.released.bytes.wrapping_add(amount.bytes);
-            counters.released.allocations += amount.allocations;
+            row.row.released = sum(row.row.released, amount);
             if release.temporary {
-                counters.temporary.bytes = counters.temporary.bytes.wrapping_add(amount.bytes);
-                counters.temporary.allocations += amount.allocations;
+                row.row.temporary = sum(row.row.temporary, amount);
             }
         } else {
-            let number = counters.number;
+            let number = row.row.slot;
             self.released.push(ReleasedRow { slot: number, since: bin, temporary: release.temporary, amount });
             if self.released.len() >= self.next_combining {
                 combine(&mut self.released);
@@ -224,22 +217,16 @@ impl TimeBinsBuilder {
         self.live = self.live.wrapping_sub(release.bytes);
     }
 
-    /// Everything that a process has is gone because it ended.
-    pub fn end_process(&mut self, process: ProcessId) {
-        for index in 0..self.processes[process.index()].slots.len() {
-            let counters = &self.processes[process.index()].slots[index];
-            if counters.live.is_zero() {
-                continue;
-            }
-            let counters = self.touch(process, SlotId(index as u32));
-            let (slot, amount) = (counters.number, std::mem::take(&mut counters.live));
-            self.ended.push(EndedRow { slot, amount });
-            self.live = self.live.wrapping_sub(amount.bytes);
-        }
-        self.processes[process.index()].numbers.clear();
+    /// What a slot has is gone because its process ended: once for each slot that has something.
+    pub fn end_slot(&mut self, process: ProcessId, slot: SlotId, live: Amount) {
+        let row = self.touch(process, slot);
+        row.change.shrink(live);
+        let number = row.row.slot;
+        self.ended.push(EndedRow { slot: number, amount: live });
+        self.live = self.live.wrapping_sub(live.bytes);
     }
 
-    /// A process becomes another program, after all that it had has been released: its blocks are numbered anew.
+    /// A process becomes another program, or ends, after all that it had is gone: its blocks are numbered anew.
     pub fn begin_image(&mut self, process: ProcessId) {
         self.processes[process.index()].numbers.clear();
     }
@@ -258,17 +245,15 @@ impl TimeBinsBuilder {
         let mut bin = Bin { highest: self.highest, highest_at: self.highest_at, ..Bin::default() };
         bin.released = std::mem::take(&mut self.released);
         bin.ended = std::mem::take(&mut self.ended);
-        for (process, slot) in self.touched.drain(..) {
-            let counters = &self.processes[process.index()].slots[slot.0 as usize];
-            let &Counters { number, allocated, released, temporary, .. } = counters;
-            bin.allocated.push(AllocatedRow { slot: number, allocated, released, temporary });
-            bin.changes.push(ChangeRow::between(number, counters.at_begin, counters.at_highest(self.epoch)));
+        for open in self.rows_of_bin.drain(..) {
+            bin.allocated.push(open.row);
+            bin.changes.push(if open.epoch == self.epoch { open.at_highest } else { open.change });
         }
         bin.tidy();
-        self.rows += bin.rows();
-        self.bins.push(bin);
+        let packed = PackedBin::of(&bin);
+        self.rows += packed.rows();
+        self.bins.push(packed);
         self.bin_end = self.bin_end.saturating_add(self.width);
-        self.serial += 1;
         self.epoch += 1;
         (self.highest, self.highest_at) = (self.live, None);
         self.next_combining = GATHERED_RELEASES;
@@ -280,7 +265,7 @@ impl TimeBinsBuilder {
 
     fn join_pairs(&mut self) {
         self.bins = join_pairs(std::mem::take(&mut self.bins));
-        self.rows = self.bins.iter().map(Bin::rows).sum();
+        self.rows = self.bins.iter().map(PackedBin::rows).sum();
         self.processes.iter_mut().for_each(|process| process.numbers.join_pairs());
         self.joined += 1;
         self.width = self.width.saturating_mul(2);

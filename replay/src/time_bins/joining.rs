@@ -1,10 +1,11 @@
 //! Two neighbouring bins as one.
 
+use super::packed::PackedBin;
 use super::{AllocatedRow, Bin, ChangeRow, EndedRow, ReleasedRow};
 use crate::slots::Amount;
 
 /// The sum of two amounts; sizes in damaged captures may be anything.
-const fn sum(a: Amount, b: Amount) -> Amount {
+pub(super) const fn sum(a: Amount, b: Amount) -> Amount {
     Amount { bytes: a.bytes.wrapping_add(b.bytes), allocations: a.allocations.wrapping_add(b.allocations) }
 }
 
@@ -90,12 +91,23 @@ impl Row for ChangeRow {
 }
 
 impl ChangeRow {
-    pub(super) const fn between(slot: u32, before: Amount, after: Amount) -> Self {
-        Self {
-            slot,
-            bytes: after.bytes.wrapping_sub(before.bytes) as i64,
-            allocations: after.allocations.wrapping_sub(before.allocations) as i64,
-        }
+    /// More is live.
+    pub(super) const fn grow(&mut self, by: Amount) {
+        self.bytes = self.bytes.wrapping_add(by.bytes as i64);
+        self.allocations = self.allocations.wrapping_add(by.allocations as i64);
+    }
+
+    /// Less is live.
+    pub(super) const fn shrink(&mut self, by: Amount) {
+        self.bytes = self.bytes.wrapping_sub(by.bytes as i64);
+        self.allocations = self.allocations.wrapping_sub(by.allocations as i64);
+    }
+
+    const fn of(slot: u32, more: Amount, less: Amount) -> Self {
+        let mut change = Self { slot, bytes: 0, allocations: 0 };
+        change.grow(more);
+        change.shrink(less);
+        change
     }
 }
 
@@ -129,15 +141,14 @@ impl Bin {
         renumber(&mut self.released, &number_of);
         renumber(&mut self.ended, &number_of);
         renumber(&mut self.changes, &number_of);
-        self.shrink();
     }
 
     /// By how much its end differs from its beginning.
     fn net_changes(&self) -> impl Iterator<Item = ChangeRow> {
         let nothing = Amount::default();
-        let allocated = self.allocated.iter().map(|row| ChangeRow::between(row.slot, row.released, row.allocated));
-        let released = self.released.iter().map(move |row| ChangeRow::between(row.slot, row.amount, nothing));
-        let ended = self.ended.iter().map(move |row| ChangeRow::between(row.slot, row.amount, nothing));
+        let allocated = self.allocated.iter().map(|row| ChangeRow::of(row.slot, row.allocated, row.released));
+        let released = self.released.iter().map(move |row| ChangeRow::of(row.slot, nothing, row.amount));
+        let ended = self.ended.iter().map(move |row| ChangeRow::of(row.slot, nothing, row.amount));
         allocated.chain(released).chain(ended)
     }
 
@@ -175,30 +186,16 @@ impl Bin {
         combine(&mut self.released);
         combine(&mut self.ended);
         combine(&mut self.changes);
-        self.shrink();
-    }
-
-    /// Gives back memory that it does not need: there are many bins.
-    fn shrink(&mut self) {
-        self.allocated.shrink_to_fit();
-        self.released.shrink_to_fit();
-        self.ended.shrink_to_fit();
-        self.changes.shrink_to_fit();
-    }
-
-    /// The same without rows: what is live stays as it is.
-    pub(super) fn of_nothing(live: u64) -> Self {
-        Self { highest: live, ..Self::default() }
     }
 }
 
 /// Joins every two bins. A last one that is left over becomes half as full.
-pub(super) fn join_pairs(bins: Vec<Bin>) -> Vec<Bin> {
+pub(super) fn join_pairs(bins: Vec<PackedBin>) -> Vec<PackedBin> {
     let mut joined = Vec::with_capacity(bins.len().div_ceil(2));
-    let mut bins = bins.into_iter();
+    let mut bins = bins.into_iter().map(|bin| bin.unpack());
     while let Some(first) = bins.next() {
-        let second = bins.next().unwrap_or_else(|| Bin::of_nothing(0));
-        joined.push(first.join(second, joined.len() as u32));
+        let second = bins.next().unwrap_or_default();
+        joined.push(PackedBin::of(&first.join(second, joined.len() as u32)));
     }
     joined
 }

@@ -10,10 +10,12 @@
 mod bin_numbers;
 mod builder;
 mod joining;
+mod packed;
 
 use memprof_capture::ids::Stamp;
 
 use crate::slots::Amount;
+use packed::PackedBin;
 
 pub use builder::{BinMark, Release, TimeBinsBuilder};
 
@@ -34,6 +36,37 @@ pub struct AllocatedRow {
     pub released: Amount,
     /// Of what was given back in the same bin, what was temporary.
     pub temporary: Amount,
+}
+
+/// What became of what was allocated in a bin by its end, for most rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing was given back.
+    Kept,
+    /// All was given back, nothing of it was temporary.
+    Released,
+    /// All was temporary.
+    Temporary,
+    /// Anything else.
+    Mixed,
+}
+
+impl Fate {
+    /// All of them, each at its number.
+    pub const ALL: [Self; 4] = [Self::Kept, Self::Released, Self::Temporary, Self::Mixed];
+}
+
+impl AllocatedRow {
+    /// What became of it.
+    #[must_use]
+    pub fn fate(&self) -> Fate {
+        match (self.released, self.temporary) {
+            (released, temporary) if released.is_zero() && temporary.is_zero() => Fate::Kept,
+            (released, temporary) if released == self.allocated && temporary.is_zero() => Fate::Released,
+            (released, temporary) if released == self.allocated && temporary == self.allocated => Fate::Temporary,
+            _ => Fate::Mixed,
+        }
+    }
 }
 
 /// What was given back in a bin of what one slot had allocated in an earlier one.
@@ -86,14 +119,6 @@ pub struct Bin {
     pub changes: Vec<ChangeRow>,
 }
 
-impl Bin {
-    /// How many rows it has.
-    #[must_use]
-    pub const fn rows(&self) -> usize {
-        self.allocated.len() + self.released.len() + self.ended.len() + self.changes.len()
-    }
-}
-
 /// A run in bins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeBins {
@@ -101,8 +126,7 @@ pub struct TimeBins {
     pub start: Stamp,
     /// How long each is, in units of the recording's clock. The last one may go on behind the end of the run.
     pub width: u64,
-    /// The bins, in order.
-    pub bins: Vec<Bin>,
+    bins: Vec<PackedBin>,
 }
 
 impl TimeBins {
@@ -112,18 +136,36 @@ impl TimeBins {
         Stamp(self.start.0.saturating_add(self.width.saturating_mul(bin as u64)))
     }
 
+    /// How many bins there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.bins.len()
+    }
+
+    /// The bins, in order. Each is unpacked when it is asked for.
+    pub fn bins(&self) -> impl Iterator<Item = Bin> {
+        self.bins.iter().map(PackedBin::unpack)
+    }
+
+    /// The highest live total of each bin, and when it was last reached; see [`Bin`].
+    pub fn highest(&self) -> impl Iterator<Item = (u64, Option<Stamp>)> {
+        self.bins.iter().map(|bin| (bin.highest, bin.highest_at))
+    }
+
     /// How many rows all bins have together.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.bins.iter().map(Bin::rows).sum()
+        self.bins.iter().map(PackedBin::rows).sum()
     }
 
     /// Gives each slot another number, which several may share: their rows become one. The rows of slots that have none
     /// are left out; the highest totals stay those of all.
     #[must_use]
     pub fn renumbered(mut self, number_of: impl Fn(u32) -> Option<u32>) -> Self {
-        for bin in &mut self.bins {
+        for packed in &mut self.bins {
+            let mut bin = packed.unpack();
             bin.renumber(&number_of);
+            *packed = PackedBin::of(&bin);
         }
         self
     }

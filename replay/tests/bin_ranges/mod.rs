@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use memprof_capture::ids::Stamp;
 use memprof_replay::slots::Amount;
-use memprof_replay::time_bins::TimeBins;
+use memprof_replay::time_bins::{Bin, TimeBins};
 
 /// What a slot has of each metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,9 +48,9 @@ impl Range {
 pub fn from_rows(bins: &TimeBins, from: usize, to: usize) -> Range {
     let mut range = Range::default();
     let mut top = from;
-    for bin in from..to {
+    let unpacked: Vec<Bin> = bins.bins().collect();
+    for (bin, this) in unpacked.iter().enumerate().take(to).skip(from) {
         let Range { highest, .. } = range;
-        let this = &bins.bins[bin];
         if this.highest > highest || this.highest == highest && this.highest_at.is_some() {
             (range.highest, range.at, top) = (this.highest, this.highest_at, bin);
         }
@@ -69,7 +69,7 @@ pub fn from_rows(bins: &TimeBins, from: usize, to: usize) -> Range {
             }
         }
     }
-    for before in &bins.bins[..top] {
+    for before in &unpacked[..top] {
         for row in &before.allocated {
             grow(&mut range.of(row.slot).peak, row.allocated);
             shrink(&mut range.of(row.slot).peak, row.released);
@@ -77,7 +77,7 @@ pub fn from_rows(bins: &TimeBins, from: usize, to: usize) -> Range {
         before.released.iter().for_each(|row| shrink(&mut range.of(row.slot).peak, row.amount));
         before.ended.iter().for_each(|row| shrink(&mut range.of(row.slot).peak, row.amount));
     }
-    for row in &bins.bins[top].changes {
+    for row in &unpacked[top].changes {
         let peak = &mut range.of(row.slot).peak;
         peak.bytes = peak.bytes.checked_add_signed(row.bytes).expect("no less than nothing");
         peak.allocations = peak.allocations.checked_add_signed(row.allocations).expect("no less than nothing");

@@ -305,7 +305,7 @@ pub(super) fn repeated(name: &str, times: usize) -> String {
 /// The module of a place as a path.
 fn module(places: &Places, place: PlaceId) -> &str {
     match places.get(place).kind {
-        PlaceKind::Special | PlaceKind::Process => places.function(place),
+        PlaceKind::Special | PlaceKind::Process | PlaceKind::Thread => places.function(place),
         _ => places.module(place).unwrap_or_else(|| places.file(place)),
     }
 }

@@ -35,7 +35,7 @@ impl EventPlaces {
         let tree = call_tree(report, view);
         let (slots, tables) = (&report.aggregate.slots, report.reader.tables());
         let mut of_site = vec![None; slots.iter().map(|slot| slot.site.index() + 1).max().unwrap_or(0)];
-        for (slot, &node) in slots.iter().zip(tree.of_slot()) {
+        for (slot, node) in slots.iter().zip(tree.of_slot()) {
             let allocator = tables.site(slot.site).map(|site| site.allocator);
             of_site[slot.site.index()] = Some(EventPlace { node, allocator });
         }

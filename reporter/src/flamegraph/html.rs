@@ -12,6 +12,8 @@ use memprof_replay::slots::Amount;
 use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
+use super::GraphShape;
+use super::bin_columns::{self, BinsHead};
 use super::first_view::FirstView;
 use super::tree_columns::{CellAxes, UsedFrames, write_tree};
 use super::whole_sources;
@@ -22,7 +24,7 @@ use crate::report::Report;
 use crate::stats::{RunTotals, run_totals};
 use crate::strings::Strings;
 use crate::table::LOST_ALLOCATOR;
-use crate::view::{View, Views};
+use crate::view::Views;
 
 /// What the page reads.
 const SCHEMA: &str = "memprof-page-1";
@@ -39,6 +41,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/common.js"),
         include_str!("../../../templates/views.js"),
         include_str!("../../../templates/model.js"),
+        include_str!("../../../templates/range.js"),
         include_str!("../../../templates/tree.js"),
         include_str!("../../../templates/selection.js"),
         include_str!("../../../templates/layout.js"),
@@ -47,6 +50,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/draw.js"),
         include_str!("../../../templates/first_view.js"),
         include_str!("../../../templates/timeline.js"),
+        include_str!("../../../templates/range_control.js"),
         include_str!("../../../templates/search.js"),
         include_str!("../../../templates/export.js"),
         include_str!("../../../templates/state.js"),
@@ -106,6 +110,7 @@ pub(super) struct Head<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
+    inverted: bool,
     totals: Totals,
     run: RunTotals,
     size_histogram: Vec<SizeBucket>,
@@ -113,6 +118,8 @@ pub(super) struct Head<'a> {
     threads: Vec<ThreadEntry>,
     allocators: Vec<&'static str>,
     processes: Vec<ProcessEntry>,
+    /// Nothing where the page shows no ranges of time.
+    bins: Option<BinsHead>,
 }
 
 #[derive(Serialize)]
@@ -169,16 +176,26 @@ struct ProcessEntry {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_html(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    write(PageKind::FlameGraph, report, view, metric, out)
+pub fn write_html(
+    report: &mut Report,
+    shape: impl Into<GraphShape>,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write(PageKind::FlameGraph, report, shape.into(), metric, out)
 }
 
 /// Writes the page that opens on the table.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_table(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    write(PageKind::Table, report, view, metric, out)
+pub fn write_table(
+    report: &mut Report,
+    shape: impl Into<GraphShape>,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write(PageKind::Table, report, shape.into(), metric, out)
 }
 
 /// Writes the page that opens on the overview, with the whole source of the files that allocated, as far as everybody
@@ -186,15 +203,28 @@ pub fn write_table(report: &mut Report, view: View, metric: Metric, out: &mut im
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_report(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    write(PageKind::Report, report, view, metric, out)
+pub fn write_report(
+    report: &mut Report,
+    shape: impl Into<GraphShape>,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write(PageKind::Report, report, shape.into(), metric, out)
 }
 
-fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+fn write(
+    kind: PageKind,
+    report: &mut Report,
+    shape: GraphShape,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let GraphShape { view, inverted, split } = shape;
     // Without native frames there is nothing to choose between.
     let views = if report.native.recorded { Views::ALL } else { Views::BOTH_HYBRID };
     let (tables, slots) = (report.reader.tables(), &report.aggregate.slots);
-    let tree = FlameTree::build(tables, &mut report.places, &report.processes, slots, views);
+    let tree = FlameTree::build_split(tables, &mut report.places, &report.processes, slots, (views, split));
+    let bins = report.aggregate.bins.take();
     let report = &*report;
     let row_places = report.row_places(view);
     let hint = pymalloc::hint(report, &row_places, &report.rows(&row_places, metric), metric);
@@ -210,6 +240,7 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
     columns.text("strings", strings.iter());
     write_tree(&tree, &used, &mut columns);
     axes.write(&tree, metric, &mut columns);
+    let bins = bins.map(|bins| bin_columns::write(report, bins, tree.cell_of_slot(), &mut columns));
     let totals = &report.aggregate.totals;
     let head = Head {
         header: PageHeader::of(report, hint),
@@ -217,6 +248,7 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
+        inverted,
         totals: Totals {
             peak: PeakTotal { amount: totals.peak, at_s: report.clock.seconds(totals.peak_at) },
             leaked: totals.leaked,
@@ -229,9 +261,11 @@ fn write(kind: PageKind, report: &mut Report, view: View, metric: Metric, out: &
         threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
         allocators: axes.allocators.iter().map(|allocator| allocator.map_or(LOST_ALLOCATOR, Allocator::name)).collect(),
         processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
+        bins,
     };
     let title = format!("{}: {}", kind.title(), report.metadata().command_line);
-    let first = FirstView::of(report, &tree, metric, &head);
+    // What is narrow top-down may be wide when it is inverted.
+    let first = if inverted { None } else { FirstView::of(report, &tree, metric, &head) };
     write_page(&PARTS, &title, first.as_ref(), (SCHEMA, &head, &columns), out)
 }
 

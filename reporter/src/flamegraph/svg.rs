@@ -6,26 +6,32 @@ use inferno::flamegraph::{self, Direction, Options};
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
+use super::GraphShape;
 use crate::flame_tree::{FlameTree, Node, NodeId};
 use crate::folded_names::folded_name;
 use crate::places::Places;
 use crate::report::Report;
 use crate::size_units::size;
-use crate::view::View;
 
 /// What is narrower than this share of the picture is drawn as one block with its siblings.
 const SMALLEST_SHARE: u64 = 10_000;
 /// What is deeper than this is drawn as one block: the page shows all of it.
 const DEEPEST: u32 = 500;
 
-/// Writes the picture.
+/// Writes the picture: of callers first, also where a page would begin inverted.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_svg(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+pub fn write_svg(
+    report: &mut Report,
+    shape: impl Into<GraphShape>,
+    metric: Metric,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let GraphShape { view, split, .. } = shape.into();
     let slots = &report.aggregate.slots;
     let tables = report.reader.tables();
-    let tree = FlameTree::build(tables, &mut report.places, &report.processes, slots, view.alone());
+    let tree = FlameTree::build_split(tables, &mut report.places, &report.processes, slots, (view.alone(), split));
     let report = &*report;
     let lines = folded_lines(&tree, &report.places, metric);
     let mut options = Options::default();

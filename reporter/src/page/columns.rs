@@ -37,6 +37,36 @@ enum Encoding {
     Text,
 }
 
+/// A column that grows together with others. It is given to [`Columns::add`] when it is complete.
+#[derive(Default)]
+pub(crate) struct GrowingColumn {
+    bytes: Vec<u8>,
+    count: usize,
+    wide: bool,
+    is_signed: bool,
+}
+
+impl GrowingColumn {
+    /// A column of numbers of either sign.
+    pub(crate) fn signed() -> Self {
+        Self { is_signed: true, ..Self::default() }
+    }
+
+    /// Adds a number to a column of numbers that are not negative.
+    pub(crate) fn push(&mut self, value: impl Into<u64>) {
+        let value = value.into();
+        push_leb128(&mut self.bytes, value);
+        self.count += 1;
+        self.wide |= value > LARGEST_NARROW;
+    }
+
+    /// Adds a number to a column of numbers of either sign.
+    pub(crate) fn push_signed(&mut self, value: i64) {
+        // As it stands it has one bit more.
+        self.push((value << 1 ^ value >> 63) as u64);
+    }
+}
+
 #[derive(Serialize)]
 struct Head<'a, H> {
     schema: &'static str,
@@ -51,6 +81,14 @@ impl Columns {
     /// Adds numbers.
     pub(crate) fn unsigned<V: Into<u64>>(&mut self, name: &str, values: impl IntoIterator<Item = V>) {
         self.numbers(name, Encoding::Unsigned, values.into_iter().map(|value| (value.into(), false)));
+    }
+
+    /// Adds a column that has grown.
+    pub(crate) fn add(&mut self, name: &str, column: GrowingColumn) {
+        let encoding = if column.is_signed { Encoding::Signed } else { Encoding::Unsigned };
+        let start = self.bytes.len();
+        self.bytes.extend(column.bytes);
+        self.enter(name, encoding, column.count, start, column.wide);
     }
 
     /// Adds numbers each of which may be missing: -1 stands for that.
@@ -142,6 +180,11 @@ mod tests {
         columns.optional("o", [None, Some(0), Some(64)]);
         columns.ascending("a", [3, 3, 300]);
         columns.text("t", ["", "é", "𝄞x"].into_iter());
+        let (mut grown, mut signed) = (GrowingColumn::default(), GrowingColumn::signed());
+        [5_u32, 1 << 31].into_iter().for_each(|value| grown.push(value));
+        [-1, 1 << 29, -(1 << 30) - 1].into_iter().for_each(|value| signed.push_signed(value));
+        columns.add("g", grown);
+        columns.add("s", signed);
         let mut out = Vec::new();
         columns.write("test-1", &json!({"x": 1}), &mut out).expect("memory can be written");
         let (length, rest) = out.split_at(4);
@@ -153,10 +196,13 @@ mod tests {
             column("o", "signed", 3, 4, false),
             column("a", "ascending", 3, 4, false),
             column("t", "text", 3, 10, false),
+            column("g", "unsigned", 2, 6, true),
+            column("s", "signed", 3, 11, true),
         ]);
         assert_eq!(head, json!({"schema": "test-1", "head": {"x": 1}, "columns": expected}));
         let largest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
         let numbers = [&[0, 127, 0x80, 1][..], &largest, &[1, 0, 0x80, 1], &[3, 0, 0xa9, 2]].concat();
-        assert_eq!(bytes, [&numbers[..], &[0, 1, 3], "é𝄞x".as_bytes()].concat());
+        let grown = [5, 0x80, 0x80, 0x80, 0x80, 8, 1, 0x80, 0x80, 0x80, 0x80, 4, 0x81, 0x80, 0x80, 0x80, 8];
+        assert_eq!(bytes, [&numbers[..], &[0, 1, 3], "é𝄞x".as_bytes(), &grown].concat());
     }
 }

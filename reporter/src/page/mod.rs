@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use tera::{Context, Tera};
 
-pub(crate) use columns::Columns;
+pub(crate) use columns::{Columns, GrowingColumn};
 pub(crate) use header::PageHeader;
 pub(crate) use source_lines::{NotShown, SourceLines};
 

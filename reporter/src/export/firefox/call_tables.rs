@@ -27,7 +27,7 @@ pub(super) fn categories() -> Value {
 
 const fn category(kind: PlaceKind) -> usize {
     match kind {
-        PlaceKind::Special | PlaceKind::Process => 0,
+        PlaceKind::Special | PlaceKind::Process | PlaceKind::Thread => 0,
         PlaceKind::Python => 1,
         PlaceKind::Native => 2,
         PlaceKind::Runtime | PlaceKind::Evaluation => 3,

@@ -94,7 +94,7 @@ pub(super) fn write_pprof(report: &mut Report, view: View, metric: Metric, out: 
 /// The samples, in the order of their stacks.
 fn samples(report: &Report, tree: &FlameTree, locations: &mut Locations) -> Vec<(SampleKey, Values)> {
     let mut sums: FxHashMap<SampleKey, Values> = FxHashMap::default();
-    for (slot, &node) in report.aggregate.slots.iter().zip(tree.of_slot()) {
+    for (slot, node) in report.aggregate.slots.iter().zip(tree.of_slot()) {
         let site = report.tables().site(slot.site);
         let mut chain = site.map_or(ChainId::EMPTY, |site| locations.chain(site.stack));
         if chain == ChainId::EMPTY {
