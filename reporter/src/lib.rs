@@ -23,6 +23,7 @@ mod markdown;
 pub mod metadata;
 mod native_notes;
 mod native_stacks;
+mod node_lookup;
 mod notes;
 mod page;
 pub mod places;
