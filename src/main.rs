@@ -1,6 +1,8 @@
 //! The `memprof` command: parses arguments, calls the recorder or the reporter, says what went wrong.
 
+mod aggregate;
 mod command_line;
+mod derived_capture;
 mod interposer_file;
 mod output_file;
 mod report;
@@ -46,6 +48,7 @@ enum Command {
     Temporary(report::temporary::Args),
     Timeline(report::timeline::Args),
     Symbolize(symbolize::Args),
+    Aggregate(aggregate::Args),
 }
 
 /// The exit status for a call that makes no sense.
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Temporary(args) => reported(report::temporary::run(args)),
         Command::Timeline(args) => reported(report::timeline::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
+        Command::Aggregate(args) => derived(aggregate::run(args)),
     };
     ExitCode::from(status)
 }
@@ -104,6 +108,10 @@ fn judged(result: Result<report::Verdict, report::Failure>) -> u8 {
         }
         Err(failure) => complain(&failure),
     }
+}
+
+fn derived(result: Result<(), derived_capture::Failure>) -> u8 {
+    result.map_or_else(|failure| complain(&failure), |()| 0)
 }
 
 /// memprof's arguments in a form that clap cannot misread.

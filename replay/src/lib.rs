@@ -4,6 +4,7 @@
 //! each process's memory and keeps the sums.
 
 pub mod aggregate;
+pub mod aggregated_capture;
 pub mod allocation_sizes;
 pub mod high_watermark;
 pub mod live_blocks;

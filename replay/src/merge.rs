@@ -14,6 +14,7 @@ use memprof_capture::file::columns::{EventBatch, Turn};
 use memprof_capture::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
+use crate::aggregated_capture::EventsNeeded;
 use crate::processes::{Image, Process, ProcessId, Processes};
 
 /// A thread of a process, within one image.
@@ -145,7 +146,7 @@ impl Cursor {
 /// Feeds the events of `processes` to `sink` in order.
 ///
 /// # Errors
-/// When the file cannot be read any more. Damaged chunks are left out and counted by the reader.
+/// When the file cannot be read any more, or is aggregated and has no events. Damaged chunks are left out and counted by the reader.
 pub fn merge(
     reader: &mut CaptureReader,
     processes: &Processes,
@@ -166,6 +167,9 @@ pub fn merge_until(
     last: Stamp,
     sink: &mut impl EventSink,
 ) -> io::Result<()> {
+    if reader.aggregate().is_some() {
+        return Err(EventsNeeded::OneByOne.into());
+    }
     let mut merge = Merge::new(reader, processes, end);
     while merge.order.peek().is_some_and(|due| due.0.stamp <= last) && merge.step(reader, sink)? {}
     Ok(())

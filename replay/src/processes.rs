@@ -113,9 +113,8 @@ impl Processes {
     #[must_use]
     pub fn of(reader: &CaptureReader) -> Self {
         let mut facts: FxHashMap<u32, ImageFacts> = FxHashMap::default();
-        for chunk in reader.event_chunks() {
-            let first = &mut facts.entry(chunk.image).or_default().first_event;
-            *first = Some(first.map_or(chunk.first, |first| first.min(chunk.first)));
+        for span in reader.image_spans() {
+            facts.entry(span.image).or_default().first_event = Some(span.first);
         }
         let mut ended: FxHashMap<u32, Stamp> = FxHashMap::default();
         let mut last_pid = None;

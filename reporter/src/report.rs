@@ -10,6 +10,7 @@ use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
 use memprof_replay::aggregate::Aggregate;
+use memprof_replay::aggregated_capture::{EventsNeeded, events_needed};
 use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Processes, UnknownProcess};
@@ -41,6 +42,8 @@ pub enum ReportError {
     Read(PathBuf, io::Error),
     /// It has no such process.
     NoProcess(PathBuf, UnknownProcess),
+    /// It is aggregated, and what is asked for needs events.
+    Aggregated(PathBuf, EventsNeeded),
 }
 
 impl fmt::Display for ReportError {
@@ -48,6 +51,7 @@ impl fmt::Display for ReportError {
         match self {
             Self::Open(error) => error.fmt(f),
             Self::Read(path, error) => write!(f, "cannot read {} any further: {}", path.display(), in_words(error)),
+            Self::Aggregated(path, need) => write!(f, "{}: {need}", path.display()),
             Self::NoProcess(path, unknown) => write!(f, "{}: {}", path.display(), UnknownProcessMessage(unknown)),
         }
     }
@@ -58,7 +62,7 @@ impl std::error::Error for ReportError {
         match self {
             Self::Open(error) => Some(error),
             Self::Read(_, error) => Some(error),
-            Self::NoProcess(..) => None,
+            Self::NoProcess(..) | Self::Aggregated(..) => None,
         }
     }
 }
@@ -149,6 +153,9 @@ impl Report {
         let clock = RunClock::of(&reader);
         let settings =
             ReplaySettings { bin_rows: bins.rows(&reader), ..query.settings(&clock, duration_s(&reader, &clock)) };
+        if let Some(need) = events_needed(&reader, &processes, &settings) {
+            return Err(ReportError::Aggregated(path.to_owned(), need));
+        }
         let wanted = reader.event_chunks().iter().filter(|chunk| processes.of_image(chunk.image).is_some());
         let watcher = watch(wanted.map(|chunk| u64::from(chunk.rows)).sum());
         reader

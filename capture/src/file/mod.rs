@@ -6,9 +6,13 @@
 //! - [`columns`]: the events of a chunk.
 //! - `table_rows`: their rows in chunks.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
+//! - [`aggregate`]: what an aggregated capture has in place of events; [`aggregated_capture`] writes one.
 //! - [`image_events`]: how events come into their final order, and so into columns.
+//! - [`whole_file`]: how a file gets its name when it is whole.
 //! - `thread_columns` and `event_rewriting`: the events of older versions.
 
+pub mod aggregate;
+pub mod aggregated_capture;
 mod allowance;
 pub mod columns;
 mod event_rewriting;
@@ -23,6 +27,7 @@ mod table_rows;
 pub mod tables;
 mod thread_columns;
 pub mod varint;
+pub mod whole_file;
 pub mod writer;
 
 pub use facts::{Fact, Header, Summary, SymbolSource};
