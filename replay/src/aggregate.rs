@@ -276,8 +276,8 @@ impl Aggregator {
     #[must_use]
     pub fn so_far(&self, end: Stamp) -> Aggregate {
         let Present { memory, watermark, timeline, sizes, .. } = &self.present;
-        let closed = (0..).map(ProcessId).zip(&self.states).map(|(process, state)| match state {
-            State::Blank if process == self.turn => Closed::so_far(memory),
+        let closed = self.states.iter().enumerate().map(|(process, state)| match state {
+            State::Blank if process == self.turn.index() => Closed::so_far(memory),
             State::Blank => close(ProcessMemory::new(self.page_size, self.start), None),
             State::Running(memory) => Closed::so_far(memory),
             State::Ended(closed) => closed.clone(),
