@@ -36,6 +36,7 @@ pub struct AggregatedOutput {
     tables: Tables,
     aggregator: Aggregator,
     merge: LiveMerge,
+    alone: bool,
     spans: BTreeMap<u32, ImageSpan>,
     resident: ResidentMoments,
     /// When the next file is to be written.
@@ -45,8 +46,8 @@ pub struct AggregatedOutput {
 }
 
 impl AggregatedOutput {
-    /// Writes the first file at `path`, which holds nothing yet.
-    pub fn new(path: PathBuf, header: Header) -> io::Result<Self> {
+    /// Writes the first file at `path`, which holds nothing yet. `alone` says that there will be one process at a time.
+    pub fn new(path: PathBuf, header: Header, alone: bool) -> io::Result<Self> {
         let aggregator = Aggregator::new(header.page_size, 0, header.start.stamp, TEMPORARY_THRESHOLD);
         let mut output = Self {
             path,
@@ -55,6 +56,7 @@ impl AggregatedOutput {
             tables: Tables::default(),
             aggregator,
             merge: LiveMerge::default(),
+            alone,
             spans: BTreeMap::new(),
             resident: ResidentMoments::default(),
             due: Instant::now() + SHORTEST_WAIT,
@@ -116,7 +118,7 @@ impl AggregatedOutput {
 
     /// Takes the settled events of an image. Returns how many allocations they are.
     pub fn take(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents) -> u64 {
-        let Self { aggregator, merge, spans, .. } = self;
+        let Self { aggregator, merge, spans, alone, .. } = self;
         let last = spans.get(&image).map_or(Stamp(0), |span| span.last);
         let queue = merge.queue(image, || aggregator.add_process());
         let before = queue.events.len();
@@ -126,7 +128,7 @@ impl AggregatedOutput {
             span.events += (queue.events.len() - before) as u64;
             span.last = queue.events.last().map_or(last, |event| event.stamp);
         }
-        if spans.len() == 1 {
+        if *alone && spans.len() == 1 {
             // There is nobody else's to wait for, and they are still in the processor's cache.
             merge.drain(bound, aggregator);
         }

@@ -151,7 +151,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     // Whether it can be written is to be known before anything runs; the pid is known afterwards.
     let blank = output.try_clone().map_err(RecordError::Output)?;
     CaptureOutput::new(blank, &header).map_err(RecordError::Output)?;
-    let sums = sums_at.map(|path| AggregatedOutput::new(path, header.clone())).transpose();
+    let sums = sums_at.map(|path| AggregatedOutput::new(path, header.clone(), !follow_fork)).transpose();
     let sums = sums.map_err(RecordError::Output)?;
 
     let environment = Environment { interposer, channel: shared.path() };

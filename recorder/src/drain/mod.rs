@@ -3,6 +3,8 @@
 mod hidden_allocators;
 mod processes;
 #[cfg(test)]
+mod aggregation_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
