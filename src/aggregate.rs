@@ -31,5 +31,5 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if reader.aggregate().is_some() {
         return Err(Failure::Senseless(format!("{} is aggregated already: copy it", capture.display())));
     }
-    output.write(&capture, |out| write_aggregated(&mut reader, out))
+    output.write(|out| write_aggregated(&mut reader, out).map_err(|error| output.failure(&capture, error)))
 }

@@ -69,26 +69,34 @@ impl OutputArgs {
         Ok(())
     }
 
-    /// Writes the new capture, made of the one at `source`, and says so.
+    /// Writes the new capture, and says so.
     ///
     /// # Errors
     /// See [`Failure`]. What was there before is then as it was.
     pub fn write(
         &self,
-        source: &Path,
-        write: impl FnOnce(&mut BufWriter<&File>) -> Result<u64, RewriteError>,
+        write: impl FnOnce(&mut BufWriter<&File>) -> Result<u64, Failure>,
     ) -> Result<(), Failure> {
-        let unwritable = |error| Failure::Unwritable(self.output.clone(), error);
-        let whole = WholeFile::begin(&self.output).map_err(unwritable)?;
+        let whole = WholeFile::begin(&self.output).map_err(|error| self.unwritable(error))?;
         let mut out = BufWriter::with_capacity(1 << 16, whole.file());
-        let bytes = write(&mut out).map_err(|error| match error {
-            RewriteError::Read(error) => Failure::Unreadable(source.to_owned(), error),
-            RewriteError::Write(error) => unwritable(error),
-        })?;
-        out.flush().map_err(unwritable)?;
+        let bytes = write(&mut out)?;
+        out.flush().map_err(|error| self.unwritable(error))?;
         drop(out);
-        whole.finish_durably().map_err(unwritable)?;
+        whole.finish_durably().map_err(|error| self.unwritable(error))?;
         let _ = writeln!(io::stderr(), "memprof: wrote {} ({})", self.output.display(), size(bytes));
         Ok(())
+    }
+
+    /// The new capture cannot be written.
+    pub fn unwritable(&self, error: io::Error) -> Failure {
+        Failure::Unwritable(self.output.clone(), error)
+    }
+
+    /// Either that, or the capture at `source` cannot be read.
+    pub fn failure(&self, source: &Path, error: RewriteError) -> Failure {
+        match error {
+            RewriteError::Read(error) => Failure::Unreadable(source.to_owned(), error),
+            RewriteError::Write(error) => self.unwritable(error),
+        }
     }
 }

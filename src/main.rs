@@ -4,12 +4,14 @@ mod aggregate;
 mod command_line;
 mod derived_capture;
 mod interposer_file;
+mod merge;
 mod output_file;
 mod report;
 mod run;
 mod run_messages;
 mod symbolize;
 mod symbols_table;
+mod trim;
 
 use std::env;
 use std::error::Error;
@@ -49,6 +51,8 @@ enum Command {
     Timeline(report::timeline::Args),
     Symbolize(symbolize::Args),
     Aggregate(aggregate::Args),
+    Trim(trim::Args),
+    Merge(merge::Args),
 }
 
 /// The exit status for a call that makes no sense.
@@ -85,6 +89,8 @@ fn main() -> ExitCode {
         Command::Timeline(args) => reported(report::timeline::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
         Command::Aggregate(args) => derived(aggregate::run(args)),
+        Command::Trim(args) => derived(trim::run(args)),
+        Command::Merge(args) => derived(merge::run(args)),
     };
     ExitCode::from(status)
 }

@@ -122,12 +122,7 @@ pub fn restore(stored: &StoredAggregate, processes: &Processes) -> Aggregate {
 /// # Errors
 /// See [`RewriteError`].
 pub fn write_aggregated(reader: &mut CaptureReader, out: impl Write) -> Result<u64, RewriteError> {
-    let processes = Processes::of(reader);
-    let aggregate = replay(reader, &processes, &ReplaySettings::default()).map_err(RewriteError::Read)?;
-    // A process without images made no event.
-    let image = |process: &Process| process.images.first().map_or(0, |image| image.number);
-    let images: Vec<u32> = processes.list().iter().map(image).collect();
-    let stored = store(&aggregate, &images, reader.image_spans());
+    let stored = aggregate_of(reader).map_err(RewriteError::Read)?;
     let capture = AggregatedCapture {
         header: reader.header(),
         facts: &facts_with_losses(reader),
@@ -140,8 +135,21 @@ pub fn write_aggregated(reader: &mut CaptureReader, out: impl Write) -> Result<u
     capture.write(out).map_err(RewriteError::Write)
 }
 
+/// What a replay of all of a capture finds. Of an aggregated one, that is what it holds.
+pub(crate) fn aggregate_of(reader: &mut CaptureReader) -> io::Result<StoredAggregate> {
+    if let Some(stored) = reader.aggregate() {
+        return Ok(stored.clone());
+    }
+    let processes = Processes::of(reader);
+    let aggregate = replay(reader, &processes, &ReplaySettings::default())?;
+    // A process without images made no event.
+    let image = |process: &Process| process.images.first().map_or(0, |image| image.number);
+    let images: Vec<u32> = processes.list().iter().map(image).collect();
+    Ok(store(&aggregate, &images, reader.image_spans()))
+}
+
 /// The facts of a capture whose events have been read, with what could not be.
-fn facts_with_losses(reader: &CaptureReader) -> Vec<Fact> {
+pub(crate) fn facts_with_losses(reader: &CaptureReader) -> Vec<Fact> {
     let mut references_before = 0;
     let mut facts = reader.facts().to_vec();
     facts.retain(|fact| match fact {

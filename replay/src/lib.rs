@@ -6,7 +6,9 @@
 pub mod aggregate;
 pub mod aggregated_capture;
 pub mod allocation_sizes;
+mod event_writer;
 pub mod high_watermark;
+pub mod joining;
 pub mod live_blocks;
 pub mod live_merge;
 pub mod mappings;
@@ -23,3 +25,4 @@ pub mod slots;
 mod strands;
 pub mod time_bins;
 pub mod timeline;
+pub mod trimming;

@@ -166,6 +166,8 @@ impl Processes {
                 let origin = match image.process {
                     Some((_, Some(_), _)) => Origin::Fork,
                     _ if self.list.is_empty() => Origin::Start,
+                    // In a merged capture, one of those that the recordings began with.
+                    Some((0, ..)) => Origin::Start,
                     Some(_) => Origin::Exec,
                     None => Origin::Unknown,
                 };
@@ -193,7 +195,7 @@ impl Processes {
         let mut inherits = false;
         if let Some((parent, forked_from, command_line)) = facts.process {
             inherits = forked_from.is_some();
-            known.parent = Some(parent);
+            known.parent = Some(parent).filter(|&parent| parent != 0);
             known.command_line = command_line.to_vec();
         }
         known.images.push(Image { number, start, inherits });

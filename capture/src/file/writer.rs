@@ -187,24 +187,47 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn tables(&mut self, tables: &Tables) -> io::Result<()> {
-        self.table_with_gaps(ChunkKind::Codes, 0, &tables.codes)?;
-        self.table_with_gaps(ChunkKind::Modules, 4, &tables.modules)?;
-        self.table_with_gaps(ChunkKind::Frames, 1, &tables.frames)?;
+        self.rows_to_come(tables)?;
+        self.names_and_threads(tables)
+    }
+
+    /// Writes the rows of tables, but for names and threads, that have not been written yet.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn rows_to_come(&mut self, tables: &Tables) -> io::Result<()> {
+        self.table_with_gaps(ChunkKind::Codes, 0, &tables.codes, |row| row)?;
+        self.table_with_gaps(ChunkKind::Modules, 4, &tables.modules, |row| row)?;
+        self.table_with_gaps(ChunkKind::Frames, 1, &tables.frames, |row| row)?;
+        self.table_with_gaps(ChunkKind::Stacks, 2, &tables.stacks, |row| row)?;
+        self.table_with_gaps(ChunkKind::Sites, 3, &tables.sites, |&site| StoredSite::from(site))
+    }
+
+    /// Writes the names of native frames, and the threads.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn names_and_threads(&mut self, tables: &Tables) -> io::Result<()> {
         let named = (0..).map(FrameId).zip(&tables.symbols).filter(|(_, functions)| !functions.is_empty());
         let symbols: Vec<FrameSymbols> =
             named.map(|(frame, functions)| FrameSymbols { frame, functions: functions.clone() }).collect();
         batches(&symbols).try_for_each(|batch| self.symbols(batch))?;
-        self.table_with_gaps(ChunkKind::Stacks, 2, &tables.stacks)?;
-        let sites: Vec<Option<StoredSite>> = tables.sites.iter().map(|site| site.map(StoredSite::from)).collect();
-        self.table_with_gaps(ChunkKind::Sites, 3, &sites)?;
         // A table of threads is replaced as a whole, so that all of its rows are there or none.
         let threads: Vec<Thread> = tables.threads.iter().flatten().cloned().collect();
         if threads.is_empty() { Ok(()) } else { self.threads(&threads) }
     }
 
-    fn table_with_gaps<T: Serialize>(&mut self, kind: ChunkKind, table: usize, rows: &[Option<T>]) -> io::Result<()> {
-        for run in rows.chunk_by(|one, other| one.is_some() == other.is_some()) {
-            let known: Vec<&T> = run.iter().flatten().collect();
+    /// Writes the rows from the first that has not been written on, as they are stored.
+    fn table_with_gaps<'a, T, S: Serialize>(
+        &mut self,
+        kind: ChunkKind,
+        table: usize,
+        rows: &'a [Option<T>],
+        stored: impl Fn(&'a T) -> S,
+    ) -> io::Result<()> {
+        let from = usize::try_from(self.rows[table]).unwrap_or(usize::MAX).min(rows.len());
+        for run in rows[from..].chunk_by(|one, other| one.is_some() == other.is_some()) {
+            let known: Vec<S> = run.iter().flatten().map(&stored).collect();
             if known.is_empty() {
                 self.rows[table] += run.len() as u64;
             } else {
