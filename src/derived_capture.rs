@@ -73,10 +73,7 @@ impl OutputArgs {
     ///
     /// # Errors
     /// See [`Failure`]. What was there before is then as it was.
-    pub fn write(
-        &self,
-        write: impl FnOnce(&mut BufWriter<&File>) -> Result<u64, Failure>,
-    ) -> Result<(), Failure> {
+    pub fn write(&self, write: impl FnOnce(&mut BufWriter<&File>) -> Result<u64, Failure>) -> Result<(), Failure> {
         let whole = WholeFile::begin(&self.output).map_err(|error| self.unwritable(error))?;
         let mut out = BufWriter::with_capacity(1 << 16, whole.file());
         let bytes = write(&mut out)?;

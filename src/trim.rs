@@ -47,10 +47,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     output.check()?;
     let mut reader = CaptureReader::open(&capture).map_err(Failure::Capture)?;
     let chosen = Processes::of(&reader).only(&processes);
-    let chosen = chosen.map_err(|unknown| {
-        Failure::Senseless(format!("{}: {}", capture.display(), UnknownProcessMessage(&unknown)))
-    })?;
-    let cut = cut(&reader, from, to).map_err(|reason| Failure::Senseless(format!("{}: {reason}", capture.display())))?;
+    let chosen = chosen
+        .map_err(|unknown| Failure::Senseless(format!("{}: {}", capture.display(), UnknownProcessMessage(&unknown))))?;
+    let cut =
+        cut(&reader, from, to).map_err(|reason| Failure::Senseless(format!("{}: {reason}", capture.display())))?;
     output.write(|out| trim(&mut reader, &chosen, &cut, out).map_err(|error| output.failure(&capture, error)))
 }
 

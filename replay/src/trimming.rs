@@ -263,7 +263,8 @@ impl<'a> ImageCut<'a> {
         if std::mem::replace(&mut self.has_begun, true) {
             return Ok(());
         }
-        let stamp = self.range.from;
+        // Before anything that happens at that moment, also in other processes.
+        let stamp = Stamp(self.range.from.0.saturating_sub(1));
         let pieces: Vec<(Address, u64, SlotId)> = self.mappings.pieces().collect();
         for (address, size, slot) in pieces {
             let (thread, site) = self.mapped[slot.0 as usize];

@@ -153,7 +153,7 @@ impl JoinedTables {
     /// The thread that one of another capture has become. Threads are never taken for equal.
     pub fn thread(&mut self, from: &Tables, known: &mut Renumbering, thread: ThreadId) -> ThreadId {
         *known.threads.entry(thread).or_insert_with(|| {
-            let unknown = || Thread { tid: 0, name: String::new() };
+            let unknown = || Thread { tid: 0, name: format!("thread {}", u64::from(thread.0) + 1) };
             let row = from.threads.get(thread.index()).cloned().flatten().unwrap_or_else(unknown);
             self.tables.threads.push(Some(row));
             ThreadId::from_index(self.tables.threads.len() - 1)
@@ -205,7 +205,10 @@ mod tests {
         assert_eq!((joined.tables().sites.len(), joined.tables().stacks.len()), (1, 3), "what is used");
         let second = joined.site(&other, &mut of_other, SiteId(2));
         assert_ne!(first, second);
-        assert_eq!((joined.tables().modules.len(), joined.tables().frames.len(), joined.tables().stacks.len()), (1, 4, 4));
+        assert_eq!(
+            (joined.tables().modules.len(), joined.tables().frames.len(), joined.tables().stacks.len()),
+            (1, 4, 4)
+        );
         assert_eq!(joined.site(&one, &mut of_one, SiteId(1)), joined.site(&other, &mut of_other, SiteId(1)));
         assert_eq!(joined.site(&one, &mut of_one, SiteId(2)), first);
     }

@@ -1,9 +1,9 @@
 //! Takes what the program's threads have handed over, and writes it.
 
-mod hidden_allocators;
-mod processes;
 #[cfg(test)]
 mod aggregation_tests;
+mod hidden_allocators;
+mod processes;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +23,10 @@ use memprof_capture::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::capture_output::CaptureOutput;
-use crate::output::Output;
 use crate::family::Family;
 use crate::interning::Interning;
 use crate::look::{Found, Left, Look};
+use crate::output::Output;
 use crate::symbols;
 use crate::thread_table::ThreadTable;
 use crate::transcoding::ThreadTranscoder;

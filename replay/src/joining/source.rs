@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use memprof_capture::event::{ResolvedEvent, Timed};
+use memprof_capture::file::CaptureReader;
 use memprof_capture::file::facts::{Fact, RssSample};
 use memprof_capture::file::joined_tables::Renumbering;
-use memprof_capture::file::CaptureReader;
 use memprof_capture::ids::Stamp;
 
 use super::{CLOCK, Joined, START, point};
