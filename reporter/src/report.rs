@@ -10,7 +10,7 @@ use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
 use memprof_replay::aggregate::Aggregate;
-use memprof_replay::aggregated_capture::{EventsNeeded, events_needed};
+use memprof_replay::aggregated_capture::EventsNeeded;
 use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Processes, UnknownProcess};
@@ -53,6 +53,16 @@ impl fmt::Display for ReportError {
             Self::Read(path, error) => write!(f, "cannot read {} any further: {}", path.display(), in_words(error)),
             Self::Aggregated(path, need) => write!(f, "{}: {need}", path.display()),
             Self::NoProcess(path, unknown) => write!(f, "{}: {}", path.display(), UnknownProcessMessage(unknown)),
+        }
+    }
+}
+
+impl ReportError {
+    /// The events of a capture cannot be read, or it is aggregated and has none.
+    pub(crate) fn reading(path: &Path, error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(&need) => Self::Aggregated(path.to_owned(), need),
+            None => Self::Read(path.to_owned(), error),
         }
     }
 }
@@ -153,16 +163,13 @@ impl Report {
         let clock = RunClock::of(&reader);
         let settings =
             ReplaySettings { bin_rows: bins.rows(&reader), ..query.settings(&clock, duration_s(&reader, &clock)) };
-        if let Some(need) = events_needed(&reader, &processes, &settings) {
-            return Err(ReportError::Aggregated(path.to_owned(), need));
-        }
         let wanted = reader.event_chunks().iter().filter(|chunk| processes.of_image(chunk.image).is_some());
         let watcher = watch(wanted.map(|chunk| u64::from(chunk.rows)).sum());
         reader
             .observe(watcher.map(|mut watcher| -> ChunkObserver { Box::new(move |chunk| watcher(chunk.rows.into())) }));
         let aggregate = replay(&mut reader, &processes, &settings);
         reader.observe(None);
-        let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        let mut aggregate = aggregate.map_err(|error| ReportError::reading(path, error))?;
         let metadata = Metadata::of(&reader, &processes, &clock, query);
         let resident = ResidentSets::of(&reader, &processes);
         let native = NativeStacks::of(&reader);
@@ -194,7 +201,7 @@ impl Report {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader);
         let aggregate = replay(&mut reader, &processes, &ReplaySettings::default())
-            .map_err(|error| ReportError::Read(path.to_owned(), error))?;
+            .map_err(|error| ReportError::reading(path, error))?;
         Ok(aggregate.totals.peak.bytes)
     }
 
@@ -290,7 +297,7 @@ impl Report {
                 && sites.get(site.index()).copied().unwrap_or(other_sites)
         };
         AllocationSizes::of(&mut self.reader, &self.processes, settings.range, admits)
-            .map_err(|error| ReportError::Read(self.reader.path().to_owned(), error))
+            .map_err(|error| ReportError::reading(self.reader.path(), error))
     }
 
     /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.
