@@ -26,6 +26,20 @@ impl Default for SizeHistogram {
 }
 
 impl SizeHistogram {
+    /// With these numbers of allocations of 0 bytes, 1, 2 to 3 and so on. Those that are missing are 0, more are ignored.
+    #[must_use]
+    pub fn of_counts(known: &[u64]) -> Self {
+        let mut counts = [0; 65];
+        counts.iter_mut().zip(known).for_each(|(count, &known)| *count = known);
+        Self { counts }
+    }
+
+    /// The numbers of allocations of 0 bytes, 1, 2 to 3 and so on.
+    #[must_use]
+    pub const fn counts(&self) -> &[u64; 65] {
+        &self.counts
+    }
+
     /// Counts an allocation.
     #[inline]
     pub const fn count(&mut self, size: u64) {

@@ -51,6 +51,6 @@ pub mod temporary;
 pub mod text;
 mod thread_labels;
 pub mod timeline;
-mod unknown_process;
+pub mod unknown_process;
 pub mod utc_time;
 pub mod view;

@@ -12,16 +12,16 @@ const LISTED: usize = 40;
 const COMMAND_COLUMNS: usize = 100;
 
 /// Names the processes that there are.
-pub(crate) struct UnknownProcessMessage<'a>(pub &'a UnknownProcess);
+pub struct UnknownProcessMessage<'a>(pub &'a UnknownProcess);
 
 impl fmt::Display for UnknownProcessMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UnknownProcess { pid, recorded } = self.0;
         let short = |command| keep_start(&harmless(command), COMMAND_COLUMNS);
-        if let [(pid, command)] = recorded.as_slice() {
-            return write!(f, "no process {} was recorded, only {pid}: {}", pid, short(command));
+        if let [(only, command)] = recorded.as_slice() {
+            return write!(f, "no process {pid} was recorded, only {only}: {}", short(command));
         }
-        write!(f, "no process {} was recorded; these were:", pid)?;
+        write!(f, "no process {pid} was recorded; these were:")?;
         for (pid, command) in recorded.iter().take(LISTED) {
             write!(f, "\n  {pid}  {}", short(command))?;
         }
