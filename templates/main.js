@@ -9,8 +9,8 @@ async function main() {
   showHeader(head.header);
   const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), head);
   if (head.processes.length > 1) {
-    byId('heap-caption').textContent = 'Heap of all processes together, as tracked by memprof';
-    byId('rss-caption').textContent = 'RSS, sum of the resident memory of all processes';
+    byId('heap-caption').textContent = 'Heap of all processes';
+    byId('rss-caption').textContent = 'RSS, their sum';
   }
   byId('timeline-panel').hidden = !timeline.exists;
   if (first) {

@@ -68,7 +68,9 @@ class RangeControl {
     }
     this.place();
     byId('range-whole').disabled = this.isWhole;
-    byId('range-readout').textContent = totals ? this.describe(totals) : `Drag over the timeline to see a part of the run, in steps of ${formatStep(bins.width)}.`;
+    const readout = byId('range-readout');
+    readout.textContent = totals ? this.describe(totals) : `Drag over the timeline to see a part of the run, in steps of ${formatStep(bins.width)}.`;
+    readout.title = readout.textContent;
   }
 
   describe(totals) {

@@ -11,17 +11,20 @@ pub struct SizeBucket {
     pub max_bytes: u64,
     /// How many there were.
     pub allocations: u64,
+    /// Their sizes together.
+    pub bytes: u64,
 }
 
-/// Counts by size: 0, 1, 2 to 3, 4 to 7 and so on.
+/// Counts and bytes by size: 0, 1, 2 to 3, 4 to 7 and so on.
 #[derive(Clone, Debug)]
 pub struct SizeHistogram {
     counts: [u64; 65],
+    bytes: [u64; 65],
 }
 
 impl Default for SizeHistogram {
     fn default() -> Self {
-        Self { counts: [0; 65] }
+        Self { counts: [0; 65], bytes: [0; 65] }
     }
 }
 
@@ -43,7 +46,9 @@ impl SizeHistogram {
     /// Counts an allocation.
     #[inline]
     pub const fn count(&mut self, size: u64) {
-        self.counts[(u64::BITS - size.leading_zeros()) as usize] += 1;
+        let index = (u64::BITS - size.leading_zeros()) as usize;
+        self.counts[index] += 1;
+        self.bytes[index] = self.bytes[index].saturating_add(size);
     }
 
     /// The buckets from the first one that is not empty to the last.
@@ -56,6 +61,7 @@ impl SizeHistogram {
                 min_bytes: if index == 0 { 0 } else { 1 << (index - 1) },
                 max_bytes: if index == 0 { 0 } else { u64::MAX >> (64 - index) },
                 allocations: self.counts[index],
+                bytes: self.bytes[index],
             })
             .collect()
     }

@@ -136,6 +136,7 @@ fn figures_agree_with_each_other() {
         let of_allocators: u64 = allocators.map(|allocator| allocator["allocations"].as_u64().expect("a number")).sum();
         assert_eq!(Some(of_allocators), stats["totals"]["allocations"].as_u64());
         assert_eq!(sum(&stats["size_histogram"], "allocations"), of_allocators);
+        assert_eq!(Some(sum(&stats["size_histogram"], "bytes")), stats["totals"]["bytes_allocated"].as_u64());
     }
     let stats = stats_json(&report, Metric::Peak);
     assert_eq!(stats["totals"]["peak_at_s"], json!(0.500000016));

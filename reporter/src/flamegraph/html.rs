@@ -235,7 +235,7 @@ fn write(
     let mut lines = SourceLines::new(report.reader.header().start_unix_ns);
     used.write(report, &mut lines, &mut strings, &mut columns);
     if kind == PageKind::Report {
-        whole_sources::write(report, (&row_places, &used), &mut lines, &mut strings, &mut columns);
+        whole_sources::write(&tree, &report.places, &mut lines, &mut strings, &mut columns);
     }
     columns.text("strings", strings.iter());
     write_tree(&tree, &used, &mut columns);

@@ -36,11 +36,6 @@ impl UsedFrames {
         used
     }
 
-    /// The places, by number.
-    pub(super) fn places(&self) -> &[PlaceId] {
-        &self.places
-    }
-
     /// Names are numbers of `strings`.
     pub(super) fn write(&self, report: &Report, lines: &mut SourceLines, strings: &mut Strings, columns: &mut Columns) {
         let places = &report.places;
