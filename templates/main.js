@@ -20,7 +20,7 @@ async function main() {
   }
   const page = new ReportPage(first ? await loadEmbeddedColumns('memprof-page-1') : head);
   if (timeline.exists && page.bins) page.rangeControl = new RangeControl(page, timeline);
-  else byId('range-controls').hidden = true;
+  else showWithoutRanges(timeline.exists);
   page.start();
   timeline.draw();
   new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);

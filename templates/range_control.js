@@ -267,3 +267,10 @@ function formatStep(seconds) {
   const [unit, factor] = [['s', 1], ['ms', 1e3], ['µs', 1e6], ['ns', 1e9]].find(([, each]) => seconds * each >= 1) ?? ['ns', 1e9];
   return `${Number((seconds * factor).toPrecision(3))} ${unit}`;
 }
+
+/** Instead of the controls, in a page without bins: where there would be some. */
+function showWithoutRanges(hasTimeline) {
+  for (const button of byId('range-controls').querySelectorAll('button')) button.hidden = true;
+  byId('range-controls').hidden = !hasTimeline;
+  byId('range-readout').textContent = 'To choose ranges of time, make this page with --temporal and without --from and --to, or use “memprof report”.';
+}
