@@ -297,9 +297,9 @@ impl CommonNames {
     }
 }
 
-/// The name of a function that calls itself: `3 × walk`.
+/// The name of a function that calls itself: `3x walk`.
 pub(super) fn repeated(name: &str, times: usize) -> String {
-    if times == 1 { name.to_owned() } else { format!("{times} × {name}") }
+    if times == 1 { name.to_owned() } else { format!("{times}x {name}") }
 }
 
 /// The module of a place as a path.
