@@ -41,7 +41,7 @@ class Tabs {
   }
 
   open(name) {
-    if (name !== this.page.state.tab) this.page.choose({ tab: name });
+    if (name !== this.page.state.tab && CHOICES.tab.includes(name)) this.page.choose({ tab: name });
   }
 
   stateChanged(changes) {

@@ -139,7 +139,8 @@ impl FlameTree {
 
     /// Numbers the nodes so that what is below a node follows it directly.
     fn in_preorder(nodes: &[Node], mut cells: Vec<Cell>, of_process: &[Option<NodeId>]) -> Self {
-        let new_numbers = preorder(nodes);
+        let parents: Vec<NodeId> = nodes.iter().map(|node| node.parent).collect();
+        let new_numbers = preorder(&parents);
         let renumbered = |node: NodeId| new_numbers[node.index()];
         let mut ordered = vec![nodes[0]; nodes.len()];
         for (&Node { parent, place }, number) in nodes.iter().zip(&new_numbers) {
@@ -234,17 +235,17 @@ impl FlameTree {
 
 /// The number of each node in the order in which a walk down every branch meets them. Parents have lower numbers than
 /// their children before and after.
-fn preorder(nodes: &[Node]) -> Vec<NodeId> {
+pub(crate) fn preorder(parents: &[NodeId]) -> Vec<NodeId> {
     // Below each node, itself included.
-    let mut sizes = vec![1_u32; nodes.len()];
-    for index in (1..nodes.len()).rev() {
-        sizes[nodes[index].parent.index()] += sizes[index];
+    let mut sizes = vec![1_u32; parents.len()];
+    for index in (1..parents.len()).rev() {
+        sizes[parents[index].index()] += sizes[index];
     }
-    let mut numbers = vec![NodeId::ROOT; nodes.len()];
+    let mut numbers = vec![NodeId::ROOT; parents.len()];
     // Where the next child of each node will stand.
-    let mut next = vec![1_u32; nodes.len()];
-    for (index, node) in nodes.iter().enumerate().skip(1) {
-        let free = &mut next[node.parent.index()];
+    let mut next = vec![1_u32; parents.len()];
+    for (index, parent) in parents.iter().enumerate().skip(1) {
+        let free = &mut next[parent.index()];
         numbers[index] = NodeId(*free);
         *free += sizes[index];
         next[index] = numbers[index].0 + 1;
