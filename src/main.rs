@@ -45,6 +45,7 @@ enum Command {
     Transform(report::export::TransformArgs),
     Temporary(report::temporary::Args),
     Timeline(report::timeline::Args),
+    Tree(report::tree::Args),
     Symbolize(symbolize::Args),
 }
 
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Transform(args) => reported(report::export::transform(args)),
         Command::Temporary(args) => reported(report::temporary::run(args)),
         Command::Timeline(args) => reported(report::timeline::run(args)),
+        Command::Tree(args) => reported(report::tree::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
     };
     ExitCode::from(status)

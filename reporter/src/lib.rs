@@ -50,6 +50,7 @@ pub mod temporary;
 pub mod text;
 mod thread_labels;
 pub mod timeline;
+pub mod tree;
 mod unknown_process;
 pub mod utc_time;
 pub mod view;

@@ -43,7 +43,7 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 /// The end of a text, in at most `room` columns.
-fn keep_end(text: &str, room: usize) -> String {
+pub(crate) fn keep_end(text: &str, room: usize) -> String {
     if text_width(text) <= room {
         return text.to_owned();
     }
