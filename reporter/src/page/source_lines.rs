@@ -73,6 +73,7 @@ impl SourceLines {
     }
 
     /// At most `count` lines around a line, each with its number and its indentation. None if the file has no such line.
+    #[cfg(feature = "tui")]
     pub(crate) fn around(&mut self, file: &str, line: u32, count: u32) -> Result<Vec<(u32, &str)>, NotShown> {
         let lines = self.file(file)?;
         if lines.whole(line).is_none() {
@@ -189,6 +190,7 @@ mod tests {
         assert_eq!(SourceLines::new(0).whole(&path("open.py")), Err(NotShown::Changed));
     }
 
+    #[cfg(feature = "tui")]
     #[test]
     fn the_lines_around_a_line_keep_their_indentation() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

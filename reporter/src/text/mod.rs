@@ -6,7 +6,9 @@ mod native_names;
 mod paragraph;
 
 pub(crate) use columns::{Align, Cell, Columns};
-pub(crate) use fitting::{Location, harmless, keep_end, keep_start, text_width, wrap};
+#[cfg(feature = "tui")]
+pub(crate) use fitting::keep_end;
+pub(crate) use fitting::{Location, harmless, keep_start, text_width, wrap};
 pub(crate) use paragraph::write_paragraph;
 
 /// What bars are made of.

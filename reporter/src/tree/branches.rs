@@ -71,6 +71,7 @@ impl Branches {
     }
 
     /// Whether a call's children are its callers.
+    #[cfg(feature = "tui")]
     pub(crate) const fn is_inverted(&self) -> bool {
         self.inverted
     }
@@ -81,6 +82,7 @@ impl Branches {
     }
 
     /// The inclusive amount of every node.
+    #[cfg(feature = "tui")]
     pub(crate) fn inclusive_amounts(&self) -> &[Amount] {
         &self.inclusive
     }

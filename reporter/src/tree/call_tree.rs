@@ -163,6 +163,7 @@ impl CallTree {
         self.ranking
     }
 
+    #[cfg(feature = "tui")]
     pub(crate) const fn branches(&self) -> &Branches {
         &self.branches
     }

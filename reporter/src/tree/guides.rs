@@ -68,6 +68,7 @@ pub(crate) struct Guides {
 
 impl Guides {
     /// Those of a row, from the joints of all rows above it in the tree and its own, the nearest first.
+    #[cfg(feature = "tui")]
     pub(crate) fn at(path: impl Iterator<Item = Joint>) -> Self {
         let mut passing: Vec<bool> = path.filter(|joint| joint.branched).map(|joint| !joint.last).collect();
         passing.reverse();
@@ -129,6 +130,7 @@ mod tests {
         assert_eq!(draw(&rows[..5], 2), ["", "", "├ ", "│ ", "… "]);
     }
 
+    #[cfg(feature = "tui")]
     #[test]
     fn guides_can_begin_at_any_row() {
         let outer = Joint::ROOT.below(0, 2);
