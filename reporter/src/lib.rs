@@ -52,5 +52,7 @@ pub mod text;
 mod thread_labels;
 pub mod timeline;
 pub mod unknown_process;
+pub mod tree;
+mod unknown_process;
 pub mod utc_time;
 pub mod view;
