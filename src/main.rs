@@ -1,13 +1,17 @@
 //! The `memprof` command: parses arguments, calls the recorder or the reporter, says what went wrong.
 
+mod aggregate;
 mod command_line;
+mod derived_capture;
 mod interposer_file;
+mod merge;
 mod output_file;
 mod report;
 mod run;
 mod run_messages;
 mod symbolize;
 mod symbols_table;
+mod trim;
 
 use std::env;
 use std::error::Error;
@@ -45,7 +49,11 @@ enum Command {
     Transform(report::export::TransformArgs),
     Temporary(report::temporary::Args),
     Timeline(report::timeline::Args),
+    Tree(report::tree::Args),
     Symbolize(symbolize::Args),
+    Aggregate(aggregate::Args),
+    Trim(trim::Args),
+    Merge(merge::Args),
 }
 
 /// The exit status for a call that makes no sense.
@@ -80,7 +88,11 @@ fn main() -> ExitCode {
         Command::Transform(args) => reported(report::export::transform(args)),
         Command::Temporary(args) => reported(report::temporary::run(args)),
         Command::Timeline(args) => reported(report::timeline::run(args)),
+        Command::Tree(args) => reported(report::tree::run(args)),
         Command::Symbolize(args) => symbolize::run(args).map_or_else(|failure| complain(&failure), |()| 0),
+        Command::Aggregate(args) => derived(aggregate::run(args)),
+        Command::Trim(args) => derived(trim::run(args)),
+        Command::Merge(args) => derived(merge::run(args)),
     };
     ExitCode::from(status)
 }
@@ -104,6 +116,10 @@ fn judged(result: Result<report::Verdict, report::Failure>) -> u8 {
         }
         Err(failure) => complain(&failure),
     }
+}
+
+fn derived(result: Result<(), derived_capture::Failure>) -> u8 {
+    result.map_or_else(|failure| complain(&failure), |()| 0)
 }
 
 /// memprof's arguments in a form that clap cannot misread.

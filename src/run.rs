@@ -58,6 +58,10 @@ pub struct Args {
     #[arg(long)]
     follow_fork: bool,
 
+    /// Keep the sums of the run instead of its events: a small file, however long the run is
+    #[arg(long)]
+    aggregate: bool,
+
     /// Leave the native frames without names; `memprof symbolize` can add them later
     #[arg(long, conflicts_with_all = ["no_native", "debug_paths", "debuginfod"])]
     no_symbols: bool,
@@ -136,6 +140,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         native_depth,
         trace_python_allocators,
         follow_fork,
+        aggregate,
         no_symbols,
         symbols,
         python,
@@ -168,6 +173,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         program,
         interposer: interposer.path().to_owned(),
         output: file,
+        sums_at: aggregate.then(|| path.clone()),
         native_depth: (!no_native).then_some(native_depth),
         python_allocators: trace_python_allocators,
         follow_fork,

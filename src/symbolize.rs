@@ -1,12 +1,10 @@
 //! `memprof symbolize`: names the native frames of a capture anew.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use memprof_capture::file::whole_file::WholeFile;
 use memprof_recorder::OpenError;
 use memprof_recorder::os_error::in_words;
 use memprof_recorder::symbols::redo::{Redone, RewriteError};
@@ -142,38 +140,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// Writes the capture under another name beside `path`, and only when all of it is on the disk gives it that name.
 fn replace(redone: &Redone, capture: &Path, path: &Path) -> Result<PathBuf, Failure> {
     let unwritable = |error| Failure::Unwritable(path.to_owned(), error);
-    // A link stays a link: what it leads to is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mode = match target.metadata() {
-        Ok(metadata) if !metadata.is_file() => {
-            return Err(unwritable(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")));
-        }
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
-        Err(_) => 0o600,
-    };
-    let name = target.file_name().ok_or_else(|| unwritable(io::Error::other("it has no file name")))?;
-    let mut fresh_name = OsString::from(".");
-    fresh_name.push(name);
-    fresh_name.push(format!(".{}.part", std::process::id()));
-    let fresh = target.with_file_name(fresh_name);
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(unwritable)?;
-    let written = fill(redone, &file, mode).and_then(|()| fs::rename(&fresh, &target).map_err(RewriteError::Write));
-    if let Err(error) = written {
-        let _ = fs::remove_file(&fresh);
-        return Err(match error {
-            RewriteError::Read(error) => Failure::Unreadable(capture.to_owned(), error),
-            RewriteError::Write(error) => unwritable(error),
-        });
-    }
-    if let Some(folder) = target.parent() {
-        // The new name is to be on the disk as well. Some file systems do not sync folders.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-    }
+    let whole = WholeFile::begin(path).map_err(unwritable)?;
+    redone.write(BufWriter::with_capacity(1 << 16, whole.file())).map_err(|error| match error {
+        RewriteError::Read(error) => Failure::Unreadable(capture.to_owned(), error),
+        RewriteError::Write(error) => unwritable(error),
+    })?;
+    whole.finish_durably().map_err(unwritable)?;
     Ok(path.to_owned())
-}
-
-fn fill(redone: &Redone, file: &File, mode: u32) -> Result<(), RewriteError> {
-    redone.write(BufWriter::with_capacity(1 << 16, file))?;
-    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(RewriteError::Write)?;
-    file.sync_all().map_err(RewriteError::Write)
 }

@@ -15,6 +15,7 @@ use memprof_capture::ids::Stamp;
 
 use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
+use crate::output::Output;
 use crate::shared_pool::{SharedPool, Wanted};
 
 /// A chunk as it is found in the pool. All of it may be nonsense.
@@ -73,7 +74,7 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
         descriptor.image.store(chunk.image, Release);
         descriptor.state.store(chunk.state, Release);
     }
-    let mut drain = Drain::new(pool, CaptureOutput::new(output, &header())?, native_depth);
+    let mut drain = Drain::new(pool, Output::Events(CaptureOutput::new(output, &header())?), native_depth);
     drain.take_published();
     drain.take_rest(|_| {});
     let taken = Taken { allocations: drain.allocations(), damaged_chunks: drain.damaged_chunks() };

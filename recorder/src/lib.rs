@@ -7,9 +7,10 @@
 //! - `shared_pool`, `look`, `drain`, `family`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
 //!   through the channel.
 //! - [`given_channel`]: the same for a channel that no program filled.
-//! - `capture_output`: where it goes.
+//! - `output`: where it goes, event by event (`capture_output`) or summed up (`aggregated_output`, `resident_moments`).
 //! - [`symbols`]: the names of native frames, at the end or later.
 
+mod aggregated_output;
 mod capture_output;
 mod drain;
 pub mod executable;
@@ -21,9 +22,11 @@ mod interning;
 pub mod interpreter;
 mod look;
 mod needed_libraries;
+mod output;
 pub mod path_search;
 pub mod program;
 pub mod recording;
+mod resident_moments;
 mod resident_set;
 mod shared_pool;
 pub mod signals;

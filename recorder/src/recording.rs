@@ -17,8 +17,10 @@ use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{Fact, Header, Summary};
 use memprof_capture::os_error::in_words;
 
+use crate::aggregated_output::AggregatedOutput;
 use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
+use crate::output::Output;
 use crate::program::Program;
 use crate::resident_set::{ResidentSet, page_bytes};
 use crate::shared_pool::{SharedPool, Wanted};
@@ -35,6 +37,8 @@ pub struct Options<'a> {
     pub interposer: PathBuf,
     /// The file to write, empty and open for writing.
     pub output: File,
+    /// Where that file is, if it is to hold the sums of the events instead: it is then replaced time and again.
+    pub sums_at: Option<PathBuf>,
     /// The version of memprof, for the file.
     pub memprof_version: String,
     /// The most native frames that are kept of a stack; nothing to record Python's frames only, as it is on
@@ -112,6 +116,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         program,
         interposer,
         output,
+        sums_at,
         memprof_version,
         native_depth,
         python_allocators,
@@ -146,6 +151,8 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     // Whether it can be written is to be known before anything runs; the pid is known afterwards.
     let blank = output.try_clone().map_err(RecordError::Output)?;
     CaptureOutput::new(blank, &header).map_err(RecordError::Output)?;
+    let sums = sums_at.map(|path| AggregatedOutput::new(path, header.clone(), !follow_fork)).transpose();
+    let sums = sums.map_err(RecordError::Output)?;
 
     let environment = Environment { interposer, channel: shared.path() };
     let started = Instant::now();
@@ -160,7 +167,11 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     forwarding.to(&child);
     let pid = child.pid();
     let header = Header { pid: pid.cast_unsigned(), ..header };
-    let drain = Drain::new(pool, restart(output, &header), native_depth.unwrap_or(0));
+    let output = match sums {
+        Some(sums) => Output::Sums(Box::new(sums.with_header(header.clone()))),
+        None => Output::Events(restart(output, &header)),
+    };
+    let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
 
     let ended = AtomicBool::new(false);
     let (drain, end) = std::thread::scope(|scope| {

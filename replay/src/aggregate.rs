@@ -1,6 +1,7 @@
 //! What a replay counts, all in one pass: peak, leaks, totals, sizes and the timeline.
 
 use memprof_capture::event::{ResolvedEvent, Timed};
+pub use memprof_capture::file::aggregate::Endings;
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 
 use crate::high_watermark::{HighWatermark, OwnPeak};
@@ -12,28 +13,6 @@ use crate::size_histogram::SizeHistogram;
 use crate::slots::{Amount, FinishedSlots, Slot};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
-
-/// What became of allocations, and releases that had none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Endings {
-    /// Allocations that were given back.
-    pub frees: u64,
-    /// Allocations that vanished when the process became another program (`exec`).
-    pub dropped_by_exec: u64,
-    /// Releases of memory that was not known to be live: handed out before the recording, or never.
-    pub unknown_frees: u64,
-    /// Releases, in a process that was forked, of memory that its parent had allocated.
-    pub inherited_frees: u64,
-}
-
-impl Endings {
-    const fn add(&mut self, other: Self) {
-        self.frees += other.frees;
-        self.dropped_by_exec += other.dropped_by_exec;
-        self.unknown_frees += other.unknown_frees;
-        self.inherited_frees += other.inherited_frees;
-    }
-}
 
 /// The sums over the whole run and all processes. docs/metrics.md defines each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +48,27 @@ pub struct ProcessTotals {
     pub leaked: Amount,
     /// What it gave back at once.
     pub temporary: Amount,
+}
+
+impl ProcessTotals {
+    /// Adds what is in one of its slots.
+    pub(crate) fn add(&mut self, slot: &SlotSummary) {
+        self.total.add(slot.total);
+        self.peak.add(slot.peak);
+        self.leaked.add(slot.leaked);
+        self.temporary.add(slot.temporary);
+    }
+}
+
+impl Totals {
+    /// Adds what a process had.
+    pub(crate) fn add(&mut self, process: &ProcessTotals) {
+        self.total.add(process.total);
+        self.peak.add(process.peak);
+        self.leaked.add(process.leaked);
+        self.temporary.add(process.temporary);
+        self.endings.add(process.endings);
+    }
 }
 
 /// The counters of one thread of a process at one site, at the end.
@@ -125,12 +125,30 @@ pub struct Aggregate {
     pub bins: Option<TimeBins>,
 }
 
-/// A process whose events are through.
+/// The sums of a process whose events are through, or as far as they are.
+#[derive(Clone)]
 struct Closed {
     /// Their threads are numbers in the list of threads there.
     finished: FinishedSlots,
     endings: Endings,
     own: OwnPeak,
+}
+
+impl Closed {
+    /// Of a process that goes on.
+    fn so_far(memory: &ProcessMemory) -> Self {
+        Self { finished: memory.slots.so_far(), endings: memory.endings, own: memory.own.clone() }
+    }
+
+    /// The peak of its own, if it was always alone.
+    fn peak_alone(self, watermark: &HighWatermark) -> OwnPeak {
+        let (mut live, mut peak) = (Amount::default(), Amount::default());
+        let _ = self.finished.map(|slot, _| {
+            live.add(slot.live);
+            peak.add(slot.at_peak(watermark.epoch()));
+        });
+        OwnPeak::known(live, peak, watermark.peak_at())
+    }
 }
 
 /// A process while another one has its turn.
@@ -152,10 +170,10 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// For a run of so many processes from `start` to `end` with pages of this size. What outlives no more than
-    /// `temporary_threshold` further allocations of its thread is temporary.
+    /// For a run that began at `start`, with pages of this size and so many processes; more may come. What outlives no more
+    /// than `temporary_threshold` further allocations of its thread is temporary.
     #[must_use]
-    pub fn new(page_size: u32, processes: usize, start: Stamp, end: Stamp, temporary_threshold: u64) -> Self {
+    pub fn new(page_size: u32, processes: usize, start: Stamp, temporary_threshold: u64) -> Self {
         Self {
             page_size,
             start,
@@ -164,7 +182,7 @@ impl Aggregator {
             present: Present {
                 memory: ProcessMemory::new(page_size, start),
                 watermark: HighWatermark::new(start),
-                timeline: TimelineBuilder::new(start, end),
+                timeline: TimelineBuilder::new(start),
                 sizes: SizeHistogram::default(),
                 temporary_threshold,
                 bins: None,
@@ -201,7 +219,7 @@ impl Aggregator {
     }
 
     /// From now on events count. Of what went before, only what is live matters.
-    pub fn begin_range(&mut self, from: Stamp, to: Stamp) {
+    pub fn begin_range(&mut self, from: Stamp) {
         for state in &mut self.states {
             match state {
                 State::Blank => {}
@@ -212,9 +230,27 @@ impl Aggregator {
         let Present { memory, watermark, timeline, sizes, .. } = &mut self.present;
         memory.begin_range(from);
         watermark.begin_range(from);
-        *timeline = TimelineBuilder::new(from, to);
+        *timeline = TimelineBuilder::new(from);
         timeline.record(from, watermark.live());
         *sizes = SizeHistogram::default();
+    }
+
+    /// One more process. Its events may begin earlier than others that have been counted already.
+    pub fn add_process(&mut self) -> ProcessId {
+        if self.states.len() == 1 {
+            self.begin_own_peak();
+        }
+        self.states.push(State::Blank);
+        ProcessId(self.states.len() as u32 - 1)
+    }
+
+    /// The one process that there was is not alone any more: from now on its peak is another one than that of all.
+    fn begin_own_peak(&mut self) {
+        let Present { watermark, memory, .. } = &mut self.present;
+        match &mut self.states[0] {
+            State::Ended(closed) => closed.own = closed.clone().peak_alone(watermark),
+            State::Running(_) | State::Blank => memory.own = Closed::so_far(memory).peak_alone(watermark),
+        }
     }
 
     /// Ends the replay.
@@ -222,51 +258,68 @@ impl Aggregator {
     pub fn finish(self, end: Stamp) -> Aggregate {
         let Self { page_size, start, mut states, turn, present } = self;
         let Present { memory, watermark, timeline, sizes, bins, .. } = present;
-        let (epoch, peak_at) = (watermark.epoch(), watermark.peak_at());
-        let is_alone = states.len() == 1;
         if let Some(state @ State::Blank) = states.get_mut(turn.index()) {
             *state = State::Running(Box::new(memory));
         }
-        let mut totals = Totals { peak_at, ..Totals::default() };
-        let mut slots = Vec::new();
-        let mut processes = Vec::new();
-        let mut first_slots: Vec<u32> = Vec::new();
-        for (process, state) in (0..).map(ProcessId).zip(states) {
-            let mut closed = match state {
-                State::Blank => close(ProcessMemory::new(page_size, start), None),
-                // The maps of live memory are the largest things here, and not needed for the rest.
-                State::Running(memory) => close(*memory, None),
-                State::Ended(closed) => closed,
-            };
-            let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
-            first_slots.push(slots.len() as u32);
-            let threads = std::mem::take(&mut closed.finished.threads);
-            let summaries = closed.finished.map(|slot, leaked| {
-                let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
-                sums.total.add(total);
-                sums.peak.add(peak);
-                sums.leaked.add(leaked);
-                sums.temporary.add(temporary);
-                let (thread, image) = threads[slot.thread as usize];
-                SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary }
-            });
-            if slots.is_empty() {
-                slots = summaries;
-            } else {
-                slots.extend(summaries);
-            }
-            (sums.own_peak, sums.own_peak_at) =
-                if is_alone { (sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
-            totals.total.add(sums.total);
-            totals.peak.add(sums.peak);
-            totals.leaked.add(sums.leaked);
-            totals.temporary.add(sums.temporary);
-            totals.endings.add(sums.endings);
-            processes.push(sums);
-        }
+        let closed = states.into_iter().map(|state| match state {
+            State::Blank => close(ProcessMemory::new(page_size, start), None),
+            // The maps of live memory are the largest things here, and not needed for the rest.
+            State::Running(memory) => close(*memory, None),
+            State::Ended(closed) => closed,
+        });
+        let (aggregate, first_slots) = sum_up(closed, &watermark, sizes, timeline.points(end));
         let bins = bins.map(|bins| bins.finish(|process, slot| first_slots[process.index()] + slot.0));
-        Aggregate { totals, processes, slots, sizes, timeline: timeline.finish(end), bins }
+        Aggregate { bins, ..aggregate }
     }
+
+    /// What has been counted so far, as if the run ended with that.
+    #[must_use]
+    pub fn so_far(&self, end: Stamp) -> Aggregate {
+        let Present { memory, watermark, timeline, sizes, .. } = &self.present;
+        let closed = self.states.iter().enumerate().map(|(process, state)| match state {
+            State::Blank if process == self.turn.index() => Closed::so_far(memory),
+            State::Blank => close(ProcessMemory::new(self.page_size, self.start), None),
+            State::Running(memory) => Closed::so_far(memory),
+            State::Ended(closed) => closed.clone(),
+        });
+        sum_up(closed, watermark, sizes.clone(), timeline.points(end)).0
+    }
+}
+
+/// Adds up the processes. Returns the outcome, and the index of the first slot of each.
+fn sum_up(
+    closed: impl ExactSizeIterator<Item = Closed>,
+    watermark: &HighWatermark,
+    sizes: SizeHistogram,
+    timeline: Vec<TimelinePoint>,
+) -> (Aggregate, Vec<u32>) {
+    let (epoch, peak_at, is_alone) = (watermark.epoch(), watermark.peak_at(), closed.len() == 1);
+    let mut totals = Totals { peak_at, ..Totals::default() };
+    let mut slots = Vec::new();
+    let mut processes = Vec::new();
+    let mut first_slots: Vec<u32> = Vec::new();
+    for (process, mut closed) in (0..).map(ProcessId).zip(closed) {
+        let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
+        first_slots.push(slots.len() as u32);
+        let threads = std::mem::take(&mut closed.finished.threads);
+        let summaries = closed.finished.map(|slot, leaked| {
+            let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
+            let (thread, image) = threads[slot.thread as usize];
+            let slot = SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary };
+            sums.add(&slot);
+            slot
+        });
+        if slots.is_empty() {
+            slots = summaries;
+        } else {
+            slots.extend(summaries);
+        }
+        (sums.own_peak, sums.own_peak_at) =
+            if is_alone { (sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
+        totals.add(&sums);
+        processes.push(sums);
+    }
+    (Aggregate { totals, processes, slots, sizes, timeline, bins: None }, first_slots)
 }
 
 /// Keeps of a process what outlives it.

@@ -93,6 +93,12 @@ impl OwnPeak {
         Self { live: Amount::default(), peak: Amount::default(), at: start }
     }
 
+    /// Of a process of which so much is known.
+    #[must_use]
+    pub const fn known(live: Amount, peak: Amount, at: Stamp) -> Self {
+        Self { live, peak, at }
+    }
+
     /// Adds an allocation.
     #[inline]
     pub const fn grow(&mut self, bytes: u64) {

@@ -4,9 +4,13 @@
 //! each process's memory and keeps the sums.
 
 pub mod aggregate;
+pub mod aggregated_capture;
 pub mod allocation_sizes;
+mod event_writer;
 pub mod high_watermark;
+pub mod joining;
 pub mod live_blocks;
+pub mod live_merge;
 pub mod mappings;
 pub mod merge;
 pub mod metric;
@@ -18,5 +22,7 @@ pub mod replay;
 pub mod shell_quoting;
 pub mod size_histogram;
 pub mod slots;
+mod strands;
 pub mod time_bins;
 pub mod timeline;
+pub mod trimming;

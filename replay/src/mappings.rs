@@ -137,6 +137,14 @@ impl Mappings {
         released
     }
 
+    /// What is mapped, by address: mapped anew with these sizes, one by one, as much would count.
+    pub fn pieces(&self) -> impl Iterator<Item = (Address, u64, SlotId)> + '_ {
+        self.pieces.iter().map(|(&start, piece)| {
+            let mapping = &self.mappings[piece.mapping as usize];
+            (Address(start), piece.end.min(mapping.requested_end).saturating_sub(start), mapping.slot)
+        })
+    }
+
     /// Pieces that are mapped.
     #[must_use]
     pub fn len(&self) -> usize {

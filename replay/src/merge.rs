@@ -10,11 +10,13 @@ use std::io;
 
 use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::CaptureReader;
-use memprof_capture::file::columns::{EventBatch, Turn};
+use memprof_capture::file::columns::EventBatch;
 use memprof_capture::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
+use crate::aggregated_capture::EventsNeeded;
 use crate::processes::{Image, Process, ProcessId, Processes};
+use crate::strands::{PassingBatch, Strands};
 
 /// A thread of a process, within one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,16 +48,16 @@ pub trait EventSink {
 /// The place of an event in the order of all events: by stamp; on a tie what gives memory back comes before what hands
 /// it out; then by process. A process's own events stay in their order whatever their stamps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    stamp: Stamp,
-    hands_out: bool,
+pub(crate) struct Due {
+    pub stamp: Stamp,
+    pub hands_out: bool,
     /// Whether it is an event: otherwise the process becomes another program, or ends.
-    is_event: bool,
-    process: u32,
+    pub is_event: bool,
+    pub process: u32,
 }
 
 #[inline]
-const fn due(process: u32, event: &Timed<ResolvedEvent>) -> Due {
+pub(crate) const fn due(process: u32, event: &Timed<ResolvedEvent>) -> Due {
     use ResolvedEvent::{Free, UnknownFree, Unmap};
     // A release that was not seen belongs to the allocation that follows it: nothing comes between them.
     let hands_out = !matches!(event.event, Free { .. } | Unmap { .. } | UnknownFree { .. });
@@ -77,16 +79,10 @@ struct Cursor {
     images: Vec<Course>,
     ended: Option<Stamp>,
     /// The chunk that is being merged; empty before it is read.
-    batch: EventBatch,
-    position: usize,
-    /// The turn that is being merged, and how many of its events have been.
-    turn: usize,
-    of_turn: usize,
+    batch: PassingBatch,
     /// The last event of the present image so far.
     latest: Stamp,
-    /// Of the thread whose turn it is.
-    strand: Strand,
-    threads: FxHashMap<ThreadId, u32>,
+    strands: Strands,
 }
 
 impl Cursor {
@@ -100,52 +96,24 @@ impl Cursor {
         Self {
             images: known.images.iter().rev().map(image).collect(),
             ended: known.ended,
-            batch: EventBatch::default(),
-            position: 0,
-            turn: 0,
-            of_turn: 0,
+            batch: PassingBatch::default(),
             latest: Stamp(0),
-            strand: Strand { process, image: 0, thread: ThreadId(0), number: 0, inherits: false },
-            threads: FxHashMap::default(),
-        }
-    }
-
-    /// Makes the strand that of a thread in the present image.
-    #[inline]
-    fn turn_to(&mut self, thread: ThreadId) {
-        let image = self.images.last().map_or(0, |image| image.number);
-        if self.threads.is_empty() || (self.strand.thread, self.strand.image) != (thread, image) {
-            let next = self.threads.len() as u32;
-            self.strand.number = *self.threads.entry(thread).or_insert(next);
-            (self.strand.thread, self.strand.image) = (thread, image);
-            self.strand.inherits = self.images.last().is_some_and(|image| image.inherits);
+            strands: Strands::new(process),
         }
     }
 
     /// Passes on so many events.
     #[inline]
-    fn pass(&mut self, mut events: usize, sink: &mut impl EventSink) {
-        while events > 0 {
-            let Some(&Turn { thread, events: of_turn }) = self.batch.turns.get(self.turn) else { break };
-            self.turn_to(thread);
-            let left = of_turn as usize - self.of_turn;
-            let run = events.min(left);
-            sink.events(&self.strand, &self.batch.events[self.position..self.position + run]);
-            self.position += run;
-            events -= run;
-            if run == left {
-                (self.turn, self.of_turn) = (self.turn + 1, 0);
-            } else {
-                self.of_turn += run;
-            }
-        }
+    fn pass(&mut self, events: usize, sink: &mut impl EventSink) {
+        let image = self.images.last().map_or((0, false), |image| (image.number, image.inherits));
+        self.batch.pass(events, image, &mut self.strands, sink);
     }
 }
 
 /// Feeds the events of `processes` to `sink` in order.
 ///
 /// # Errors
-/// When the file cannot be read any more. Damaged chunks are left out and counted by the reader.
+/// When the file cannot be read any more, or is aggregated and has no events. Damaged chunks are left out and counted by the reader.
 pub fn merge(
     reader: &mut CaptureReader,
     processes: &Processes,
@@ -166,6 +134,9 @@ pub fn merge_until(
     last: Stamp,
     sink: &mut impl EventSink,
 ) -> io::Result<()> {
+    if reader.aggregate().is_some() {
+        return Err(EventsNeeded::OneByOne.into());
+    }
     let mut merge = Merge::new(reader, processes, end);
     while merge.order.peek().is_some_and(|due| due.0.stamp <= last) && merge.step(reader, sink)? {}
     Ok(())
@@ -239,19 +210,18 @@ impl Merge {
             return Ok(true);
         }
         let cursor = &mut self.cursors[process as usize];
-        if cursor.batch.events.is_empty() {
+        if cursor.batch.batch.events.is_empty() {
             let Some(index) = cursor.images.last_mut().and_then(|image| image.chunks.pop()) else { return Ok(true) };
             let chunk = reader.event_chunks()[index as usize];
-            cursor.batch = std::mem::take(&mut self.spare);
-            (cursor.position, cursor.turn, cursor.of_turn) = (0, 0, 0);
-            reader.read_events(&chunk, &mut cursor.batch)?;
-            match cursor.batch.events.first() {
+            cursor.batch = PassingBatch::of(std::mem::take(&mut self.spare));
+            reader.read_events(&chunk, &mut cursor.batch.batch)?;
+            match cursor.batch.rest().first() {
                 Some(first) => self.order.push(Reverse(due(process, first))),
                 None => self.await_chunk(reader, process),
             }
             return Ok(true);
         }
-        let rest = &cursor.batch.events[cursor.position..];
+        let rest = cursor.batch.rest();
         let last = rest[rest.len() - 1].stamp;
         let run = match self.order.peek() {
             Some(&Reverse(bound)) if last >= bound.stamp => {
@@ -262,11 +232,11 @@ impl Merge {
             _ => rest.len(),
         };
         cursor.pass(run, sink);
-        match cursor.batch.events.get(cursor.position) {
+        match cursor.batch.rest().first() {
             Some(next) => self.order.push(Reverse(due(process, next))),
             None => {
                 cursor.latest = last.max(cursor.latest);
-                self.spare = std::mem::take(&mut cursor.batch);
+                self.spare = std::mem::take(&mut cursor.batch).batch;
                 self.spare.clear();
                 self.await_chunk(reader, process);
             }

@@ -48,6 +48,12 @@ impl ProcessMemory {
         self.endings = Endings::default();
     }
 
+    /// Forgets what lies where. Its sums stay.
+    pub fn forget_addresses(&mut self) {
+        self.blocks.clear();
+        self.mappings.clear();
+    }
+
     /// Nothing yet, in a run that began at `start` with pages of this size.
     pub fn new(page_size: u32, start: Stamp) -> Self {
         Self {
@@ -261,8 +267,7 @@ impl Present {
             slot.drop_live(epoch);
         }
         self.memory.slots.forget_recent();
-        self.memory.blocks.clear();
-        self.memory.mappings.clear();
+        self.memory.forget_addresses();
         self.memory.own.drop_live();
         dropped
     }

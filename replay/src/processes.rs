@@ -113,9 +113,8 @@ impl Processes {
     #[must_use]
     pub fn of(reader: &CaptureReader) -> Self {
         let mut facts: FxHashMap<u32, ImageFacts> = FxHashMap::default();
-        for chunk in reader.event_chunks() {
-            let first = &mut facts.entry(chunk.image).or_default().first_event;
-            *first = Some(first.map_or(chunk.first, |first| first.min(chunk.first)));
+        for span in reader.image_spans() {
+            facts.entry(span.image).or_default().first_event = Some(span.first);
         }
         let mut ended: FxHashMap<u32, Stamp> = FxHashMap::default();
         let mut last_pid = None;
@@ -167,6 +166,8 @@ impl Processes {
                 let origin = match image.process {
                     Some((_, Some(_), _)) => Origin::Fork,
                     _ if self.list.is_empty() => Origin::Start,
+                    // In a merged capture, one of those that the recordings began with.
+                    Some((0, ..)) => Origin::Start,
                     Some(_) => Origin::Exec,
                     None => Origin::Unknown,
                 };
@@ -194,7 +195,7 @@ impl Processes {
         let mut inherits = false;
         if let Some((parent, forked_from, command_line)) = facts.process {
             inherits = forked_from.is_some();
-            known.parent = Some(parent);
+            known.parent = Some(parent).filter(|&parent| parent != 0);
             known.command_line = command_line.to_vec();
         }
         known.images.push(Image { number, start, inherits });

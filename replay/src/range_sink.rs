@@ -32,7 +32,7 @@ impl RangeSink {
     fn begin(&mut self) {
         if !self.has_begun {
             self.has_begun = true;
-            self.aggregator.begin_range(self.range.from, self.range.to);
+            self.aggregator.begin_range(self.range.from);
         }
     }
 

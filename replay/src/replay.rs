@@ -6,6 +6,7 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::ids::Stamp;
 
 use crate::aggregate::{Aggregate, Aggregator};
+use crate::aggregated_capture::{self, events_needed};
 use crate::merge::{merge, merge_until};
 use crate::processes::Processes;
 use crate::range_sink::RangeSink;
@@ -38,14 +39,21 @@ impl Default for ReplaySettings {
     }
 }
 
-/// Replays the events of some of a capture's processes.
+/// Replays the events of some of a capture's processes. Of an aggregated capture, that is what its replay found.
 ///
 /// # Errors
-/// When the file cannot be read any more. Damaged chunks are left out; the reader counts them.
+/// When the file cannot be read any more, or is aggregated and these settings need its events. Damaged chunks are left out;
+/// the reader counts them.
 pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &ReplaySettings) -> io::Result<Aggregate> {
+    if let Some(stored) = reader.aggregate() {
+        return match events_needed(reader, processes, settings) {
+            Some(need) => Err(need.into()),
+            None => Ok(aggregated_capture::restore(stored, processes)),
+        };
+    }
     let (start, end) = (reader.header().start.stamp, end_of(reader));
     let count = processes.list().len();
-    let mut aggregator = Aggregator::new(reader.header().page_size, count, start, end, settings.temporary_threshold);
+    let mut aggregator = Aggregator::new(reader.header().page_size, count, start, settings.temporary_threshold);
     let Some(range) = settings.range else {
         if let Some(rows) = settings.bin_rows {
             aggregator.cut_into_bins(TimeBinsBuilder::new(start, end, count, rows));
@@ -61,7 +69,7 @@ pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &Repl
 /// The last moment that the capture knows of.
 #[must_use]
 pub fn end_of(reader: &CaptureReader) -> Stamp {
-    let events = reader.event_chunks().iter().map(|chunk| chunk.last);
+    let events = reader.image_spans().into_iter().map(|span| span.last);
     let samples = reader.rss().iter().chain(reader.children_rss().values().flatten()).map(|sample| sample.at.stamp);
     let summary = reader.summary().map(|summary| summary.end.stamp);
     events.chain(samples).chain(summary).chain([reader.header().start.stamp]).max().unwrap_or_default()

@@ -1,8 +1,8 @@
 //! Where the memory of a process is attributed to: a slot for each pair of a thread and a site, with its counters.
 
 use memprof_capture::event::AllocationNumber;
+pub use memprof_capture::file::aggregate::Amount;
 use memprof_capture::ids::{SiteId, ThreadId};
-use serde::Serialize;
 
 use crate::merge::Strand;
 use crate::recent_allocations::RecentAllocations;
@@ -11,29 +11,6 @@ use crate::recent_allocations::RecentAllocations;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct SlotId(pub u32);
-
-/// Some memory: how much, in how many allocations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Amount {
-    /// Requested bytes.
-    pub bytes: u64,
-    /// Allocations.
-    pub allocations: u64,
-}
-
-impl Amount {
-    /// Adds another amount.
-    pub const fn add(&mut self, other: Self) {
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.allocations += other.allocations;
-    }
-
-    /// Whether it is nothing at all.
-    #[must_use]
-    pub const fn is_zero(&self) -> bool {
-        self.bytes == 0 && self.allocations == 0
-    }
-}
 
 /// The counters of one thread at one site.
 #[derive(Clone, Debug)]
@@ -118,6 +95,7 @@ struct ThreadSlots {
 }
 
 /// What is left of the slots of a process that has ended.
+#[derive(Clone)]
 pub struct FinishedSlots {
     slots: Vec<Slot>,
     /// What each leaked, where `live` no longer says so.
@@ -243,5 +221,12 @@ impl Slots {
     pub fn finish(self, leaked: Option<Vec<Amount>>) -> FinishedSlots {
         let threads = self.threads.into_iter().map(|slots| (slots.thread, slots.image)).collect();
         FinishedSlots { slots: self.slots, leaked, first_of_range: self.first_of_range, threads }
+    }
+
+    /// A copy of the counters as they are now.
+    #[must_use]
+    pub fn so_far(&self) -> FinishedSlots {
+        let threads = self.threads.iter().map(|slots| (slots.thread, slots.image)).collect();
+        FinishedSlots { slots: self.slots.clone(), leaked: None, first_of_range: self.first_of_range, threads }
     }
 }

@@ -1,43 +1,53 @@
-//! How the live total went over the run, in at most [`MOST_BINS`] points.
+//! How the live total went over the run, in at most [`MOST_BINS`] stretches.
 
+pub use memprof_capture::file::aggregate::TimelinePoint;
 use memprof_capture::ids::Stamp;
 
 /// The finest resolution of a timeline.
 pub const MOST_BINS: u64 = 2000;
 
-/// The largest live total within a stretch of time, and when it was last reached there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimelinePoint {
-    /// When.
-    pub at: Stamp,
-    /// The live total.
-    pub bytes: u64,
-}
-
-/// Gathers the points while the events go by in order.
+/// Gathers the points while the events go by in order. How long the run will be need not be known: when there are too many
+/// stretches, each two become one. So the outcome is the same as if it had been known.
+#[derive(Clone, Debug)]
 pub struct TimelineBuilder {
+    start: Stamp,
+    /// How long a stretch is: a power of two.
     width: u64,
-    /// Where the bin that is being filled ends.
+    /// Where the stretch that is being filled ends.
     bin_end: u64,
-    /// The largest total in it.
-    largest: TimelinePoint,
+    /// That stretch.
+    present: Bin,
     /// The total after the last event.
     live: u64,
-    points: Vec<TimelinePoint>,
+    /// Those before it, from the start on.
+    bins: Vec<Bin>,
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Bin {
+    largest: TimelinePoint,
+    /// Whether that is the total with which it began, reached before.
+    carried: bool,
+}
+
+impl Bin {
+    const fn carrying(bytes: u64, at: u64) -> Self {
+        Self { largest: TimelinePoint { at: Stamp(at), bytes }, carried: true }
+    }
+
+    /// This stretch and the one behind it.
+    const fn with(self, next: Self) -> Self {
+        if next.carried || next.largest.bytes < self.largest.bytes { self } else { next }
+    }
 }
 
 impl TimelineBuilder {
-    /// For a run from `start` to `end`.
+    /// For a run from `start` on.
     #[must_use]
-    pub const fn new(start: Stamp, end: Stamp) -> Self {
-        let width = end.0.saturating_sub(start.0) / MOST_BINS + 1;
-        Self {
-            width,
-            bin_end: start.0.saturating_add(width),
-            largest: TimelinePoint { at: start, bytes: 0 },
-            live: 0,
-            points: Vec::new(),
-        }
+    pub const fn new(start: Stamp) -> Self {
+        let present = Bin { largest: TimelinePoint { at: start, bytes: 0 }, carried: true };
+        Self { start, width: 1, bin_end: start.0.saturating_add(1), present, live: 0, bins: Vec::new() }
     }
 
     /// The live total is `live` from `stamp` on.
@@ -46,38 +56,70 @@ impl TimelineBuilder {
         if stamp.0 >= self.bin_end {
             self.advance(stamp);
         }
-        if live >= self.largest.bytes {
-            self.largest = TimelinePoint { at: stamp, bytes: live };
+        if live >= self.present.largest.bytes {
+            self.present = Bin { largest: TimelinePoint { at: stamp, bytes: live }, carried: false };
         }
         self.live = live;
     }
 
+    /// Goes on to the stretch in which `stamp` lies.
     #[cold]
     fn advance(&mut self, stamp: Stamp) {
-        self.points.push(self.largest);
-        let bins = (stamp.0 - self.bin_end) / self.width;
-        // The last total lasts until this event: through empty bins, and into the one that begins now.
-        if bins > 0 {
-            let before = self.bin_end.saturating_add(bins.saturating_mul(self.width)) - 1;
-            self.points.push(TimelinePoint { at: Stamp(self.bin_end), bytes: self.live });
-            if bins > 1 {
-                self.points.push(TimelinePoint { at: Stamp(before), bytes: self.live });
-            }
+        let passed = stamp.0.saturating_sub(self.start.0);
+        while passed / self.width >= MOST_BINS {
+            self.widen();
         }
-        self.bin_end = self.bin_end.saturating_add((bins + 1).saturating_mul(self.width));
-        self.largest = TimelinePoint { at: Stamp(self.bin_end.saturating_sub(self.width)), bytes: self.live };
+        while stamp.0 >= self.bin_end && self.bin_end < u64::MAX {
+            self.bins.push(self.present);
+            // The last total lasts until the next event.
+            self.present = Bin::carrying(self.live, self.bin_end);
+            self.bin_end = self.bin_end.saturating_add(self.width);
+        }
     }
 
-    /// The points, in order. The last one is the total at `end`.
+    /// Makes stretches twice as long.
+    fn widen(&mut self) {
+        let is_second_half = self.bins.len() % 2 == 1;
+        if is_second_half && let Some(first) = self.bins.pop() {
+            self.present = first.with(self.present);
+        }
+        self.bins = self.bins.chunks_exact(2).map(|pair| pair[0].with(pair[1])).collect();
+        self.width *= 2;
+        self.bin_end = self.start.0.saturating_add((self.bins.len() as u64 + 1).saturating_mul(self.width));
+    }
+
+    /// The stretches up to `end`, and how long they are. The last one goes on after the last event.
+    fn stretches(&self, end: Stamp) -> (Vec<Bin>, u64) {
+        let mut whole = self.clone();
+        while end.0.saturating_sub(self.start.0) / whole.width >= MOST_BINS {
+            whole.widen();
+        }
+        whole.bins.push(whole.present);
+        (whole.bins, whole.width)
+    }
+
+    /// The points up to `end`, in order. The last one is the total then.
     #[must_use]
-    pub fn finish(mut self, end: Stamp) -> Vec<TimelinePoint> {
-        self.points.push(self.largest);
-        if end > self.largest.at {
-            self.points.push(TimelinePoint { at: end, bytes: self.live });
+    pub fn points(&self, end: Stamp) -> Vec<TimelinePoint> {
+        let (mut bins, width) = self.stretches(end);
+        let present = bins.pop();
+        let mut points = Vec::new();
+        // A total that lasts is there where it begins and where it ends.
+        let lasts = |one: &Bin, next: &Bin| one.carried && next.carried && one.largest.bytes == next.largest.bytes;
+        for lasting in bins.chunk_by(lasts) {
+            points.push(lasting[0].largest);
+            if let [_, .., last] = lasting {
+                let at = Stamp(last.largest.at.0.saturating_add(width - 1));
+                points.push(TimelinePoint { at, bytes: last.largest.bytes });
+            }
+        }
+        points.extend(present.map(|present| present.largest));
+        if points.last().is_some_and(|last| end > last.at) {
+            points.push(TimelinePoint { at: end, bytes: self.live });
         }
         // They are in order, unless a damaged capture has programs follow each other that ran side by side.
-        self.points.sort_by_key(|point| point.at);
-        self.points
+        points.sort_by_key(|point| point.at);
+        points
     }
 }
 
@@ -89,4 +131,55 @@ pub fn thin_out(points: Vec<TimelinePoint>, most: usize) -> Vec<TimelinePoint> {
     }
     let run = points.len().div_ceil(most.max(1));
     points.chunks(run).filter_map(|run| run.iter().max_by_key(|point| point.bytes)).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The stretches, straight from the events.
+    fn model(start: u64, end: u64, events: &[(u64, u64)]) -> (Vec<Bin>, u64) {
+        let last = events.last().map_or(start, |event| event.0);
+        let mut width = 1;
+        while (last.max(end) - start) / width >= MOST_BINS {
+            width *= 2;
+        }
+        let mut live = 0;
+        let bins = (0..=(last - start) / width).map(|number| {
+            let mut bin = Bin::carrying(live, start + number * width);
+            for &(at, bytes) in events.iter().filter(|(at, _)| (at - start) / width == number) {
+                live = bytes;
+                if bytes >= bin.largest.bytes {
+                    bin = Bin { largest: TimelinePoint { at: Stamp(at), bytes }, carried: false };
+                }
+            }
+            bin
+        });
+        (bins.collect(), width)
+    }
+
+    proptest! {
+        #[test]
+        fn stretches_that_grow_are_as_if_they_had_been_as_long_from_the_start(
+            gaps in prop::collection::vec((prop_oneof![0..3_u64, 0..5000_u64, 0..300_000_u64], 0..50_u64), 0..100),
+            rest in prop_oneof![0..3_u64, 0..5_000_000_u64],
+        ) {
+            const START: u64 = 777;
+            let (mut now, mut builder) = (START, TimelineBuilder::new(Stamp(START)));
+            let mut events = Vec::new();
+            for (gap, live) in gaps {
+                now += gap;
+                events.push((now, live));
+                builder.record(Stamp(now), live);
+            }
+            let end = now + rest;
+            prop_assert_eq!(builder.stretches(Stamp(end)), model(START, end, &events));
+            let points = builder.points(Stamp(end));
+            prop_assert!(points.is_sorted_by_key(|point| point.at));
+            prop_assert!(points.len() as u64 <= MOST_BINS + 2);
+            let most = events.iter().map(|event| event.1).max().unwrap_or(0);
+            prop_assert_eq!(points.iter().map(|point| point.bytes).max(), Some(most));
+        }
+    }
 }

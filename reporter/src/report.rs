@@ -10,6 +10,7 @@ use memprof_capture::file::{Damage, OpenError};
 use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
 use memprof_replay::aggregate::Aggregate;
+use memprof_replay::aggregated_capture::EventsNeeded;
 use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Processes, UnknownProcess};
@@ -41,6 +42,8 @@ pub enum ReportError {
     Read(PathBuf, io::Error),
     /// It has no such process.
     NoProcess(PathBuf, UnknownProcess),
+    /// It is aggregated, and what is asked for needs events.
+    Aggregated(PathBuf, EventsNeeded),
 }
 
 impl fmt::Display for ReportError {
@@ -48,7 +51,18 @@ impl fmt::Display for ReportError {
         match self {
             Self::Open(error) => error.fmt(f),
             Self::Read(path, error) => write!(f, "cannot read {} any further: {}", path.display(), in_words(error)),
+            Self::Aggregated(path, need) => write!(f, "{}: {need}", path.display()),
             Self::NoProcess(path, unknown) => write!(f, "{}: {}", path.display(), UnknownProcessMessage(unknown)),
+        }
+    }
+}
+
+impl ReportError {
+    /// The events of a capture cannot be read, or it is aggregated and has none.
+    pub(crate) fn reading(path: &Path, error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(&need) => Self::Aggregated(path.to_owned(), need),
+            None => Self::Read(path.to_owned(), error),
         }
     }
 }
@@ -58,7 +72,7 @@ impl std::error::Error for ReportError {
         match self {
             Self::Open(error) => Some(error),
             Self::Read(_, error) => Some(error),
-            Self::NoProcess(..) => None,
+            Self::NoProcess(..) | Self::Aggregated(..) => None,
         }
     }
 }
@@ -78,8 +92,8 @@ pub enum BinsWanted {
 impl BinsWanted {
     /// Of a run of so many events bins are cheap.
     const FEW_EVENTS: u64 = 4_000_000;
-    /// Some 60 MB while the run is replayed.
-    const MOST_ROWS: usize = 8_000_000;
+    /// Some 40 MB while the run is replayed.
+    const MOST_ROWS: usize = 5_000_000;
 
     /// Into how many rows at most to cut the run.
     fn rows(self, reader: &CaptureReader) -> Option<usize> {
@@ -155,7 +169,7 @@ impl Report {
             .observe(watcher.map(|mut watcher| -> ChunkObserver { Box::new(move |chunk| watcher(chunk.rows.into())) }));
         let aggregate = replay(&mut reader, &processes, &settings);
         reader.observe(None);
-        let mut aggregate = aggregate.map_err(|error| ReportError::Read(path.to_owned(), error))?;
+        let mut aggregate = aggregate.map_err(|error| ReportError::reading(path, error))?;
         let metadata = Metadata::of(&reader, &processes, &clock, query);
         let resident = ResidentSets::of(&reader, &processes);
         let native = NativeStacks::of(&reader);
@@ -187,7 +201,7 @@ impl Report {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader);
         let aggregate = replay(&mut reader, &processes, &ReplaySettings::default())
-            .map_err(|error| ReportError::Read(path.to_owned(), error))?;
+            .map_err(|error| ReportError::reading(path, error))?;
         Ok(aggregate.totals.peak.bytes)
     }
 
@@ -283,7 +297,7 @@ impl Report {
                 && sites.get(site.index()).copied().unwrap_or(other_sites)
         };
         AllocationSizes::of(&mut self.reader, &self.processes, settings.range, admits)
-            .map_err(|error| ReportError::Read(self.reader.path().to_owned(), error))
+            .map_err(|error| ReportError::reading(self.reader.path(), error))
     }
 
     /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.

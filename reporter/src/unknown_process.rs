@@ -12,7 +12,7 @@ const LISTED: usize = 40;
 const COMMAND_COLUMNS: usize = 100;
 
 /// Names the processes that there are.
-pub(crate) struct UnknownProcessMessage<'a>(pub &'a UnknownProcess);
+pub struct UnknownProcessMessage<'a>(pub &'a UnknownProcess);
 
 impl fmt::Display for UnknownProcessMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -108,6 +108,17 @@ pub enum Fact {
         /// The allocator.
         allocator: LinkedAllocator,
     },
+    /// What could not be read of the captures that this one was made of.
+    Lost {
+        /// Chunks.
+        chunks: u64,
+        /// Events in them.
+        events: u64,
+        /// Bytes outside of any chunk.
+        bytes: u64,
+        /// References to rows that were not there.
+        references: u64,
+    },
 }
 
 /// An allocator that programs and libraries link into themselves.

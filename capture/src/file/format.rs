@@ -2,8 +2,12 @@
 
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
-/// The format's version: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = 4;
+/// The newest version of the format: counts incompatible changes. Readers open this one and older ones.
+pub const FILE_VERSION: u32 = AGGREGATED_VERSION;
+/// The version of captures that hold events. Nothing in them is newer.
+pub const EVENTS_VERSION: u32 = 4;
+/// The version of aggregated captures, which a reader of an older one would take for captures without events.
+pub const AGGREGATED_VERSION: u32 = 5;
 /// Up to this version, chunks of events were each those of one thread, with their addresses.
 pub const LAST_VERSION_WITH_ADDRESSES: u32 = 3;
 /// Bytes before the first chunk: magic, version, four zero bytes.
@@ -52,6 +56,10 @@ pub enum ChunkKind {
     Modules = 12,
     /// [`FrameSymbols`](super::FrameSymbols): the names of native frames.
     Symbols = 13,
+    /// [`RunSums`](super::aggregate::RunSums): the sums of an aggregated capture.
+    RunSums = 14,
+    /// [`SlotRow`](super::aggregate::SlotRow)s of an aggregated capture.
+    Slots = 15,
 }
 
 impl ChunkKind {
@@ -72,6 +80,8 @@ impl ChunkKind {
             11 => Self::Index,
             12 => Self::Modules,
             13 => Self::Symbols,
+            14 => Self::RunSums,
+            15 => Self::Slots,
             _ => return None,
         })
     }

@@ -11,9 +11,9 @@
 //! come too late for their dates, when their thread was interrupted in between; they come as soon as they are seen, before
 //! which the program could not go on.
 
-use super::columns::{ColumnEncoder, RecentSizes};
+use super::columns::{ColumnEncoder, EventBatch, RecentSizes, Turn};
 use super::format::MAX_CHUNK_EVENTS;
-use crate::event::TimedEvent;
+use crate::event::{ResolvedEvent, Timed, TimedEvent};
 use crate::ids::{Stamp, ThreadId};
 use crate::resolution::Resolver;
 use crate::thread_merge::ThreadMerge;
@@ -71,6 +71,31 @@ impl ImageEvents {
                 }
             }
         });
+    }
+
+    /// Takes the events for settled that are older than `bound`, and adds them to `out` instead of gathering them in columns.
+    /// Stamps do not go back; one that does is taken for `last`, or the one before. Returns how many allocations they are.
+    pub fn settle_into(&mut self, bound: Stamp, last: Stamp, out: &mut EventBatch) -> u64 {
+        let Self { merge, resolver, .. } = self;
+        let (mut stamp, mut allocations) = (last, 0);
+        merge.drain(bound, |thread, run| {
+            let before = out.events.len();
+            for timed in run {
+                stamp = stamp.max(timed.stamp);
+                resolver.resolve(timed.event, |event| {
+                    use ResolvedEvent::{Allocation, Map, Resize};
+                    allocations += u64::from(matches!(event, Allocation { .. } | Resize { .. } | Map { .. }));
+                    out.events.push(Timed { stamp, event });
+                });
+            }
+            // So few events wait in a `ThreadMerge` that their number fits.
+            let events = (out.events.len() - before) as u32;
+            match out.turns.last_mut().filter(|turn| turn.thread == thread) {
+                Some(turn) => turn.events += events,
+                None => out.turns.push(Turn { thread, events }),
+            }
+        });
+        allocations
     }
 
     /// The events that have gathered in order.

@@ -4,17 +4,22 @@
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].
 //! - [`tables`]: code objects, modules, frames and their names, stacks, sites, threads.
 //! - [`columns`]: the events of a chunk.
-//! - `table_rows`: their rows in chunks.
+//! - `table_rows`: their rows in chunks. [`joined_tables`]: the tables of a capture that is made of others.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
+//! - [`aggregate`]: what an aggregated capture has in place of events; [`aggregated_capture`] writes one.
 //! - [`image_events`]: how events come into their final order, and so into columns.
+//! - [`whole_file`]: how a file gets its name when it is whole.
 //! - `thread_columns` and `event_rewriting`: the events of older versions.
 
+pub mod aggregate;
+pub mod aggregated_capture;
 mod allowance;
 pub mod columns;
 mod event_rewriting;
 pub mod facts;
 pub mod format;
 pub mod image_events;
+pub mod joined_tables;
 mod open_error;
 pub mod reader;
 pub mod rewrite;
@@ -23,6 +28,7 @@ mod table_rows;
 pub mod tables;
 mod thread_columns;
 pub mod varint;
+pub mod whole_file;
 pub mod writer;
 
 pub use facts::{Fact, Header, Summary, SymbolSource};

@@ -24,6 +24,8 @@ pub enum OpenError {
     Newer(PathBuf, u32),
     /// It starts like a capture, but ends or is damaged before anything can be read.
     NoHeader(PathBuf),
+    /// It is an aggregated capture whose sums are lost.
+    NoSums(PathBuf),
 }
 
 impl fmt::Display for OpenError {
@@ -48,6 +50,12 @@ impl fmt::Display for OpenError {
             Self::Newer(path, version) => write!(
                 f,
                 "{} has capture format {version}, newer than this memprof reads ({FILE_VERSION}): update memprof",
+                path.display()
+            ),
+            Self::NoSums(path) => write!(
+                f,
+                "{} is an aggregated capture that was cut off or damaged where its sums were, and holds nothing to \
+                 report: copy it again from where it was written, or record again",
                 path.display()
             ),
             Self::NoHeader(path) => write!(

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use super::aggregate::{ImageSpan, RunSums, SlotRow, StoredAggregate};
 use super::allowance::Allowance;
 use super::columns::{ColumnDecoder, EventBatch, Limits};
 use super::event_rewriting::EventRewriting;
 use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{
-    ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES, MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
+    AGGREGATED_VERSION, ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES,
+    MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
 };
 use super::open_error::OpenError;
 use super::scan::{Damage, Scan, decompress, read_chunk};
@@ -69,6 +71,9 @@ pub struct CaptureReader {
     children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
     events: Vec<EventChunk>,
+    run_sums: Option<RunSums>,
+    slots: Vec<SlotRow>,
+    aggregate: Option<StoredAggregate>,
     rewritten: Vec<u8>,
     /// Numbers of threads from here on are damage.
     most_threads: u32,
@@ -134,6 +139,9 @@ impl CaptureReader {
             children_rss: BTreeMap::new(),
             summary: None,
             events: Vec::new(),
+            run_sums: None,
+            slots: Vec::new(),
+            aggregate: None,
             rewritten: Vec::new(),
             most_threads,
             allowance: Allowance::for_file(bytes),
@@ -152,6 +160,14 @@ impl CaptureReader {
         }
         if version <= LAST_VERSION_WITH_ADDRESSES {
             reader.rewrite_events().map_err(io_error)?;
+        }
+        if version >= AGGREGATED_VERSION {
+            let Some(run) = reader.run_sums.take() else { return Err(OpenError::NoSums(path.to_owned())) };
+            // Where a copy of the file was cut off, there is no trace of what came behind.
+            let lacks_slots = (reader.slots.len() as u64) < run.slots;
+            reader.damage.chunks += u64::from(lacks_slots && reader.damage.is_none());
+            reader.aggregate = Some(StoredAggregate { slots: std::mem::take(&mut reader.slots), run });
+            reader.events.clear();
         }
         // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
         if reader.damage.is_none() && reader.summary.is_some() {
@@ -188,7 +204,15 @@ impl CaptureReader {
         let (payload, allowance) = (self.payload.as_slice(), &mut self.allowance);
         match kind {
             ChunkKind::Header => self.header = parse(payload)?,
-            ChunkKind::Facts => self.facts.extend(allowance.rows::<Fact>(payload)?),
+            ChunkKind::Facts => {
+                let facts = allowance.rows::<Fact>(payload)?;
+                for fact in &facts {
+                    if let Fact::Lost { chunks, events, bytes, references } = *fact {
+                        self.damage.add(&Damage { chunks, events, bytes, references });
+                    }
+                }
+                self.facts.extend(facts);
+            }
             ChunkKind::Codes => place(&mut self.tables.codes, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Frames => place(&mut self.tables.frames, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Stacks => place(&mut self.tables.stacks, header, allowance.rows(payload)?, allowance)?,
@@ -222,6 +246,12 @@ impl CaptureReader {
                 samples.extend(allowance.rows::<RssSample>(payload)?);
             }
             ChunkKind::Summary => self.summary = Some(parse(payload)?),
+            ChunkKind::RunSums => {
+                // What takes a byte here takes eight in memory, and as much again while a list grows.
+                allowance.take(payload.len(), 16)?;
+                self.run_sums = Some(parse(payload)?);
+            }
+            ChunkKind::Slots => self.slots.extend(allowance.rows::<SlotRow>(payload)?),
             ChunkKind::Events | ChunkKind::Index => {}
         }
         Some(())
@@ -355,6 +385,27 @@ impl CaptureReader {
     #[must_use]
     pub fn event_chunks(&self) -> &[EventChunk] {
         &self.events
+    }
+
+    /// What the events summed up to; nothing where the capture holds the events themselves.
+    #[must_use]
+    pub const fn aggregate(&self) -> Option<&StoredAggregate> {
+        self.aggregate.as_ref()
+    }
+
+    /// The images that made events, by number.
+    #[must_use]
+    pub fn image_spans(&self) -> Vec<ImageSpan> {
+        if let Some(aggregate) = &self.aggregate {
+            return aggregate.run.images.clone();
+        }
+        let mut spans: BTreeMap<u32, ImageSpan> = BTreeMap::new();
+        for &EventChunk { image, rows, first, last, .. } in &self.events {
+            let span = spans.entry(image).or_insert(ImageSpan { image, events: 0, first, last });
+            span.events += u64::from(rows);
+            (span.first, span.last) = (span.first.min(first), span.last.max(last));
+        }
+        spans.into_values().collect()
     }
 
     /// What could not be read so far.

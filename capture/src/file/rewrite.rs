@@ -8,8 +8,8 @@ use std::path::Path;
 use super::allowance::Allowance;
 use super::facts::{Fact, Header};
 use super::format::{
-    CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES, MAX_CHUNK_BYTES,
-    PREAMBLE_BYTES, TAIL_MAGIC,
+    CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, LAST_VERSION_WITH_ADDRESSES, MAX_CHUNK_BYTES, PREAMBLE_BYTES,
+    TAIL_MAGIC,
 };
 use super::scan::{Damage, Scan, read_chunk};
 use super::tables::FrameSymbols;
@@ -132,9 +132,9 @@ impl<W: Write> Copy<'_, W> {
     fn preamble(&mut self) -> Result<(), RewriteError> {
         let mut preamble = [0; PREAMBLE_BYTES];
         self.file.read_exact_at(&mut preamble, 0).map_err(RewriteError::Read)?;
-        // An older reader would not know what to make of the names. The events stay as they are.
+        // A reader of the versions before would not know what to make of the names. The events stay as they are.
         let version = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
-        let version = if version <= LAST_VERSION_WITH_ADDRESSES { LAST_VERSION_WITH_ADDRESSES } else { FILE_VERSION };
+        let version = version.max(LAST_VERSION_WITH_ADDRESSES);
         preamble[8..12].copy_from_slice(&version.to_le_bytes());
         self.write(&preamble)
     }

@@ -20,6 +20,14 @@ pub struct Damage {
 }
 
 impl Damage {
+    /// Adds what could not be read elsewhere.
+    pub const fn add(&mut self, other: &Self) {
+        self.chunks = self.chunks.saturating_add(other.chunks);
+        self.events = self.events.saturating_add(other.events);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.references = self.references.saturating_add(other.references);
+    }
+
     /// Whether everything could be read.
     #[must_use]
     pub const fn is_none(&self) -> bool {

@@ -4,12 +4,16 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::aggregate::{RunSums, SlotRow};
 use super::columns::ColumnEncoder;
 use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{
-    CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES, TAIL_MAGIC,
+    AGGREGATED_VERSION, CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, EVENTS_VERSION, FILE_MAGIC, PREAMBLE_BYTES,
+    TAIL_MAGIC,
 };
-use super::tables::{Code, Frame, FrameSymbols, Module, Site, StackNode, StoredSite, Thread};
+use super::rewrite::batches;
+use super::tables::{Code, Frame, FrameSymbols, Module, Site, StackNode, StoredSite, Tables, Thread};
+use crate::ids::FrameId;
 
 /// Writes chunks and remembers where they are.
 pub struct CaptureWriter<W: Write> {
@@ -50,14 +54,26 @@ pub(super) fn index_payload(entries: &[(u64, ChunkHeader)]) -> Vec<u8> {
 }
 
 impl<W: Write> CaptureWriter<W> {
-    /// Starts a file.
+    /// Starts a file of events.
     ///
     /// # Errors
     /// As all methods here: what `out` answers to a write.
-    pub fn new(mut out: W, header: &Header) -> io::Result<Self> {
+    pub fn new(out: W, header: &Header) -> io::Result<Self> {
+        Self::of_version(EVENTS_VERSION, out, header)
+    }
+
+    /// Starts an aggregated file.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn aggregated(out: W, header: &Header) -> io::Result<Self> {
+        Self::of_version(AGGREGATED_VERSION, out, header)
+    }
+
+    fn of_version(version: u32, mut out: W, header: &Header) -> io::Result<Self> {
         let mut preamble = [0; PREAMBLE_BYTES];
         preamble[..8].copy_from_slice(&FILE_MAGIC);
-        preamble[8..12].copy_from_slice(&FILE_VERSION.to_le_bytes());
+        preamble[8..12].copy_from_slice(&version.to_le_bytes());
         out.write_all(&preamble)?;
         let mut writer =
             Self { offset: PREAMBLE_BYTES as u64, most_index_entries: MOST_INDEX_ENTRIES, ..Self::of_chunks(out) };
@@ -166,6 +182,80 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
+    /// Writes whole tables. Rows that they lack are lacking in the file, too.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn tables(&mut self, tables: &Tables) -> io::Result<()> {
+        self.rows_to_come(tables)?;
+        self.names_and_threads(tables)
+    }
+
+    /// Writes the rows of tables, but for names and threads, that have not been written yet.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn rows_to_come(&mut self, tables: &Tables) -> io::Result<()> {
+        self.table_with_gaps(ChunkKind::Codes, 0, &tables.codes, |row| row)?;
+        self.table_with_gaps(ChunkKind::Modules, 4, &tables.modules, |row| row)?;
+        self.table_with_gaps(ChunkKind::Frames, 1, &tables.frames, |row| row)?;
+        self.table_with_gaps(ChunkKind::Stacks, 2, &tables.stacks, |row| row)?;
+        self.table_with_gaps(ChunkKind::Sites, 3, &tables.sites, |&site| StoredSite::from(site))
+    }
+
+    /// Writes the names of native frames, and the threads.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn names_and_threads(&mut self, tables: &Tables) -> io::Result<()> {
+        let named = (0..).map(FrameId).zip(&tables.symbols).filter(|(_, functions)| !functions.is_empty());
+        let symbols: Vec<FrameSymbols> =
+            named.map(|(frame, functions)| FrameSymbols { frame, functions: functions.clone() }).collect();
+        batches(&symbols).try_for_each(|batch| self.symbols(batch))?;
+        // A table of threads is replaced as a whole, so that all of its rows are there or none.
+        let threads: Vec<Thread> = tables.threads.iter().flatten().cloned().collect();
+        if threads.is_empty() { Ok(()) } else { self.threads(&threads) }
+    }
+
+    /// Writes the rows from the first that has not been written on, as they are stored.
+    fn table_with_gaps<'a, T, S: Serialize>(
+        &mut self,
+        kind: ChunkKind,
+        table: usize,
+        rows: &'a [Option<T>],
+        stored: impl Fn(&'a T) -> S,
+    ) -> io::Result<()> {
+        let from = usize::try_from(self.rows[table]).unwrap_or(usize::MAX).min(rows.len());
+        for run in rows[from..].chunk_by(|one, other| one.is_some() == other.is_some()) {
+            let known: Vec<S> = run.iter().flatten().map(&stored).collect();
+            if known.is_empty() {
+                self.rows[table] += run.len() as u64;
+            } else {
+                self.table(kind, table, &known)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the sums of an aggregated file.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn run_sums(&mut self, sums: &RunSums) -> io::Result<()> {
+        self.serialized(ChunkKind::RunSums, sums, Labels { rows: 1, ..Labels::default() })
+    }
+
+    /// Writes the slots of an aggregated file.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn slots(&mut self, slots: &[SlotRow]) -> io::Result<()> {
+        for part in slots.chunks(1 << 15) {
+            self.serialized(ChunkKind::Slots, part, Labels { rows: part.len(), ..Labels::default() })?;
+        }
+        Ok(())
+    }
+
     /// Writes all threads known so far, from the first; they replace what was written before.
     ///
     /// # Errors
@@ -207,6 +297,14 @@ impl<W: Write> CaptureWriter<W> {
     /// See [`Self::new`].
     pub fn finish(mut self, summary: &Summary) -> io::Result<(W, u64)> {
         self.serialized(ChunkKind::Summary, summary, Labels { rows: 1, ..Labels::default() })?;
+        self.finish_without_end()
+    }
+
+    /// Ends a file that is whole although the recording has no end, or not yet: with an index and the tail.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn finish_without_end(mut self) -> io::Result<(W, u64)> {
         let index_offset = self.offset;
         self.write_index()?;
         let mut tail = index_offset.to_le_bytes().to_vec();

@@ -1,5 +1,7 @@
 //! Takes what the program's threads have handed over, and writes it.
 
+#[cfg(test)]
+mod aggregation_tests;
 mod hidden_allocators;
 mod processes;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use crate::capture_output::CaptureOutput;
 use crate::family::Family;
 use crate::interning::Interning;
 use crate::look::{Found, Left, Look};
+use crate::output::Output;
 use crate::symbols;
 use crate::thread_table::ThreadTable;
 use crate::transcoding::ThreadTranscoder;
@@ -31,7 +34,7 @@ use crate::transcoding::ThreadTranscoder;
 /// The recorder's end of the channel.
 pub struct Drain {
     pool: Pool,
-    output: CaptureOutput,
+    output: Output,
     interning: Interning,
     native_depth: u32,
     sizes: RecentSizes,
@@ -46,6 +49,10 @@ pub struct Drain {
     children_samples: BTreeMap<u32, Vec<RssSample>>,
     /// Images whose beginning has been written down, with their processes.
     images: FxHashMap<u32, u32>,
+    /// Images whose process has been seen to run another one, before the last look: all of their events have been seen.
+    replaced: BTreeSet<u32>,
+    /// Likewise, in the last look.
+    just_replaced: BTreeSet<u32>,
     family: Family,
     python: Option<Fact>,
     written_at: Instant,
@@ -65,7 +72,7 @@ const MOST_UNKNOWN_THREADS: u32 = 1 << 16;
 
 impl Drain {
     /// Drains `pool` into `output`, keeping at most `native_depth` native frames of a stack.
-    pub fn new(pool: Pool, output: CaptureOutput, native_depth: u32) -> Self {
+    pub fn new(pool: Pool, output: Output, native_depth: u32) -> Self {
         Self {
             pool,
             output,
@@ -80,6 +87,8 @@ impl Drain {
             samples: Vec::new(),
             children_samples: BTreeMap::new(),
             images: FxHashMap::default(),
+            replaced: BTreeSet::new(),
+            just_replaced: BTreeSet::new(),
             family: Family::default(),
             python: None,
             written_at: Instant::now(),
@@ -106,6 +115,7 @@ impl Drain {
     /// Takes all that has been published. Writes what has waited long enough.
     pub fn take_published(&mut self) {
         let pool = self.pool;
+        self.replaced.append(&mut self.just_replaced);
         // Before the first look at any thread: see `capture::file::image_events`.
         pool.header().turn.look();
         let began = pool.clock().now_in_order();
@@ -114,6 +124,7 @@ impl Drain {
         let bound = |image| look.held.get(&image).map_or(began, |&held| held.min(began));
         self.take(&look, bound, |_| {});
         self.settle_all(bound);
+        self.sum_up(began, &look);
         if self.written_at.elapsed() >= LONGEST_WAIT {
             self.write_all(false);
         }
@@ -126,6 +137,9 @@ impl Drain {
         let look = Look::at(&pool, chunks_in_use(pool), Left::ByTheirThreads);
         self.take(&look, |_| ALL, progress);
         self.settle_all(|_| ALL);
+        if let Output::Sums(sums) = &mut self.output {
+            sums.sum_up(ALL);
+        }
         self.write_all(true);
     }
 
@@ -243,9 +257,27 @@ impl Drain {
     /// Takes the events of an image for settled that are older than `bound`.
     fn settle(&mut self, image: u32, bound: Stamp) {
         let Self { events, sizes, output, interning, allocations, .. } = self;
-        if let Some(events) = events.get_mut(&image) {
-            let mut file = ToFile { output, image, allocations };
-            events.settle(bound, sizes, |events| file.write(events, interning));
+        let Some(events) = events.get_mut(&image) else { return };
+        match output {
+            Output::Events(output) => {
+                let mut file = ToFile { output, image, allocations };
+                events.settle(bound, sizes, |events| file.write(events, interning));
+            }
+            Output::Sums(sums) => *allocations += sums.take(image, bound, events),
+        }
+    }
+
+    /// Sums up the events that came before anything that is still to come, where they are summed up, in a look that began
+    /// at this moment.
+    fn sum_up(&mut self, began: Stamp, look: &Look) {
+        let Output::Sums(_) = self.output else { return };
+        for image in self.replaced.clone() {
+            self.settle(image, ALL);
+        }
+        let held = look.held.iter().filter(|(image, _)| !self.replaced.contains(image)).map(|(_, &held)| held);
+        let bound = held.min().map_or(began, |held| held.min(began));
+        if let Output::Sums(sums) = &mut self.output {
+            sums.sum_up(bound);
         }
     }
 
@@ -265,18 +297,23 @@ impl Drain {
             self.read_thread_names();
         }
         let Self { events, output, interning, allocations, .. } = self;
-        for (&image, events) in events {
-            ToFile { output, image, allocations }.write(events.gathered(), interning);
-            // An image that has fallen silent keeps no room for events.
-            events.gathered().shrink();
+        if let Output::Events(output) = output {
+            for (&image, events) in events {
+                ToFile { output, image, allocations }.write(events.gathered(), interning);
+                // An image that has fallen silent keeps no room for events.
+                events.gathered().shrink();
+            }
         }
-        self.output.rows(&self.interning.take_rows(at_the_end));
+        self.output.rows(self.interning.take_rows(at_the_end));
         if let Some(threads) = self.threads.take_changed() {
             self.output.threads(threads);
         }
         self.output.rss(0, &std::mem::take(&mut self.samples));
         for (image, samples) in std::mem::take(&mut self.children_samples) {
             self.output.rss(image, &samples);
+        }
+        if let Output::Sums(sums) = &mut self.output {
+            sums.write_if_due();
         }
     }
 
@@ -316,7 +353,7 @@ impl Drain {
     }
 
     /// The file, once everything is written.
-    pub fn into_output(self) -> CaptureOutput {
+    pub fn into_output(self) -> Output {
         self.output
     }
 }

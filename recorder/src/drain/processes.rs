@@ -11,6 +11,7 @@ use memprof_capture::ids::Stamp;
 
 use super::{ALL, Drain, ToFile, chunks_in_use};
 use crate::look::{Found, Left, Look};
+use crate::output::Output;
 
 impl Drain {
     /// Looks after the processes that are followed: which there are, which have ended, and their resident sets. Returns
@@ -60,11 +61,15 @@ impl Drain {
         let ended = |image: &u32| images.get(image) == Some(&pid);
         transcoders.retain(|_, transcoder| !ended(&transcoder.image));
         events.retain(|image, events| {
-            if ended(image) {
+            if ended(image)
+                && let Output::Events(output) = output
+            {
                 ToFile { output, image: *image, allocations }.write(events.gathered(), interning);
             }
             !ended(image)
         });
+        self.replaced.retain(|image| images.get(image) != Some(&pid));
+        self.just_replaced.retain(|image| images.get(image) != Some(&pid));
     }
 
     /// The process that fills the pool, the first one if there are several.
@@ -88,6 +93,7 @@ impl Drain {
             // A wrapper ran a Python of its own, and now runs the one to record: the former is of no interest any more.
             self.output.facts(&[Fact::ProcessEnded { image: last, at: begins }]);
         }
+        self.just_replaced.extend(self.images.iter().filter(|&(_, &of)| of == pid).map(|(&before, _)| before));
         self.images.insert(image, pid);
         self.output.facts(&[Fact::Image { image, stamp: begins, pid }]);
     }

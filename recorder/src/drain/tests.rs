@@ -15,6 +15,7 @@ use memprof_capture::ids::{Address, SiteId};
 use super::Drain;
 use crate::capture_output::CaptureOutput;
 use crate::given_channel::{header, summary};
+use crate::output::Output;
 use crate::shared_pool::{SharedPool, Wanted};
 
 /// A pool, and its drain into a file.
@@ -30,6 +31,7 @@ impl Recording {
         let shared = SharedPool::create(wanted).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header()).unwrap();
+        let output = Output::Events(output);
         Self { drain: Drain::new(shared.pool(), output, 0), shared, folder }
     }
 

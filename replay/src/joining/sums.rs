@@ -1,0 +1,116 @@
+//! Captures of which at least one is aggregated, as one that is.
+//!
+//! What several had together at a moment is not known. So they must have run one after the other: then the peak of all is
+//! the largest of theirs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use memprof_capture::file::aggregate::{
+    Amount, ImageSpan, ProcessSums, RunSums, SlotRow, StoredAggregate, TimelinePoint,
+};
+use memprof_capture::file::aggregated_capture::AggregatedCapture;
+use memprof_capture::file::facts::{Fact, Header, RssSample};
+use memprof_capture::file::joined_tables::JoinedTables;
+
+use super::source::Source;
+use super::{JoinError, late_facts, summary};
+use crate::aggregated_capture::aggregate_of;
+use crate::timeline::{MOST_BINS, thin_out};
+
+/// Writes them as one.
+pub(super) fn join(sources: &mut [Source], header: &Header, out: impl Write) -> Result<u64, JoinError> {
+    for pair in sources.windows(2) {
+        if pair[1].start() < pair[0].end() {
+            let [one, other] = [&pair[0], &pair[1]].map(|source| source.reader.path().to_owned());
+            return Err(JoinError::AtTheSameTime(one, other));
+        }
+    }
+    let mut tables = JoinedTables::default();
+    let mut all = Vec::new();
+    for source in sources.iter_mut() {
+        let stored = aggregate_of(&mut source.reader)
+            .map_err(|error| JoinError::Read(source.reader.path().to_owned(), error))?;
+        all.push(renumbered(stored, source, &mut tables));
+    }
+    let aggregate = added_up(all);
+    let mut facts: Vec<Fact> = sources.iter().flat_map(Source::processes_facts).collect();
+    facts.extend(late_facts(sources));
+    let mut samples: BTreeMap<u32, Vec<RssSample>> = BTreeMap::new();
+    for (number, source) in sources.iter().enumerate() {
+        samples.extend(source.resident_sets(number == 0));
+    }
+    let is_whole = sources.iter().all(|source| source.reader.summary().is_some());
+    let summary = summary(sources).filter(|_| is_whole);
+    let capture = AggregatedCapture {
+        header,
+        facts: &facts,
+        tables: tables.tables(),
+        rss: &samples.remove(&0).unwrap_or_default(),
+        children_rss: &samples,
+        aggregate: &aggregate,
+        summary: summary.as_ref(),
+    };
+    capture.write(out).map_err(JoinError::Write)
+}
+
+/// With the numbers and dates of all together.
+fn renumbered(stored: StoredAggregate, source: &mut Source, tables: &mut JoinedTables) -> StoredAggregate {
+    let StoredAggregate { slots, run } = stored;
+    let old = source.reader.tables().clone();
+    let slot = |slot: SlotRow| {
+        Some(SlotRow {
+            image: source.image(slot.image)?,
+            thread: tables.thread(&old, &mut source.known, slot.thread),
+            site: tables.site(&old, &mut source.known, slot.site),
+            ..slot
+        })
+    };
+    let slots: Vec<SlotRow> = slots.into_iter().filter_map(slot).collect();
+    let process = |process: &ProcessSums| {
+        let (image, own_peak_at) = (source.image(process.image)?, source.stamp(process.own_peak_at));
+        Some(ProcessSums { image, own_peak_at, ..*process })
+    };
+    let span = |span: &ImageSpan| {
+        let (first, last) = (source.stamp(span.first), source.stamp(span.last));
+        Some(ImageSpan { image: source.image(span.image)?, first, last, events: span.events })
+    };
+    let dated = |point: &TimelinePoint| TimelinePoint { at: source.stamp(point.at), bytes: point.bytes };
+    let mut timeline: Vec<TimelinePoint> = run.timeline.iter().map(dated).collect();
+    // Its memory is gone then.
+    timeline.push(TimelinePoint { at: source.end(), bytes: 0 });
+    let run = RunSums {
+        slots: slots.len() as u64,
+        peak_at: source.stamp(run.peak_at),
+        processes: run.processes.iter().filter_map(process).collect(),
+        sizes: run.sizes,
+        timeline,
+        images: run.images.iter().filter_map(span).collect(),
+    };
+    StoredAggregate { slots, run }
+}
+
+/// The sums of captures that ran one after the other.
+fn added_up(all: Vec<StoredAggregate>) -> StoredAggregate {
+    let peak = |stored: &StoredAggregate| stored.slots.iter().map(|slot| slot.peak.bytes).fold(0, u64::saturating_add);
+    // Of equal ones the last.
+    let highest = all.iter().enumerate().max_by_key(|(_, stored)| peak(stored)).map(|(index, _)| index);
+    let mut sum = StoredAggregate { run: RunSums { sizes: vec![Amount::default(); 65], ..RunSums::default() }, ..Default::default() };
+    for (index, StoredAggregate { slots, run }) in all.into_iter().enumerate() {
+        let is_highest = Some(index) == highest;
+        if is_highest {
+            sum.run.peak_at = run.peak_at;
+        }
+        let at_peak = |slot: SlotRow| if is_highest { slot } else { SlotRow { peak: Amount::default(), ..slot } };
+        sum.slots.extend(slots.into_iter().map(at_peak));
+        sum.run.processes.extend(run.processes);
+        sum.run.images.extend(run.images);
+        sum.run.timeline.extend(run.timeline);
+        for (sum, count) in sum.run.sizes.iter_mut().zip(run.sizes) {
+            sum.add(count);
+        }
+    }
+    sum.run.slots = sum.slots.len() as u64;
+    sum.run.timeline = thin_out(sum.run.timeline, MOST_BINS as usize);
+    sum
+}

@@ -1,0 +1,207 @@
+//! Aggregated captures: reports on them are those on the captures that they were made of, whatever state these are in.
+
+mod capture_builder;
+mod family_run;
+mod native_run;
+mod sample_run;
+
+use capture_builder::{CaptureBuilder, START, file_of};
+use family_run::family_run;
+use memprof_capture::allocator::Allocator::{Malloc, Mmap};
+use memprof_capture::event::Event;
+use memprof_capture::file::rewrite::{Names, rewrite};
+use memprof_capture::file::{CaptureReader, Fact};
+use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_replay::aggregated_capture::write_aggregated;
+use memprof_replay::metric::Metric;
+use memprof_reporter::query::Query;
+use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::view::{View, ViewKind};
+use memprof_reporter::{flamegraph, stats, table};
+use native_run::native_run;
+use proptest::prelude::*;
+use sample_run::sample_run;
+
+fn aggregated(bytes: &[u8]) -> Vec<u8> {
+    let (_folder, path) = file_of(bytes);
+    let mut reader = CaptureReader::open(&path).expect("it can be opened");
+    let mut out = Vec::new();
+    write_aggregated(&mut reader, &mut out).expect("memory can be written");
+    out
+}
+
+/// Everything that reports say about a capture of these bytes.
+fn reports(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let (_folder, path) = file_of(bytes);
+    let mut report = Report::open(&path).map_err(|error| error.to_string())?;
+    let mut all = vec![report.notes().join("\n")];
+    let mut keep = |out: Vec<u8>| all.push(String::from_utf8(out).expect("reports are UTF-8"));
+    for kind in [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native] {
+        let view = View::of(kind);
+        for metric in [Metric::Peak, Metric::Leaks, Metric::Total, Metric::Temporary] {
+            let (mut figures, mut rows) = (Vec::new(), Vec::new());
+            stats::write_json(&report, view, metric, 10, &mut figures).expect("memory can be written");
+            table::write_json(&report, view, metric, &mut rows).expect("memory can be written");
+            keep(figures);
+            keep(rows);
+        }
+        let mut page = Vec::new();
+        flamegraph::write_html(&mut report, view, Metric::Peak, &mut page).expect("memory can be written");
+        keep(page);
+    }
+    Ok(all)
+}
+
+/// Where the reports on a capture and those on it once it is aggregated first differ.
+fn difference(bytes: &[u8]) -> Option<String> {
+    let (expected, found) = (reports(bytes), reports(&aggregated(bytes)));
+    let (Ok(expected), Ok(found)) = (&expected, &found) else { return Some(format!("{found:?} for {expected:?}")) };
+    let (expected, found) = expected.iter().zip(found).find(|(expected, found)| expected != found)?;
+    let at = expected.bytes().zip(found.bytes()).position(|(one, other)| one != other).unwrap_or(0);
+    let near = |text: &str| {
+        String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(60)..]).chars().take(120).collect::<String>()
+    };
+    Some(format!("{} for {}", near(found), near(expected)))
+}
+
+#[track_caller]
+fn assert_same(bytes: &[u8]) {
+    assert_eq!(difference(bytes), None);
+}
+
+#[test]
+fn all_reports_are_the_same() {
+    for builder in [sample_run(), native_run(), family_run()] {
+        assert_same(&builder.to_bytes());
+    }
+}
+
+#[test]
+fn a_capture_without_an_end_has_none_afterwards() {
+    let mut builder = native_run();
+    builder.summary = None;
+    assert_same(&builder.to_bytes());
+    assert!(reports(&aggregated(&builder.to_bytes())).expect("it can be opened")[0].contains("has no end"));
+}
+
+#[test]
+fn what_needs_events_says_so() {
+    let (_folder, path) = file_of(&aggregated(&family_run().to_bytes()));
+    let pid = Report::open(&path).expect("it can be opened").processes().list()[0].pid;
+    let some = Query { processes: vec![pid], ..Query::default() };
+    let threshold = Query { temporary_threshold: 7, ..Query::default() };
+    for (query, says) in [(some, "some of its processes"), (threshold, "threshold for temporary allocations")] {
+        let Err(error @ ReportError::Aggregated(..)) = Report::open_with(&path, &query) else { panic!("{query:?}") };
+        let told = error.to_string();
+        assert!(told.contains("is aggregated") && told.contains(says) && !told.contains('\n'), "{told}");
+    }
+}
+
+#[test]
+fn names_can_be_added_later() {
+    let bytes = aggregated(&native_run().to_bytes());
+    let (_folder, path) = file_of(&bytes);
+    let (header, mut out) = (CaptureReader::open(&path).expect("it can be opened").header().clone(), Vec::new());
+    rewrite(&path, &header, Names { symbols: &[], sources: &[] }, &mut out).expect("it can be written");
+    let (_folder, path) = file_of(&out);
+    let again = CaptureReader::open(&path).expect("it can be opened");
+    assert!(again.aggregate().is_some_and(|sums| !sums.slots.is_empty()));
+    assert!(again.tables().symbols.iter().all(Vec::is_empty));
+}
+
+#[test]
+fn without_its_sums_it_is_refused() {
+    let mut bytes = aggregated(&sample_run().to_bytes());
+    let chunks: Vec<usize> = (0..bytes.len() - 4).filter(|&at| bytes[at..].starts_with(b"MPck")).collect();
+    bytes[chunks[1] + 60] ^= 1;
+    let told = reports(&bytes).expect_err("it is refused");
+    assert!(told.contains("memprof-test.bin is an aggregated capture that was cut off or damaged"), "{told}");
+}
+
+#[test]
+fn lost_slots_are_told() {
+    let bytes = aggregated(&sample_run().to_bytes());
+    let slots = (0..bytes.len() - 5).find(|&at| bytes[at..].starts_with(b"MPck") && bytes[at + 4] == 15);
+    let cut = reports(&bytes[..slots.expect("there are slots")]).expect("it can be opened");
+    assert!(cut[0].contains("1 damaged chunk"), "{}", cut[0]);
+}
+
+const PROCESSES: u32 = 3;
+
+fn event() -> impl Strategy<Value = Event> {
+    let block = (1..30_u64).prop_map(|block| Address(block * 16));
+    let page = (0..8_u64).prop_map(|page| Address(page << 12));
+    let site = || (0..6_u32).prop_map(SiteId);
+    prop_oneof![
+        4 => (block.clone(), 0..100_u64, site()).prop_map(|(address, size, site)| Event::Allocation { address, size, site }),
+        3 => block.clone().prop_map(|address| Event::Free { address }),
+        1 => (block, 0..100_u64, site()).prop_map(|(address, size, site)| Event::Resize { address, size, site }),
+        1 => (page.clone(), 1..20_000_u64, site()).prop_map(|(address, size, site)| Event::Map { address, size, site }),
+        1 => (page, 1..20_000_u64).prop_map(|(address, size)| Event::Unmap { address, size }),
+    ]
+}
+
+/// Processes side by side, of which some become other programs.
+fn family() -> impl Strategy<Value = Vec<u8>> {
+    let step = (0..PROCESSES, 0..2_u32, prop::bool::weighted(0.02), 0..2_000_000_u64, event());
+    (prop::collection::vec(step, 0..150), 1..40_usize).prop_map(|(steps, chunk_rows)| {
+        let mut builder = CaptureBuilder::new();
+        builder.chunk_rows = chunk_rows;
+        for line in 0..6 {
+            builder.site(&[("main", "a.py", 90), ("f", "a.py", line + 1)], if line < 4 { Malloc } else { Mmap });
+        }
+        let (mut now, mut images, mut last) = (START, vec![0; PROCESSES as usize], 0);
+        for (process, thread, execs, gap, event) in steps {
+            now += gap;
+            let image = &mut images[process as usize];
+            if *image == 0 || execs {
+                last += 1;
+                let forked_from = (*image == 0 && process > 0).then_some(1);
+                *image = last;
+                let pid = 4711 + process;
+                builder.facts.push(Fact::Image { image: last, stamp: Stamp(now), pid });
+                let command_line = vec![format!("program{last}")];
+                builder.facts.push(Fact::Process { image: last, pid, parent: 4711, forked_from, command_line });
+            }
+            builder.event_of(*image, process * 2 + thread, now, event);
+        }
+        builder.to_bytes()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn any_run_is_the_same(bytes in family()) {
+        prop_assert_eq!(difference(&bytes), None);
+    }
+
+    /// What is damaged is damaged afterwards, in the same way.
+    #[test]
+    fn any_damaged_run_is_the_same(bytes in family(), at: prop::sample::Index, bits in 1..=255_u8) {
+        let mut bytes = bytes;
+        let at = at.index(bytes.len());
+        bytes[at] ^= bits;
+        if reports(&bytes).is_ok() {
+            prop_assert_eq!(difference(&bytes), None);
+        }
+    }
+
+    #[test]
+    fn any_damage_and_any_cut_is_reported_or_refused(
+        hits in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 0..4),
+        cut: prop::sample::Index,
+        which in 0..3_usize,
+        is_cut: bool,
+    ) {
+        let mut bytes = aggregated(&[sample_run, native_run, family_run][which]().to_bytes());
+        for (at, bits) in hits {
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+        }
+        if is_cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let _ = reports(&bytes);
+    }
+}

@@ -1,0 +1,300 @@
+//! Captures that are made of others: parts of one, and several as one.
+
+mod capture_builder;
+mod family_run;
+mod native_run;
+
+use capture_builder::{CaptureBuilder, START, file_of, report_on};
+use family_run::family_run;
+use memprof_capture::allocator::Allocator::{Malloc, Mmap};
+use memprof_capture::event::Event;
+use memprof_capture::file::facts::ClockPoint;
+use memprof_capture::file::{CaptureReader, Fact, Thread};
+use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_replay::aggregated_capture::write_aggregated;
+use memprof_replay::joining::{JoinError, Joined, join};
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::Processes;
+use memprof_replay::replay::TimeRange;
+use memprof_replay::slots::Amount;
+use memprof_replay::trimming::{Cut, trim};
+use memprof_reporter::query::{Moment, Query};
+use memprof_reporter::report::Report;
+use memprof_reporter::run_clock::RunClock;
+use memprof_reporter::stats;
+use memprof_reporter::view::View;
+use native_run::native_run;
+use proptest::prelude::*;
+
+fn figures(report: &Report) -> String {
+    let mut out = Vec::new();
+    stats::write_json(report, View::default(), Metric::Peak, 100, &mut out).expect("memory can be written");
+    String::from_utf8(out).expect("JSON is UTF-8")
+}
+
+fn trimmed(bytes: &[u8], from: u64, to: u64, pids: &[u32]) -> Vec<u8> {
+    let (_folder, path) = file_of(bytes);
+    let mut reader = CaptureReader::open(&path).expect("it can be opened");
+    let processes = Processes::of(&reader).only(pids).expect("they are there");
+    let point = |stamp: u64| ClockPoint { stamp: Stamp(stamp), monotonic_ns: stamp * 8 };
+    let begin = (point(from.max(START)), reader.header().start_unix_ns + (from.max(START) - START) * 8);
+    let end = reader.summary().map(|summary| summary.end.stamp.0).filter(|&end| to < end).map(|_| point(to));
+    let cut = Cut { range: TimeRange { from: Stamp(from), to: Stamp(to) }, begin, end };
+    let mut out = Vec::new();
+    trim(&mut reader, &processes, &cut, &mut out).expect("memory can be written");
+    out
+}
+
+fn joined(captures: &[&[u8]]) -> Result<Vec<u8>, JoinError> {
+    let mut folders = Vec::new();
+    let readers = captures.iter().map(|bytes| {
+        let (folder, path) = file_of(bytes);
+        folders.push(folder);
+        let reader = CaptureReader::open(&path).expect("it can be opened");
+        let clock = RunClock::of(&reader);
+        Joined { reader, seconds: Box::new(move |stamp| clock.seconds(stamp)) }
+    });
+    let readers: Vec<Joined> = readers.collect();
+    let mut out = Vec::new();
+    join(readers, &mut out).map(|_| out)
+}
+
+fn aggregated(bytes: &[u8]) -> Vec<u8> {
+    let (_folder, path) = file_of(bytes);
+    let mut out = Vec::new();
+    let mut reader = CaptureReader::open(&path).expect("it can be opened");
+    write_aggregated(&mut reader, &mut out).expect("memory can be written");
+    out
+}
+
+/// A capture that begins so many seconds later.
+fn later(mut builder: CaptureBuilder, seconds: u64) -> CaptureBuilder {
+    builder.header.start_unix_ns += seconds * 1_000_000_000;
+    builder
+}
+
+#[test]
+fn a_part_that_is_everything_is_the_same() {
+    for builder in [native_run(), family_run()] {
+        let bytes = builder.to_bytes();
+        let whole = trimmed(&bytes, 0, u64::MAX, &[]);
+        assert_eq!(figures(&report_on(&whole)), figures(&report_on(&bytes)));
+    }
+}
+
+#[test]
+fn some_processes_are_as_in_a_report_on_them() {
+    let bytes = family_run().to_bytes();
+    let all = report_on(&bytes);
+    for process in all.processes().list() {
+        let part = report_on(&trimmed(&bytes, 0, u64::MAX, &[process.pid]));
+        let expected = family_run().report_of(&[process.pid]).expect("it is there");
+        assert_eq!(part.aggregate().totals, expected.aggregate().totals, "{}", process.pid);
+        assert_eq!(part.aggregate().timeline, expected.aggregate().timeline);
+        assert_eq!(part.metadata().command_line, expected.metadata().command_line);
+        assert_eq!(part.metadata().pid, expected.metadata().pid);
+    }
+}
+
+#[test]
+fn only_what_is_used_stays_in_the_tables() {
+    let mut builder = CaptureBuilder::new();
+    let [early, late] = [1, 2].map(|line| builder.site(&[("f", "a.py", line)], Malloc));
+    builder.allocate(16, 10, early).free(16).allocate(32, 20, late);
+    let middle = START + 3 * 1_250_000 - 1;
+    let (_folder, path) = file_of(&trimmed(&builder.to_bytes(), middle, u64::MAX, &[]));
+    let reader = CaptureReader::open(&path).expect("it can be opened");
+    assert_eq!((reader.tables().sites.len(), reader.tables().frames.len()), (1, 1));
+    assert_eq!(reader.header().start.stamp, Stamp(middle));
+}
+
+#[test]
+fn an_aggregated_capture_has_no_parts() {
+    let (_folder, path) = file_of(&aggregated(&native_run().to_bytes()));
+    let mut reader = CaptureReader::open(&path).expect("it can be opened");
+    let processes = Processes::of(&reader);
+    let point = ClockPoint { stamp: Stamp(START), monotonic_ns: 0 };
+    let cut = Cut { range: TimeRange { from: Stamp(0), to: Stamp(1) }, begin: (point, 0), end: None };
+    let refused = trim(&mut reader, &processes, &cut, Vec::new()).expect_err("it is refused");
+    assert!(format!("{refused:?}").contains("OneByOne"), "{refused:?}");
+}
+
+#[test]
+fn one_capture_merged_is_itself() {
+    for builder in [native_run(), family_run()] {
+        let bytes = builder.to_bytes();
+        let (before, after) = (report_on(&bytes), report_on(&joined(&[&bytes]).expect("it is merged")));
+        let (before, after) = (before.aggregate(), after.aggregate());
+        assert_eq!(after.totals.peak, before.totals.peak);
+        assert_eq!(after.totals.total, before.totals.total);
+        assert_eq!(after.totals.leaked, before.totals.leaked);
+        assert_eq!(after.totals.temporary, before.totals.temporary);
+        assert_eq!(after.totals.endings, before.totals.endings);
+        assert_eq!(after.processes.len(), before.processes.len());
+    }
+}
+
+#[test]
+fn captures_at_the_same_time_have_a_peak_together_and_their_processes_stay_apart() {
+    let [one, other] = [family_run(), family_run()].map(|builder| builder.to_bytes());
+    let report = report_on(&joined(&[&one, &other]).expect("they are merged"));
+    let single = report_on(&one);
+    assert_eq!(report.processes().list().len(), 2 * single.processes().list().len());
+    let twice = |amount: Amount| Amount { bytes: 2 * amount.bytes, allocations: 2 * amount.allocations };
+    assert_eq!(report.aggregate().totals.peak, twice(single.aggregate().totals.peak));
+    assert_eq!(report.aggregate().totals.total, twice(single.aggregate().totals.total));
+    assert_eq!(report.aggregate().totals.leaked, twice(single.aggregate().totals.leaked));
+    // What is equal is there once.
+    let (_folder, path) = file_of(&joined(&[&one, &other]).expect("they are merged"));
+    let tables = CaptureReader::open(&path).expect("it can be opened").tables().clone();
+    let (_folder, path) = file_of(&one);
+    let before = CaptureReader::open(&path).expect("it can be opened").tables().clone();
+    assert_eq!((tables.frames.len(), tables.threads.len()), (before.frames.len(), 2 * before.threads.len()));
+    // Each of them has one with this pid.
+    let pid = single.processes().list()[0].pid;
+    let (_folder, path) = file_of(&joined(&[&one, &other]).expect("they are merged"));
+    let of_pid = Report::open_with(&path, &Query::of_processes(&[pid])).expect("it is there");
+    assert_eq!(of_pid.processes().list().len(), 2);
+}
+
+#[test]
+fn captures_one_after_the_other_have_the_larger_peak() {
+    let (one, other) = (native_run().to_bytes(), later(family_run(), 100).to_bytes());
+    let peaks = [&one, &other].map(|bytes| report_on(bytes).aggregate().totals.peak);
+    let merged = joined(&[&other, &one]).expect("they are merged");
+    let report = report_on(&merged);
+    let largest = peaks.into_iter().max_by_key(|peak| peak.bytes).expect("there are two");
+    assert_eq!(report.aggregate().totals.peak, largest);
+    assert!(report.metadata().duration_s > 100.0);
+    // And the same when their sums are merged.
+    let sums = report_on(&joined(&[&aggregated(&one), &other]).expect("they are merged"));
+    assert_eq!(sums.aggregate().totals, report.aggregate().totals);
+    assert_eq!(sums.aggregate().processes, report.aggregate().processes);
+    assert_eq!(sums.aggregate().sizes.amounts(), report.aggregate().sizes.amounts());
+    assert_eq!(figures(&sums), figures(&report));
+}
+
+#[test]
+fn sums_of_the_same_time_are_not_merged() {
+    let bytes = native_run().to_bytes();
+    let refused = joined(&[&bytes, &aggregated(&bytes)]).expect_err("it is refused");
+    assert!(matches!(refused, JoinError::AtTheSameTime(..)));
+    assert!(refused.to_string().contains("ran at the same time"), "{refused}");
+}
+
+#[test]
+fn pages_of_different_sizes_are_not_merged() {
+    let mut other = native_run();
+    other.header.page_size = 65_536;
+    let refused = joined(&[&native_run().to_bytes(), &other.to_bytes()]).expect_err("it is refused");
+    assert!(refused.to_string().contains("pages of different sizes"), "{refused}");
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let block = (1..30_u64).prop_map(|block| Address(block * 16));
+    let page = (0..8_u64).prop_map(|page| Address(page << 12));
+    let site = || (0..6_u32).prop_map(SiteId);
+    prop_oneof![
+        4 => (block.clone(), 0..100_u64, site()).prop_map(|(address, size, site)| Event::Allocation { address, size, site }),
+        3 => block.clone().prop_map(|address| Event::Free { address }),
+        1 => (block, 0..100_u64, site()).prop_map(|(address, size, site)| Event::Resize { address, size, site }),
+        1 => (page.clone(), 1..20_000_u64, site()).prop_map(|(address, size, site)| Event::Map { address, size, site }),
+        1 => (page, 1..20_000_u64).prop_map(|(address, size)| Event::Unmap { address, size }),
+    ]
+}
+
+/// A family of processes, of which some become other programs.
+fn family() -> impl Strategy<Value = (Vec<u8>, u64)> {
+    let step = (0..3_u32, 0..2_u32, prop::bool::weighted(0.03), 1..2_000_000_u64, event());
+    (prop::collection::vec(step, 1..150), 1..40_usize).prop_map(|(steps, chunk_rows)| {
+        let mut builder = CaptureBuilder::new();
+        builder.chunk_rows = chunk_rows;
+        builder.threads = (1..=6).map(|tid| Thread { tid, name: format!("t{tid}") }).collect();
+        for line in 0..6 {
+            builder.site(&[("main", "a.py", 90), ("f", "a.py", line + 1)], if line < 4 { Malloc } else { Mmap });
+        }
+        let (mut now, mut images, mut last) = (START, [0; 3], 0);
+        for (process, thread, execs, gap, event) in steps {
+            now += gap;
+            let image = &mut images[process as usize];
+            if *image == 0 || execs {
+                last += 1;
+                let forked_from = (*image == 0 && process > 0).then_some(1);
+                *image = last;
+                let pid = 4711 + process;
+                builder.facts.push(Fact::Image { image: last, stamp: Stamp(now), pid });
+                let command_line = vec![format!("program{last}")];
+                builder.facts.push(Fact::Process { image: last, pid, parent: 4700, forked_from, command_line });
+            }
+            builder.event_of(*image, process * 2 + thread, now, event);
+        }
+        (builder.to_bytes(), now)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// The peak of a part, stack by stack, is the one that a report on that range of time finds in the whole.
+    #[test]
+    fn a_part_has_the_peak_of_its_range((bytes, end) in family(), from in 0..=100_u64, length in 0..=100_u64) {
+        let share = |percent: u64| START + (end - START) * percent.min(100) / 100;
+        let (from, to) = (share(from), share(from + length));
+        let part = report_on(&trimmed(&bytes, from, to, &[]));
+        prop_assert!(part.notes().is_empty(), "{:?}", part.notes());
+        let (_folder, path) = file_of(&bytes);
+        let moment = |stamp: u64| Some(Moment::Seconds((stamp - START) as f64 * 8e-9));
+        let query = Query { from: moment(from), to: moment(to), ..Query::default() };
+        let expected = Report::open_with(&path, &query).expect("it can be opened");
+        prop_assert_eq!(part.total(Metric::Peak).bytes, expected.total(Metric::Peak).bytes);
+        let by_place = |report: &Report| {
+            let mut out = Vec::new();
+            memprof_reporter::table::write_json(report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
+            let table: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
+            // Pieces of mappings that were cut before count one by one.
+            let of = |row: &serde_json::Value| format!("{} {} {} {}", row["line"], row["allocator"], row["thread"], row["bytes"]);
+            let mut rows: Vec<String> = table["rows"].as_array().expect("rows").iter().map(of).collect();
+            rows.sort();
+            rows
+        };
+        prop_assert_eq!(by_place(&part), by_place(&expected));
+    }
+
+    /// Merged and cut again, it is what it was.
+    #[test]
+    fn a_merged_capture_has_everything((bytes, _) in family(), (other, _) in family()) {
+        let merged = report_on(&joined(&[&bytes, &other]).expect("they are merged"));
+        let (one, other) = (report_on(&bytes), report_on(&other));
+        prop_assert!(merged.notes().is_empty(), "{:?}", merged.notes());
+        let totals = merged.aggregate().totals;
+        for (whole, metric) in [(totals.total, Metric::Total), (totals.leaked, Metric::Leaks), (totals.temporary, Metric::Temporary)] {
+            let mut both = one.total(metric);
+            both.add(other.total(metric));
+            prop_assert_eq!(whole, both);
+        }
+        let own = |report: &Report| report.aggregate().processes.iter().map(|process| (process.own_peak, process.endings)).collect::<Vec<_>>();
+        prop_assert_eq!(own(&merged), [own(&one), own(&other)].concat());
+    }
+
+    #[test]
+    fn damaged_captures_can_be_cut_and_merged(
+        hits in prop::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
+        (sound, end) in family(),
+    ) {
+        let mut bytes = sound.clone();
+        for (at, bits) in hits {
+            let at = at.index(bytes.len());
+            bytes[at] ^= bits;
+        }
+        let (_folder, path) = file_of(&bytes);
+        let Ok(whole) = Report::open(&path) else { return Ok(()) };
+        if whole.metadata().complete || whole.notes().iter().any(|note| note.contains("no end")) {
+            return Ok(());
+        }
+        let part = report_on(&trimmed(&bytes, START + (end - START) / 2, u64::MAX, &[]));
+        let merged = report_on(&joined(&[&bytes, &sound]).expect("they are merged"));
+        prop_assert!(!merged.metadata().complete);
+        // The damage may be in what was left out.
+        prop_assert!(part.metadata().complete == part.notes().is_empty());
+    }
+}
