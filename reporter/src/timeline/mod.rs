@@ -33,7 +33,7 @@ struct Series {
     heap: Vec<Point>,
     /// The resident set; empty where it was never measured.
     rss: Vec<Point>,
-    /// The last of the highest points of the live total.
+    /// The highest live total, when it was last reached by a change.
     peak: Point,
 }
 
@@ -46,8 +46,9 @@ impl Series {
         }
         let (from_s, to_s) = (heap[0].at_s, heap[heap.len() - 1].at_s);
         let rss = report.rss().iter().map(point).filter(|point| (from_s..=to_s).contains(&point.at_s)).collect();
-        // Of equal ones, `max_by_key` takes the last.
-        let peak = heap.iter().copied().max_by_key(|point| point.bytes).unwrap_or(heap[0]);
+        // Points repeat a level that lasted, so that they do not tell when it was reached.
+        let at_s = report.clock.seconds(report.aggregate.totals.peak_at).clamp(from_s, to_s);
+        let peak = Point { at_s, bytes: heap.iter().map(|point| point.bytes).max().unwrap_or(0) };
         Self { from_s, to_s, heap, rss, peak }
     }
 
