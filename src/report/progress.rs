@@ -43,3 +43,20 @@ pub(super) fn watch(events: u64) -> Option<Box<dyn FnMut(u64)>> {
     let mut bar = ReplayBar { bar, started: Instant::now(), shown: false };
     Some(Box::new(move |events| bar.advance(events)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_appears_after_a_second_and_no_sooner() {
+        let bar = ProgressBar::with_draw_target(Some(10), ProgressDrawTarget::hidden());
+        let since = |milliseconds| Instant::now() - Duration::from_millis(milliseconds);
+        let mut bar = ReplayBar { bar, started: since(500), shown: false };
+        bar.advance(1);
+        assert!(!bar.shown);
+        bar.started = since(1500);
+        bar.advance(2);
+        assert!(bar.shown && bar.bar.position() == 3);
+    }
+}
