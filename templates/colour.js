@@ -19,6 +19,12 @@ const HEAT = {
   dark: ['#2a2623', '#43301f', '#5f3a1c', '#7d4719', '#9c5518', '#c06a1d', '#e58f3f', '#ffc489'],
 };
 
+/** What differs, from little to much: more in oranges, less in blues, and the same in grey. The last of each is for all. */
+const CHANGE = {
+  light: { grown: ['#fdeee2', '#fbcfa6', '#f3a163', '#d8691f'], shrunk: ['#e8f1fa', '#bcd9f0', '#85b5dd', '#3c7fb8'], same: '#eceef0' },
+  dark: { grown: ['#3a2c22', '#5c3a1e', '#8a4f1b', '#c96f20'], shrunk: ['#222d38', '#274560', '#2d6592', '#4a9ad6'], same: '#33383e' },
+};
+
 function stableHash(text) {
   let hash = 2166136261;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
@@ -72,6 +78,8 @@ class Colours {
     this.families = {};
     for (const family of Object.keys(FAMILIES)) this.families[family] = shadesOf(family, theme).map(paint);
     this.heat = HEAT[theme].map(paint);
+    const { grown, shrunk, same } = CHANGE[theme];
+    this.change = { grown: grown.map(paint), shrunk: shrunk.map(paint), same: paint(same) };
     this.match = paint(theme === 'dark' ? '#ffd54a' : '#ffe23d');
     this.faded = { fill: theme === 'dark' ? '#2b3036' : '#e9ecef', text: theme === 'dark' ? '#b4bcc5' : '#4a525a' };
     this.block = { fill: theme === 'dark' ? '#1d2228' : '#f6f7f9', text: theme === 'dark' ? '#e4e8ec' : '#22282e', line: theme === 'dark' ? '#5d6873' : '#9aa5b1' };
@@ -87,6 +95,14 @@ class Colours {
       paint = this.ofFrame[frame] = shades[stableHash(file) % shades.length];
     }
     return paint;
+  }
+
+  /** How a node differs (see `changeOf`): up to a tenth, a third, more, all of it. */
+  byChange({ status, share }) {
+    if (status === 'unchanged') return this.change.same;
+    const steps = share > 0 ? this.change.grown : this.change.shrunk;
+    const size = Math.abs(share);
+    return steps[size === 1 ? 3 : size > 1 / 3 ? 2 : size > 0.1 ? 1 : 0];
   }
 
   /** `share` is the part of the total that the frame has by itself; the square root keeps small shares apart. */

@@ -52,12 +52,15 @@ function sourceOf(model, node, group) {
 
 /** The label of a node in at most `room` characters; what matters least goes first. */
 function labelFor(scene, node, room) {
-  if (room < 3) return '';
+  const change = changeOf(scene, node);
+  // The sign outlives the name: colours alone say too little.
+  const sign = change ? `${CHANGE_SIGNS[change.status]} ` : '';
+  if (room < 3) return sign.trim();
   const { model, tree, state } = scene;
   const { name: whole, shortName: name, place, shortPlace } = namesOf(model, node, state.group);
   const size = formatMeasure(node.value, state.measure);
   if (node.block) return fitLabel([`${name}, ${size}`, name, name.split(' ')[0]], room);
-  const percent = formatPercent(node.value, tree.whole.value);
+  const percent = change ? formatChange(change) : formatPercent(node.value, tree.whole.value);
   const source = state.labels === 'source' ? sourceOf(model, node, state.group) : '';
   return fitLabel(
     [
@@ -70,8 +73,8 @@ function labelFor(scene, node, room) {
       shortPlace && name.startsWith('<') && `${name}  ${shortPlace}`,
       `${name}  ${size} ${percent}`,
       `${name}  ${percent}`,
-      name,
-      ...innerNames(withoutParameters(name)),
+      sign + name,
+      ...innerNames(withoutParameters(name)).map((inner) => sign + inner),
     ],
     room,
   );
@@ -128,6 +131,7 @@ class Painter {
     const { colours, state, matches, tree } = scene;
     if (isMerged(scene.model, node)) return colours.block;
     if (matches) return matches.byKey[node.key] ? colours.match : colours.faded;
+    if (state.colour === 'change') return colours.byChange(changeOf(scene, node));
     if (state.colour === 'heat') {
       // Inverted, the frames that allocate are the first row, and what counts is how much came through here.
       const heat = isCaller(state, node) ? (node.parent ? node.value : 0) : tree.ownOf(node).value;
@@ -163,7 +167,7 @@ class Painter {
       context.fillStyle = merged ? this.hatch(context, paint) : paint.fill;
       context.fillRect(x, top, drawn, ROW_HEIGHT - 1);
       const room = Math.floor((width - 2 * LABEL_PADDING) / this.characterWidth);
-      if (room < 3) continue;
+      if (room < (scene.tree.other ? 1 : 3)) continue;
       const label = labelFor(scene, node, room);
       if (merged) this.clearBehind(context, paint, label, x, top, width);
       context.fillStyle = paint.text;

@@ -56,8 +56,11 @@ class FlameTab {
   makeTree() {
     const { metric, measure, view, group } = this.state;
     const spec = { metric, measure, inverted: view === 'inverted', group };
-    if (view !== 'sandwich') return new Tree(this.model, spec, this.hidden);
-    return new Sandwich(this.model, { ...spec, focus: focusFrame({ model: this.model, hidden: this.hidden, spec }, this.state) }, this.hidden);
+    if (view === 'sandwich') spec.focus = focusFrame({ model: this.model, hidden: this.hidden, spec }, this.state);
+    const Kind = view === 'sandwich' ? Sandwich : Tree;
+    const tree = new Kind(this.model, spec, this.hidden);
+    if (this.page.sides) tree.other = new Kind(this.page.sides.other(this.state), spec, this.hidden);
+    return tree;
   }
 
   /** Everything again from the state. After changes of the view the root comes into sight. */

@@ -66,6 +66,7 @@ function flameKey(tab, event) {
     f: () => cycleChoice(page, 'draw'),
     g: () => cycleChoice(page, 'group'),
     c: () => cycleChoice(page, 'colour'),
+    x: () => page.sides && cycleChoice(page, 'widths'),
     s: () => cycleChoice(page, 'labels'),
   };
   if (!Object.hasOwn(shortcuts, event.key)) return false;

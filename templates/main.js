@@ -9,8 +9,8 @@ async function main() {
   showHeader(head.header);
   const timeline = new Timeline(byId('timeline'), byId('timeline-readout'), head);
   if (head.processes.length > 1) {
-    byId('heap-caption').textContent = 'Heap of all processes together, as tracked by memprof';
-    byId('rss-caption').textContent = 'RSS, sum of the resident memory of all processes';
+    byId('heap-caption').textContent = 'Heap of all processes';
+    byId('rss-caption').textContent = 'RSS, their sum';
   }
   byId('timeline-panel').hidden = !timeline.exists;
   if (first) {
@@ -20,7 +20,7 @@ async function main() {
   }
   const page = new ReportPage(first ? await loadEmbeddedColumns('memprof-page-1') : head);
   if (timeline.exists && page.bins) page.rangeControl = new RangeControl(page, timeline);
-  else byId('range-controls').hidden = true;
+  else showWithoutRanges(timeline.exists);
   page.start();
   timeline.draw();
   new ResizeObserver(() => timeline.draw()).observe(byId('timeline').parentElement);

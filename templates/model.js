@@ -38,8 +38,7 @@ function withOwnValues(model, own) {
  * Own values by node: the sums over those of its cells (what one thread allocated there with one allocator) that a filter
  * lets through. filter: {threads, allocators}, each one byte per thread or allocator, or null for all.
  */
-function ownValues(model, filter = {}) {
-  const { cells } = model.data;
+function ownValues(model, filter = {}, { cells } = model.data) {
   const own = {};
   let kept; // Made when it is first needed.
   const keptOnce = () => (kept === undefined ? (kept = keptCells(cells, filter)) : kept);

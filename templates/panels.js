@@ -10,6 +10,7 @@ function describeNode(scene, node) {
   const { frames, strings } = model.data;
   const { name } = namesOf(model, node, state.group);
   const own = tree.ownOf(node);
+  const change = changeOf(scene, node);
   const plain = node.key >= 0;
   const line = plain && state.group === 'line' && frames.line[node.frame] > 0 ? `:${frames.line[node.frame]}` : '';
   return {
@@ -21,6 +22,7 @@ function describeNode(scene, node) {
       ['', 'Bytes', 'Allocations'],
       [isCaller(state, node) ? 'Through here' : 'With callees', formatBytes(node.bytes), formatCount(node.allocations)],
       ...(node.block || isCaller(state, node) ? [] : [['Own', formatBytes(own.bytes), formatCount(own.allocations)]]),
+      ...(change ? changeRows(change) : []),
       ['Of total', formatPercent(node.bytes, tree.whole.bytes), formatPercent(node.allocations, tree.whole.allocations)],
       ...(layout.root.key >= 0 || layout.root.parent ? [[tree.spec.focus === undefined ? 'Of zoomed' : 'Of function', formatPercent(node.bytes, layout.root.bytes), formatPercent(node.allocations, layout.root.allocations)]] : []),
     ],
@@ -135,6 +137,11 @@ function showLegend(element, scene) {
   };
   if (scene.matches) {
     add([colours.match.fill], 'matches');
+  } else if (state.colour === 'change') {
+    const { grown, shrunk, same } = colours.change;
+    add(shrunk.map((paint) => paint.fill).reverse(), `${CHANGE_SIGNS.gone} gone, ${CHANGE_SIGNS.shrunk} shrunk`);
+    add([same.fill], `${CHANGE_SIGNS.unchanged} unchanged`);
+    add(grown.map((paint) => paint.fill), `${CHANGE_SIGNS.grown} grown, ${CHANGE_SIGNS.new} new`);
   } else if (state.colour === 'heat') {
     add(colours.heat.map((paint) => paint.fill), `${state.view === 'inverted' ? 'share of' : 'own'} ${state.measure}, little to much`);
   } else {
@@ -151,6 +158,7 @@ function announcement(scene, rectangle) {
   const { tree, layout, state } = scene;
   const { node } = rectangle;
   const facts = describeNode(scene, node);
+  const change = changeOf(scene, node);
   const share = formatPercent(node.value, tree.whole.value);
   return [
     facts.name,
@@ -158,6 +166,7 @@ function announcement(scene, rectangle) {
     facts.module && `in ${facts.module}`,
     `${formatBytes(node.bytes)} in ${plural(node.allocations, 'allocation')}`,
     `${share} of total ${state.measure}`,
+    change && `${change.status}, ${formatMeasure(change.before.value, state.measure)} before and ${formatMeasure(change.after.value, state.measure)} after`,
     node.depth < 0 ? `caller ${-node.depth} above` : `level ${node.depth + 1}`,
     node.block ? 'merged block' : hasMore(layout, rectangle) ? '' : node.depth < 0 ? 'nothing above' : 'nothing below',
   ].filter(Boolean).join(', ');

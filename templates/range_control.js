@@ -68,7 +68,9 @@ class RangeControl {
     }
     this.place();
     byId('range-whole').disabled = this.isWhole;
-    byId('range-readout').textContent = totals ? this.describe(totals) : `Drag over the timeline to see a part of the run, in steps of ${formatStep(bins.width)}.`;
+    const readout = byId('range-readout');
+    readout.textContent = totals ? this.describe(totals) : `Drag over the timeline to see a part of the run, in steps of ${formatStep(bins.width)}.`;
+    readout.title = readout.textContent;
   }
 
   describe(totals) {
@@ -264,4 +266,11 @@ function formatMoment(seconds, width) {
 function formatStep(seconds) {
   const [unit, factor] = [['s', 1], ['ms', 1e3], ['µs', 1e6], ['ns', 1e9]].find(([, each]) => seconds * each >= 1) ?? ['ns', 1e9];
   return `${Number((seconds * factor).toPrecision(3))} ${unit}`;
+}
+
+/** Instead of the controls, in a page without bins: where there would be some. */
+function showWithoutRanges(hasTimeline) {
+  for (const button of byId('range-controls').querySelectorAll('button')) button.hidden = true;
+  byId('range-controls').hidden = !hasTimeline;
+  byId('range-readout').textContent = 'To choose ranges of time, make this page with --temporal and without --from and --to, or use “memprof report”.';
 }

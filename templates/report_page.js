@@ -6,7 +6,10 @@ const SEARCH_DELAY_MS = 150;
 class ReportPage {
   constructor(data) {
     this.data = data;
+    if (data.before) offerDifference();
     const model = buildModel(data);
+    /** The amounts before and after; null where the page is about one capture. */
+    this.sides = data.before ? new Sides(data, model) : null;
     this.folding = new Folding(data, model);
     this.selection = new Selection(data, model);
     this.recorded = model;
@@ -38,6 +41,7 @@ class ReportPage {
 
   /** Takes the values of the range of time that the state names. */
   takeRange() {
+    if (this.sides) this.sides.take(this.selection, this.state);
     const { range: name } = this.state;
     if (name === this.rangeName) return;
     this.rangeName = name;
@@ -61,7 +65,7 @@ class ReportPage {
 
   /** What decides about `model` and `hidden`, as a text: what was computed from them can be kept by it. */
   get modelName() {
-    return `${this.folding.nameOf(this.state)} ${this.selection.nameOf(this.state)} ${this.rangeName}`;
+    return `${this.folding.nameOf(this.state)} ${this.selection.nameOf(this.state)} ${this.rangeName} ${this.state.widths ?? ''}`;
   }
 
   /** What the capture says that what is selected has, by metric. */

@@ -1,5 +1,5 @@
 'use strict';
-// The tab with the sizes of allocations: how many there were of each, in powers of two.
+// The tab with the sizes of allocations: how many there were of each and how much that was, in powers of two.
 
 class SizesTab {
   constructor(page) {
@@ -8,38 +8,10 @@ class SizesTab {
 
   apply() {
     const buckets = this.page.data.size_histogram;
-    const total = buckets.reduce((sum, { allocations }) => sum + allocations, 0);
-    const most = largest(buckets.map(({ allocations }) => allocations));
-    const table = makeElement('table', undefined, 'size-table');
-    table.append(makeElement('caption', 'How many bytes allocations asked for, over the whole run'));
-    const head = makeElement('tr');
-    for (const [text, className] of [['Size', 'number'], ['Allocations', 'number'], ['%', 'number'], ['Up to this size', 'number'], ['', '']]) {
-      const cell = makeElement('th', text, className);
-      cell.scope = 'col';
-      head.append(cell);
-    }
-    const header = makeElement('thead');
-    header.append(head);
-    const body = makeElement('tbody');
-    let sum = 0;
-    for (const { min_bytes: from, max_bytes: to, allocations } of buckets) {
-      sum += allocations;
-      const row = makeElement('tr');
-      const bar = makeElement('td', undefined, 'wide-bar');
-      bar.append(makeBar(most > 0 ? allocations / most : 0));
-      row.append(
-        makeElement('td', sizeRange(from, to), 'number'),
-        makeElement('td', formatCount(allocations), 'number'),
-        makeElement('td', formatPercent(allocations, total), 'number faint'),
-        makeElement('td', formatPercent(sum, total), 'number faint'),
-        bar,
-      );
-      row.title = `${formatCount(from)} to ${plural(to, 'byte')}`;
-      body.append(row);
-    }
-    table.append(header, body);
-    byId('panel-sizes').replaceChildren(buckets.length ? table : makeElement('p', emptyTableMessage(this.page), 'empty'));
-    showFooterText(`${plural(total, 'allocation')} of all processes, threads and times, whatever else the page is limited to.`);
+    const { allocations, bytes } = this.page.data.totals.total;
+    byId('panel-sizes').replaceChildren(buckets.length ? makeSizeTable(buckets, { allocations, bytes }) : makeElement('p', emptyTableMessage(this.page), 'empty'));
+    const sum = (measure) => buckets.reduce((total, bucket) => total + bucket[measure], 0);
+    showFooterSum(`Of the whole recording, whatever the page is limited to: all sizes together ${formatBytes(sum('bytes'))} in ${plural(sum('allocations'), 'allocation')}`, sum('bytes'), bytes, 'total');
   }
 
   get exports() {
@@ -49,6 +21,50 @@ class SizesTab {
   exportAs(format) {
     saveRows(this.page, 'sizes', format, this.page.data.size_histogram);
   }
+}
+
+/** For each measure the value, its share, that of all sizes up to this one, and a bar. */
+function makeSizeTable(buckets, totals) {
+  const table = makeElement('table', undefined, 'size-table');
+  table.append(makeElement('caption', 'How many bytes allocations asked for, over the whole run'));
+  const head = makeElement('tr');
+  const addHead = (text, className, hint = '') => {
+    const cell = makeElement('th', text, className);
+    cell.scope = 'col';
+    cell.title = hint;
+    head.append(cell);
+  };
+  addHead('Size', 'number');
+  for (const label of ['Allocations', 'Bytes']) {
+    addHead(label, 'number');
+    addHead('%', 'number share');
+    addHead('Sum %', 'number share sum', 'Of allocations of this size and all smaller ones');
+  }
+  const header = makeElement('thead');
+  header.append(head);
+  const body = makeElement('tbody');
+  const measures = ['allocations', 'bytes'];
+  const most = Object.fromEntries(measures.map((measure) => [measure, largest(buckets.map((bucket) => bucket[measure]))]));
+  const sums = { allocations: 0, bytes: 0 };
+  for (const bucket of buckets) {
+    const row = makeElement('tr');
+    row.title = `${formatCount(bucket.min_bytes)} to ${plural(bucket.max_bytes, 'byte')}`;
+    row.append(makeElement('td', sizeRange(bucket.min_bytes, bucket.max_bytes), 'number'));
+    for (const measure of measures) {
+      sums[measure] += bucket[measure];
+      const value = makeElement('td', formatMeasure(bucket[measure], measure), 'number');
+      if (bucket[measure] > 0) value.append(makeBar(bucket[measure] / most[measure]));
+      row.append(value, makeElement('td', formatPercent(bucket[measure], totals[measure]), 'number share faint'), makeElement('td', formatPercent(sums[measure], totals[measure]), 'number share sum faint'));
+    }
+    body.append(row);
+  }
+  const foot = makeElement('tfoot');
+  const row = makeElement('tr');
+  row.append(makeElement('td', 'total', 'number'));
+  for (const measure of measures) row.append(makeElement('td', formatMeasure(sums[measure], measure), 'number'), makeElement('td', '', 'share'), makeElement('td', '', 'share sum'));
+  foot.append(row);
+  table.append(header, body, foot);
+  return table;
 }
 
 /** "0 B", "1 B", "2 to 3 B", "1 to 2 KiB": the upper end of large ranges is left out of them. */

@@ -41,7 +41,7 @@ class Tabs {
   }
 
   open(name) {
-    if (name !== this.page.state.tab) this.page.choose({ tab: name });
+    if (name !== this.page.state.tab && CHOICES.tab.includes(name)) this.page.choose({ tab: name });
   }
 
   stateChanged(changes) {
@@ -88,6 +88,8 @@ function markTab(open) {
     // One stop for the tab key: the arrows go from tab to tab.
     button.tabIndex = name === open ? 0 : -1;
     byId(`panel-${name}`).hidden = name !== open;
+    // On narrow screens the strip scrolls.
+    if (name === open) byId('tabs').scrollLeft = button.offsetLeft - button.offsetWidth;
   }
 }
 

@@ -122,9 +122,10 @@ class Timeline {
     }
   }
 
-  /** Calls `visit(x, low, high, last)` once per pixel that has samples, so that long runs cost no more than short ones. */
+  /** Calls `visit(x, first, low, high, last)` once per pixel that has samples, so that long runs cost no more than short ones. */
   eachPixel(series, visit) {
     let pixel = -1;
+    let first = 0;
     let low = 0;
     let high = 0;
     let last = 0;
@@ -132,21 +133,23 @@ class Timeline {
       const at = Math.round(this.x(series.t[i]));
       const bytes = series.bytes[i];
       if (at !== pixel) {
-        if (pixel >= 0) visit(pixel, low, high, last);
+        if (pixel >= 0) visit(pixel, first, low, high, last);
         pixel = at;
-        low = high = bytes;
+        first = low = high = bytes;
       }
       if (bytes < low) low = bytes;
       if (bytes > high) high = bytes;
       last = bytes;
     }
-    if (pixel >= 0) visit(pixel, low, high, last);
+    if (pixel >= 0) visit(pixel, first, low, high, last);
   }
 
   tracePath(pen, series) {
     let started = false;
-    this.eachPixel(series, (x, low, high, last) => {
-      if (!started) pen.moveTo(x, this.y(low));
+    this.eachPixel(series, (x, first, low, high, last) => {
+      // From where it begins: a level that lasted until here must not look like a slope.
+      if (started) pen.lineTo(x, this.y(first));
+      else pen.moveTo(x, this.y(first));
       started = true;
       if (high > low) {
         pen.lineTo(x, this.y(low));

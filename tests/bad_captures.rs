@@ -18,7 +18,9 @@ use tempfile::TempDir;
 const OLD_CAPTURE: &[u8] = include_bytes!("../reporter/tests/captures/version-1.bin");
 
 /// Every way to read a capture, with where it writes to.
-const REPORTS: [&[&str]; 7] = [
+const REPORTS: [&[&str]; 15] = [
+    &["check", "--max-peak", "1TB"],
+    &["check", "--format", "bencher"],
     &["stats"],
     &["stats", "--json"],
     &["table"],
@@ -26,6 +28,12 @@ const REPORTS: [&[&str]; 7] = [
     &["table", "--html", "-o", "report"],
     &["flamegraph", "-o", "report"],
     &["flamegraph", "--svg", "-o", "report"],
+    &["summary"],
+    &["lines"],
+    &["leaks"],
+    &["temporary", "--json"],
+    &["histogram"],
+    &["timeline"],
 ];
 
 /// A folder with a file in it.

@@ -82,6 +82,9 @@ impl Given {
             assert_eq!(told.trim_end_matches("memprof: wrote /dev/stdout\n"), expected, "{report:?}");
         }
         self.report(&["flamegraph", "-o", "/dev/stdout"]).succeeds();
+        for name in ["summary", "leaks", "histogram"] {
+            assert_eq!(self.report(&[name]).succeeds().stderr(), expected, "{name}");
+        }
         let stats = self.report(&["stats", "--json"]).succeeds();
         serde_json::from_str(&stats.stdout()).expect("stats --json prints JSON")
     }

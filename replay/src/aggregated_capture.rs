@@ -81,7 +81,7 @@ pub fn store(aggregate: &Aggregate, images: &[u32], spans: Vec<ImageSpan>) -> St
         slots: slots.len() as u64,
         peak_at: aggregate.totals.peak_at,
         processes: images.iter().zip(&aggregate.processes).map(process).collect(),
-        sizes: aggregate.sizes.counts().to_vec(),
+        sizes: aggregate.sizes.amounts().to_vec(),
         timeline: aggregate.timeline.clone(),
         images: spans,
     };
@@ -112,7 +112,7 @@ pub fn restore(stored: &StoredAggregate, processes: &Processes) -> Aggregate {
     sums.iter().for_each(|process| totals.add(process));
     let mut timeline = run.timeline.clone();
     timeline.sort_by_key(|point| point.at);
-    Aggregate { totals, processes: sums, slots, sizes: SizeHistogram::of_counts(&run.sizes), timeline, bins: None }
+    Aggregate { totals, processes: sums, slots, sizes: SizeHistogram::of_amounts(&run.sizes), timeline, bins: None }
 }
 
 /// Replays a capture, and writes what that finds in place of its events. Returns the number of bytes.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::slots::Amount;
+
 /// Allocations whose requested size lies in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SizeBucket {
@@ -11,51 +13,55 @@ pub struct SizeBucket {
     pub max_bytes: u64,
     /// How many there were.
     pub allocations: u64,
+    /// Their sizes together.
+    pub bytes: u64,
 }
 
-/// Counts by size: 0, 1, 2 to 3, 4 to 7 and so on.
+/// Counts and bytes by size: 0, 1, 2 to 3, 4 to 7 and so on.
 #[derive(Clone, Debug)]
 pub struct SizeHistogram {
-    counts: [u64; 65],
+    amounts: [Amount; 65],
 }
 
 impl Default for SizeHistogram {
     fn default() -> Self {
-        Self { counts: [0; 65] }
+        Self { amounts: [Amount::default(); 65] }
     }
 }
 
 impl SizeHistogram {
-    /// With these numbers of allocations of 0 bytes, 1, 2 to 3 and so on. Those that are missing are 0, more are ignored.
+    /// With these amounts of allocations of 0 bytes, 1, 2 to 3 and so on. Those that are missing are 0, more are ignored.
     #[must_use]
-    pub fn of_counts(known: &[u64]) -> Self {
-        let mut counts = [0; 65];
-        counts.iter_mut().zip(known).for_each(|(count, &known)| *count = known);
-        Self { counts }
+    pub fn of_amounts(known: &[Amount]) -> Self {
+        let mut histogram = Self::default();
+        histogram.amounts.iter_mut().zip(known).for_each(|(amount, &known)| *amount = known);
+        histogram
     }
 
-    /// The numbers of allocations of 0 bytes, 1, 2 to 3 and so on.
+    /// The amounts of allocations of 0 bytes, 1, 2 to 3 and so on.
     #[must_use]
-    pub const fn counts(&self) -> &[u64; 65] {
-        &self.counts
+    pub const fn amounts(&self) -> &[Amount; 65] {
+        &self.amounts
     }
 
     /// Counts an allocation.
     #[inline]
     pub const fn count(&mut self, size: u64) {
-        self.counts[(u64::BITS - size.leading_zeros()) as usize] += 1;
+        let index = (u64::BITS - size.leading_zeros()) as usize;
+        self.amounts[index].add(Amount { bytes: size, allocations: 1 });
     }
 
     /// The buckets from the first one that is not empty to the last.
     #[must_use]
     pub fn buckets(&self) -> Vec<SizeBucket> {
-        let used = |&index: &usize| self.counts[index] > 0;
+        let used = |&index: &usize| self.amounts[index].allocations > 0;
         let (Some(first), Some(last)) = ((0..65).find(used), (0..65).rfind(used)) else { return Vec::new() };
         (first..=last)
             .map(|index| SizeBucket {
                 min_bytes: if index == 0 { 0 } else { 1 << (index - 1) },
                 max_bytes: if index == 0 { 0 } else { u64::MAX >> (64 - index) },
-                allocations: self.counts[index],
+                allocations: self.amounts[index].allocations,
+                bytes: self.amounts[index].bytes,
             })
             .collect()
     }

@@ -26,7 +26,8 @@ impl Amounts {
         self.0[metric as usize]
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds those of another thread or allocator.
+    pub(crate) fn add(&mut self, other: &Self) {
         for (sum, amount) in self.0.iter_mut().zip(other.0) {
             sum.add(amount);
         }

@@ -12,6 +12,7 @@ use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
 use crate::flame_cells::{self, Amounts, Cell};
+use crate::node_lookup::{ChildIndex, StackNodes};
 use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
 use crate::rows::indistinguishable;
 use crate::stack_views::StackViews;
@@ -92,8 +93,8 @@ impl FlameTree {
         let mut builder = Builder {
             views,
             nodes: Vec::new(),
-            children: FxHashMap::default(),
-            node_of: FxHashMap::default(),
+            children: ChildIndex::default(),
+            node_of: StackNodes::new(tables.stacks.len()),
             of_process: vec![None; processes.list().len()],
             of_thread: FxHashMap::default(),
             top: NodeId::ROOT,
@@ -104,12 +105,13 @@ impl FlameTree {
         let threads = indistinguishable(&tables.threads, slots);
         let labels = &ThreadLabels::of(tables, processes);
         // In the order of stacks, so that the tree depends on the capture only.
-        let mut sites: Vec<(Option<Site>, usize)> =
-            slots.iter().enumerate().map(|(index, slot)| (tables.site(slot.site), index)).collect();
-        sites.sort_by_key(|(site, index)| (slots[*index].process, site.map(|site| site.stack), *index));
+        let mut order: Vec<u32> = (0..slots.len() as u32).collect();
+        let stack_of = |slot: &SlotSummary| tables.site(slot.site).map(|site| site.stack);
+        order.sort_by_cached_key(|&index| (slots[index as usize].process, stack_of(&slots[index as usize]), index));
         let mut cells = Vec::with_capacity(slots.len());
-        for (site, index) in sites {
-            let slot = &slots[index];
+        for index in order {
+            let slot = &slots[index as usize];
+            let site = tables.site(slot.site);
             let thread = threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
             builder.enter_process(places, processes, slot.process);
             if split == Split::ByThread {
@@ -127,7 +129,7 @@ impl FlameTree {
                 process: slot.process,
                 thread,
                 allocator: site.map(|site| site.allocator),
-                slot: index as u32,
+                slot: index,
                 amounts: Amounts::of(slot),
             });
         }
@@ -137,7 +139,8 @@ impl FlameTree {
 
     /// Numbers the nodes so that what is below a node follows it directly.
     fn in_preorder(nodes: &[Node], mut cells: Vec<Cell>, of_process: &[Option<NodeId>]) -> Self {
-        let new_numbers = preorder(nodes);
+        let parents: Vec<NodeId> = nodes.iter().map(|node| node.parent).collect();
+        let new_numbers = preorder(&parents);
         let renumbered = |node: NodeId| new_numbers[node.index()];
         let mut ordered = vec![nodes[0]; nodes.len()];
         for (&Node { parent, place }, number) in nodes.iter().zip(&new_numbers) {
@@ -203,6 +206,21 @@ impl FlameTree {
         sums
     }
 
+    /// A figure of each node and everything below it.
+    #[must_use]
+    pub fn inclusive_by(&self, figure: impl Fn(&Amounts) -> u64) -> Vec<u64> {
+        let mut sums = vec![0_u64; self.nodes.len()];
+        for cell in &self.cells {
+            let sum = &mut sums[cell.node.index()];
+            *sum = sum.saturating_add(figure(&cell.amounts));
+        }
+        for index in (1..self.nodes.len()).rev() {
+            let parent = self.nodes[index].parent.index();
+            sums[parent] = sums[parent].saturating_add(sums[index]);
+        }
+        sums
+    }
+
     /// What each node and everything below it hold together.
     #[must_use]
     pub fn inclusive(&self, metric: Metric) -> Vec<Amount> {
@@ -217,17 +235,17 @@ impl FlameTree {
 
 /// The number of each node in the order in which a walk down every branch meets them. Parents have lower numbers than
 /// their children before and after.
-fn preorder(nodes: &[Node]) -> Vec<NodeId> {
+pub(crate) fn preorder(parents: &[NodeId]) -> Vec<NodeId> {
     // Below each node, itself included.
-    let mut sizes = vec![1_u32; nodes.len()];
-    for index in (1..nodes.len()).rev() {
-        sizes[nodes[index].parent.index()] += sizes[index];
+    let mut sizes = vec![1_u32; parents.len()];
+    for index in (1..parents.len()).rev() {
+        sizes[parents[index].index()] += sizes[index];
     }
-    let mut numbers = vec![NodeId::ROOT; nodes.len()];
+    let mut numbers = vec![NodeId::ROOT; parents.len()];
     // Where the next child of each node will stand.
-    let mut next = vec![1_u32; nodes.len()];
-    for (index, node) in nodes.iter().enumerate().skip(1) {
-        let free = &mut next[node.parent.index()];
+    let mut next = vec![1_u32; parents.len()];
+    for (index, parent) in parents.iter().enumerate().skip(1) {
+        let free = &mut next[parent.index()];
         numbers[index] = NodeId(*free);
         *free += sizes[index];
         next[index] = numbers[index].0 + 1;
@@ -238,9 +256,8 @@ fn preorder(nodes: &[Node]) -> Vec<NodeId> {
 struct Builder {
     views: Views,
     nodes: Vec<Node>,
-    children: FxHashMap<(NodeId, PlaceId), NodeId>,
-    /// The node of each stack below a base.
-    node_of: FxHashMap<(NodeId, StackId), NodeId>,
+    children: ChildIndex,
+    node_of: StackNodes,
     of_process: Vec<Option<NodeId>>,
     of_thread: FxHashMap<(ProcessId, ThreadId), NodeId>,
     /// What the stacks of the present process or thread begin below.
@@ -255,12 +272,11 @@ impl Builder {
     }
 
     fn child(&mut self, parent: NodeId, place: PlaceId) -> NodeId {
-        if let Some(&child) = self.children.get(&(parent, place)) {
-            return child;
-        }
-        let child = self.push(parent, place);
-        self.children.insert((parent, place), child);
-        child
+        self.children.get(&self.nodes, parent, place).unwrap_or_else(|| {
+            let child = self.push(parent, place);
+            self.children.insert(&self.nodes, child);
+            child
+        })
     }
 
     fn lost(&mut self, places: &Places) -> NodeId {
@@ -333,7 +349,7 @@ impl Builder {
         let mut missing = Vec::new();
         let (mut at, mut node) = (stack, base);
         while at != StackId::EMPTY {
-            if let Some(&known) = self.node_of.get(&(base, at)) {
+            if let Some(known) = self.node_of.get(base, at) {
                 node = known;
                 break;
             }
@@ -345,7 +361,7 @@ impl Builder {
                 None => {
                     // Damage: the callers are unknown.
                     node = self.lost(places);
-                    self.node_of.insert((base, at), node);
+                    self.node_of.insert(base, at, node);
                     break;
                 }
             }
@@ -356,7 +372,7 @@ impl Builder {
                     node = self.child(node, place);
                 }
             }
-            self.node_of.insert((base, stack), node);
+            self.node_of.insert(base, stack, node);
         }
         node
     }

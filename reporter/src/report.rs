@@ -92,8 +92,8 @@ pub enum BinsWanted {
 impl BinsWanted {
     /// Of a run of so many events bins are cheap.
     const FEW_EVENTS: u64 = 4_000_000;
-    /// Some 60 MB while the run is replayed.
-    const MOST_ROWS: usize = 8_000_000;
+    /// Some 40 MB while the run is replayed.
+    const MOST_ROWS: usize = 5_000_000;
 
     /// Into how many rows at most to cut the run.
     fn rows(self, reader: &CaptureReader) -> Option<usize> {

@@ -14,13 +14,24 @@ pub(crate) struct RowPlaces {
 }
 
 /// What the walk from the outermost frame of a stack to its innermost one has come by.
-#[derive(Clone, Copy, Default)]
+///
+/// There is one for each stack, and there may be millions of these: so no `Option`s.
+#[derive(Clone, Copy)]
 struct Seen {
-    /// The last Python frame; in the hybrid view, since the thread began.
-    python: Option<PlaceId>,
-    /// The last native frame that the view shows, without those that only pass the request on.
-    native: Option<PlaceId>,
+    /// The last Python frame, or [`NONE`]; in the hybrid view, since the thread began.
+    python: PlaceId,
+    /// The last native frame that the view shows, without those that only pass the request on; or [`NONE`].
+    native: PlaceId,
     interpreter: bool,
+}
+
+/// No place.
+const NONE: PlaceId = PlaceId(u32::MAX);
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { python: NONE, native: NONE, interpreter: false }
+    }
 }
 
 impl RowPlaces {
@@ -41,10 +52,13 @@ impl RowPlaces {
                     seen.interpreter |= places.is_in_interpreter(node.frame);
                     seen
                 }
-                None => Seen { native: Some(lost), ..Seen::default() },
+                None => Seen { native: lost, ..Seen::default() },
             });
         }
-        Self { of_stack: seen.into_iter().map(|seen| seen.place(places, view.kind)).collect(), lost }
+        let mut of_stack: Vec<PlaceId> = seen.into_iter().map(|seen| seen.place(places, view.kind)).collect();
+        // They took the place of what is three times as large.
+        of_stack.shrink_to_fit();
+        Self { of_stack, lost }
     }
 
     /// The place of a stack.
@@ -59,13 +73,13 @@ impl Seen {
             let place = places.get(at);
             if at == places.new_thread() && kind == ViewKind::Hybrid {
                 // What the creator's Python did is not what the thread does.
-                self.python = None;
+                self.python = NONE;
             } else if places.may_be_python(at) && kind != ViewKind::Native {
-                self.python = Some(at);
+                self.python = at;
             } else if place.shown.meets(alone) && (place.kind.is_native() || places.may_be_python(at)) {
                 // Who asked for the memory counts, unless there is nobody else.
-                if self.native.is_none() || !passes_on[at.index()] {
-                    self.native = Some(at);
+                if self.native == NONE || !passes_on[at.index()] {
+                    self.native = at;
                 }
             }
         }
@@ -73,7 +87,8 @@ impl Seen {
     }
 
     fn place(self, places: &Places, kind: ViewKind) -> PlaceId {
-        self.python.or(self.native).unwrap_or(match kind {
+        let seen = [self.python, self.native].into_iter().find(|place| *place != NONE);
+        seen.unwrap_or(match kind {
             ViewKind::Hybrid if self.interpreter => places.runtime(),
             ViewKind::Hybrid | ViewKind::Python => places.no_python(),
             ViewKind::Native => places.no_native(),

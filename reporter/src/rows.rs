@@ -46,6 +46,16 @@ pub enum Ranking {
 }
 
 impl Ranking {
+    /// The name in the data of reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Allocations => "allocations",
+        }
+    }
+
+    /// What a larger amount has more of.
     pub(crate) const fn key(self, amount: Amount) -> (u64, u64) {
         match self {
             Self::Bytes => (amount.bytes, amount.allocations),

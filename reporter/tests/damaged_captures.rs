@@ -11,8 +11,11 @@ use memprof_capture::clock::ClockKind;
 use memprof_capture::file::Fact;
 use memprof_capture::ids::Stamp;
 use memprof_replay::metric::Metric;
+use memprof_reporter::check::{self, Budget, Outcome, Rules};
+use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::flamegraph;
 use memprof_reporter::report::Report;
+use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
@@ -36,6 +39,41 @@ fn render_all(report: &mut Report) {
         render(report, View { kind, show_runtime: false });
     }
     render(report, View { kind: ViewKind::Hybrid, show_runtime: true });
+    compare(report, &mut sample().report());
+    hold_against_limits(report);
+}
+
+/// The report against a sound one.
+fn compare(report: &mut Report, sound: &mut Report) {
+    for by in [By::Stack, By::Module] {
+        let comparison = Comparison { view: View::default(), metric: Metric::Total, by, order: Order::Difference };
+        let diff = Diff::of(report, sound, comparison);
+        let mut out = Vec::new();
+        diff::write_text(&diff, 10, &TextStyle::new(80, false), &mut out).expect("memory can be written");
+        diff::write_markdown(&diff, 10, &mut out).expect("memory can be written");
+        diff::write_json(&diff, &mut out).expect("memory can be written");
+    }
+}
+
+/// Every kind of limit. Last, since suppressed leaks are gone then.
+fn hold_against_limits(report: &mut Report) {
+    let limits = "max-peak = 0\nmax-leaked = 0\nmax-total = 0\nmax-temporary = 0\nmax-allocations = 0\nmax-rss = 0\n";
+    let tables = ["function", "file", "module"].map(|kind| format!("[[{kind}]]\npattern = '*'\nmax-total = 0\n"));
+    let budget = format!("{limits}{}[[process]]\npattern = '*'\nmax-peak = 0\n", tables.concat());
+    let (_folder, path) = file_of(budget.as_bytes());
+    let rules = Rules {
+        budget: Budget::read(&path).expect("it is a budget"),
+        growth: Vec::new(),
+        suppressions: Suppressions::parse("leak:f").expect("they are well formed"),
+        view: View::default(),
+        sites: 5,
+    };
+    let outcome = Outcome::of(report, None, &rules);
+    let mut out = Vec::new();
+    check::write_text(report, &outcome, &TextStyle::new(80, false), &mut out).expect("memory can be written");
+    check::write_markdown(report, &outcome, &mut out).expect("memory can be written");
+    check::write_json(report, &outcome, &mut out).expect("memory can be written");
+    check::write_annotations(&outcome, &path, &mut out).expect("memory can be written");
 }
 
 fn render(report: &mut Report, view: View) {

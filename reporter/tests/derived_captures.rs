@@ -170,7 +170,7 @@ fn captures_one_after_the_other_have_the_larger_peak() {
     let sums = report_on(&joined(&[&aggregated(&one), &other]).expect("they are merged"));
     assert_eq!(sums.aggregate().totals, report.aggregate().totals);
     assert_eq!(sums.aggregate().processes, report.aggregate().processes);
-    assert_eq!(sums.aggregate().sizes.counts(), report.aggregate().sizes.counts());
+    assert_eq!(sums.aggregate().sizes.amounts(), report.aggregate().sizes.amounts());
     assert_eq!(figures(&sums), figures(&report));
 }
 

@@ -5,17 +5,25 @@ mod capture_builder;
 mod family_run;
 mod golden_text;
 mod json_schema;
+mod page_columns;
 mod sample_run;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use capture_builder::{CaptureBuilder, Place};
+use flate2::read::GzDecoder;
 use golden_text::assert_golden;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::file::Fact;
 use memprof_replay::metric::Metric;
 use memprof_reporter::diff::{
-    By, Change, Comparison, Diff, Difference, GrowthLimit, Order, Status, write_json, write_markdown, write_text,
+    By, Change, Comparison, Diff, Difference, GrowthLimit, Order, Status, write_html, write_json, write_markdown,
+    write_text,
 };
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
@@ -210,6 +218,53 @@ fn native_code_is_of_its_module() {
         let labels: Vec<String> = diff.rows().iter().map(|row| diff.label(row).to_string()).collect();
         assert_eq!(labels, ["/lib/libz.so.1"]);
     });
+}
+
+/// The page of the sample run before and after somebody has worked on it.
+fn page() -> Vec<u8> {
+    let [before, after] = worked_on();
+    let (mut before, mut after) = (before.report(), after.report());
+    let mut out = Vec::new();
+    let shape = (View::default(), Metric::Total, false);
+    write_html(&mut before, &mut after, shape, &mut out).expect("memory can be written");
+    out
+}
+
+/// For tests/page/difference.test.mjs: `MEMPROF_PAGES` names the folder.
+#[test]
+fn a_page_for_the_browser() {
+    let Some(folder) = std::env::var_os("MEMPROF_PAGES").map(PathBuf::from) else { return };
+    fs::write(folder.join("difference.html"), page()).expect("the page can be written");
+}
+
+#[test]
+fn the_page_has_the_amounts_of_both() {
+    let page = String::from_utf8(page()).expect("it is UTF-8");
+    let data = page.rsplit_once("id=\"memprof-data\"").and_then(|(_, rest)| rest.split_once('>')).expect("the data").1;
+    let base64 = data.split('<').next().expect("it ends").trim();
+    let compressed = STANDARD.decode(base64).expect("it is base64");
+    let mut container = Vec::new();
+    GzDecoder::new(&compressed[..]).read_to_end(&mut container).expect("it is gzip");
+    let data = page_columns::read(&container);
+    let sum = |table: &str, column: &str| -> u64 {
+        data[table][column].as_array().expect("a column").iter().map(|value| value.as_u64().expect("a number")).sum()
+    };
+    let [before, after] = worked_on().map(|run| run.report());
+    for metric in Metric::ALL {
+        let (name, totals) = (metric.name(), [before.total(metric), after.total(metric)]);
+        assert_eq!(sum("before", &format!("{name}_bytes")), totals[0].bytes);
+        assert_eq!(sum("before", &format!("{name}_allocations")), totals[0].allocations);
+        assert_eq!(sum("cells", &format!("{name}_bytes")), totals[1].bytes);
+        assert_eq!(data["before"]["totals"][name]["bytes"], totals[0].bytes);
+        assert_eq!(data["totals"][name]["bytes"], totals[1].bytes);
+    }
+    // What was renamed is one frame.
+    let functions = data["frames"]["function"].as_array().expect("a column");
+    let names: Vec<&Value> =
+        functions.iter().map(|name| &data["strings"][name.as_u64().expect("a number") as usize]).collect();
+    for (name, times) in [("fill", 1), ("row|s", 1), ("first_try", 1), ("cached", 1), ("descend", 1)] {
+        assert_eq!(names.iter().filter(|known| **known == name).count(), times, "{name}");
+    }
 }
 
 fn text_of(diff: &Diff, width: usize) -> String {

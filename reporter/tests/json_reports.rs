@@ -10,8 +10,10 @@ use capture_builder::{CaptureBuilder, SECOND};
 use family_run::{GZIP, family_run};
 use memprof_replay::metric::Metric;
 use memprof_reporter::report::Report;
+use memprof_reporter::rows::Ranking;
+use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::View;
-use memprof_reporter::{stats, table};
+use memprof_reporter::{stats, table, tree};
 use native_run::{PYTHON, ZLIB, native_run};
 use sample_run::sample_run;
 use serde_json::{Value, json};
@@ -30,15 +32,27 @@ fn table_json(report: &Report, metric: Metric) -> Value {
     serde_json::from_slice(&out).expect("it is JSON")
 }
 
+fn tree_json(report: &mut Report, metric: Metric, limits: Limits) -> Value {
+    let folding = Folding::Libraries(Patterns::default());
+    let options =
+        TreeOptions { view: View::default(), metric, ranking: Ranking::Bytes, inverted: false, folding, biggest: None };
+    let mut out = Vec::new();
+    tree::write_json(report, &options, limits, &mut out).expect("memory can be written");
+    serde_json::from_slice(&out).expect("it is JSON")
+}
+
 #[test]
 fn reports_follow_their_schemas() {
     let mut cut_off = sample_run();
     cut_off.summary = None;
     for builder in [CaptureBuilder::new(), sample_run(), cut_off, native_run(), family_run()] {
-        let report = builder.report();
+        let mut report = builder.report();
         for metric in METRICS {
             json_schema::check("stats.schema.json", &stats_json(&report, metric));
             json_schema::check("table.schema.json", &table_json(&report, metric));
+            for limits in [Limits::NONE, Limits { calls: 2, ..Limits::NONE }] {
+                json_schema::check("tree.schema.json", &tree_json(&mut report, metric, limits));
+            }
         }
     }
 }
@@ -136,6 +150,7 @@ fn figures_agree_with_each_other() {
         let of_allocators: u64 = allocators.map(|allocator| allocator["allocations"].as_u64().expect("a number")).sum();
         assert_eq!(Some(of_allocators), stats["totals"]["allocations"].as_u64());
         assert_eq!(sum(&stats["size_histogram"], "allocations"), of_allocators);
+        assert_eq!(Some(sum(&stats["size_histogram"], "bytes")), stats["totals"]["bytes_allocated"].as_u64());
     }
     let stats = stats_json(&report, Metric::Peak);
     assert_eq!(stats["totals"]["peak_at_s"], json!(0.500000016));

@@ -324,12 +324,12 @@ fn another_program_in_the_same_process_starts_with_nothing() {
 fn sizes_are_counted_by_powers_of_two() {
     let (mut builder, site, _) = two_sites(Malloc);
     builder.allocate(16, 0, site).allocate(32, 1, site).allocate(48, 7, site).allocate(64, 4, site);
-    let bucket = |min_bytes, max_bytes, allocations| SizeBucket { min_bytes, max_bytes, allocations };
-    let expected = [bucket(0, 0, 1), bucket(1, 1, 1), bucket(2, 3, 0), bucket(4, 7, 2)];
+    let bucket = |min_bytes, max_bytes, allocations, bytes| SizeBucket { min_bytes, max_bytes, allocations, bytes };
+    let expected = [bucket(0, 0, 1, 0), bucket(1, 1, 1, 1), bucket(2, 3, 0, 0), bucket(4, 7, 2, 11)];
     assert_eq!(builder.report().aggregate().sizes.buckets(), expected);
     builder.allocate(80, u64::MAX, site).free(80);
     let buckets = builder.report().aggregate().sizes.buckets();
-    assert_eq!(buckets.last(), Some(&bucket(1 << 63, u64::MAX, 1)));
+    assert_eq!(buckets.last(), Some(&bucket(1 << 63, u64::MAX, 1, u64::MAX)));
 }
 
 #[test]

@@ -10,14 +10,14 @@ mod sample_run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use capture_builder::CaptureBuilder;
+use capture_builder::{CaptureBuilder, file_of};
 use family_run::family_run;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::leaks::LeakSettings;
 use memprof_reporter::lines::LineSelection;
 use memprof_reporter::query::Query;
-use memprof_reporter::report::Report;
+use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::view::{View, ViewKind};
@@ -110,6 +110,30 @@ fn the_time_line_has_its_peak() {
     assert_eq!(Some(number(&timeline["peak"]["bytes"])), largest);
     assert!(heap.contains(&timeline["peak"]));
     assert_eq!(timeline["rss"].as_array().map(Vec::len), Some(100));
+}
+
+#[test]
+fn leaks_know_when_they_were_allocated() {
+    let mut builder = CaptureBuilder::new();
+    let kept = builder.site(&[("keep", "/srv/a.py", 3)], Malloc);
+    let other = builder.site(&[("pass", "/srv/a.py", 9)], Malloc);
+    // Of `keep`, the first block and the last one are given back; all live for some hundredths of a second.
+    for block in 1..=8 {
+        builder.allocate(block << 12, 100, kept).allocate(0x10, 8, other).free(0x10);
+    }
+    builder.free(1 << 12).free(8 << 12);
+    let (_folder, path) = file_of(&builder.to_bytes());
+    let open = |bins| Report::open_in_bins(&path, &Query::default(), bins).expect("the capture is sound");
+    let leaks = leaks_json(&mut open(BinsWanted::Always), View::default(), "");
+    json_schema::check("leaks.schema.json", &leaks);
+    assert_eq!(leaks["leaks"].as_array().map(Vec::len), Some(1));
+    let leak = &leaks["leaks"][0];
+    // The second block came 40 ms after the start, the seventh 190 ms; bins of this run of 2 s last a millisecond.
+    let between = ["allocated_from_s", "allocated_to_s"].map(|name| leak[name].as_f64().expect("a number"));
+    assert!(between[0] <= 0.04 && between[0] > 0.035, "{leak}");
+    assert!(between[1] >= 0.19 && between[1] < 0.195, "{leak}");
+    let unknown = leaks_json(&mut open(BinsWanted::Never), View::default(), "");
+    assert!(unknown["leaks"][0]["allocated_from_s"].is_null(), "{unknown}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use memprof_reporter::histogram::Bars;
 use memprof_reporter::leaks::LeakSettings;
 use memprof_reporter::lines::{LineSelection, NoSuchSource};
 use memprof_reporter::query::Query;
-use memprof_reporter::report::Report;
+use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::{SuppressedLeaks, Suppressions};
 use memprof_reporter::temporary::TextLimits;
@@ -48,7 +48,8 @@ fn summary_of(report: &Report, view: View, sort: summary::SortBy, style: &TextSt
 
 /// A report without the leaks that the suppressions name.
 fn suppressed(builder: &CaptureBuilder, suppressions: &str) -> (Report, Vec<SuppressedLeaks>) {
-    let mut report = builder.report();
+    let (_folder, path) = file_of(&builder.to_bytes());
+    let mut report = Report::open_in_bins(&path, &Query::default(), BinsWanted::Always).expect("the capture is sound");
     let suppressed = report.suppress_leaks(&Suppressions::parse(suppressions).expect("they are well formed"));
     (report, suppressed)
 }

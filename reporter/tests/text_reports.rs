@@ -1,5 +1,4 @@
-//! Reports for a terminal, against texts that were looked at (golden/). After a change that is wanted, run the test
-//! with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
+//! Reports for a terminal, against texts that were looked at.
 
 mod capture_builder;
 mod family_run;

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use memprof_reporter::diff::{
-    By, Comparison, DEFAULT_ROWS, Diff, GrowthLimit, Order, write_json, write_markdown, write_text,
+    By, Comparison, DEFAULT_ROWS, Diff, GrowthLimit, Order, write_html, write_json, write_markdown, write_text,
 };
 
+use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
 use super::{Failure, MetricArgs, Verdict, ViewArgs, open, stdout_text};
@@ -38,6 +39,15 @@ pub struct Args {
     /// Print one JSON object with all rows (docs/diff.schema.json); the same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Write a page with the flame graph of both instead
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    html: bool,
+    /// Where to write the page [default: memprof-diff-<AFTER>.html beside the capture]
+    #[arg(short, long, value_name = "FILE", requires = "html")]
+    output: Option<PathBuf>,
+    /// Overwrite the page if it exists
+    #[arg(short, long, requires = "html")]
+    force: bool,
     /// End with status 3 if the bytes in all have grown by more than this: 5%, 10MiB
     #[arg(long, value_name = "LIMIT")]
     fail_above: Option<GrowthLimit>,
@@ -106,11 +116,19 @@ impl Args {
 /// When a capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<Verdict, Failure> {
     let comparison = args.comparison();
+    let page = args.html.then(|| OutputFile::choose(args.output.clone(), args.force, &args.after, "diff", "html"));
+    let page = page.transpose()?;
     let mut before = open(&args.before, &args.query, comparison.view)?;
     let mut after = open(&args.after, &args.query, comparison.view)?;
+    if let Some(page) = page {
+        let shape = (comparison.view, comparison.metric, false);
+        let path = page.write(|out| write_html(&mut before, &mut after, shape, out))?;
+        eprintln!("memprof: wrote {}", path.display());
+    }
     let diff = Diff::of(&mut before, &mut after, comparison);
     let format = if args.json { Format::Json } else { args.format };
     stdout_text::write(|out| match format {
+        _ if args.html => Ok(()),
         Format::Text => write_text(&diff, args.rows, &args.text.style(), out),
         Format::Json => write_json(&diff, out),
         Format::Markdown => write_markdown(&diff, args.rows, out),

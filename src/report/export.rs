@@ -145,15 +145,14 @@ struct Export<'a> {
 impl Export<'_> {
     /// Refuses what can be seen to make no sense before the capture is read.
     fn check(&self) -> Result<(), Failure> {
-        match self.format {
-            format if self.metric.is_given() && !format.has_metric() => {
-                Err(Failure::Export(Refusal::NoChoiceOfMetric(self.format)))
-            }
-            _ if self.format.has_events() && self.query.query().has_range() => {
-                Err(Failure::Export(Refusal::NoRange(self.format)))
-            }
-            _ => Ok(()),
-        }
+        let refusal = if self.metric.is_given() && !self.format.has_metric() {
+            Refusal::NoChoiceOfMetric(self.format)
+        } else if self.format.has_events() && self.query.query().has_range() {
+            Refusal::NoRange(self.format)
+        } else {
+            return Ok(());
+        };
+        Err(Failure::Export(refusal))
     }
 
     fn open(&self) -> Result<Report, Failure> {

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use memprof_reporter::diff;
 use memprof_reporter::flame_tree::Split;
 use memprof_reporter::flamegraph::{GraphShape, write_html, write_svg};
 use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, ViewArgs, open_in_bins};
+use super::{Failure, MetricArgs, ViewArgs, open, open_in_bins};
 
 /// Write a flame graph: one self-contained interactive page, or a picture
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,9 @@ pub struct Args {
     /// Let the reader of the page choose any range of time, also where the capture is so long that this takes a while
     #[arg(long, conflicts_with = "svg")]
     temporal: bool,
+    /// Show how the capture differs from this one: new, gone, grown, shrunk
+    #[arg(long, value_name = "BEFORE", conflicts_with_all = ["svg", "temporal", "split_threads"])]
+    diff: Option<PathBuf>,
     /// Begin with the frames that allocated, and show their callers below them
     #[arg(long, conflicts_with = "svg")]
     inverted: bool,
@@ -51,7 +55,16 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
     let extension = if args.svg { "svg" } else { "html" };
-    let output = OutputFile::choose(args.output, args.force, &args.capture, "flamegraph", extension)?;
+    let kind = if args.diff.is_some() { "diff" } else { "flamegraph" };
+    let output = OutputFile::choose(args.output, args.force, &args.capture, kind, extension)?;
+    if let Some(before) = &args.diff {
+        let mut before = open(before, &args.query, view)?;
+        let mut after = open(&args.capture, &args.query, view)?;
+        let shape = (view, metric, args.inverted);
+        let path = output.write(|out| diff::write_html(&mut before, &mut after, shape, out))?;
+        eprintln!("memprof: wrote {}", path.display());
+        return Ok(());
+    }
     let bins = match (args.svg, args.temporal) {
         (true, _) => BinsWanted::Never,
         (false, true) => BinsWanted::Always,

@@ -42,6 +42,9 @@ pub enum Verdict {
     /// One of them is exceeded.
     Breach,
 }
+pub mod tree;
+#[cfg(feature = "tui")]
+mod tree_terminal;
 
 /// Why a report could not be made: displayed, a sentence that says what to do.
 #[derive(Debug)]
@@ -68,6 +71,9 @@ pub enum Failure {
     Budget(BudgetError),
     /// The summary of the CI job cannot be written.
     Summary(PathBuf, io::Error),
+    /// The terminal cannot be used.
+    #[cfg(feature = "tui")]
+    Terminal(io::Error),
 }
 
 impl fmt::Display for Failure {
@@ -93,6 +99,8 @@ impl fmt::Display for Failure {
             Self::Summary(path, error) => {
                 write!(f, "cannot append to {}, which GITHUB_STEP_SUMMARY names: {error}", path.display())
             }
+            #[cfg(feature = "tui")]
+            Self::Terminal(error) => write!(f, "cannot use the terminal: {error}; --text prints to it instead"),
         }
     }
 }
@@ -108,6 +116,8 @@ impl std::error::Error for Failure {
             Self::Unwritable(_, error) | Self::Stdout(error) | Self::Summary(_, error) => Some(error),
             Self::Usage(error) => Some(error),
             Self::Budget(error) => Some(error),
+            #[cfg(feature = "tui")]
+            Self::Terminal(error) => Some(error),
         }
     }
 }

@@ -61,7 +61,7 @@ test('the header names the processes', withFlame, async () => {
   const facts = await text('#facts');
   assert.ok(facts.includes(`${header.processes.length} processes`), facts);
   for (const { pid } of header.processes.slice(0, 6)) assert.ok(facts.includes(String(pid)), facts);
-  assert.match(await text('#heap-caption'), /all processes together/);
+  assert.match(await text('#heap-caption'), /^Heap of all processes$/);
 });
 
 test('each process has its own part of the graph, and what it has adds up', withFlame, async () => {

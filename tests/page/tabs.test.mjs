@@ -285,11 +285,14 @@ test('threads and allocators add up', options, async () => {
   assert.match(await text('#sum'), /= total\.$/);
 });
 
-test('sizes add up to all allocations', options, async () => {
+test('sizes add up to all allocations and bytes', options, async () => {
   await open('#tab=sizes');
-  const counts = (await page.locator('.size-table tbody td:nth-child(2)').allTextContents()).map(count);
+  const counts = (await page.locator('.size-table tbody tr td:nth-child(2)').allTextContents()).map(count);
   assert.equal(sum(counts), report.totals.total.allocations);
-  assert.match(await save('csv'), /^min_bytes,max_bytes,allocations\n/);
+  const rows = await saveRows();
+  assert.equal(sum(rows.map(({ bytes }) => bytes)), report.totals.total.bytes);
+  assert.match(await text('#sum'), /= total\.$/);
+  assert.match(await save('csv'), /^min_bytes,max_bytes,allocations,bytes\n/);
 });
 
 test('a capture without allocations says so in every tab', { skip: emptyFile ? false : 'MEMPROF_EMPTY_PAGE is not set' }, async () => {

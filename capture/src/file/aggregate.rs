@@ -116,8 +116,8 @@ pub struct RunSums {
     pub peak_at: Stamp,
     /// By process.
     pub processes: Vec<ProcessSums>,
-    /// How many allocations were of 0 bytes, 1, 2 to 3, 4 to 7 and so on: 65 numbers.
-    pub sizes: Vec<u64>,
+    /// The allocations of 0 bytes, 1, 2 to 3, 4 to 7 and so on: 65 amounts.
+    pub sizes: Vec<Amount>,
     /// The live total over the run, in order.
     pub timeline: Vec<TimelinePoint>,
     /// The images that made events.

@@ -149,7 +149,7 @@ proptest! {
         prop_assert_eq!(sums.totals, events.totals);
         prop_assert_eq!(sums.processes, events.processes);
         prop_assert_eq!(sorted(sums.slots), sorted(events.slots));
-        prop_assert_eq!(sums.sizes.counts(), events.sizes.counts());
+        prop_assert_eq!(sums.sizes.amounts(), events.sizes.amounts());
         let shape = |aggregate: &[memprof_replay::timeline::TimelinePoint]| aggregate.iter().map(|point| point.bytes).max();
         prop_assert_eq!(shape(&sums.timeline), shape(&events.timeline));
     }

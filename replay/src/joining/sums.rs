@@ -95,7 +95,7 @@ fn added_up(all: Vec<StoredAggregate>) -> StoredAggregate {
     let peak = |stored: &StoredAggregate| stored.slots.iter().map(|slot| slot.peak.bytes).fold(0, u64::saturating_add);
     // Of equal ones the last.
     let highest = all.iter().enumerate().max_by_key(|(_, stored)| peak(stored)).map(|(index, _)| index);
-    let mut sum = StoredAggregate { run: RunSums { sizes: vec![0; 65], ..RunSums::default() }, ..Default::default() };
+    let mut sum = StoredAggregate { run: RunSums { sizes: vec![Amount::default(); 65], ..RunSums::default() }, ..Default::default() };
     for (index, StoredAggregate { slots, run }) in all.into_iter().enumerate() {
         let is_highest = Some(index) == highest;
         if is_highest {
@@ -107,7 +107,7 @@ fn added_up(all: Vec<StoredAggregate>) -> StoredAggregate {
         sum.run.images.extend(run.images);
         sum.run.timeline.extend(run.timeline);
         for (sum, count) in sum.run.sizes.iter_mut().zip(run.sizes) {
-            *sum = sum.saturating_add(count);
+            sum.add(count);
         }
     }
     sum.run.slots = sum.slots.len() as u64;

@@ -36,11 +36,19 @@ impl OpenRow {
     }
 }
 
+/// Where a slot of a process is found.
+#[derive(Clone, Copy, Debug)]
+struct KnownSlot {
+    /// Its number among those of all processes.
+    number: u32,
+    /// Its row in the bin that is being filled, if the one there is of this slot.
+    row: u32,
+}
+
 /// What is known of a process. Whatever is kept for each slot is small: there may be millions.
 #[derive(Debug, Default)]
 struct ProcessBins {
-    /// By slot of the process: its number among those of all processes.
-    slots: Vec<u32>,
+    slots: Vec<KnownSlot>,
     numbers: BinNumbers,
 }
 
@@ -79,8 +87,6 @@ pub struct TimeBinsBuilder {
     highest_at: Option<Stamp>,
     /// Of the slots that were touched in the bin.
     rows_of_bin: Vec<OpenRow>,
-    /// By number of a slot: its row, if the one there is the slot's.
-    row_of: Vec<u32>,
     released: Vec<ReleasedRow>,
     /// The number of gathered releases at which those of one slot and bin become one.
     next_combining: usize,
@@ -110,7 +116,6 @@ impl TimeBinsBuilder {
             highest: 0,
             highest_at: None,
             rows_of_bin: Vec::new(),
-            row_of: Vec::new(),
             released: Vec::new(),
             next_combining: GATHERED_RELEASES,
             ended: Vec::new(),
@@ -146,11 +151,10 @@ impl TimeBinsBuilder {
         let slots = &mut self.processes[process.index()].slots;
         while slots.len() <= slot.0 as usize {
             self.owners.push((process, SlotId(slots.len() as u32)));
-            slots.push(self.row_of.len() as u32);
-            self.row_of.push(u32::MAX);
+            slots.push(KnownSlot { number: self.owners.len() as u32 - 1, row: u32::MAX });
         }
-        let number = slots[slot.0 as usize];
-        let index = &mut self.row_of[number as usize];
+        let KnownSlot { number, row: index } = &mut slots[slot.0 as usize];
+        let number = *number;
         if self.rows_of_bin.get(*index as usize).is_none_or(|row| row.row.slot != number) {
             *index = self.rows_of_bin.len() as u32;
             self.rows_of_bin.push(OpenRow::new(number, self.epoch));

@@ -42,9 +42,10 @@ impl Row for AllocatedRow {
 }
 
 impl Row for ReleasedRow {
-    type Key = (u32, u32, bool);
+    // In this order rows stay in order when every two bins become one.
+    type Key = (u32, bool, u32);
     fn key(&self) -> Self::Key {
-        (self.slot, self.since, self.temporary)
+        (self.slot, self.temporary, self.since)
     }
     fn add(&mut self, other: &Self) {
         self.amount = sum(self.amount, other.amount);
@@ -113,8 +114,12 @@ impl ChangeRow {
 
 /// Brings rows in order, those of one key as one.
 pub(super) fn combine<R: Row>(rows: &mut Vec<R>) {
-    // Stable sorts take what is in order already for one run, as the rows of two bins behind each other are.
-    rows.sort_by_key(Row::key);
+    rows.sort_unstable_by_key(Row::key);
+    unite(rows);
+}
+
+/// Makes rows of one key one, where those of one key stand together.
+fn unite<R: Row>(rows: &mut Vec<R>) {
     rows.dedup_by(|next, row| {
         let same = next.key() == row.key();
         if same {
@@ -123,6 +128,31 @@ pub(super) fn combine<R: Row>(rows: &mut Vec<R>) {
         same
     });
     rows.retain(|row| !row.is_empty());
+}
+
+/// Adds what was given back to the rows of the same slots, all in order.
+fn add_releases(mut allocated: Vec<AllocatedRow>, released: &[AllocatedRow]) -> Vec<AllocatedRow> {
+    let mut released = released.iter().peekable();
+    for row in &mut allocated {
+        while let Some(release) = released.next_if(|release| release.slot <= row.slot) {
+            row.add(release);
+        }
+    }
+    allocated
+}
+
+/// The rows of two lists, each in order, as one list.
+fn merge<R: Row>(a: &[R], b: &[R]) -> Vec<R> {
+    let mut merged = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    while let (Some(first), Some(second)) = (a.peek(), b.peek()) {
+        let from_a = first.key() <= second.key();
+        merged.extend(if from_a { a.next() } else { b.next() });
+    }
+    merged.extend(a);
+    merged.extend(b);
+    unite(&mut merged);
+    merged
 }
 
 fn renumber<R: Row>(rows: &mut Vec<R>, number_of: impl Fn(u32) -> Option<u32>) {
@@ -144,12 +174,15 @@ impl Bin {
     }
 
     /// By how much its end differs from its beginning.
-    fn net_changes(&self) -> impl Iterator<Item = ChangeRow> {
+    fn net_changes(&self) -> Vec<ChangeRow> {
         let nothing = Amount::default();
         let allocated = self.allocated.iter().map(|row| ChangeRow::of(row.slot, row.allocated, row.released));
-        let released = self.released.iter().map(move |row| ChangeRow::of(row.slot, nothing, row.amount));
-        let ended = self.ended.iter().map(move |row| ChangeRow::of(row.slot, nothing, row.amount));
-        allocated.chain(released).chain(ended)
+        let released = self.released.iter().map(|row| ChangeRow::of(row.slot, nothing, row.amount));
+        let ended = self.ended.iter().map(|row| ChangeRow::of(row.slot, nothing, row.amount));
+        let [mut allocated, mut released, ended] = [allocated.collect(), released.collect(), ended.collect::<Vec<_>>()];
+        unite(&mut allocated);
+        unite(&mut released);
+        merge(&merge(&allocated, &released), &ended)
     }
 
     /// The two as one, which is bin number `index` of all. Both count other bins as if none had been joined.
@@ -159,24 +192,25 @@ impl Bin {
             second.highest > self.highest || second.highest == self.highest && second.highest_at.is_some();
         if is_second_higher {
             (self.highest, self.highest_at) = (second.highest, second.highest_at);
-            self.changes = second.changes.iter().copied().chain(self.net_changes()).collect();
+            self.changes = merge(&second.changes, &self.net_changes());
         }
-        self.allocated.extend(second.allocated);
-        self.released.extend(second.released);
-        self.ended.extend(second.ended);
-        for row in &mut self.released {
+        self.allocated = merge(&self.allocated, &second.allocated);
+        self.ended = merge(&self.ended, &second.ended);
+        // What the second one gave back of the first one's is within one bin now.
+        let (mut within, nothing) = (Vec::new(), Amount::default());
+        let mut released = second.released;
+        for row in self.released.iter_mut().chain(&mut released) {
             row.since /= 2;
         }
-        // What the second one gave back of the first one's is within one bin now.
-        let (allocated, nothing) = (&mut self.allocated, Amount::default());
-        self.released.retain(|&ReleasedRow { slot, since, temporary, amount }| {
+        released.retain(|&ReleasedRow { slot, since, temporary, amount }| {
             if since == index {
                 let temporary = if temporary { amount } else { nothing };
-                allocated.push(AllocatedRow { slot, allocated: nothing, released: amount, temporary });
+                within.push(AllocatedRow { slot, allocated: nothing, released: amount, temporary });
             }
             since != index
         });
-        self.tidy();
+        self.released = merge(&self.released, &released);
+        self.allocated = add_releases(self.allocated, &within);
         self
     }
 

@@ -20,7 +20,7 @@ use packed::PackedBin;
 pub use builder::{BinMark, Release, TimeBinsBuilder};
 
 /// So many bins a run has at first.
-pub const MOST_BINS: usize = 2048;
+pub const MOST_BINS: usize = 1024;
 
 /// A run has at least half as many, however many rows these have.
 pub const FEWEST_BINS: usize = 16;

@@ -6,11 +6,11 @@ use memprof_capture::ids::StackId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::figure::Figure;
 use crate::diff::{By, Comparison, Diff, Order};
-use crate::places::PlaceId;
+use crate::places::{PlaceId, PlaceKind};
 use crate::report::Report;
 use crate::row_places::RowPlaces;
 use crate::view::View;
@@ -24,6 +24,13 @@ pub struct SiteFrame {
     pub file: String,
     /// The line; 0 where it is not known.
     pub line: u32,
+    /// What it is.
+    #[serde(serialize_with = "kind_name")]
+    pub kind: PlaceKind,
+}
+
+fn kind_name<S: Serializer>(kind: &PlaceKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.name())
 }
 
 /// Where memory was allocated, and how much.
@@ -53,6 +60,7 @@ impl SiteFrame {
             function: places.function(place).to_owned(),
             file: places.file(place).to_owned(),
             line: places.line(place),
+            kind: places.get(place).kind,
         }
     }
 }

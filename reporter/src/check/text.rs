@@ -59,9 +59,11 @@ fn sites(breach: &Finding, style: &TextStyle, out: &mut impl Write) -> io::Resul
 
 impl SiteFrame {
     fn location(&self) -> Location {
-        match (self.file.as_str(), self.line) {
-            ("", _) | (_, 0) => Location::of_function(&self.function, &self.file),
-            (file, line) => Location::new(&self.function, file, line),
+        let (function, file) = (&self.function, &self.file);
+        match (self.kind.is_native(), self.line) {
+            (true, line) => Location::native(function, file, line),
+            (false, 0) => Location::of_function(function, file),
+            (false, line) => Location::new(function, file, line),
         }
     }
 }

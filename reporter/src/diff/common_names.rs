@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::path_matching::{self, MovedFolder, match_paths};
 use super::similarity::pair_similar;
 use crate::flame_tree::FlameTree;
-use crate::places::{PlaceId, PlaceKind, Places};
+use crate::places::{Place, PlaceId, PlaceKind, Places};
 use crate::strings::{StringId, Strings};
 use crate::text::Location;
+use crate::view::Views;
 
 /// A capture of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) struct FunctionId(u32);
 struct Function {
     name: StringId,
     kind: PlaceKind,
+    /// The views that show it.
+    shown: Views,
     /// Its file on each side where it occurs.
     files: [Option<PathId>; 2],
 }
@@ -161,16 +164,19 @@ impl CommonNames {
     }
 
     fn enter_functions(&mut self, places: [&Places; 2], path_ids: &[FxHashMap<&str, PathId>; 2]) {
-        let mut ids: FxHashMap<(StringId, PathId), FunctionId> = FxHashMap::default();
+        let mut ids: FxHashMap<(StringId, PathId, Option<Views>), FunctionId> = FxHashMap::default();
         for side in Side::BOTH.map(|side| side as usize) {
             let places = places[side];
             for place in places.ids() {
                 let name = self.texts.intern(places.function(place));
                 let path = path_ids[side][places.file(place)];
                 let next = FunctionId(self.functions.len() as u32);
-                let id = *ids.entry((name, path)).or_insert(next);
+                let Place { kind, shown, .. } = places.get(place);
+                // What stands in for a stack may be there for some views only.
+                let only_in = (kind == PlaceKind::Special).then_some(shown);
+                let id = *ids.entry((name, path, only_in)).or_insert(next);
                 if id == next {
-                    self.functions.push(Function { name, kind: places.get(place).kind, files: [None, None] });
+                    self.functions.push(Function { name, kind, shown, files: [None, None] });
                 }
                 self.functions[id.0 as usize].files[side] = Some(path);
                 self.of_place[side].push(id);
@@ -244,6 +250,11 @@ impl CommonNames {
         self.functions[function.0 as usize].kind
     }
 
+    /// The views that show a function.
+    pub(super) fn shown(&self, function: FunctionId) -> Views {
+        self.functions[function.0 as usize].shown
+    }
+
     /// The file of a function on a side; nothing where it does not occur there.
     pub(super) fn file(&self, function: FunctionId, side: Side) -> Option<&str> {
         self.path(self.functions[function.0 as usize].files[side as usize]?, side)
@@ -297,9 +308,9 @@ impl CommonNames {
     }
 }
 
-/// The name of a function that calls itself: `3 × walk`.
+/// The name of a function that calls itself: `3x walk`.
 pub(super) fn repeated(name: &str, times: usize) -> String {
-    if times == 1 { name.to_owned() } else { format!("{times} × {name}") }
+    if times == 1 { name.to_owned() } else { format!("{times}x {name}") }
 }
 
 /// The module of a place as a path.

@@ -6,6 +6,7 @@ mod common_names;
 mod growth_limit;
 mod json;
 mod markdown;
+mod page;
 mod path_matching;
 mod similarity;
 mod stack_tree;
@@ -24,6 +25,7 @@ pub use common_names::{Matches, MovedFunction, RenamedFile};
 pub use growth_limit::{GrowthLimit, InvalidGrowthLimit};
 pub use json::write_json;
 pub use markdown::write_markdown;
+pub use page::write_html;
 pub use path_matching::MovedFolder;
 pub use text::write_text;
 
@@ -31,7 +33,7 @@ use crate::flame_tree::FlameTree;
 use crate::places::PlaceId;
 use crate::report::Report;
 use crate::rows::Ranking;
-use crate::view::View;
+use crate::view::{View, Views};
 use common_names::{CommonNames, FunctionId, PathId, Side};
 use stack_tree::{StackId, StackTree};
 
@@ -133,10 +135,7 @@ impl<'a> Diff<'a> {
     #[must_use]
     pub fn of(before: &'a mut Report, after: &'a mut Report, comparison: Comparison) -> Self {
         let views = comparison.view.alone();
-        let trees = [&mut *before, &mut *after].map(|report| {
-            let Report { reader, places, processes, aggregate, .. } = report;
-            FlameTree::build(reader.tables(), places, processes, &aggregate.slots, views)
-        });
+        let trees = [&mut *before, &mut *after].map(|report| flame_tree(report, views));
         let (reports, trees) = ([&*before, &*after], trees.each_ref());
         let places = reports.map(|report| &report.places);
         let names = CommonNames::of(places, trees);
@@ -277,6 +276,11 @@ fn rank(change: &Change, order: Order) -> Rank {
         Order::After => (change.after.bytes.into(), change.after.allocations.into()),
     };
     (Reverse(first), Reverse(second))
+}
+
+fn flame_tree(report: &mut Report, views: Views) -> FlameTree {
+    let Report { reader, places, processes, aggregate, .. } = report;
+    FlameTree::build(reader.tables(), places, processes, &aggregate.slots, views)
 }
 
 fn stack_changes(tree: &StackTree, trees: [&FlameTree; 2], metric: Metric) -> Vec<(Subject, Change)> {

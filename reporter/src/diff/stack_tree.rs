@@ -38,7 +38,7 @@ impl StackTree {
             of_node.push(StackId::ROOT);
             for node in tree.nodes().iter().skip(1) {
                 let parent: StackId = of_node[node.parent.index()];
-                if places.get(node.place).kind == PlaceKind::Process {
+                if matches!(places.get(node.place).kind, PlaceKind::Process | PlaceKind::Thread) {
                     of_node.push(parent);
                     continue;
                 }
@@ -56,6 +56,16 @@ impl StackTree {
     /// How many nodes there are.
     pub(super) const fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// What the innermost function of a stack was called from.
+    pub(super) fn parent(&self, stack: StackId) -> StackId {
+        self.nodes[stack.index()].0
+    }
+
+    /// The innermost function of a stack.
+    pub(super) fn function(&self, stack: StackId) -> FunctionId {
+        self.nodes[stack.index()].1
     }
 
     /// All of them.

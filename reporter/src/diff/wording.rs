@@ -60,6 +60,20 @@ impl Diff<'_> {
 }
 
 impl Matches {
+    /// How many of them there are: `Taken for the same: 88 moved files, 1 renamed file`.
+    pub(super) fn counts(&self) -> String {
+        let files = self.folders.iter().map(|folder| folder.files).sum();
+        let mut parts = Vec::new();
+        for (number, what) in
+            [(files, "moved file"), (self.files.len(), "renamed file"), (self.functions.len(), "moved function")]
+        {
+            if number > 0 {
+                parts.push(counted(number as u64, what));
+            }
+        }
+        format!("Taken for the same: {}", parts.join(", "))
+    }
+
     /// A sentence for each of them, for at most so many of a kind.
     pub(super) fn in_words(&self, most: usize) -> Vec<String> {
         let path = |path: &str| if path.is_empty() { "the working folder".to_owned() } else { path.to_owned() };

@@ -2,6 +2,7 @@
 
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::html::Head;
@@ -102,19 +103,35 @@ fn sprouts(
     strings: &mut Strings,
     frames: &mut Frames,
 ) -> Vec<Sprout> {
-    let (nodes, own, sums) = (tree.nodes(), tree.own(metric), tree.inclusive(metric));
-    let smallest = sums[0].bytes.div_ceil(SMALLEST_SHARE).max(1);
+    let nodes = tree.nodes();
+    // Bytes and allocations one after the other: all amounts at once would be the largest thing in memory.
+    let sums = tree.inclusive_by(|amounts| amounts.get(metric).bytes);
+    let smallest = sums[0].div_ceil(SMALLEST_SHARE).max(1);
     let mut depth = vec![0_u32; nodes.len()];
     let mut is_kept = vec![true; nodes.len()];
-    let mut merged = vec![Amount::default(); nodes.len()];
+    // What is below a node that is kept in nodes that are not.
+    let mut merged: FxHashMap<usize, Amount> = FxHashMap::default();
     for (index, node) in nodes.iter().enumerate().skip(1) {
         let parent = node.parent.index();
         depth[index] = depth[parent] + 1;
-        is_kept[index] = is_kept[parent] && depth[index] <= DEEPEST && sums[index].bytes >= smallest;
+        is_kept[index] = is_kept[parent] && depth[index] <= DEEPEST && sums[index] >= smallest;
         if is_kept[parent] && !is_kept[index] {
-            merged[parent].add(sums[index]);
+            merged.entry(parent).or_default().bytes += sums[index];
         }
     }
+    drop(sums);
+    let sums = tree.inclusive_by(|amounts| amounts.get(metric).allocations);
+    for (index, node) in nodes.iter().enumerate().skip(1) {
+        if is_kept[node.parent.index()] && !is_kept[index] {
+            merged.entry(node.parent.index()).or_default().allocations += sums[index];
+        }
+    }
+    drop(sums);
+    let mut own: FxHashMap<usize, Amount> = FxHashMap::default();
+    for cell in tree.cells().iter().filter(|cell| is_kept[cell.node.index()]) {
+        own.entry(cell.node.index()).or_default().add(cell.amounts.get(metric));
+    }
+    let amount = |of: &FxHashMap<usize, Amount>, index| of.get(&index).copied().unwrap_or_default();
     let mut frame_of_place = vec![None; places.len()];
     let texts = |strings: &mut Strings, texts: [&str; 2]| texts.map(|text| strings.intern(text).0);
     let mut out = Vec::new();
@@ -125,13 +142,14 @@ fn sprouts(
             let names = texts(strings, [places.function(node.place), places.file(node.place)]);
             frames.push(names, places.line(node.place), place.kind as u8, place.shown.bits())
         });
-        out.push(Sprout { depth: depth[index], frame, own: own[index] });
-        if !merged[index].is_zero() {
+        out.push(Sprout { depth: depth[index], frame, own: amount(&own, index) });
+        let merged = amount(&merged, index);
+        if !merged.is_zero() {
             let frame = *more.get_or_insert_with(|| {
                 let names = texts(strings, ["more", ""]);
                 frames.push(names, 0, MERGED_KIND, crate::view::Views::ALL.bits())
             });
-            out.push(Sprout { depth: depth[index] + 1, frame, own: merged[index] });
+            out.push(Sprout { depth: depth[index] + 1, frame, own: merged });
         }
     }
     out

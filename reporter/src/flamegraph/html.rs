@@ -27,9 +27,10 @@ use crate::table::LOST_ALLOCATOR;
 use crate::view::Views;
 
 /// What the page reads.
-const SCHEMA: &str = "memprof-page-1";
+pub(crate) const SCHEMA: &str = "memprof-page-1";
 
-const PARTS: PageParts = PageParts {
+/// All pages are made of the same.
+pub(crate) const PARTS: PageParts = PageParts {
     template: include_str!("../../../templates/flamegraph.html"),
     styles: &[
         include_str!("../../../templates/page.css"),
@@ -41,6 +42,7 @@ const PARTS: PageParts = PageParts {
         include_str!("../../../templates/common.js"),
         include_str!("../../../templates/views.js"),
         include_str!("../../../templates/model.js"),
+        include_str!("../../../templates/difference.js"),
         include_str!("../../../templates/range.js"),
         include_str!("../../../templates/tree.js"),
         include_str!("../../../templates/selection.js"),
@@ -235,7 +237,7 @@ fn write(
     let mut lines = SourceLines::new(report.reader.header().start_unix_ns);
     used.write(report, &mut lines, &mut strings, &mut columns);
     if kind == PageKind::Report {
-        whole_sources::write(report, (&row_places, &used), &mut lines, &mut strings, &mut columns);
+        whole_sources::write(&tree, &report.places, &mut lines, &mut strings, &mut columns);
     }
     columns.text("strings", strings.iter());
     write_tree(&tree, &used, &mut columns);

@@ -9,7 +9,9 @@ mod svg;
 mod tree_columns;
 mod whole_sources;
 
+pub(crate) use html::{PARTS, SCHEMA};
 pub use html::{write_html, write_report, write_table};
 pub use shape::GraphShape;
 #[cfg(feature = "svg")]
 pub use svg::write_svg;
+pub(crate) use tree_columns::write_nodes;

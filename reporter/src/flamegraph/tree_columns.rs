@@ -8,7 +8,7 @@ use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 
 use crate::allocation_functions::passes_on;
-use crate::flame_tree::FlameTree;
+use crate::flame_tree::{FlameTree, NodeId};
 use crate::page::{Columns, SourceLines};
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::report::Report;
@@ -34,11 +34,6 @@ impl UsedFrames {
             }
         }
         used
-    }
-
-    /// The places, by number.
-    pub(super) fn places(&self) -> &[PlaceId] {
-        &self.places
     }
 
     /// Names are numbers of `strings`.
@@ -72,15 +67,20 @@ impl UsedFrames {
 
 /// How many levels above the node before it each node hangs, and its frame.
 pub(super) fn write_tree(tree: &FlameTree, frames: &UsedFrames, columns: &mut Columns) {
-    let nodes = tree.nodes();
-    let mut depths = vec![0_u32; nodes.len()];
-    let mut ups = vec![0_u32; nodes.len()];
-    for (index, node) in nodes.iter().enumerate().skip(1) {
-        depths[index] = depths[node.parent.index()] + 1;
+    let parents: Vec<NodeId> = tree.nodes().iter().map(|node| node.parent).collect();
+    write_nodes(&parents, tree.nodes().iter().map(|node| frames.of_place[node.place.index()]), columns);
+}
+
+/// The same of any tree in preorder.
+pub(crate) fn write_nodes(parents: &[NodeId], frames: impl IntoIterator<Item = u32>, columns: &mut Columns) {
+    let mut depths = vec![0_u32; parents.len()];
+    let mut ups = vec![0_u32; parents.len()];
+    for (index, parent) in parents.iter().enumerate().skip(1) {
+        depths[index] = depths[parent.index()] + 1;
         ups[index] = depths[index - 1] + 1 - depths[index];
     }
     columns.unsigned("nodes.up", ups);
-    columns.unsigned("nodes.frame", nodes.iter().map(|node| frames.of_place[node.place.index()]));
+    columns.unsigned("nodes.frame", frames);
 }
 
 /// What cells are told apart by, apart from their nodes.

@@ -3,11 +3,9 @@
 use memprof_replay::metric::Metric;
 use rustc_hash::FxHashMap;
 
-use super::tree_columns::UsedFrames;
+use crate::flame_tree::FlameTree;
 use crate::page::{Columns, NotShown, SourceLines};
-use crate::places::{PlaceId, PlaceKind};
-use crate::report::Report;
-use crate::row_places::RowPlaces;
+use crate::places::{PlaceKind, Places};
 use crate::strings::{StringId, Strings};
 
 /// How much text a page takes along. Compressed it is about a third of that in the page.
@@ -21,17 +19,16 @@ struct Source {
     absent: &'static str,
 }
 
-/// Writes the files of these frames, as much of them as fits. Names are numbers of
-/// `strings`.
+/// Writes the files of a tree, as much of them as fits. Names are numbers of `strings`.
 pub(super) fn write(
-    report: &Report,
-    (row_places, used): (&RowPlaces, &UsedFrames),
+    tree: &FlameTree,
+    places: &Places,
     lines: &mut SourceLines,
     strings: &mut Strings,
     columns: &mut Columns,
 ) {
     let mut room = MOST_TEXT;
-    let sources: Vec<Source> = files(report, row_places, used)
+    let sources: Vec<Source> = files(tree, places)
         .into_iter()
         .map(|file| {
             let text = lines.whole(file).map_err(NotShown::reason);
@@ -48,20 +45,34 @@ pub(super) fn write(
 
 /// The Python files of the tree: the program's own first, then libraries'; of each kind, those first that had the largest
 /// share of any metric.
-fn files<'a>(report: &'a Report, row_places: &RowPlaces, used: &UsedFrames) -> Vec<&'a str> {
-    let places = &report.places;
-    let in_python = |place: PlaceId| places.get(place).kind == PlaceKind::Python;
-    let mut shares: FxHashMap<&str, f64> =
-        used.places().iter().filter(|&&place| in_python(place)).map(|&place| (places.file(place), 0.0)).collect();
+fn files<'a>(tree: &FlameTree, places: &'a Places) -> Vec<&'a str> {
+    // By node: the file of the innermost Python frame that has one. What imports and other code without a file allocate
+    // counts for their callers, as when the page folds them.
+    let mut of_node: Vec<Option<&str>> = Vec::with_capacity(tree.nodes().len());
+    let mut shares: FxHashMap<&str, f64> = FxHashMap::default();
+    for node in tree.nodes() {
+        let file = places.file(node.place);
+        let has_file = places.get(node.place).kind == PlaceKind::Python && !file.starts_with('<');
+        let of_caller = of_node.get(node.parent.index()).copied().flatten();
+        of_node.push(if has_file { Some(file) } else { of_caller });
+        if has_file {
+            shares.entry(file).or_default();
+        }
+    }
     for metric in Metric::ALL {
-        let total = report.total(metric).bytes.max(1) as f64;
         let mut bytes: FxHashMap<&str, u64> = FxHashMap::default();
-        for row in report.rows(row_places, metric).into_iter().filter(|row| in_python(row.place)) {
-            *bytes.entry(places.file(row.place)).or_default() += row.amount.bytes;
+        let mut total: u64 = 0;
+        for cell in tree.cells() {
+            let amount = cell.amounts.get(metric).bytes;
+            total = total.saturating_add(amount);
+            if let Some(file) = of_node[cell.node.index()] {
+                let sum = bytes.entry(file).or_default();
+                *sum = sum.saturating_add(amount);
+            }
         }
         for (file, bytes) in bytes {
             let share = shares.entry(file).or_default();
-            *share = share.max(bytes as f64 / total);
+            *share = share.max(bytes as f64 / total.max(1) as f64);
         }
     }
     let mut files: Vec<_> = shares.into_iter().collect();

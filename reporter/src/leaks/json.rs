@@ -7,6 +7,7 @@ use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::LeakSettings;
+use super::ages::Ages;
 use crate::json_columns::Sequence;
 use crate::json_frames::frames;
 use crate::json_head::JsonHead;
@@ -30,6 +31,8 @@ struct Leak<F> {
     bytes: u64,
     allocations: u64,
     allocator: &'static str,
+    allocated_from_s: Option<f64>,
+    allocated_to_s: Option<f64>,
     frames: F,
 }
 
@@ -41,11 +44,17 @@ pub fn write_json(report: &Report, settings: &LeakSettings, out: &mut impl Write
     let row_places = report.row_places(settings.view);
     let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
     let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
-    let leak = |group: &StackGroup| Leak {
-        bytes: group.amount.bytes,
-        allocations: group.amount.allocations,
-        allocator: group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
-        frames: frames(report, paths.places(group.path)),
+    let ages = Ages::of(report, &paths);
+    let leak = |group: &StackGroup| {
+        let between = ages.get(group.path, group.allocator);
+        Leak {
+            bytes: group.amount.bytes,
+            allocations: group.amount.allocations,
+            allocator: group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
+            allocated_from_s: between.map(|between| between.from_s),
+            allocated_to_s: between.map(|between| between.to_s),
+            frames: frames(report, paths.places(group.path)),
+        }
     };
     let leaks = Leaks {
         head: JsonHead::new("memprof-leaks-1", report, settings.view, Metric::Leaks),

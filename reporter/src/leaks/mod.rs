@@ -1,5 +1,6 @@
 //! The report `leaks`: what was allocated and never freed, by whole stack.
 
+mod ages;
 mod json;
 mod text;
 

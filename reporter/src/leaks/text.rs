@@ -6,10 +6,11 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
 use super::LeakSettings;
+use super::ages::Ages;
 use crate::pymalloc;
 use crate::report::Report;
 use crate::report_title;
-use crate::size_units::{count, counted, percent, size};
+use crate::size_units::{count, counted, percent, seconds, size};
 use crate::stack_groups::groups;
 use crate::stack_paths::StackPaths;
 use crate::stack_text;
@@ -34,6 +35,7 @@ pub fn write_text(
     let row_places = report.row_places(settings.view);
     let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
     let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
+    let ages = Ages::of(report, &paths);
     let whole = report.total(Metric::Leaks);
     for group in groups.iter().take(most) {
         let allocator = group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name());
@@ -41,6 +43,10 @@ pub fn write_text(
         let share = percent(bytes, whole.bytes);
         let heading = format!("{} ({share}) in {allocations} by {allocator}", size(bytes));
         writeln!(out, "\n{}", style.heading(&heading))?;
+        if let Some(between) = ages.get(group.path, group.allocator) {
+            let (from, to) = (seconds(between.from_s), seconds(between.to_s));
+            writeln!(out, "  allocated from {from} to {to} after the start")?;
+        }
         stack_text::write(report, paths.places(group.path), frames, INDENT, style, out)?;
     }
     if groups.len() > most {

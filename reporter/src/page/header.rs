@@ -25,6 +25,13 @@ struct ProcessEntry {
     command_line: String,
 }
 
+impl PageHeader<'_> {
+    /// The same without a word of processes.
+    pub(crate) fn without_processes(self) -> Self {
+        Self { processes: Vec::new(), processes_recorded: 0, ..self }
+    }
+}
+
 impl<'a> PageHeader<'a> {
     /// Of a report.
     pub(crate) fn of(report: &'a Report, hint: Option<String>) -> Self {

@@ -17,6 +17,10 @@ pub(crate) use columns::{Columns, GrowingColumn};
 pub(crate) use header::PageHeader;
 pub(crate) use source_lines::{NotShown, SourceLines};
 
+/// The usual level (6) makes the page of a million nodes 1.6 % smaller (10.4 MB) and takes 0.7 s of processor time more, of
+/// then 1.9 s for the whole report.
+const LEVEL: Compression = Compression::new(4);
+
 /// What a page is made of, apart from its data.
 pub(crate) struct PageParts {
     /// The template of the page.
@@ -63,7 +67,7 @@ pub(crate) fn write_page(
 
 /// Writes the base64 of the gzip of what `write` writes.
 fn compress(out: impl Write, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut compressor = GzEncoder::new(EncoderWriter::new(out, &STANDARD), Compression::default());
+    let mut compressor = GzEncoder::new(EncoderWriter::new(out, &STANDARD), LEVEL);
     write(&mut compressor)?;
     compressor.finish()?.finish()?;
     Ok(())

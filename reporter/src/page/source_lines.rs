@@ -72,6 +72,18 @@ impl SourceLines {
         self.file(file).ok()?.indented(line)
     }
 
+    /// At most `count` lines around a line, each with its number and its indentation. None if the file has no such line.
+    #[cfg(feature = "tui")]
+    pub(crate) fn around(&mut self, file: &str, line: u32, count: u32) -> Result<Vec<(u32, &str)>, NotShown> {
+        let lines = self.file(file)?;
+        if lines.whole(line).is_none() {
+            return Ok(Vec::new());
+        }
+        let last = u32::try_from(lines.starts.len()).unwrap_or(u32::MAX);
+        let first = line.saturating_sub(count / 2).min((last + 1).saturating_sub(count)).max(1);
+        Ok((first..=last).take(count as usize).filter_map(|number| Some((number, lines.indented(number)?))).collect())
+    }
+
     /// The whole text of a file, if it may be shown.
     pub(crate) fn whole(&mut self, file: &str) -> Result<&str, NotShown> {
         self.file(file).map(|lines| lines.text.as_str())
@@ -176,5 +188,21 @@ mod tests {
             assert_eq!(lines.whole(&path(name)), Err(reason), "{name}");
         }
         assert_eq!(SourceLines::new(0).whole(&path("open.py")), Err(NotShown::Changed));
+    }
+
+    #[cfg(feature = "tui")]
+    #[test]
+    fn the_lines_around_a_line_keep_their_indentation() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("module.py");
+        fs::write(&path, "1\n2\n3\n\n  5\n6\n7").expect("a file can be written");
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("a mode can be set");
+        let (mut lines, path) = (SourceLines::new(u64::MAX), path.to_str().expect("the name is UTF-8"));
+        assert_eq!(lines.around(path, 5, 3), Ok(vec![(4, ""), (5, "  5"), (6, "6")]));
+        assert_eq!(lines.around(path, 1, 3), Ok(vec![(1, "1"), (2, "2"), (3, "3")]));
+        assert_eq!(lines.around(path, 7, 3), Ok(vec![(5, "  5"), (6, "6"), (7, "7")]));
+        assert_eq!(lines.around(path, 2, 100).map(|lines| lines.len()), Ok(7));
+        assert_eq!(lines.around(path, 8, 3), Ok(Vec::new()));
+        assert_eq!(lines.around(path, 0, 3), Ok(Vec::new()));
     }
 }

@@ -2,27 +2,18 @@
 
 use std::borrow::Cow;
 
+use unicode_width::UnicodeWidthChar;
+
 use super::native_names;
 
 const ELLIPSIS: char = '…';
 /// A path keeps at least so much of its end while the function's name can still give way.
 const PATH_KEEPS: usize = 14;
 
-/// The columns that a character fills on a terminal: two for East Asian wide ones and emoji, none for what combines.
+/// The columns that a character fills on a terminal: two for East Asian wide ones and emoji, none for what combines. One by
+/// one, as terminals do: few join sequences of emoji into one.
 fn char_width(c: char) -> usize {
-    match c as u32 {
-        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1faff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
+    c.width().unwrap_or(0)
 }
 
 /// The columns that a text fills.
@@ -30,20 +21,26 @@ pub(crate) fn text_width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
-/// Control characters in names would move the cursor; they are printed as escapes.
+/// Whether a character would move the cursor, begin a line, or turn around the text that follows.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}')
+}
+
+/// Control characters in names, those for the direction of text included, are printed as escapes.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        if is_harmful(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
 
 /// The end of a text, in at most `room` columns.
-fn keep_end(text: &str, room: usize) -> String {
+pub(crate) fn keep_end(text: &str, room: usize) -> String {
     if text_width(text) <= room {
         return text.to_owned();
     }
@@ -53,7 +50,9 @@ fn keep_end(text: &str, room: usize) -> String {
         used <= room
     });
     let start = kept.last().map_or(text.len(), |(at, _)| at);
-    format!("{ELLIPSIS}{}", &text[start..])
+    // What combines with a character that is left out.
+    let end = text[start..].trim_start_matches(|c| char_width(c) == 0);
+    format!("{ELLIPSIS}{end}")
 }
 
 /// The beginning of a text, in at most `room` columns.
@@ -160,7 +159,7 @@ fn is_unit(word: &str) -> bool {
     matches!(word, "B" | "s") || (word.len() == 3 && word.ends_with("iB"))
 }
 
-/// Breaks a text at blanks into lines of at most `width` columns. A longer word has a line of its own.
+/// Breaks a text at blanks into lines of at most `width` columns, and words that are longer wherever a line is full.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let text = harmless(text);
     let mut words: Vec<String> = Vec::new();
@@ -184,12 +183,28 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
                 used += 1 + word_width;
             }
             _ => {
-                lines.push(word);
-                used = word_width;
+                lines.extend(pieces(&word, width));
+                used = lines.last().map_or(0, |line| text_width(line));
             }
         }
     }
     lines
+}
+
+/// A word in pieces of at most `width` columns; one piece of an empty one.
+fn pieces(word: &str, width: usize) -> Vec<String> {
+    let (mut pieces, mut used) = (vec![String::new()], 0);
+    for c in word.chars() {
+        if used + char_width(c) > width {
+            pieces.push(String::new());
+            used = 0;
+        }
+        used += char_width(c);
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(c);
+        }
+    }
+    pieces
 }
 
 #[cfg(test)]
@@ -221,6 +236,28 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(Location::new("f\u{1b}[2J", "a\nb.py", 3).fit(60), "f\\u{1b}[2J (a\\nb.py:3)");
+    }
+
+    #[test]
+    fn what_turns_text_around_or_ends_a_line_is_shown_as_an_escape() {
+        assert_eq!(harmless("a\u{202e}b\u{2066}c\u{2028}d\u{9b}e"), "a\\u{202e}b\\u{2066}c\\u{2028}d\\u{9b}e");
+        assert_eq!(harmless("données 表 e\u{301}"), "données 表 e\u{301}");
+    }
+
+    #[test]
+    fn wide_and_combining_characters_count_as_terminals_count_them() {
+        for (text, width) in
+            [("表", 2), ("e\u{301}", 1), ("क\u{94d}", 1), ("\u{64b}", 0), ("ｱ", 1), ("Ａ", 2), ("🙂", 2)]
+        {
+            assert_eq!(text_width(text), width, "{text}");
+        }
+        assert_eq!(keep_end("表e\u{301}xyz", 4), "…xyz");
+    }
+
+    #[test]
+    fn a_word_without_blanks_is_broken() {
+        assert_eq!(wrap("run /srv/a/very/long/path now", 10), ["run", "/srv/a/ver", "y/long/pat", "h now"]);
+        assert_eq!(wrap("", 10), [""]);
     }
 
     #[test]

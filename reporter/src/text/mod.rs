@@ -6,7 +6,9 @@ mod native_names;
 mod paragraph;
 
 pub(crate) use columns::{Align, Cell, Columns};
-pub(crate) use fitting::{Location, harmless, keep_start, wrap};
+#[cfg(feature = "tui")]
+pub(crate) use fitting::keep_end;
+pub(crate) use fitting::{Location, harmless, keep_start, text_width, wrap};
 pub(crate) use paragraph::write_paragraph;
 
 /// What bars are made of.
@@ -40,6 +42,12 @@ impl TextStyle {
     #[must_use]
     pub const fn width(&self) -> usize {
         self.width
+    }
+
+    /// Whether it shows bold text and colours.
+    #[must_use]
+    pub const fn emphasis(&self) -> bool {
+        self.emphasis
     }
 
     /// Whether it shows more than ASCII.

@@ -1,0 +1,182 @@
+//! Which frames the tree folds: those of libraries and of Python's import machinery, as far as nobody asked for them.
+
+use crate::places::{PlaceId, PlaceKind, Places};
+use crate::query::PathPattern;
+
+/// Parts of paths that only libraries have: what was installed, and what came with Python or the system.
+const LIBRARY_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
+/// How paths begin that belong to the system.
+const SYSTEM_FOLDERS: [&str; 5] = ["/usr/lib/", "/usr/lib64/", "/usr/share/", "/lib/", "/lib64/"];
+/// How the file names begin of modules that are frozen into the interpreter.
+const FROZEN: &str = "<frozen ";
+/// The frozen modules that find, load and start other modules. In older versions `runpy` is a file.
+const MACHINERY: [&str; 4] = ["<frozen importlib", "<frozen runpy", "<frozen zipimport", "<frozen pkgutil"];
+
+/// What the tree does with the frames of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It shows them.
+    Shown,
+    /// It shows the one that was called from a shown frame, and folds those that this one calls.
+    Library,
+    /// It folds them all: they stand between any module and what it imports or starts.
+    Machinery,
+}
+
+/// Which frames to fold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Folding {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those in files and modules of libraries, as these patterns change what a library is.
+    Libraries(Patterns),
+}
+
+/// What a user wants to see of libraries, and what not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Patterns {
+    /// Files and modules whose frames are shown, whatever else holds.
+    pub show: Vec<PathPattern>,
+    /// Files and modules that are treated as libraries, unless they are shown.
+    pub hide: Vec<PathPattern>,
+}
+
+impl Folding {
+    /// By place: what the tree does with its frames.
+    pub(crate) fn roles(&self, places: &Places) -> Vec<Role> {
+        match self {
+            Self::Nothing => vec![Role::Shown; places.len()],
+            Self::Libraries(patterns) => places.ids().map(|place| patterns.role(places, place)).collect(),
+        }
+    }
+}
+
+impl Patterns {
+    fn role(&self, places: &Places, place: PlaceId) -> Role {
+        let kind = places.get(place).kind;
+        if matches!(kind, PlaceKind::Special | PlaceKind::Process) {
+            return Role::Shown;
+        }
+        // Only views that were asked for show the interpreter's own functions.
+        let is_runtime = matches!(kind, PlaceKind::Runtime | PlaceKind::Evaluation);
+        let (file, module) = (places.file(place), places.module(place));
+        let paths = || [Some(file), module].into_iter().flatten();
+        let is_in = |patterns: &[PathPattern]| patterns.iter().any(|pattern| paths().any(|path| pattern.matches(path)));
+        if is_in(&self.show) {
+            Role::Shown
+        } else if is_in(&self.hide) {
+            Role::Library
+        } else if kind == PlaceKind::Python && is_machinery(file) {
+            Role::Machinery
+        } else if !is_runtime && is_library(module.unwrap_or(file)) {
+            Role::Library
+        } else {
+            Role::Shown
+        }
+    }
+}
+
+/// Whether Python's import system, or what `python -m` starts modules with, is in this file.
+fn is_machinery(file: &str) -> bool {
+    MACHINERY.iter().any(|start| file.starts_with(start))
+        || (is_of_python(file) && (file.ends_with("/runpy.py") || file.contains("/importlib/")))
+}
+
+/// Whether a file or module belongs to Python, the system or an installed package.
+fn is_library(path: &str) -> bool {
+    path.starts_with(FROZEN)
+        || SYSTEM_FOLDERS.iter().any(|start| path.starts_with(start))
+        || path.split('/').any(|folder| LIBRARY_FOLDERS.contains(&folder))
+        || is_of_python(path)
+}
+
+/// Whether a path goes through the folder of a Python's standard library: `lib/python3.11/`.
+fn is_of_python(path: &str) -> bool {
+    let mut folders = path.split('/').peekable();
+    while let Some(folder) = folders.next() {
+        let is_version = |name: &&str| {
+            let version = name.strip_prefix("python").unwrap_or_default();
+            version.contains('.') && version.chars().all(|c| c.is_ascii_digit() || c == '.' || c == 't')
+        };
+        if matches!(folder, "lib" | "lib64") && folders.peek().is_some_and(is_version) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Views;
+    use memprof_capture::file::Tables;
+
+    fn role(patterns: &Patterns, file: &str) -> Role {
+        let mut places = Places::resolve(&Tables::default());
+        let (function, file) = (places.intern("f"), places.intern(file));
+        let place = places.python(function, file, 3);
+        patterns.role(&places, place)
+    }
+
+    #[test]
+    fn libraries_are_told_by_their_paths() {
+        let default = Patterns::default();
+        for file in [
+            "/usr/lib/python3.11/json/decoder.py",
+            "/home/ada/.pyenv/versions/3.11.7/lib/python3.11/random.py",
+            "/opt/app/venv/lib/python3.13t/asyncio/events.py",
+            "/srv/venv/lib64/python3.9/site-packages/pandas/io/parsers.py",
+            "<frozen os>",
+        ] {
+            assert_eq!(role(&default, file), Role::Library, "{file}");
+        }
+        for file in [
+            "/home/ada/lib/pythonic/app.py",
+            "/home/ada/python3.11/app.py",
+            "app.py",
+            "<stdin>",
+            "<string>",
+            "/opt/lib/app.py",
+        ] {
+            assert_eq!(role(&default, file), Role::Shown, "{file}");
+        }
+    }
+
+    #[test]
+    fn what_imports_and_starts_modules_is_machinery() {
+        let default = Patterns::default();
+        for file in [
+            "<frozen importlib._bootstrap>",
+            "<frozen importlib._bootstrap_external>",
+            "<frozen runpy>",
+            "/usr/lib/python3.9/runpy.py",
+            "/usr/lib/python3.11/importlib/__init__.py",
+        ] {
+            assert_eq!(role(&default, file), Role::Machinery, "{file}");
+        }
+        assert_eq!(role(&default, "/home/ada/importlib/load.py"), Role::Shown);
+        assert_eq!(role(&default, "/srv/runpy.py"), Role::Shown);
+    }
+
+    #[test]
+    fn patterns_win_and_showing_wins_over_hiding() {
+        let pattern = |text: &str| text.parse().expect("the pattern is well formed");
+        let patterns = Patterns { show: vec![pattern("pandas")], hide: vec![pattern("vendored"), pattern("io")] };
+        assert_eq!(role(&patterns, "/usr/lib/python3/dist-packages/pandas/io/parsers.py"), Role::Shown);
+        assert_eq!(role(&patterns, "/srv/app/vendored/six.py"), Role::Library);
+        assert_eq!(role(&patterns, "/usr/lib/python3/dist-packages/numpy/core.py"), Role::Library);
+        assert_eq!(role(&patterns, "/srv/app/main.py"), Role::Shown);
+    }
+
+    #[test]
+    fn names_in_angle_brackets_are_never_folded() {
+        let mut places = Places::resolve(&Tables::default());
+        let marks =
+            [places.special("<no Python stack>"), places.special_in("mmap", Views::PYTHON), places.new_thread()];
+        for mark in marks {
+            assert_eq!(Patterns::default().role(&places, mark), Role::Shown);
+        }
+        assert_eq!(Folding::Nothing.roles(&places).len(), places.len());
+    }
+}

@@ -1,0 +1,68 @@
+//! The report `tree`: who called what, and how much was allocated below each call.
+
+mod branches;
+mod call_tree;
+mod folding;
+mod guides;
+#[cfg(feature = "tui")]
+pub mod interactive;
+mod json;
+mod labels;
+mod selection;
+mod text;
+
+pub use call_tree::{Call, CallId, CallTree, What};
+pub use folding::{Folding, Patterns};
+pub use json::write_json;
+pub use selection::Limits;
+pub use text::write_text;
+
+use call_tree::Direction;
+use memprof_replay::aggregate::SlotSummary;
+use memprof_replay::metric::Metric;
+
+use crate::flame_tree::FlameTree;
+use crate::report::Report;
+use crate::rows::Ranking;
+use crate::view::View;
+
+/// What a call tree shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TreeOptions {
+    /// Which frames.
+    pub view: View,
+    /// Which memory.
+    pub metric: Metric,
+    /// What calls are ranked by, and shares are of.
+    pub ranking: Ranking,
+    /// Whether callers stand below what they call.
+    pub inverted: bool,
+    /// Which frames are folded.
+    pub folding: Folding,
+    /// If given, calls that are not on the way to the largest so many allocations count as too small.
+    pub biggest: Option<usize>,
+}
+
+impl TreeOptions {
+    /// The tree that they describe.
+    fn tree(&self, report: &mut Report) -> CallTree {
+        let stacks = self.stacks(report, None);
+        self.tree_of(&stacks, report)
+    }
+
+    /// The stacks of their view, of these slots or all.
+    fn stacks(&self, report: &mut Report, slots: Option<&[SlotSummary]>) -> FlameTree {
+        let slots = slots.unwrap_or(&report.aggregate.slots);
+        FlameTree::build(report.reader.tables(), &mut report.places, &report.processes, slots, self.view.alone())
+    }
+
+    /// The tree of these stacks.
+    fn tree_of(&self, stacks: &FlameTree, report: &Report) -> CallTree {
+        CallTree::new(stacks, self.direction(), self.folding.roles(&report.places))
+    }
+
+    const fn direction(&self) -> Direction {
+        let Self { metric, ranking, inverted, biggest, .. } = *self;
+        Direction { metric, ranking, inverted, biggest }
+    }
+}

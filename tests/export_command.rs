@@ -1,0 +1,103 @@
+//! `memprof export` and `memprof transform`: where the file goes, and what is refused.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::memprof::{Finished, memprof};
+use support::pythons;
+use support::recording::{Recorded, Recording};
+
+const FORMATS: [&str; 10] =
+    ["collapsed", "speedscope", "pprof", "csv", "json", "gprof2dot", "firefox", "dhat", "heaptrack", "memray"];
+
+fn record() -> Recorded {
+    let code = "kept = [bytearray(50_000 + n) for n in range(20)]\nfor n in range(9): bytearray(700_000)";
+    Recording::of_code(pythons::any(), code).option("--no-native").run().succeeds()
+}
+
+#[track_caller]
+fn run(arguments: &[&str], capture: &Path) -> Finished {
+    Finished::of(memprof(arguments).arg(capture))
+}
+
+fn read(path: PathBuf) -> String {
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Every format goes to standard output, which is no terminal here, and the same to a file.
+#[test]
+fn to_standard_output_and_to_files() {
+    let recorded = record();
+    let (capture, folder) = (recorded.capture(), recorded.folder());
+    for format in FORMATS {
+        let printed = run(&["export", "--format", format], &capture).succeeds();
+        assert!(printed.stdout().len() > 200, "{format}");
+        assert_eq!(printed.stderr(), "", "{format}");
+        let file = folder.join(format);
+        let written = Finished::of(memprof(["export", "--format", format, "-o"]).arg(&file).arg(&capture)).succeeds();
+        assert_eq!(written.stdout(), "", "{format}");
+        assert!(written.stderr().starts_with("memprof: wrote "), "{format}: {}", written.stderr());
+        assert_eq!(String::from_utf8_lossy(&fs::read(&file).expect("it is there")), printed.stdout(), "{format}");
+        let again = Finished::of(memprof(["export", "--format", format, "-o"]).arg(&file).arg(&capture));
+        again.refuses(1, &["exists already", "-f"]);
+    }
+}
+
+/// As memray's command of that name: the format first, a file beside the capture, and its flags.
+#[test]
+fn transform_takes_memrays_arguments() {
+    let recorded = record();
+    let (capture, folder) = (recorded.capture(), recorded.folder());
+    for (format, name) in [
+        ("csv", "memprof-csv-capture.csv"),
+        ("gprof2dot", "memprof-gprof2dot-capture.json"),
+        ("SPEEDSCOPE", "memprof-speedscope-capture.speedscope.json"),
+    ] {
+        assert_eq!(run(&["transform", format], &capture).succeeds().stdout(), "");
+        assert!(!read(folder.join(name)).is_empty());
+    }
+    let rows = |flags: &[&str]| {
+        let arguments = [&["transform", "csv", "-f"], flags].concat();
+        run(&arguments, &capture).succeeds();
+        read(folder.join("memprof-csv-capture.csv"))
+    };
+    let has = |rows: &str, size: &str| rows.lines().any(|row| row.split(',').nth(2) == Some(size));
+    // Nine blocks of 700,001 bytes come and go one after the other: one of them may be there at the peak.
+    let temporary = rows(&["--temporary-allocations"]);
+    assert!(has(&temporary, "6300009"), "{temporary}");
+    assert!(has(&rows(&["--temporary-allocation-threshold", "5"]), "6300009"));
+    assert!(!has(&rows(&["--leaks"]), "6300009"));
+    assert!(run(&["transform", "csv", "-o", "-"], &capture).succeeds().stdout().starts_with("allocator,"));
+    run(&["transform", "table"], &capture).ends_with(2);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_is_read() {
+    let nowhere = Path::new("nowhere.bin");
+    for format in ["json", "firefox", "dhat", "heaptrack", "memray"] {
+        let refused = run(&["export", "--format", format, "--leaks"], nowhere);
+        refused.refuses(1, &[format, "--leaks", "leave"]);
+    }
+    for format in ["firefox", "dhat", "heaptrack", "memray"] {
+        run(&["export", "--format", format, "--from", "1"], nowhere).refuses(1, &[format, "--from", "leave"]);
+    }
+    run(&["export", "--format", "csv"], nowhere).refuses(1, &["nowhere.bin"]);
+    run(&["export"], nowhere).ends_with(2);
+}
+
+/// A reader that has seen enough is no failure.
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    let recorded = record();
+    for format in FORMATS {
+        let command = format!(
+            "'{}' export --format {format} '{}' | head -c 1",
+            support::memprof::EXECUTABLE,
+            recorded.capture().display()
+        );
+        let finished = Finished::of(std::process::Command::new("sh").args(["-c", &command])).succeeds();
+        assert_eq!((finished.stdout().len(), finished.stderr()), (1, String::new()), "{format}");
+    }
+}

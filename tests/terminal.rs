@@ -1,0 +1,144 @@
+//! The reports for a terminal as they are called: colours, characters, the flags of memray's users, and mistakes.
+
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use support::memprof::{Finished, memprof};
+use tempfile::TempDir;
+
+/// Recorded by an earlier memprof: a script that allocates in a function `work`.
+const CAPTURE: &[u8] = include_bytes!("../reporter/tests/captures/version-3.bin");
+
+struct Given {
+    folder: TempDir,
+    capture: PathBuf,
+}
+
+impl Given {
+    fn capture() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let capture = folder.path().join("small.bin");
+        fs::write(&capture, CAPTURE).expect("a file can be written");
+        Self { folder, capture }
+    }
+
+    /// A report in an environment that says nothing of colours, locales and widths but this.
+    fn report(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Finished {
+        let mut command = memprof(&arguments[..1]);
+        command.arg(&self.capture).args(&arguments[1..]).current_dir(self.folder.path());
+        for name in ["NO_COLOR", "FORCE_COLOR", "TERM", "LC_ALL", "LC_CTYPE", "LANG", "COLUMNS"] {
+            command.env_remove(name);
+        }
+        Finished::of(command.envs(variables.iter().copied()))
+    }
+
+    fn text(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
+        let finished = self.report(arguments, variables).succeeds();
+        assert_eq!(finished.stderr(), "", "{arguments:?}");
+        finished.stdout()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.text(arguments, &[])).expect("it is JSON")
+    }
+}
+
+const TEXTS: [&str; 8] = ["stats", "table", "summary", "lines", "leaks", "temporary", "histogram", "timeline"];
+
+#[test]
+fn colours_are_for_those_who_can_see_them() {
+    let given = Given::capture();
+    for name in TEXTS {
+        let plain = given.text(&[name], &[]);
+        assert!(!plain.contains('\x1b'), "{name}: {plain}");
+        let forced = given.text(&[name], &[("FORCE_COLOR", "1")]);
+        assert!(forced.contains("\x1b[1m"), "{name}: {forced}");
+        for (option, variables) in [
+            (None, &[("FORCE_COLOR", "1"), ("NO_COLOR", "1")][..]),
+            (Some("--no-color"), &[("FORCE_COLOR", "1")]),
+            (None, &[("FORCE_COLOR", "")]),
+            (None, &[("FORCE_COLOR", "0")]),
+        ] {
+            let arguments: Vec<&str> = [name].into_iter().chain(option).collect();
+            assert_eq!(given.text(&arguments, variables), plain, "{name} {variables:?}");
+        }
+    }
+}
+
+#[test]
+fn ascii_is_for_terminals_that_have_nothing_else() {
+    let given = Given::capture();
+    for name in TEXTS {
+        let ascii = given.text(&[name, "--no-unicode"], &[]);
+        assert!(ascii.is_ascii(), "{name}: {ascii}");
+        assert_eq!(given.text(&[name], &[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]), ascii, "{name}");
+        let unicode = given.text(&[name], &[]);
+        assert_eq!(given.text(&[name], &[("LC_ALL", ""), ("LANG", "C.UTF-8")]), unicode, "{name}");
+        assert_eq!(unicode.is_ascii(), unicode == ascii, "{name}");
+    }
+    for name in ["histogram", "timeline", "stats"] {
+        assert!(!given.text(&[name], &[]).is_ascii(), "{name} draws");
+    }
+}
+
+#[test]
+fn text_is_as_wide_as_asked() {
+    let given = Given::capture();
+    for name in TEXTS {
+        let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        for (width, asked) in
+            [(60, given.text(&[name, "--width", "60"], &[])), (60, given.text(&[name], &[("COLUMNS", "60")]))]
+        {
+            assert!(widest(&asked) <= width, "{name}: {asked}");
+        }
+        assert!(widest(&given.text(&[name], &[])) <= 80, "{name}");
+    }
+}
+
+#[test]
+fn memray_s_flags_mean_the_same() {
+    let given = Given::capture();
+    let by_total = given.text(&["summary", "--sort", "total", "-n", "3"], &[]);
+    assert_eq!(given.text(&["summary", "-s", "1", "-r", "3"], &[]), by_total);
+    assert_eq!(given.text(&["summary", "--sort-column", "2", "--max-rows", "3"], &[]), by_total);
+    assert_ne!(given.text(&["summary", "-s", "5", "-r", "3"], &[]), by_total);
+    let temporary = given.text(&["table", "--temporary-allocations"], &[]);
+    assert_eq!(given.text(&["table", "--temporary-allocation-threshold", "1"], &[]), temporary);
+    let larger = given.json(&["temporary", "--temporary-allocation-threshold", "1000", "--json"]);
+    let usual = given.json(&["temporary", "--json"]);
+    let bytes = |report: &Value| report["total"]["bytes"].as_u64().expect("a number");
+    assert!(bytes(&larger) > bytes(&usual) && larger["threshold"] == 1000);
+    assert_eq!(given.json(&["table", "--threshold", "1000", "--peak", "--json"])["metric"], "peak");
+    // Files rather than standard output.
+    given.report(&["stats", "--num-largest", "3", "--json", "-o", "stats.json"], &[]).succeeds();
+    let written = fs::read_to_string(given.folder.path().join("stats.json")).expect("it was written");
+    assert_eq!(written, given.text(&["stats", "-n", "3", "--json"], &[]));
+    given.report(&["stats", "--json", "-o", "stats.json"], &[]).refuses(1, &["stats.json", "-f"]);
+    given.report(&["stats", "--json", "-o", "stats.json", "-f"], &[]).succeeds();
+    given.report(&["table", "--split-threads", "--no-web", "-o", "table.html"], &[]).succeeds();
+    assert!(given.folder.path().join("table.html").is_file());
+}
+
+#[test]
+fn mistakes_are_said() {
+    let given = Given::capture();
+    given.report(&["lines", "nowhere.py"], &[]).refuses(1, &["small.bin", "nowhere.py", "without a file"]);
+    given.report(&["lines", "small_v3.py:nothing"], &[]).refuses(1, &["no function nothing", "work"]);
+    given.report(&["leaks", "--suppressions", "nowhere"], &[]).refuses(1, &["nowhere", "No such file"]);
+    fs::write(given.folder.path().join("known.txt"), "# mine\nleek:work\n").expect("a file can be written");
+    given.report(&["leaks", "--suppressions", "known.txt"], &[]).refuses(1, &["known.txt", "line 2", "leek:work"]);
+    fs::write(given.folder.path().join("known.txt"), "leak:importlib\n").expect("a file can be written");
+    let told = given.text(&["leaks", "--suppressions", "known.txt"], &[]);
+    assert!(told.contains("Suppressed: ") && told.contains("importlib"), "{told}");
+    for wrong in
+        [&["summary", "--sort", "size"][..], &["summary", "-s", "6"], &["temporary", "--sort", "own"], &["leaks", "-n"]]
+    {
+        given.report(wrong, &[]).ends_with(2);
+    }
+    given.report(&["timeline", "--svg", "run.svg"], &[]).succeeds();
+    given.report(&["timeline", "--svg", "run.svg"], &[]).refuses(1, &["run.svg", "exists", "-f"]);
+    given.report(&["timeline", "--svg", "run.svg", "-f"], &[]).succeeds();
+}
