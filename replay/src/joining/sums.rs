@@ -95,7 +95,10 @@ fn added_up(all: Vec<StoredAggregate>) -> StoredAggregate {
     let peak = |stored: &StoredAggregate| stored.slots.iter().map(|slot| slot.peak.bytes).fold(0, u64::saturating_add);
     // Of equal ones the last.
     let highest = all.iter().enumerate().max_by_key(|(_, stored)| peak(stored)).map(|(index, _)| index);
-    let mut sum = StoredAggregate { run: RunSums { sizes: vec![Amount::default(); 65], ..RunSums::default() }, ..Default::default() };
+    let mut sum = StoredAggregate {
+        run: RunSums { sizes: vec![Amount::default(); 65], ..RunSums::default() },
+        ..Default::default()
+    };
     for (index, StoredAggregate { slots, run }) in all.into_iter().enumerate() {
         let is_highest = Some(index) == highest;
         if is_highest {
