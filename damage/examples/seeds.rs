@@ -17,7 +17,7 @@ fn write(folder: &Path, target: &str, seeds: &[Vec<u8>]) -> io::Result<()> {
 fn main() -> io::Result<()> {
     let folder = env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "give a folder to write to"))?;
-    write(&folder, "capture_reader", &[vec![seeds::capture()?], seeds::old_captures()].concat())?;
+    write(&folder, "capture_reader", &seeds::captures()?)?;
     write(&folder, "column_decoder", &seeds::columns())?;
     write(&folder, "channel_records", &[seeds::channel()])?;
     write(&folder, "line_tables", &seeds::line_tables())?;

@@ -13,14 +13,18 @@ use memprof_capture::clock::ClockKind;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, LinkedAllocator, RssSample};
+use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::{
-    CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site, StackNode, Summary,
-    SymbolSource, Thread,
+    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site,
+    StackNode, Summary, SymbolSource, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
 
+use memprof_replay::aggregated_capture::write_aggregated;
+
+use crate::memory_file::MemoryFile;
 use crate::targets::channel_records::ChunkLine;
 
 /// Captures of the oldest version and of the last one whose chunks of events were each those of one thread, as the
@@ -33,7 +37,29 @@ pub fn old_captures() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A capture with every kind of chunk, fact, frame and event, of two threads and two images.
+/// All captures.
+///
+/// # Errors
+/// When the system gives no memory.
+pub fn captures() -> io::Result<Vec<Vec<u8>>> {
+    Ok([vec![capture()?, aggregated_capture()?], old_captures()].concat())
+}
+
+/// The sums of a capture in place of its events.
+///
+/// # Errors
+/// When the system gives no memory.
+pub fn aggregated_capture() -> io::Result<Vec<u8>> {
+    let file = MemoryFile::of(&capture()?)?;
+    let mut reader = CaptureReader::open(&file.path()).map_err(io::Error::other)?;
+    let mut out = Vec::new();
+    match write_aggregated(&mut reader, &mut out) {
+        Ok(_) => Ok(out),
+        Err(RewriteError::Read(error) | RewriteError::Write(error)) => Err(error),
+    }
+}
+
+/// A capture with every kind of chunk of events, fact, frame and event, of two threads and two images.
 ///
 /// # Errors
 /// None: memory can be written.

@@ -41,8 +41,12 @@ fn check(name: &str, seeds: &[Vec<u8>], run: fn(&[u8]), mutators: &[fn(&mut Vec<
 
 #[test]
 fn captures() {
-    let seeds = [vec![seeds::capture().expect("memory can be written")], seeds::old_captures()].concat();
-    check("capture_reader", &seeds, capture_reader::run, &[mutate, mutate_capture]);
+    check(
+        "capture_reader",
+        &seeds::captures().expect("memory can be written"),
+        capture_reader::run,
+        &[mutate, mutate_capture],
+    );
 }
 
 /// Each thread of an old capture has chunks of its own. Bringing their events into one order must not take a look at all

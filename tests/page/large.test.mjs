@@ -15,10 +15,10 @@ import { launch, watch } from './browser.mjs';
 const file = process.env.MEMPROF_LARGE_PAGE;
 const options = { skip: file ? false : 'MEMPROF_LARGE_PAGE is not set' };
 const url = file ? pathToFileURL(resolve(file)).href : '';
-const FIRST_VIEW_MS = 1500;
-const READY_MS = 6000;
-const REDRAW_MS = 250;
-const CHANGE_MS = 1500;
+const FIRST_VIEW_MS = 3000;
+const READY_MS = 15_000;
+const REDRAW_MS = 300;
+const CHANGE_MS = 5000;
 
 let browser;
 let page;

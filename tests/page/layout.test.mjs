@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 const templates = new URL('../../templates/', import.meta.url);
-const source = ['data.js', 'common.js', 'views.js', 'model.js', 'tree.js', 'layout.js', 'sandwich.js', 'keys.js', 'search.js', 'colour.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
-const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'Sandwich', 'layoutTree', 'layoutSandwich', 'neighbour', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance'];
+const source = ['data.js', 'common.js', 'views.js', 'model.js', 'tree.js', 'layout.js', 'sandwich.js', 'keys.js', 'search.js', 'colour.js', 'row_places.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
+const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'Sandwich', 'layoutTree', 'layoutSandwich', 'neighbour', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance', 'PlaceSums'];
 const page = new Function(`${source}\nreturn { ${names.join(', ')} };`)();
 
 const METRICS = page.METRICS;
@@ -306,5 +306,37 @@ test('labels are readable on every colour (WCAG AA, 4.5 to 1)', () => {
       const [light, dark] = [page.luminance(fill), page.luminance(text)].sort((a, b) => b - a);
       assert.ok((light + 0.05) / (dark + 0.05) >= 4.5, `${text} on ${fill}`);
     }
+  }
+});
+
+test('sums by place add up, and count stacks of functions that call themselves once', () => {
+  const report = randomReport(17, 900, 0);
+  const model = page.buildModel(report);
+  const { frames, nodes } = report;
+  for (const state of [{ frames: 'hybrid', runtime: 'hidden', imports: 'shown' }, { frames: 'python', runtime: 'hidden', imports: 'shown' }, { frames: 'native', runtime: 'shown', imports: 'shown' }]) {
+    const hidden = page.hiddenFrames(report, state);
+    const sums = new page.PlaceSums({ data: report, model, hidden, state, modelName: '' });
+    for (const by of ['function', 'line', 'source', 'file', 'module']) {
+      const groups = sums.groupsBy(by);
+      const expected = new Float64Array(groups.count);
+      let again = 0;
+      for (let i = 1; i < model.count; i++) {
+        const stack = [];
+        for (let at = i; at > 0; at = model.parent[at]) if (!hidden[nodes.frame[at]]) stack.push(groups.of[nodes.frame[at]]);
+        const each = new Set(stack);
+        again += stack.length - each.size;
+        for (const group of each) expected[group] += nodes.total_bytes[i];
+      }
+      assert.ok(again > 0, 'some stacks have a group twice');
+      const own = sums.own(by, 'total_bytes');
+      assert.equal(own.reduce((a, b) => a + b, 0), nodes.total_bytes.reduce((a, b) => a + b, 0));
+      // The root, whose group is the first, stands for stacks of which nothing is shown.
+      sums.withCallees(by, 'total_bytes').forEach((bytes, group) => group && assert.equal(bytes, expected[group], `${state.frames} by ${by}: ${group}`));
+      for (let group = 1; group < groups.count; group++) assert.ok(own[group] <= expected[group]);
+    }
+    // Python's functions have what native ones allocate for them, unless only native ones are shown.
+    const own = sums.own('line', 'total_bytes');
+    const ofPython = frames.kind.reduce((sum, kind, f) => sum + (kind === 0 ? own[sums.groupsBy('line').of[f]] : 0), 0);
+    assert.equal(ofPython > 0, state.frames !== 'native');
   }
 });

@@ -1,12 +1,19 @@
 //! A capture file: opened, replayed, and shown in every way.
 
-use std::io::sink;
+use std::io::{self, sink};
 use std::path::Path;
 
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
+use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::rewrite::{Names, RewriteError, rewrite};
+use memprof_capture::ids::Stamp;
+use memprof_replay::aggregated_capture::write_aggregated;
+use memprof_replay::joining::{JoinError, Joined, join};
 use memprof_replay::metric::Metric;
+use memprof_replay::processes::Processes;
+use memprof_replay::replay::TimeRange;
+use memprof_replay::trimming::{Cut, trim};
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::text::TextStyle;
@@ -35,10 +42,12 @@ pub fn run(bytes: &[u8]) {
     let kinds = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native, ViewKind::Hybrid];
     let choice = bytes.len() % kinds.len();
     redo(&file.path()).expect("what can be read can be written once more");
+    derive(&file.path()).expect("what can be read can be summed up, cut and merged");
     let sum = bytes.iter().fold(0_usize, |sum, &byte| sum.wrapping_add(byte.into()));
     let format = Format::ALL[sum % Format::ALL.len()];
-    // Those that tell every event are refused where there are several processes.
-    if !(format.has_events() && report.processes().are_several()) {
+    // Those that tell every event are refused where there are several processes, or no events.
+    let is_aggregated = CaptureReader::open(&file.path()).is_ok_and(|reader| reader.aggregate().is_some());
+    if !(format.has_events() && (is_aggregated || report.processes().are_several())) {
         write(&mut report, format, View::default(), Metric::Peak, &mut sink())
             .expect("nothing refuses what is written");
     }
@@ -55,6 +64,37 @@ fn redo(path: &Path) -> Result<(), RewriteError> {
     let mut again = CaptureReader::open(&copy.path()).expect("the copy is a capture, too");
     assert_eq!(read_all(&mut reader), read_all(&mut again));
     assert_eq!((reader.header(), reader.summary()), (again.header(), again.summary()));
+    Ok(())
+}
+
+/// Captures that are made of it. Each can be opened and reported on.
+fn derive(path: &Path) -> io::Result<()> {
+    let open = || CaptureReader::open(path).map_err(io::Error::other);
+    let mut made = [const { Vec::new() }; 3];
+    let [sums, part, merged] = &mut made;
+    let failure = |error| match error {
+        RewriteError::Read(error) | RewriteError::Write(error) => error,
+    };
+    let is_aggregated = open()?.aggregate().is_some();
+    write_aggregated(&mut open()?, sums).map_err(failure)?;
+    if !is_aggregated {
+        let mut reader = open()?;
+        let (processes, start) = (Processes::of(&reader), reader.header().start);
+        let from = Stamp(start.stamp.0.saturating_add(2000));
+        let begin = ClockPoint { stamp: from, ..start };
+        let cut = Cut { range: TimeRange { from, to: Stamp(u64::MAX) }, begin: (begin, 0), end: None };
+        trim(&mut reader, &processes, &cut, part).map_err(failure)?;
+    }
+    let joined = |reader| Joined { reader, seconds: Box::new(|stamp: Stamp| stamp.0 as f64 * 1e-9) };
+    match join(vec![joined(open()?), joined(open()?)], &mut *merged) {
+        Err(JoinError::AtTheSameTime(..)) if is_aggregated => merged.clear(),
+        outcome => drop(outcome.map_err(io::Error::other)?),
+    }
+    for bytes in made.iter().filter(|bytes| !bytes.is_empty()) {
+        let file = MemoryFile::of(bytes)?;
+        let report = Report::open(&file.path()).expect("it is a capture, too");
+        stats::write_json(&report, View::default(), Metric::Peak, 10, &mut sink())?;
+    }
     Ok(())
 }
 
