@@ -86,7 +86,7 @@ fn derive(path: &Path) -> io::Result<()> {
         trim(&mut reader, &processes, &cut, part).map_err(failure)?;
     }
     let joined = |reader| Joined { reader, seconds: Box::new(|stamp: Stamp| stamp.0 as f64 * 1e-9) };
-    match join(vec![joined(open()?), joined(open()?)], merged) {
+    match join(vec![joined(open()?), joined(open()?)], &mut *merged) {
         Err(JoinError::AtTheSameTime(..)) if is_aggregated => merged.clear(),
         outcome => drop(outcome.map_err(io::Error::other)?),
     }
