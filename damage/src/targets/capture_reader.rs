@@ -38,12 +38,12 @@ pub fn run(bytes: &[u8]) {
         }
     };
     assert!(report.damage().is_none() || !report.notes().is_empty(), "damage is told");
-    // One view and one export of each input, for more inputs in the same time.
+    // One view, one export and one capture made of each input, for more inputs in the same time.
     let kinds = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native, ViewKind::Hybrid];
     let choice = bytes.len() % kinds.len();
     redo(&file.path()).expect("what can be read can be written once more");
-    derive(&file.path()).expect("what can be read can be summed up, cut and merged");
     let sum = bytes.iter().fold(0_usize, |sum, &byte| sum.wrapping_add(byte.into()));
+    derive(&file.path(), sum).expect("what can be read can be summed up, cut and merged");
     let format = Format::ALL[sum % Format::ALL.len()];
     // Those that tell every event are refused where there are several processes, or no events.
     let is_aggregated = CaptureReader::open(&file.path()).is_ok_and(|reader| reader.aggregate().is_some());
@@ -67,35 +67,37 @@ fn redo(path: &Path) -> Result<(), RewriteError> {
     Ok(())
 }
 
-/// Captures that are made of it. Each can be opened and reported on.
-fn derive(path: &Path) -> io::Result<()> {
+/// One of the captures that are made of it. It can be opened and reported on.
+fn derive(path: &Path, choice: usize) -> io::Result<()> {
     let open = || CaptureReader::open(path).map_err(io::Error::other);
-    let mut made = [const { Vec::new() }; 3];
-    let [sums, part, merged] = &mut made;
     let failure = |error| match error {
         RewriteError::Read(error) | RewriteError::Write(error) => error,
     };
-    let is_aggregated = open()?.aggregate().is_some();
-    write_aggregated(&mut open()?, sums).map_err(failure)?;
-    if !is_aggregated {
-        let mut reader = open()?;
-        let (processes, start) = (Processes::of(&reader), reader.header().start);
-        let from = Stamp(start.stamp.0.saturating_add(2000));
-        let begin = ClockPoint { stamp: from, ..start };
-        let cut = Cut { range: TimeRange { from, to: Stamp(u64::MAX) }, begin: (begin, 0), end: None };
-        trim(&mut reader, &processes, &cut, part).map_err(failure)?;
+    let (mut reader, mut made) = (open()?, Vec::new());
+    let is_aggregated = reader.aggregate().is_some();
+    match choice % 3 {
+        0 if is_aggregated => return Ok(()),
+        0 => {
+            let (processes, start) = (Processes::of(&reader), reader.header().start);
+            let from = Stamp(start.stamp.0.saturating_add(2000));
+            let begin = ClockPoint { stamp: from, ..start };
+            let cut = Cut { range: TimeRange { from, to: Stamp(u64::MAX) }, begin: (begin, 0), end: None };
+            trim(&mut reader, &processes, &cut, &mut made).map_err(failure)?;
+        }
+        1 => {
+            let joined = |reader| Joined { reader, seconds: Box::new(|stamp: Stamp| stamp.0 as f64 * 1e-9) };
+            let _bytes = match join(vec![joined(reader), joined(open()?)], &mut made) {
+                Err(JoinError::AtTheSameTime(..)) if is_aggregated => return Ok(()),
+                outcome => outcome.map_err(io::Error::other)?,
+            };
+        }
+        _ => {
+            write_aggregated(&mut reader, &mut made).map_err(failure)?;
+        }
     }
-    let joined = |reader| Joined { reader, seconds: Box::new(|stamp: Stamp| stamp.0 as f64 * 1e-9) };
-    match join(vec![joined(open()?), joined(open()?)], &mut *merged) {
-        Err(JoinError::AtTheSameTime(..)) if is_aggregated => merged.clear(),
-        outcome => drop(outcome.map_err(io::Error::other)?),
-    }
-    for bytes in made.iter().filter(|bytes| !bytes.is_empty()) {
-        let file = MemoryFile::of(bytes)?;
-        let report = Report::open(&file.path()).expect("it is a capture, too");
-        stats::write_json(&report, View::default(), Metric::Peak, 10, &mut sink())?;
-    }
-    Ok(())
+    let file = MemoryFile::of(&made)?;
+    let report = Report::open(&file.path()).expect("it is a capture, too");
+    stats::write_json(&report, View::default(), Metric::Peak, 10, &mut sink())
 }
 
 /// How many events can be read, and how many chunks of them there are.
