@@ -15,10 +15,12 @@ use memprof_reporter::check::{self, Budget, Outcome, Rules};
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::flamegraph;
 use memprof_reporter::report::Report;
+use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::text::TextStyle;
+use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{stats, table};
+use memprof_reporter::{stats, table, tree};
 use native_run::native_run;
 use proptest::prelude::*;
 
@@ -84,6 +86,12 @@ fn render(report: &mut Report, view: View) {
         stats::write_json(report, view, metric, 10, &mut out).expect("memory can be written");
         table::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
         table::write_json(report, view, metric, &mut out).expect("memory can be written");
+        for inverted in [false, true] {
+            let folding = Folding::Libraries(Patterns::default());
+            let options = TreeOptions { view, metric, ranking: Ranking::Bytes, inverted, folding, biggest: None };
+            tree::write_text(report, &options, Limits::default(), &style, &mut out).expect("memory can be written");
+            tree::write_json(report, &options, Limits::NONE, &mut out).expect("memory can be written");
+        }
     }
     let mut out = Vec::new();
     flamegraph::write_report(report, view, Metric::Peak, &mut out).expect("memory can be written");

@@ -22,12 +22,6 @@ pub struct Args {
     metric: MetricArgs,
     #[command(flatten)]
     view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
-    #[command(flatten)]
-    limits: LimitArgs,
-    #[command(flatten)]
-    folding: FoldingArgs,
     /// Put callers below what they called, down to what allocated
     #[arg(long)]
     inverted: bool,
@@ -40,6 +34,12 @@ pub struct Args {
     /// Print one JSON object (docs/tree.schema.json)
     #[arg(long, conflicts_with = "is_text")]
     json: bool,
+    #[command(flatten)]
+    query: QueryArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    #[command(flatten)]
+    folding: FoldingArgs,
     #[command(flatten)]
     text: TextArgs,
 }
