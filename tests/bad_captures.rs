@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use memprof_capture::file::format::FILE_VERSION;
 use serde_json::Value;
 use support::memprof::{EXECUTABLE, Finished, memprof};
 use support::pythons;
@@ -116,8 +117,7 @@ fn a_capture_of_another_user() {
 fn captures_of_a_newer_memprof() {
     let mut bytes = sound_capture();
     // The version stands behind the eight bytes that all captures begin with.
-    let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
-    bytes[8..12].copy_from_slice(&(version + 1).to_le_bytes());
+    bytes[8..12].copy_from_slice(&(FILE_VERSION + 1).to_le_bytes());
     Given::file("newer.bin", &bytes).is_refused("newer than this memprof");
     bytes[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
     Given::file("newer.bin", &bytes).is_refused("newer than this memprof");
