@@ -14,6 +14,7 @@ pub mod live_merge;
 pub mod mappings;
 pub mod merge;
 pub mod metric;
+mod prefetching;
 mod process_memory;
 pub mod processes;
 mod range_sink;

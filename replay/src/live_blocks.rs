@@ -8,6 +8,7 @@ use memprof_capture::event::AllocationNumber;
 use memprof_capture::page_index::PageIndex;
 use rustc_hash::FxHashMap;
 
+use crate::prefetching::prefetch;
 use crate::slots::SlotId;
 
 /// A live block.
@@ -105,6 +106,26 @@ impl LiveBlocks {
             self.long_sizes.insert(number.0, block.size);
         }
         old
+    }
+
+    #[inline(always)]
+    fn place(&mut self, number: AllocationNumber) -> Option<&Place> {
+        let page = self.by_key.get(number.0 >> PAGE_BITS)?;
+        Some(&self.pages[page as usize].places[number.0 as usize % PAGE_PLACES])
+    }
+
+    /// The block with this number will be asked for.
+    #[inline(always)]
+    pub fn expect(&mut self, number: AllocationNumber) {
+        if let Some(place) = self.place(number) {
+            prefetch(place);
+        }
+    }
+
+    /// What the block with this number is attributed to, as far as that is at hand.
+    #[inline(always)]
+    pub fn slot_at_hand(&mut self, number: AllocationNumber) -> Option<SlotId> {
+        self.place(number).filter(|place| **place != VACANT).map(|place| place.slot)
     }
 
     /// Takes the block with this number out, if it is live.

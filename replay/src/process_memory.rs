@@ -14,6 +14,9 @@ use crate::slots::Slots;
 use crate::time_bins::{BinMark, Release, TimeBinsBuilder};
 use crate::timeline::TimelineBuilder;
 
+/// So many events ahead their counters are fetched, and twice as many what says where these are.
+const AHEAD: usize = 12;
+
 /// The process whose turn it is, and what all together have. In one place, so that an event's way is short.
 pub(crate) struct Present {
     pub memory: ProcessMemory,
@@ -48,6 +51,45 @@ impl ProcessMemory {
         self.endings = Endings::default();
     }
 
+    /// An event will come: what says where its counters are will be needed.
+    #[inline(always)]
+    fn expect_first(&mut self, strand: &Strand, event: ResolvedEvent) {
+        match event {
+            ResolvedEvent::Allocation { site, .. } | ResolvedEvent::Map { site, .. } => {
+                self.slots.expect_number(strand.number, site);
+            }
+            ResolvedEvent::Free { number } => self.blocks.expect(number),
+            ResolvedEvent::Resize { old, site, .. } => {
+                self.blocks.expect(old);
+                self.slots.expect_number(strand.number, site);
+            }
+            ResolvedEvent::Unmap { .. } | ResolvedEvent::UnknownFree { .. } | ResolvedEvent::UnseenFree { .. } => {}
+        }
+    }
+
+    /// It comes soon: its counters will be needed.
+    #[inline(always)]
+    fn expect_second(&mut self, strand: &Strand, event: ResolvedEvent) {
+        match event {
+            ResolvedEvent::Allocation { site, .. } | ResolvedEvent::Map { site, .. } => {
+                self.slots.expect_at(strand.number, site);
+            }
+            ResolvedEvent::Free { number } => self.expect_slot_of(number),
+            ResolvedEvent::Resize { old, site, .. } => {
+                self.expect_slot_of(old);
+                self.slots.expect_at(strand.number, site);
+            }
+            ResolvedEvent::Unmap { .. } | ResolvedEvent::UnknownFree { .. } | ResolvedEvent::UnseenFree { .. } => {}
+        }
+    }
+
+    #[inline(always)]
+    fn expect_slot_of(&mut self, number: AllocationNumber) {
+        if let Some(slot) = self.blocks.slot_at_hand(number) {
+            self.slots.expect(slot);
+        }
+    }
+
     /// Forgets what lies where. Its sums stay.
     pub fn forget_addresses(&mut self) {
         self.blocks.clear();
@@ -70,7 +112,20 @@ impl Present {
     /// Takes the next events, all of them by one of its threads.
     #[inline]
     pub fn events<const SEVERAL: bool>(&mut self, strand: &Strand, events: &[Timed<ResolvedEvent>]) {
-        for event in events {
+        if !self.memory.slots.are_many() {
+            for event in events {
+                self.apply::<SEVERAL>(strand, event);
+            }
+            return;
+        }
+        // Blocks and counters lie anywhere in memory: most of a replay's time would be waiting for them.
+        for (index, event) in events.iter().enumerate() {
+            if let Some(far) = events.get(index + 2 * AHEAD) {
+                self.memory.expect_first(strand, far.event);
+            }
+            if let Some(near) = events.get(index + AHEAD) {
+                self.memory.expect_second(strand, near.event);
+            }
             self.apply::<SEVERAL>(strand, event);
         }
     }

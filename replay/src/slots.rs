@@ -5,6 +5,7 @@ pub use memprof_capture::file::aggregate::Amount;
 use memprof_capture::ids::{SiteId, ThreadId};
 
 use crate::merge::Strand;
+use crate::prefetching::prefetch;
 use crate::recent_allocations::RecentAllocations;
 
 /// The number of a slot.
@@ -81,6 +82,8 @@ impl Slot {
 }
 
 const PAGE: usize = 256;
+/// So many slots fill a processor's second cache.
+const MANY: usize = 1 << 13;
 /// No slot yet.
 const NONE: u32 = u32::MAX;
 
@@ -169,6 +172,45 @@ impl Slots {
             epoch: 0,
         });
         SlotId(id)
+    }
+
+    /// Whether there are so many that most of them are not in the processor's cache.
+    #[inline]
+    #[must_use]
+    pub const fn are_many(&self) -> bool {
+        self.slots.len() >= MANY
+    }
+
+    #[inline(always)]
+    fn number(&self, thread: u32, site: SiteId) -> Option<&u32> {
+        let pages = &self.threads.get(thread as usize)?.pages;
+        Some(&pages.get(site.index() / PAGE)?.as_ref()?[site.index() % PAGE])
+    }
+
+    /// A thread's slot at a site will be asked for.
+    #[inline(always)]
+    pub fn expect_number(&self, thread: u32, site: SiteId) {
+        if let Some(number) = self.number(thread, site) {
+            prefetch(number);
+        }
+    }
+
+    /// The counters of a thread at a site will be asked for, and where they are is at hand.
+    #[inline(always)]
+    pub fn expect_at(&self, thread: u32, site: SiteId) {
+        if let Some(&number) = self.number(thread, site) {
+            self.expect(SlotId(number));
+        }
+    }
+
+    /// The counters of a slot will be asked for.
+    #[inline(always)]
+    pub fn expect(&self, slot: SlotId) {
+        if let Some(slot) = self.slots.get(slot.0 as usize) {
+            // They may lie in two lines of the cache.
+            prefetch(&slot.thread);
+            prefetch(&slot.epoch);
+        }
     }
 
     /// The counters of a slot.
