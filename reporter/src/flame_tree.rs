@@ -103,19 +103,20 @@ impl FlameTree {
         builder.push(NodeId::ROOT, root);
         let stack_views = StackViews::of(tables, places);
         let threads = indistinguishable(&tables.threads, slots);
+        let thread_of = |slot: &SlotSummary| threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
         let labels = &ThreadLabels::of(tables, processes);
         // In the order of stacks, so that the tree depends on the capture only.
         let mut order: Vec<u32> = (0..slots.len() as u32).collect();
         let stack_of = |slot: &SlotSummary| tables.site(slot.site).map(|site| site.stack);
         order.sort_by_cached_key(|&index| (slots[index as usize].process, stack_of(&slots[index as usize]), index));
-        let mut cells = Vec::with_capacity(slots.len());
+        // The node of each slot. Cells are made of them when the tree is complete: they are large.
+        let mut of_slots: Vec<(NodeId, u32)> = Vec::with_capacity(slots.len());
         for index in order {
             let slot = &slots[index as usize];
             let site = tables.site(slot.site);
-            let thread = threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
             builder.enter_process(places, processes, slot.process);
             if split == Split::ByThread {
-                builder.enter_thread(places, labels, slot.process, thread);
+                builder.enter_thread(places, labels, slot.process, thread_of(slot));
             }
             let node = match site {
                 Some(site) => {
@@ -124,32 +125,24 @@ impl FlameTree {
                 }
                 None => builder.lost(places),
             };
-            cells.push(Cell {
+            of_slots.push((node, index));
+        }
+        drop(stack_views);
+        let (nodes, of_process) = builder.finish(&mut of_slots);
+        let cell = |(node, index): (NodeId, u32)| {
+            let slot = &slots[index as usize];
+            Cell {
                 node,
                 process: slot.process,
-                thread,
-                allocator: site.map(|site| site.allocator),
+                thread: thread_of(slot),
+                allocator: tables.site(slot.site).map(|site| site.allocator),
                 slot: index,
                 amounts: Amounts::of(slot),
-            });
-        }
-        let Builder { nodes, of_process, .. } = builder;
-        Self::in_preorder(&nodes, cells, &of_process)
-    }
-
-    /// Numbers the nodes so that what is below a node follows it directly.
-    fn in_preorder(nodes: &[Node], mut cells: Vec<Cell>, of_process: &[Option<NodeId>]) -> Self {
-        let parents: Vec<NodeId> = nodes.iter().map(|node| node.parent).collect();
-        let new_numbers = preorder(&parents);
-        let renumbered = |node: NodeId| new_numbers[node.index()];
-        let mut ordered = vec![nodes[0]; nodes.len()];
-        for (&Node { parent, place }, number) in nodes.iter().zip(&new_numbers) {
-            ordered[number.index()] = Node { parent: renumbered(parent), place };
-        }
-        cells.iter_mut().for_each(|cell| cell.node = renumbered(cell.node));
+            }
+        };
+        let mut cells: Vec<Cell> = of_slots.into_iter().map(cell).collect();
         let cell_of_slot = flame_cells::merge(&mut cells);
-        let of_process = of_process.iter().map(|node| node.map(renumbered)).collect();
-        Self { nodes: ordered, cells, cell_of_slot, of_process }
+        Self { nodes, cells, cell_of_slot, of_process }
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -233,19 +226,19 @@ impl FlameTree {
     }
 }
 
-/// The number of each node in the order in which a walk down every branch meets them. Parents have lower numbers than
+/// The number of each of so many nodes, of which the parents are known, in the order in which a walk down every branch meets them. Parents have lower numbers than
 /// their children before and after.
-pub(crate) fn preorder(parents: &[NodeId]) -> Vec<NodeId> {
+pub(crate) fn preorder(count: usize, parent: impl Fn(usize) -> NodeId) -> Vec<NodeId> {
     // Below each node, itself included.
-    let mut sizes = vec![1_u32; parents.len()];
-    for index in (1..parents.len()).rev() {
-        sizes[parents[index].index()] += sizes[index];
+    let mut sizes = vec![1_u32; count];
+    for index in (1..count).rev() {
+        sizes[parent(index).index()] += sizes[index];
     }
-    let mut numbers = vec![NodeId::ROOT; parents.len()];
+    let mut numbers = vec![NodeId::ROOT; count];
     // Where the next child of each node will stand.
-    let mut next = vec![1_u32; parents.len()];
-    for (index, parent) in parents.iter().enumerate().skip(1) {
-        let free = &mut next[parent.index()];
+    let mut next = vec![1_u32; count];
+    for index in 1..count {
+        let free = &mut next[parent(index).index()];
         numbers[index] = NodeId(*free);
         *free += sizes[index];
         next[index] = numbers[index].0 + 1;
@@ -265,6 +258,23 @@ struct Builder {
 }
 
 impl Builder {
+    /// The nodes, numbered so that what is below a node follows it directly, those of the processes, and of slots.
+    fn finish(self, of_slots: &mut [(NodeId, u32)]) -> (Vec<Node>, Vec<Option<NodeId>>) {
+        let Self { nodes, children, node_of, mut of_process, .. } = self;
+        // What follows needs as much room again.
+        drop((children, node_of));
+        let new_numbers = preorder(nodes.len(), |node| nodes[node].parent);
+        let renumber = |node: &mut NodeId| *node = new_numbers[node.index()];
+        let mut ordered = vec![nodes[0]; nodes.len()];
+        for (mut node, number) in nodes.into_iter().zip(&new_numbers) {
+            renumber(&mut node.parent);
+            ordered[number.index()] = node;
+        }
+        of_slots.iter_mut().for_each(|(node, _)| renumber(node));
+        of_process.iter_mut().flatten().for_each(renumber);
+        (ordered, of_process)
+    }
+
     fn push(&mut self, parent: NodeId, place: PlaceId) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
         self.nodes.push(Node { parent, place });

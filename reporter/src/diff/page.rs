@@ -106,7 +106,7 @@ fn totals(report: &Report) -> Value {
 /// Writes functions as frames without lines, and the tree; answers where each stack stands in it.
 fn write_tree(names: &CommonNames, tree: &StackTree, columns: &mut Columns) -> Vec<NodeId> {
     let parents: Vec<NodeId> = tree.stacks().map(|stack| NodeId(tree.parent(stack).index() as u32)).collect();
-    let order = preorder(&parents);
+    let order = preorder(parents.len(), |node| parents[node]);
     let mut stacks = vec![StackId::ROOT; order.len()];
     tree.stacks().for_each(|stack| stacks[order[stack.index()].index()] = stack);
     let mut functions: Vec<FunctionId> = Vec::new();
