@@ -2,9 +2,11 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
+
 use std::time::Duration;
 
 use memprof_reporter::tree::interactive::{Outcome, TreeScreen, action};
@@ -33,6 +35,7 @@ pub fn is_there() -> bool {
 /// When the terminal cannot be read or written, or is there no more. It is given back even so.
 pub fn run(screen: &mut TreeScreen) -> io::Result<()> {
     let ended_by = watch_signals()?;
+    watch_terminal()?;
     loop {
         let outcome = show(screen, &ended_by)?;
         match (ended_by.load(Ordering::Relaxed), outcome) {
@@ -59,6 +62,18 @@ fn watch_signals() -> io::Result<Arc<AtomicI32>> {
         }
     })?;
     Ok(ended_by)
+}
+
+/// Ends the process some time after its terminal has gone, if it does not end by itself: between a look at the terminal and
+/// a call of crossterm there is always a moment, and that reads for ever then.
+fn watch_terminal() -> io::Result<()> {
+    thread::Builder::new().spawn(|| {
+        while wait_for(0, -1).is_ok() {}
+        thread::sleep(PATIENCE);
+        drop(GivenBack);
+        process::exit(1);
+    })?;
+    Ok(())
 }
 
 /// Takes the terminal until something else is to be done than to draw.
@@ -105,8 +120,12 @@ fn next_event(timeout: Duration) -> io::Result<Option<Event>> {
 /// # Errors
 /// When the terminal has been hung up.
 fn wait_for_input(timeout: Duration) -> io::Result<()> {
-    let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
-    let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    wait_for(libc::POLLIN, i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
+}
+
+/// Waits for events of the terminal, a signal or the end of so many milliseconds (never, for -1).
+fn wait_for(events: libc::c_short, timeout: libc::c_int) -> io::Result<()> {
+    let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events, revents: 0 };
     // SAFETY: poll reads and writes the one entry that it is given.
     if unsafe { libc::poll(&raw mut stdin, 1, timeout) } < 0 {
         let error = io::Error::last_os_error();
