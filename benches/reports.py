@@ -26,8 +26,8 @@ REPORTS = [
 ]
 # Allocations of the recordings that memory must not grow with.
 LENGTHS = [10_000_000, 50_000_000, 200_000_000]
-# The program has some ten thousand stacks then, however long it runs.
-FEW_STACKS = "3"
+# The program goes so many ways then, however long it runs.
+FEW_WAYS = "3000"
 
 
 def arguments():
@@ -37,13 +37,13 @@ def arguments():
     parser.add_argument("--parts", default="reports,lengths", help="which tables (default: all)")
     parser.add_argument("--python", default="python3", help="the interpreter (default: python3 on PATH)")
     parser.add_argument("--memray", default="flame graph,statistics,temporary allocations,any time range",
-                        help="memray's reports to measure; the last one needs 11 GB of memory (default: all)")
+                        help="memray's reports to measure; the last one may need 11 GB of memory (default: all)")
     return parser.parse_args()
 
 
-def recorded(memprof, python, folder, allocations, depth=(), tool="memprof"):
+def recorded(memprof, python, folder, allocations, ways=(), tool="memprof"):
     """A capture of the program."""
-    program = [os.path.join(tools.PROGRAMS, "irregular.py"), str(allocations), *depth]
+    program = [os.path.join(tools.PROGRAMS, "irregular.py"), str(allocations), *ways]
     path = os.path.join(folder, f"{tool}-{allocations}.bin")
     tools.say(f"recording {allocations:,} allocations with {tool}...")
     if tool == "memprof":
@@ -103,7 +103,7 @@ def measure_lengths(memprof, python, folder):
     print("| allocations | capture MiB | stats: CPU s | MiB | flame graph: CPU s | MiB | report: CPU s | MiB |")
     print("|---" * 8 + "|", flush=True)
     for allocations in LENGTHS:
-        capture = recorded(memprof, python, folder, allocations, [FEW_STACKS])
+        capture = recorded(memprof, python, folder, allocations, [FEW_WAYS])
         text = subprocess.run([memprof, "stats", capture], check=True, stdout=subprocess.PIPE, text=True).stdout
         exact = re.search(r"Allocated in total .* in ([\d,]+) allocation", text)
         page = os.path.join(folder, "page.html")
