@@ -6,26 +6,19 @@ use std::path::{Path, PathBuf};
 
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::Report;
-use memprof_reporter::view::View;
 
 use super::output_file::OutputFile;
-use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+use super::shown_args::ShownArgs;
+use super::{Failure, stdout_text};
 
 /// Write a capture in another tool's format
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
+    #[command(flatten)]
+    shown: ShownArgs,
     /// The format
     #[arg(long, value_enum, value_name = "FORMAT", ignore_case = true)]
     format: FormatName,
-    #[command(flatten)]
-    metric: MetricArgs,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
     /// Where to write it; - is standard output [default: standard output or, if that is a terminal,
     /// memprof-<FORMAT>-<CAPTURE> beside the capture]
     #[arg(short, long, value_name = "FILE")]
@@ -41,14 +34,8 @@ pub struct TransformArgs {
     /// The format
     #[arg(value_enum, value_name = "FORMAT", ignore_case = true)]
     format: FormatName,
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
     #[command(flatten)]
-    metric: MetricArgs,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
+    shown: ShownArgs,
     /// Where to write it; - is standard output [default: memprof-<FORMAT>-<CAPTURE> beside the capture]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -135,19 +122,16 @@ impl std::error::Error for Refusal {}
 
 /// What both commands do.
 struct Export<'a> {
-    capture: &'a Path,
+    shown: &'a ShownArgs,
     format: Format,
-    metric: MetricArgs,
-    view: View,
-    query: &'a QueryArgs,
 }
 
 impl Export<'_> {
     /// Refuses what can be seen to make no sense before the capture is read.
     fn check(&self) -> Result<(), Failure> {
-        let refusal = if self.metric.is_given() && !self.format.has_metric() {
+        let refusal = if self.shown.metric.is_given() && !self.format.has_metric() {
             Refusal::NoChoiceOfMetric(self.format)
-        } else if self.format.has_events() && self.query.query().has_range() {
+        } else if self.format.has_events() && self.shown.query.query().has_range() {
             Refusal::NoRange(self.format)
         } else {
             return Ok(());
@@ -156,26 +140,24 @@ impl Export<'_> {
     }
 
     fn open(&self) -> Result<Report, Failure> {
-        let report = open(self.capture, self.query, self.view)?;
+        let report = self.shown.open()?;
         if self.format.has_events() && report.processes().are_several() {
             let pids = report.processes().list().iter().map(|process| process.label()).collect();
-            return Err(Failure::Export(Refusal::SeveralProcesses(self.capture.to_owned(), self.format, pids)));
+            return Err(Failure::Export(Refusal::SeveralProcesses(self.shown.capture.clone(), self.format, pids)));
         }
         Ok(report)
     }
 
     fn to_stdout(&self) -> Result<(), Failure> {
         let mut report = self.open()?;
-        let metric = self.metric.metric_for(self.query);
-        stdout_text::write(|out| write(&mut report, self.format, self.view, metric, out))
+        stdout_text::write(|out| write(&mut report, self.format, self.shown.view(), self.shown.metric(), out))
     }
 
     fn to_file(&self, file: Option<PathBuf>, overwrite: bool) -> Result<(), Failure> {
         let (kind, extension) = (self.format.name(), self.format.extension());
-        let output = OutputFile::choose(file, overwrite, self.capture, kind, extension)?;
+        let output = OutputFile::choose(file, overwrite, &self.shown.capture, kind, extension)?;
         let mut report = self.open()?;
-        let metric = self.metric.metric_for(self.query);
-        let path = output.write(|out| write(&mut report, self.format, self.view, metric, out))?;
+        let path = output.write(|out| write(&mut report, self.format, self.shown.view(), self.shown.metric(), out))?;
         eprintln!("memprof: wrote {}", path.display());
         Ok(())
     }
@@ -190,9 +172,8 @@ fn is_stdout(output: Option<&Path>) -> bool {
 /// # Errors
 /// When the capture cannot be read, not be said in this format, or not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { capture, format, metric, view, query, output, force } = args;
-    let (format, view) = (format.format(), view.view());
-    let export = Export { capture: &capture, format, metric, view, query: &query };
+    let Args { shown, format, output, force } = args;
+    let export = Export { shown: &shown, format: format.format() };
     export.check()?;
     match output {
         output if is_stdout(output.as_deref()) => export.to_stdout(),
@@ -206,9 +187,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// # Errors
 /// See [`run`].
 pub fn transform(args: TransformArgs) -> Result<(), Failure> {
-    let TransformArgs { format, capture, metric, view, query, output, force } = args;
-    let (format, view) = (format.format(), view.view());
-    let export = Export { capture: &capture, format, metric, view, query: &query };
+    let TransformArgs { format, shown, output, force } = args;
+    let export = Export { shown: &shown, format: format.format() };
     export.check()?;
     if is_stdout(output.as_deref()) { export.to_stdout() } else { export.to_file(output, force) }
 }

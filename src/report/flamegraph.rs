@@ -8,20 +8,14 @@ use memprof_reporter::flamegraph::{GraphShape, write_html, write_svg};
 use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
-use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, ViewArgs, open, open_in_bins};
+use super::shown_args::ShownArgs;
+use super::{Failure, open};
 
 /// Write a flame graph: one self-contained interactive page, or a picture
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
     #[command(flatten)]
-    metric: MetricArgs,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
+    shown: ShownArgs,
     /// Let the reader of the page choose any range of time, also where the capture is so long that this takes a while
     #[arg(long, conflicts_with = "svg")]
     temporal: bool,
@@ -53,13 +47,13 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the graph not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    let (metric, view) = (args.shown.metric(), args.shown.view());
     let extension = if args.svg { "svg" } else { "html" };
     let kind = if args.diff.is_some() { "diff" } else { "flamegraph" };
-    let output = OutputFile::choose(args.output, args.force, &args.capture, kind, extension)?;
+    let output = OutputFile::choose(args.output, args.force, &args.shown.capture, kind, extension)?;
     if let Some(before) = &args.diff {
-        let mut before = open(before, &args.query, view)?;
-        let mut after = open(&args.capture, &args.query, view)?;
+        let mut before = open(before, &args.shown.query, view)?;
+        let mut after = args.shown.open()?;
         let shape = (view, metric, args.inverted);
         let path = output.write(|out| diff::write_html(&mut before, &mut after, shape, out))?;
         eprintln!("memprof: wrote {}", path.display());
@@ -70,7 +64,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         (false, true) => BinsWanted::Always,
         (false, false) => BinsWanted::WhereCheap,
     };
-    let mut report = open_in_bins(&args.capture, &args.query, view, bins)?;
+    let mut report = args.shown.open_in_bins(bins)?;
     let split = if args.split_threads { Split::ByThread } else { Split::ByProcess };
     let shape = GraphShape { view, inverted: args.inverted, split };
     let path = output.write(|out| {

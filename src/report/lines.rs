@@ -1,23 +1,19 @@
 //! `memprof lines`.
 
-use std::path::PathBuf;
-
 use memprof_reporter::lines::{LineSelection, SortBy, write_json, write_text};
 
-use super::query_args::QueryArgs;
+use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+use super::{Failure, stdout_text};
 
 /// Show what each line of a source file allocated, itself and with all that it called
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
+    #[command(flatten)]
+    shown: ShownArgs,
     /// A source file, by its path, the end of that, or its name, and a function of it (FILE:FUNCTION) [default: list all files]
     #[arg(value_name = "FILE[:FUNCTION]")]
     source: Option<String>,
-    #[command(flatten)]
-    metric: MetricArgs,
     /// What to sort by [default: line; own for a list of files]
     #[arg(short, long, value_name = "COLUMN", value_enum)]
     sort: Option<Column>,
@@ -27,10 +23,6 @@ pub struct Args {
     /// Print one JSON object (docs/lines.schema.json); without a file, with the lines of all
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
     #[command(flatten)]
     text: TextArgs,
 }
@@ -63,10 +55,10 @@ impl Column {
 /// # Errors
 /// When the capture cannot be read or has no such file, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
-    let report = open(&args.capture, &args.query, view)?;
+    let (metric, view) = (args.shown.metric(), args.shown.view());
+    let report = args.shown.open()?;
     let selection = args.source.as_deref().map(|source| LineSelection::find(&report, source)).transpose();
-    let selection = selection.map_err(|error| Failure::Source(args.capture.clone(), error))?.unwrap_or_default();
+    let selection = selection.map_err(|error| Failure::Source(args.shown.capture.clone(), error))?.unwrap_or_default();
     let default = if args.source.is_some() { SortBy::Line } else { SortBy::Own };
     let sort = args.sort.map_or(default, Column::sort_by);
     stdout_text::write(|out| {

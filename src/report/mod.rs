@@ -26,6 +26,7 @@ mod progress;
 mod query_args;
 #[expect(clippy::module_inception, reason = "named after its subcommand, as the others are")]
 pub mod report;
+mod shown_args;
 pub mod stats;
 mod stdout_text;
 pub mod summary;

@@ -5,21 +5,15 @@ use std::path::PathBuf;
 use memprof_reporter::flamegraph::write_report;
 use memprof_reporter::report::BinsWanted;
 
+use super::Failure;
 use super::output_file::OutputFile;
-use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, ViewArgs, open_in_bins};
+use super::shown_args::ShownArgs;
 
 /// Write one self-contained page that answers everything: overview, flame graph, table, source lines, threads, sizes
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
     #[command(flatten)]
-    metric: MetricArgs,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
+    shown: ShownArgs,
     /// Where to write it [default: memprof-report-<CAPTURE>.html beside the capture]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -33,9 +27,9 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the page not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
-    let output = OutputFile::choose(args.output, args.force, &args.capture, "report", "html")?;
-    let mut report = open_in_bins(&args.capture, &args.query, view, BinsWanted::Always)?;
+    let (metric, view) = (args.shown.metric(), args.shown.view());
+    let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "report", "html")?;
+    let mut report = args.shown.open_in_bins(BinsWanted::Always)?;
     let path = output.write(|out| write_report(&mut report, view, metric, out))?;
     eprintln!("memprof: wrote {}", path.display());
     Ok(())

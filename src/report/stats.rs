@@ -5,21 +5,15 @@ use std::path::PathBuf;
 use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
 
 use super::output_file::OutputFile;
-use super::query_args::QueryArgs;
+use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+use super::{Failure, stdout_text};
 
 /// Print the figures of a run: peak, leaks, totals, allocators, sizes and the largest places
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
     #[command(flatten)]
-    metric: MetricArgs,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
+    shown: ShownArgs,
     /// How many places to list in each ranking
     #[arg(short = 'n', long = "limit", visible_aliases = ["top", "num-largest"], value_name = "N", default_value_t = DEFAULT_TOP)]
     top: usize,
@@ -41,15 +35,15 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    let (metric, view) = (args.shown.metric(), args.shown.view());
     if let Some(path) = args.output {
-        let output = OutputFile::choose(Some(path), args.force, &args.capture, "stats", "json")?;
-        let report = open(&args.capture, &args.query, view)?;
+        let output = OutputFile::choose(Some(path), args.force, &args.shown.capture, "stats", "json")?;
+        let report = args.shown.open()?;
         let path = output.write(|out| write_json(&report, view, metric, args.top, out))?;
         eprintln!("memprof: wrote {}", path.display());
         return Ok(());
     }
-    let report = open(&args.capture, &args.query, view)?;
+    let report = args.shown.open()?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, args.top, out)

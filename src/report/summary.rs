@@ -1,21 +1,17 @@
 //! `memprof summary`.
 
-use std::path::PathBuf;
-
 use memprof_replay::metric::Metric;
 use memprof_reporter::summary::{DEFAULT_ROWS, SortBy, write_json, write_text};
 
-use super::query_args::QueryArgs;
+use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+use super::{Failure, stdout_text};
 
 /// List functions by what they allocated, themselves and with all that they called
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
     #[command(flatten)]
-    metric: MetricArgs,
+    shown: ShownArgs,
     /// What to sort by [own, total, allocations, name, peak, leaked, allocated, temporary]
     #[arg(short, long, visible_alias = "sort-column", value_name = "COLUMN", value_parser = sort_by, default_value = "own")]
     sort: SortBy,
@@ -25,10 +21,6 @@ pub struct Args {
     /// Print one JSON object with all functions (docs/summary.schema.json)
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
     #[command(flatten)]
     text: TextArgs,
 }
@@ -53,8 +45,8 @@ fn sort_by(name: &str) -> Result<SortBy, String> {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
-    let report = open(&args.capture, &args.query, view)?;
+    let (metric, view) = (args.shown.metric(), args.shown.view());
+    let report = args.shown.open()?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, args.sort, out)

@@ -6,21 +6,15 @@ use memprof_reporter::flamegraph;
 use memprof_reporter::table::{DEFAULT_ROWS, write_json, write_text};
 
 use super::output_file::OutputFile;
-use super::query_args::QueryArgs;
+use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, MetricArgs, ViewArgs, open, stdout_text};
+use super::{Failure, stdout_text};
 
 /// List memory by place, allocator and thread
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
     #[command(flatten)]
-    metric: MetricArgs,
-    #[command(flatten)]
-    view: ViewArgs,
-    #[command(flatten)]
-    query: QueryArgs,
+    shown: ShownArgs,
     /// Print one JSON object with all rows (docs/table.schema.json)
     #[arg(long)]
     json: bool,
@@ -51,15 +45,15 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the table not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.metric.metric_for(&args.query), args.view.view());
+    let (metric, view) = (args.shown.metric(), args.shown.view());
     if args.html || args.output.is_some() {
-        let output = OutputFile::choose(args.output, args.force, &args.capture, "table", "html")?;
-        let mut report = open(&args.capture, &args.query, view)?;
+        let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "table", "html")?;
+        let mut report = args.shown.open()?;
         let path = output.write(|out| flamegraph::write_table(&mut report, view, metric, out))?;
         eprintln!("memprof: wrote {}", path.display());
         return Ok(());
     }
-    let report = open(&args.capture, &args.query, view)?;
+    let report = args.shown.open()?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, out)

@@ -1,27 +1,21 @@
 //! `memprof tree`.
 
-use std::path::PathBuf;
-
 use memprof_reporter::query::PathPattern;
 #[cfg(feature = "tui")]
 use memprof_reporter::tree::interactive::TreeScreen;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions, write_json, write_text};
 
-use super::query_args::QueryArgs;
+use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
 #[cfg(feature = "tui")]
 use super::tree_terminal;
-use super::{Failure, MetricArgs, SortStacks, ViewArgs, open, stdout_text};
+use super::{Failure, SortStacks, stdout_text};
 
 /// Show who called what, and how much was allocated below each call
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file that `memprof run` wrote
-    capture: PathBuf,
     #[command(flatten)]
-    metric: MetricArgs,
-    #[command(flatten)]
-    view: ViewArgs,
+    shown: ShownArgs,
     /// Put callers below what they called, down to what allocated
     #[arg(long)]
     inverted: bool,
@@ -34,8 +28,6 @@ pub struct Args {
     /// Print one JSON object (docs/tree.schema.json)
     #[arg(long, conflicts_with = "is_text")]
     json: bool,
-    #[command(flatten)]
-    query: QueryArgs,
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
@@ -90,8 +82,8 @@ impl Args {
     fn options(&self) -> TreeOptions {
         let patterns = Patterns { show: self.folding.show.clone(), hide: self.folding.hide.clone() };
         TreeOptions {
-            view: self.view.view(),
-            metric: self.metric.metric_for(&self.query),
+            view: self.shown.view(),
+            metric: self.shown.metric(),
             ranking: self.sort.ranking(),
             inverted: self.inverted,
             // Programs that read JSON want what there is.
@@ -111,7 +103,7 @@ impl Args {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let options = args.options();
-    let mut report = open(&args.capture, &args.query, options.view)?;
+    let mut report = args.shown.open()?;
     if args.json {
         let limits = args.limits.limits(Limits::NONE);
         return stdout_text::write(|out| write_json(&mut report, &options, limits, out));

@@ -1,0 +1,45 @@
+//! What most reports are asked for, in the same words: a capture, and what of it is to be shown.
+
+use std::path::PathBuf;
+
+use memprof_replay::metric::Metric;
+use memprof_reporter::report::{BinsWanted, Report};
+use memprof_reporter::view::View;
+
+use super::query_args::QueryArgs;
+use super::{Failure, MetricArgs, ViewArgs, open_in_bins};
+
+/// What a report shows.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShownArgs {
+    /// The file that `memprof run` wrote
+    pub capture: PathBuf,
+    #[command(flatten)]
+    pub metric: MetricArgs,
+    #[command(flatten)]
+    view: ViewArgs,
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+impl ShownArgs {
+    /// Which memory.
+    pub const fn metric(&self) -> Metric {
+        self.metric.metric_for(&self.query)
+    }
+
+    /// Which frames.
+    pub const fn view(&self) -> View {
+        self.view.view()
+    }
+
+    /// Opens the capture.
+    pub fn open(&self) -> Result<Report, Failure> {
+        self.open_in_bins(BinsWanted::Never)
+    }
+
+    /// Opens the capture, and cuts the run into bins if they are wanted.
+    pub fn open_in_bins(&self, bins: BinsWanted) -> Result<Report, Failure> {
+        open_in_bins(&self.capture, &self.query, self.view(), bins)
+    }
+}
