@@ -105,12 +105,6 @@ impl Allocator {
             Self::Mimalloc => "mimalloc",
         }
     }
-
-    /// Whether it hands out address ranges (which can be given back in parts) rather than heap blocks.
-    #[must_use]
-    pub const fn is_mapping(self) -> bool {
-        matches!(self, Self::Mmap | Self::Mremap | Self::Sbrk)
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;
 use serde::{Serialize, Serializer};
 
-use crate::metadata::Metadata;
+use crate::json_head::JsonHead;
 use crate::native_stacks::NativeStacks;
 use crate::report::Report;
 use crate::rows::{PlaceRow, Ranking};
@@ -16,12 +16,8 @@ use crate::view::View;
 
 #[derive(Serialize)]
 struct Stats<'a> {
-    schema: &'static str,
-    metadata: &'a Metadata,
-    notes: &'a [String],
-    metric: &'static str,
-    view: &'static str,
-    show_runtime: bool,
+    #[serde(flatten)]
+    head: JsonHead<'a>,
     totals: RunTotals,
     processes: Vec<ProcessStats>,
     native_stacks: &'a NativeStacks,
@@ -181,12 +177,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: 
         report.by_place(&row_places, metric, ranking).into_iter().take(top).map(place).collect::<Vec<_>>()
     };
     let stats = Stats {
-        schema: "memprof-stats-1",
-        metadata: report.metadata(),
-        notes: report.notes(),
-        metric: metric.name(),
-        view: view.kind.name(),
-        show_runtime: view.show_runtime,
+        head: JsonHead::new("memprof-stats-1", report, view, metric),
         totals: run_totals(report),
         processes: processes(report),
         native_stacks: &report.native,

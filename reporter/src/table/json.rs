@@ -8,19 +8,15 @@ use serde::Serialize;
 
 use super::LOST_ALLOCATOR;
 use crate::json_columns::Sequence;
-use crate::metadata::Metadata;
+use crate::json_head::JsonHead;
 use crate::report::Report;
 use crate::rows::Row;
 use crate::view::View;
 
 #[derive(Serialize)]
 struct Table<'a, R> {
-    schema: &'static str,
-    metadata: &'a Metadata,
-    notes: &'a [String],
-    metric: &'static str,
-    view: &'static str,
-    show_runtime: bool,
+    #[serde(flatten)]
+    head: JsonHead<'a>,
     total: Amount,
     rows: R,
 }
@@ -57,12 +53,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, out: &mut impl Wr
         process: report.processes().get(row.process).pid,
     };
     let table = Table {
-        schema: "memprof-table-1",
-        metadata: report.metadata(),
-        notes: report.notes(),
-        metric: metric.name(),
-        view: view.kind.name(),
-        show_runtime: view.show_runtime,
+        head: JsonHead::new("memprof-table-1", report, view, metric),
         total: report.total(metric),
         rows: Sequence(rows.iter().map(row)),
     };
