@@ -43,8 +43,6 @@ impl Recording {
         writer.allocation(stamp, Address(16), 8, SiteId(0)).unwrap();
         if hands_over {
             writer.seal();
-        } else {
-            std::mem::forget(writer);
         }
     }
 
