@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use memprof_capture::file::CaptureReader;
 use serde_json::Value;
+use support::c_programs::compile;
 use support::memprof::{Finished, memprof, programs};
 use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, set_up, total};
@@ -75,6 +76,23 @@ fn all_are_in_the_capture() {
         let all = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
         let expected: u64 = KEPT.iter().map(|&(_, count, ..)| count).sum::<u64>() + 2;
         assert_eq!(all.allocations, expected);
+    }
+}
+
+/// Processes of which nothing has been seen when the program ends, or that end before anyone looks after them.
+#[test]
+fn daemons_and_short_lives_have_their_ends() {
+    let program = compile("late_daemon.c", "late_daemon", &[]);
+    for (how, processes) in [("fork", 1), ("exec", 1), ("storm", 100)] {
+        let recording = Recording::of_command(&[program.as_os_str(), how.as_ref()]).option("--follow-fork");
+        let recorded = recording.run().ends_with(3);
+        let rows = table(&recorded.capture(), "--total");
+        let own = sum(&rows, |row| row.allocator == "valloc");
+        assert_eq!(own, Amount { allocations: processes * 7, bytes: processes * 7 * 7777 }, "{how}");
+        let stats = recorded.stats();
+        let all = stats["processes"].as_array().expect("a list");
+        assert!(all.iter().all(|process| !process["ended_s"].is_null()), "{how}: {all:#?}");
+        assert_eq!(stats["metadata"]["complete"], true, "{how}");
     }
 }
 

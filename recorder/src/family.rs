@@ -1,65 +1,77 @@
 //! The processes that fill the pool: the program, and those that it has started, where they are followed.
 
+use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use rustc_hash::FxHashMap;
 
 use crate::resident_set::ResidentSet;
 
-/// A process that has been seen to record.
+/// A process that has been seen to record, or that may begin to.
 struct Member {
-    /// Its present image.
+    /// Its present image; 0 before it has one.
     image: u32,
-    /// Becomes readable when the process ends. Nothing when it had ended before it could be opened.
-    handle: Option<OwnedFd>,
+    end: End,
     resident: Option<ResidentSet>,
+}
+
+/// How the end of a process shows.
+enum End {
+    /// This becomes readable.
+    Handle(OwnedFd),
+    /// No process that began at this moment has the number any more: where the system gives no handle.
+    Start(u64),
+    /// It had ended before it could be looked at.
+    Past,
 }
 
 /// All processes that record and have not ended.
 #[derive(Default)]
 pub struct Family {
     members: FxHashMap<u32, Member>,
+    /// Those that have become another program since this was last asked for: each with the image that it ran before.
+    replaced: Vec<(u32, u32)>,
 }
 
 impl Family {
-    /// Notes that a process runs an image. Returns the image that it ran before, if that was another.
-    pub fn note(&mut self, pid: u32, image: u32) -> Option<u32> {
-        if let Some(member) = self.members.get_mut(&pid) {
-            // Images are numbered in the order in which they begin; an older one may still have chunks to be taken.
-            if image <= member.image {
-                return None;
+    /// Notes that a process runs an image.
+    pub fn note(&mut self, pid: u32, image: u32) {
+        let member = self.members.entry(pid).or_insert_with(|| Member::of(pid));
+        // Images are numbered in the order in which they begin; an older one may still have chunks to be taken.
+        if image > member.image {
+            let before = std::mem::replace(&mut member.image, image);
+            if before != 0 {
+                self.replaced.push((pid, before));
             }
-            return Some(std::mem::replace(&mut member.image, image));
         }
-        let id = pid.cast_signed();
-        self.members.insert(pid, Member { image, handle: open(id), resident: ResidentSet::of(id).ok() });
-        None
     }
 
-    /// Takes out those that have ended: each with its last image.
+    /// Notes a process that has not been seen to record, and may do so.
+    pub fn expect(&mut self, pid: u32) {
+        self.members.entry(pid).or_insert_with(|| Member::of(pid));
+    }
+
+    /// Takes out those that have become another program: each with the image that it ran before.
+    pub fn take_replaced(&mut self) -> Vec<(u32, u32)> {
+        std::mem::take(&mut self.replaced)
+    }
+
+    /// Takes out those that have ended: each with its last image, or 0.
     pub fn take_ended(&mut self) -> Vec<(u32, u32)> {
-        let mut polled: Vec<(u32, libc::pollfd)> = Vec::with_capacity(self.members.len());
-        let mut ended = Vec::new();
-        for (&pid, member) in &self.members {
-            match &member.handle {
-                Some(handle) => {
-                    polled.push((pid, libc::pollfd { fd: handle.as_raw_fd(), events: libc::POLLIN, revents: 0 }));
-                }
-                None => ended.push(pid),
-            }
-        }
-        for (pid, mut poll) in polled {
-            // SAFETY: one structure, which the call fills; it does not wait.
-            if unsafe { libc::poll(&raw mut poll, 1, 0) } > 0 {
-                ended.push(pid);
-            }
-        }
-        ended.into_iter().filter_map(|pid| Some((pid, self.members.remove(&pid)?.image))).collect()
+        self.members
+            .extract_if(|&pid, member| member.end.has_come(pid))
+            .map(|(pid, member)| (pid, member.image))
+            .collect()
+    }
+
+    /// A process that has ended is gone, whatever has been noted of it since.
+    pub fn forget(&mut self, pid: u32) {
+        self.members.remove(&pid);
     }
 
     /// The resident sets of all processes but one, in bytes, each with its image.
     pub fn resident_sets(&self, except: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
-        let others = self.members.iter().filter(move |&(&pid, _)| pid != except);
+        let others = self.members.iter().filter(move |&(&pid, member)| pid != except && member.image != 0);
         others.filter_map(|(_, member)| Some((member.image, member.resident.as_ref()?.bytes()?)))
     }
 
@@ -69,13 +81,58 @@ impl Family {
     }
 }
 
-/// A descriptor for the process; nothing once it has been reaped.
-fn open(pid: libc::pid_t) -> Option<OwnedFd> {
+impl Member {
+    fn of(pid: u32) -> Self {
+        Self { image: 0, end: End::of(pid), resident: ResidentSet::of(pid.cast_signed()).ok() }
+    }
+}
+
+impl End {
+    fn of(pid: u32) -> Self {
+        match open(pid.cast_signed()) {
+            Ok(handle) => Self::Handle(handle),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Self::Past,
+            // Too many files are open, or the system has no such handles, or does not let us have one.
+            Err(_) => Self::without_handle(pid),
+        }
+    }
+
+    fn without_handle(pid: u32) -> Self {
+        start_of(pid).map_or(Self::Past, Self::Start)
+    }
+
+    fn has_come(&self, pid: u32) -> bool {
+        match self {
+            Self::Handle(handle) => {
+                let mut poll = libc::pollfd { fd: handle.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+                // SAFETY: one structure, which the call fills; it does not wait.
+                unsafe { libc::poll(&raw mut poll, 1, 0) > 0 }
+            }
+            Self::Start(start) => start_of(pid) != Some(*start),
+            Self::Past => true,
+        }
+    }
+}
+
+/// A descriptor for the process.
+fn open(pid: libc::pid_t) -> io::Result<OwnedFd> {
     // SAFETY: a plain system call; the descriptor that comes back is ours alone (and closed on exec by definition).
     unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
-        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd as i32)) }
     }
+}
+
+/// When the process began, in the kernel's ticks; nothing once it has ended, even if nobody has asked yet how.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program comes before, in parentheses, and may hold any byte.
+    let behind = stat.iter().rposition(|&byte| byte == b')')?;
+    let mut fields = stat[behind + 1..].split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
+    if matches!(fields.next()?, b"Z" | b"X") {
+        return None;
+    }
+    std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -87,10 +144,13 @@ mod tests {
     fn processes_are_known_until_they_end() {
         let mut family = Family::default();
         let mut child = Command::new("sleep").arg("100").spawn().unwrap();
-        assert_eq!(family.note(child.id(), 1), None);
-        assert_eq!(family.note(std::process::id(), 2), None);
-        assert_eq!(family.note(child.id(), 3), Some(1), "it has become another program");
-        assert_eq!(family.note(child.id(), 1), None);
+        family.note(child.id(), 1);
+        family.note(std::process::id(), 2);
+        assert_eq!(family.take_replaced(), []);
+        family.note(child.id(), 3);
+        family.note(child.id(), 1);
+        assert_eq!(family.take_replaced(), [(child.id(), 1)], "it has become another program");
+        assert_eq!(family.take_replaced(), []);
         assert_eq!(family.take_ended(), []);
         assert!(family.resident_sets(std::process::id()).all(|(image, bytes)| image == 3 && bytes > 0));
         child.kill().unwrap();
@@ -106,5 +166,38 @@ mod tests {
         child.wait().unwrap();
         family.note(child.id(), 7);
         assert_eq!(family.take_ended(), [(child.id(), 7)]);
+    }
+
+    #[test]
+    fn a_process_that_may_record_is_waited_for() {
+        let mut family = Family::default();
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        family.expect(child.id());
+        assert_eq!((family.len(), family.take_ended()), (1, vec![]));
+        assert_eq!(family.resident_sets(0).count(), 0, "it has no image to show it with");
+        family.note(child.id(), 4);
+        family.expect(child.id());
+        assert_eq!(family.take_replaced(), [], "it has run nothing else");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(family.take_ended(), [(child.id(), 4)]);
+    }
+
+    #[test]
+    fn an_end_shows_without_a_handle() {
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let end = End::without_handle(child.id());
+        assert!(matches!(end, End::Start(_)) && !end.has_come(child.id()));
+        let End::Start(start) = end else { panic!() };
+        assert!(End::Start(start - 1).has_come(child.id()), "another process had the number before");
+        child.kill().unwrap();
+        // Nobody has taken note of its end; the kernel has, a moment later.
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !end.has_come(child.id()) {
+            assert!(std::time::Instant::now() < limit);
+        }
+        child.wait().unwrap();
+        assert!(end.has_come(child.id()));
+        assert!(matches!(End::without_handle(child.id()), End::Past));
     }
 }

@@ -4,13 +4,14 @@
 //! - [`program`], [`interpreter`], [`path_search`], [`executable`], `needed_libraries`: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`file_size_limit`]: what is not to stop memprof.
-//! - `shared_pool`, `look`, `drain`, `family`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
+//! - `shared_pool`, `look`, `drain`, `family`, `attached`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
 //!   through the channel.
 //! - [`given_channel`]: the same for a channel that no program filled.
 //! - `output`: where it goes, event by event (`capture_output`) or summed up (`aggregated_output`, `resident_moments`).
 //! - [`symbols`]: the names of native frames, at the end or later.
 
 mod aggregated_output;
+mod attached;
 mod capture_output;
 mod drain;
 pub mod executable;

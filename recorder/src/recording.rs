@@ -18,6 +18,7 @@ use memprof_capture::file::{Fact, Header, Summary};
 use memprof_capture::os_error::in_words;
 
 use crate::aggregated_output::AggregatedOutput;
+use crate::attached::Attached;
 use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
 use crate::output::Output;
@@ -154,6 +155,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let sums = sums_at.map(|path| AggregatedOutput::new(path, header.clone(), !follow_fork)).transpose();
     let sums = sums.map_err(RecordError::Output)?;
 
+    let attached = Attached::to(shared.inode().map_err(RecordError::Memory)?, &shared.path());
     let environment = Environment { interposer, channel: shared.path() };
     let started = Instant::now();
     let mark_target = move || {
@@ -172,10 +174,11 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         None => Output::Events(restart(output, &header)),
     };
     let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
+    let following = follow_fork.then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });
 
     let ended = AtomicBool::new(false);
     let (drain, end) = std::thread::scope(|scope| {
-        let draining = scope.spawn(|| drain_until(&ended, pool, pid, drain, follow_fork, &mut waiting));
+        let draining = scope.spawn(|| drain_until(&ended, pool, pid, drain, following));
         let end = wait_for(child, &ended, pool);
         (draining.join(), end)
     });
@@ -209,6 +212,40 @@ fn wait_for(child: Child, ended: &AtomicBool, pool: Pool) -> io::Result<Ended> {
     end
 }
 
+/// What it takes to record the processes that the program starts, too.
+struct Following<'a> {
+    attached: Attached,
+    /// Until when processes may attach that have not, once nobody else is left.
+    patience: Option<Instant>,
+    /// See [`Options::waiting`]; nothing once it has been called.
+    waiting: Option<&'a mut (dyn FnMut(usize) + Send)>,
+}
+
+/// How long a process that has just executed a program may take to begin with it.
+const LONGEST_START: Duration = Duration::from_secs(1);
+
+impl Following<'_> {
+    /// The program has ended, and so many of the processes that it started have not. Whether there is nobody left who
+    /// records, or will.
+    fn is_over(&mut self, processes: usize, drain: &mut Drain) -> bool {
+        let mut processes = processes;
+        if processes == 0 {
+            let found = self.attached.find();
+            processes = found.attached.len();
+            drain.expect_processes(&found.attached);
+            if processes == 0 {
+                let now = Instant::now();
+                return !found.may_attach || now >= *self.patience.get_or_insert(now + LONGEST_START);
+            }
+        }
+        self.patience = None;
+        if let Some(waiting) = self.waiting.take() {
+            waiting(processes);
+        }
+        false
+    }
+}
+
 /// Drains the channel and looks at the resident set until the program has ended.
 ///
 /// Where the processes are followed that it starts, until all of them have ended, or memprof is told to end.
@@ -217,16 +254,14 @@ fn drain_until(
     pool: Pool,
     pid: i32,
     mut drain: Drain,
-    follow_fork: bool,
-    waiting: &mut dyn FnMut(usize),
+    mut following: Option<Following<'_>>,
 ) -> Drain {
     let mut resident = FollowedSet { pid, set: ResidentSet::of(pid).ok() };
     let sleeps = &pool.header().recorder_sleeps;
     let mut next_sample = Instant::now();
-    let mut waits = false;
     loop {
         let has_ended = ended.load(Acquire);
-        if has_ended && (!follow_fork || told_to_end()) {
+        if has_ended && following.is_none() {
             return drain;
         }
         drain.take_published();
@@ -237,19 +272,16 @@ fn drain_until(
             if let Some(bytes) = resident.bytes(pool) {
                 drain.sample(now(pool), bytes);
             }
-            if follow_fork {
+            if let Some(following) = &mut following {
+                // Also the last time: those that have ended by now have their ends in the capture.
                 let processes = drain.look_after_processes(now(pool));
-                if has_ended && processes == 0 {
+                if has_ended && (told_to_end() || following.is_over(processes, &mut drain)) {
                     return drain;
-                }
-                if has_ended && !waits {
-                    waits = true;
-                    waiting(processes);
                 }
             }
         }
         sleeps.store(1, Release);
-        if waits || !ended.load(Acquire) {
+        if has_ended || !ended.load(Acquire) {
             futex_wait(sleeps, 1, next_sample.saturating_duration_since(Instant::now()));
         }
         sleeps.swap(0, AcqRel);

@@ -4,7 +4,7 @@
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::ptr;
 
 use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes};
@@ -73,6 +73,11 @@ impl SharedPool {
     /// The pool. Not to be used once `self` is dropped.
     pub fn pool(&self) -> Pool {
         self.pool
+    }
+
+    /// The number by which the kernel knows the file.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.ino())
     }
 
     /// Where other processes of this user can open it.

@@ -38,7 +38,7 @@ impl Child {
 }
 
 const PRELOAD: &[u8] = b"LD_PRELOAD";
-const CHANNEL: &[u8] = b"MEMPROF_CHANNEL";
+pub(crate) const CHANNEL: &[u8] = b"MEMPROF_CHANNEL";
 
 /// Starts the program. `in_child` runs in the child just before the program replaces it, and may only do what is safe
 /// there: no allocation, no locks.

@@ -27,6 +27,21 @@ impl fmt::Display for Python {
     }
 }
 
+impl Python {
+    /// The interpreter as a library, where it comes as one.
+    pub fn library(&self) -> Option<PathBuf> {
+        const QUESTION: &str = "import sysconfig\n\
+            get = sysconfig.get_config_var\n\
+            print(get('LIBDIR'), get('INSTSONAME'), sep='\\n')";
+        let output = Command::new(&self.path).args(["-c", QUESTION]).output().ok()?;
+        let answer = String::from_utf8(output.stdout).ok()?;
+        let (folder, name) = answer.trim_end().split_once('\n')?;
+        // Where there is none, it is an archive.
+        let path = Path::new(folder).join(name);
+        (name.contains(".so") && path.exists()).then_some(path)
+    }
+}
+
 /// All supported Pythons of this machine. There must be one: without it nothing would be tested.
 pub fn all() -> &'static [Python] {
     static FOUND: OnceLock<Vec<Python>> = OnceLock::new();

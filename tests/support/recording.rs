@@ -2,18 +2,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::c_programs;
-use super::memprof::{Finished, memprof, programs};
+use super::memprof::{EXECUTABLE, Finished, memprof, programs};
 use super::pythons::Python;
 
 /// A run to be made.
 pub struct Recording {
     folder: TempDir,
+    memprof: PathBuf,
     options: Vec<OsString>,
     program: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
@@ -51,7 +52,7 @@ impl Recording {
 
     fn new(options: Vec<OsString>, program: Vec<OsString>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        Self { folder, options, program, variables: Vec::new() }
+        Self { folder, memprof: EXECUTABLE.into(), options, program, variables: Vec::new() }
     }
 
     /// With one more option for memprof.
@@ -72,6 +73,16 @@ impl Recording {
         self
     }
 
+    /// By another memprof.
+    pub fn memprof(self, path: &Path) -> Self {
+        Self { memprof: path.to_owned(), ..self }
+    }
+
+    /// The folder of the run, which the program will know as `TEST_FOLDER`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Where the capture will be.
     pub fn capture(&self) -> PathBuf {
         self.folder.path().join("capture.bin")
@@ -79,8 +90,8 @@ impl Recording {
 
     /// The command line of the run.
     pub fn command(&self) -> Command {
-        let mut command = memprof(["run", "-o"]);
-        command.arg(self.capture()).args(&self.options).args(&self.program);
+        let mut command = Command::new(&self.memprof);
+        command.args(["run", "-o"]).stdin(Stdio::null()).arg(self.capture()).args(&self.options).args(&self.program);
         set_up(&mut command, self.folder.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command

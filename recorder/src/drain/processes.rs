@@ -1,5 +1,8 @@
 //! The processes whose events come through the channel: which there are, what runs them, when they end.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use memprof_capture::channel::ChunkIndex;
@@ -18,26 +21,32 @@ impl Drain {
     /// how many there are.
     pub fn look_after_processes(&mut self, at: ClockPoint) -> usize {
         let pool = self.pool;
-        let mut replaced = Vec::new();
+        // Those of which something has been taken are known; others may have a chunk that nothing has been taken of.
         for chunk in chunks_in_use(pool) {
             let descriptor = pool.descriptor(chunk);
-            let (pid, image) = (descriptor.pid.load(Relaxed), descriptor.image.load(Relaxed));
-            if let Some(before) = self.family.note(pid, image) {
-                replaced.push((pid, before));
-            }
+            self.family.note(descriptor.pid.load(Relaxed), descriptor.image.load(Relaxed));
         }
-        for (pid, image) in replaced {
+        for (pid, image) in self.family.take_replaced() {
             self.take_left_behind(pid, image);
         }
         for (pid, image) in self.family.take_ended() {
             self.take_left_behind(pid, image);
             self.forget_threads(pid);
-            self.output.facts(&[Fact::ProcessEnded { image, at: at.stamp }]);
+            // Where that was the first of it that was taken, it is known again.
+            self.family.forget(pid);
+            if image != 0 {
+                self.output.facts(&[Fact::ProcessEnded { image, at: at.stamp }]);
+            }
         }
         for (image, bytes) in self.family.resident_sets(self.pid()) {
             self.children_samples.entry(image).or_default().push(RssSample { at, bytes });
         }
         self.family.len()
+    }
+
+    /// Looks after these processes as well, of which nothing has come yet.
+    pub fn expect_processes(&mut self, pids: &[u32]) {
+        pids.iter().for_each(|&pid| self.family.expect(pid));
     }
 
     /// Takes what a process that has gone, or has become another program, did not hand over.
@@ -95,6 +104,10 @@ impl Drain {
         }
         self.just_replaced.extend(self.images.iter().filter(|&(_, &of)| of == pid).map(|(&before, _)| before));
         self.images.insert(image, pid);
+        if self.pool.header().follow_fork != 0 {
+            // Now, and not when its chunks are looked through the next time: they may have been taken by then, all of them.
+            self.family.note(pid, image);
+        }
         self.output.facts(&[Fact::Image { image, stamp: begins, pid }]);
     }
 

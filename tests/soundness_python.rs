@@ -1,0 +1,124 @@
+//! Python goes away under threads that allocate, comes where nobody expected it, and runs out of stack.
+
+mod support;
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use support::c_programs::{Build, compile};
+use support::memprof::programs;
+use support::pythons::{self, Python};
+use support::skipping::skipped;
+use support::table::{Amount, sum, table};
+use support::unharmed::{Unharmed, repeated};
+
+/// What the interpreter's memory comes from: with the last two, a freed thread state is soon somebody else's.
+const ALLOCATORS: [&str; 3] = ["default", "malloc", "debug"];
+
+fn endless_allocations() -> PathBuf {
+    compile("endless_allocations.c", "endless_allocations.so", &["-shared", "-fPIC"])
+}
+
+/// Runs a script with these arguments on every Python, with each of these allocators.
+fn with_all(script: &str, allocators: &[&str], arguments: &[&OsStr], status: i32) {
+    let script = programs().join(script);
+    for python in pythons::all() {
+        for &allocator in allocators {
+            eprintln!("{python} {allocator}");
+            let command = [&[python.path.as_os_str(), script.as_os_str()], arguments].concat();
+            for _ in 0..repeated(1) {
+                let recorded = Unharmed::command(&command).variable("PYTHONMALLOC", allocator).check();
+                assert_eq!(recorded.finished().status(), status);
+            }
+        }
+    }
+}
+
+#[test]
+fn daemon_threads_are_in_a_library_while_python_ends() {
+    with_all("daemon_threads.py", &ALLOCATORS, &["library".as_ref(), endless_allocations().as_os_str()], 0);
+}
+
+#[test]
+fn daemon_threads_are_in_sqlite_while_python_ends() {
+    with_all("daemon_threads.py", &["default", "malloc"], &["sqlite".as_ref()], 0);
+}
+
+#[test]
+fn a_thread_ends_the_process_while_others_allocate() {
+    with_all("exits_in_a_thread.py", &["malloc"], &[endless_allocations().as_os_str()], 5);
+}
+
+/// Runs the program that takes states away so many times, in this Python, and requires what its threads allocated in the
+/// end.
+fn without_states(python: &Python, how: &str, times: u32, threads: u64, allocators: &[&str]) {
+    let Some(program) = Build::embedding("thread_states.c", "thread_states", python) else {
+        return skipped(&format!("{python} comes without its library"));
+    };
+    let program = program.flags(&["-g", "-O0"]).path();
+    for &allocator in allocators {
+        eprintln!("{python} {allocator}");
+        for _ in 0..repeated(1) {
+            let times = times.to_string();
+            let case = Unharmed::command(&[program.as_os_str(), how.as_ref(), times.as_ref()]);
+            let recorded = case.variable("PYTHONMALLOC", allocator).check();
+            let calm = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
+            let expected = Amount { allocations: threads * 1000, bytes: threads * 1000 * 12345 };
+            assert_eq!(calm, expected, "{how} {python} {allocator}");
+        }
+    }
+}
+
+/// With the debugging allocator, the interpreter refuses to go on without memprof, too.
+#[test]
+fn another_thread_deletes_the_state() {
+    for python in pythons::all() {
+        without_states(python, "deleted", 4, 4, &["default", "malloc"]);
+    }
+}
+
+#[test]
+fn other_interpreters_begin_and_end() {
+    for python in pythons::all() {
+        without_states(python, "interpreters", 5, 3, &["default", "debug"]);
+    }
+}
+
+#[test]
+fn the_interpreter_ends_and_begins_anew() {
+    for python in pythons::all() {
+        without_states(python, "restarts", 5, 5, &["default", "debug"]);
+    }
+    without_states(pythons::any(), "restarts", 20, 20, &["debug"]);
+}
+
+#[test]
+fn the_stack_overflows_in_code_that_is_new() {
+    let library = compile("overflowing_library.c", "overflowing_library.so", &["-shared", "-fPIC", "-O1"]);
+    let script = programs().join("overflows_in_new_code.py");
+    for python in pythons::all() {
+        eprintln!("{python}");
+        for _ in 0..repeated(1) {
+            let command = [python.path.as_os_str(), script.as_os_str(), library.as_os_str(), "16".as_ref()];
+            Unharmed::command(&command).that_may_skip_events().check();
+        }
+    }
+}
+
+#[test]
+fn python_comes_when_the_program_has_long_begun() {
+    let program = compile("loads_python.c", "loads_python", &[]);
+    for python in pythons::all() {
+        let Some(library) = python.library() else {
+            skipped(&format!("{python} comes without its library"));
+            continue;
+        };
+        for scope in ["global", "local"] {
+            eprintln!("{python} {scope}");
+            let recorded = Unharmed::command(&[program.as_os_str(), library.as_os_str(), scope.as_ref()]).check();
+            let rows = table(&recorded.capture(), "--total");
+            let by_f = sum(&rows, |row| row.function == "f" && row.line == 2 && row.bytes >= 10_000_000);
+            assert!(by_f.allocations > 0, "{python} {scope}: {:#?}", recorded.stats()["metadata"]);
+        }
+    }
+}
