@@ -17,7 +17,7 @@ use crate::python::descriptions::Descriptions;
 use crate::python::frames::{WithFrames, starts_thread, with_frames};
 use crate::python::interpreter::{self, Interpreter};
 use crate::python::thread_names::push_name;
-use crate::python::thread_states::OwnState;
+use crate::python::thread_states::{Current, OwnState};
 use crate::session::Session;
 use crate::stacks::activations::ControlFrames;
 use crate::stacks::hash::StackHash;
@@ -30,6 +30,15 @@ use crate::unwind::frame::FrameState;
 use crate::unwind::modules::is_in_interpreter;
 use crate::unwind::unloading;
 use crate::unwind::unwinder::Unwinder;
+
+/// Who calls: what it takes to find the stack.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    /// The hook that was called, which has not returned.
+    pub hook: FrameState,
+    /// The interpreter and what it says of its thread states; nothing where there is none, or where it must not be asked.
+    pub python: Option<(&'static Interpreter, Current)>,
+}
 
 /// A recorded thread.
 pub struct ThreadState {
@@ -151,17 +160,17 @@ impl ThreadState {
         self.channel.let_go();
     }
 
-    /// Records a heap block. `hook` is the state of the hook that was called, which has not returned.
+    /// Records a heap block.
     #[inline]
     pub fn allocation(
         &mut self,
-        hook: &FrameState,
+        caller: &Caller,
         at: Address,
         size: u64,
         by: Allocator,
         recording: &mut Recording,
     ) -> Result<(), Stop> {
-        let site = self.site(hook, by, recording)?;
+        let site = self.site(caller, by, recording)?;
         let stamp = self.channel.date();
         Ok(self.channel.writer(recording).allocation(stamp, at, size, site)?)
     }
@@ -170,13 +179,13 @@ impl ThreadState {
     #[inline]
     pub fn resize(
         &mut self,
-        hook: &FrameState,
+        caller: &Caller,
         at: Address,
         size: u64,
         by: Allocator,
         recording: &mut Recording,
     ) -> Result<(), Stop> {
-        let site = self.site(hook, by, recording)?;
+        let site = self.site(caller, by, recording)?;
         let stamp = self.channel.date();
         Ok(self.channel.writer(recording).resize(stamp, at, size, site)?)
     }
@@ -184,13 +193,13 @@ impl ThreadState {
     /// Records a mapping.
     pub fn map(
         &mut self,
-        hook: &FrameState,
+        caller: &Caller,
         at: Address,
         size: u64,
         by: Allocator,
         recording: &mut Recording,
     ) -> Result<(), Stop> {
-        let site = self.site(hook, by, recording)?;
+        let site = self.site(caller, by, recording)?;
         let stamp = self.channel.date();
         Ok(self.channel.writer(recording).map(stamp, at, size, site)?)
     }
@@ -215,8 +224,8 @@ impl ThreadState {
 
     /// The number of the present stack with this allocator.
     #[inline]
-    fn site(&mut self, hook: &FrameState, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
-        let hash = self.update_stack(hook, recording)?;
+    fn site(&mut self, caller: &Caller, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
+        let hash = self.update_stack(caller, recording)?;
         // Allocators have small codes, frames have large keys: the two cannot be mistaken for each other.
         let hash = hash.with(u64::from(allocator.code()) | 1 << 63);
         match self.sites.get(hash) {
@@ -227,14 +236,15 @@ impl ThreadState {
 
     /// Brings the stack up to date, and returns its hash.
     #[inline]
-    fn update_stack(&mut self, hook: &FrameState, recording: &mut Recording) -> Result<StackHash, Stop> {
-        let interpreter = interpreter::present();
+    fn update_stack(&mut self, caller: &Caller, recording: &mut Recording) -> Result<StackHash, Stop> {
         let mut control = None;
-        if let Some(interpreter) = interpreter {
-            control = self.update_python(interpreter, recording)?;
+        if let Some((interpreter, current)) = caller.python {
+            control = self.update_python(interpreter, current, recording)?;
+        } else if interpreter::present().is_some() {
+            self.stack.forget_python();
         }
         if self.unwinder.is_some() {
-            self.update_native(hook, interpreter, control, recording)
+            self.update_native(&caller.hook, interpreter::present(), control, recording)
         } else {
             Ok(self.stack.python_hash())
         }
@@ -246,6 +256,7 @@ impl ThreadState {
     fn update_python(
         &mut self,
         interpreter: &'static Interpreter,
+        current: Current,
         recording: &mut Recording,
     ) -> Result<Option<(usize, usize)>, Stop> {
         let deaths = interpreter.codes.deaths();
@@ -253,7 +264,7 @@ impl ThreadState {
             self.deaths = deaths;
             self.stack.forget_python();
         }
-        let Some(state) = self.python.read(interpreter, recording) else {
+        let Some(state) = self.python.read(interpreter, current, recording) else {
             self.stack.forget_python();
             return Ok(None);
         };
@@ -331,8 +342,8 @@ impl ThreadState {
     }
 
     /// The present stack as that of a thread's creator; nothing if the creator is the Python interpreter.
-    pub fn as_origin(&mut self, hook: &FrameState, recording: &mut Recording) -> Result<Option<MappedVec<u64>>, Stop> {
-        self.update_stack(hook, recording)?;
+    pub fn as_origin(&mut self, caller: &Caller, recording: &mut Recording) -> Result<Option<MappedVec<u64>>, Stop> {
+        self.update_stack(caller, recording)?;
         let native = self.stack.native();
         match native.len().checked_sub(1) {
             Some(last) if !is_in_interpreter(native.frame(last).address.lookup()) => {

@@ -10,13 +10,14 @@ use crate::births::take_origin;
 use crate::lock::Recording;
 use crate::memory::MappedVec;
 use crate::platform::tls::{self, Block, Doing};
-use crate::python::thread_states;
+use crate::python::interpreter::{self, Interpreter};
+use crate::python::thread_states::{self, Current};
 use crate::python_start;
 use crate::session::{self, Session};
 use crate::stacks::native::NativeChain;
 use crate::start;
 use crate::stop::Stop;
-use crate::thread::ThreadState;
+use crate::thread::{Caller, ThreadState};
 use crate::thread_end::watch_thread;
 use crate::unwind::frame::{FrameState, Step};
 use crate::unwind::modules::is_in_interpreter;
@@ -95,12 +96,41 @@ impl Call {
         if !self.session.native_stacks {
             return None;
         }
-        let (hook, mut origin) = (self.hook, None);
+        let (caller, mut origin) = (self.caller(), None);
         self.record(|state, recording| {
-            origin = state.as_origin(&hook, recording)?;
+            origin = state.as_origin(&caller, recording)?;
             Ok(())
         });
         origin
+    }
+
+    /// Who calls.
+    #[inline]
+    fn caller(&self) -> Caller {
+        let python = match interpreter::present() {
+            Some(interpreter) if interpreter.has_own_current => self.ask(interpreter),
+            Some(interpreter) => Some((interpreter, interpreter.current_state())),
+            None => None,
+        };
+        Caller { hook: self.hook, python }
+    }
+
+    /// Asks the interpreter which thread state is current. To answer that the loader may allocate. As far as can be seen
+    /// from outside it is the program that asks: what is allocated is recorded, and that without being asked the same.
+    #[inline]
+    fn ask(&self, interpreter: &'static Interpreter) -> Option<(&'static Interpreter, Current)> {
+        let (sp, asking) = (self.hook.sp, self.block.asking_sp());
+        // One that asks further out; a handler may have jumped away from one that did.
+        if asking > sp {
+            return None;
+        }
+        self.block.set_asking_sp(sp);
+        self.block.begin(Doing::Program);
+        let current = interpreter.current_state();
+        self.block.begin(Doing::Real);
+        self.block.set_hook_sp(sp);
+        self.block.set_asking_sp(0);
+        Some((interpreter, current))
     }
 
     #[inline]
@@ -122,8 +152,8 @@ impl Call {
             if python_allocators::is_unsettled() || python_start::is_expected() {
                 (block, size) = self.settle_python(block, size);
             }
-            let (at, hook) = (Address(block as u64), self.hook);
-            self.record(|state, recording| state.allocation(&hook, at, size as u64, allocator, recording));
+            let (at, caller) = (Address(block as u64), self.caller());
+            self.record(|state, recording| state.allocation(&caller, at, size as u64, allocator, recording));
         }
     }
 
@@ -149,8 +179,8 @@ impl Call {
     /// Records that `allocator` has left a block where it was, and changed its size.
     #[inline]
     pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
-        let (at, hook) = (Address(block as u64), self.hook);
-        self.record(|state, recording| state.resize(&hook, at, size as u64, allocator, recording));
+        let (at, caller) = (Address(block as u64), self.caller());
+        self.record(|state, recording| state.resize(&caller, at, size as u64, allocator, recording));
     }
 
     /// Records that `allocator` has turned the block `old`, if there was one, into `new`, in a call that began at `before`.
@@ -190,8 +220,8 @@ impl Call {
 
     /// Records that the call, made by `allocator`, has just mapped a range.
     pub fn mapped(&mut self, start: *const core::ffi::c_void, length: usize, allocator: Allocator) {
-        let (at, hook) = (Address(start as u64), self.hook);
-        self.record(|state, recording| state.map(&hook, at, length as u64, allocator, recording));
+        let (at, caller) = (Address(start as u64), self.caller());
+        self.record(|state, recording| state.map(&caller, at, length as u64, allocator, recording));
     }
 
     /// Records that a range was unmapped after the moment `before`.

@@ -71,7 +71,7 @@ pub fn look_again(recording: &mut Recording, ask: &MayAskLoader) {
         return;
     }
     if known.changes.unloads != changes.unloads {
-        unloading::code_has_gone();
+        unloading::modules_have_gone();
     }
     known.changes = changes;
     // Without memory for their list, modules stay as they are.

@@ -27,8 +27,8 @@ fn top_frame(layout: &Layout, state: &Reading) -> FrameAddress {
     // SAFETY: the fields exist, and a control frame is there as long as its thread state names it.
     unsafe {
         match layout.top {
-            Top::Field(offset) => state.field(offset),
-            Top::Through(outer, inner) => match state.field::<usize>(outer) {
+            Top::Field(offset) => state.address(offset),
+            Top::Through(outer, inner) => match state.address(outer) {
                 0 => 0,
                 middle => field(middle, inner),
             },

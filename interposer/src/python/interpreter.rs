@@ -9,6 +9,7 @@ use super::allocator_functions::AllocatorFunctions;
 use super::codes::CodeTable;
 use super::layout::{Layout, minor_version, object};
 use super::symbols::Symbols;
+use super::thread_states::Current;
 use crate::lock::Recording;
 use crate::stacks::activations::ActivationSource;
 use crate::unwind::call_frame_information::function_range;
@@ -121,11 +122,14 @@ impl Interpreter {
     }
 
     /// The state that is current: from 3.12 on in the calling thread, before that in whichever thread has the interpreter's
-    /// lock. Zero where there is none.
+    /// lock.
+    ///
+    /// From 3.12 on the variable is thread-local, and to find it the loader may allocate: when a thread looks for the first
+    /// time, or for the first time since some library was loaded.
     #[inline]
-    pub fn current_state(&self) -> usize {
+    pub fn current_state(&self) -> Current {
         // SAFETY: any thread may call it at any time: it reads one variable.
-        unsafe { (self.current_state)() }
+        Current(unsafe { (self.current_state)() })
     }
 
     /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`. To be called once the interpreter runs.

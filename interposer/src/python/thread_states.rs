@@ -185,6 +185,19 @@ impl Reading {
         unsafe { ((self.state + offset) as *const T).read_volatile() }
     }
 
+    /// The address in a field of the state. Python's debug hooks fill what they free with bytes that are no address, before they
+    /// free it: then there is none.
+    ///
+    /// # Safety
+    /// As [`Self::field`], for an address.
+    #[inline(always)]
+    pub unsafe fn address(&self, offset: usize) -> usize {
+        const FREED: usize = usize::from_ne_bytes([0xdd; size_of::<usize>()]);
+        // SAFETY: the caller's contract.
+        let address = unsafe { self.field(offset) };
+        if address == FREED { 0 } else { address }
+    }
+
     /// Whether the frames are there: watches the chunk of the innermost ones.
     fn has_frames(&self, layout: &Layout) -> bool {
         let (Some(watched), Some(offset)) = (self.watched, layout.state_chunk) else { return true };
@@ -208,6 +221,10 @@ impl Drop for Reading {
         }
     }
 }
+
+/// The state that the interpreter says is current, by [`Interpreter::current_state`]; 0 where none is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Current(pub usize);
 
 /// What a thread knows of its own state.
 pub struct OwnState {
@@ -234,8 +251,12 @@ impl OwnState {
 
     /// The thread's own state, if it has one that is alive.
     #[inline]
-    pub fn read(&mut self, interpreter: &Interpreter, recording: &mut Recording) -> Option<Reading> {
-        let current = interpreter.current_state();
+    pub fn read(
+        &mut self,
+        interpreter: &Interpreter,
+        Current(current): Current,
+        recording: &mut Recording,
+    ) -> Option<Reading> {
         // Before 3.12 that is the state of whichever thread has the lock. This thread's is known.
         if current != 0
             && current == self.state

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use super::unwinder::forget_rules;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
+static UNLOADS: AtomicU64 = AtomicU64::new(0);
 static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
 static IN_DLCLOSE: AtomicU32 = AtomicU32::new(0);
 
@@ -25,6 +26,17 @@ pub fn is_settled() -> bool {
 #[inline]
 pub fn generation() -> u64 {
     GENERATION.load(Acquire)
+}
+
+/// A number that changes whenever a module has gone.
+pub fn unloads() -> u64 {
+    UNLOADS.load(Acquire)
+}
+
+/// Modules have gone, and none have come in their place yet.
+pub fn modules_have_gone() {
+    UNLOADS.fetch_add(1, AcqRel);
+    code_has_gone();
 }
 
 /// Code has gone, and none has come in its place yet.
@@ -55,7 +67,7 @@ impl Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        code_has_gone();
+        modules_have_gone();
         IN_DLCLOSE.fetch_sub(1, AcqRel);
     }
 }

@@ -18,6 +18,7 @@ struct ThreadBlock {
     state: AtomicPtr<()>,
     birth: AtomicPtr<()>,
     hook_sp: AtomicUsize,
+    asking_sp: AtomicUsize,
     stack_low: AtomicUsize,
     stack_high: AtomicUsize,
 }
@@ -163,6 +164,18 @@ impl Block {
     #[inline(always)]
     pub fn set_hook_sp(&self, sp: usize) {
         self.get().hook_sp.store(sp, Relaxed);
+    }
+
+    /// The stack pointer of the hook that asks the interpreter for something; 0 where none does.
+    #[inline(always)]
+    pub fn asking_sp(&self) -> usize {
+        self.get().asking_sp.load(Relaxed)
+    }
+
+    /// A hook asks whose stack pointer this is; 0: none any more.
+    #[inline(always)]
+    pub fn set_asking_sp(&self, sp: usize) {
+        self.get().asking_sp.store(sp, Relaxed);
     }
 
     /// The thread's own stack, from its first byte to behind its last one, once it has made an event; else nothing.
