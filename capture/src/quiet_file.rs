@@ -3,20 +3,46 @@
 
 use core::ffi::{CStr, c_int};
 
-/// A file that is open for reading. What is done with it can change errno.
+/// A file that is open. What is done with it can change errno.
 #[derive(Debug)]
 pub struct QuietFile {
     fd: c_int,
 }
 
 impl QuietFile {
-    /// Opens it; nothing where that cannot be done.
+    /// Opens it for reading; nothing where that cannot be done. Does not wait for whoever writes to it, if it is a pipe.
     #[must_use]
     pub fn open(path: &CStr) -> Option<Self> {
-        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        Self::open_with(path, libc::O_RDONLY | libc::O_NONBLOCK)
+    }
+
+    /// Opens it for reading and writing, likewise.
+    #[must_use]
+    pub fn open_to_write(path: &CStr) -> Option<Self> {
+        Self::open_with(path, libc::O_RDWR)
+    }
+
+    fn open_with(path: &CStr, flags: c_int) -> Option<Self> {
+        let flags = flags | libc::O_CLOEXEC;
         // SAFETY: the path is a C string.
         let fd = unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) };
         c_int::try_from(fd).ok().filter(|&fd| fd >= 0).map(|fd| Self { fd })
+    }
+
+    /// The descriptor, which stays this one's own.
+    #[must_use]
+    pub const fn descriptor(&self) -> c_int {
+        self.fd
+    }
+
+    /// How many bytes it has, if it is an ordinary file.
+    #[must_use]
+    pub fn bytes(&self) -> Option<usize> {
+        let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
+        // SAFETY: fills the structure, which is valid all zero. (fstat is no place to be cancelled.)
+        let status = unsafe { (libc::fstat(self.fd, status.as_mut_ptr()) == 0).then(|| status.assume_init()) }?;
+        let is_file = status.st_mode & libc::S_IFMT == libc::S_IFREG;
+        usize::try_from(status.st_size).ok().filter(|_| is_file)
     }
 
     /// Reads what comes next. Returns how many bytes that was, 0 at the end; nothing where it failed.

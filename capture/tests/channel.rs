@@ -62,20 +62,20 @@ fn author(thread: u32) -> Author {
 /// Takes chunks as the recorder does: those that are sealed, or at the end all of them, in each thread's order.
 fn take(pool: &Pool, all: bool, mut each: impl FnMut(u32, &[u64])) {
     let mut chunks: Vec<ChunkIndex> =
-        pool.chunks().filter(|&chunk| pool.is_sealed(chunk) || all && pool.is_owned(chunk)).collect();
+        pool.chunks().filter(|&chunk| pool.is_sealed(chunk) || all && pool.is_in_use(chunk)).collect();
     let order = |chunk: ChunkIndex| {
         let descriptor = pool.descriptor(chunk);
         (descriptor.thread.load(Acquire), descriptor.sequence.load(Acquire))
     };
     chunks.sort_by_key(|&chunk| order(chunk));
-    let mut waiting = false;
+    let mut words = Vec::new();
     for chunk in chunks {
-        each(order(chunk).0, pool.published(chunk));
-        waiting |= pool.free(chunk);
+        words.clear();
+        pool.copy_words(chunk, pool.published(chunk), &mut words);
+        each(order(chunk).0, &words);
+        pool.free(chunk);
     }
-    if waiting {
-        futex_wake(&pool.header().space);
-    }
+    futex_wake(&pool.header().space);
 }
 
 /// Writes events numbered from 1 until it is killed; `done` says how many are complete.

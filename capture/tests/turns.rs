@@ -51,7 +51,7 @@ fn hand_over(word: &TurnWord, slots: &[AtomicU64], thread: u32, pause: Option<Du
 }
 
 fn check(pause: Option<Duration>) {
-    let word = Arc::new(TurnWord::default());
+    let word: Arc<TurnWord> = Arc::default();
     let slots: Arc<Vec<AtomicU64>> = Arc::new((0..4).map(|_| AtomicU64::new(0)).collect());
     let start = Arc::new(Barrier::new(THREADS as usize));
     let threads: Vec<_> = (0..THREADS)
@@ -101,7 +101,7 @@ fn threads_that_take_turns() {
 
 #[test]
 fn a_thread_alone_reads_the_clock_when_the_recorder_looks() {
-    let (word, clock) = (TurnWord::default(), ClockKind::of_this_machine());
+    let (word, clock): (TurnWord, _) = (TurnWord::default(), ClockKind::of_this_machine());
     let mut dating = Dating::new(clock, 0);
     let first = dating.date(&word);
     let until = Instant::now() + Duration::from_millis(2);
@@ -119,7 +119,7 @@ fn a_thread_alone_reads_the_clock_when_the_recorder_looks() {
 
 #[test]
 fn another_thread_ends_a_turn() {
-    let (word, clock) = (TurnWord::default(), ClockKind::of_this_machine());
+    let (word, clock): (TurnWord, _) = (TurnWord::default(), ClockKind::of_this_machine());
     let (mut one, mut other) = (Dating::new(clock, 0), Dating::new(clock, 1));
     let first = one.date(&word);
     std::thread::sleep(Duration::from_millis(1));

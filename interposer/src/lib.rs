@@ -3,13 +3,17 @@
 //! It is preloaded, so that its `malloc` comes before everybody else's. Each hooked call runs the real function and
 //! leaves a record in the shared channel; the recorder, outside, does everything else.
 //!
-//! - [`hooks`]: the functions that it puts in front of the C library's.
-//! - [`session`]: whether this process is recorded at all, and the way to the recorder.
-//! - [`thread`]: what a thread keeps: its end of the channel, its last stack.
-//! - [`stacks`]: how a stack becomes a number, cheaply.
-//! - [`python`]: CPython's frames and code objects, read where they lie.
+//! From above to below; each knows only what stands below it:
+//!
+//! - [`hooks`]: the functions that it puts in front of the C library's and Python's.
 //! - [`linked_allocators`]: allocators that no symbol leads to, found in the symbol tables and patched.
-//! - [`memory`]: memory of our own, never from the program's heap.
+//! - [`start`]: how a session begins; [`python_start`]: how the interpreter becomes known.
+//! - [`locks`]: all locks, and what becomes of them when a thread is left or a process forked.
+//! - [`thread`]: what a thread keeps: its end of the channel, its last stack; [`thread_end`]: how it ends.
+//! - [`session`]: whether this process is recorded, and the way to the recorder; [`process`]: which one it is.
+//! - [`python`]: CPython's frames and code objects, read where they lie.
+//! - [`stacks`]: how a stack becomes a number, cheaply; [`unwind`]: native frames.
+//! - [`channel`], [`births`], [`address_table`], [`lock`], [`stop`], [`memory`]: what they are made of.
 //! - [`platform`]: what differs between operating systems and processors.
 //!
 //! Rules: between a hook's entry and its return nothing allocates from the program's heap, takes a lock that another
@@ -18,15 +22,46 @@
 // The test program exports no hooks: it must not interpose itself. So nothing calls what they call.
 #![cfg_attr(test, allow(dead_code))]
 
+mod address_table;
+mod births;
+mod channel;
 mod hooks;
 #[cfg(target_arch = "x86_64")]
 mod linked_allocators;
+mod lock;
+mod locks;
 mod memory;
 mod platform;
 mod process;
 mod python;
+mod python_start;
 mod session;
-mod spin_lock;
 mod stacks;
+mod start;
+mod stop;
 mod thread;
+mod thread_end;
 mod unwind;
+
+use lock::Recording;
+use platform::loaded_modules::MayAskLoader;
+use python::allocator_functions::AllocatorFunctions;
+
+/// Puts hooks where no symbol leads to them, when a session begins: what stands above [`start`], and it cannot name.
+///
+/// The process has one thread then.
+fn install(recording: &mut Recording, ask: &MayAskLoader) {
+    hooks::forks::follow();
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a session begins with the first allocation of a process.
+    unsafe {
+        linked_allocators::start(recording, ask);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (recording, ask);
+}
+
+/// Likewise, when the interpreter becomes known and its own allocators are to be recorded.
+fn record_python_allocators(functions: &'static AllocatorFunctions) {
+    hooks::python_allocators::record(functions);
+}

@@ -1,50 +1,43 @@
 //! What a thread keeps: its end of the channel, its last stack, the sites that it has used.
 
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::writer::Author;
-use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
+use crate::channel::Channel;
+use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::{map, unmap};
-use crate::python::frames::{WithFrames, control_frame, starts_thread, top_frame, with_frames};
-use crate::python::interpreter::Interpreter;
+use crate::platform::tls::Block;
+use crate::python::descriptions::Descriptions;
+use crate::python::frames::{WithFrames, starts_thread, with_frames};
+use crate::python::interpreter::{self, Interpreter};
 use crate::python::thread_names::push_name;
+use crate::python::thread_states::OwnState;
 use crate::session::Session;
 use crate::stacks::activations::ControlFrames;
 use crate::stacks::hash::StackHash;
-use crate::stacks::memo::{FrameAddress, FrameChain, StackMemo};
+use crate::stacks::memo::FrameChain;
 use crate::stacks::merged::MergedStack;
 use crate::stacks::sites::SiteTable;
+use crate::stop::Stop;
 use crate::unwind::checking::StackChecker;
 use crate::unwind::frame::FrameState;
 use crate::unwind::modules::is_in_interpreter;
 use crate::unwind::unloading;
 use crate::unwind::unwinder::Unwinder;
 
-/// Why recording cannot go on in this process. A type of this crate's own, so that its errors turn into it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stop(pub EarlyStop);
-
-impl From<EarlyStop> for Stop {
-    fn from(reason: EarlyStop) -> Self {
-        Self(reason)
-    }
-}
-
-impl From<OutOfMemory> for Stop {
-    fn from(_: OutOfMemory) -> Self {
-        Self(EarlyStop::OutOfMemory)
-    }
-}
-
 /// A recorded thread.
 pub struct ThreadState {
-    writer: ChunkWriter,
-    interpreter: Option<&'static Interpreter>,
+    channel: Channel,
+    /// Its state in the interpreter.
+    python: OwnState,
+    /// Code objects that it has met, and not told of yet.
+    descriptions: Descriptions,
     stack: MergedStack,
     /// The way along its native frames, where these are recorded.
     unwinder: Option<Unwinder>,
@@ -56,6 +49,8 @@ pub struct ThreadState {
     deaths: u32,
     /// Whether its name has been looked for.
     named: bool,
+    /// The name, if it has one that was not told yet.
+    name: MappedVec<u8>,
     /// Times that the end of the thread has been announced: see [`Self::end`].
     pub endings: u32,
 }
@@ -65,7 +60,7 @@ const PAGE: usize = 4096;
 impl ThreadState {
     /// Registers the calling thread with the session. It makes its first event after that. `origin` is the stack of the
     /// thread that created it, where that is to be seen.
-    pub fn create(session: &Session, origin: MappedVec<u64>) -> Result<*mut Self, Stop> {
+    pub fn create(session: &Session, origin: MappedVec<u64>, recording: &mut Recording) -> Result<*mut Self, Stop> {
         let (image, pid) = (session.identity.image(), session.identity.pid());
         let mut author = Author { thread: session.next_thread(), tid: 0, image, pid, name: [0; 16] };
         // SAFETY: gettid has no arguments; PR_GET_NAME fills 16 bytes.
@@ -74,8 +69,9 @@ impl ThreadState {
             libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, author.name.as_mut_ptr());
         }
         let mut state = Self {
-            writer: ChunkWriter::new(session.pool, author),
-            interpreter: session.interpreter,
+            channel: Channel::new(ChunkWriter::new(session.pool(), author)),
+            python: OwnState::unknown(),
+            descriptions: Descriptions::new(),
             stack: MergedStack::new(origin)?,
             unwinder: session.native_stacks.then(Unwinder::of_this_thread),
             checker: StackChecker::wanted()?,
@@ -83,13 +79,25 @@ impl ThreadState {
             generation: 0,
             deaths: 0,
             named: false,
+            name: MappedVec::new(),
             endings: 0,
         };
-        session.identity.tell(&mut state.writer)?;
+        session.identity.tell(&mut state.channel, recording)?;
         let place = map(Self::bytes()).ok_or(OutOfMemory)?.cast::<Self>().as_ptr();
         // SAFETY: the fresh mapping is large enough and aligned to a page.
         unsafe { place.write(state) };
         Ok(place)
+    }
+
+    /// The calling thread's, or null.
+    #[inline(always)]
+    pub fn of(block: Block) -> *mut Self {
+        block.state().cast()
+    }
+
+    /// Makes it the calling thread's, or, if null, that of none. Returns the one before.
+    pub fn replace(block: Block, state: *mut Self) -> *mut Self {
+        block.replace_state(state.cast()).cast()
     }
 
     const fn bytes() -> usize {
@@ -105,7 +113,7 @@ impl ThreadState {
         unsafe {
             (*state).seal();
             core::ptr::drop_in_place(state);
-            if let Some(start) = core::ptr::NonNull::new(state) {
+            if let Some(start) = NonNull::new(state) {
                 unmap(start.cast(), Self::bytes());
             }
         }
@@ -113,180 +121,248 @@ impl ThreadState {
 
     /// Hands over what the thread has recorded.
     pub fn seal(&mut self) {
-        self.writer.seal();
+        self.channel.seal();
+    }
+
+    /// What it was doing will never go on: hands over what it has recorded, and nobody waits for it.
+    pub fn give_up(&mut self) {
+        self.python.give_up();
+        self.channel.seal();
+    }
+
+    /// See [`Channel::abandon`].
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn abandon(state: *mut Self, scratch: NonNull<u64>) {
+        // SAFETY: the caller's contract.
+        unsafe { Channel::abandon(&raw mut (*state).channel, scratch) };
     }
 
     /// Dates a release that can be recorded only after it: see [`ChunkWriter::hold`].
     #[inline]
-    pub fn hold(&mut self) -> Result<Stamp, Stop> {
-        Ok(self.writer.hold()?)
+    pub fn hold(&mut self, recording: &mut Recording) -> Result<Stamp, Stop> {
+        Ok(self.channel.writer(recording).hold()?)
     }
 
     /// That release has been recorded, or there was none.
     #[inline]
     pub fn let_go(&mut self) {
-        self.writer.let_go();
+        self.channel.let_go();
     }
 
     /// Records a heap block. `hook` is the state of the hook that was called, which has not returned.
     #[inline]
-    pub fn allocation(&mut self, hook: &FrameState, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
-        let site = self.site(hook, by)?;
-        let stamp = self.writer.date();
-        Ok(self.writer.allocation(stamp, at, size, site)?)
+    pub fn allocation(
+        &mut self,
+        hook: &FrameState,
+        at: Address,
+        size: u64,
+        by: Allocator,
+        recording: &mut Recording,
+    ) -> Result<(), Stop> {
+        let site = self.site(hook, by, recording)?;
+        let stamp = self.channel.date();
+        Ok(self.channel.writer(recording).allocation(stamp, at, size, site)?)
     }
 
     /// Records a heap block that was given another size in place.
     #[inline]
-    pub fn resize(&mut self, hook: &FrameState, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
-        let site = self.site(hook, by)?;
-        let stamp = self.writer.date();
-        Ok(self.writer.resize(stamp, at, size, site)?)
+    pub fn resize(
+        &mut self,
+        hook: &FrameState,
+        at: Address,
+        size: u64,
+        by: Allocator,
+        recording: &mut Recording,
+    ) -> Result<(), Stop> {
+        let site = self.site(hook, by, recording)?;
+        let stamp = self.channel.date();
+        Ok(self.channel.writer(recording).resize(stamp, at, size, site)?)
     }
 
     /// Records a mapping.
-    pub fn map(&mut self, hook: &FrameState, at: Address, size: u64, by: Allocator) -> Result<(), Stop> {
-        let site = self.site(hook, by)?;
-        let stamp = self.writer.date();
-        Ok(self.writer.map(stamp, at, size, site)?)
+    pub fn map(
+        &mut self,
+        hook: &FrameState,
+        at: Address,
+        size: u64,
+        by: Allocator,
+        recording: &mut Recording,
+    ) -> Result<(), Stop> {
+        let site = self.site(hook, by, recording)?;
+        let stamp = self.channel.date();
+        Ok(self.channel.writer(recording).map(stamp, at, size, site)?)
     }
 
     /// Records that a heap block is about to be given back.
     #[inline]
-    pub fn free(&mut self, at: Address) -> Result<(), Stop> {
-        let stamp = self.writer.date();
-        Ok(self.writer.free(stamp, at)?)
+    pub fn free(&mut self, at: Address, recording: &mut Recording) -> Result<(), Stop> {
+        let stamp = self.channel.date();
+        Ok(self.channel.writer(recording).free(stamp, at)?)
     }
 
     /// Records that a heap block was given back after the moment `before`.
     #[inline]
-    pub fn freed(&mut self, before: Stamp, at: Address) -> Result<(), Stop> {
-        Ok(self.writer.free(before, at)?)
+    pub fn freed(&mut self, before: Stamp, at: Address, recording: &mut Recording) -> Result<(), Stop> {
+        Ok(self.channel.writer(recording).free(before, at)?)
     }
 
     /// Records that a range was unmapped.
-    pub fn unmap(&mut self, stamp: Stamp, at: Address, size: u64) -> Result<(), Stop> {
-        Ok(self.writer.unmap(stamp, at, size)?)
+    pub fn unmap(&mut self, stamp: Stamp, at: Address, size: u64, recording: &mut Recording) -> Result<(), Stop> {
+        Ok(self.channel.writer(recording).unmap(stamp, at, size)?)
     }
 
     /// The number of the present stack with this allocator.
     #[inline]
-    fn site(&mut self, hook: &FrameState, allocator: Allocator) -> Result<SiteId, Stop> {
-        let hash = self.update_stack(hook)?;
+    fn site(&mut self, hook: &FrameState, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
+        let hash = self.update_stack(hook, recording)?;
         // Allocators have small codes, frames have large keys: the two cannot be mistaken for each other.
         let hash = hash.with(u64::from(allocator.code()) | 1 << 63);
         match self.sites.get(hash) {
             Some(number) => Ok(SiteId(number)),
-            None => self.tell_site(hash, allocator),
+            None => self.tell_site(hash, allocator, recording),
         }
     }
 
     /// Brings the stack up to date, and returns its hash.
     #[inline]
-    fn update_stack(&mut self, hook: &FrameState) -> Result<StackHash, Stop> {
-        let mut state = 0;
-        if let Some(interpreter) = self.interpreter {
-            let deaths = interpreter.codes.deaths();
-            if deaths != self.deaths {
-                self.deaths = deaths;
-                self.stack.python.forget();
-            }
-            state = interpreter.thread_state();
-            // SAFETY: it is the calling thread's own state.
-            let top = if state == 0 { 0 } else { unsafe { top_frame(&interpreter.layout, state) } };
-            with_frames(interpreter, &mut self.writer, Update { memo: &mut self.stack.python, top })?;
+    fn update_stack(&mut self, hook: &FrameState, recording: &mut Recording) -> Result<StackHash, Stop> {
+        let interpreter = interpreter::present();
+        let mut control = None;
+        if let Some(interpreter) = interpreter {
+            control = self.update_python(interpreter, recording)?;
         }
-        if self.unwinder.is_some() { self.update_native(hook, state) } else { Ok(self.stack.python.hash()) }
+        if self.unwinder.is_some() {
+            self.update_native(hook, interpreter, control, recording)
+        } else {
+            Ok(self.stack.python_hash())
+        }
+    }
+
+    /// Brings the Python frames up to date. Returns where the innermost and the outermost control frame are, where there are
+    /// such frames.
+    #[inline]
+    fn update_python(
+        &mut self,
+        interpreter: &'static Interpreter,
+        recording: &mut Recording,
+    ) -> Result<Option<(usize, usize)>, Stop> {
+        let deaths = interpreter.codes.deaths();
+        if deaths != self.deaths {
+            self.deaths = deaths;
+            self.stack.forget_python();
+        }
+        let Some(state) = self.python.read(interpreter, recording) else {
+            self.stack.forget_python();
+            return Ok(None);
+        };
+        let layout = &interpreter.layout;
+        let Self { stack, descriptions, .. } = self;
+        with_frames(interpreter, &state, descriptions, Update(stack))?;
+        // SAFETY: it is the offset of a pointer.
+        let innermost = layout.control_frame.map(|offset| unsafe { state.field::<usize>(offset) });
+        let control = innermost.map(|innermost| (innermost, state.state() + layout.control_root));
+        if !self.named {
+            self.find_name(interpreter)?;
+        }
+        // From here on the frames are not read any more, and the recorder may be waited for.
+        drop(state);
+        if !self.descriptions.is_empty() {
+            self.descriptions.tell(&interpreter.codes, &mut self.channel, recording)?;
+        }
+        Ok(control)
     }
 
     #[inline]
-    fn update_native(&mut self, hook: &FrameState, state: usize) -> Result<StackHash, Stop> {
-        let Some(unwinder) = &mut self.unwinder else { return Ok(self.stack.python.hash()) };
+    fn update_native(
+        &mut self,
+        hook: &FrameState,
+        interpreter: Option<&'static Interpreter>,
+        control: Option<(usize, usize)>,
+        recording: &mut Recording,
+    ) -> Result<StackHash, Stop> {
+        let Some(unwinder) = &mut self.unwinder else { return Ok(self.stack.python_hash()) };
         let generation = unloading::generation();
         if generation != self.generation || !unloading::is_settled() {
             self.generation = generation;
-            self.stack.native.forget();
+            self.stack.forget_native();
         }
-        self.stack.native.update(unwinder, hook)?;
+        self.stack.update_native(&mut unwinder.walk(recording), hook)?;
         if let Some(checker) = &mut self.checker {
-            checker.check(&self.stack.native, self.writer.pool().header());
+            checker.check(self.stack.native(), self.channel.header());
         }
-        let mut changed = None;
-        if let Some(interpreter) = self.interpreter {
-            let MergedStack { activations, python, .. } = &mut self.stack;
-            let stack = unwinder.stack_of(hook.sp);
-            let control = match interpreter.layout.control_frame {
-                Some(offset) if state != 0 => ControlFrames {
-                    // SAFETY: it is a field of the calling thread's own state.
-                    innermost: unsafe { control_frame(state, offset) },
-                    outermost: state + interpreter.layout.control_root,
-                    stack,
-                    sp: hook.sp,
-                },
-                _ => ControlFrames::NONE,
-            };
-            // SAFETY: the stack is the thread's; the memo was just updated.
-            changed = unsafe { activations.update(&interpreter.activations, control, python)? };
-        }
-        Ok(self.stack.hash(changed, generation))
+        let Some(interpreter) = interpreter else { return Ok(self.stack.native_hash(generation)) };
+        let control = match control {
+            Some((innermost, outermost)) => {
+                ControlFrames { innermost, outermost, stack: unwinder.stack_of(hook.sp), sp: hook.sp }
+            }
+            None => ControlFrames::NONE,
+        };
+        // SAFETY: the stack is the calling thread's.
+        Ok(unsafe { self.stack.join(&interpreter.activations, control, generation)? })
     }
 
     /// Tells the recorder about a site that it does not know.
     #[cold]
     #[inline(never)]
-    fn tell_site(&mut self, hash: StackHash, allocator: Allocator) -> Result<SiteId, Stop> {
+    fn tell_site(&mut self, hash: StackHash, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
         // What can fail comes first, so that both sides count alike.
         self.sites.reserve()?;
-        let findings = self.stack.tell(&mut self.writer)?;
-        let header = self.writer.pool().header();
+        let findings = self.stack.tell(&mut self.channel, recording)?;
+        let header = self.channel.header();
         if findings.cut_short {
             header.cut_short.fetch_add(1, Relaxed);
         }
         if findings.unmerged {
             header.unmerged.fetch_add(1, Relaxed);
         }
-        if let Some(interpreter) = self.interpreter {
+        if let Some(interpreter) = interpreter::present()
+            && self.stack.outermost_python().is_some()
+        {
             crate::session::note_running_interpreter(interpreter);
-            self.tell_name(interpreter)?;
         }
-        self.writer.site(allocator)?;
+        if !self.name.is_empty() {
+            self.channel.writer(recording).name(&self.name)?;
+            self.name = MappedVec::new();
+        }
+        self.channel.writer(recording).site(allocator)?;
         Ok(SiteId(self.sites.insert_new(hash)))
     }
 
     /// The present stack as that of a thread's creator; nothing if the creator is the Python interpreter.
-    pub fn as_origin(&mut self, hook: &FrameState) -> Result<Option<MappedVec<u64>>, Stop> {
-        self.update_stack(hook)?;
-        match self.stack.native.len().checked_sub(1) {
-            Some(last) if !is_in_interpreter(self.stack.native.frame(last).address.lookup()) => {
-                Ok(Some(self.stack.as_origin(&mut self.writer)?))
+    pub fn as_origin(&mut self, hook: &FrameState, recording: &mut Recording) -> Result<Option<MappedVec<u64>>, Stop> {
+        self.update_stack(hook, recording)?;
+        let native = self.stack.native();
+        match native.len().checked_sub(1) {
+            Some(last) if !is_in_interpreter(native.frame(last).address.lookup()) => {
+                Ok(Some(self.stack.as_origin(&mut self.channel, recording)?))
             }
             _ => Ok(None),
         }
     }
-}
 
-impl ThreadState {
-    /// Tells the recorder what Python calls the thread, once it runs Python code.
-    fn tell_name(&mut self, interpreter: &Interpreter) -> Result<(), Stop> {
-        let Some(frame) = self.stack.python.outermost().filter(|_| !self.named) else { return Ok(()) };
+    /// Finds out what Python calls the thread, once it runs Python code. Its frames are up to date, and there.
+    #[cold]
+    fn find_name(&mut self, interpreter: &Interpreter) -> Result<(), OutOfMemory> {
+        let Some(frame) = self.stack.outermost_python() else { return Ok(()) };
         self.named = true;
-        let mut name = MappedVec::new();
         // SAFETY: the frame is in the thread's present chain.
-        if unsafe { starts_thread(&interpreter.layout, frame) } && push_name(&interpreter.layout, frame, &mut name)? {
-            self.writer.name(&name)?;
+        if unsafe { starts_thread(&interpreter.layout, frame) } {
+            let mut name = MappedVec::new();
+            if push_name(&interpreter.layout, frame, &mut name)? {
+                self.name = name;
+            }
         }
         Ok(())
     }
 }
 
-struct Update<'a> {
-    memo: &'a mut StackMemo,
-    top: FrameAddress,
-}
+struct Update<'a>(&'a mut MergedStack);
 
-impl WithFrames<Result<(), Stop>> for Update<'_> {
+impl WithFrames<Result<(), OutOfMemory>> for Update<'_> {
     #[inline(always)]
-    fn call<C: FrameChain<Error = Stop>>(self, chain: &mut C) -> Result<(), Stop> {
-        self.memo.update(chain, self.top)
+    fn call<C: FrameChain<Error = OutOfMemory>>(self, chain: &mut C) -> Result<(), OutOfMemory> {
+        self.0.update_python(chain)
     }
 }

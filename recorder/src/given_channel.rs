@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Release;
 
 use memprof_capture::channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
 use memprof_capture::channel::pool::ChunkIndex;
+use memprof_capture::channel::states::{State, Task};
 use memprof_capture::clock::ClockKind;
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{Header, Summary};
@@ -21,7 +22,7 @@ use crate::shared_pool::{SharedPool, Wanted};
 /// A chunk as it is found in the pool. All of it may be nonsense.
 #[derive(Clone, Debug, Default)]
 pub struct GivenChunk {
-    /// See [`chunk_state`](memprof_capture::channel::layout::chunk_state).
+    /// 1 for a chunk that a thread fills, 2 for one that is sealed; others are nonsense, or free.
     pub state: u32,
     /// How many words it claims to hold.
     pub published: u32,
@@ -60,8 +61,11 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
     })?;
     let pool = shared.pool();
     pool.header().threads_started.store(threads_started, Release);
-    let places: Vec<ChunkIndex> =
-        std::iter::repeat_with(|| pool.try_take()).map_while(|it| it).take(chunks.len().min(DEFAULT_CHUNKS)).collect();
+    let nobody = Task { image: 0, tid: 0 };
+    let places: Vec<ChunkIndex> = std::iter::repeat_with(|| pool.try_take(nobody))
+        .map_while(|it| it)
+        .take(chunks.len().min(DEFAULT_CHUNKS))
+        .collect();
     for (&place, chunk) in places.iter().zip(chunks) {
         let words = &chunk.words[..chunk.words.len().min(CHUNK_WORDS)];
         // SAFETY: the chunk has room for so many words, and nobody else knows of this pool.
@@ -72,7 +76,14 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
         descriptor.tid.store(chunk.tid, Release);
         descriptor.sequence.store(chunk.sequence, Release);
         descriptor.image.store(chunk.image, Release);
-        descriptor.state.store(chunk.state, Release);
+        let state = match chunk.state {
+            1 | 2 => State::Owned(Task { image: chunk.image, tid: chunk.tid }).word(),
+            nonsense => nonsense.into(),
+        };
+        descriptor.state.store(state, Release);
+        if chunk.state == 2 {
+            pool.seal(place);
+        }
     }
     let mut drain = Drain::new(pool, Output::Events(CaptureOutput::new(output, &header())?), native_depth);
     drain.take_published();

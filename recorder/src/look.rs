@@ -32,10 +32,10 @@ pub struct Found {
 }
 
 impl Found {
-    /// The words that were published.
-    pub fn words<'a>(&self, pool: &'a Pool) -> &'a [u64] {
-        let published = pool.published(self.chunk);
-        &published[..self.words.min(published.len())]
+    /// Copies the words that were published.
+    pub fn copy_words(&self, pool: &Pool, words: &mut Vec<u64>) {
+        words.clear();
+        pool.copy_words(self.chunk, self.words, words);
     }
 }
 
@@ -62,7 +62,7 @@ pub struct Look {
 impl Look {
     /// Looks at chunks that are in use.
     pub fn at(pool: &Pool, chunks: impl Iterator<Item = ChunkIndex>, left: Left) -> Self {
-        let mut held = FxHashMap::default();
+        let (mut held, mut words) = (FxHashMap::default(), Vec::new());
         let find = |chunk| {
             let descriptor = pool.descriptor(chunk);
             // Both before the published words: what is said there is complete if a thread has handed the chunk over or
@@ -73,8 +73,8 @@ impl Look {
                 let earliest = held.entry(image).or_insert(Stamp(held_from));
                 *earliest = Stamp(held_from).min(*earliest);
             }
-            let words = pool.published(chunk);
-            let first = Records::new(words).map_while(Result::ok).find_map(|record| record.stamp());
+            let published = pool.published(chunk);
+            let first = first_stamp(pool, chunk, published, &mut words);
             let mut name = [0; 16];
             load_text(&descriptor.name, &mut name);
             Found {
@@ -86,7 +86,7 @@ impl Look {
                 sequence: descriptor.sequence.load(Relaxed),
                 image,
                 pid: descriptor.pid.load(Relaxed),
-                words: words.len(),
+                words: published,
                 begins: Stamp(first.unwrap_or_default()),
             }
         };
@@ -103,4 +103,18 @@ impl Look {
         found.sort_by_key(|found| (found.image, found.begins));
         Self { found, held, may_lack: left == Left::ByNobody }
     }
+}
+
+/// The date of a chunk's first event, which mostly stands near its beginning. `words` is room to read it in.
+fn first_stamp(pool: &Pool, chunk: ChunkIndex, published: usize, words: &mut Vec<u64>) -> Option<u64> {
+    const BEGINNING: usize = 32;
+    for count in [published.min(BEGINNING), published] {
+        words.clear();
+        pool.copy_words(chunk, count, words);
+        let first = Records::new(words).map_while(Result::ok).find_map(|record| record.stamp());
+        if first.is_some() || count == published {
+            return first;
+        }
+    }
+    None
 }

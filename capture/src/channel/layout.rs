@@ -11,7 +11,7 @@ use super::turns::TurnWord;
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
@@ -59,12 +59,10 @@ pub struct PoolHeader {
     pub threads_started: AtomicU32,
     /// Chunks from this one on have never been taken.
     pub untouched: AtomicU32,
-    /// Sealed chunks that the recorder has not drained.
-    pub sealed: AtomicU32,
     /// 1 while the recorder sleeps on this word; a thread that wakes it stores 0.
     pub recorder_sleeps: AtomicU32,
-    /// Threads that wait for a free chunk.
-    pub waiters: AtomicU32,
+    /// 1 once a thread has looked for a free chunk in vain, until the recorder takes note of it.
+    pub wanted: AtomicU32,
     /// Changes whenever chunks were given back: what waiting threads sleep on.
     pub space: AtomicU32,
     /// Times that a thread found the pool exhausted.
@@ -91,8 +89,10 @@ pub struct PoolHeader {
     pub python_allocator: [AtomicU64; 4],
     /// Whose turn it is to make events.
     pub turn: TurnWord,
-    /// One bit per chunk, set while it is free.
+    /// One bit per chunk, set while it may be free: [`super::states`].
     pub free: [AtomicU64; MAX_CHUNKS / 64],
+    /// One bit per chunk, set while it waits for the recorder.
+    pub sealed: [AtomicU64; MAX_CHUNKS / 64],
 }
 
 /// The header's room in the pool.
@@ -126,21 +126,11 @@ impl PythonState {
     }
 }
 
-/// A chunk's state.
-pub mod chunk_state {
-    /// In the pool, or being taken out of it.
-    pub const FREE: u32 = 0;
-    /// A thread writes to it.
-    pub const OWNED: u32 = 1;
-    /// Complete; the recorder may drain it.
-    pub const SEALED: u32 = 2;
-}
-
 /// What is known about one chunk.
 #[repr(C, align(64))]
 pub struct ChunkDescriptor {
-    /// One of [`chunk_state`].
-    pub state: AtomicU32,
+    /// A [`State`](super::states::State).
+    pub state: AtomicU64,
     /// Words that hold complete records. Stored with release order after the words themselves.
     pub published: AtomicU32,
     /// The thread that fills it.

@@ -5,6 +5,7 @@
 //! except when the pool is exhausted: then the thread waits, for exactness comes before speed, and the wait is counted.
 //! Because the recorder maps the same memory, it can read every published record however the process ends.
 //!
+//! - [`atomic`]: words of shared memory.
 //! - [`code`]: the description of a code object.
 //! - [`layout`]: the bytes of the pool.
 //! - [`module`]: the description of a module.
@@ -12,9 +13,11 @@
 //! - [`process`]: the description of a process.
 //! - [`record`]: the records inside a chunk and their decoder.
 //! - `running`: whether the recorder is still there.
+//! - [`states`]: the states of chunks, and the steps between them.
 //! - [`turns`]: how its events are dated.
 //! - [`writer`]: a thread's end of the channel.
 
+pub mod atomic;
 pub mod code;
 pub mod layout;
 pub mod module;
@@ -22,6 +25,7 @@ pub mod pool;
 pub mod process;
 pub mod record;
 mod running;
+pub mod states;
 pub mod turns;
 pub mod writer;
 

@@ -1,12 +1,13 @@
 //! The pool of chunks, seen from both sides.
 
-use core::sync::atomic::AtomicU32;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::layout::{
-    CHUNK_BYTES, CHUNK_WORDS, ChunkDescriptor, HEADER_BYTES, MAGIC, MAX_CHUNKS, PoolHeader, VERSION, chunk_state,
-    chunks_offset, pool_bytes,
+    CHUNK_BYTES, CHUNK_WORDS, ChunkDescriptor, HEADER_BYTES, MAGIC, MAX_CHUNKS, PoolHeader, VERSION, chunks_offset,
+    pool_bytes,
 };
+use super::states::{self, State, Task, Words};
 use super::writer::Author;
 use crate::clock::ClockKind;
 
@@ -137,14 +138,15 @@ impl Pool {
 
     /// All chunks that have ever been taken.
     pub fn chunks(&self) -> impl Iterator<Item = ChunkIndex> + use<> {
-        (0..self.header().untouched.load(Acquire).min(self.chunks)).map(ChunkIndex)
+        (0..states::touched(self)).map(ChunkIndex)
     }
 
     /// What is known about a chunk.
     #[inline]
     #[must_use]
     pub fn descriptor(&self, chunk: ChunkIndex) -> &ChunkDescriptor {
-        // SAFETY: a ChunkIndex is below the pool's number of chunks, whose descriptors follow the header.
+        // SAFETY: a ChunkIndex is below the pool's number of chunks, whose descriptors follow the header. All that is in them
+        // is atomic.
         unsafe { &*self.base.add(HEADER_BYTES).cast::<ChunkDescriptor>().add(chunk.0 as usize) }
     }
 
@@ -158,78 +160,150 @@ impl Pool {
     /// Takes a free chunk, unless too many wait for the recorder or there is none. The lowest is preferred: chunks in use
     /// stay few, and warm in the cache.
     #[must_use]
-    pub fn try_take(&self) -> Option<ChunkIndex> {
-        if self.header().sealed.load(Acquire) >= self.limit {
-            return None;
-        }
-        for (index, word) in self.header().free[..(self.chunks as usize).div_ceil(64)].iter().enumerate() {
-            let mut free = word.load(Relaxed);
-            while free != 0 {
-                let bit = free & free.wrapping_neg();
-                free = word.fetch_and(!bit, AcqRel);
-                if free & bit != 0 {
-                    let chunk = index as u32 * 64 + bit.trailing_zeros();
-                    self.header().untouched.fetch_max(chunk + 1, AcqRel);
-                    return Some(ChunkIndex(chunk));
-                }
-            }
-        }
-        None
+    pub fn try_take(&self, task: Task) -> Option<ChunkIndex> {
+        states::try_take(self, task).map(ChunkIndex)
     }
 
     /// Makes a taken chunk the thread's own: empty, and visible to the recorder.
     pub fn own(&self, chunk: ChunkIndex, author: &Author, sequence: u32) {
         let descriptor = self.descriptor(chunk);
-        descriptor.published.store(0, Relaxed);
-        descriptor.held.store(0, Relaxed);
-        descriptor.thread.store(author.thread, Relaxed);
-        descriptor.tid.store(author.tid, Relaxed);
-        descriptor.sequence.store(sequence, Relaxed);
-        descriptor.image.store(author.image, Relaxed);
-        descriptor.pid.store(author.pid, Relaxed);
-        super::layout::store_text(&descriptor.name, &author.name);
-        descriptor.state.store(chunk_state::OWNED, Release);
+        states::own(self, chunk.0, author.task(), || {
+            descriptor.thread.store(author.thread, Relaxed);
+            descriptor.tid.store(author.tid, Relaxed);
+            descriptor.sequence.store(sequence, Relaxed);
+            descriptor.image.store(author.image, Relaxed);
+            descriptor.pid.store(author.pid, Relaxed);
+            super::layout::store_text(&descriptor.name, &author.name);
+        });
+    }
+
+    /// Publishes the first `count` words of a chunk of the thread's own, which it has written.
+    #[inline]
+    pub fn publish(&self, chunk: ChunkIndex, count: usize) {
+        states::publish(self, chunk.0, count as u32);
+    }
+
+    /// Says that a release is under way in a chunk of the thread's own that is dated `stamp`; 0, that there is none any more.
+    #[inline]
+    pub fn hold(&self, chunk: ChunkIndex, stamp: u64) {
+        states::hold(self, chunk.0, stamp);
     }
 
     /// Hands a complete chunk to the recorder. Returns whether the recorder sleeps and should be woken, because a good
     /// part of the pool waits for it.
     pub fn seal(&self, chunk: ChunkIndex) -> bool {
-        let header = self.header();
-        self.descriptor(chunk).state.store(chunk_state::SEALED, Release);
-        let sealed = header.sealed.fetch_add(1, AcqRel) + 1;
-        sealed * 4 >= self.limit && header.recorder_sleeps.load(Acquire) != 0
+        states::seal(self, chunk.0);
+        self.header().recorder_sleeps.load(Acquire) != 0 && states::waiting(self) * 4 >= self.limit
+    }
+
+    /// How many chunks wait for the recorder.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        states::waiting(self)
     }
 
     /// Whether a chunk is sealed; if so, everything that its thread wrote to it is visible.
     #[must_use]
     pub fn is_sealed(&self, chunk: ChunkIndex) -> bool {
-        self.descriptor(chunk).state.load(Acquire) == chunk_state::SEALED
+        states::is_sealed(self, chunk.0)
     }
 
-    /// Whether a thread writes to a chunk.
+    /// Whether a chunk holds records, complete or not.
     #[must_use]
-    pub fn is_owned(&self, chunk: ChunkIndex) -> bool {
-        self.descriptor(chunk).state.load(Acquire) == chunk_state::OWNED
+    pub fn is_in_use(&self, chunk: ChunkIndex) -> bool {
+        states::is_in_use(self, chunk.0)
     }
 
-    /// The published words of a chunk: complete records, which no thread writes to again before the chunk is freed.
+    /// A chunk's state.
     #[must_use]
-    pub fn published(&self, chunk: ChunkIndex) -> &[u64] {
-        let words = (self.descriptor(chunk).published.load(Acquire) as usize).min(CHUNK_WORDS);
-        // SAFETY: the words below the published length were written before the release store that published them, and
-        // their owner only appends. They lie within the chunk, because the length is capped above.
-        unsafe { core::slice::from_raw_parts(self.words(chunk), words) }
+    pub fn state(&self, chunk: ChunkIndex) -> State {
+        states::state(self, chunk.0)
     }
 
-    /// Gives a drained chunk back. Returns whether threads wait for it and must be woken.
-    pub fn free(&self, chunk: ChunkIndex) -> bool {
-        let header = self.header();
-        if self.descriptor(chunk).state.swap(chunk_state::FREE, AcqRel) == chunk_state::SEALED {
-            header.sealed.fetch_sub(1, AcqRel);
-        }
-        header.free[chunk.0 as usize / 64].fetch_or(1 << (chunk.0 % 64), AcqRel);
-        header.space.fetch_add(1, AcqRel);
-        header.waiters.load(Acquire) != 0
+    /// How many words of a chunk are published: complete records, which no thread writes to again before the chunk is free.
+    #[must_use]
+    pub fn published(&self, chunk: ChunkIndex) -> usize {
+        states::published(self, chunk.0)
+    }
+
+    /// Copies the first `count` of a chunk's published words to the end of `words`.
+    pub fn copy_words(&self, chunk: ChunkIndex, count: usize, words: &mut Vec<u64>) {
+        let (start, count) = (self.words(chunk), count.min(CHUNK_WORDS));
+        // SAFETY: the words lie within the chunk. Their owner wrote them before it published them. No reference to plain
+        // memory is made of them, because a program that has gone wild can write to them at any time.
+        words.extend((0..count).map(|index| unsafe { AtomicU64::from_ptr(start.add(index)) }.load(Relaxed)));
+    }
+
+    /// Gives a drained chunk back. Whoever waits for one has to be woken after that.
+    pub fn free(&self, chunk: ChunkIndex) {
+        states::free(self, chunk.0);
+    }
+
+    /// Gives a chunk back that a task has taken, and not made its own before it has gone.
+    pub fn give_back(&self, chunk: ChunkIndex, gone: Task) {
+        states::give_back(self, chunk.0, gone);
+    }
+
+    /// Lets threads find a chunk, if it is free and was hidden from them by one that was killed.
+    pub fn offer(&self, chunk: ChunkIndex) {
+        states::offer(self, chunk.0);
+    }
+
+    /// Says that one looks for a chunk in vain.
+    pub fn want(&self) {
+        states::want(self);
+    }
+
+    /// Whether somebody has looked for a chunk in vain since this was asked the last time.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        states::is_wanted(self)
+    }
+}
+
+impl Words for Pool {
+    type U32 = AtomicU32;
+    type U64 = AtomicU64;
+
+    #[inline(always)]
+    fn chunks(&self) -> u32 {
+        self.chunks
+    }
+    #[inline(always)]
+    fn limit(&self) -> u32 {
+        self.limit
+    }
+    #[inline(always)]
+    fn untouched(&self) -> &AtomicU32 {
+        &self.header().untouched
+    }
+    #[inline(always)]
+    fn wanted(&self) -> &AtomicU32 {
+        &self.header().wanted
+    }
+    #[inline(always)]
+    fn space(&self) -> &AtomicU32 {
+        &self.header().space
+    }
+    #[inline(always)]
+    fn free_bits(&self) -> &[AtomicU64] {
+        &self.header().free
+    }
+    #[inline(always)]
+    fn sealed_bits(&self) -> &[AtomicU64] {
+        &self.header().sealed
+    }
+    #[inline(always)]
+    fn state_word(&self, chunk: u32) -> &AtomicU64 {
+        &self.descriptor(ChunkIndex(chunk)).state
+    }
+    #[inline(always)]
+    fn published_word(&self, chunk: u32) -> &AtomicU32 {
+        &self.descriptor(ChunkIndex(chunk)).published
+    }
+    #[inline(always)]
+    fn held_word(&self, chunk: u32) -> &AtomicU64 {
+        &self.descriptor(ChunkIndex(chunk)).held
     }
 }
 

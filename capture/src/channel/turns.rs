@@ -23,6 +23,7 @@
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
+use super::atomic::Atomic;
 use crate::clock::ClockKind;
 use crate::ids::Stamp;
 
@@ -30,7 +31,20 @@ use crate::ids::Stamp;
 /// event reads.
 #[repr(C, align(64))]
 #[derive(Debug, Default)]
-pub struct TurnWord(AtomicU64);
+pub struct TurnWord<A = AtomicU64>(A);
+
+/// What turns are dated by.
+pub trait Clock {
+    /// See [`ClockKind::now_between`].
+    fn now_between(&self) -> Stamp;
+}
+
+impl Clock for ClockKind {
+    #[inline]
+    fn now_between(&self) -> Stamp {
+        Self::now_between(*self)
+    }
+}
 
 /// The bits that say who. Those above them count the changes: more than a program can make in its life.
 const WHO: u64 = CHANGE - 1;
@@ -45,7 +59,7 @@ const NO_TURN: u64 = WHO - 1;
 /// A turn that was shorter than this, in stamp units of some 10 ns, was too short.
 const SHORT_TURN: u64 = 512;
 
-impl TurnWord {
+impl<A: Atomic<u64>> TurnWord<A> {
     /// The recorder begins to look for new events: all that are dated from now on have dates later than this moment.
     pub fn look(&self) {
         let mut word = self.0.load(Acquire);
@@ -66,30 +80,32 @@ const fn changed(word: u64, who: u64) -> u64 {
 
 /// A thread's view of the turns.
 #[derive(Debug)]
-pub struct Dating {
-    clock: ClockKind,
+pub struct Dating<C = ClockKind> {
+    clock: C,
     /// The thread's number, from 1; nobody for one that has too high a number.
     me: u64,
     /// What the word was when this thread took its last turn.
     turn: u64,
     /// The date of that turn.
     date: Stamp,
+    /// Whether the word is none of its business any more.
+    alone: bool,
 }
 
-impl Dating {
+impl<C: Clock> Dating<C> {
     /// For a thread that has made no event.
     #[must_use]
-    pub const fn new(clock: ClockKind, thread: u32) -> Self {
+    pub const fn new(clock: C, thread: u32) -> Self {
         let number = thread as u64 + 1;
         // A thread with a higher number never keeps the turn, but ends others'.
         let me = if number < NO_TURN { number } else { NOBODY };
-        Self { clock, me, turn: NO_TURN, date: Stamp(0) }
+        Self { clock, me, turn: NO_TURN, date: Stamp(0), alone: false }
     }
 
     /// The date of an event that happens now: of an allocation after the block was got, of a release before the memory is
     /// given back.
     #[inline]
-    pub fn date(&mut self, word: &TurnWord) -> Stamp {
+    pub fn date<A: Atomic<u64>>(&mut self, word: &TurnWord<A>) -> Stamp {
         let turn = word.0.load(Acquire);
         if turn == self.turn { self.date } else { self.read_clock(word, turn) }
     }
@@ -99,13 +115,24 @@ impl Dating {
         self.turn = NO_TURN;
     }
 
+    /// Dates by the clock alone from now on, and leaves the word as it is. May interrupt [`Self::date`].
+    pub(super) fn go_alone(&mut self) {
+        // SAFETY: a field of its own.
+        unsafe { (&raw mut self.alone).write_volatile(true) };
+        self.turn = NO_TURN;
+    }
+
     #[cold]
     #[inline(never)]
-    fn read_clock(&mut self, word: &TurnWord, mut turn: u64) -> Stamp {
+    fn read_clock<A: Atomic<u64>>(&mut self, word: &TurnWord<A>, mut turn: u64) -> Stamp {
         loop {
             let who = turn & WHO;
             let now = self.clock.now_between();
-            let after = if who == CROWD {
+            // SAFETY: a field of its own.
+            let alone = unsafe { (&raw const self.alone).read_volatile() };
+            let after = if alone {
+                turn
+            } else if who == CROWD {
                 // The clock was read while nobody could take the turn, if that is still so.
                 word.0.load(Acquire)
             } else {

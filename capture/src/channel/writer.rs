@@ -1,25 +1,19 @@
 //! A thread's end of the channel: appends records to its chunk and publishes them.
 
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::time::Duration;
+mod chunks;
 
+use self::chunks::NO_STAMP;
 use super::layout::CHUNK_WORDS;
-use super::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
+use super::pool::{ChunkIndex, Pool};
 use super::record::{
     ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, FRAME_COUNT_BITS, FRAMES, FREE, KIND_BITS, LONG_SIZE, MAP,
     MAX_DELTA, MAX_EVENT_WORDS, MODULE, NAME, PROCESS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
-use super::running::process_runs;
+use super::states::Task;
 use super::turns::Dating;
 use crate::allocator::Allocator;
 use crate::early_stop::EarlyStop;
 use crate::ids::{Address, SiteId, Stamp};
-use crate::kept_errno::KeptErrno;
-
-/// How long a thread sleeps before it looks whether the recorder still lives.
-const WAIT: Duration = Duration::from_millis(20);
-/// After so many of these without anything to drain, more threads hold chunks than there are.
-const MOST_IDLE_WAITS: u32 = 100;
 
 /// Who writes: what the recorder must know about each chunk.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +30,13 @@ pub struct Author {
     pub name: [u8; 16],
 }
 
-/// Further from every stamp (they have 60 bits) than a delta can reach: the next event starts with the absolute time.
-const NO_STAMP: u64 = 1 << 63;
+impl Author {
+    /// Whose chunks are.
+    #[must_use]
+    pub const fn task(&self) -> Task {
+        Task { image: self.image, tid: self.tid }
+    }
+}
 
 /// Appends the records of one thread to chunks of the pool.
 pub struct ChunkWriter {
@@ -51,6 +50,8 @@ pub struct ChunkWriter {
     stamp: u64,
     sequence: u32,
     dating: Dating,
+    /// Once the writer has been abandoned: where all words go.
+    scratch: *mut u64,
 }
 
 impl ChunkWriter {
@@ -67,6 +68,7 @@ impl ChunkWriter {
             stamp: NO_STAMP,
             sequence: 0,
             dating: Dating::new(pool.clock(), author.thread),
+            scratch: core::ptr::null_mut(),
         }
     }
 
@@ -88,85 +90,6 @@ impl ChunkWriter {
         &self.pool
     }
 
-    #[inline]
-    fn reserve(&mut self, words: usize) -> Result<(), EarlyStop> {
-        if self.used + words <= self.room { Ok(()) } else { self.next_chunk() }
-    }
-
-    #[inline]
-    fn push(&mut self, word: u64) {
-        debug_assert!(self.used < self.room);
-        // SAFETY: `reserve` made sure that `used` is below `room`, which is the length of the chunk at `words`, and this
-        // writer is the chunk's one owner.
-        unsafe { self.words.add(self.used).write(word) };
-        self.used += 1;
-    }
-
-    #[inline]
-    fn publish(&mut self) {
-        if let Some(chunk) = self.chunk {
-            self.pool.descriptor(chunk).published.store(self.used as u32, Release);
-        }
-    }
-
-    /// Seals the chunk and takes another one, waiting for it if need be.
-    #[cold]
-    #[inline(never)]
-    fn next_chunk(&mut self) -> Result<(), EarlyStop> {
-        self.seal();
-        let chunk = match self.pool.try_take() {
-            Some(chunk) => chunk,
-            None => self.wait_for_chunk()?,
-        };
-        self.pool.own(chunk, &self.author, self.sequence);
-        self.sequence += 1;
-        self.words = self.pool.words(chunk);
-        self.chunk = Some(chunk);
-        self.used = 0;
-        self.room = CHUNK_WORDS;
-        // Each chunk starts with the absolute time, so that it can be decoded on its own. It is soon the present one.
-        self.stamp = NO_STAMP;
-        self.dating.begin_anew();
-        Ok(())
-    }
-
-    fn wait_for_chunk(&self) -> Result<ChunkIndex, EarlyStop> {
-        let _errno = KeptErrno::new();
-        let header = self.pool.header();
-        header.waits.fetch_add(1, Relaxed);
-        header.waiters.fetch_add(1, AcqRel);
-        let mut idle = 0;
-        let taken = loop {
-            let seen = header.space.load(Acquire);
-            if let Some(chunk) = self.pool.try_take() {
-                break Ok(chunk);
-            }
-            wake_recorder(&self.pool);
-            futex_wait(&header.space, seen, WAIT);
-            let nothing_to_drain = header.sealed.load(Acquire) == 0;
-            idle = if header.space.load(Acquire) == seen && nothing_to_drain { idle + 1 } else { 0 };
-            if !process_runs(header.recorder_pid) {
-                break Err(EarlyStop::RecorderGone);
-            }
-            if idle > MOST_IDLE_WAITS {
-                break Err(EarlyStop::TooManyThreads);
-            }
-        };
-        header.waiters.fetch_sub(1, AcqRel);
-        taken
-    }
-
-    /// Hands the chunk to the recorder, if there is one: at the end of the thread.
-    pub fn seal(&mut self) {
-        if let Some(chunk) = self.chunk.take() {
-            self.room = 0;
-            self.used = 0;
-            if self.pool.seal(chunk) {
-                wake_recorder(&self.pool);
-            }
-        }
-    }
-
     /// Dates a release that is about to be made, and can only be recorded after it: by `realloc`, say, which
     /// may or may not move a block. What others do with the memory meanwhile may be published before the release. So until
     /// [`Self::let_go`] the recorder takes nothing later for settled.
@@ -179,7 +102,7 @@ impl ChunkWriter {
         self.reserve(MAX_EVENT_WORDS)?;
         let stamp = self.date();
         if let Some(chunk) = self.chunk {
-            self.pool.descriptor(chunk).held.store(stamp.0, Release);
+            self.pool.hold(chunk, stamp.0);
         }
         Ok(stamp)
     }
@@ -188,7 +111,7 @@ impl ChunkWriter {
     #[inline]
     pub fn let_go(&mut self) {
         if let Some(chunk) = self.chunk {
-            self.pool.descriptor(chunk).held.store(0, Release);
+            self.pool.hold(chunk, 0);
         }
     }
 
@@ -374,13 +297,5 @@ impl ChunkWriter {
             }
             self.push(u64::from_ne_bytes(word));
         }
-    }
-}
-
-fn wake_recorder(pool: &Pool) {
-    let _errno = KeptErrno::new();
-    let word = &pool.header().recorder_sleeps;
-    if word.swap(0, AcqRel) != 0 {
-        futex_wake(word);
     }
 }

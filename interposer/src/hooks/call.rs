@@ -5,14 +5,19 @@ use core::sync::atomic::Ordering::Relaxed;
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
 
-use super::left_calls;
-use super::threads::take_origin;
+use super::{left_calls, python_allocators};
+use crate::births::take_origin;
+use crate::lock::Recording;
 use crate::memory::MappedVec;
-use crate::platform::tls::{self, Doing, ThreadBlock};
-use crate::python::allocators;
+use crate::platform::tls::{self, Block, Doing};
+use crate::python::thread_states;
+use crate::python_start;
 use crate::session::{self, Session};
 use crate::stacks::native::NativeChain;
-use crate::thread::{Stop, ThreadState};
+use crate::start;
+use crate::stop::Stop;
+use crate::thread::ThreadState;
+use crate::thread_end::watch_thread;
 use crate::unwind::frame::{FrameState, Step};
 use crate::unwind::modules::is_in_interpreter;
 use crate::unwind::stack_region::StackRegion;
@@ -20,7 +25,8 @@ use crate::unwind::unwinder::Unwinder;
 
 /// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
 pub struct Call {
-    block: *mut ThreadBlock,
+    block: Block,
+    /// The thread's own. Nobody else uses it as long as the thread does not do the program's business.
     state: *mut ThreadState,
     session: &'static Session,
     /// The hook that was called, from which its caller is found.
@@ -42,10 +48,8 @@ impl Call {
     #[inline]
     fn begin_in(hook: FrameState) -> Option<Self> {
         let block = tls::block();
-        // SAFETY: the block is this thread's own.
-        let doing = unsafe { (*block).doing };
-        // SAFETY: as above; the hook is the one that is being called.
-        if doing != Doing::Program && !unsafe { left_calls::clear(block, hook.sp) } {
+        let doing = block.doing();
+        if doing != Doing::Program && !left_calls::clear(block, hook.sp) {
             if doing == Doing::Recording {
                 count_skipped();
             }
@@ -53,26 +57,23 @@ impl Call {
         }
         let session = match session::active() {
             Some(session) => session,
-            None => session::start()?,
+            None => start::start()?,
         };
-        // SAFETY: as above.
-        unsafe {
-            (*block).doing = Doing::Real;
-            (*block).hook_sp = hook.sp;
-            let mut state = (*block).state;
-            if state.is_null() {
-                state = first_call(block, session)?;
-            }
-            Some(Self { block, state, session, hook, holds: false })
+        block.begin(Doing::Real);
+        block.set_hook_sp(hook.sp);
+        let mut state = ThreadState::of(block);
+        if state.is_null() {
+            state = first_call(block, session)?;
         }
+        Some(Self { block, state, session, hook, holds: false })
     }
 
     /// The moment before a function is called that may give memory back, where that is known, and recorded, only after it.
     #[inline]
     pub fn before_release(&mut self) -> Stamp {
         let mut before = Stamp(0);
-        self.record(|state| {
-            before = state.hold()?;
+        self.record(|state, recording| {
+            before = state.hold(recording)?;
             Ok(())
         });
         self.holds = true;
@@ -83,7 +84,7 @@ impl Call {
     #[inline]
     fn let_go(&mut self) {
         if core::mem::take(&mut self.holds) {
-            // SAFETY: the state is this thread's own, and nobody else uses it while `doing` says what it does.
+            // SAFETY: see the field.
             unsafe { (*self.state).let_go() };
         }
     }
@@ -95,23 +96,22 @@ impl Call {
             return None;
         }
         let (hook, mut origin) = (self.hook, None);
-        self.record(|state| {
-            origin = state.as_origin(&hook)?;
+        self.record(|state, recording| {
+            origin = state.as_origin(&hook, recording)?;
             Ok(())
         });
         origin
     }
 
     #[inline]
-    fn record(&mut self, write: impl FnOnce(&mut ThreadState) -> Result<(), Stop>) {
-        // SAFETY: block and state are this thread's own, and `doing` keeps others from using the state meanwhile.
-        unsafe {
-            (*self.block).doing = Doing::Recording;
-            if let Err(reason) = write(&mut *self.state) {
-                session::stop(reason);
-            }
-            (*self.block).doing = Doing::Real;
+    fn record(&mut self, write: impl FnOnce(&mut ThreadState, &mut Recording) -> Result<(), Stop>) {
+        self.block.begin(Doing::Recording);
+        // SAFETY: the line above says what the thread does, which ends below. For the state see the field.
+        let written = unsafe { write(&mut *self.state, &mut Recording::begin()) };
+        if let Err(reason) = written {
+            session::stop(reason);
         }
+        self.block.begin(Doing::Real);
     }
 
     /// Records that the call, made by `allocator`, has just handed out a block.
@@ -119,29 +119,38 @@ impl Call {
     pub fn allocated(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         if !block.is_null() {
             let (mut block, mut size) = (block as usize, size);
-            if allocators::is_unsettled() {
+            if python_allocators::is_unsettled() || python_start::is_expected() {
                 (block, size) = self.settle_python(block, size);
             }
             let (at, hook) = (Address(block as u64), self.hook);
-            self.record(|state| state.allocation(&hook, at, size as u64, allocator));
+            self.record(|state, recording| state.allocation(&hook, at, size as u64, allocator, recording));
         }
     }
 
-    /// Python is about to start, and may have chosen other allocators since the last call.
+    /// Python is about to start, and may have chosen other allocators since the last call; or it has been loaded, and this
+    /// may be its first call.
     #[cold]
     fn settle_python(&self, block: usize, size: usize) -> (usize, usize) {
-        let is_python_s = match Unwinder::of_this_thread().caller(self.hook) {
-            Step::Caller { frame, .. } => is_in_interpreter(frame.address.lookup()),
-            Step::End | Step::Lost => false,
+        // SAFETY: the real function runs, as far as others see, and nothing else of this thread has the right.
+        let recording = &mut unsafe { Recording::begin() };
+        let caller = match Unwinder::of_this_thread().walk(recording).caller(self.hook) {
+            Step::Caller { frame, .. } => frame.address.lookup(),
+            Step::End | Step::Lost => 0,
         };
-        allocators::settle(block, size, is_python_s)
+        if python_start::is_expected() {
+            python_start::note_call_from(caller, recording);
+        }
+        if !python_allocators::is_unsettled() {
+            return (block, size);
+        }
+        python_allocators::settle(block, size, is_in_interpreter(caller))
     }
 
     /// Records that `allocator` has left a block where it was, and changed its size.
     #[inline]
     pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         let (at, hook) = (Address(block as u64), self.hook);
-        self.record(|state| state.resize(&hook, at, size as u64, allocator));
+        self.record(|state, recording| state.resize(&hook, at, size as u64, allocator, recording));
     }
 
     /// Records that `allocator` has turned the block `old`, if there was one, into `new`, in a call that began at `before`.
@@ -169,26 +178,26 @@ impl Call {
     #[inline]
     pub fn frees(&mut self, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
-        self.record(|state| state.free(at));
+        self.record(|state, recording| state.free(at, recording));
     }
 
     /// Records that a block was given back after the moment `before`.
     #[inline]
     pub fn freed(&mut self, before: Stamp, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
-        self.record(|state| state.freed(before, at));
+        self.record(|state, recording| state.freed(before, at, recording));
     }
 
     /// Records that the call, made by `allocator`, has just mapped a range.
     pub fn mapped(&mut self, start: *const core::ffi::c_void, length: usize, allocator: Allocator) {
         let (at, hook) = (Address(start as u64), self.hook);
-        self.record(|state| state.map(&hook, at, length as u64, allocator));
+        self.record(|state, recording| state.map(&hook, at, length as u64, allocator, recording));
     }
 
     /// Records that a range was unmapped after the moment `before`.
     pub fn unmapped(&mut self, before: Stamp, start: *const core::ffi::c_void, length: usize) {
         let at = Address(start as u64);
-        self.record(|state| state.unmap(before, at, length as u64));
+        self.record(|state, recording| state.unmap(before, at, length as u64, recording));
     }
 }
 
@@ -196,39 +205,32 @@ impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
         self.let_go();
-        // SAFETY: the block is this thread's own.
-        unsafe {
-            if (*self.block).ended {
-                end_again(self.block);
-            }
-            (*self.block).hook_sp = 0;
-            (*self.block).doing = Doing::Program;
+        if self.block.has_ended() {
+            end_again(self.block);
         }
+        self.block.set_hook_sp(0);
+        self.block.begin(Doing::Program);
     }
 }
 
 /// Gives the thread a state. Nothing, and recording ends, if there is no memory for it.
 #[cold]
-fn first_call(block: *mut ThreadBlock, session: &'static Session) -> Option<*mut ThreadState> {
-    // SAFETY: the block is this thread's own; its birth is used up here.
-    let origin = unsafe { take_origin(core::mem::replace(&mut (*block).birth, core::ptr::null_mut())) };
-    let created = ThreadState::create(session, origin);
-    // SAFETY: the block is this thread's own.
-    unsafe {
-        match created {
-            Ok(state) => {
-                (*block).state = state;
-                (*block).stack = StackRegion::of_this_thread();
-                if !(*block).ended {
-                    session::watch_thread(session, state);
-                }
-                Some(state)
+fn first_call(block: Block, session: &'static Session) -> Option<*mut ThreadState> {
+    // SAFETY: a hook is at work, and this is the only right of this thread.
+    let created = ThreadState::create(session, take_origin(block), &mut unsafe { Recording::begin() });
+    match created {
+        Ok(state) => {
+            ThreadState::replace(block, state);
+            block.set_stack(StackRegion::of_this_thread().bounds());
+            if !block.has_ended() {
+                watch_thread(session, state);
             }
-            Err(reason) => {
-                session::stop(reason);
-                (*block).doing = Doing::Program;
-                None
-            }
+            Some(state)
+        }
+        Err(reason) => {
+            session::stop(reason);
+            block.begin(Doing::Program);
+            None
         }
     }
 }
@@ -236,13 +238,28 @@ fn first_call(block: *mut ThreadBlock, session: &'static Session) -> Option<*mut
 /// The thread's state was given back before, but the C library's own clean-up still calls us: what it got for this call
 /// goes back at once, since nothing tells when the last call comes.
 #[cold]
-fn end_again(block: *mut ThreadBlock) {
-    // SAFETY: block and state are this thread's own.
-    unsafe {
-        let state = core::mem::replace(&mut (*block).state, core::ptr::null_mut());
-        if !state.is_null() {
-            ThreadState::destroy(state);
-        }
+fn end_again(block: Block) {
+    let state = ThreadState::replace(block, core::ptr::null_mut());
+    if !state.is_null() {
+        // SAFETY: the state is this thread's own, and the block has it no more.
+        unsafe { ThreadState::destroy(state) };
+    }
+}
+
+/// The program is about to give back a block, whether or not that is recorded: what lies in it may be something that a
+/// thread reads to find its stack.
+#[inline(always)]
+pub fn about_to_free(block: *const core::ffi::c_void) {
+    if session::active().is_some() {
+        thread_states::release_block(block as usize);
+    }
+}
+
+/// Likewise with a range of addresses.
+#[inline]
+pub fn about_to_unmap(start: *const core::ffi::c_void, length: usize) {
+    if session::active().is_some() {
+        thread_states::release_range(start.addr()..start.addr().saturating_add(length));
     }
 }
 
@@ -250,6 +267,6 @@ fn end_again(block: *mut ThreadBlock) {
 #[cold]
 pub fn count_skipped() {
     if let Some(session) = session::active() {
-        session.pool.header().skipped.fetch_add(1, Relaxed);
+        session.pool().header().skipped.fetch_add(1, Relaxed);
     }
 }

@@ -5,8 +5,8 @@ use core::mem::transmute;
 
 use crate::platform::real;
 use crate::session;
-use crate::unwind::jit_code;
-use crate::unwind::unloading::{Closing, note_removal};
+use crate::unwind::unloading::{Closing, code_has_gone};
+use crate::unwind::{call_frame_information, jit_code};
 
 /// `dlclose`
 ///
@@ -17,7 +17,7 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     if !real::resolve() {
         return -1;
     }
-    let _closing = session::active().filter(|session| session.native_stacks).map(|_| Closing::begin());
+    let _closing = session::active().filter(|session| session.native_stacks).and_then(|_| Closing::begin());
     // SAFETY: the program's own call, passed on as it came.
     unsafe { real::dlclose(handle) }
 }
@@ -41,8 +41,9 @@ pub unsafe extern "C" fn __register_frame(section: *const c_void) {
 /// As the C function.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn __deregister_frame(section: *const c_void) {
-    if jit_code::remove(section as usize) {
-        note_removal();
+    if jit_code::take_out(section as usize) {
+        call_frame_information::wait_for_readers();
+        code_has_gone();
     }
     // SAFETY: the program's own call, passed on as it came.
     unsafe { pass_on(c"__deregister_frame", section) };
@@ -59,7 +60,9 @@ unsafe fn pass_on(name: &CStr, argument: *const c_void) {
         let mut function = real::look_up(libc::RTLD_NEXT, name);
         let mut library = core::ptr::null_mut();
         if function.is_null() {
-            library = libc::dlopen(c"libgcc_s.so.1".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
+            #[expect(clippy::disallowed_methods, reason = "the program's own call, which is no record: it may wait")]
+            let found = libc::dlopen(c"libgcc_s.so.1".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
+            library = found;
             if !library.is_null() {
                 function = real::look_up(library, name);
             }

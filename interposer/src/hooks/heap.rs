@@ -8,7 +8,7 @@ use core::ptr;
 
 use memprof_capture::allocator::Allocator;
 
-use super::call::Call;
+use super::call::{Call, about_to_free};
 use crate::platform::real::{self, early};
 
 /// Calls a real function; while symbols are being looked up, `early` instead.
@@ -110,6 +110,7 @@ macro_rules! freeing_hooks {
                 if block.is_null() || early::owns(block) {
                     return;
                 }
+                about_to_free(block);
                 // SAFETY: the program's own call, passed on as it came.
                 unsafe {
                     match Call::begin() {

@@ -8,55 +8,47 @@ use core::ptr;
 use memprof_capture::kept_errno::KeptErrno;
 
 use super::call::count_skipped;
-use crate::platform::tls::{Doing, ThreadBlock};
+use crate::locks;
+use crate::platform::tls::{Block, Doing};
 use crate::thread::ThreadState;
-use crate::unwind::{call_frame_information, jit_code, modules};
+use crate::unwind::stack_region::StackRegion;
 
 /// How far below its stack's end the frame of a hook may be that an overflow has ended.
 const BEYOND: usize = 16 * 1024;
 
 /// Finds out whether the hook that is at work in this thread has been left, when another one is called whose stack pointer
 /// is `sp`. If so, the thread is as if there were none.
-///
-/// # Safety
-/// The block is the calling thread's own, and says that a hook is at work.
 #[cold]
-pub unsafe fn clear(block: *mut ThreadBlock, sp: usize) -> bool {
-    // SAFETY: the block is the calling thread's own.
-    unsafe {
-        let (hook_sp, stack) = ((*block).hook_sp, (*block).stack);
-        // What is called from within a hook has its frame below the hook's, if it is on the same stack.
-        let same_stack = stack.contains(sp) && stack.contains(hook_sp.saturating_add(BEYOND));
-        if hook_sp == 0 || sp < hook_sp || !same_stack || on_signal_stack() {
-            return false;
-        }
-        if (*block).doing == Doing::Recording {
-            give_up_record(block);
-        } else if let Some(state) = (*block).state.as_mut() {
+pub fn clear(block: Block, sp: usize) -> bool {
+    let (hook_sp, stack) = (block.hook_sp(), StackRegion::of_bounds(block.stack()));
+    // What is called from within a hook has its frame below the hook's, if it is on the same stack.
+    let same_stack = stack.contains(sp) && stack.contains(hook_sp.saturating_add(BEYOND));
+    if hook_sp == 0 || sp < hook_sp || !same_stack || on_signal_stack() {
+        return false;
+    }
+    if block.doing() == Doing::Recording {
+        give_up_record(block);
+    } else {
+        // SAFETY: the state is this thread's own, and the hook that used it has been left.
+        if let Some(state) = unsafe { ThreadState::of(block).as_mut() } {
             state.let_go();
         }
-        (*block).hook_sp = 0;
-        (*block).doing = Doing::Program;
     }
+    block.set_hook_sp(0);
+    block.begin(Doing::Program);
     true
 }
 
 /// The record is lost, and what was being changed for it cannot be relied on: the thread gets a new state. The old one's
 /// memory is lost too, since what refers to what is unknown.
-///
-/// # Safety
-/// The block is the calling thread's own, and nobody else uses its state.
-unsafe fn give_up_record(block: *mut ThreadBlock) {
+fn give_up_record(block: Block) {
     count_skipped();
-    modules::give_up();
-    call_frame_information::give_up();
-    jit_code::give_up();
-    // SAFETY: the block is the calling thread's own. What was published is whole, and can be handed over at any time.
-    unsafe {
-        let state: *mut ThreadState = ptr::replace(&raw mut (*block).state, ptr::null_mut());
-        if !state.is_null() {
-            (*state).seal();
-        }
+    locks::give_up();
+    let state = ThreadState::replace(block, ptr::null_mut());
+    // SAFETY: the state is this thread's own, and the hook that used it has been left. What was published is whole, and can
+    // be handed over at any time.
+    if let Some(state) = unsafe { state.as_mut() } {
+        state.give_up();
     }
 }
 

@@ -104,6 +104,7 @@ hooks! {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "it is these that are tested")]
 mod tests {
     use super::*;
 

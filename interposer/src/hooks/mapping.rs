@@ -4,9 +4,8 @@ use core::ffi::{c_int, c_void};
 
 use memprof_capture::allocator::Allocator;
 
-use super::call::Call;
+use super::call::{Call, about_to_unmap};
 use crate::platform::real;
-use crate::unwind::stack_region::note_unmapping;
 
 /// While the real functions are being looked up, nothing but the loader itself maps memory, and it does not call us.
 fn too_early() -> *mut c_void {
@@ -36,9 +35,6 @@ pub unsafe extern "C" fn mmap(
         };
         let start = real::mmap(at, length, protection, flags, fd, offset);
         if start != libc::MAP_FAILED {
-            if flags & libc::MAP_FIXED != 0 {
-                note_unmapping();
-            }
             call.mapped(start, length, Allocator::Mmap);
         }
         start
@@ -68,6 +64,7 @@ pub unsafe extern "C" fn mmap64(
 /// As the C function.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
+    about_to_unmap(start, length);
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
         let Some(mut call) = Call::begin() else {
@@ -76,7 +73,6 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
         let before = call.before_release();
         let status = real::munmap(start, length);
         if status == 0 {
-            note_unmapping();
             call.unmapped(before, start, length);
         }
         status
@@ -107,7 +103,6 @@ pub unsafe extern "C" fn mremap(
         let before = call.before_release();
         let start = real::mremap(old, old_length, length, flags, at);
         if start != libc::MAP_FAILED {
-            note_unmapping();
             // A length of zero makes a second mapping of the same pages, and leaves the first.
             if old_length > 0 && flags & libc::MREMAP_DONTUNMAP == 0 {
                 call.unmapped(before, old, old_length);

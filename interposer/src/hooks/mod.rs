@@ -5,7 +5,8 @@
 //! - [`heap`]: `malloc` and its family.
 //! - [`mapping`]: `mmap` and its family.
 //! - [`program_break`]: `sbrk` and `brk`.
-//! - [`threads`] has `pthread_create`.
+//! - [`threads`] has `pthread_create`, [`forks`] what is done in children.
+//! - [`python_allocators`]: what stands before Python's own allocators.
 //! - [`code`]: `dlclose`, and code that is made at run time.
 //! - [`lookup`]: `dlsym`, which must find the hooks.
 //!
@@ -14,9 +15,11 @@
 
 pub mod call;
 mod code;
+pub mod forks;
 mod heap;
 mod left_calls;
 mod lookup;
 mod mapping;
 mod program_break;
-pub mod threads;
+pub mod python_allocators;
+mod threads;

@@ -8,23 +8,10 @@ use core::ffi::{c_int, c_void};
 use core::ptr::NonNull;
 
 use super::call::Call;
-use crate::memory::MappedVec;
-use crate::platform::memory::{map, unmap};
+use crate::births::{Birth, StartRoutine};
 use crate::platform::{real, tls};
 use crate::session;
-
-type StartRoutine = extern "C" fn(*mut c_void) -> *mut c_void;
-
-/// What a thread is created with.
-pub struct Birth {
-    start: StartRoutine,
-    argument: *mut c_void,
-    origin: MappedVec<u64>,
-}
-
-/// Bytes of the mapping that holds a [`Birth`].
-const BIRTH_BYTES: usize = 4096;
-const _: () = assert!(size_of::<Birth>() <= BIRTH_BYTES);
+use crate::thread_end::watch_birth;
 
 /// `pthread_create`
 ///
@@ -41,18 +28,14 @@ pub unsafe extern "C" fn pthread_create(
         return libc::EAGAIN;
     }
     // The call is over before the real function is called: what that allocates is the program's.
-    let birth = Call::begin().and_then(|mut call| call.thread_origin()).and_then(|origin| {
-        let place = map(BIRTH_BYTES)?.cast::<Birth>();
-        // SAFETY: the fresh mapping is large enough and aligned.
-        unsafe { place.write(Birth { start, argument, origin }) };
-        Some(place)
-    });
+    let origin = Call::begin().and_then(|mut call| call.thread_origin());
+    let birth = origin.and_then(|origin| Birth::create(start, argument, origin));
     // SAFETY: the program's own call; the new thread takes the birth over.
     unsafe {
         let Some(birth) = birth else { return real::pthread_create(thread, attributes, start, argument) };
         let status = real::pthread_create(thread, attributes, begin_thread, birth.as_ptr().cast());
         if status != 0 {
-            drop_birth(birth);
+            Birth::destroy(birth);
         }
         status
     }
@@ -103,38 +86,12 @@ struct Start {
 }
 
 /// The new thread notes its birth, which lasts until its first event or its end.
-extern "C" fn take_over(birth: *mut Birth) -> Start {
+extern "C" fn take_over(birth: NonNull<Birth>) -> Start {
     let block = tls::block();
-    // SAFETY: the block is this thread's own, and the birth was made for it.
-    unsafe {
-        (*block).birth = birth;
-        if let Some(session) = session::active() {
-            session::watch_birth(session, birth);
-        }
-        Start { argument: (*birth).argument, function: (*birth).start }
+    block.replace_birth(birth.as_ptr().cast());
+    if let Some(session) = session::active() {
+        watch_birth(session, birth.as_ptr());
     }
-}
-
-/// The stack that a thread was born with, taken from its block.
-///
-/// # Safety
-/// `birth` is null or what [`take_over`] noted for the calling thread, and is not used again.
-pub unsafe fn take_origin(birth: *mut Birth) -> MappedVec<u64> {
-    let Some(birth) = NonNull::new(birth) else { return MappedVec::new() };
-    // SAFETY: the caller gives it up.
-    unsafe {
-        let origin = core::mem::replace(&mut (*birth.as_ptr()).origin, MappedVec::new());
-        drop_birth(birth);
-        origin
-    }
-}
-
-/// # Safety
-/// Nobody uses the birth any more.
-unsafe fn drop_birth(birth: NonNull<Birth>) {
-    // SAFETY: it is one mapping of this size, which was written when it was made.
-    unsafe {
-        birth.drop_in_place();
-        unmap(birth.cast(), BIRTH_BYTES);
-    }
+    // SAFETY: the birth was made for this thread, and nobody takes it before this returns.
+    unsafe { Start { argument: birth.as_ref().argument, function: birth.as_ref().start } }
 }

@@ -13,7 +13,7 @@ use core::mem::transmute;
 use memprof_capture::allocator::Allocator;
 
 use super::functions::{Role, Size};
-use crate::hooks::call::Call;
+use crate::hooks::call::{Call, about_to_free};
 use crate::platform::tls;
 
 /// What a hook is told of the function in front of which it stands.
@@ -115,6 +115,7 @@ unsafe extern "C" fn free(a: usize, b: usize, c: usize, d: usize, e: usize, hook
         if block == 0 {
             return hooked.original(arguments);
         }
+        about_to_free(at(block));
         let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
         call.frees(at(block));
         hooked.original(arguments)

@@ -14,7 +14,9 @@ use super::functions::Role;
 use super::hooks::Hooked;
 use super::modules::look_again;
 use super::patching::{Patches, Target};
-use crate::platform::{real, tls};
+use crate::lock::Recording;
+use crate::platform::loaded_modules::{LoadedModule, MayAskLoader, address_of};
+use crate::platform::tls::{self, Doing};
 use crate::session;
 
 /// The beginning of `struct r_debug` (link.h).
@@ -34,10 +36,10 @@ const CODE: usize = 16;
 ///
 /// # Safety
 /// The process has one thread only.
-pub unsafe fn follow() -> bool {
-    // SAFETY: the name is a C string; the variable, where it exists, is such a structure and never changes its fields.
+pub unsafe fn follow(modules: &[LoadedModule]) -> bool {
+    let state = address_of(modules, c"_r_debug") as *const LoaderState;
+    // SAFETY: the variable, where it exists, is such a structure and never changes its fields.
     unsafe {
-        let state = real::look_up(libc::RTLD_DEFAULT, c"_r_debug").cast::<LoaderState>();
         if state.is_null() || (*state).announce == 0 || (*state).loader == 0 {
             return false;
         }
@@ -49,9 +51,11 @@ pub unsafe fn follow() -> bool {
 }
 
 unsafe extern "C" fn announced(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
-    if session::active().is_some() {
+    if session::active().is_some() && tls::block().doing() != Doing::Recording {
         let _errno = KeptErrno::new();
-        tls::apart_from_program(look_again);
+        // SAFETY: the thread does not do the program's business, and makes no record further out. The loader holds its lock
+        // when it calls.
+        tls::apart_from_program(|| unsafe { look_again(&mut Recording::begin(), &MayAskLoader::new()) });
     }
     // SAFETY: the loader's own call, passed on as it came.
     unsafe { hooked.original([a, b, c, d, e]) }

@@ -22,4 +22,4 @@ mod modules;
 mod object_file;
 mod patching;
 
-pub use modules::start;
+pub use modules::{lock, start};

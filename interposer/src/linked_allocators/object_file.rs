@@ -9,6 +9,7 @@ use core::slice;
 
 use libc::{Elf64_Ehdr, Elf64_Phdr, Elf64_Shdr, Elf64_Sym};
 use memprof_capture::kept_errno::KeptErrno;
+use memprof_capture::quiet_file::QuietFile;
 
 use crate::platform::memory::{map_file, unmap};
 
@@ -51,22 +52,9 @@ impl ObjectFile {
     /// Maps a file.
     pub fn open(path: &CStr) -> Option<Self> {
         let _errno = KeptErrno::new();
-        // SAFETY: plain system calls on a path that is a C string and a structure that the call fills. The descriptor is
-        // closed here.
-        unsafe {
-            let fd = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK);
-            if fd < 0 {
-                return None;
-            }
-            let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
-            let known = libc::fstat(fd, status.as_mut_ptr()) == 0;
-            let status = status.assume_init();
-            let bytes = usize::try_from(status.st_size).unwrap_or(0);
-            let is_file = known && status.st_mode & libc::S_IFMT == libc::S_IFREG && bytes > 0;
-            let start = if is_file { map_file(bytes, fd) } else { None };
-            libc::close(fd);
-            Some(Self { start: start?, bytes })
-        }
+        let file = QuietFile::open(path)?;
+        let bytes = file.bytes().filter(|&bytes| bytes > 0)?;
+        Some(Self { start: map_file(bytes, file.descriptor())?, bytes })
     }
 
     fn bytes(&self) -> &[u8] {

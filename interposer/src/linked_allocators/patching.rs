@@ -272,8 +272,10 @@ mod tests {
     use super::*;
     use crate::linked_allocators::functions::Role;
     use crate::linked_allocators::object_file::ObjectFile;
-    use crate::spin_lock::SpinLock;
+    use crate::lock::Recording;
+    use crate::platform::loaded_modules::{MayAskLoader, all};
     use crate::unwind::loaded_objects;
+    use std::sync::Mutex;
 
     type Function = unsafe extern "C" fn(u64, u64) -> u64;
 
@@ -306,7 +308,7 @@ mod tests {
 
     static CALLS: AtomicU64 = AtomicU64::new(0);
     /// The functions share pages: one test at a time changes what may be done with them.
-    static PATCHING: SpinLock<()> = SpinLock::new(());
+    static PATCHING: Mutex<()> = Mutex::new(());
 
     unsafe extern "C" fn hook(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
         CALLS.fetch_add(1, Relaxed);
@@ -315,10 +317,12 @@ mod tests {
     }
 
     fn patched(function: Function) -> bool {
-        let _alone = PATCHING.lock();
+        let _alone = PATCHING.lock().unwrap();
         let start = function as *const () as usize;
-        loaded_objects::prepare();
-        let bias = loaded_objects::find(start).unwrap().bias;
+        // SAFETY: no test loads or unloads modules.
+        loaded_objects::prepare(&all(&unsafe { MayAskLoader::new() }).unwrap());
+        // SAFETY: no signal handler of the test program allocates.
+        let bias = loaded_objects::find(start, &mut unsafe { Recording::begin() }).unwrap().bias;
         let file = ObjectFile::open(c"/proc/self/exe").unwrap();
         let (_, symbol) = file.functions(|_| true).find(|(_, symbol)| symbol.address + bias == start).unwrap();
         // SAFETY: the code of the test program, which is larger than that.

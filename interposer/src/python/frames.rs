@@ -1,15 +1,15 @@
 //! The chain of a thread's Python frames.
 
-use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::code::CodePrefix;
 
 use super::codes::{CodeNumber, CodeTable};
+use super::descriptions::Descriptions;
 use super::interpreter::Interpreter;
 use super::layout::{Instruction, Layout, OWNED_BY_C_STACK, Top, object};
 use super::text::{bytes, push_utf8};
-use crate::memory::MappedVec;
+use super::thread_states::Reading;
+use crate::memory::{MappedVec, OutOfMemory};
 use crate::stacks::memo::{CodePosition, FrameAddress, FrameChain, FrameContent};
-use crate::thread::Stop;
 
 /// Reads a field.
 ///
@@ -21,32 +21,19 @@ unsafe fn field<T: Copy>(base: usize, offset: usize) -> T {
     unsafe { ((base + offset) as *const T).read() }
 }
 
-/// The innermost frame of a thread state.
-///
-/// # Safety
-/// `state` is the calling thread's own `PyThreadState`, of an interpreter with this layout.
+/// The innermost frame of a thread state, which is of an interpreter with this layout.
 #[inline]
-pub unsafe fn top_frame(layout: &Layout, state: usize) -> FrameAddress {
-    // SAFETY: the fields exist; the thread itself is the only one that changes them.
+fn top_frame(layout: &Layout, state: &Reading) -> FrameAddress {
+    // SAFETY: the fields exist, and a control frame is there as long as its thread state names it.
     unsafe {
         match layout.top {
-            Top::Field(offset) => field(state, offset),
-            Top::Through(outer, inner) => match field::<usize>(state, outer) {
+            Top::Field(offset) => state.field(offset),
+            Top::Through(outer, inner) => match state.field::<usize>(outer) {
                 0 => 0,
                 middle => field(middle, inner),
             },
         }
     }
-}
-
-/// The innermost control frame of a thread state that has its address at `offset`.
-///
-/// # Safety
-/// As [`top_frame`].
-#[inline]
-pub unsafe fn control_frame(state: usize, offset: usize) -> usize {
-    // SAFETY: the field exists.
-    unsafe { field(state, offset) }
 }
 
 /// Whether a frame runs `threading.Thread._bootstrap`, in which every thread of Python's `threading` starts.
@@ -123,119 +110,136 @@ impl Position for ByIndex {
     }
 }
 
-/// A thread's frames, together with what it takes to describe their code.
+/// A thread's frames, as long as they may be read, together with what it takes to describe their code.
 pub struct PythonFrames<'a, P: Position> {
     layout: &'static Layout,
     /// From the layout; here it need not be loaded again for every frame.
     previous: usize,
     position: P,
+    top: FrameAddress,
     code_type: usize,
     codes: &'static CodeTable,
-    writer: &'a mut ChunkWriter,
+    /// Keeps the frames where they are.
+    _state: &'a Reading,
+    descriptions: &'a mut Descriptions,
 }
 
-// SAFETY: `identity` and `previous` read fields of the frame that they are given, which the caller of these methods says
-// is one of the present chain of the calling thread.
-unsafe impl<P: Position> FrameChain for PythonFrames<'_, P> {
-    type Error = Stop;
+impl<P: Position> FrameChain for PythonFrames<'_, P> {
+    type Error = OutOfMemory;
 
     #[inline(always)]
-    fn identity(&self, frame: FrameAddress) -> u64 {
+    fn top(&self) -> FrameAddress {
+        self.top
+    }
+
+    #[inline(always)]
+    unsafe fn identity(&self, frame: FrameAddress) -> u64 {
         // SAFETY: the frame is in the present chain.
         unsafe { self.position.identity(frame) }
     }
 
     #[inline(always)]
-    fn previous(&self, frame: FrameAddress) -> FrameAddress {
+    unsafe fn previous(&self, frame: FrameAddress) -> FrameAddress {
         // SAFETY: the frame is in the present chain.
         unsafe { field(frame, self.previous) }
     }
 
     #[inline]
-    fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, Stop> {
+    unsafe fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, OutOfMemory> {
         // SAFETY: the frame is in the present chain, and so are its fields.
-        let code = unsafe {
+        let (code, identity) = unsafe {
             if let Some(owner) = self.layout.frame_owner
                 && field::<u8>(frame, owner) == OWNED_BY_C_STACK
             {
                 return Ok(FrameContent::Entry);
             }
-            field::<usize>(frame, self.layout.frame_code)
+            (field::<usize>(frame, self.layout.frame_code), self.identity(frame))
         };
         let number = match self.codes.get(code) {
             Some(number) => number,
-            None => match self.describe(code)? {
+            // SAFETY: the frame keeps the object alive that its code field names.
+            None => match unsafe { self.describe(code)? } {
                 Some(number) => number,
                 None => return Ok(FrameContent::Auxiliary),
             },
         };
-        let offset = self.position.offset(self.identity(frame), code);
+        let offset = self.position.offset(identity, code);
         Ok(FrameContent::Place(CodePosition { code: number, offset }))
     }
 }
 
 impl<P: Position> PythonFrames<'_, P> {
-    /// Tells the recorder about a code object. Nothing if it is none.
+    /// Describes a code object, to be told when the frames have been read. Nothing if it is none.
+    ///
+    /// # Safety
+    /// `code` is null or an object that a frame of the present chain keeps alive.
     #[cold]
     #[inline(never)]
-    fn describe(&mut self, code: usize) -> Result<Option<CodeNumber>, Stop> {
-        // SAFETY: a frame's code field holds an object or null, and every object has a type.
+    unsafe fn describe(&mut self, code: usize) -> Result<Option<CodeNumber>, OutOfMemory> {
+        // SAFETY: every object has a type.
         if code == 0 || unsafe { field::<usize>(code, object::TYPE) } != self.code_type {
             return Ok(None);
         }
-        let (layout, writer) = (self.layout, &mut *self.writer);
-        let described = self.codes.get_or_describe(code, |number| {
-            let mut texts = MappedVec::new();
-            // SAFETY: the frame keeps the code object alive, which keeps its names and tables alive. All are immutable.
-            unsafe {
-                let mut text = |offset| -> Result<usize, Stop> {
-                    let before = texts.len();
-                    push_utf8(layout, field(code, offset), &mut texts)?;
-                    Ok(texts.len() - before)
-                };
-                let name = text(layout.code_name)?;
-                let qualified = text(layout.code_qualified_name.unwrap_or(layout.code_name))?;
-                let file = text(layout.code_file)?;
-                let line_table = bytes(field(code, layout.code_line_table));
-                let first_line: i32 = field(code, layout.code_first_line);
-                let prefix = CodePrefix::new(first_line.max(0) as u32, layout.line_table_format);
-                let (name_text, rest) = texts.split_at(name);
-                let (qualified_text, file_text) = rest.split_at(qualified);
-                let length = |bytes: usize| (bytes as u32).to_le_bytes();
-                writer.code(
-                    number,
-                    &[
-                        prefix.as_bytes(),
-                        &length(name),
-                        name_text,
-                        &length(qualified),
-                        qualified_text,
-                        &length(file),
-                        file_text,
-                        &length(line_table.len()),
-                        line_table,
-                    ],
-                )?;
-            }
-            Ok::<(), Stop>(())
-        })?;
-        Ok(Some(described))
+        if let Some(number) = self.descriptions.number_of(code) {
+            return Ok(Some(number));
+        }
+        let (layout, number) = (self.layout, self.codes.next_number());
+        let mut texts = MappedVec::new();
+        // SAFETY: the code object keeps its names and tables alive. All are immutable.
+        unsafe {
+            let mut text = |offset| -> Result<usize, OutOfMemory> {
+                let before = texts.len();
+                push_utf8(layout, field(code, offset), &mut texts)?;
+                Ok(texts.len() - before)
+            };
+            let name = text(layout.code_name)?;
+            let qualified = text(layout.code_qualified_name.unwrap_or(layout.code_name))?;
+            let file = text(layout.code_file)?;
+            let line_table = bytes(field(code, layout.code_line_table));
+            let first_line: i32 = field(code, layout.code_first_line);
+            let prefix = CodePrefix::new(first_line.max(0) as u32, layout.line_table_format);
+            let (name_text, rest) = texts.split_at(name);
+            let (qualified_text, file_text) = rest.split_at(qualified);
+            let length = |bytes: usize| (bytes as u32).to_le_bytes();
+            self.descriptions.push(
+                code,
+                number,
+                &[
+                    prefix.as_bytes(),
+                    &length(name),
+                    name_text,
+                    &length(qualified),
+                    qualified_text,
+                    &length(file),
+                    file_text,
+                    &length(line_table.len()),
+                    line_table,
+                ],
+            )?;
+        }
+        Ok(Some(number))
     }
 }
 
-/// Calls `then` with the frames of the interpreter's kind.
+/// Calls `then` with the frames of a thread state of this interpreter.
 #[inline(always)]
-pub fn with_frames<R>(interpreter: &'static Interpreter, writer: &mut ChunkWriter, then: impl WithFrames<R>) -> R {
+pub fn with_frames<R>(
+    interpreter: &'static Interpreter,
+    state: &Reading,
+    descriptions: &mut Descriptions,
+    then: impl WithFrames<R>,
+) -> R {
     let layout = &interpreter.layout;
     let (code_type, codes, previous) = (interpreter.code_type, &interpreter.codes, layout.frame_previous);
+    let (top, _state) = (top_frame(layout, state), state);
     match layout.instruction {
         Instruction::Pointer { offset, bytecode } => {
             let position = ByPointer { field: offset, bytecode };
-            then.call(&mut PythonFrames { layout, previous, position, code_type, codes, writer })
+            then.call(&mut PythonFrames { layout, previous, position, top, code_type, codes, _state, descriptions })
         }
         Instruction::Index { offset, unit } => {
             let position = ByIndex { field: offset, code: layout.frame_code, unit };
-            then.call(&mut PythonFrames { layout, previous, position, code_type, codes, writer })
+            then.call(&mut PythonFrames { layout, previous, position, top, code_type, codes, _state, descriptions })
         }
     }
 }
@@ -243,7 +247,7 @@ pub fn with_frames<R>(interpreter: &'static Interpreter, writer: &mut ChunkWrite
 /// What to do with frames of either kind: a closure that is generic.
 pub trait WithFrames<R> {
     /// Does it.
-    fn call<C: FrameChain<Error = Stop>>(self, chain: &mut C) -> R;
+    fn call<C: FrameChain<Error = OutOfMemory>>(self, chain: &mut C) -> R;
 }
 
 #[cfg(test)]

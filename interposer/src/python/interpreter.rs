@@ -2,13 +2,14 @@
 
 use core::ffi::{CStr, c_char, c_void};
 use core::mem::transmute;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicPtr, AtomicUsize};
 
-use super::allocators::AllocatorFunctions;
+use super::allocator_functions::AllocatorFunctions;
 use super::codes::CodeTable;
 use super::layout::{Layout, minor_version, object};
-use crate::platform::real;
+use super::symbols::Symbols;
+use crate::lock::Recording;
 use crate::stacks::activations::ActivationSource;
 use crate::unwind::call_frame_information::function_range;
 
@@ -24,11 +25,10 @@ pub struct Interpreter {
     pub code_type: usize,
     /// The code objects that were described.
     pub codes: CodeTable,
-    /// `PyGILState_GetThisThreadState`: the calling thread's own state, whether or not it holds the GIL.
     own_state: ThreadStateFunction,
-    /// From 3.12, the state that is current in the calling thread: in a sub-interpreter another one than `own_state`.
-    /// Before 3.12 the function of this name returns the state of whatever thread holds the GIL.
-    current_state: Option<ThreadStateFunction>,
+    current_state: ThreadStateFunction,
+    /// Whether [`Self::current_state`] is the calling thread's: from 3.12 on.
+    pub has_own_current: bool,
     /// Its functions that have to do with allocators.
     pub allocators: Option<AllocatorFunctions>,
 }
@@ -36,74 +36,65 @@ pub struct Interpreter {
 /// What a process has in the way of an interpreter.
 #[expect(clippy::large_enum_variant, reason = "there is one, for a moment, and no heap to put it on")]
 pub enum Found {
-    /// None.
-    Nothing,
     /// One that memprof can read, and its version as text.
     Known(Interpreter, &'static [u8]),
     /// One that it cannot read, likewise.
     Unknown(&'static [u8]),
 }
 
-/// The address of one of the interpreter's functions or objects; 0 where it is not there, of which no trace remains.
-pub(super) fn symbol(name: &CStr) -> usize {
-    real::look_up(libc::RTLD_DEFAULT, name) as usize
+/// The interpreter that is there, once it is known.
+static PRESENT: AtomicPtr<Interpreter> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The interpreter of this process, if its stacks can be read.
+#[inline(always)]
+pub fn present() -> Option<&'static Interpreter> {
+    // SAFETY: it is null, or `begin` stored a reference that lives for ever.
+    unsafe { PRESENT.load(Acquire).as_ref() }
 }
 
-fn function(name: &CStr) -> Option<ThreadStateFunction> {
-    let address = symbol(name);
-    // SAFETY: the names that are asked for are those of C functions without arguments that return a pointer.
-    (address != 0).then(|| unsafe { transmute::<usize, ThreadStateFunction>(address) })
-}
-
-/// Looks for the interpreter among the libraries that are loaded.
-pub fn find() -> Found {
-    let version = symbol(c"Py_GetVersion");
-    let Some(own_state) = function(c"PyGILState_GetThisThreadState") else { return Found::Nothing };
-    if version == 0 {
-        return Found::Nothing;
-    }
+/// Finds out what interpreter this is, whose code can be called: the loader is done with it.
+pub fn examine(symbols: &Symbols, recording: &mut Recording) -> Found {
     // SAFETY: `const char *Py_GetVersion(void)` may be called before the interpreter is initialised; what it returns is
     // static. It writes to a buffer of its own and allocates nothing.
     let version = unsafe {
-        let version = transmute::<usize, unsafe extern "C" fn() -> *const c_char>(version);
+        let version = transmute::<usize, unsafe extern "C" fn() -> *const c_char>(symbols.version);
         CStr::from_ptr(version()).to_bytes()
     };
-    let code_type = symbol(c"PyCode_Type");
     let Some((minor, layout)) = minor_version(version).and_then(|minor| Some((minor, Layout::of(minor)?))) else {
         return Found::Unknown(version);
     };
     // SAFETY: PyCode_Type, where it exists, is a static type object.
-    if code_type == 0 || !unsafe { is_code_type(code_type, &layout) } {
+    let is_code_type = symbols.code_type != 0 && unsafe { is_code_type(symbols.code_type, &layout) };
+    if !is_code_type || symbols.current_state == 0 {
         return Found::Unknown(version);
     }
-    let current_state = match minor {
-        ..12 => None,
-        12 => function(c"_PyThreadState_UncheckedGet"),
-        _ => function(c"PyThreadState_GetUnchecked"),
+    // SAFETY: these are C functions without arguments that return a pointer.
+    let function = |address: usize| unsafe { transmute::<usize, ThreadStateFunction>(address) };
+    let interpreter = Interpreter {
+        activations: activations(minor, &layout, symbols.evaluate, recording),
+        layout,
+        code_type: symbols.code_type,
+        codes: CodeTable::new(),
+        own_state: function(symbols.own_state),
+        current_state: function(symbols.current_state),
+        has_own_current: minor >= 12,
+        allocators: AllocatorFunctions::of(symbols, minor),
     };
-    let allocators = AllocatorFunctions::find(minor);
-    let codes = CodeTable::new();
-    let activations = activations(minor, &layout);
-    Found::Known(Interpreter { layout, activations, code_type, codes, own_state, current_state, allocators }, version)
+    Found::Known(interpreter, version)
 }
 
 /// How this version's activations are found.
-fn activations(minor: u32, layout: &Layout) -> ActivationSource {
+fn activations(minor: u32, layout: &Layout, evaluate: usize, recording: &mut Recording) -> ActivationSource {
     let previous = layout.control_previous;
     match (minor, layout.control_current) {
         (..10, _) => {
-            let function = symbol(c"_PyEval_EvalFrameDefault");
-            ActivationSource::Function(function_range(function).unwrap_or(0..0))
+            let range = if evaluate == 0 { None } else { function_range(evaluate, recording) };
+            ActivationSource::Function(range.unwrap_or(0..0))
         }
         (10, _) => ActivationSource::ControlFrames { previous },
         (11, Some(current)) => ActivationSource::ControlFramesWithCurrent { previous, current },
         _ => ActivationSource::EntryFrames,
     }
-}
-
-/// An address within the interpreter; 0 where there is none.
-pub fn address() -> usize {
-    symbol(c"Py_GetVersion")
 }
 
 /// Whether the type looks as the layout says: its name, and the size of its objects.
@@ -120,20 +111,21 @@ unsafe fn is_code_type(code_type: usize, layout: &Layout) -> bool {
 }
 
 impl Interpreter {
-    /// The calling thread's `PyThreadState`, or zero.
+    /// The state that `PyGILState_GetThisThreadState` names for the calling thread, or zero. It may have died:
+    /// see [`thread_states`](super::thread_states).
     #[inline]
-    pub fn thread_state(&self) -> usize {
-        // SAFETY: both functions may be called by any thread at any time, also before the interpreter is initialised and
-        // after it is finalised: they read thread-specific data, and return null when there is none.
-        unsafe {
-            if let Some(current) = self.current_state {
-                let state = current();
-                if state != 0 {
-                    return state;
-                }
-            }
-            (self.own_state)()
-        }
+    pub fn own_state(&self) -> usize {
+        // SAFETY: any thread may call it at any time: it reads a value that is kept for the thread, and returns null where
+        // the interpreter has not begun or has ended. (It may end at this moment: then the C library knows no value.)
+        unsafe { (self.own_state)() }
+    }
+
+    /// The state that is current: from 3.12 on in the calling thread, before that in whichever thread has the interpreter's
+    /// lock. Zero where there is none.
+    #[inline]
+    pub fn current_state(&self) -> usize {
+        // SAFETY: any thread may call it at any time: it reads one variable.
+        unsafe { (self.current_state)() }
     }
 
     /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`. To be called once the interpreter runs.
@@ -141,25 +133,23 @@ impl Interpreter {
         self.allocators.as_ref().map_or(b"", AllocatorFunctions::current_name)
     }
 
-    /// Puts [`code_dies`] before the interpreter's own function for dying code objects.
-    pub fn watch_deaths(&'static self) {
+    /// From now on this is the interpreter that is [`present`]. Puts [`code_dies`] before its own function for dying code
+    /// objects. To be called once, before it runs any code.
+    pub fn begin(&'static self) {
         let slot = (self.code_type + object::TYPE_DEALLOC) as *const AtomicUsize;
         // SAFETY: the slot is an aligned pointer in a type object, which is writable: the interpreter itself fills in
         // parts of it. It is swapped in one step, before the interpreter runs.
         let own = unsafe { (*slot).swap(code_dies as *const () as usize, AcqRel) };
         OWN_DEALLOC.store(own, Relaxed);
-        WATCHED.store(core::ptr::from_ref(self) as usize, core::sync::atomic::Ordering::Release);
+        PRESENT.store(core::ptr::from_ref(self).cast_mut(), Release);
     }
 }
 
 static OWN_DEALLOC: AtomicUsize = AtomicUsize::new(0);
-static WATCHED: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" fn code_dies(code: *mut c_void) {
-    let watched = WATCHED.load(Acquire) as *const Interpreter;
-    if !watched.is_null() {
-        // SAFETY: `watch_deaths` stored the address of an interpreter that lives forever.
-        unsafe { (*watched).codes.forget(code as usize) };
+    if let Some(interpreter) = present() {
+        interpreter.codes.forget(code as usize);
     }
     // SAFETY: this is the function that was in the slot, a `destructor`.
     unsafe {

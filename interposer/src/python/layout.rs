@@ -1,7 +1,7 @@
 //! Where CPython keeps what we read, by version: byte offsets in its structures on 64-bit machines.
 //!
 //! Sources: Include/cpython/frameobject.h and code.h (3.9, 3.10), Include/internal/pycore_frame.h, Include/cpython/code.h
-//! and pystate.h (3.11 to 3.13). The numbers were printed by `offsetof` with each version's own headers. Before they are
+//! and pystate.h (3.11 to 3.13), Include/internal/pycore_interp.h. The numbers were printed by `offsetof` with each version's own headers. Before they are
 //! used, [`fits`](Layout::fits) compares the sizes of the types with those of the running interpreter.
 
 use memprof_capture::channel::code::LineTableFormat;
@@ -70,6 +70,16 @@ pub struct Layout {
     pub control_previous: usize,
     /// In a control frame: the address of its innermost frame, where it has more than one.
     pub control_current: Option<usize>,
+    /// In a thread state: the one after it in the list of its interpreter.
+    pub state_next: usize,
+    /// In a thread state: its interpreter.
+    pub state_interpreter: usize,
+    /// In a thread state: the thread, as `pthread_self` says.
+    pub state_thread: usize,
+    /// In a thread state: the newest of the mappings that its frames are in, where frames are not objects.
+    pub state_chunk: Option<usize>,
+    /// In an interpreter: the first of its thread states.
+    pub interpreter_states: usize,
     /// In a frame: its code object.
     pub frame_code: usize,
     /// In a frame: the caller's frame.
@@ -131,6 +141,11 @@ const V3_9: Layout = Layout {
     control_root: 0,
     control_previous: 0,
     control_current: None,
+    state_next: 8,
+    state_interpreter: 16,
+    state_thread: 176,
+    state_chunk: None,
+    interpreter_states: 8,
     frame_code: 32,
     frame_previous: 24,
     instruction: Instruction::Index { offset: 104, unit: 1 },
@@ -164,6 +179,11 @@ const V3_11: Layout = Layout {
     control_root: 336,
     control_previous: 16,
     control_current: Some(8),
+    state_next: 8,
+    state_interpreter: 16,
+    state_thread: 152,
+    state_chunk: Some(296),
+    interpreter_states: 16,
     frame_code: 32,
     frame_previous: 48,
     instruction: Instruction::Pointer { offset: 56, bytecode: 184 },
@@ -184,6 +204,9 @@ const V3_11: Layout = Layout {
 const V3_12: Layout = Layout {
     top: Top::Through(56, 0),
     control_frame: None,
+    state_thread: 136,
+    state_chunk: Some(232),
+    interpreter_states: 72,
     frame_code: 0,
     frame_previous: 8,
     instruction: Instruction::Pointer { offset: 56, bytecode: 192 },
@@ -198,6 +221,8 @@ const V3_12: Layout = Layout {
 
 const V3_13: Layout = Layout {
     top: Top::Field(72),
+    state_thread: 152,
+    interpreter_states: 7344,
     instruction: Instruction::Pointer { offset: 56, bytecode: 200 },
     attributes: Attributes::Inline { cached_keys: 880 },
     code_basic_size: 200,

@@ -2,20 +2,26 @@
 //!
 //! No function of the interpreter is called on the way of an allocation but the two that answer which thread state is
 //! the calling thread's. A thread reads only its own frames, which cannot change meanwhile, and the code objects that
-//! those frames keep alive.
+//! those frames keep alive; and only where it is known that they are there.
 //!
-//! - [`allocators`]: Python's own allocators, where they are recorded.
 //! - [`layout`]: where the fields are, by version.
+//! - [`symbols`]: where the interpreter's functions are.
 //! - [`interpreter`]: the interpreter of this process.
+//! - [`thread_states`]: which thread states are alive.
 //! - [`frames`]: the chain of a thread's frames.
 //! - [`codes`]: the code objects that were described, and their deaths.
+//! - [`descriptions`]: those that are about to be.
 //! - [`text`]: Python's strings as UTF-8.
 //! - [`thread_names`]: what Python calls its threads.
+//! - [`allocator_functions`]: how applications put their own allocators before Python's.
 
-pub mod allocators;
+pub mod allocator_functions;
 pub mod codes;
+pub mod descriptions;
 pub mod frames;
 pub mod interpreter;
 pub mod layout;
+pub mod symbols;
 pub mod text;
 pub mod thread_names;
+pub mod thread_states;

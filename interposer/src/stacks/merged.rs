@@ -7,25 +7,25 @@
 
 use core::ops::Range;
 
-use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::record::ChannelFrame;
 
-use super::activations::{Activations, Change};
+use super::activations::{ActivationSource, Activations, Change, ControlFrames};
 use super::hash::StackHash;
-use super::memo::{CodePosition, StackMemo};
-use super::native::{NativeMemo, Outcome};
+use super::memo::{CodePosition, FrameAddress, FrameChain, StackMemo};
+use super::native::{NativeChain, NativeMemo, Outcome};
+use crate::channel::Channel;
+use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
-use crate::thread::Stop;
+use crate::stop::Stop;
+use crate::unwind::frame::FrameState;
 use crate::unwind::modules::Describer;
 
 /// A thread's last stack.
 pub struct MergedStack {
-    /// The Python frames.
-    pub python: StackMemo,
-    /// The native frames.
-    pub native: NativeMemo,
+    python: StackMemo,
+    native: NativeMemo,
     /// What joins them.
-    pub activations: Activations,
+    activations: Activations,
     /// The stack of the thread that created this one, in words of the channel; empty for most.
     origin: MappedVec<u64>,
     /// By native frame of the stack that was told: how many words come before it and before the Python frames that belong
@@ -72,10 +72,69 @@ impl MergedStack {
         })
     }
 
-    /// The hash of the stack, after both memos and the activations have been brought up to date. `generation` is that of
-    /// native code.
+    /// Forgets the Python frames: their addresses may come back with another meaning.
+    pub fn forget_python(&mut self) {
+        self.python.forget();
+    }
+
+    /// Forgets the native frames, likewise.
+    pub fn forget_native(&mut self) {
+        self.native.forget();
+    }
+
+    /// Brings the Python frames up to date.
     #[inline]
-    pub fn hash(&mut self, changed: Option<Change>, generation: u64) -> StackHash {
+    pub fn update_python<C: FrameChain>(&mut self, chain: &mut C) -> Result<(), C::Error> {
+        self.python.update(chain)
+    }
+
+    /// The outermost Python frame, if there is one.
+    pub fn outermost_python(&self) -> Option<FrameAddress> {
+        self.python.outermost()
+    }
+
+    /// The hash of the Python frames alone, for stacks without native ones.
+    #[inline]
+    pub fn python_hash(&self) -> StackHash {
+        self.python.hash()
+    }
+
+    /// Brings the native frames up to date with the chain whose innermost frame is the caller of `hook`.
+    #[inline]
+    pub fn update_native<C: NativeChain>(&mut self, chain: &mut C, hook: &FrameState) -> Result<(), OutOfMemory> {
+        self.native.update(chain, hook)
+    }
+
+    /// The native frames.
+    pub fn native(&self) -> &NativeMemo {
+        &self.native
+    }
+
+    /// Finds out which native frames run which Python frames, after both were brought up to date. Returns the hash of the
+    /// stack. `generation` is that of native code.
+    ///
+    /// # Safety
+    /// `control` says where the calling thread's stack is.
+    #[inline]
+    pub unsafe fn join(
+        &mut self,
+        source: &ActivationSource,
+        control: ControlFrames,
+        generation: u64,
+    ) -> Result<StackHash, OutOfMemory> {
+        // SAFETY: the caller's contract.
+        let changed = unsafe { self.activations.update(source, control, &mut self.python)? };
+        Ok(self.hash(changed, generation))
+    }
+
+    /// The hash of the stack of a process without an interpreter.
+    #[inline]
+    pub fn native_hash(&mut self, generation: u64) -> StackHash {
+        self.hash(None, generation)
+    }
+
+    #[inline]
+    fn hash(&mut self, changed: Option<Change>, generation: u64) -> StackHash {
         if let Some(changed) = changed {
             self.python.untell(changed.start);
         }
@@ -86,16 +145,18 @@ impl MergedStack {
     }
 
     /// Tells the recorder the present stack, if it does not know it.
-    pub fn tell(&mut self, writer: &mut ChunkWriter) -> Result<Findings, Stop> {
+    pub fn tell(&mut self, channel: &mut Channel, recording: &mut Recording) -> Result<Findings, Stop> {
         if self.told == 0 && !self.origin.is_empty() {
-            writer.frames(0, self.origin.iter().map(|&word| ChannelFrame::from_word(word)))?;
+            channel.writer(recording).frames(0, self.origin.iter().map(|&word| ChannelFrame::from_word(word)))?;
             self.told = self.origin.len();
         }
         let cut = self.first_change();
         self.fresh.truncate(0);
-        let unmerged = self.put_in_order(&cut, writer)?;
+        let unmerged = self.put_in_order(&cut, channel, recording)?;
         if cut.keep != self.told || !self.fresh.is_empty() {
-            writer.frames(cut.keep as u32, self.fresh.iter().map(|&word| ChannelFrame::from_word(word)))?;
+            channel
+                .writer(recording)
+                .frames(cut.keep as u32, self.fresh.iter().map(|&word| ChannelFrame::from_word(word)))?;
         }
         self.told = cut.keep + self.fresh.len();
         self.told_links = self.python.len();
@@ -136,7 +197,7 @@ impl MergedStack {
     }
 
     /// Appends the frames from the cut on to `fresh`. Returns whether some Python frames belong to no native one.
-    fn put_in_order(&mut self, cut: &Cut, writer: &mut ChunkWriter) -> Result<bool, Stop> {
+    fn put_in_order(&mut self, cut: &Cut, channel: &mut Channel, recording: &mut Recording) -> Result<bool, Stop> {
         let links = self.python.len();
         let (mut unmerged, mut first) = (false, cut.native);
         let mut rest = self.activations.start(self.used_before(first), links);
@@ -156,7 +217,7 @@ impl MergedStack {
             None => self.positions.truncate(first),
         }
         if first < self.native.len() {
-            let mut describer = Describer::begin();
+            let mut describer = Describer::new();
             for index in first..self.native.len() {
                 let frame = self.native.frame(index);
                 self.positions.push((cut.keep + self.fresh.len()) as u32)?;
@@ -165,7 +226,7 @@ impl MergedStack {
                     (self.activations.start(own, links), self.activations.start(frame.activations, links));
                 unmerged |= rest < lost_end;
                 push_places(&mut self.fresh, &self.python, rest..lost_end.max(rest))?;
-                if let Some(word) = describer.frame(frame.address, frame.evaluates, writer)? {
+                if let Some(word) = describer.frame(frame.address, frame.evaluates, channel, recording)? {
                     self.fresh.push(word)?;
                 }
                 push_places(&mut self.fresh, &self.python, lost_end..own_end.max(lost_end))?;
@@ -183,12 +244,12 @@ impl MergedStack {
 
     /// The whole stack in words of the channel, with the mark for the start of a thread behind it: what a thread that is
     /// created now begins with.
-    pub fn as_origin(&mut self, writer: &mut ChunkWriter) -> Result<MappedVec<u64>, Stop> {
+    pub fn as_origin(&mut self, channel: &mut Channel, recording: &mut Recording) -> Result<MappedVec<u64>, Stop> {
         let mut origin = MappedVec::new();
         origin.extend_from_slice(&self.origin)?;
-        self.tell(writer)?;
+        self.tell(channel, recording)?;
         self.fresh.truncate(0);
-        self.put_in_order(&Cut { native: 0, link: None, keep: self.origin.len() }, writer)?;
+        self.put_in_order(&Cut { native: 0, link: None, keep: self.origin.len() }, channel, recording)?;
         origin.extend_from_slice(&self.fresh)?;
         origin.push(ChannelFrame::ThreadStart.to_word())?;
         Ok(origin)

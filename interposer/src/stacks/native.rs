@@ -16,10 +16,7 @@ use crate::unwind::frame::{CodeAddress, FrameState, Step};
 pub const MOST_FRAMES: usize = 1 << 20;
 
 /// The chain of a thread's native frames.
-///
-/// # Safety
-/// `slot` is only called with slots that `caller` has named for frames that are still there.
-pub unsafe trait NativeChain {
+pub trait NativeChain {
     /// The caller of a frame. By value, as all here: a frame that is kept in registers is not stored in parts and loaded
     /// as a whole, which would stall the processor (a quarter of all time, when it was so).
     fn caller(&mut self, of: FrameState) -> Step;

@@ -15,6 +15,8 @@ use super::hash::StackHash;
 use super::memo::{CodePosition, FrameAddress, FrameChain, FrameContent};
 use super::merged::MergedStack;
 use super::native::NativeChain;
+use crate::channel::Channel;
+use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::unwind::frame::{CodeAddress, FrameState, Step};
 use crate::unwind::stack_region::StackRegion;
@@ -192,19 +194,23 @@ impl PythonChain<'_> {
     }
 }
 
-// SAFETY: reads are checked: a frame outside the present chain fails the test.
-unsafe impl FrameChain for PythonChain<'_> {
+// Reads are checked: a frame outside the present chain fails the test.
+impl FrameChain for PythonChain<'_> {
     type Error = OutOfMemory;
 
-    fn identity(&self, frame: FrameAddress) -> u64 {
+    fn top(&self) -> FrameAddress {
+        self.chain().last().map_or(0, |&(at, ..)| at)
+    }
+
+    unsafe fn identity(&self, frame: FrameAddress) -> u64 {
         self.chain()[self.at(frame)].1
     }
 
-    fn previous(&self, frame: FrameAddress) -> FrameAddress {
+    unsafe fn previous(&self, frame: FrameAddress) -> FrameAddress {
         self.at(frame).checked_sub(1).map_or(0, |caller| self.chain()[caller].0)
     }
 
-    fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, OutOfMemory> {
+    unsafe fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, OutOfMemory> {
         let (_, instruction, number) = self.chain()[self.at(frame)];
         let Some(number) = number else { return Ok(FrameContent::Entry) };
         let ChannelFrame::Python { code, offset } = python_frame(number, instruction - 1) else { unreachable!() };
@@ -214,8 +220,8 @@ unsafe impl FrameChain for PythonChain<'_> {
 
 struct NativeWalk<'a>(&'a Program);
 
-// SAFETY: slots are checked: one below the stack pointer fails the test.
-unsafe impl NativeChain for NativeWalk<'_> {
+// Slots are checked: one below the stack pointer fails the test.
+impl NativeChain for NativeWalk<'_> {
     fn caller(&mut self, of: FrameState) -> Step {
         let function = function_of(of.address.get());
         let cfa = of.sp + frame_words(function) * 8;
@@ -266,9 +272,9 @@ impl Recorder {
         Self { memory, pool, told: Vec::new() }
     }
 
-    fn take(&mut self, writer: &mut ChunkWriter) {
+    fn take(&mut self, channel: &mut Channel) {
         assert!(!self.memory.is_empty());
-        writer.seal();
+        channel.seal();
         let mut chunks: Vec<_> = self.pool.chunks().filter(|&chunk| self.pool.is_sealed(chunk)).collect();
         chunks.sort_by_key(|&chunk| self.pool.descriptor(chunk).sequence.load(std::sync::atomic::Ordering::Relaxed));
         for chunk in chunks {
@@ -343,7 +349,10 @@ proptest! {
         expected_origin.iter().for_each(|frame| words.push(frame.to_word()).unwrap());
         let mut stack = MergedStack::new(words).unwrap();
         let mut recorder = Recorder::new();
-        let mut writer = ChunkWriter::new(recorder.pool, Author { thread: 0, tid: 1, image: 1, pid: 1, name: [0; 16] });
+        let author = Author { thread: 0, tid: 1, image: 1, pid: 1, name: [0; 16] };
+        let mut channel = Channel::new(ChunkWriter::new(recorder.pool, author));
+        // SAFETY: no signal handler of the test program allocates.
+        let recording = &mut unsafe { Recording::begin() };
         let mut hashes: HashMap<Vec<u64>, StackHash> = HashMap::new();
         for action in actions {
             match action {
@@ -356,12 +365,11 @@ proptest! {
                 }
                 Action::Return { times } => (0..times).for_each(|_| program.give_back()),
                 Action::GoOn { place } => program.go_on(place),
-                Action::ForgetNative => stack.native.forget(),
-                Action::ForgetPython => stack.python.forget(),
+                Action::ForgetNative => stack.forget_native(),
+                Action::ForgetPython => stack.forget_python(),
                 Action::Allocate { tell } => {
                     let mut expected = program.merged();
-                    let top = program.python().chain().last().map_or(0, |&(at, ..)| at);
-                    stack.python.update(&mut program.python(), top).unwrap();
+                    stack.update_python(&mut program.python()).unwrap();
                     let hash = if native {
                         program.call(HOOK, 5);
                         let hook = program.top();
@@ -370,7 +378,6 @@ proptest! {
                             sp: hook.sp,
                             bp: hook.bp,
                         };
-                        stack.native.update(&mut NativeWalk(&program), &hook).unwrap();
                         let end = program.memory.as_ptr_range().end as usize;
                         let control = ControlFrames {
                             innermost: program.control,
@@ -378,20 +385,20 @@ proptest! {
                             stack: StackRegion::new(program.memory.as_ptr() as usize, end),
                             sp: program.top().sp,
                         };
-                        let MergedStack { activations, python, .. } = &mut stack;
-                        // SAFETY: control frames lie in the program's memory, and the memo was just updated.
-                        let changed = unsafe { activations.update(&source, control, python).unwrap() };
+                        stack.update_native(&mut NativeWalk(&program), &hook).unwrap();
+                        // SAFETY: control frames lie in the program's memory.
+                        let hash = unsafe { stack.join(&source, control, 0).unwrap() };
                         program.give_back();
-                        stack.hash(changed, 0)
+                        hash
                     } else {
                         expected.retain(|frame| matches!(frame, ChannelFrame::Python { .. }));
-                        stack.python.hash()
+                        stack.python_hash()
                     };
                     let key: Vec<u64> = expected.iter().map(|frame| frame.to_word()).collect();
                     prop_assert_eq!(*hashes.entry(key).or_insert(hash), hash);
                     if tell {
-                        let findings = stack.tell(&mut writer).unwrap();
-                        recorder.take(&mut writer);
+                        let findings = stack.tell(&mut channel, recording).unwrap();
+                        recorder.take(&mut channel);
                         let whole: Vec<_> = expected_origin.iter().copied().chain(expected).collect();
                         prop_assert_eq!(&recorder.told, &whole);
                         prop_assert!(!findings.unmerged && !findings.cut_short);

@@ -13,7 +13,7 @@ use super::frame::CodeAddress;
 use super::x86_64::registers::{RETURN_ADDRESS, RSP};
 use super::x86_64::{Registers, Rule};
 use super::{jit_code, loaded_objects};
-use crate::spin_lock::SpinLock;
+use crate::lock::{AnyLock, Lock, Recording};
 
 type Bytes = EndianSlice<'static, NativeEndian>;
 type Section = EhFrame<Bytes>;
@@ -36,26 +36,23 @@ type Row = UnwindTableRow<usize, FixedStorage>;
 
 /// Several KiB, which a thread's stack may not have to spare: so there is one for all threads. It is held for about a
 /// microsecond whenever an address is met for the first time.
-static CONTEXT: SpinLock<Option<UnwindContext<usize, FixedStorage>>> = SpinLock::new(None);
+static CONTEXT: Lock<Option<UnwindContext<usize, FixedStorage>>> = Lock::new(None, || Some(UnwindContext::new_in()));
 
 /// Makes the room that later calls use. To be called once, at the start.
-pub fn prepare() {
-    *CONTEXT.lock() = Some(UnwindContext::new_in());
+pub fn prepare(recording: &mut Recording) {
+    if let Ok(mut context) = CONTEXT.lock(recording) {
+        *context = Some(UnwindContext::new_in());
+    }
 }
 
-/// Keeps all others from unwinding, around a fork.
-pub fn hold() {
-    CONTEXT.hold();
+/// The lock that whoever reads unwinding information holds.
+pub fn lock() -> &'static dyn AnyLock {
+    &CONTEXT
 }
 
-/// See [`hold`].
-pub fn release() {
-    CONTEXT.release();
-}
-
-/// What the calling thread was doing here will never go on.
-pub fn give_up() {
-    CONTEXT.give_back();
+/// Returns when nobody reads a section any more that was taken out of [`jit_code`] before.
+pub fn wait_for_readers() {
+    CONTEXT.wait_for_present_holder();
 }
 
 /// The bytes from `start` to the end of the object.
@@ -63,7 +60,8 @@ pub fn give_up() {
 /// # Safety
 /// Both are addresses within one loaded object.
 unsafe fn bytes(start: usize, end: usize) -> Bytes {
-    // SAFETY: the caller vouches for the range. Objects that are executing stay loaded.
+    // SAFETY: the caller vouches for the range. An object is not unloaded while it executes. (A walk that wrong information has
+    // led astray may be in one that does not: docs/soundness.md.)
     EndianSlice::new(
         unsafe { core::slice::from_raw_parts(start as *const u8, end.saturating_sub(start)) },
         NativeEndian,
@@ -71,10 +69,15 @@ unsafe fn bytes(start: usize, end: usize) -> Bytes {
 }
 
 /// Calls `then` with what is known about the instruction at `pc`: the section, the row of its table, and its function.
-fn with_row<R>(pc: usize, then: impl FnOnce(&Section, &Row, &FrameDescriptionEntry<Bytes>) -> R) -> Option<R> {
-    let mut held = CONTEXT.lock();
+fn with_row<R>(
+    pc: usize,
+    recording: &mut Recording,
+    then: impl FnOnce(&Section, &Row, &FrameDescriptionEntry<Bytes>) -> R,
+) -> Option<R> {
+    let object = loaded_objects::find(pc, recording);
+    let mut held = CONTEXT.lock(recording).ok()?;
     let context = held.as_mut()?;
-    if let Some(object) = loaded_objects::find(pc) {
+    if let Some(object) = object {
         let (start, end) = (object.eh_frame_header, object.end);
         if !(object.start..end).contains(&start) {
             return None;
@@ -99,7 +102,7 @@ fn with_row<R>(pc: usize, then: impl FnOnce(&Section, &Row, &FrameDescriptionEnt
         return Some(then(&section, row, &description));
     }
     let mut then = Some(then);
-    jit_code::find(|entries| {
+    let mut look = |entries: &'static [u8]| {
         let bases = BaseAddresses::default().set_eh_frame(entries.as_ptr() as u64);
         let mut section = EhFrame::from(EndianSlice::new(entries, NativeEndian));
         section.set_address_size(8);
@@ -107,22 +110,24 @@ fn with_row<R>(pc: usize, then: impl FnOnce(&Section, &Row, &FrameDescriptionEnt
         let row = description.unwind_info_for_address(&section, &bases, context, pc as u64).ok()?;
         let then = then.take()?;
         Some(then(&section, row, &description))
+    };
+    // SAFETY: the lock is held.
+    unsafe { jit_code::find(&mut look) }
+}
+
+/// The rule for an address; nothing where there is no information about it. `note` is called with it before anybody can
+/// have waited for its readers.
+pub fn rule(address: CodeAddress, recording: &mut Recording, note: impl FnOnce(Rule)) -> Option<Rule> {
+    with_row(address.lookup(), recording, |_, row, function| {
+        let rule = if function.is_signal_trampoline() { Rule::DEAR } else { Rule::of_row(row) };
+        note(rule);
+        rule
     })
 }
 
-/// The rule for an address; nothing where there is no information about it.
-pub fn rule(address: CodeAddress) -> Option<Rule> {
-    with_row(
-        address.lookup(),
-        |_, row, function| {
-            if function.is_signal_trampoline() { Rule::DEAR } else { Rule::of_row(row) }
-        },
-    )
-}
-
 /// The addresses of the function that holds `pc`.
-pub fn function_range(pc: usize) -> Option<Range<usize>> {
-    with_row(pc, |_, _, function| {
+pub fn function_range(pc: usize, recording: &mut Recording) -> Option<Range<usize>> {
+    with_row(pc, recording, |_, _, function| {
         let start = function.initial_address() as usize;
         start..start + function.len() as usize
     })
@@ -148,9 +153,14 @@ enum NoValue {
 }
 
 /// Goes from a frame to its caller, whatever the information says. `may_read` says whether a word is part of the stack.
-pub fn step(address: CodeAddress, registers: &Registers, may_read: impl Fn(usize) -> bool) -> DearStep {
+pub fn step(
+    address: CodeAddress,
+    registers: &Registers,
+    may_read: impl Fn(usize) -> bool,
+    recording: &mut Recording,
+) -> DearStep {
     let frame = Frame { registers, may_read: &may_read };
-    let caller = with_row(address.lookup(), |section, row, function| {
+    let caller = with_row(address.lookup(), recording, |section, row, function| {
         frame.caller(section, row, function.is_signal_trampoline())
     });
     caller.unwrap_or(DearStep::Lost)

@@ -24,6 +24,7 @@ static BACKTRACE: AtomicUsize = AtomicUsize::new(0);
 /// Loads the other unwinder, if the environment asks for it.
 pub fn prepare() {
     // SAFETY: the names are C strings; nobody changes the environment while the first allocation is made.
+    #[expect(clippy::disallowed_methods, reason = "once, at the start, and only where somebody asks for it")]
     let found = unsafe {
         let library = libc::getenv(VARIABLE.as_ptr());
         if library.is_null() {

@@ -1,60 +1,111 @@
 //! Unwinding information for code that the program makes while it runs, as LLVM's just-in-time compiler does: it passes an
 //! `.eh_frame` section to `__register_frame`, which is hooked.
+//!
+//! That happens in the middle of the program, where a signal handler may come between and be recorded, and look for a
+//! section itself. So there is no lock: the list is an append-only one of atomic words. Whoever looks at a section holds the
+//! lock of [`call_frame_information`](super::call_frame_information); so a section that was taken out is nobody's any more
+//! when that lock's present holder has let it go.
 
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::{AcqRel, Acquire};
+use core::ptr;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 
-use crate::memory::MappedVec;
-use crate::spin_lock::SpinLock;
+use crate::platform::memory::{map, unmap};
 
-/// Where the sections begin.
-static SECTIONS: SpinLock<MappedVec<usize>> = SpinLock::new(MappedVec::new());
+const PAGE: usize = 4096;
+/// Sections in a block of one page.
+const SECTIONS: usize = (PAGE - 2 * size_of::<usize>()) / size_of::<usize>();
 
-/// What the calling thread was doing here will never go on.
-pub fn give_up() {
-    SECTIONS.give_back();
+/// Some sections. Blocks are never given back.
+#[repr(C)]
+struct Block {
+    /// The block before it; null for the first one.
+    older: *const Self,
+    /// How many places have been taken, and, in the upper half, how many of them are not free again. When none is, all may
+    /// be taken once more.
+    taken: AtomicU64,
+    /// Where each begins, in the order in which they came; 0 in a place that is free.
+    sections: [AtomicUsize; SECTIONS],
 }
-static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Keeps all others from changing them, around a fork.
-pub fn hold() {
-    SECTIONS.hold();
+// SAFETY: what changes is atomic, and the block before it lives for ever.
+unsafe impl Sync for Block {}
+
+const _: () = assert!(size_of::<Block>() == PAGE);
+const LIVING: u64 = 1 << 32;
+
+static NEWEST: AtomicPtr<Block> = AtomicPtr::new(ptr::null_mut());
+
+/// All blocks, the newest first.
+fn blocks() -> impl Iterator<Item = &'static Block> {
+    let mut next = NEWEST.load(Acquire).cast_const();
+    core::iter::from_fn(move || {
+        // SAFETY: a block is complete before its address is stored, and stays.
+        let block = unsafe { next.as_ref() }?;
+        next = block.older;
+        Some(block)
+    })
 }
 
-/// See [`hold`].
-pub fn release() {
-    SECTIONS.release();
+impl Block {
+    /// Takes the next place, if there is one.
+    fn take(&self) -> Option<&AtomicUsize> {
+        let place = |taken: u64| (taken % LIVING) as usize;
+        let more = |taken: u64| (place(taken) < SECTIONS).then_some(taken + LIVING + 1);
+        let before = self.taken.fetch_update(AcqRel, Acquire, more).ok()?;
+        Some(&self.sections[place(before)])
+    }
+
+    /// A place has become free.
+    fn release(&self) {
+        let less = |taken: u64| Some(if taken / LIVING == 1 { 0 } else { taken - LIVING });
+        // The closure always has an answer.
+        let _ = self.taken.fetch_update(AcqRel, Acquire, less);
+    }
 }
 
 /// A section was registered.
 pub fn add(section: usize) {
-    let mut sections = SECTIONS.lock();
-    // Without memory for it, frames of that code end their stacks.
-    if sections.push(section).is_ok() {
-        COUNT.fetch_add(1, AcqRel);
+    loop {
+        let newest = NEWEST.load(Acquire);
+        // SAFETY: as in `blocks`.
+        if let Some(place) = unsafe { newest.as_ref() }.and_then(Block::take) {
+            place.store(section, SeqCst);
+            return;
+        }
+        // Without memory for it, frames of that code end their stacks.
+        let Some(page) = map(PAGE) else { return };
+        let fresh = page.cast::<Block>().as_ptr();
+        // SAFETY: the page is as large, aligned, zeroed, which is a block without sections, and nobody else's yet.
+        unsafe { (*fresh).older = newest };
+        if NEWEST.compare_exchange(newest, fresh, AcqRel, Acquire).is_err() {
+            // SAFETY: nobody has seen it.
+            unsafe { unmap(page, PAGE) };
+        }
     }
 }
 
-/// A section is about to be taken back. False if it was not known.
-pub fn remove(section: usize) -> bool {
-    let mut sections = SECTIONS.lock();
-    let Some(at) = sections.iter().position(|&known| known == section) else { return false };
-    let last = sections.len() - 1;
-    sections.swap(at, last);
-    sections.truncate(last);
-    COUNT.fetch_sub(1, AcqRel);
-    true
+/// Takes a section out that the program is about to take back. False if it was not known. Somebody may still be looking at
+/// it.
+pub fn take_out(section: usize) -> bool {
+    blocks().any(|block| {
+        let is_it = |place: &&AtomicUsize| place.compare_exchange(section, 0, SeqCst, Acquire).is_ok();
+        let found = block.sections.iter().find(is_it).is_some();
+        if found {
+            block.release();
+        }
+        found
+    })
 }
 
-/// Calls `look` with each section until it finds something.
-pub fn find<R>(mut look: impl FnMut(&'static [u8]) -> Option<R>) -> Option<R> {
-    if COUNT.load(Acquire) == 0 {
-        return None;
-    }
-    let sections = SECTIONS.lock();
-    // The latest first: code that replaces other code comes later.
-    sections.iter().rev().find_map(|&section| {
-        // SAFETY: the section stays in place until it is taken back, which waits for the lock.
+/// Calls `look` with each section until it finds something. The latest first: code that replaces other code comes later.
+///
+/// # Safety
+/// The caller holds the lock that those wait for who take sections back.
+pub unsafe fn find<R>(mut look: impl FnMut(&'static [u8]) -> Option<R>) -> Option<R> {
+    let sections = blocks().flat_map(|block| block.sections.iter().rev());
+    sections.map(|place| place.load(SeqCst)).filter(|&section| section != 0).find_map(|section| {
+        // SAFETY: the program leaves a section where it is until it has been taken back, which waits for the caller.
         look(unsafe { whole_section(section) })
     })
 }
@@ -84,14 +135,64 @@ unsafe fn whole_section(start: usize) -> &'static [u8] {
 mod tests {
     use super::*;
 
+    fn lengths() -> Vec<usize> {
+        let mut lengths = Vec::new();
+        // SAFETY: the one test here takes sections out only in its own thread.
+        unsafe {
+            find(|bytes| {
+                lengths.push(bytes.len());
+                None::<()>
+            })
+        };
+        lengths
+    }
+
     #[test]
-    fn sections_are_found_until_they_are_removed() {
+    fn sections_are_found_until_they_are_taken_out_the_latest_first() {
         let section: [u32; 6] = [8, 1, 2, 4, 3, 0];
-        let address = section.as_ptr() as usize;
-        assert_eq!(find(|bytes| Some(bytes.len())), None);
+        let other: [u32; 3] = [4, 1, 0];
+        let (address, other) = (section.as_ptr() as usize, other.as_ptr() as usize);
+        assert_eq!(lengths(), []);
         add(address);
-        assert_eq!(find(|bytes| Some(bytes.len())), Some(24));
-        assert!(remove(address) && !remove(address));
-        assert_eq!(find(|bytes| Some(bytes.len())), None);
+        add(other);
+        assert_eq!(lengths(), [12, 24]);
+        assert!(take_out(address) && !take_out(address));
+        assert_eq!(lengths(), [12]);
+        // More than a block holds, over and over.
+        for _ in 0..5 * SECTIONS {
+            add(address);
+            assert_eq!(lengths(), [24, 12]);
+            assert!(take_out(address));
+        }
+        assert!(blocks().count() <= 2);
+        for _ in 0..3 * SECTIONS {
+            add(address);
+        }
+        assert_eq!(lengths().len(), 3 * SECTIONS + 1);
+        for _ in 0..3 * SECTIONS {
+            assert!(take_out(address));
+        }
+        assert!(take_out(other));
+        assert_eq!(lengths(), []);
+    }
+
+    #[test]
+    fn places_are_taken_once_by_several_threads() {
+        let block: Box<Block> = Box::new(Block {
+            older: ptr::null(),
+            taken: AtomicU64::new(0),
+            sections: [const { AtomicUsize::new(0) }; SECTIONS],
+        });
+        let take =
+            || (0..1000).filter_map(|_| block.take()).map(|place| ptr::from_ref(place).addr()).collect::<Vec<_>>();
+        let mut places = std::thread::scope(|scope| {
+            let threads = [scope.spawn(take), scope.spawn(take), scope.spawn(take)];
+            threads.map(|thread| thread.join().unwrap()).concat()
+        });
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), SECTIONS);
+        (0..SECTIONS).for_each(|_| block.release());
+        assert!(block.take().is_some());
     }
 }

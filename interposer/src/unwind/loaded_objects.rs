@@ -1,14 +1,19 @@
 //! Which loaded file holds an address, as the dynamic loader knows it at this moment.
 //!
-//! glibc 2.35 and later answer without a lock (`_dl_find_object`, made for unwinders). Before that, all objects are gone
-//! through under the loader's lock, which a thread may take again that holds it already.
+//! glibc 2.35 and later answer without a lock (`_dl_find_object`, made for unwinders). Before that, the loader can only be
+//! asked under its own lock, whose holder may wait for a thread that is just allocating. So the kernel is asked instead,
+//! for the mapping and the file that it begins with; what it says is remembered.
 
-use core::ffi::{CStr, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::platform::real;
+use super::mappings::Mappings;
+use super::unloading;
+use crate::lock::{AnyLock, Lock, Recording};
+use crate::memory::{MappedVec, Plain};
+use crate::platform::loaded_modules::{LoadedModule, address_of};
 
 /// A loaded file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +24,19 @@ pub struct LoadedObject {
     pub end: usize,
     /// What was added to the addresses that the file has.
     pub bias: usize,
-    /// Its name: a C string that the loader owns, empty for the program itself.
-    pub name: *const core::ffi::c_char,
+    /// What it is called.
+    pub name: ObjectName,
     /// Its `.eh_frame_hdr`; 0 where it has none.
     pub eh_frame_header: usize,
+}
+
+/// Where an object's name stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectName {
+    /// A C string that the loader owns, empty for the program itself, or null.
+    OfLoader(*const core::ffi::c_char),
+    /// In the list of mappings.
+    OfMapping,
 }
 
 /// `struct dl_find_object` (dlfcn.h), with room for what later versions may add.
@@ -46,15 +60,14 @@ struct LinkMap {
 static FIND_OBJECT: AtomicUsize = AtomicUsize::new(0);
 
 /// Looks for the loader's quick way. To be called once, before the first [`find`].
-pub fn prepare() {
-    let found = real::look_up(libc::RTLD_DEFAULT, c"_dl_find_object");
-    FIND_OBJECT.store(found as usize, Relaxed);
+pub fn prepare(modules: &[LoadedModule]) {
+    FIND_OBJECT.store(address_of(modules, c"_dl_find_object"), Relaxed);
 }
 
 /// The object that holds an address.
-pub fn find(address: usize) -> Option<LoadedObject> {
+pub fn find(address: usize, recording: &mut Recording) -> Option<LoadedObject> {
     match FIND_OBJECT.load(Relaxed) {
-        0 => find_among_all(address),
+        0 => find_among_mappings(address, recording),
         function => find_quickly(function, address),
     }
 }
@@ -62,7 +75,9 @@ pub fn find(address: usize) -> Option<LoadedObject> {
 fn find_quickly(function: usize, address: usize) -> Option<LoadedObject> {
     let mut found = MaybeUninit::<FoundObject>::zeroed();
     // SAFETY: `prepare` stored the address of this function. It fills the structure, which is at least as large as it
-    // expects, and the link map that it names lives as long as the object, whose code the calling thread is executing.
+    // expects. The link map that it names lives as long as the object: a thread that asks executes its code, or has been
+    // led astray by unwinding information that is wrong, and then to an object that nobody is just unloading, but for a
+    // coincidence of both.
     unsafe {
         let find: unsafe extern "C" fn(*mut c_void, *mut FoundObject) -> c_int = transmute(function);
         if find(address as *mut c_void, found.as_mut_ptr()) != 0 {
@@ -73,74 +88,57 @@ fn find_quickly(function: usize, address: usize) -> Option<LoadedObject> {
             start: found.map_start,
             end: found.map_end,
             bias: (*found.link_map).bias,
-            name: (*found.link_map).name,
+            name: ObjectName::OfLoader((*found.link_map).name),
             eh_frame_header: found.eh_frame,
         })
     }
 }
 
-struct Search {
-    address: usize,
-    found: Option<LoadedObject>,
+/// An object that was found among the mappings.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Remembered {
+    start: usize,
+    end: usize,
+    bias: usize,
+    eh_frame_header: usize,
+    /// The generation of code in which it was there.
+    generation: u64,
 }
 
-fn find_among_all(address: usize) -> Option<LoadedObject> {
-    let mut search = Search { address, found: None };
-    // SAFETY: the callback gets the search back, and nothing else uses it meanwhile.
-    unsafe { libc::dl_iterate_phdr(Some(look_at), (&raw mut search).cast()) };
-    search.found
+// SAFETY: integers, without padding.
+unsafe impl Plain for Remembered {}
+
+static REMEMBERED: Lock<MappedVec<Remembered>> = Lock::new(MappedVec::new(), MappedVec::new);
+
+/// The lock of what was found.
+pub fn lock() -> &'static dyn AnyLock {
+    &REMEMBERED
 }
 
-unsafe extern "C" fn look_at(info: *mut libc::dl_phdr_info, _size: usize, search: *mut c_void) -> c_int {
-    // SAFETY: the loader passes a description that is valid during the call, and our search.
-    let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
-    // SAFETY: the description names its program headers and their number.
-    let headers = unsafe { core::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-    let bias = info.dlpi_addr as usize;
-    let (mut start, mut end, mut eh_frame_header) = (usize::MAX, 0, 0);
-    for header in headers {
-        let at = bias.wrapping_add(header.p_vaddr as usize);
-        match header.p_type {
-            libc::PT_LOAD => {
-                start = start.min(at);
-                end = end.max(at + header.p_memsz as usize);
-            }
-            libc::PT_GNU_EH_FRAME => eh_frame_header = at,
-            _ => {}
+#[cold]
+fn find_among_mappings(address: usize, recording: &mut Recording) -> Option<LoadedObject> {
+    let generation = unloading::generation();
+    let known = |known: &&Remembered| known.generation == generation && (known.start..known.end).contains(&address);
+    if unloading::is_settled()
+        && let Ok(remembered) = REMEMBERED.lock(recording)
+        && let Some(&Remembered { start, end, bias, eh_frame_header, .. }) = remembered.iter().find(known)
+    {
+        return Some(LoadedObject { start, end, bias, name: ObjectName::OfMapping, eh_frame_header });
+    }
+    let found = Mappings::read().ok()?.object_of(address)?;
+    let LoadedObject { start, end, bias, eh_frame_header, .. } = found;
+    if let Ok(mut remembered) = REMEMBERED.lock(recording) {
+        if remembered.first().is_some_and(|first| first.generation != generation) {
+            remembered.truncate(0);
         }
+        // Without memory for it, it is looked up again.
+        let _ = remembered.push(Remembered { start, end, bias, eh_frame_header, generation });
     }
-    if !(start..end).contains(&search.address) {
-        return 0;
-    }
-    search.found = Some(LoadedObject { start, end, bias, name: info.dlpi_name, eh_frame_header });
-    1
-}
-
-/// How often objects have been unloaded so far.
-pub fn unloads() -> u64 {
-    unsafe extern "C" fn first(info: *mut libc::dl_phdr_info, size: usize, unloads: *mut c_void) -> c_int {
-        if size >= core::mem::offset_of!(libc::dl_phdr_info, dlpi_subs) + 8 {
-            // SAFETY: the loader passes a description of at least this size, and our counter.
-            unsafe { *unloads.cast::<u64>() = (*info).dlpi_subs };
-        }
-        1
-    }
-    let mut unloads = 0_u64;
-    // SAFETY: the callback only writes the counter.
-    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut unloads).cast()) };
-    unloads
+    Some(found)
 }
 
 impl LoadedObject {
-    /// The object's name.
-    pub fn name(&self) -> &'static CStr {
-        if self.name.is_null() {
-            return c"";
-        }
-        // SAFETY: the loader's names are C strings, which live as long as the object; callers copy them at once.
-        unsafe { CStr::from_ptr(self.name) }
-    }
-
     /// Whether an address is in the dynamic loader's first instructions, which start the process and have no unwinding
     /// information: from there, constructors of libraries are called before the program's `main`.
     pub fn starts_process_at(&self, address: usize) -> bool {
@@ -224,16 +222,24 @@ fn long(bytes: &[u8], at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::loaded_modules::{MayAskLoader, all};
 
     #[test]
     fn both_ways_find_the_same_object() {
-        prepare();
+        // SAFETY: no test loads or unloads modules.
+        prepare(&all(&unsafe { MayAskLoader::new() }).unwrap());
+        // SAFETY: no signal handler of the test program allocates.
+        let recording = &mut unsafe { Recording::begin() };
         let here = both_ways_find_the_same_object as *const () as usize;
-        let quick = find(here).expect("the test program is loaded");
-        let slow = find_among_all(here).expect("the test program is loaded");
-        assert_eq!((quick.bias, quick.eh_frame_header), (slow.bias, slow.eh_frame_header));
-        assert!((quick.start..quick.end).contains(&here) && quick.eh_frame_header != 0);
-        assert!(find(16).is_none() && find_among_all(16).is_none());
+        let in_library = libc::getpid as *const () as usize;
+        for address in [here, in_library] {
+            let quick = find(address, recording).expect("it is loaded");
+            let slow = find_among_mappings(address, recording).expect("it is loaded");
+            assert_eq!((quick.bias, quick.eh_frame_header), (slow.bias, slow.eh_frame_header));
+            assert!((slow.start..slow.end).contains(&address) && slow.eh_frame_header != 0);
+            assert_eq!(find_among_mappings(address, recording), Some(slow), "it is remembered");
+        }
+        assert!(find(16, recording).is_none() && find_among_mappings(16, recording).is_none());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! - [`rule_table`]: the rules that are known.
 //! - [`call_frame_information`]: `.eh_frame`, read by gimli; the steps that no rule can express.
 //! - [`loaded_objects`]: which module holds an address, as the loader knows it.
+//! - [`mappings`]: the same, and stacks, as the kernel lists them.
 //! - [`jit_code`]: unwinding information that the program registers for code that it makes.
 //! - [`unloading`]: modules that go, and what must be forgotten then.
 //! - [`stack_region`]: memory that may be read as stack.
@@ -21,6 +22,7 @@ pub mod checking;
 pub mod frame;
 pub mod jit_code;
 pub mod loaded_objects;
+pub mod mappings;
 pub mod modules;
 pub mod rule_table;
 pub mod stack_region;

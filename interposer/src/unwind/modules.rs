@@ -1,20 +1,21 @@
 //! The modules that were described to the recorder, and frames in terms of them.
 
 use core::ffi::CStr;
-use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicUsize};
 
-use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::module::ModulePrefix;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES};
 use memprof_capture::kept_errno::KeptErrno;
 
 use super::frame::CodeAddress;
-use super::loaded_objects::{self, LoadedObject};
+use super::loaded_objects::{self, LoadedObject, ObjectName};
+use super::mappings::Mappings;
 use super::unloading;
+use crate::channel::Channel;
+use crate::lock::{AnyLock, Lock, Recording};
 use crate::memory::{MappedVec, Plain};
-use crate::spin_lock::{Held, SpinLock};
-use crate::thread::Stop;
+use crate::stop::Stop;
 
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -35,61 +36,87 @@ unsafe impl Plain for Entry {}
 
 struct ModuleTable {
     entries: MappedVec<Entry>,
-    numbers: u32,
     last: usize,
 }
 
-static MODULES: SpinLock<ModuleTable> = SpinLock::new(ModuleTable { entries: MappedVec::new(), numbers: 0, last: 0 });
+impl ModuleTable {
+    const fn new() -> Self {
+        Self { entries: MappedVec::new(), last: 0 }
+    }
 
-/// What the calling thread was doing here will never go on.
-pub fn give_up() {
-    MODULES.give_back();
+    /// The module of an address, in a generation of code.
+    fn of(&mut self, address: usize, generation: u64) -> Option<Entry> {
+        let fits = |entry: &Entry| entry.is_at(address, generation);
+        if let Some(entry) = self.entries.get(self.last)
+            && fits(entry)
+        {
+            return Some(*entry);
+        }
+        self.last = self.entries.iter().position(fits)?;
+        Some(self.entries[self.last])
+    }
+
+    /// The same module, found anew in a generation of code: it was described.
+    fn renew(&mut self, found: &Entry) -> Option<Entry> {
+        let entry = self.entries.iter_mut().find(|known| known.is_same(found))?;
+        entry.generation = found.generation;
+        Some(*entry)
+    }
 }
 
-/// An address within the Python interpreter; 0 where there is none.
-static INTERPRETER: AtomicUsize = AtomicUsize::new(0);
+static MODULES: Lock<ModuleTable> = Lock::new(ModuleTable::new(), ModuleTable::new);
+/// How many have got a number. A number is never used twice, whatever becomes of the table.
+static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
-/// Notes that the Python interpreter is in the module that holds this address.
-pub fn set_interpreter(address: usize) {
-    INTERPRETER.store(address, Release);
+/// The lock of the table.
+pub fn lock() -> &'static dyn AnyLock {
+    &MODULES
+}
+
+/// A forked child describes all modules again: its own, under numbers from 0 on.
+pub fn forget_all(recording: &mut Recording) {
+    if let Ok(mut table) = MODULES.lock(recording) {
+        *table = ModuleTable::new();
+    }
+    NUMBERS.store(0, Release);
+}
+
+/// The module of the Python interpreter, from its first byte to behind its last one; nothing where there is none.
+static INTERPRETER: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// Notes where the Python interpreter is.
+pub fn set_interpreter((start, end): (usize, usize)) {
+    INTERPRETER[1].store(end, Relaxed);
+    INTERPRETER[0].store(start, Release);
 }
 
 /// Whether an address is in the module of the Python interpreter.
 pub fn is_in_interpreter(address: usize) -> bool {
-    let interpreter = INTERPRETER.load(Relaxed);
-    interpreter != 0 && loaded_objects::find(address).is_some_and(|it| (it.start..it.end).contains(&interpreter))
+    let start = INTERPRETER[0].load(Acquire);
+    start != 0 && (start..INTERPRETER[1].load(Relaxed)).contains(&address)
 }
 
-/// Keeps all others from describing frames, around a fork.
-pub fn hold() {
-    MODULES.hold();
+impl Entry {
+    fn is_at(&self, address: usize, generation: u64) -> bool {
+        self.generation == generation && (self.start..self.end).contains(&address)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.start, self.end, self.bias, self.fingerprint) == (other.start, other.end, other.bias, other.fingerprint)
+    }
 }
 
-/// See [`hold`].
-pub fn release() {
-    MODULES.release();
-}
-
-/// A forked child describes all modules again.
-pub fn forget_all() {
-    let mut table = MODULES.lock();
-    table.entries.truncate(0);
-    table.numbers = 0;
-}
-
-/// The right to describe frames, until it is dropped. No other thread can see a module's number before the module has
-/// been described.
+/// Describes frames of one stack.
 pub struct Describer {
-    held: Held<'static, ModuleTable>,
     generation: u64,
+    /// The module of the last frame, which is often that of the next.
+    last: Option<Entry>,
 }
 
 impl Describer {
-    /// Waits for it.
-    pub fn begin() -> Self {
-        // Before the lock: with an old C library this takes the loader's own, whose holder may wait for ours.
-        let generation = unloading::generation();
-        Self { held: MODULES.lock(), generation }
+    /// For the code of this moment.
+    pub fn new() -> Self {
+        Self { generation: unloading::generation(), last: None }
     }
 
     /// The frame as the recorder knows it, after describing its module if need be. Nothing for a frame of this library.
@@ -97,16 +124,19 @@ impl Describer {
         &mut self,
         address: CodeAddress,
         evaluates: bool,
-        writer: &mut ChunkWriter,
+        channel: &mut Channel,
+        recording: &mut Recording,
     ) -> Result<Option<u64>, Stop> {
         let lookup = address.lookup();
-        let entry = match self.known(lookup) {
-            Some(entry) => Some(entry),
-            None => self.learn(lookup, writer)?,
-        };
+        if self.last.is_none_or(|last| !last.is_at(lookup, self.generation)) {
+            self.last = match self.known(lookup, recording) {
+                Some(entry) => Some(entry),
+                None => self.learn(lookup, channel, recording)?,
+            };
+        }
         let interrupted = address.is_interrupted();
         let outside = ChannelNativeFrame { module: None, address: address.get() as u64, interrupted, evaluates };
-        let frame = match entry {
+        let frame = match self.last {
             Some(entry) if entry.is_own != 0 => return Ok(None),
             Some(entry) => {
                 let relative = address.get().wrapping_sub(entry.bias) as u64;
@@ -121,28 +151,20 @@ impl Describer {
         Ok(Some(ChannelFrame::Native(frame).to_word()))
     }
 
-    fn known(&mut self, address: usize) -> Option<Entry> {
-        let generation = self.generation;
-        let fits = |entry: &Entry| entry.generation == generation && (entry.start..entry.end).contains(&address);
-        let table = &mut *self.held;
-        if let Some(entry) = table.entries.get(table.last)
-            && fits(entry)
-        {
-            return Some(*entry);
-        }
-        table.last = table.entries.iter().position(fits)?;
-        Some(table.entries[table.last])
+    fn known(&self, address: usize, recording: &mut Recording) -> Option<Entry> {
+        MODULES.lock(recording).ok()?.of(address, self.generation)
     }
 
-    /// Looks up the module of an address with the loader, and describes it to the recorder unless it was before.
+    /// Looks up the module of an address with the loader, and describes it to the recorder unless it was before. Two threads
+    /// may describe one at the same time, each under a number of its own; one of the numbers is then kept.
     #[cold]
-    fn learn(&mut self, address: usize, writer: &mut ChunkWriter) -> Result<Option<Entry>, Stop> {
-        let Some(object) = loaded_objects::find(address) else { return Ok(None) };
+    fn learn(&self, address: usize, channel: &mut Channel, recording: &mut Recording) -> Result<Option<Entry>, Stop> {
+        let Some(object) = loaded_objects::find(address, recording) else { return Ok(None) };
         let mut path = MappedVec::new();
         push_path(&object, &mut path)?;
         let build_id = object.build_id();
         let build_id = &build_id[..build_id.len().min(usize::from(u8::MAX))];
-        let own = (Self::begin as *const () as usize).wrapping_sub(object.start) < object.end - object.start;
+        let own = (Self::new as *const () as usize).wrapping_sub(object.start) < object.end - object.start;
         let mut entry = Entry {
             start: object.start,
             end: object.end,
@@ -152,33 +174,34 @@ impl Describer {
             number: 0,
             is_own: u32::from(own),
         };
-        let table = &mut *self.held;
-        let same = |known: &Entry| {
-            (known.start, known.end, known.bias, known.fingerprint)
-                == (entry.start, entry.end, entry.bias, entry.fingerprint)
-        };
-        if let Some(at) = table.entries.iter().position(same) {
-            table.entries[at].generation = self.generation;
-            return Ok(Some(table.entries[at]));
+        let Ok(known) = MODULES.lock(recording).map(|mut table| table.renew(&entry)) else { return Ok(None) };
+        if known.is_some() {
+            return Ok(known);
         }
-        if table.numbers >= MOST_MODULES {
+        entry.number = NUMBERS.fetch_add(1, Relaxed);
+        if entry.number >= MOST_MODULES {
+            NUMBERS.store(MOST_MODULES, Relaxed);
             return Ok(None);
         }
-        entry.number = table.numbers;
         if !own {
-            let interpreter = INTERPRETER.load(Relaxed);
             let prefix = ModulePrefix::new(
                 object.bias as u64,
                 object.start as u64,
                 object.end as u64,
-                (object.start..object.end).contains(&interpreter),
+                is_in_interpreter(object.start),
                 build_id.len() as u8,
             );
-            writer.module(entry.number, &[prefix.as_bytes(), build_id, &path])?;
+            channel.writer(recording).module(entry.number, &[prefix.as_bytes(), build_id, &path])?;
         }
-        table.numbers += 1;
-        table.entries.push(entry)?;
-        Ok(Some(entry))
+        // Described: from now on others may use the number.
+        let Ok(mut table) = MODULES.lock(recording) else { return Ok(Some(entry)) };
+        match table.renew(&entry) {
+            Some(known) => Ok(Some(known)),
+            None => {
+                table.entries.push(entry)?;
+                Ok(Some(entry))
+            }
+        }
     }
 }
 
@@ -194,7 +217,13 @@ const LONGEST_PATH: usize = 4096;
 
 /// Appends the absolute path of an object.
 fn push_path(object: &LoadedObject, path: &mut MappedVec<u8>) -> Result<(), Stop> {
-    let name = object.name().to_bytes();
+    let name = match object.name {
+        ObjectName::OfMapping => return push_mapped_path(object.start, path),
+        ObjectName::OfLoader(name) if name.is_null() => c"",
+        // SAFETY: the loader's names are C strings, which live as long as the object: see `find_quickly`.
+        ObjectName::OfLoader(name) => unsafe { CStr::from_ptr(name) },
+    };
+    let name = name.to_bytes();
     if name.is_empty() {
         return push_link(c"/proc/self/exe", path);
     }
@@ -207,6 +236,13 @@ fn push_path(object: &LoadedObject, path: &mut MappedVec<u8>) -> Result<(), Stop
         path.push(b'/')?;
     }
     Ok(path.extend_from_slice(name)?)
+}
+
+/// Appends the path of the file that is mapped at an address.
+fn push_mapped_path(address: usize, path: &mut MappedVec<u8>) -> Result<(), Stop> {
+    let mappings = Mappings::read()?;
+    let name = mappings.of(address).map_or(&b""[..], |mapping| mapping.path);
+    Ok(path.extend_from_slice(name.strip_suffix(b" (deleted)").unwrap_or(name))?)
 }
 
 /// Appends what a symbolic link says.

@@ -2,17 +2,19 @@
 //! only read if it lies in a stack, above the stack pointer.
 //!
 //! A thread's own stack is known. It may also run on others: a signal handler's (`sigaltstack`), a coroutine's. These are
-//! looked up in `/proc/self/maps` and remembered until the program unmaps something.
+//! looked up among the mappings and remembered. But their memory, or what lies behind it, may be given back at any time, and
+//! not only by calls that are hooked. So the kernel is asked in each walk whether it is still there.
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::AtomicUsize;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::kept_errno::KeptErrno;
-use memprof_capture::quiet_file::QuietFile;
 
+use super::mappings::Mappings;
+use crate::platform::loaded_modules::{LoadedModule, address_of};
+use crate::platform::memory::mapped_bytes;
 use crate::platform::real;
 
 /// A range of addresses.
@@ -38,6 +40,16 @@ impl StackRegion {
         own.unwrap_or(Self::NONE)
     }
 
+    /// Its first byte, and behind its last one.
+    pub const fn bounds(self) -> (usize, usize) {
+        (self.low, self.high)
+    }
+
+    /// The region with these [bounds](Self::bounds).
+    pub const fn of_bounds((low, high): (usize, usize)) -> Self {
+        Self { low, high }
+    }
+
     /// Whether a stack pointer is in it.
     #[inline]
     pub const fn contains(&self, sp: usize) -> bool {
@@ -51,36 +63,25 @@ impl StackRegion {
     }
 }
 
-/// How often the program has unmapped memory.
-static UNMAPPINGS: AtomicU32 = AtomicU32::new(0);
-
-/// The program unmaps something, or maps something over it.
-#[inline]
-pub fn note_unmapping() {
-    UNMAPPINGS.fetch_add(1, AcqRel);
-}
-
 const FOREIGN: usize = 4;
 
 /// The stacks of a thread.
 pub struct StackRegions {
     own: StackRegion,
+    /// Mappings that were stacks of its.
     foreign: [StackRegion; FOREIGN],
     next: usize,
-    unmappings: u32,
 }
 
 /// `__libc_stack_end`: the loader's note of where the first thread's stack began.
 static STACK_END: AtomicUsize = AtomicUsize::new(0);
 
 /// Looks up what must be looked up once.
-pub fn prepare() {
-    // SAFETY: the name is a C string; the variable, where it exists, holds a pointer.
-    unsafe {
-        let variable = libc::dlsym(libc::RTLD_DEFAULT, c"__libc_stack_end".as_ptr()).cast::<usize>();
-        if !variable.is_null() {
-            STACK_END.store(variable.read(), Relaxed);
-        }
+pub fn prepare(modules: &[LoadedModule]) {
+    let variable = address_of(modules, c"__libc_stack_end") as *const usize;
+    if !variable.is_null() {
+        // SAFETY: the variable, where it exists, holds a pointer.
+        STACK_END.store(unsafe { variable.read() }, Relaxed);
     }
 }
 
@@ -88,10 +89,17 @@ impl StackRegions {
     /// Those of the calling thread.
     pub fn of_this_thread() -> Self {
         let own = StackRegion::of_this_thread();
-        Self { own, foreign: [StackRegion::NONE; FOREIGN], next: 0, unmappings: UNMAPPINGS.load(Acquire) }
+        Self { own, foreign: [StackRegion::NONE; FOREIGN], next: 0 }
     }
 
-    /// The region that holds a stack pointer.
+    /// Whether a region is the thread's own stack, which is there as long as the thread is.
+    #[inline]
+    pub fn is_own(&self, region: StackRegion) -> bool {
+        region == self.own
+    }
+
+    /// The region that holds a stack pointer: the whole of the thread's own stack; of another one, as much as is surely
+    /// there at this moment.
     #[inline]
     pub fn of(&mut self, sp: usize) -> Option<StackRegion> {
         if self.own.contains(sp) { Some(self.own) } else { self.of_another(sp) }
@@ -99,19 +107,35 @@ impl StackRegions {
 
     #[cold]
     fn of_another(&mut self, sp: usize) -> Option<StackRegion> {
-        let unmappings = UNMAPPINGS.load(Acquire);
-        if unmappings != self.unmappings {
-            self.unmappings = unmappings;
-            self.foreign = [StackRegion::NONE; FOREIGN];
-        }
-        if let Some(known) = self.foreign.iter().find(|region| region.contains(sp)) {
-            return Some(*known);
+        if let Some(at) = self.foreign.iter().position(|region| region.contains(sp)) {
+            if let Some(present) = present_part(self.foreign[at], sp) {
+                return Some(present);
+            }
+            self.foreign[at] = StackRegion::NONE;
         }
         let found = mapping_of(sp)?;
         self.foreign[self.next] = found;
         self.next = (self.next + 1) % FOREIGN;
-        Some(found)
+        present_part(found, sp)
     }
+
+    /// A region and what follows it, if that holds `slot` and is part of the same stack.
+    pub fn beyond(&mut self, region: StackRegion, slot: usize) -> Option<StackRegion> {
+        let mapping = *self.foreign.iter().find(|mapping| mapping.contains(region.low) && mapping.contains(slot))?;
+        let further = (region.high..region.high.saturating_add(LOOKED_AT)).contains(&slot);
+        let more = present_part(mapping, region.high).filter(|_| further)?;
+        Some(StackRegion { low: region.low, high: more.high })
+    }
+}
+
+/// How much of another stack is looked at in one go.
+const LOOKED_AT: usize = 256 << 10;
+
+/// The part of a mapping from the page of `sp` on that is there; nothing if the mapping has changed.
+fn present_part(mapping: StackRegion, sp: usize) -> Option<StackRegion> {
+    let low = sp & !4095;
+    let wanted = (mapping.high - low).min(LOOKED_AT);
+    (mapped_bytes(low, wanted) == wanted).then_some(StackRegion { low, high: low + wanted })
 }
 
 fn is_first_thread() -> bool {
@@ -154,70 +178,21 @@ fn pthread_stack() -> Option<StackRegion> {
 
 /// The mapping that holds an address, and is readable.
 fn mapping_of(address: usize) -> Option<StackRegion> {
-    let _errno = KeptErrno::new();
-    let mut search = MapsSearch { address, line: [0; 64], used: 0, found: None };
-    let mut bytes = [0; 512];
-    let maps = QuietFile::open(c"/proc/self/maps")?;
-    while search.found.is_none() {
-        match maps.read(&mut bytes) {
-            Some(length @ 1..) => search.take(&bytes[..length]),
-            _ => break,
-        }
-    }
-    search.found
-}
-
-/// Looks through `/proc/self/maps` (proc(5)) piece by piece: `start-end rwxp ...`.
-struct MapsSearch {
-    address: usize,
-    /// The beginning of the present line.
-    line: [u8; 64],
-    used: usize,
-    found: Option<StackRegion>,
-}
-
-impl MapsSearch {
-    fn take(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if byte == b'\n' {
-                let region = parse_line(&self.line[..self.used]);
-                self.used = 0;
-                if let Some(region) = region
-                    && region.contains(self.address)
-                {
-                    self.found = Some(region);
-                    return;
-                }
-            } else if self.used < self.line.len() {
-                self.line[self.used] = byte;
-                self.used += 1;
-            }
-        }
-    }
-}
-
-fn parse_line(line: &[u8]) -> Option<StackRegion> {
-    let dash = line.iter().position(|&byte| byte == b'-')?;
-    let blank = line.iter().position(|&byte| byte == b' ')?;
-    let (low, high) = (hexadecimal(line.get(..dash)?)?, hexadecimal(line.get(dash + 1..blank)?)?);
-    (*line.get(blank + 1)? == b'r').then_some(StackRegion { low, high })
-}
-
-fn hexadecimal(digits: &[u8]) -> Option<usize> {
-    digits.iter().try_fold(0_usize, |number, &digit| {
-        let digit = char::from(digit).to_digit(16)?;
-        Some(number.checked_mul(16)? | digit as usize)
-    })
+    let mappings = Mappings::read().ok()?;
+    let mapping = mappings.of(address).filter(|mapping| mapping.is_readable)?;
+    Some(StackRegion { low: mapping.start, high: mapping.end })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::loaded_modules::{MayAskLoader, all};
 
     #[test]
     fn threads_know_their_stacks() {
         let check = || {
-            prepare();
+            // SAFETY: no test loads or unloads modules.
+            prepare(&all(&unsafe { MayAskLoader::new() }).unwrap());
             let local = 0_u64;
             let sp = &raw const local as usize & !7;
             let mut regions = StackRegions::of_this_thread();
@@ -231,27 +206,34 @@ mod tests {
     }
 
     #[test]
-    fn other_stacks_are_looked_up_among_the_mappings() {
-        let heap = vec![0_u64; 100_000];
-        let sp = &raw const heap[50_000] as usize;
+    fn of_other_stacks_what_is_there_may_be_read() {
+        const BYTES: usize = 1 << 20;
+        let start = crate::platform::memory::map(BYTES).unwrap();
+        let low = start.addr().get();
+        let sp = low + BYTES / 2 + 64;
         let mut regions = StackRegions::of_this_thread();
         let region = regions.of(sp).expect("a mapping");
-        assert!(region.may_read(sp, &raw const heap[99_999] as usize));
-        assert_eq!(regions.foreign[0], region);
+        assert!(region.may_read(sp, sp + 8) && region.may_read(sp, sp + LOOKED_AT / 2));
+        assert!(!region.may_read(sp, sp + LOOKED_AT));
+        let further = regions.beyond(region, sp + LOOKED_AT).expect("the same mapping");
+        assert!(further.may_read(sp, sp + LOOKED_AT) && !regions.is_own(further));
         assert_eq!(regions.of(16), None);
-        note_unmapping();
-        assert_eq!(regions.of(sp).map(|again| again.contains(sp)), Some(true));
+        // SAFETY: nobody uses the upper quarter.
+        unsafe { crate::platform::memory::unmap(start.add(BYTES / 4 * 3), BYTES / 4) };
+        let region = regions.of(sp).expect("what is left of it");
+        assert!(!region.contains(low + BYTES / 4 * 3), "{region:x?}");
+        // SAFETY: nor the rest.
+        unsafe { crate::platform::memory::unmap(start, BYTES / 4 * 3) };
+        assert!(regions.of(sp).is_none_or(|region| region.low != sp & !4095 || region.high <= low + BYTES));
     }
 
     #[test]
-    fn lines_come_in_pieces() {
-        let text = b"00400000-00401000 r--p 0 0 0 /a\n00500000-00600000 ---p 0 0 0\n7f00-8000 rw-p 00000000 00:00 0\n";
-        for pieces in 1..40 {
-            let mut search = MapsSearch { address: 0x7f08, line: [0; 64], used: 0, found: None };
-            text.chunks(pieces).for_each(|piece| search.take(piece));
-            assert_eq!(search.found, Some(StackRegion { low: 0x7f00, high: 0x8000 }));
-        }
-        assert_eq!(parse_line(b"00500000-00600000 ---p"), None);
-        assert_eq!(parse_line(b"garbage"), None);
+    fn what_is_mapped_is_known_to_the_page() {
+        let start = crate::platform::memory::map(16 * 4096).unwrap();
+        // SAFETY: nobody uses that page.
+        unsafe { crate::platform::memory::unmap(start.add(5 * 4096), 4096) };
+        assert_eq!(mapped_bytes(start.addr().get(), 16 * 4096), 5 * 4096);
+        assert_eq!(mapped_bytes(start.addr().get(), 5 * 4096), 5 * 4096);
+        assert_eq!(mapped_bytes(start.addr().get() + 5 * 4096, 4096), 0);
     }
 }

@@ -1,20 +1,19 @@
-//! Modules that are unloaded. Another module may be loaded at the same addresses at once, so everything that is remembered
-//! by address must be forgotten: rules, stacks, modules.
+//! Code that goes: modules that are unloaded, code made at run time that is taken back. Other code may come to the same
+//! addresses at once, so everything that is remembered by address must be forgotten: rules, stacks, modules.
 //!
-//! `dlclose` is hooked. While any thread is in it, nothing that is remembered is trusted, because another thread may load
-//! a module as soon as the loader's lock is free, before the hook has noted what went. Code that unloads a module is never
-//! executing in it, so nobody can note a rule for the old code afterwards.
+//! The loader itself tells when it has unloaded something, before anything else can be loaded: see
+//! [`loading`](crate::linked_allocators). Where it cannot be made to, `dlclose` is hooked; while a thread is in it, nothing
+//! that is remembered is trusted. Code that unloads a module is never executing in it, so nobody can note a rule for the old
+//! code afterwards.
 
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
-use super::loaded_objects::unloads;
 use super::unwinder::forget_rules;
 
-static IN_DLCLOSE: AtomicU32 = AtomicU32::new(0);
 static GENERATION: AtomicU64 = AtomicU64::new(0);
-/// Sections of just-in-time code that were taken back.
-static REMOVALS: AtomicU64 = AtomicU64::new(0);
+static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
+static IN_DLCLOSE: AtomicU32 = AtomicU32::new(0);
 
 /// Whether what is remembered may be used.
 #[inline]
@@ -25,42 +24,38 @@ pub fn is_settled() -> bool {
 /// A number that changes whenever code has gone: the same address may have another meaning after that.
 #[inline]
 pub fn generation() -> u64 {
-    if is_settled() { GENERATION.load(Acquire) } else { present_generation() }
+    GENERATION.load(Acquire)
 }
 
-#[cold]
-fn present_generation() -> u64 {
-    unloads() + REMOVALS.load(Acquire)
+/// Code has gone, and none has come in its place yet.
+pub fn code_has_gone() {
+    // In this order: whoever sees the new number sees no old rule.
+    forget_rules();
+    GENERATION.fetch_add(1, AcqRel);
 }
 
-/// Notes how things are when the process starts.
-pub fn prepare() {
-    GENERATION.store(present_generation(), Release);
+/// From now on the loader tells when it has unloaded something.
+pub fn loader_tells() {
+    LOADER_TELLS.store(true, Release);
 }
 
-/// Stands around a call of the real `dlclose`.
+/// Stands around a call of the real `dlclose`, where the loader does not tell.
 pub struct Closing(());
 
 impl Closing {
     /// Before the call.
-    pub fn begin() -> Self {
+    pub fn begin() -> Option<Self> {
+        if LOADER_TELLS.load(Relaxed) {
+            return None;
+        }
         IN_DLCLOSE.fetch_add(1, AcqRel);
-        Self(())
+        Some(Self(()))
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        let present = present_generation();
-        if GENERATION.swap(present, AcqRel) != present {
-            forget_rules();
-        }
+        code_has_gone();
         IN_DLCLOSE.fetch_sub(1, AcqRel);
     }
-}
-
-/// The program takes unwinding information for just-in-time code back, and its code with it.
-pub fn note_removal() {
-    let _closing = Closing::begin();
-    REMOVALS.fetch_add(1, AcqRel);
 }

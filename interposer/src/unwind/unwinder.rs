@@ -6,6 +6,8 @@ use super::rule_table::RuleTable;
 use super::stack_region::{StackRegion, StackRegions};
 use super::x86_64::{Registers, Rule};
 use super::{loaded_objects, unloading};
+use crate::lock::Recording;
+use crate::platform::loaded_modules::LoadedModule;
 use crate::stacks::native::{MOST_FRAMES, NativeChain};
 
 static RULES: RuleTable = RuleTable::new();
@@ -16,10 +18,9 @@ pub fn forget_rules() {
 }
 
 /// Gets ready. To be called once, before anything else here.
-pub fn prepare() {
-    loaded_objects::prepare();
-    call_frame_information::prepare();
-    unloading::prepare();
+pub fn prepare(modules: &[LoadedModule], recording: &mut Recording) {
+    loaded_objects::prepare(modules);
+    call_frame_information::prepare(recording);
 }
 
 /// A thread's way along its native frames.
@@ -37,25 +38,35 @@ impl Unwinder {
         Self { regions, region }
     }
 
+    /// The way from here on, for one walk.
+    #[inline]
+    pub fn walk<'a>(&'a mut self, recording: &'a mut Recording) -> Walk<'a> {
+        // Another stack may have gone since the last walk, and its memory with it.
+        if !self.regions.is_own(self.region) {
+            self.region = StackRegion::NONE;
+        }
+        Walk { unwinder: self, recording }
+    }
+
     /// The rule for an address, from the table or, the first time, from the module.
     #[inline]
-    fn rule(address: CodeAddress) -> Option<Rule> {
+    fn rule(address: CodeAddress, recording: &mut Recording) -> Option<Rule> {
         if unloading::is_settled()
             && let Some(rule) = RULES.get(address)
         {
             return Some(rule);
         }
-        Self::learn(address)
+        Self::learn(address, recording)
     }
 
     #[cold]
     #[inline(never)]
-    fn learn(address: CodeAddress) -> Option<Rule> {
-        let rule = call_frame_information::rule(address)?;
-        if unloading::is_settled() {
-            RULES.insert(address, rule);
-        }
-        Some(rule)
+    fn learn(address: CodeAddress, recording: &mut Recording) -> Option<Rule> {
+        call_frame_information::rule(address, recording, |rule| {
+            if unloading::is_settled() {
+                RULES.insert(address, rule);
+            }
+        })
     }
 
     /// Whether the stack pointer is in a stack that may be read.
@@ -79,14 +90,32 @@ impl Unwinder {
         self.regions.of(sp).unwrap_or(StackRegion::NONE)
     }
 
+    /// Whether a word may be read while the stack pointer is `sp`, which is in the present region.
+    #[inline]
+    fn may_read(&mut self, sp: usize, slot: usize) -> bool {
+        self.region.may_read(sp, slot) || self.may_read_further(sp, slot)
+    }
+
+    /// Of another stack than the thread's own, only so much is known to be there as was looked at.
+    #[cold]
+    #[inline(never)]
+    fn may_read_further(&mut self, sp: usize, slot: usize) -> bool {
+        if let Some(further) = self.regions.beyond(self.region, slot) {
+            self.region = further;
+        }
+        self.region.may_read(sp, slot)
+    }
+
     /// A step that takes more than a rule.
     #[cold]
     #[inline(never)]
-    fn dear_step(&self, of: FrameState) -> Step {
+    fn dear_step(&self, of: FrameState, recording: &mut Recording) -> Step {
         let may_read = |address| self.region.may_read(lowest_slot(&of), address);
-        match call_frame_information::step(of.address, &Registers::of(&of), may_read) {
-            DearStep::UnknownRegister => match self.all_registers(&of) {
-                Some(registers) => Self::led_to(call_frame_information::step(of.address, &registers, may_read)),
+        match call_frame_information::step(of.address, &Registers::of(&of), may_read, recording) {
+            DearStep::UnknownRegister => match self.all_registers(&of, recording) {
+                Some(registers) => {
+                    Self::led_to(call_frame_information::step(of.address, &registers, may_read, recording))
+                }
                 None => Step::Lost,
             },
             step => Self::led_to(step),
@@ -106,7 +135,7 @@ impl Unwinder {
 
     /// All registers that the frame `wanted` preserves: goes there from here, step by step, with every register.
     #[inline(never)]
-    fn all_registers(&self, wanted: &FrameState) -> Option<Registers> {
+    fn all_registers(&self, wanted: &FrameState, recording: &mut Recording) -> Option<Registers> {
         let mut registers = Registers::here();
         let mut frame = registers.frame(true)?;
         for _ in 0..MOST_FRAMES {
@@ -115,10 +144,8 @@ impl Unwinder {
             }
             let lowest = lowest_slot(&frame);
             let may_read = |address| self.region.may_read(lowest, address);
-            let DearStep::Caller(next, interrupted) = call_frame_information::step(frame.address, &registers, may_read)
-            else {
-                return None;
-            };
+            let step = call_frame_information::step(frame.address, &registers, may_read, recording);
+            let DearStep::Caller(next, interrupted) = step else { return None };
             registers = next;
             frame = registers.frame(interrupted)?;
         }
@@ -128,10 +155,10 @@ impl Unwinder {
     /// Code of which nothing is known. Made at run time, it may still keep a frame pointer, if that leads to a return
     /// address in code that is known.
     #[cold]
-    fn by_frame_pointer(&self, of: FrameState) -> Step {
+    fn by_frame_pointer(&self, of: FrameState, recording: &mut Recording) -> Step {
         let (bp_slot, return_slot) = (of.bp, of.bp.wrapping_add(8));
         let readable = |slot| self.region.may_read(of.sp, slot);
-        match loaded_objects::find(of.address.lookup()) {
+        match loaded_objects::find(of.address.lookup(), recording) {
             Some(object) if object.starts_process_at(of.address.lookup()) => return Step::End,
             Some(_) => return Step::Lost,
             None if !readable(bp_slot) || !readable(return_slot) => return Step::Lost,
@@ -140,7 +167,7 @@ impl Unwinder {
         // SAFETY: both words lie in the thread's stack, above the stack pointer.
         let (bp, address) = unsafe { (read(bp_slot), read(return_slot)) };
         let address = CodeAddress::return_address(address);
-        if Self::rule(address).is_none() {
+        if Self::rule(address, recording).is_none() {
             return Step::Lost;
         }
         Step::Caller { frame: FrameState { address, sp: of.bp + 16, bp }, bp_slot: 0, in_place: false }
@@ -166,23 +193,31 @@ unsafe fn read(slot: usize) -> usize {
     unsafe { (slot as *const usize).read_volatile() }
 }
 
-// SAFETY: `slot` reads only words that `caller` named for frames that are still there.
-unsafe impl NativeChain for Unwinder {
+/// A thread's way along its native frames, while it makes a record.
+pub struct Walk<'a> {
+    unwinder: &'a mut Unwinder,
+    recording: &'a mut Recording,
+}
+
+impl NativeChain for Walk<'_> {
     #[inline]
     fn caller(&mut self, of: FrameState) -> Step {
-        if !self.enter(of.sp) {
+        let Self { unwinder, recording } = self;
+        if !unwinder.enter(of.sp) {
             return Step::Lost;
         }
-        let Some(rule) = Self::rule(of.address) else { return self.by_frame_pointer(of) };
+        let Some(rule) = Unwinder::rule(of.address, recording) else { return unwinder.by_frame_pointer(of, recording) };
         if rule == Rule::END {
             return Step::End;
         }
         if rule == Rule::DEAR {
-            return self.dear_step(of);
+            return unwinder.dear_step(of, recording);
         }
         let caller = rule.apply(&of);
-        let readable = |slot| self.region.may_read(lowest_slot(&of), slot);
-        if !readable(caller.return_slot()) || (caller.bp_slot != 0 && !readable(caller.bp_slot)) {
+        let lowest = lowest_slot(&of);
+        if !unwinder.may_read(lowest, caller.return_slot())
+            || (caller.bp_slot != 0 && !unwinder.may_read(lowest, caller.bp_slot))
+        {
             return Step::Lost;
         }
         // SAFETY: the slots were just checked.
@@ -191,7 +226,9 @@ unsafe impl NativeChain for Unwinder {
         if return_address == 0 {
             return Step::End;
         }
-        Step::Caller { frame: caller.state(return_address, bp), bp_slot: caller.bp_slot, in_place: true }
+        // Other stacks may be gone the next time: each of their frames is walked anew.
+        let in_place = unwinder.regions.is_own(unwinder.region);
+        Step::Caller { frame: caller.state(return_address, bp), bp_slot: caller.bp_slot, in_place }
     }
 
     #[inline(always)]
@@ -204,6 +241,7 @@ unsafe impl NativeChain for Unwinder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::loaded_modules::{MayAskLoader, all};
     use crate::stacks::native::{NativeMemo, Outcome};
     use core::ffi::{c_int, c_void};
     use std::sync::Mutex;
@@ -220,16 +258,26 @@ mod tests {
         0
     }
 
+    fn recording() -> Recording {
+        // SAFETY: no signal handler of the test program comes between and records.
+        unsafe { Recording::begin() }
+    }
+
+    fn get_ready() {
+        // SAFETY: no test loads or unloads modules.
+        prepare(&all(&unsafe { MayAskLoader::new() }).unwrap(), &mut recording());
+    }
+
     type Both = (Vec<usize>, Vec<usize>, Outcome);
 
     /// Both unwinders' frames from the caller of this function on.
     #[inline(never)]
     fn both() -> Both {
         static READY: Once = Once::new();
-        READY.call_once(prepare);
+        READY.call_once(get_ready);
         let here = FrameState::here();
         let mut memo = NativeMemo::new();
-        memo.update(&mut Unwinder::of_this_thread(), &here).unwrap();
+        memo.update(&mut Unwinder::of_this_thread().walk(&mut recording()), &here).unwrap();
         let ours = (0..memo.len()).rev().map(|index| memo.frame(index).address.get()).collect();
         let mut theirs = Vec::new();
         // SAFETY: the callback gets the vector, which outlives the call.
@@ -293,12 +341,13 @@ mod tests {
     fn every_register_is_found_step_by_step() {
         deeper(10, &mut || {
             static READY: Once = Once::new();
-            READY.call_once(prepare);
+            READY.call_once(get_ready);
             let mut unwinder = Unwinder::of_this_thread();
             let mut frame = FrameState::here();
             for _ in 0..12 {
-                let Step::Caller { frame: caller, .. } = unwinder.caller(frame) else { panic!("the stack ends") };
-                let registers = unwinder.all_registers(&caller).expect("the frame is on the stack");
+                let step = unwinder.walk(&mut recording()).caller(frame);
+                let Step::Caller { frame: caller, .. } = step else { panic!("the stack ends") };
+                let registers = unwinder.all_registers(&caller, &mut recording()).expect("the frame is on the stack");
                 assert_eq!(registers.frame(false), Some(caller));
                 frame = caller;
             }

@@ -1,5 +1,6 @@
 //! Takes what the program's threads have handed over, and writes it.
 
+mod abandoned;
 #[cfg(test)]
 mod aggregation_tests;
 mod hidden_allocators;
@@ -41,6 +42,8 @@ pub struct Drain {
     /// Those of the chunk that is being taken.
     words: Vec<u64>,
     transcoders: FxHashMap<u32, ThreadTranscoder>,
+    /// How many threads have been seen, with those whose process has ended.
+    threads_seen: u32,
     /// Chunks that were found before those that come before them.
     postponed: Vec<ChunkIndex>,
     events: FxHashMap<u32, ImageEvents>,
@@ -81,6 +84,7 @@ impl Drain {
             sizes: RecentSizes::default(),
             words: Vec::with_capacity(CHUNK_WORDS),
             transcoders: FxHashMap::default(),
+            threads_seen: 0,
             postponed: Vec::new(),
             events: FxHashMap::default(),
             threads: ThreadTable::default(),
@@ -143,29 +147,11 @@ impl Drain {
         self.write_all(true);
     }
 
-    /// Gives chunks back whose threads have gone without handing them over, and which others now wait for.
-    pub fn take_abandoned(&mut self) {
-        let header = self.pool.header();
-        if header.waiters.load(Acquire) == 0 || header.sealed.load(Acquire) != 0 {
-            return;
-        }
-        let pool = self.pool;
-        let gone = |chunk: &ChunkIndex| {
-            let descriptor = pool.descriptor(*chunk);
-            let (pid, tid) = (descriptor.pid.load(Acquire), descriptor.tid.load(Acquire));
-            !std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
-        };
-        let abandoned = pool.chunks().filter(|&chunk| pool.is_owned(chunk)).filter(gone);
-        let look = Look::at(&pool, abandoned, Left::ByTheirThreads);
-        // What is settled is for the next look at all threads to say.
-        self.take(&look, |_| Stamp(0), |_| {});
-    }
-
     /// Takes what is new in these chunks, and gives back those that nobody writes to any more. The events before `bound`
     /// are settled as soon as no later chunk can hold older ones, which keeps them in the processor's cache. Calls
     /// `progress` with the number of chunks that are left, time and again.
     fn take(&mut self, look: &Look, bound: impl Fn(u32) -> Stamp, mut progress: impl FnMut(usize)) {
-        let (pool, mut waiters, mut fresh) = (self.pool, false, 0);
+        let (pool, mut freed, mut fresh) = (self.pool, false, 0);
         let postponed = if look.may_lack { std::mem::take(&mut self.postponed) } else { Vec::new() };
         for (index, found) in look.found.iter().enumerate() {
             // A thread's chunks are taken one after the other. If those before this one have not been found, they will be
@@ -177,7 +163,10 @@ impl Drain {
                     Some(events) => fresh += events,
                     None => self.damaged_chunks += u64::from(found.is_complete),
                 }
-                waiters |= found.is_complete && pool.free(found.chunk);
+                if found.is_complete {
+                    pool.free(found.chunk);
+                    freed = true;
+                }
             }
             let next = look.found.get(index + 1).filter(|next| next.image == found.image);
             if fresh >= SETTLED_TOGETHER || next.is_none() {
@@ -188,8 +177,8 @@ impl Drain {
             let left = look.found.len() - 1 - index;
             if left.is_multiple_of(16) {
                 progress(left);
-                // They are not to wait for the end of a long look.
-                if std::mem::take(&mut waiters) {
+                // Those who wait for chunks are not to wait for the end of a long look.
+                if std::mem::take(&mut freed) {
                     futex_wake(&pool.header().space);
                 }
             }
@@ -204,7 +193,7 @@ impl Drain {
             return true;
         }
         let (thread, sequence) = (descriptor.thread.load(Acquire), descriptor.sequence.load(Acquire));
-        let words = self.pool.published(chunk).len();
+        let words = self.pool.published(chunk);
         self.transcoders.get(&thread).is_none_or(|thread| !thread.has_taken(sequence, words))
     }
 
@@ -219,7 +208,7 @@ impl Drain {
         let &Found { thread, image, .. } = found;
         // The descriptor lies in the program's memory, too: a number gone wild must not take all of ours. Threads are
         // numbered as they take their first chunk, so that all but a few of the lower numbers are known by now.
-        let most = u32::try_from(self.transcoders.len()).unwrap_or(u32::MAX).saturating_add(MOST_UNKNOWN_THREADS);
+        let most = self.threads_seen.saturating_add(MOST_UNKNOWN_THREADS);
         if thread >= pool.header().threads_started.load(Acquire).min(most) {
             return None;
         }
@@ -227,13 +216,15 @@ impl Drain {
         self.note_image(found);
         let keeping = if pool.header().follow_fork == 0 { Keeping::ALONE } else { Keeping::FAMILY };
         let Self { transcoders, events, interning, words, .. } = self;
-        let transcoder = transcoders.entry(thread).or_insert_with(|| ThreadTranscoder::new(image, self.native_depth));
+        let transcoder = transcoders.entry(thread).or_insert_with(|| {
+            self.threads_seen = self.threads_seen.saturating_add(1);
+            ThreadTranscoder::new(image, self.native_depth)
+        });
         let events = events.entry(image).or_insert_with(|| ImageEvents::new(keeping));
         let queue = events.queue(ThreadId(thread));
         let before = queue.len();
         // A copy at one go, which is quicker than to wait for another processor's cache word by word.
-        words.clear();
-        words.extend_from_slice(found.words(&pool));
+        found.copy_words(&pool, words);
         let taken =
             transcoder.take_words(found.sequence, found.is_complete, words, interning, |timed| queue.push(timed));
         let fresh = queue.len() - before;
@@ -360,7 +351,7 @@ impl Drain {
 
 /// The chunks that hold records, complete or not.
 fn chunks_in_use(pool: Pool) -> impl Iterator<Item = ChunkIndex> {
-    pool.chunks().filter(move |&chunk| pool.is_owned(chunk) || pool.is_sealed(chunk))
+    pool.chunks().filter(move |&chunk| pool.is_in_use(chunk))
 }
 
 /// Later than any event.

@@ -1,7 +1,11 @@
 //! Pages from the kernel, asked for directly: `mmap` itself is hooked.
 
+use core::ffi::CStr;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU32;
+use core::time::Duration;
 
+use memprof_capture::channel::pool::futex_wait;
 use memprof_capture::kept_errno::KeptErrno;
 use memprof_capture::quiet_file::QuietFile;
 
@@ -95,6 +99,60 @@ pub unsafe fn wipe_in_children(address: NonNull<u8>, bytes: usize) -> bool {
     unsafe { libc::syscall(libc::SYS_madvise, address.as_ptr(), bytes, libc::MADV_WIPEONFORK) == 0 }
 }
 
+/// The pool that is shared with the recorder, as it is mapped here.
+#[derive(Clone, Copy)]
+pub struct MappedPool {
+    /// Its first byte.
+    pub start: NonNull<u8>,
+    /// How many there are.
+    pub bytes: usize,
+}
+
+impl MappedPool {
+    /// Opens and maps it. Nothing if that cannot be done: another pid namespace, another user, or the recorder has ended.
+    pub fn open(path: &CStr) -> Option<Self> {
+        let file = QuietFile::open_to_write(path)?;
+        let bytes = file.bytes()?;
+        Some(Self { start: map_shared(bytes, file.descriptor())?, bytes })
+    }
+
+    /// Unmaps it.
+    ///
+    /// # Safety
+    /// Nobody uses it any more.
+    pub unsafe fn close(self) {
+        // SAFETY: the caller gives it up.
+        unsafe { unmap(self.start, self.bytes) };
+    }
+
+    /// Maps it a second time, elsewhere, and puts zeroed memory of this process's own in its first place. Nothing, and
+    /// then the second is not done either, if that cannot be done.
+    pub fn leave(self) -> Option<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let _errno = KeptErrno::new();
+        // SAFETY: an old length of zero makes another mapping of the same shared pages (mremap(2)), wherever there is room.
+        // Then the first one is replaced, at which nothing but the pool is.
+        unsafe {
+            let other = libc::syscall(
+                libc::SYS_mremap,
+                self.start.as_ptr(),
+                0_usize,
+                self.bytes,
+                libc::MREMAP_MAYMOVE,
+                0_usize,
+            );
+            let other = NonNull::new(other as *mut u8).filter(|_| other != -1)?;
+            let own = libc::syscall(libc::SYS_mmap, self.start.as_ptr(), self.bytes, protection, flags, -1, 0_usize);
+            if own == -1 {
+                unmap(other, self.bytes);
+                return None;
+            }
+            Some(Self { start: other, bytes: self.bytes })
+        }
+    }
+}
+
 /// This process's own memory, read through the kernel: what is not mapped is an answer and no fault.
 pub struct OwnMemory(QuietFile);
 
@@ -110,6 +168,41 @@ impl OwnMemory {
         let _errno = KeptErrno::new();
         self.0.read_at(bytes, address as u64) == Some(bytes.len())
     }
+}
+
+/// Lets the processor go for a moment, by a system call that every program with threads makes. Unlike `sched_yield` it
+/// also lets threads of a lower priority run.
+pub fn doze() {
+    static NOBODY_WAKES: AtomicU32 = AtomicU32::new(0);
+    let _errno = KeptErrno::new();
+    futex_wait(&NOBODY_WAKES, 0, Duration::from_micros(50));
+}
+
+/// Which of these pages are mapped: how many bytes from `start`, a page's first byte, up to the first one that is not.
+pub fn mapped_bytes(start: usize, bytes: usize) -> usize {
+    const PAGE: usize = 4096;
+    const MOST: usize = 64;
+    let _errno = KeptErrno::new();
+    let mut resident = [0_u8; MOST];
+    let is_mapped = |pages: usize, resident: &mut [u8; MOST]| {
+        // SAFETY: only asks, and writes a byte for each of at most as many pages as there are bytes.
+        unsafe { libc::syscall(libc::SYS_mincore, start, pages * PAGE, resident.as_mut_ptr()) == 0 }
+    };
+    let all = (bytes / PAGE).min(MOST);
+    if is_mapped(all, &mut resident) {
+        return all * PAGE;
+    }
+    // The first pages of those, half as many each time until there is only one.
+    let (mut mapped, mut unmapped) = (0, all);
+    while mapped + 1 < unmapped {
+        let middle = mapped.midpoint(unmapped);
+        if is_mapped(middle, &mut resident) {
+            mapped = middle;
+        } else {
+            unmapped = middle;
+        }
+    }
+    mapped * PAGE
 }
 
 /// Writes to standard error, without buffers or formatting.

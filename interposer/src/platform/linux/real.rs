@@ -84,6 +84,7 @@ const FIRST_VERSION: &CStr = c"GLIBC_2.17";
 
 fn look_up_dlsym() {
     // SAFETY: dlvsym takes any NUL-terminated texts.
+    #[expect(clippy::disallowed_methods, reason = "before the first hooked call there is one thread, and it is found")]
     let found = unsafe { libc::dlvsym(libc::RTLD_NEXT, c"dlsym".as_ptr(), FIRST_VERSION.as_ptr()) };
     DLSYM.store(found as usize, Relaxed);
 }
@@ -116,24 +117,25 @@ pub fn look_up(handle: *mut c_void, name: &CStr) -> *mut c_void {
         return core::ptr::null_mut();
     }
     let block = tls::block();
-    // SAFETY: the block is this thread's own; the names are C strings.
-    unsafe {
-        let before = core::mem::replace(&mut (*block).doing, Doing::LookingUp);
+    let before = block.doing();
+    block.begin(Doing::LookingUp);
+    // SAFETY: the names are C strings.
+    let found = unsafe {
         let found = dlsym(handle, name.as_ptr());
         if found.is_null() {
             // One that succeeds clears up.
             dlsym(libc::RTLD_DEFAULT, c"free".as_ptr());
         }
-        (*block).doing = before;
         found
-    }
+    };
+    block.begin(before);
+    found
 }
 
 /// Whether the real functions may be called to allocate something now: not while symbols are being looked up.
 #[inline]
 pub fn may_allocate() -> bool {
-    // SAFETY: the block is this thread's own.
-    resolve() && unsafe { (*tls::block()).doing } != Doing::LookingUp
+    resolve() && tls::block().doing() != Doing::LookingUp
 }
 
 const UNRESOLVED: u32 = 0;

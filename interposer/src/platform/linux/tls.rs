@@ -3,31 +3,27 @@
 //! `thread_local!` in a library calls `__tls_get_addr` on every access, which may itself allocate. This block is in the
 //! static TLS area (initial-exec model), two instructions away, and needs neither construction nor destruction.
 
+use core::marker::PhantomData;
 use core::mem::size_of;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, compiler_fence};
 
-use crate::hooks::threads::Birth;
-use crate::thread::ThreadState;
-use crate::unwind::stack_region::StackRegion;
-
-/// The block. Zero in a new thread.
+/// The block. Zero in a new thread. It knows nothing of what those above keep here. Its thread and that one's signal
+/// handlers use it, nobody else.
 #[repr(C)]
-pub struct ThreadBlock {
-    /// What the thread is doing: one of [`Doing`].
-    pub doing: Doing,
-    /// Set once the thread's state was given back, near the thread's end.
-    pub ended: bool,
-    /// The thread's state, once it has made an event.
-    pub state: *mut ThreadState,
-    /// What the thread was created with, until then.
-    pub birth: *mut Birth,
-    /// The stack pointer of the hook that is at work; 0 where there is none.
-    pub hook_sp: usize,
-    /// The thread's own stack, once it has made an event.
-    pub stack: StackRegion,
+struct ThreadBlock {
+    doing: AtomicU8,
+    ended: AtomicBool,
+    state: AtomicPtr<()>,
+    birth: AtomicPtr<()>,
+    hook_sp: AtomicUsize,
+    stack_low: AtomicUsize,
+    stack_high: AtomicUsize,
 }
 
 /// Why a hook that is called now should just pass through, if it should.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Doing {
     /// The program's own business: calls are recorded.
@@ -38,6 +34,17 @@ pub enum Doing {
     Recording = 2,
     /// A symbol is being looked up on our own account. What that allocates comes out of the early arena.
     LookingUp = 3,
+}
+
+impl Doing {
+    const fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Program,
+            1 => Self::Real,
+            2 => Self::Recording,
+            _ => Self::LookingUp,
+        }
+    }
 }
 
 // glibc keeps some 1.6 KiB of static TLS for all libraries that come late (by dlopen): little of it should be ours.
@@ -55,9 +62,13 @@ core::arch::global_asm!(
     ".popsection",
 );
 
+/// The calling thread's block. It stays in its thread, and so never outlives it.
+#[derive(Clone, Copy)]
+pub struct Block(NonNull<ThreadBlock>, PhantomData<*mut ()>);
+
 /// The calling thread's block.
 #[inline(always)]
-pub fn block() -> *mut ThreadBlock {
+pub fn block() -> Block {
     let block: *mut ThreadBlock;
     #[cfg(target_arch = "x86_64")]
     // SAFETY: computes the address of the thread's copy of the block, as the initial-exec model defines it.
@@ -82,20 +93,98 @@ pub fn block() -> *mut ThreadBlock {
             options(pure, readonly, nostack),
         );
     }
-    block
+    // SAFETY: it is the address of an object.
+    Block(unsafe { NonNull::new_unchecked(block) }, PhantomData)
+}
+
+impl Block {
+    #[inline(always)]
+    fn get(&self) -> &ThreadBlock {
+        // SAFETY: the block is there, zeroed or written to, as long as its thread is, which this value cannot leave. All of it
+        // is atomic.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Where it is: a number that no other thread has meanwhile.
+    #[inline(always)]
+    pub fn addr(self) -> usize {
+        self.0.addr().get()
+    }
+
+    /// What the thread is doing.
+    #[inline(always)]
+    pub fn doing(&self) -> Doing {
+        Doing::of(self.get().doing.load(Relaxed))
+    }
+
+    /// From now on the thread does something else. A signal handler that sees this sees all that came before, and nothing
+    /// of what comes after.
+    #[inline(always)]
+    pub fn begin(&self, doing: Doing) {
+        compiler_fence(SeqCst);
+        self.get().doing.store(doing as u8, Relaxed);
+        compiler_fence(SeqCst);
+    }
+
+    /// Whether the thread's state was given back, near the thread's end.
+    #[inline(always)]
+    pub fn has_ended(&self) -> bool {
+        self.get().ended.load(Relaxed)
+    }
+
+    /// Notes that.
+    pub fn set_ended(&self) {
+        self.get().ended.store(true, Relaxed);
+    }
+
+    /// What those above keep for the thread, once it has made an event; else null.
+    #[inline(always)]
+    pub fn state(&self) -> *mut () {
+        self.get().state.load(Relaxed)
+    }
+
+    /// Keeps something else. Returns what was kept.
+    pub fn replace_state(&self, state: *mut ()) -> *mut () {
+        self.get().state.swap(state, Relaxed)
+    }
+
+    /// Keeps what the thread was created with, until it is needed. Returns what was kept.
+    pub fn replace_birth(&self, birth: *mut ()) -> *mut () {
+        self.get().birth.swap(birth, Relaxed)
+    }
+
+    /// The stack pointer of the hook that is at work; 0 where there is none.
+    #[inline(always)]
+    pub fn hook_sp(&self) -> usize {
+        self.get().hook_sp.load(Relaxed)
+    }
+
+    /// A hook is at work whose stack pointer this is; 0: none any more.
+    #[inline(always)]
+    pub fn set_hook_sp(&self, sp: usize) {
+        self.get().hook_sp.store(sp, Relaxed);
+    }
+
+    /// The thread's own stack, from its first byte to behind its last one, once it has made an event; else nothing.
+    pub fn stack(&self) -> (usize, usize) {
+        (self.get().stack_low.load(Relaxed), self.get().stack_high.load(Relaxed))
+    }
+
+    /// Notes where it is.
+    pub fn set_stack(&self, (low, high): (usize, usize)) {
+        self.get().stack_low.store(low, Relaxed);
+        self.get().stack_high.store(high, Relaxed);
+    }
 }
 
 /// Does something that is not the program's own business: what hooks are called meanwhile pass through.
 pub fn apart_from_program<R>(act: impl FnOnce() -> R) -> R {
     let block = block();
-    // SAFETY: the block is this thread's own.
-    let doing = unsafe { (*block).doing };
+    let doing = block.doing();
     if doing == Doing::Program {
-        // SAFETY: as above.
-        unsafe { (*block).doing = Doing::Real };
+        block.begin(Doing::Real);
     }
     let result = act();
-    // SAFETY: as above.
-    unsafe { (*block).doing = doing };
+    block.begin(doing);
     result
 }

@@ -35,21 +35,30 @@ pub enum FrameContent {
 }
 
 /// A chain of frames in memory.
-///
-/// # Safety
-/// `identity` and `previous` are only called with frames of the present chain.
-pub unsafe trait FrameChain {
+pub trait FrameChain {
     /// What keeps this chain's owner from going on.
     type Error: From<OutOfMemory>;
 
+    /// Its innermost frame.
+    fn top(&self) -> FrameAddress;
+
     /// A number that changes whenever the frame's function or instruction changes.
-    fn identity(&self, frame: FrameAddress) -> u64;
+    ///
+    /// # Safety
+    /// The frame is part of the present chain: its top, or the `previous` of one that is.
+    unsafe fn identity(&self, frame: FrameAddress) -> u64;
 
     /// The caller's frame.
-    fn previous(&self, frame: FrameAddress) -> FrameAddress;
+    ///
+    /// # Safety
+    /// As [`Self::identity`].
+    unsafe fn previous(&self, frame: FrameAddress) -> FrameAddress;
 
     /// What the frame contributes. Called once for a frame of this identity.
-    fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, Self::Error>;
+    ///
+    /// # Safety
+    /// As [`Self::identity`].
+    unsafe fn content(&mut self, frame: FrameAddress) -> Result<FrameContent, Self::Error>;
 }
 
 #[derive(Clone, Copy)]
@@ -153,15 +162,16 @@ impl StackMemo {
         self.seen = self.seen.min(links);
     }
 
-    /// Brings the stack up to date with the chain that starts at `top`.
+    /// Brings the stack up to date with the chain.
     #[inline]
-    pub fn update<C: FrameChain>(&mut self, chain: &mut C, top: FrameAddress) -> Result<(), C::Error> {
+    pub fn update<C: FrameChain>(&mut self, chain: &mut C) -> Result<(), C::Error> {
         self.fresh.truncate(0);
-        let mut frame = top;
+        let mut frame = chain.top();
         let mut intact = 1;
         while frame != 0 {
             if let Some(index) = self.find(frame) {
-                match self.verify(chain, index) {
+                // SAFETY: the frame is in the present chain, as far as it was followed.
+                match unsafe { self.verify(chain, index) } {
                     Verified::Chain { intact: whole } => {
                         // Linked as before; from `whole` to `index` instructions have moved on.
                         for at in (whole..=index).rev() {
@@ -174,17 +184,20 @@ impl StackMemo {
                         for at in (at..=index).rev() {
                             self.fresh.push(self.links[at].frame)?;
                         }
-                        frame = chain.previous(self.links[at].frame);
+                        // SAFETY: it was verified to be in the chain; only its caller is another.
+                        frame = unsafe { chain.previous(self.links[at].frame) };
                         continue;
                     }
                 }
             }
             self.fresh.push(frame)?;
-            frame = chain.previous(frame);
+            // SAFETY: the chain was followed to this frame.
+            frame = unsafe { chain.previous(frame) };
         }
         self.keep(intact);
         for index in (0..self.fresh.len()).rev() {
-            self.push(chain, self.fresh[index])?;
+            // SAFETY: these are the frames along which the chain was followed.
+            unsafe { self.push(chain, self.fresh[index])? };
         }
         Ok(())
     }
@@ -196,9 +209,12 @@ impl StackMemo {
         (link.frame == frame).then_some(guess)
     }
 
-    /// Checks the remembered frames from `index`, which is in the present chain, outwards.
+    /// Checks the remembered frames from `index` outwards.
+    ///
+    /// # Safety
+    /// The frame of that link is in the present chain.
     #[inline]
-    fn verify<C: FrameChain>(&self, chain: &C, index: usize) -> Verified {
+    unsafe fn verify<C: FrameChain>(&self, chain: &C, index: usize) -> Verified {
         let links = &self.links[..=index];
         let mut intact = index + 1;
         let mut at = index;
@@ -207,10 +223,12 @@ impl StackMemo {
         while frame != 0 {
             // SAFETY: `at` starts within the links and is above 0 here, since link 0 ends the loop.
             let (identity, caller) = unsafe { (links.get_unchecked(at).identity, links.get_unchecked(at - 1).frame) };
-            if chain.identity(frame) != identity {
+            // SAFETY: the frame is that of `index`, or the one further in has it for its caller at this moment.
+            let (present, previous) = unsafe { (chain.identity(frame), chain.previous(frame)) };
+            if present != identity {
                 intact = moved_on(at);
             }
-            if chain.previous(frame) != caller {
+            if previous != caller {
                 return Verified::Broken { at };
             }
             at -= 1;
@@ -219,12 +237,15 @@ impl StackMemo {
         Verified::Chain { intact }
     }
 
+    /// # Safety
+    /// The frame is in the present chain.
     #[inline]
-    fn push<C: FrameChain>(&mut self, chain: &mut C, frame: FrameAddress) -> Result<(), C::Error> {
+    unsafe fn push<C: FrameChain>(&mut self, chain: &mut C, frame: FrameAddress) -> Result<(), C::Error> {
         let last = self.links.len() - 1;
         let (hash, places) = (self.hashes[last], self.contributions[last].places);
-        let identity = chain.identity(frame);
-        let (hash, contribution) = match chain.content(frame)? {
+        // SAFETY: the caller's contract.
+        let (identity, content) = unsafe { (chain.identity(frame), chain.content(frame)?) };
+        let (hash, contribution) = match content {
             FrameContent::Place(CodePosition { code, offset }) => (
                 hash.with(u64::from(code) << 32 | u64::from(offset)),
                 Contribution { code, offset, places: places + 1, kind: PLACE },

@@ -8,80 +8,15 @@
 //! initialised, each call of the C library's allocator looks whether that has happened.
 
 use core::cell::UnsafeCell;
-use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::{MaybeUninit, transmute};
+use core::ffi::c_void;
+use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
 use memprof_capture::allocator::Allocator;
 
-use super::interpreter::symbol;
-use crate::hooks::call::Call;
-
-/// `PyMemAllocatorEx` (Include/cpython/pymem.h): the same in 3.5 to 3.13.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Functions {
-    context: *mut c_void,
-    malloc: unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void,
-    calloc: unsafe extern "C" fn(*mut c_void, usize, usize) -> *mut c_void,
-    realloc: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> *mut c_void,
-    free: unsafe extern "C" fn(*mut c_void, *mut c_void),
-}
-
-const _: () = assert!(size_of::<Functions>() == 40);
-
-/// `PyMemAllocatorDomain`: RAW, MEM and OBJ.
-const DOMAINS: [c_int; 3] = [0, 1, 2];
-
-/// The interpreter's functions that have to do with allocators.
-#[derive(Clone, Copy)]
-pub struct AllocatorFunctions {
-    get: unsafe extern "C" fn(c_int, *mut Functions),
-    set: unsafe extern "C" fn(c_int, *mut Functions),
-    is_initialized: unsafe extern "C" fn() -> c_int,
-    name: Option<unsafe extern "C" fn() -> *const c_char>,
-    /// Whether `name` may be called before Python begins to start: 3.12 takes a lock that does not exist yet.
-    named_early: bool,
-}
-
-impl AllocatorFunctions {
-    /// Looks for them among the libraries that are loaded, of Python 3.`minor`.
-    pub fn find(minor: u32) -> Option<Self> {
-        let required = [symbol(c"PyMem_GetAllocator"), symbol(c"PyMem_SetAllocator"), symbol(c"Py_IsInitialized")];
-        if required.contains(&0) {
-            return None;
-        }
-        let name = symbol(c"_PyMem_GetCurrentAllocatorName");
-        // SAFETY: these are the addresses of C functions with these signatures: Include/cpython/pymem.h,
-        // Include/pylifecycle.h and Include/internal/pycore_pymem.h.
-        unsafe {
-            Some(Self {
-                get: transmute::<usize, unsafe extern "C" fn(c_int, *mut Functions)>(required[0]),
-                set: transmute::<usize, unsafe extern "C" fn(c_int, *mut Functions)>(required[1]),
-                is_initialized: transmute::<usize, unsafe extern "C" fn() -> c_int>(required[2]),
-                named_early: minor != 12,
-                name: (name != 0).then(|| transmute::<usize, unsafe extern "C" fn() -> *const c_char>(name)),
-            })
-        }
-    }
-
-    /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`.
-    pub fn current_name(&self) -> &'static [u8] {
-        let remembered = NAME.load(Acquire);
-        if !remembered.is_null() {
-            // SAFETY: a static C string of the interpreter.
-            return unsafe { CStr::from_ptr(remembered) }.to_bytes();
-        }
-        let Some(name) = self.name else { return b"" };
-        // SAFETY: it compares the allocators in use with the known ones, and returns a static name, or null if it does
-        // not know them.
-        unsafe {
-            let name = name();
-            if name.is_null() { b"custom" } else { CStr::from_ptr(name).to_bytes() }
-        }
-    }
-}
+use super::call::{Call, about_to_free};
+use crate::python::allocator_functions::{AllocatorFunctions, Functions};
 
 /// The functions that ours stand before. Python may keep ours and put them back later, so none of these is ever changed.
 struct Originals {
@@ -98,34 +33,16 @@ unsafe impl Sync for Originals {}
 static ORIGINALS: Originals =
     Originals { slots: UnsafeCell::new([const { MaybeUninit::uninit() }; MOST]), used: AtomicUsize::new(0) };
 static INTERPRETER: AtomicPtr<AllocatorFunctions> = AtomicPtr::new(core::ptr::null_mut());
-static NAME: AtomicPtr<c_char> = AtomicPtr::new(core::ptr::null_mut());
 static UNSETTLED: AtomicBool = AtomicBool::new(false);
 static LOOKING: AtomicBool = AtomicBool::new(false);
 
 /// Puts our functions before those of all domains, and keeps them there while Python starts.
 pub fn record(functions: &'static AllocatorFunctions) {
     INTERPRETER.store(core::ptr::from_ref(functions).cast_mut(), Release);
-    let present = present(functions);
-    if functions.named_early {
-        note_name(functions);
-    } else {
-        let pools = present[0].malloc as usize != present[2].malloc as usize;
-        NAME.store(if pools { c"pymalloc" } else { c"malloc" }.as_ptr().cast_mut(), Release);
-    }
+    let present = functions.present();
+    functions.remember_first_name(&present);
     put_before(functions, present);
     UNSETTLED.store(true, Release);
-}
-
-/// What each domain has now.
-fn present(functions: &AllocatorFunctions) -> [Functions; 3] {
-    DOMAINS.map(|domain| {
-        let mut present = MaybeUninit::<Functions>::uninit();
-        // SAFETY: fills the structure for a valid domain; allowed at any time.
-        unsafe {
-            (functions.get)(domain, present.as_mut_ptr());
-            present.assume_init()
-        }
-    })
 }
 
 fn are_ours(functions: &Functions) -> bool {
@@ -134,7 +51,7 @@ fn are_ours(functions: &Functions) -> bool {
 
 /// Puts our functions before these, where they are not ours already.
 fn put_before(functions: &AllocatorFunctions, present: [Functions; 3]) {
-    for (domain, present) in DOMAINS.into_iter().zip(present).filter(|(_, present)| !are_ours(present)) {
+    for (domain, present) in present.into_iter().enumerate().filter(|(_, present)| !are_ours(present)) {
         let slot = ORIGINALS.used.fetch_add(1, AcqRel);
         if slot >= MOST {
             return;
@@ -143,22 +60,8 @@ fn put_before(functions: &AllocatorFunctions, present: [Functions; 3]) {
         unsafe {
             let original = ORIGINALS.slots.get().cast::<Functions>().add(slot);
             original.write(present);
-            let mut ours = Functions { context: original.cast(), malloc, calloc, realloc, free };
-            (functions.set)(domain, &raw mut ours);
+            functions.set(domain, Functions { context: original.cast(), malloc, calloc, realloc, free });
         }
-    }
-}
-
-/// Once ours are in place, Python does not know its allocator's name any more.
-fn note_name(functions: &AllocatorFunctions) -> Option<&'static CStr> {
-    // SAFETY: see `current_name`.
-    unsafe {
-        let name = (functions.name?)();
-        if name.is_null() {
-            return None;
-        }
-        NAME.store(name.cast_mut(), Release);
-        Some(CStr::from_ptr(name))
     }
 }
 
@@ -182,12 +85,11 @@ pub fn settle(block: usize, size: usize, is_python_s: bool) -> (usize, usize) {
     }
     // SAFETY: `record` stored a reference that lives forever.
     let functions = unsafe { &*INTERPRETER.load(Acquire) };
-    let present = present(functions);
+    let present = functions.present();
     // Python also replaces the functions of the first domain alone, for moments.
-    let chosen = if present.iter().any(are_ours) { None } else { note_name(functions) };
+    let chosen = if present.iter().any(are_ours) { None } else { functions.remember_name() };
     put_before(functions, present);
-    // SAFETY: it only reads a flag.
-    if unsafe { (functions.is_initialized)() } != 0 {
+    if functions.is_initialized() {
         UNSETTLED.store(false, Release);
     }
     LOOKING.store(false, Release);
@@ -248,6 +150,7 @@ unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, size: usize
 }
 
 unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
+    about_to_free(block);
     // SAFETY: Python's own call, passed on as it came.
     unsafe {
         let real = original(context);

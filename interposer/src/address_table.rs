@@ -1,0 +1,287 @@
+//! From the addresses of things that die to numbers.
+//!
+//! A thing can die, and another one can be born at its address; so whoever lets one die says so first. Reading and
+//! forgetting take no lock: they happen in the middle of the program, where a signal handler may come between and be
+//! recorded. Only what is new is put in under a lock.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
+
+use crate::lock::{AnyLock, Busy, Lock, Recording};
+use crate::memory::OutOfMemory;
+use crate::platform::memory::map;
+
+/// A place that nobody has taken: nothing is at address 0.
+const EMPTY: usize = 0;
+/// What stands for the number of a thing that has died. Its address stays in its place, where a search goes past it, until
+/// another thing is born there or the table grows.
+const DEAD: u32 = u32::MAX;
+
+#[repr(C)]
+struct Place {
+    address: AtomicUsize,
+    number: AtomicU32,
+    unused: u32,
+}
+
+/// Places of one size of the table, in pages of their own that are never given back: a reader may still be there.
+/// All generations together are no larger than the present one.
+#[repr(C)]
+struct Generation {
+    places: usize,
+    first: Place,
+}
+
+/// The table.
+pub struct AddressTable {
+    generation: AtomicPtr<Generation>,
+    /// How many places of the present generation are taken, by the living and by the dead.
+    taken: Lock<usize>,
+    first_places: usize,
+}
+
+/// Why something could not be put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotInserted {
+    /// The kernel gives no more memory.
+    OutOfMemory,
+    /// The lock cannot be had.
+    Busy,
+}
+
+impl From<OutOfMemory> for NotInserted {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+impl From<Busy> for NotInserted {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+impl AddressTable {
+    /// A table without memory, which takes so many places, a power of two, when something is put in.
+    pub const fn new(first_places: usize) -> Self {
+        assert!(first_places.is_power_of_two(), "places are found by the lower bits of a hash");
+        Self { generation: AtomicPtr::new(core::ptr::null_mut()), taken: Lock::new(0, || 0), first_places }
+    }
+
+    /// The lock under which something is put in.
+    pub const fn lock(&self) -> &dyn AnyLock {
+        &self.taken
+    }
+
+    /// Forgets everything, in a forked child.
+    ///
+    /// # Safety
+    /// The process has one thread, and that uses neither this table nor its lock.
+    pub unsafe fn renew(&self) {
+        self.generation.store(core::ptr::null_mut(), SeqCst);
+        // SAFETY: the caller says so. The first one that is put in finds no places, and counts anew.
+        unsafe { self.taken.renew() };
+    }
+
+    /// The number of the thing at `address`.
+    #[inline]
+    pub fn get(&self, address: usize) -> Option<u32> {
+        let generation = self.generation.load(Acquire);
+        // SAFETY: it was stored here.
+        let place = find(unsafe { places_of(generation) }, address)?;
+        Some(place.number.load(Acquire)).filter(|&number| number != DEAD)
+    }
+
+    /// Puts the thing at `address` in, which is alive, unless somebody else was quicker. Returns its number in any case.
+    #[cold]
+    pub fn insert(&self, address: usize, number: u32, recording: &mut Recording) -> Result<u32, NotInserted> {
+        let mut taken = self.taken.lock(recording)?;
+        let places = self.room_for_one(&mut taken)?;
+        if let Some(place) = find(places, address) {
+            let known = place.number.load(Acquire);
+            if known != DEAD {
+                return Ok(known);
+            }
+            place.number.store(number, SeqCst);
+        } else {
+            put(places, address, number);
+            *taken += 1;
+        }
+        Ok(number)
+    }
+
+    /// The thing at `address` dies. Returns its number, if it had one.
+    #[inline]
+    pub fn forget(&self, address: usize) -> Option<u32> {
+        self.get(address)?;
+        self.forget_known(address)
+    }
+
+    #[cold]
+    fn forget_known(&self, address: usize) -> Option<u32> {
+        let mut forgotten = None;
+        loop {
+            let generation = self.generation.load(SeqCst);
+            // SAFETY: it was stored here.
+            if let Some(place) = find(unsafe { places_of(generation) }, address) {
+                let number = place.number.swap(DEAD, SeqCst);
+                forgotten = forgotten.or(Some(number).filter(|&number| number != DEAD));
+            }
+            // If the table is growing, either this sees the new generation, or who makes it sees that the thing is dead.
+            if self.generation.load(SeqCst) == generation {
+                return forgotten;
+            }
+        }
+    }
+
+    /// Makes sure that half of the places are empty, so that every search ends soon.
+    fn room_for_one(&self, taken: &mut usize) -> Result<&'static [Place], OutOfMemory> {
+        // SAFETY: it was stored here.
+        let old = unsafe { places_of(self.generation.load(Acquire)) };
+        if !old.is_empty() && (*taken + 1) * 2 <= old.len() {
+            return Ok(old);
+        }
+        let living = |place: &&Place| place.address.load(Acquire) != EMPTY && place.number.load(Acquire) != DEAD;
+        // Where most things are dead, the same size will do again.
+        let wanted = (old.iter().filter(living).count() * 4).next_power_of_two().max(self.first_places);
+        let bytes = size_of::<Generation>() + wanted * size_of::<Place>();
+        let fresh = map(bytes).ok_or(OutOfMemory)?.cast::<Generation>().as_ptr();
+        // SAFETY: the mapping is large enough, zeroed, which is empty places, and nobody else's yet.
+        let places = unsafe {
+            (*fresh).places = wanted;
+            places_of(fresh)
+        };
+        *taken = 0;
+        for place in old.iter().filter(living) {
+            put(places, place.address.load(Relaxed), place.number.load(Relaxed));
+            *taken += 1;
+        }
+        self.generation.store(fresh, SeqCst);
+        // Things that died after they were copied, and before others could see where to.
+        for place in old.iter().filter(|place| place.number.load(SeqCst) == DEAD) {
+            if let Some(copy) = find(places, place.address.load(Relaxed)) {
+                copy.number.store(DEAD, SeqCst);
+            }
+        }
+        Ok(places)
+    }
+}
+
+/// The places of a generation; none of null.
+///
+/// # Safety
+/// The generation is one that this file has made, or null.
+unsafe fn places_of(generation: *const Generation) -> &'static [Place] {
+    if generation.is_null() {
+        return &[];
+    }
+    // SAFETY: a generation starts with the number of its places, which follow it in the same mapping; it is complete before
+    // its address is stored, and never unmapped.
+    unsafe { core::slice::from_raw_parts(&raw const (*generation).first, (*generation).places) }
+}
+
+#[inline]
+fn start(address: usize) -> usize {
+    ((address as u64 >> 4).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24) as usize
+}
+
+/// The place of an address.
+#[inline]
+fn find(places: &'static [Place], address: usize) -> Option<&'static Place> {
+    let mask = places.len().checked_sub(1)?;
+    let mut at = start(address) & mask;
+    loop {
+        match places[at].address.load(Acquire) {
+            found if found == address => return Some(&places[at]),
+            EMPTY => return None,
+            _ => at = (at + 1) & mask,
+        }
+    }
+}
+
+fn put(places: &[Place], address: usize, number: u32) {
+    let mask = places.len() - 1;
+    let mut at = start(address) & mask;
+    while places[at].address.load(Relaxed) != EMPTY {
+        at = (at + 1) & mask;
+    }
+    places[at].number.store(number, Relaxed);
+    places[at].address.store(address, SeqCst);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::sync::atomic::AtomicBool;
+
+    fn recording() -> Recording {
+        // SAFETY: no signal handler of the test program allocates, and each thread has one right at a time.
+        unsafe { Recording::begin() }
+    }
+
+    #[test]
+    fn it_agrees_with_a_map() {
+        let table = AddressTable::new(64);
+        let mut model: HashMap<usize, u32> = HashMap::new();
+        let mut random = 1_u64;
+        for number in 0..200_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let address = 0x1000 + (random >> 33) as usize % 20_000 * 16;
+            if random >> 60 < 4 {
+                assert_eq!(table.forget(address), model.remove(&address));
+                assert_eq!(table.get(address), None);
+            } else {
+                let expected = *model.entry(address).or_insert(number);
+                assert_eq!(table.insert(address, number, &mut recording()), Ok(expected));
+            }
+        }
+        assert!((0..20_000).all(|at| table.get(0x1000 + at * 16) == model.get(&(0x1000 + at * 16)).copied()));
+        // SAFETY: no other thread knows the table.
+        unsafe { table.renew() };
+        assert!((0..20_000).all(|at| table.get(0x1000 + at * 16).is_none()));
+    }
+
+    #[test]
+    fn threads_agree_on_numbers() {
+        let table = AddressTable::new(64);
+        let insert = |offset: u32| {
+            let number = |n: usize| table.insert(n * 16, n as u32 * 2 + offset, &mut recording()).unwrap();
+            (1..5000).map(number).collect::<Vec<_>>()
+        };
+        let (first, second) = std::thread::scope(|scope| {
+            let threads = (scope.spawn(|| insert(0)), scope.spawn(|| insert(1)));
+            (threads.0.join().unwrap(), threads.1.join().unwrap())
+        });
+        assert_eq!(first, second);
+    }
+
+    /// One thread lets things die whose neighbours make the table grow meanwhile.
+    #[test]
+    fn nothing_that_died_comes_back_when_the_table_grows() {
+        for round in 0..200 {
+            let table = AddressTable::new(64);
+            let done = AtomicBool::new(false);
+            let address = |n: usize| 0x10_0000 + n * 16;
+            for n in 0..20 {
+                table.insert(address(n), n as u32, &mut recording()).unwrap();
+            }
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    for n in 1000..1000 + 50 * (round % 20 + 1) {
+                        table.insert(address(n), n as u32, &mut recording()).unwrap();
+                    }
+                    done.store(true, SeqCst);
+                });
+                for n in 0..20 {
+                    assert_eq!(table.forget(address(n)), Some(n as u32));
+                    assert_eq!(table.get(address(n)), None);
+                }
+                while !done.load(SeqCst) {
+                    assert!((0..20).all(|n| table.get(address(n)).is_none()));
+                }
+            });
+            assert!((0..20).all(|n| table.get(address(n)).is_none()));
+        }
+    }
+}

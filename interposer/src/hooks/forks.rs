@@ -1,0 +1,51 @@
+//! Forked children: a recorded process's child is recorded as a process of its own, or not at all, and never writes to where
+//! its parent does.
+//!
+//! A child records nothing before its first hooked call, since the switch is off in it however it was forked; that call makes
+//! everything anew ([`start`](crate::start)), locks that threads held which it does not have among it. So nothing needs to be
+//! done before a fork, and a child of a raw `clone` is as well off as one of `fork`.
+//!
+//! But a signal handler may fork in the middle of a hook. In the child, too, the hook goes on when the handler returns, and
+//! would finish its record in the parent's chunk.
+
+use memprof_capture::channel::layout::CHUNK_BYTES;
+
+use super::call::Call;
+use crate::platform::memory::map;
+use crate::platform::tls::{self, Doing};
+use crate::session;
+use crate::thread::ThreadState;
+
+/// Sees to the children of this process.
+pub fn follow() {
+    // SAFETY: the function lives as long as this library, which is never unloaded.
+    unsafe { libc::pthread_atfork(None, None, Some(begin_child)) };
+}
+
+unsafe extern "C" fn begin_child() {
+    let block = tls::block();
+    let Some(session) = session::known() else { return };
+    if block.doing() == Doing::Program {
+        // The session notices that this is another process, and the call's thread state tells the recorder of it.
+        if session.follows {
+            drop(Call::begin());
+        }
+        return;
+    }
+    // SAFETY: a forked child has one thread.
+    let scratch = match unsafe { session.leave_pool() } {
+        Some(own) => own,
+        None => {
+            session::never_again();
+            // Without any memory, the last words of the record are written twice, the same ones by parent and child.
+            let Some(own) = map(CHUNK_BYTES) else { return };
+            own.cast()
+        }
+    };
+    let state = ThreadState::of(block);
+    if !state.is_null() {
+        // SAFETY: the state is this thread's own; the hook that uses it is interrupted, and goes on with what it finds there.
+        // The memory is as large as a chunk, and nobody else's.
+        unsafe { ThreadState::abandon(state, scratch) };
+    }
+}

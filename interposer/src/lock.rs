@@ -1,0 +1,287 @@
+//! The one kind of lock in this library, and the right to take it.
+//!
+//! A lock is held for some hundred instructions, and rarely. It spins, since inside `malloc` there is nothing to sleep on
+//! that another thread would surely wake.
+//!
+//! What must never happen, and what sees to it:
+//! - A signal handler waits for what its own thread holds: whoever takes a lock shows that the thread is [`Recording`], and
+//!   a handler's calls are not recorded then. Should it come to it all the same, the lock answers [`Busy`].
+//! - Two threads wait for each other: the right is borrowed exclusively while a lock is held, so that nobody takes a second
+//!   one, asks the loader or waits for the recorder meanwhile.
+//! - A stack ends while a lock is held, and a handler jumps away: there is room for what is done under a lock before it is
+//!   taken. If a thread is left all the same, [`AnyLock::give_up`] takes the lock from it.
+//! - The holder is gone for another reason: after [`PATIENCE`] the lock answers [`Busy`], and the program goes on.
+//! - A process is forked while another thread holds a lock: the child makes all of them anew ([`AnyLock::renew`]).
+
+use core::cell::UnsafeCell;
+use core::hint::spin_loop;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
+use core::ptr;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use memprof_capture::clock::monotonic_nanoseconds;
+
+use crate::platform::memory::doze;
+use crate::platform::tls;
+
+/// The calling thread makes a record: what its signal handlers call meanwhile is not recorded.
+///
+/// It is the right to do what may have to wait: to take a lock, to ask the loader, to hand a chunk to the recorder. Each
+/// borrows it exclusively, so that none of them happens within another. It stays in its thread.
+pub struct Recording(PhantomData<*mut ()>);
+
+impl Recording {
+    /// Begins it.
+    ///
+    /// # Safety
+    /// As long as this exists, the calling thread is doing something else than the program's own business
+    /// ([`tls::Doing`]), and has no other right of this kind.
+    #[inline(always)]
+    pub const unsafe fn begin() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The lock cannot be had: the calling thread itself holds it, or somebody who will never go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// How long a thread waits for another one, in nanoseconds. Only a thread that has been stopped or left holds a lock for
+/// that long.
+const PATIENCE: u64 = 10_000_000_000;
+/// Rounds of the loop before a thread lets the processor go: the holder may wait for this very one.
+const ROUNDS: u32 = 100;
+
+/// Waits until something is so. False if it does not become so.
+pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
+    for _ in 0..ROUNDS {
+        if is_so() {
+            return true;
+        }
+        spin_loop();
+    }
+    let began = monotonic_nanoseconds();
+    loop {
+        if is_so() {
+            return true;
+        }
+        if monotonic_nanoseconds().saturating_sub(began) > PATIENCE {
+            return false;
+        }
+        doze();
+    }
+}
+
+/// A value that one thread at a time may use.
+pub struct Lock<T> {
+    /// The thread that holds it, by the address of its block; 0 while nobody does.
+    holder: AtomicUsize,
+    value: UnsafeCell<T>,
+    /// What the value is in the beginning, and again when nobody knows what became of it.
+    fresh: fn() -> T,
+}
+
+// SAFETY: the value is only reached by its one holder, or when there is no other thread.
+unsafe impl<T: Send> Sync for Lock<T> {}
+
+impl<T> Lock<T> {
+    /// A lock that nobody holds. `fresh` makes the value that `value` is.
+    pub const fn new(value: T, fresh: fn() -> T) -> Self {
+        Self { holder: AtomicUsize::new(0), value: UnsafeCell::new(value), fresh }
+    }
+
+    /// Waits until nobody holds the lock, and takes it.
+    #[inline]
+    pub fn lock<'a>(&'a self, _: &'a mut Recording) -> Result<Held<'a, T>, Busy> {
+        make_sure_of_stack();
+        let me = this_thread();
+        let take = || self.holder.compare_exchange(0, me, Acquire, Relaxed);
+        match take() {
+            Ok(_) => Ok(Held(self)),
+            Err(holder) if holder == me => Err(Busy),
+            Err(_) if wait_until(|| take().is_ok()) => Ok(Held(self)),
+            Err(_) => Err(Busy),
+        }
+    }
+
+    /// Returns when whoever holds the lock now has let it go: what that thread was still looking at, nobody looks at any
+    /// more. At once if the calling thread holds it, which has been interrupted then.
+    pub fn wait_for_present_holder(&self) {
+        let holder = self.holder.load(Acquire);
+        if holder != 0 && holder != this_thread() {
+            wait_until(|| self.holder.load(Acquire) != holder);
+        }
+    }
+}
+
+/// What can be done with all locks alike.
+pub trait AnyLock: Sync {
+    /// The calling thread will never go on with what it was doing. If it holds the lock, the lock is free again, and its
+    /// value, which may be half changed, a fresh one. The old value's memory is lost.
+    fn give_up(&self);
+
+    /// Whoever holds it is gone. If somebody does, the value may be half changed: it is free, with a fresh value.
+    ///
+    /// # Safety
+    /// The process has one thread, and that does not hold the lock.
+    unsafe fn renew(&self);
+}
+
+impl<T: Send> AnyLock for Lock<T> {
+    fn give_up(&self) {
+        if self.holder.load(Relaxed) == this_thread() {
+            // SAFETY: this thread holds the lock, and what it was doing with the value has been left.
+            unsafe { ptr::write(self.value.get(), (self.fresh)()) };
+            self.holder.store(0, Release);
+        }
+    }
+
+    unsafe fn renew(&self) {
+        if self.holder.load(Acquire) != 0 {
+            // SAFETY: the caller says that nobody else uses the value.
+            unsafe { ptr::write(self.value.get(), (self.fresh)()) };
+            self.holder.store(0, Release);
+        }
+    }
+}
+
+/// A number that no other thread has meanwhile, and that is not 0.
+fn this_thread() -> usize {
+    tls::block().addr()
+}
+
+/// What is done under a lock takes less stack than this.
+const ROOM: usize = 2048;
+
+/// If the stack has no such room, it overflows here, where nothing is held yet.
+#[inline(always)]
+fn make_sure_of_stack() {
+    #[inline(never)]
+    fn touch() {
+        let mut room = MaybeUninit::<[u8; ROOM]>::uninit();
+        // SAFETY: the first byte of the array, which lies furthest down the stack.
+        unsafe { room.as_mut_ptr().cast::<u8>().write_volatile(0) };
+    }
+    touch();
+}
+
+/// The right to use the value, until it is dropped.
+pub struct Held<'a, T>(&'a Lock<T>);
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is held, and the guard is borrowed mutably.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        self.0.holder.store(0, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
+
+    fn recording() -> Recording {
+        // SAFETY: no signal handler of the test program allocates, and each test has one right.
+        unsafe { Recording::begin() }
+    }
+
+    fn numbers() -> Lock<u32> {
+        Lock::new(1, || 1)
+    }
+
+    #[test]
+    fn one_thread_at_a_time_uses_the_value() {
+        let lock = numbers();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        *lock.lock(&mut recording()).unwrap() += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*lock.lock(&mut recording()).unwrap(), 80_001);
+    }
+
+    #[test]
+    fn its_own_holder_gets_an_answer() {
+        let lock = numbers();
+        let mut right = recording();
+        let held = lock.lock(&mut right).unwrap();
+        let began = Instant::now();
+        assert_eq!(lock.lock(&mut recording()).err(), Some(Busy));
+        assert!(began.elapsed() < Duration::from_secs(1));
+        drop(held);
+        assert!(lock.lock(&mut recording()).is_ok());
+    }
+
+    #[test]
+    fn only_its_holder_gives_it_up_and_the_value_is_fresh_then() {
+        let lock = numbers();
+        let mut right = recording();
+        let mut held = lock.lock(&mut right).unwrap();
+        *held = 7;
+        std::thread::scope(|scope| scope.spawn(|| lock.give_up()).join().unwrap());
+        assert_ne!(lock.holder.load(Relaxed), 0);
+        core::mem::forget(held);
+        lock.give_up();
+        assert_eq!(*lock.lock(&mut recording()).unwrap(), 1);
+    }
+
+    #[test]
+    fn renewing_takes_it_from_whoever_holds_it() {
+        let lock = numbers();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut right = recording();
+                let mut held = lock.lock(&mut right).unwrap();
+                *held = 9;
+                core::mem::forget(held);
+            });
+        });
+        assert_ne!(lock.holder.load(Relaxed), 0);
+        // SAFETY: the other thread has ended.
+        unsafe { lock.renew() };
+        assert_eq!(*lock.lock(&mut recording()).unwrap(), 1);
+    }
+
+    #[test]
+    fn the_present_holder_is_waited_for_and_no_later_one() {
+        let lock = numbers();
+        lock.wait_for_present_holder();
+        let (taken, freed) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut right = recording();
+                let held = lock.lock(&mut right).unwrap();
+                taken.store(true, Release);
+                std::thread::sleep(Duration::from_millis(50));
+                freed.store(true, Release);
+                drop(held);
+            });
+            assert!(wait_until(|| taken.load(Acquire)));
+            lock.wait_for_present_holder();
+            assert!(freed.load(Acquire));
+        });
+    }
+}

@@ -1,0 +1,75 @@
+//! Descriptions of code objects that a thread has met for the first time. They are copied while its frames are read, and told
+//! to the recorder afterwards: nobody waits for it while he reads what another thread may be about to free.
+
+use super::codes::{CodeNumber, CodeTable};
+use crate::address_table::NotInserted;
+use crate::channel::Channel;
+use crate::lock::Recording;
+use crate::memory::{MappedVec, OutOfMemory, Plain};
+use crate::stop::Stop;
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Description {
+    /// The code object.
+    address: usize,
+    number: CodeNumber,
+    unused: u32,
+    /// Behind its last byte.
+    end: usize,
+}
+
+// SAFETY: integers, without padding.
+unsafe impl Plain for Description {}
+
+/// Some of them, each with the number that the code object will be known by.
+pub struct Descriptions {
+    list: MappedVec<Description>,
+    bytes: MappedVec<u8>,
+}
+
+impl Descriptions {
+    /// None.
+    pub const fn new() -> Self {
+        Self { list: MappedVec::new(), bytes: MappedVec::new() }
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The number of a code object, if it is one of them.
+    pub fn number_of(&self, address: usize) -> Option<CodeNumber> {
+        self.list.iter().find(|description| description.address == address).map(|description| description.number)
+    }
+
+    /// Adds one, in pieces.
+    pub fn push(&mut self, address: usize, number: CodeNumber, pieces: &[&[u8]]) -> Result<(), OutOfMemory> {
+        for piece in pieces {
+            self.bytes.extend_from_slice(piece)?;
+        }
+        self.list.push(Description { address, number, unused: 0, end: self.bytes.len() })
+    }
+
+    /// Tells the recorder, and then lets other threads use the numbers. Two threads may describe the same code object at the
+    /// same time, each under a number of its own; the recorder finds that they are the same.
+    #[cold]
+    #[inline(never)]
+    pub fn tell(&mut self, codes: &CodeTable, channel: &mut Channel, recording: &mut Recording) -> Result<(), Stop> {
+        let mut start = 0;
+        for &Description { address, number, end, .. } in self.list.iter() {
+            channel.writer(recording).code(number, &[&self.bytes[start..end]])?;
+            match codes.insert(address, number, recording) {
+                // Where it cannot be put in, it is described once more when it is met again.
+                Ok(()) | Err(NotInserted::Busy) => {}
+                Err(NotInserted::OutOfMemory) => return Err(OutOfMemory.into()),
+            }
+            start = end;
+        }
+        self.list.truncate(0);
+        self.bytes.truncate(0);
+        Ok(())
+    }
+}

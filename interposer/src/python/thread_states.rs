@@ -1,0 +1,367 @@
+//! Thread states of the interpreter (`PyThreadState`), and whether they are alive.
+//!
+//! Which state is a thread's own, the interpreter says; but what it says may be an address where nothing is any more. While
+//! Python ends, the states of daemon threads are freed, and `PyThreadState_Delete` frees that of any thread. So a state is
+//! read in two cases only:
+//!
+//! - **It is current in the calling thread**: this thread holds the interpreter's lock, and only who holds it lets states
+//!   die.
+//! - **It is not, but it is watched.** A watched state is known by the block that it lies in. Whoever frees that block comes
+//!   through a hook ([`release_block`]); before the real function is called, the state is marked dead, and whoever is reading
+//!   it is waited for. That a state lives when watching it begins is proved by its being current, or, for a thread that never
+//!   was seen with the lock, by its standing in its interpreter's list *after* that: it is taken out of the list before it is
+//!   freed. The list is read through the kernel.
+//!
+//! From Python 3.11 on frames lie in mappings of their own, chunks, which go before the state does. The newest one goes first.
+//! It is watched likewise ([`release_range`]), and the state says which it is, or that they have gone.
+
+use core::ops::Range;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
+
+use super::interpreter::Interpreter;
+use super::layout::Layout;
+use crate::address_table::{AddressTable, NotInserted};
+use crate::lock::{AnyLock, Lock, Recording, wait_until};
+use crate::platform::memory::{OwnMemory, map};
+use crate::platform::tls;
+
+/// A state that is watched, or a place for one.
+#[repr(C)]
+struct Watched {
+    /// Where it is; 0 when it has died.
+    state: AtomicUsize,
+    /// The block that it lies in.
+    block: AtomicUsize,
+    /// The thread that it belongs to, by the address of its block.
+    owner: AtomicUsize,
+    /// The chunk that its innermost frames are in, where that is watched; else 0.
+    chunk: AtomicUsize,
+    /// How many read it now that are not known to hold the interpreter's lock.
+    readers: AtomicU32,
+    unused: u32,
+}
+
+const PAGE: usize = 4096;
+const IN_A_PAGE: usize = PAGE / size_of::<Watched>();
+const MOST_PAGES: usize = 4096;
+
+/// All places, in pages that are never given back.
+static PAGES: [AtomicPtr<Watched>; MOST_PAGES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MOST_PAGES];
+/// How many places there have been.
+static PLACES: AtomicU32 = AtomicU32::new(0);
+/// Held while a place is taken.
+static TAKING: Lock<()> = Lock::new((), || ());
+/// From the blocks that watched states lie in to their places.
+static BLOCKS: AddressTable = AddressTable::new(64);
+
+/// Before a block that Python's debug hooks have handed out stand so many bytes of theirs (Objects/obmalloc.c).
+const DEBUG_BYTES: usize = 16;
+/// A thread state that is part of its interpreter is not further from its beginning.
+const LARGEST_INTERPRETER: usize = 8 << 20;
+
+/// The locks of this file.
+pub fn locks() -> [&'static dyn AnyLock; 2] {
+    [&TAKING, BLOCKS.lock()]
+}
+
+/// A forked child has the state of one thread, and watches it anew.
+///
+/// # Safety
+/// The process has one thread, and that is not in this file.
+pub unsafe fn renew() {
+    for place in 0..PLACES.load(Acquire) {
+        let watched = watched(place);
+        watched.state.store(0, SeqCst);
+        watched.readers.store(0, SeqCst);
+        watched.chunk.store(0, SeqCst);
+    }
+    // SAFETY: the caller says so.
+    unsafe {
+        TAKING.renew();
+        BLOCKS.renew();
+    }
+}
+
+fn watched(place: u32) -> &'static Watched {
+    let page = PAGES[place as usize / IN_A_PAGE].load(Acquire);
+    // SAFETY: places below their number lie in pages that were mapped, zeroed, before the number was raised, and stay.
+    unsafe { &*page.add(place as usize % IN_A_PAGE) }
+}
+
+/// Takes a place that is free.
+fn take_place(state: usize, block: usize, recording: &mut Recording) -> Result<u32, NotInserted> {
+    let _held = TAKING.lock(recording)?;
+    let used = PLACES.load(Acquire);
+    let free = (0..used).find(|&place| watched(place).state.load(Acquire) == 0);
+    let place = free.unwrap_or(used);
+    if place == used {
+        let page = PAGES.get(used as usize / IN_A_PAGE).ok_or(NotInserted::OutOfMemory)?;
+        if page.load(Acquire).is_null() {
+            page.store(map(PAGE).ok_or(NotInserted::OutOfMemory)?.cast().as_ptr(), SeqCst);
+        }
+        PLACES.store(used + 1, SeqCst);
+    }
+    let watched = watched(place);
+    watched.owner.store(tls::block().addr(), Relaxed);
+    watched.block.store(block, Relaxed);
+    watched.chunk.store(0, Relaxed);
+    watched.state.store(state, SeqCst);
+    Ok(place)
+}
+
+/// The program is about to give back this block.
+#[inline]
+pub fn release_block(block: usize) {
+    if let Some(place) = BLOCKS.get(block) {
+        bury(place);
+    }
+}
+
+/// A state dies.
+#[cold]
+fn bury(place: u32) {
+    let watched = watched(place);
+    let block = watched.block.load(Acquire);
+    BLOCKS.forget(block);
+    BLOCKS.forget(block.wrapping_sub(DEBUG_BYTES));
+    watched.state.store(0, SeqCst);
+    watched.wait_for_readers();
+}
+
+/// The program is about to give back these addresses.
+#[inline]
+pub fn release_range(range: Range<usize>) {
+    for place in 0..PLACES.load(Acquire) {
+        let watched = watched(place);
+        if range.contains(&watched.chunk.load(SeqCst)) {
+            watched.chunk.store(0, SeqCst);
+            watched.wait_for_readers();
+        }
+    }
+}
+
+impl Watched {
+    /// Nobody begins to read any more. Waits for whoever does still. The thread itself may be one of them, if a signal handler
+    /// gives its memory back: it never reads again.
+    fn wait_for_readers(&self) {
+        if self.owner.load(Acquire) != tls::block().addr() {
+            wait_until(|| self.readers.load(SeqCst) == 0);
+        }
+    }
+
+    /// The state that lives here, if it does and is the calling thread's, for reading.
+    fn read(&'static self, state: usize) -> Option<Reading> {
+        self.readers.fetch_add(1, SeqCst);
+        let reading = Reading { state, watched: Some(self) };
+        let lives = self.state.load(SeqCst) == state && self.owner.load(Relaxed) == tls::block().addr();
+        lives.then_some(reading)
+    }
+}
+
+/// The right to read a thread state, its frames, and the code objects that these keep alive: all of them are there as long
+/// as this exists. They are the calling thread's own, so that nobody else changes them.
+pub struct Reading {
+    state: usize,
+    /// Where others see that it is being read, unless the calling thread holds the interpreter's lock.
+    watched: Option<&'static Watched>,
+}
+
+impl Reading {
+    /// Where the state is.
+    #[inline]
+    pub fn state(&self) -> usize {
+        self.state
+    }
+
+    /// A field of the state.
+    ///
+    /// # Safety
+    /// A thread state of this interpreter has a field of this type at `offset`.
+    #[inline(always)]
+    pub unsafe fn field<T: Copy>(&self, offset: usize) -> T {
+        // SAFETY: the state is there, and the caller vouches for the field; CPython aligns its fields naturally. Volatile,
+        // since who ends the interpreter may change it.
+        unsafe { ((self.state + offset) as *const T).read_volatile() }
+    }
+
+    /// Whether the frames are there: watches the chunk of the innermost ones.
+    fn has_frames(&self, layout: &Layout) -> bool {
+        let (Some(watched), Some(offset)) = (self.watched, layout.state_chunk) else { return true };
+        // SAFETY: it is the offset of a pointer.
+        let present = || unsafe { self.field::<usize>(offset) };
+        let chunk = present();
+        if chunk == 0 || watched.chunk.load(Acquire) == chunk {
+            return chunk != 0;
+        }
+        watched.chunk.store(chunk, SeqCst);
+        // The state says that it has none before they go. If it still has this one, they go through `release_range`.
+        present() == chunk
+    }
+}
+
+impl Drop for Reading {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(watched) = self.watched {
+            watched.readers.fetch_sub(1, SeqCst);
+        }
+    }
+}
+
+/// What a thread knows of its own state.
+pub struct OwnState {
+    /// Where it is, if it has been seen to be alive; else 0.
+    state: usize,
+    /// Where it is watched.
+    place: Option<&'static Watched>,
+    /// A state that is not to be read before it has been current in this thread: it is dead, or another thread's.
+    refused: usize,
+}
+
+impl OwnState {
+    /// Nothing.
+    pub const fn unknown() -> Self {
+        Self { state: 0, place: None, refused: 0 }
+    }
+
+    /// What the thread was doing here will never go on.
+    pub fn give_up(&self) {
+        if let Some(watched) = self.place {
+            watched.readers.store(0, SeqCst);
+        }
+    }
+
+    /// The thread's own state, if it has one that is alive.
+    #[inline]
+    pub fn read(&mut self, interpreter: &Interpreter, recording: &mut Recording) -> Option<Reading> {
+        let current = interpreter.current_state();
+        // Before 3.12 that is the state of whichever thread has the lock. This thread's is known.
+        if current != 0
+            && current == self.state
+            && self.place.is_some_and(|watched| watched.state.load(Acquire) == current)
+        {
+            return Some(Reading { state: current, watched: None });
+        }
+        self.find(interpreter, current, recording)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(&mut self, interpreter: &Interpreter, current: usize, recording: &mut Recording) -> Option<Reading> {
+        let layout = &interpreter.layout;
+        if interpreter.has_own_current && current != 0 {
+            return self.begin_with_lock(current, layout, recording);
+        }
+        let state = interpreter.own_state();
+        if state == 0 {
+            return None;
+        }
+        if current == state && state != self.state {
+            return self.begin_with_lock(state, layout, recording);
+        }
+        self.read_without_lock(state, interpreter, recording)
+    }
+
+    /// The state is current, in this thread, or else in another one.
+    fn begin_with_lock(&mut self, state: usize, layout: &Layout, recording: &mut Recording) -> Option<Reading> {
+        let reading = Reading { state, watched: None };
+        // SAFETY: the field is there. Where the state is another thread's, it may die at this moment: what is read then is
+        // not used before it has been found to be current once more.
+        let interpreter = unsafe { reading.field::<usize>(layout.state_interpreter) };
+        self.watch(state, interpreter, recording)?;
+        Some(reading)
+    }
+
+    /// Begins to watch a state.
+    fn watch(&mut self, state: usize, interpreter: usize, recording: &mut Recording) -> Option<&'static Watched> {
+        let is_part = state.wrapping_sub(interpreter) < LARGEST_INTERPRETER;
+        let block = if is_part { interpreter } else { state };
+        // One that was watched at this address and whose death nobody saw.
+        if let Some(place) = BLOCKS.get(block) {
+            bury(place);
+        }
+        let place = take_place(state, block, recording).ok()?;
+        let inserted = BLOCKS
+            .insert(block, place, recording)
+            .and_then(|_| BLOCKS.insert(block.wrapping_sub(DEBUG_BYTES), place, recording));
+        if inserted.is_err() {
+            bury(place);
+            return None;
+        }
+        let watched = watched(place);
+        *self = Self { state, place: Some(watched), refused: 0 };
+        Some(watched)
+    }
+
+    /// The state is not current in this thread.
+    fn read_without_lock(
+        &mut self,
+        state: usize,
+        interpreter: &Interpreter,
+        recording: &mut Recording,
+    ) -> Option<Reading> {
+        if state == self.refused {
+            return None;
+        }
+        let known = self.place.filter(|_| self.state == state);
+        let reading = match known.map(|watched| watched.read(state)) {
+            Some(Some(reading)) => reading,
+            Some(None) => return self.refuse(state),
+            None => {
+                let Some(reading) = self.begin_without_lock(state, interpreter, recording) else {
+                    return self.refuse(state);
+                };
+                reading
+            }
+        };
+        reading.has_frames(&interpreter.layout).then_some(reading)
+    }
+
+    fn refuse(&mut self, state: usize) -> Option<Reading> {
+        *self = Self { refused: state, ..Self::unknown() };
+        None
+    }
+
+    /// Begins to watch a state that may be dead, and proves that it is not.
+    fn begin_without_lock(
+        &mut self,
+        state: usize,
+        interpreter: &Interpreter,
+        recording: &mut Recording,
+    ) -> Option<Reading> {
+        let layout = &interpreter.layout;
+        let memory = Words(OwnMemory::open()?);
+        let of_state = memory.at(state + layout.state_interpreter)?;
+        let watched = self.watch(state, of_state, recording)?;
+        let reading = watched.read(state)?;
+        let is_listed = memory.list_has(of_state + layout.interpreter_states, layout.state_next, state);
+        // SAFETY: pthread_self cannot fail.
+        let me = unsafe { libc::pthread_self() } as usize;
+        (is_listed && memory.at(state + layout.state_thread) == Some(me)).then_some(reading)
+    }
+}
+
+/// Words of this process's memory, read through the kernel.
+struct Words(OwnMemory);
+
+impl Words {
+    fn at(&self, address: usize) -> Option<usize> {
+        let mut word = [0; size_of::<usize>()];
+        self.0.read(address, &mut word).then(|| usize::from_ne_bytes(word))
+    }
+
+    /// Whether a list, whose first element stands at `head` and each next one in the element before, has this element.
+    fn list_has(&self, head: usize, next: usize, element: usize) -> bool {
+        const MOST: usize = 1 << 20;
+        let mut at = self.at(head);
+        for _ in 0..MOST {
+            match at {
+                None | Some(0) => return false,
+                Some(found) if found == element => return true,
+                Some(found) => at = self.at(found.wrapping_add(next)),
+            }
+        }
+        false
+    }
+}

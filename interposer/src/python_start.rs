@@ -1,0 +1,115 @@
+//! How the interpreter becomes known: at the session's start, or when the program loads it later, as an application that
+//! embeds Python as a plug-in does.
+//!
+//! Of a library that has just been mapped nothing may be called before the loader has relocated it. So its symbols are
+//! noted, and the interpreter is examined when it calls an allocator for the first time, which is before it does anything
+//! that is of interest here.
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use memprof_capture::channel::layout::{PythonState, store_text};
+
+use crate::lock::Recording;
+use crate::platform::loaded_modules::LoadedModule;
+use crate::python::interpreter::{Found, Interpreter, examine};
+use crate::python::symbols::Symbols;
+use crate::session::{self, Session};
+use crate::unwind::modules;
+
+/// There is no interpreter.
+const NONE: u32 = 0;
+/// Its symbols are being noted.
+const NOTING: u32 = 1;
+/// Its symbols are noted.
+const LOADED: u32 = 2;
+/// It has been examined, or is just being.
+const KNOWN: u32 = 3;
+
+struct Late {
+    phase: AtomicU32,
+    symbols: UnsafeCell<MaybeUninit<Symbols>>,
+    interpreter: UnsafeCell<MaybeUninit<Interpreter>>,
+}
+
+// SAFETY: the symbols are written by whoever moves the phase to NOTING, and read after LOADED was stored. The interpreter is
+// written by whoever moves it to KNOWN.
+unsafe impl Sync for Late {}
+
+static LATE: Late = Late {
+    phase: AtomicU32::new(NONE),
+    symbols: UnsafeCell::new(MaybeUninit::uninit()),
+    interpreter: UnsafeCell::new(MaybeUninit::uninit()),
+};
+
+/// The process has no interpreter, as far as can be seen.
+pub fn tell_absent(session: &Session) {
+    tell(session, PythonState::Absent, b"");
+}
+
+fn tell(session: &Session, state: PythonState, version: &[u8]) {
+    let pool = session.pool();
+    let header = pool.header();
+    store_text(&header.python_version, version);
+    store_text(&header.python_allocator, b"");
+    header.python_state.store(state as u32, Release);
+}
+
+/// The process has this interpreter, which can be called: records it from now on.
+pub fn begin(session: &Session, symbols: &Symbols, recording: &mut Recording) {
+    if LATE.phase.swap(KNOWN, AcqRel) == KNOWN {
+        return;
+    }
+    modules::set_interpreter(symbols.module);
+    match examine(symbols, recording) {
+        Found::Unknown(version) => tell(session, PythonState::Unknown, version),
+        Found::Known(found, version) => {
+            // SAFETY: nobody else has moved the phase to KNOWN, and nobody refers to the interpreter yet.
+            let interpreter: &'static Interpreter = unsafe { (*LATE.interpreter.get()).write(found) };
+            interpreter.begin();
+            tell(session, PythonState::Known, version);
+            let pool = session.pool();
+            if let Some(functions) = interpreter.allocators.as_ref().filter(|_| pool.header().python_allocators != 0) {
+                crate::record_python_allocators(functions);
+            }
+        }
+    }
+}
+
+/// Libraries have come, and none of their code has run. Is the interpreter among them?
+pub fn look_among(loaded: &[LoadedModule]) {
+    if LATE.phase.load(Acquire) != NONE {
+        return;
+    }
+    if let Some(symbols) = Symbols::find(loaded)
+        && LATE.phase.compare_exchange(NONE, NOTING, AcqRel, Relaxed).is_ok()
+    {
+        // SAFETY: this thread has moved the phase to NOTING.
+        unsafe { (*LATE.symbols.get()).write(symbols) };
+        LATE.phase.store(LOADED, Release);
+    }
+}
+
+/// Whether an interpreter has been loaded that has not run yet.
+#[inline(always)]
+pub fn is_expected() -> bool {
+    LATE.phase.load(Relaxed) == LOADED
+}
+
+/// An allocator has been called from this address. If that is in the interpreter, it has begun to run.
+#[cold]
+pub fn note_call_from(address: usize, recording: &mut Recording) {
+    if LATE.phase.load(Acquire) != LOADED {
+        return;
+    }
+    // SAFETY: the symbols were written before the phase said so, and are not changed.
+    let symbols = unsafe { (*LATE.symbols.get()).assume_init_ref() };
+    let (start, end) = symbols.module;
+    if let Some(session) = session::active()
+        && (start..end).contains(&address)
+    {
+        begin(session, symbols, recording);
+    }
+}

@@ -1,0 +1,180 @@
+//! How a session begins.
+//!
+//! The recorder preloads the interposer into the program that it starts, and so into every program that this one
+//! starts. Each of them finds the pool by the environment, but only the process that the recorder started (by its pid,
+//! which an exec keeps) records; in all others every hook passes through. Two exceptions: when Python is to be recorded
+//! and what was started is a wrapper that runs Python as its child, the first Python records; and where processes are
+//! followed, all that come after the first one record, forked or executed.
+
+use core::ffi::{CStr, c_char};
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use memprof_capture::channel::Pool;
+use memprof_capture::channel::layout::NATIVE_STACKS;
+use memprof_capture::kept_errno::KeptErrno;
+
+use crate::lock::Recording;
+use crate::locks;
+use crate::platform::loaded_modules::{self, MayAskLoader};
+use crate::platform::memory::{MappedPool, map, say, wipe_in_children};
+use crate::platform::real;
+use crate::platform::tls::{self, Doing};
+use crate::process::Identity;
+use crate::python::symbols::Symbols;
+use crate::python_start;
+use crate::session::{self, Session};
+use crate::thread::ThreadState;
+use crate::thread_end::thread_ends;
+use crate::unwind::{checking, stack_region, unwinder};
+
+/// The environment variable that names the pool: a path to open.
+pub const CHANNEL_VARIABLE: &CStr = c"MEMPROF_CHANNEL";
+
+const UNSTARTED: u32 = 0;
+const STARTING: u32 = 1;
+const DECIDED: u32 = 2;
+/// Recorded, and so are the processes that it forks.
+const FOLLOWED: u32 = 3;
+static PHASE: AtomicU32 = AtomicU32::new(UNSTARTED);
+
+/// The session, started now if that has not been decided yet. Too early in the life of a process, when there is no
+/// environment yet, it stays undecided.
+#[cold]
+pub fn start() -> Option<&'static Session> {
+    match PHASE.load(Acquire) {
+        UNSTARTED if has_environment() && real::resolve() => {}
+        FOLLOWED => return start_in_child(),
+        _ => return None,
+    }
+    if PHASE.compare_exchange(UNSTARTED, STARTING, AcqRel, Relaxed).is_err() {
+        return None;
+    }
+    let block = tls::block();
+    // What is allocated on the way is not the program's business.
+    block.begin(Doing::Real);
+    let errno = KeptErrno::new();
+    // SAFETY: the line above says that the thread does something else, and there is no other right yet. The first
+    // allocation of a process is made by its only thread.
+    let session = unsafe { attach(&mut Recording::begin(), &MayAskLoader::new()) };
+    drop(errno);
+    block.begin(Doing::Program);
+    PHASE.store(if session.is_some_and(|session| session.follows) { FOLLOWED } else { DECIDED }, Release);
+    session
+}
+
+/// A recorded process has forked, and this is the child: it records as a process of its own. Also called, and of no
+/// consequence, when recording has stopped early.
+#[cold]
+fn start_in_child() -> Option<&'static Session> {
+    let session = session::known()?;
+    // SAFETY: getpid cannot fail.
+    let pid = unsafe { libc::getpid() }.cast_unsigned();
+    if session.identity.pid() == pid || PHASE.compare_exchange(FOLLOWED, STARTING, AcqRel, Relaxed).is_err() {
+        return None;
+    }
+    let block = tls::block();
+    // Its state writes to a chunk of the parent's, and is left alone: a copy that nobody else has.
+    ThreadState::replace(block, core::ptr::null_mut());
+    block.begin(Doing::Real);
+    session.identity.become_child(&session.pool(), pid);
+    // SAFETY: this is the first recorded call of a process that has one thread, and no hook is at work below this one.
+    unsafe { locks::begin_in_child(&mut Recording::begin()) };
+    session::switch_on();
+    block.begin(Doing::Program);
+    PHASE.store(FOLLOWED, Release);
+    Some(session)
+}
+
+fn has_environment() -> bool {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: libc's own variable, which it sets before it runs any initialiser.
+    unsafe { !environ.is_null() }
+}
+
+/// Finds the pool, and whether this process is the one to record; if so, records it.
+fn attach(recording: &mut Recording, ask: &MayAskLoader) -> Option<&'static Session> {
+    // SAFETY: the name is a C string. Nobody changes the environment while the first allocation is made.
+    let path = unsafe { libc::getenv(CHANNEL_VARIABLE.as_ptr()) };
+    if path.is_null() {
+        return None;
+    }
+    // SAFETY: getenv returned a C string.
+    let mapping = MappedPool::open(unsafe { CStr::from_ptr(path) })?;
+    // SAFETY: the mapping has this length, and stays as long as the pool is used.
+    let pool = unsafe { Pool::attach(mapping.start.as_ptr(), mapping.bytes) }.ok();
+    let session = pool.and_then(|pool| attach_to(pool, mapping, recording, ask));
+    if session.is_none() {
+        // SAFETY: nobody has kept the pool.
+        unsafe { mapping.close() };
+    }
+    session
+}
+
+/// Attaches to the pool, if this process is the one to record.
+fn attach_to(
+    pool: Pool,
+    mapping: MappedPool,
+    recording: &mut Recording,
+    ask: &MayAskLoader,
+) -> Option<&'static Session> {
+    let header = pool.header();
+    // SAFETY: getpid cannot fail.
+    let pid = unsafe { libc::getpid() }.cast_unsigned();
+    let is_target = header.target_pid.load(Acquire) == pid;
+    let first = header.attached_pid.load(Acquire);
+    let (waits_for_python, follows) = (header.python_only != 0 && first == 0, header.follow_fork != 0 && first != 0);
+    if !is_target && !waits_for_python && !follows {
+        return None;
+    }
+    let modules = loaded_modules::all(ask).ok()?;
+    let python = Symbols::find(&modules);
+    if header.python_only != 0 && !follows && python.is_none() {
+        return None;
+    }
+    if is_target && !follows {
+        header.attached_pid.store(pid, Release);
+    } else if header.attached_pid.compare_exchange(0, pid, AcqRel, Relaxed).is_err() && !follows {
+        return None;
+    }
+    stack_region::prepare(&modules);
+    unwinder::prepare(&modules, recording);
+    let native_stacks = header.native_stacks != 0 && NATIVE_STACKS;
+    if native_stacks {
+        checking::prepare();
+    }
+    let mut key = 0;
+    // SAFETY: `key` is filled by the call. Early keys have a place in the thread's own descriptor: no allocation.
+    if unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) } != 0 {
+        return None;
+    }
+    let page = map(4096)?;
+    // SAFETY: the page is fresh. Without the wipe a child could write into its parent's chunks: better not to record.
+    if !unsafe { wipe_in_children(page, 4096) } {
+        say("memprof: this kernel cannot wipe memory in child processes (Linux 4.14 can); nothing is recorded\n");
+        return None;
+    }
+    let identity = Identity::of_new_image(&pool, pid);
+    let session = Session::new(pool, mapping, identity, native_stacks, header.follow_fork != 0, key);
+    // SAFETY: this thread alone is STARTING. The page is large enough for a counter, zero is one, and it is never unmapped.
+    let session = unsafe { session::begin(session, page.cast::<AtomicU32>()) };
+    match python {
+        Some(python) => python_start::begin(session, &python, recording),
+        None => python_start::tell_absent(session),
+    }
+    crate::install(recording, ask);
+    session::switch_on();
+    Some(session)
+}
+
+/// Starts the session before the program's own code runs, if no allocation has done so.
+extern "C" fn constructor() {
+    start();
+}
+
+#[cfg(not(test))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = constructor;

@@ -1,0 +1,56 @@
+//! The end of a thread: it hands over what it has recorded, and gives back what it has.
+
+use core::ffi::c_void;
+
+use crate::births::{Birth, take_origin};
+use crate::platform::tls::{self, Doing};
+use crate::session::{self, Session};
+use crate::thread::ThreadState;
+
+/// Makes sure that [`thread_ends`] is called at the end of the calling thread.
+pub fn watch_thread(session: &Session, state: *mut ThreadState) {
+    // SAFETY: the key exists; the value is only ever seen by `thread_ends`.
+    unsafe { libc::pthread_setspecific(session.key, state.cast::<c_void>()) };
+}
+
+/// Makes sure that what the calling thread was created with is given back at its end, if it makes no event until then.
+pub fn watch_birth(session: &Session, birth: *mut Birth) {
+    // SAFETY: the key exists; the value is only ever seen by `thread_ends`.
+    unsafe { libc::pthread_setspecific(session.key, birth.map_addr(|address| address | IS_BIRTH).cast::<c_void>()) };
+}
+
+/// Tells the two kinds of value of the key apart: both are aligned to pages.
+const IS_BIRTH: usize = 1;
+
+/// Destructors of other keys may still allocate: the thread's state is given back in the third of their rounds
+/// (of `PTHREAD_DESTRUCTOR_ITERATIONS`, 4).
+const LAST_ENDING: u32 = 3;
+
+/// The destructor of the session's key.
+pub unsafe extern "C" fn thread_ends(state: *mut c_void) {
+    let block = tls::block();
+    if state.addr() & IS_BIRTH != 0 {
+        drop(take_origin(block));
+        return;
+    }
+    let Some(session) = session::active() else { return };
+    let state = state.cast::<ThreadState>();
+    // In a forked child, it is the copy of a state of the parent's.
+    if ThreadState::of(block) != state {
+        return;
+    }
+    block.begin(Doing::Real);
+    // SAFETY: the state is this thread's own, and stays valid until it is destroyed here.
+    unsafe {
+        (*state).endings += 1;
+        if (*state).endings < LAST_ENDING {
+            (*state).seal();
+            watch_thread(session, state);
+        } else {
+            ThreadState::replace(block, core::ptr::null_mut());
+            block.set_ended();
+            ThreadState::destroy(state);
+        }
+    }
+    block.begin(Doing::Program);
+}
