@@ -60,9 +60,8 @@ fn threads_forks_handlers_libraries_and_overflows() {
 
 #[test]
 fn interpreters_that_come_and_go() {
-    let built = pythons::that_have("a library to embed", |python| {
-        Build::embedding("python_stress.c", "python_stress", python)
-    });
+    let built =
+        pythons::that_have("a library to embed", |python| Build::embedding("python_stress.c", "python_stress", python));
     for seed in seeds().filter(|_| !built.is_empty()) {
         let (python, program) = &built[seed as usize % built.len()];
         let option = ["--follow-fork", "--no-native", "--trace-python-allocators"][seed as usize / built.len() % 3];
