@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use support::memprof::{EXECUTABLE, Finished};
 use support::pythons;
 use support::recording::{stats_of, total};
-use support::skipping::skipped;
+use support::skipping::machine_forbids;
 
 /// More events than half a mebibyte can hold, and then a sign of life.
 const PROGRAM: &str = "\
@@ -35,7 +35,7 @@ fn with_small_disk(size: &str, script: &str, arguments: &[&Path]) -> Option<Fini
             return Some(Finished::of(&mut command));
         }
     }
-    skipped("this machine lets nobody mount a small disk for the tests of full ones");
+    machine_forbids("mounting a small disk");
     None
 }
 

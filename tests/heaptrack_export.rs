@@ -17,7 +17,7 @@ fn has_heaptrack() -> bool {
     let runs = Command::new("heaptrack_print").arg("--version").stdin(Stdio::null()).output();
     let is_there = runs.is_ok_and(|output| output.status.success());
     if !is_there {
-        skipped("heaptrack_print is not installed");
+        skipped("heaptrack_print is not installed (the package heaptrack)");
     }
     is_there
 }

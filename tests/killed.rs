@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use support::c_programs::compile;
 use support::pythons;
 use support::recording::Recording;
-use support::skipping::skipped;
+use support::skipping::machine_forbids;
 use support::survivor::{Running, assert_complete, assert_holds_all, progress, recorded_by_thread};
 
 /// Records and kills this many times, each time this long after the first sign of life at most.
@@ -127,7 +127,7 @@ fn killed_for_want_of_memory() {
     let made = fs::create_dir(&group).and_then(|()| fs::write(group.join(limit), "67108864"));
     if let Err(error) = made {
         let _ = fs::remove_dir(&group);
-        skipped(&format!("this machine lets nobody limit memory: {error}"));
+        machine_forbids(&format!("limiting the memory of a group of processes: {error}"));
         return;
     }
     // Where there is no swapping at all, this cannot be set.

@@ -8,7 +8,7 @@ use support::c_programs::compile;
 use support::memprof::{EXECUTABLE, Finished, programs};
 use support::pythons;
 use support::recording::{Recording, stats_of, total};
-use support::skipping::skipped;
+use support::skipping::machine_forbids;
 use support::survivor::assert_complete;
 use support::table::{sum, table};
 
@@ -20,7 +20,7 @@ fn more_threads_at_a_time_than_can_be_recorded() {
     let told = recorded.finished().stderr();
     if recorded.finished().stdout() == "1\n1073741824\n" {
         // The C helper could not start them all, for reasons of the machine's.
-        skipped("this machine lets nobody have 4200 threads");
+        machine_forbids("4200 threads at a time");
         return;
     }
     assert_eq!(recorded.finished().stdout(), "0\n1073741824\n", "the program itself: {told}");

@@ -6,15 +6,16 @@ mod support;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::c_programs::{Build, tool};
 use support::flame_data::{Kind, flame_tree};
 use support::memprof::{Finished, programs};
-use support::pythons::{self, Python};
+use support::packages::with_package;
+use support::pythons;
 use support::recording::{Recorded, Recording, total};
+use support::skipping::{python_lacks, skipped};
 use support::table::{Amount, Row, sum, table, table_of};
 
 /// The program with a toy that has the names of jemalloc.
@@ -211,11 +212,6 @@ fn processes_that_are_not_recorded_stay_as_they_are() {
     assert_eq!(child.finished().stdout(), bare);
 }
 
-/// Says that something is not tested here. Written past the test harness, which swallows what tests print.
-fn skip(reason: &str) {
-    let _ = writeln!(io::stderr(), "skipped: {reason}");
-}
-
 /// Builds the Rust program with one of its allocators. Nothing where the crate cannot be had.
 fn rust_program(allocator: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rust-allocators-{allocator}"));
@@ -229,7 +225,7 @@ fn rust_program(allocator: &str) -> Option<PathBuf> {
     let messages = String::from_utf8_lossy(&output.stderr);
     let out_of_reach = ["failed to download", "failed to get", "Could not resolve host", "offline"];
     assert!(out_of_reach.iter().any(|words| messages.contains(words)), "{messages}");
-    skip(&format!("the crate {allocator} cannot be downloaded"));
+    skipped(&format!("the crate {allocator} cannot be downloaded"));
     None
 }
 
@@ -261,17 +257,9 @@ fn jemalloc_in_a_rust_program() {
 
 #[test]
 fn arrow_counts_the_same() {
-    // A virtual environment's Python has its packages under that name only.
-    let on_path = Python { path: PathBuf::from("python3"), minor: 0 };
-    let has_arrow = |python: &&Python| {
-        Command::new(&python.path).args(["-c", "import pyarrow"]).output().is_ok_and(|output| output.status.success())
-    };
-    let Some(python) = pythons::all().iter().chain([&on_path]).find(has_arrow) else {
-        skip("no Python here has pyarrow");
-        return;
-    };
+    let Some(python) = with_package(pythons::any(), "pyarrow") else { return };
     for pool in ["mimalloc", "jemalloc"] {
-        let recorded = Recording::of_script(python, "arrow_pools.py").argument(pool).run().succeeds();
+        let recorded = Recording::of_script(&python, "arrow_pools.py").argument(pool).run().succeeds();
         let said = recorded.finished().stdout();
         let said: Vec<u64> = said.split_whitespace().map(|number| number.parse().unwrap()).collect();
         let rows = |metric| table_of(&recorded.capture(), &[metric, "--view", "native"]);
@@ -286,8 +274,7 @@ fn arrow_counts_the_same() {
 #[test]
 fn python_s_own_mimalloc_is_left_alone() {
     let Some(python) = pythons::all().iter().find(|python| python.minor == 13) else {
-        skip("no Python 3.13 here, which has a mimalloc");
-        return;
+        return python_lacks("no version here has a mimalloc of its own, as 3.13 does");
     };
     let recording = Recording::of_code(python, "kept = [str(number) * 3 for number in range(10_000)]");
     let recorded = recording.variable("PYTHONMALLOC", "mimalloc").run().succeeds();

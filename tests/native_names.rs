@@ -6,7 +6,6 @@ mod support;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,6 +17,7 @@ use support::memprof::{EXECUTABLE, Finished, memprof};
 use support::native_expectations::Annotations;
 use support::pythons;
 use support::recording::{Recorded, Recording, stats_of};
+use support::skipping::machine_forbids;
 use support::table::Amount;
 use tempfile::TempDir;
 
@@ -336,9 +336,7 @@ fn bare_root(capture: &Path) -> Option<TempDir> {
     if possible.is_ok_and(|output| output.status.success()) {
         return Some(root);
     }
-    // Past the test harness, which swallows what tests print.
-    let _ = io::stderr()
-        .write_all(b"skipped: this machine lets nobody enter another root for the tests of captures there\n");
+    machine_forbids("entering another root");
     None
 }
 

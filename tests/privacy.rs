@@ -11,6 +11,7 @@ use std::process::Command;
 use support::memprof::{Finished, memprof};
 use support::pythons;
 use support::recording::Recording;
+use support::skipping::machine_forbids;
 
 /// Says of the pool what its mode is, and what becomes of another user's attempt to open it.
 const LOOK: &str = "\
@@ -111,7 +112,7 @@ fn only_this_user_can_touch_what_is_kept_between_runs() {
     }
     // SAFETY: asks for this process's user and cannot fail.
     if unsafe { libc::geteuid() } != 0 {
-        return;
+        return machine_forbids("making a folder another user's");
     }
     // A folder that another user has made in advance is not used: neither for code nor for names.
     for shared in ["", "memprof"] {

@@ -4,7 +4,7 @@ mod support;
 
 use support::c_programs::Build;
 use support::expectations::assert_as_annotated;
-use support::pythons;
+use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, total};
 use support::table::{Amount, sum, table};
 
@@ -30,12 +30,8 @@ fn before_main_and_after_it() {
 
 #[test]
 fn around_an_interpreter_that_is_started_twice() {
-    let mut tried = 0;
-    for python in pythons::all() {
-        let Some(program) = Build::embedding("embeds_python.c", "embeds_python", python) else {
-            eprintln!("skipped: {python} comes without its library");
-            continue;
-        };
+    let build = |python: &Python| Build::embedding("embeds_python.c", "embeds_python", python);
+    for (python, program) in pythons::that_have("a library to embed", build) {
         eprintln!("{python}");
         let program = program.flags(&["-g", "-O0"]).path();
         let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
@@ -43,7 +39,5 @@ fn around_an_interpreter_that_is_started_twice() {
         let rows = table(&recorded.capture(), "--total");
         let inner = sum(&rows, |row| row.function == "inner" && row.line == 3 && row.allocator == "memalign");
         assert_eq!(inner, Amount { allocations: 22, bytes: 22 * 1002 });
-        tried += 1;
     }
-    assert!(tried > 0, "no Python here can be embedded");
 }

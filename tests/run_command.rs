@@ -1,6 +1,9 @@
 //! `memprof run`: its own arguments, files and messages.
 
 mod command;
+#[path = "support/skipping.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod skipping;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use command::{memprof, run_quietly, status, stderr, stdout};
+use skipping::skipped;
 use tempfile::tempdir;
 
 /// Fails with this status and exactly this sentence, and leaves no file behind.
@@ -139,7 +143,7 @@ fn a_static_program_cannot_be_recorded() {
     fs::write(directory.path().join("empty.c"), "int main(void) { return 0; }\n").unwrap();
     let made = Command::new("cc").args(["-static", "-o", "static", "empty.c"]).current_dir(directory.path()).output();
     if !made.is_ok_and(|made| made.status.success()) {
-        return eprintln!("skipped: no C compiler that links statically");
+        return skipped("no C compiler that links statically");
     }
     let output = run_quietly(directory.path(), &["./static"]);
     let sentence = "./static is statically linked, so nothing can be preloaded into it: \

@@ -9,7 +9,7 @@ use std::process::Command;
 use support::c_programs::Build;
 use support::memprof::{Finished, memprof, programs};
 use support::recording::Recording;
-use support::skipping::skipped;
+use support::skipping::{machine_forbids, skipped};
 use support::table::{sum, table};
 
 /// A program with this sanitizer; nothing where the compiler or the machine cannot have it.
@@ -18,11 +18,16 @@ fn with_sanitizer(option: &str) -> Option<PathBuf> {
     let probe = folder.join(format!("sanitizer-probe-{}{option}", std::process::id()));
     let mut compiler = Command::new("cc");
     compiler.args(["-x", "c", option, "-o"]).arg(&probe).arg(programs().join("sanitized.c"));
-    let runs = compiler.output().is_ok_and(|output| output.status.success())
-        && Command::new(&probe).output().is_ok_and(|output| output.status.code() == Some(3));
+    let compiles = compiler.output().is_ok_and(|output| output.status.success());
+    // Some of them want an address space that not every kernel gives.
+    let runs = compiles && Command::new(&probe).output().is_ok_and(|output| output.status.code() == Some(3));
     let _ = std::fs::remove_file(&probe);
+    if !compiles {
+        skipped(&format!("the compiler knows no {option}"));
+        return None;
+    }
     if !runs {
-        skipped(&format!("no programs with {option} here"));
+        machine_forbids(&format!("programs with {option}"));
         return None;
     }
     let result = format!("sanitized{option}");

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use support::c_programs::{Build, compile};
 use support::memprof::programs;
 use support::pythons::{self, Python};
-use support::skipping::skipped;
 use support::table::{Amount, sum, table};
 use support::unharmed::{Unharmed, repeated};
 
@@ -49,13 +48,17 @@ fn a_thread_ends_the_process_while_others_allocate() {
     with_all("exits_in_a_thread.py", &["malloc"], &[endless_allocations().as_os_str()], 5);
 }
 
+/// The program that takes states away, with every Python that can be embedded.
+fn embedding() -> Vec<(&'static Python, Build)> {
+    let build = |python: &Python| Build::embedding("thread_states.c", "thread_states", python);
+    let built = pythons::that_have("a library to embed", build).into_iter();
+    built.map(|(python, program)| (python, program.flags(&["-g", "-O0"]))).collect()
+}
+
 /// Runs the program that takes states away so many times, in this Python, and requires what its threads allocated in the
 /// end.
-fn without_states(python: &Python, how: &str, times: u32, threads: u64, allocators: &[&str]) {
-    let Some(program) = Build::embedding("thread_states.c", "thread_states", python) else {
-        return skipped(&format!("{python} comes without its library"));
-    };
-    let program = program.flags(&["-g", "-O0"]).path();
+fn without_states((python, program): &(&Python, Build), how: &str, times: u32, threads: u64, allocators: &[&str]) {
+    let program = program.path();
     for &allocator in allocators {
         eprintln!("{python} {allocator}");
         for _ in 0..repeated(1) {
@@ -72,24 +75,19 @@ fn without_states(python: &Python, how: &str, times: u32, threads: u64, allocato
 /// With the debugging allocator, the interpreter refuses to go on without memprof, too.
 #[test]
 fn another_thread_deletes_the_state() {
-    for python in pythons::all() {
-        without_states(python, "deleted", 4, 4, &["default", "malloc"]);
-    }
+    embedding().iter().for_each(|built| without_states(built, "deleted", 4, 4, &["default", "malloc"]));
 }
 
 #[test]
 fn other_interpreters_begin_and_end() {
-    for python in pythons::all() {
-        without_states(python, "interpreters", 5, 3, &["default", "debug"]);
-    }
+    embedding().iter().for_each(|built| without_states(built, "interpreters", 5, 3, &["default", "debug"]));
 }
 
 #[test]
 fn the_interpreter_ends_and_begins_anew() {
-    for python in pythons::all() {
-        without_states(python, "restarts", 5, 5, &["default", "debug"]);
-    }
-    without_states(pythons::any(), "restarts", 20, 20, &["debug"]);
+    let all = embedding();
+    all.iter().for_each(|built| without_states(built, "restarts", 5, 5, &["default", "debug"]));
+    all.iter().take(1).for_each(|built| without_states(built, "restarts", 20, 20, &["debug"]));
 }
 
 #[test]
@@ -108,11 +106,7 @@ fn the_stack_overflows_in_code_that_is_new() {
 #[test]
 fn python_comes_when_the_program_has_long_begun() {
     let program = compile("loads_python.c", "loads_python", &[]);
-    for python in pythons::all() {
-        let Some(library) = python.library() else {
-            skipped(&format!("{python} comes without its library"));
-            continue;
-        };
+    for (python, library) in pythons::that_have("a shared library", Python::library) {
         for scope in ["global", "local"] {
             eprintln!("{python} {scope}");
             let recorded = Unharmed::command(&[program.as_os_str(), library.as_os_str(), scope.as_ref()]).check();

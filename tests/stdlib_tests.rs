@@ -49,7 +49,7 @@ fn end_alike() {
     let with_tests = pythons::all().iter().filter(|python| has_tests(python));
     // Versions differ little in this; one that is tested thoroughly elsewhere is enough.
     let Some(python) = with_tests.min_by_key(|python| python.minor.abs_diff(11)) else {
-        skipped("no Python here comes with its own tests (the package test)");
+        skipped("no Python here comes with its own tests (the package libpython3.*-testsuite)");
         return;
     };
     let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -24,6 +24,7 @@ pub fn compile(source: &str, result: &str, flags: &[&str]) -> PathBuf {
 }
 
 /// A program or library to be made of one of the test programs' sources.
+#[derive(Clone)]
 pub struct Build {
     compiler: &'static str,
     sources: Vec<PathBuf>,

@@ -1,10 +1,10 @@
 //! Pythons with packages that do not come with Python, as far as they can be had.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::pythons::Python;
+use super::skipping::skipped;
 
 /// A virtual environment with this package. Nothing, and a word about it, where the package index cannot be reached.
 pub fn with_package(python: &Python, package: &str) -> Option<Python> {
@@ -36,9 +36,7 @@ fn with_requirement(python: &Python, package: &str, requirement: &str) -> Option
     if has_package(&path, package) {
         return Some(Python { path, ..python.clone() });
     }
-    // Past the test harness, which swallows what tests print.
-    let text = format!("skipped: {requirement} cannot be installed for {python}: {messages}\n");
-    let _ = io::stderr().write_all(text.as_bytes());
+    skipped(&format!("{requirement} cannot be installed for {python}: {messages}"));
     None
 }
 

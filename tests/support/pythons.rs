@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+use super::skipping::{python_lacks, skipped, tell};
 
 /// The versions that memprof reads the stacks of: 3.9 to 3.13.
 const SUPPORTED: std::ops::RangeInclusive<u32> = 9..=13;
@@ -47,7 +48,7 @@ pub fn all() -> &'static [Python] {
     static FOUND: OnceLock<Vec<Python>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let found = find();
-        tell(&found);
+        announce(&found);
         assert!(!found.is_empty(), "the tests need a CPython 3.9 to 3.13 on PATH or in pyenv");
         found
     })
@@ -56,6 +57,21 @@ pub fn all() -> &'static [Python] {
 /// One of them, for tests that have nothing to do with the version.
 pub fn any() -> &'static Python {
     all().iter().find(|python| python.minor == 11).unwrap_or(&all()[0])
+}
+
+/// Those that have something which not every Python comes with, and what they have. One of them must have it in CI.
+pub fn that_have<T>(what: &str, find: impl Fn(&Python) -> Option<T>) -> Vec<(&'static Python, T)> {
+    let mut found = Vec::new();
+    for python in all() {
+        match find(python) {
+            Some(thing) => found.push((python, thing)),
+            None => python_lacks(&format!("{python} comes without {what}")),
+        }
+    }
+    if found.is_empty() {
+        skipped(&format!("no Python here comes with {what}"));
+    }
+    found
 }
 
 fn find() -> Vec<Python> {
@@ -90,14 +106,12 @@ fn examine(candidate: &Path) -> Option<Python> {
     Some(Python { path: PathBuf::from(lines.next()?), minor })
 }
 
-/// Says which Pythons are tested and which are not. Written past the test harness, which swallows what tests print.
-fn tell(found: &[Python]) {
-    let mut text = String::new();
+/// Says which Pythons are tested and which are not.
+fn announce(found: &[Python]) {
     for python in found {
-        text += &format!("testing with {python}\n");
+        tell(&format!("testing with {python}"));
     }
     for minor in SUPPORTED.filter(|minor| found.iter().all(|python| python.minor != *minor)) {
-        text += &format!("skipped: no Python 3.{minor} here\n");
+        python_lacks(&format!("no 3.{minor} here"));
     }
-    let _ = io::stderr().write_all(text.as_bytes());
 }

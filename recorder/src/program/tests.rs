@@ -1,6 +1,11 @@
 //! Programs of every kind, made on the spot.
 
+#[path = "../../../tests/support/skipping.rs"]
+#[allow(dead_code, reason = "the tests of the command use the rest")]
+mod skipping;
+
 use super::*;
+use skipping::{machine_forbids, skipped};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
@@ -23,7 +28,7 @@ fn compile(directory: &Path, name: &str, options: &[&str]) -> Option<PathBuf> {
     if made.is_ok_and(|made| made.status.success()) {
         return Some(program);
     }
-    eprintln!("skipped: no C compiler that takes {options:?}");
+    skipped(&format!("no C compiler that takes {options:?}"));
     None
 }
 
@@ -115,7 +120,7 @@ fn a_program_that_gains_privileges_is_refused() {
     let Some(program) = compile(directory.path(), "privileged", &[]) else { return };
     let other = 12_345;
     if std::os::unix::fs::chown(&program, Some(other), Some(other)).is_err() {
-        return eprintln!("skipped: only root can give a file away");
+        return machine_forbids("giving a file away");
     }
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(record(&program).is_ok());

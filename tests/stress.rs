@@ -1,0 +1,78 @@
+//! Programs that do by chance, and at the same time, all that has hurt under memprof: they end as without it, and what they
+//! allocate in the end, when all is calm, is in the capture.
+//!
+//! `MEMPROF_STRESS_SECONDS` lets them run for longer than some seconds each, and `MEMPROF_STRESS_SEED` repeats a run that
+//! failed.
+
+mod support;
+
+use std::env;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use support::c_programs::{Build, compile};
+use support::pythons;
+use support::recording::Recorded;
+use support::table::{Amount, sum, table};
+use support::unharmed::Unharmed;
+
+/// What one round takes, more or less, with and without memprof.
+const SECONDS: u64 = 5;
+
+fn variable(name: &str) -> Option<u64> {
+    env::var(name).ok().and_then(|value| value.parse().ok())
+}
+
+/// The seeds of the rounds. A failed test shows the last one that was printed.
+fn seeds() -> impl Iterator<Item = u64> {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64 % 1_000_000);
+    let first = variable("MEMPROF_STRESS_SEED").unwrap_or_else(now);
+    let rounds = variable("MEMPROF_STRESS_SECONDS").map_or(1, |seconds| seconds.div_ceil(SECONDS));
+    (first..first + rounds).inspect(|seed| eprintln!("MEMPROF_STRESS_SEED={seed}"))
+}
+
+/// An allocator that handlers may use, whatever they interrupt.
+fn allocator() -> PathBuf {
+    compile("signal_safe_allocator.c", "libsafe.so", &["-shared", "-fPIC"])
+}
+
+/// Requires what so many threads allocate in the end.
+#[track_caller]
+fn assert_calm(recorded: &Recorded, threads: u64) {
+    let calm = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
+    assert_eq!(calm, Amount { allocations: threads * 1000, bytes: threads * 1000 * 12345 });
+}
+
+#[test]
+fn threads_forks_handlers_libraries_and_overflows() {
+    // Nobody may be left in the loader by longjmp, with or without memprof: all is bound in advance.
+    let build = Build::c("native_stress.c", "native_stress").source("overflowing_library.c");
+    let program = build.flags(&["-O0", "-g", "-Wl,-z,now"]).path();
+    let library = compile("stress_library.c", "stress_library.so", &["-shared", "-fPIC"]);
+    for seed in seeds() {
+        let option = ["--follow-fork", "--no-native", "--native-depth=1024"][seed as usize % 3];
+        let seed = seed.to_string();
+        let case = Unharmed::command(&[program.as_os_str(), seed.as_ref(), "300".as_ref(), library.as_os_str()]);
+        let case = case.option(option).variable("LD_PRELOAD", allocator()).that_may_skip_events();
+        assert_calm(&case.check(), 5);
+    }
+}
+
+#[test]
+fn interpreters_that_come_and_go() {
+    let built =
+        pythons::that_have("a library to embed", |python| Build::embedding("python_stress.c", "python_stress", python));
+    for seed in seeds().filter(|_| !built.is_empty()) {
+        let (python, program) = &built[seed as usize % built.len()];
+        let option = ["--follow-fork", "--no-native", "--trace-python-allocators"][seed as usize / built.len() % 3];
+        eprintln!("{python} {option}");
+        let program = program.clone().flags(&["-O0", "-g"]).path();
+        let seed = seed.to_string();
+        let case = Unharmed::command(&[program.as_os_str(), seed.as_ref(), "8".as_ref()]);
+        let case = case.option(option).variable("LD_PRELOAD", allocator()).that_may_skip_events();
+        let recorded = case.check();
+        let printed = recorded.finished().stdout();
+        let stayed = printed.split(' ').nth(2).and_then(|number| number.parse().ok()).expect("a number");
+        assert_calm(&recorded, stayed);
+    }
+}
