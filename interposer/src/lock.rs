@@ -8,15 +8,14 @@
 //!   a handler's calls are not recorded then. Should it come to it all the same, the lock answers [`Busy`].
 //! - Two threads wait for each other: the right is borrowed exclusively while a lock is held, so that nobody takes a second
 //!   one, asks the loader or waits for the recorder meanwhile.
-//! - A stack ends while a lock is held, and a handler jumps away: there is room for what is done under a lock before it is
-//!   taken. If a thread is left all the same, [`AnyLock::give_up`] takes the lock from it.
+//! - A stack ends while a lock is held, and a handler jumps away: where there is no room for what is done under a lock, it
+//!   answers [`Busy`]. If a thread is left all the same, [`AnyLock::give_up`] takes the lock from it.
 //! - The holder is gone for another reason: after [`PATIENCE`] the lock answers [`Busy`], and the program goes on.
 //! - A process is forked while another thread holds a lock: the child makes all of them anew ([`AnyLock::renew`]).
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
 use core::marker::PhantomData;
-use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
 use core::sync::atomic::AtomicUsize;
@@ -45,7 +44,8 @@ impl Recording {
     }
 }
 
-/// The lock cannot be had: the calling thread itself holds it, or somebody who will never go on.
+/// The lock cannot be had: the calling thread itself holds it, or somebody who will never go on; or its stack is about to
+/// end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
@@ -96,7 +96,9 @@ impl<T> Lock<T> {
     /// Waits until nobody holds the lock, and takes it.
     #[inline]
     pub fn lock<'a>(&'a self, _: &'a mut Recording) -> Result<Held<'a, T>, Busy> {
-        make_sure_of_stack();
+        if !has_stack() {
+            return Err(Busy);
+        }
         let me = this_thread();
         let take = || self.holder.compare_exchange(0, me, Acquire, Relaxed);
         match take() {
@@ -153,19 +155,18 @@ fn this_thread() -> usize {
     tls::block().addr()
 }
 
-/// What is done under a lock takes less stack than this.
-const ROOM: usize = 2048;
+/// What is done under a lock takes less stack than this: to read unwinding information of code that was made at run time,
+/// some 4200 bytes.
+const ROOM: usize = 6 << 10;
 
-/// If the stack has no such room, it overflows here, where nothing is held yet.
+/// Whether the stack has room for what is done under a lock. Of another stack than the thread's own it is not known where it
+/// ends.
 #[inline(always)]
-fn make_sure_of_stack() {
-    #[inline(never)]
-    fn touch() {
-        let mut room = MaybeUninit::<[u8; ROOM]>::uninit();
-        // SAFETY: the first byte of the array, which lies furthest down the stack.
-        unsafe { room.as_mut_ptr().cast::<u8>().write_volatile(0) };
-    }
-    touch();
+fn has_stack() -> bool {
+    let here = 0_u8;
+    let sp = (&raw const here).addr();
+    let (low, high) = tls::block().stack();
+    !(low..high).contains(&sp) || sp - low > ROOM
 }
 
 /// The right to use the value, until it is dropped.
