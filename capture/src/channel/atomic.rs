@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// An atomic word of shared memory. The methods are those of [`core::sync::atomic`].
+/// An atomic word of shared memory. The methods are like those of [`core::sync::atomic`].
 pub trait Atomic<T> {
     /// Reads it.
     fn load(&self, order: Ordering) -> T;
@@ -11,12 +11,12 @@ pub trait Atomic<T> {
     fn store(&self, value: T, order: Ordering);
     /// Writes it, and returns what it was.
     fn swap(&self, value: T, order: Ordering) -> T;
-    /// Adds to it, and returns what it was.
-    fn fetch_add(&self, value: T, order: Ordering) -> T;
-    /// Raises it to at least `value`, and returns what it was.
-    fn fetch_max(&self, value: T, order: Ordering) -> T;
-    /// Sets bits, and returns what it was.
-    fn fetch_or(&self, bits: T, order: Ordering) -> T;
+    /// Adds to it.
+    fn add(&self, value: T, order: Ordering);
+    /// Raises it to at least `value`.
+    fn raise(&self, value: T, order: Ordering);
+    /// Sets bits.
+    fn set(&self, bits: T, order: Ordering);
     /// Keeps these bits only, and returns what it was.
     fn fetch_and(&self, bits: T, order: Ordering) -> T;
     /// Writes `new` if it is `current`.
@@ -43,16 +43,16 @@ macro_rules! passed_on {
                 <$word>::swap(self, value, order)
             }
             #[inline(always)]
-            fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                <$word>::fetch_add(self, value, order)
+            fn add(&self, value: $value, order: Ordering) {
+                <$word>::fetch_add(self, value, order);
             }
             #[inline(always)]
-            fn fetch_max(&self, value: $value, order: Ordering) -> $value {
-                <$word>::fetch_max(self, value, order)
+            fn raise(&self, value: $value, order: Ordering) {
+                <$word>::fetch_max(self, value, order);
             }
             #[inline(always)]
-            fn fetch_or(&self, bits: $value, order: Ordering) -> $value {
-                <$word>::fetch_or(self, bits, order)
+            fn set(&self, bits: $value, order: Ordering) {
+                <$word>::fetch_or(self, bits, order);
             }
             #[inline(always)]
             fn fetch_and(&self, bits: $value, order: Ordering) -> $value {

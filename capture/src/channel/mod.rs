@@ -29,6 +29,9 @@ pub mod states;
 pub mod turns;
 pub mod writer;
 
+#[cfg(test)]
+mod checks;
+
 pub use pool::{ChunkIndex, Pool, PoolSettings};
 pub use record::{Record, Records};
 pub use writer::ChunkWriter;

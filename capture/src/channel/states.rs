@@ -135,32 +135,48 @@ pub fn waiting<W: Words>(words: &W) -> u32 {
     words.sealed_bits()[..words_for(touched(words))].iter().map(|bits| bits.load(Acquire).count_ones()).sum()
 }
 
-/// Takes a free chunk for a task, unless too many wait for the recorder or there is none. The lowest is preferred.
+/// Whether so many chunks wait for the recorder that threads have to wait for it.
+pub fn is_full<W: Words>(words: &W) -> bool {
+    waiting(words) >= words.limit()
+}
+
+/// Takes a free chunk for a task, unless the pool is full or there is none. The lowest is preferred.
 pub fn try_take<W: Words>(words: &W, task: Task) -> Option<u32> {
-    if waiting(words) >= words.limit() {
+    if is_full(words) {
         return None;
     }
-    for (index, hints) in words.free_bits()[..words_for(words.chunks())].iter().enumerate() {
-        let mut free = hints.load(Relaxed);
-        while free != 0 {
-            let bit = free & free.wrapping_neg();
-            let chunk = index as u32 * 64 + bit.trailing_zeros();
-            // First of all: from here on the recorder must find it.
-            if chunk < words.chunks() && words.untouched().load(Relaxed) <= chunk {
-                words.untouched().fetch_max(chunk + 1, AcqRel);
+    (0..words_for(words.chunks())).find_map(|index| {
+        let mut hints = words.free_bits()[index].load(Relaxed);
+        while hints != 0 {
+            match take_first(words, index, hints, task) {
+                Ok(chunk) => return Some(chunk),
+                Err(others) => hints = others,
             }
-            free = hints.fetch_and(!bit, AcqRel);
-            if free & bit == 0 || chunk >= words.chunks() {
-                continue;
-            }
-            let taken = State::Taken(task).word();
-            if words.state_word(chunk).compare_exchange(FREE, taken, AcqRel, Relaxed).is_ok() {
-                return Some(chunk);
-            }
-            free &= !bit;
         }
+        None
+    })
+}
+
+/// Takes the first of these chunks, which stand in a word of hints.
+///
+/// # Errors
+/// With the hints that are left in this word, if somebody else has taken it.
+pub fn take_first<W: Words>(words: &W, index: usize, hints: u64, task: Task) -> Result<u32, u64> {
+    let bit = hints & hints.wrapping_neg();
+    let chunk = index as u32 * 64 + bit.trailing_zeros();
+    if chunk < words.chunks() && words.untouched().load(Relaxed) <= chunk {
+        // First of all: once it is taken, the recorder must find it.
+        words.untouched().raise(chunk + 1, AcqRel);
     }
-    None
+    let hints = words.free_bits()[index].fetch_and(!bit, AcqRel);
+    let taken = State::Taken(task).word();
+    if hints & bit != 0
+        && chunk < words.chunks()
+        && words.state_word(chunk).compare_exchange(FREE, taken, AcqRel, Relaxed).is_ok()
+    {
+        return Ok(chunk);
+    }
+    Err(hints & !bit)
 }
 
 /// Makes a chunk that a task has taken its own: empty, and visible to the recorder. `say` writes down what it is for.
@@ -193,7 +209,7 @@ pub fn hold<W: Words>(words: &W, chunk: u32, stamp: u64) {
 /// Hands a chunk of one's own to the recorder.
 pub fn seal<W: Words>(words: &W, chunk: u32) {
     let (index, bit) = place(chunk);
-    words.sealed_bits()[index].fetch_or(bit, AcqRel);
+    words.sealed_bits()[index].set(bit, AcqRel);
 }
 
 /// Whether a chunk holds records, complete or not.
@@ -221,8 +237,8 @@ pub fn free<W: Words>(words: &W, chunk: u32) {
     // In this order: as soon as it is free, another thread may take and seal it.
     words.sealed_bits()[index].fetch_and(!bit, AcqRel);
     words.state_word(chunk).store(FREE, Release);
-    words.free_bits()[index].fetch_or(bit, AcqRel);
-    words.space().fetch_add(1, AcqRel);
+    words.free_bits()[index].set(bit, AcqRel);
+    words.space().add(1, AcqRel);
 }
 
 /// For the recorder: makes a chunk free that a task has taken, and has not made its own before it has gone.
@@ -230,8 +246,8 @@ pub fn give_back<W: Words>(words: &W, chunk: u32, gone: Task) {
     let taken = State::Taken(gone).word();
     if words.state_word(chunk).compare_exchange(taken, FREE, AcqRel, Relaxed).is_ok() {
         let (index, bit) = place(chunk);
-        words.free_bits()[index].fetch_or(bit, AcqRel);
-        words.space().fetch_add(1, AcqRel);
+        words.free_bits()[index].set(bit, AcqRel);
+        words.space().add(1, AcqRel);
     }
 }
 
@@ -239,8 +255,8 @@ pub fn give_back<W: Words>(words: &W, chunk: u32, gone: Task) {
 pub fn offer<W: Words>(words: &W, chunk: u32) {
     let (index, bit) = place(chunk);
     if words.state_word(chunk).load(Acquire) == FREE && words.free_bits()[index].load(Relaxed) & bit == 0 {
-        words.free_bits()[index].fetch_or(bit, AcqRel);
-        words.space().fetch_add(1, AcqRel);
+        words.free_bits()[index].set(bit, AcqRel);
+        words.space().add(1, AcqRel);
     }
 }
 

@@ -60,6 +60,12 @@ const NO_TURN: u64 = WHO - 1;
 const SHORT_TURN: u64 = 512;
 
 impl<A: Atomic<u64>> TurnWord<A> {
+    /// The word of a pool in which nobody has made an event, if it is 0.
+    #[cfg(all(test, loom))]
+    pub(super) const fn of(word: A) -> Self {
+        Self(word)
+    }
+
     /// The recorder begins to look for new events: all that are dated from now on have dates later than this moment.
     pub fn look(&self) {
         let mut word = self.0.load(Acquire);
