@@ -14,7 +14,7 @@ use memprof_capture::channel::layout::{PythonState, store_text};
 
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;
-use crate::python::interpreter::{Found, Interpreter, examine};
+use crate::python::interpreter::{self, Found, Interpreter, examine};
 use crate::python::symbols::Symbols;
 use crate::session::{self, Session};
 use crate::unwind::modules;
@@ -78,9 +78,13 @@ pub fn begin(session: &Session, symbols: &Symbols, recording: &mut Recording) {
     }
 }
 
-/// Libraries have come, and none of their code has run. Is the interpreter among them?
-pub fn look_among(loaded: &[LoadedModule]) {
+/// These modules are there now: some have come, none of whose code has run, or some have gone. Has the interpreter?
+pub fn note_modules(loaded: &[LoadedModule]) {
     if LATE.phase.load(Acquire) != NONE {
+        let is_there = || loaded.iter().any(|module| modules::is_in_interpreter(module.range().start));
+        if interpreter::present().is_some() && !is_there() {
+            interpreter::end();
+        }
         return;
     }
     if let Some(symbols) = Symbols::find(loaded)

@@ -139,6 +139,14 @@ pub fn note_running_interpreter(interpreter: &Interpreter) {
     }
 }
 
+/// Counts an event that is not recorded.
+#[cold]
+pub fn count_skipped() {
+    if let Some(session) = active() {
+        session.pool().header().skipped.fetch_add(1, Relaxed);
+    }
+}
+
 /// Ends recording in this process, and says why, once.
 #[cold]
 pub fn stop(Stop(reason): Stop) {

@@ -1,7 +1,5 @@
 //! One hooked call, from its entry to its return.
 
-use core::sync::atomic::Ordering::Relaxed;
-
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
 
@@ -52,7 +50,7 @@ impl Call {
         let doing = block.doing();
         if doing != Doing::Program && !left_calls::clear(block, hook.sp) {
             if doing == Doing::Recording {
-                count_skipped();
+                session::count_skipped();
             }
             return None;
         }
@@ -116,11 +114,11 @@ impl Call {
     }
 
     /// Asks the interpreter which thread state is current. To answer that the loader may allocate. As far as can be seen
-    /// from outside it is the program that asks: what is allocated is recorded, and that without being asked the same.
+    /// from outside it is the program that asks: what is allocated is recorded, without Python's frames.
     #[inline]
     fn ask(&self, interpreter: &'static Interpreter) -> Option<(&'static Interpreter, Current)> {
         let (sp, asking) = (self.hook.sp, self.block.asking_sp());
-        // One that asks further out; a handler may have jumped away from one that did.
+        // One asks further out. (If a handler has jumped away from it, this is so until the thread calls from further out.)
         if asking > sp {
             return None;
         }
@@ -290,13 +288,5 @@ pub fn about_to_free(block: *const core::ffi::c_void) {
 pub fn about_to_unmap(start: *const core::ffi::c_void, length: usize) {
     if session::active().is_some() {
         thread_states::release_range(start.addr()..start.addr().saturating_add(length));
-    }
-}
-
-/// Counts an event that is not recorded.
-#[cold]
-pub fn count_skipped() {
-    if let Some(session) = session::active() {
-        session.pool().header().skipped.fetch_add(1, Relaxed);
     }
 }

@@ -7,9 +7,9 @@ use core::ptr;
 
 use memprof_capture::kept_errno::KeptErrno;
 
-use super::call::count_skipped;
 use crate::locks;
 use crate::platform::tls::{Block, Doing};
+use crate::session;
 use crate::thread::ThreadState;
 use crate::unwind::stack_region::StackRegion;
 
@@ -42,7 +42,7 @@ pub fn clear(block: Block, sp: usize) -> bool {
 /// The record is lost, and what was being changed for it cannot be relied on: the thread gets a new state. The old one's
 /// memory is lost too, since what refers to what is unknown.
 fn give_up_record(block: Block) {
-    count_skipped();
+    session::count_skipped();
     locks::give_up();
     let state = ThreadState::replace(block, ptr::null_mut());
     // SAFETY: the state is this thread's own, and the hook that used it has been left. What was published is whole, and can

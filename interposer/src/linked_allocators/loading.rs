@@ -18,6 +18,7 @@ use crate::lock::Recording;
 use crate::platform::loaded_modules::{LoadedModule, MayAskLoader, address_of};
 use crate::platform::tls::{self, Doing};
 use crate::session;
+use crate::unwind::unloading;
 
 /// The beginning of `struct r_debug` (link.h).
 #[repr(C)]
@@ -51,7 +52,12 @@ pub unsafe fn follow(modules: &[LoadedModule]) -> bool {
 }
 
 unsafe extern "C" fn announced(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
-    if session::active().is_some() && tls::block().doing() != Doing::Recording {
+    if session::active().is_none() {
+        // Nothing is remembered.
+    } else if tls::block().doing() == Doing::Recording {
+        // A signal handler has come between, and unloads something.
+        unloading::modules_have_gone();
+    } else {
         let _errno = KeptErrno::new();
         // SAFETY: the thread does not do the program's business, and makes no record further out. The loader holds its lock
         // when it calls.

@@ -65,7 +65,11 @@ pub unsafe fn start(recording: &mut Recording, ask: &MayAskLoader) {
 
 /// Looks at modules that have come and gone since the last time.
 pub fn look_again(recording: &mut Recording, ask: &MayAskLoader) {
-    let Ok(mut known) = KNOWN.lock(recording) else { return };
+    let Ok(mut known) = KNOWN.lock(recording) else {
+        // What is remembered may have gone.
+        unloading::modules_have_gone();
+        return;
+    };
     let changes = loaded_modules::changes(ask);
     if known.changes == changes {
         return;
@@ -76,7 +80,7 @@ pub fn look_again(recording: &mut Recording, ask: &MayAskLoader) {
     known.changes = changes;
     // Without memory for their list, modules stay as they are.
     let Ok(present) = loaded_modules::all(ask) else { return };
-    python_start::look_among(&present);
+    python_start::note_modules(&present);
     let _ = look_at_new(&mut known, &present);
 }
 

@@ -97,8 +97,8 @@ impl AllocatorFunctions {
         }
     }
 
-    /// Notes the name, since Python does not know it any more once others stand before its own. Returns it. Before Python
-    /// begins to start.
+    /// Notes the name of the functions that are there before Python begins to start: once others stand before its own, Python
+    /// does not know it any more.
     pub fn remember_first_name(&self, present: &[Functions; 3]) {
         if self.named_early {
             self.remember_name();
@@ -108,7 +108,7 @@ impl AllocatorFunctions {
         }
     }
 
-    /// Likewise, later.
+    /// Likewise, later. Returns it.
     pub fn remember_name(&self) -> Option<&'static CStr> {
         let name = self.own_name()?;
         NAME.store(name.as_ptr().cast_mut(), Release);

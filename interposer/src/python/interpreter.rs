@@ -53,6 +53,11 @@ pub fn present() -> Option<&'static Interpreter> {
     unsafe { PRESENT.load(Acquire).as_ref() }
 }
 
+/// The interpreter has been unloaded. There will be no other one.
+pub fn end() {
+    PRESENT.store(core::ptr::null_mut(), Release);
+}
+
 /// Finds out what interpreter this is, whose code can be called: the loader is done with it.
 pub fn examine(symbols: &Symbols, recording: &mut Recording) -> Found {
     // SAFETY: `const char *Py_GetVersion(void)` may be called before the interpreter is initialised; what it returns is

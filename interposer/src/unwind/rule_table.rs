@@ -13,6 +13,9 @@ const PLACE_BITS: u32 = 15;
 const PLACES: usize = 1 << PLACE_BITS;
 const NEIGHBOURS: usize = 4;
 
+/// The rules of this process.
+pub static RULES: RuleTable = RuleTable::new();
+
 /// The table. All zero to begin with: no frame is at address 0.
 pub struct RuleTable {
     places: [AtomicU64; PLACES],

@@ -9,7 +9,7 @@
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
-use super::unwinder::forget_rules;
+use super::rule_table::RULES;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static UNLOADS: AtomicU64 = AtomicU64::new(0);
@@ -42,7 +42,7 @@ pub fn modules_have_gone() {
 /// Code has gone, and none has come in its place yet.
 pub fn code_has_gone() {
     // In this order: whoever sees the new number sees no old rule.
-    forget_rules();
+    RULES.clear();
     GENERATION.fetch_add(1, AcqRel);
 }
 

@@ -2,20 +2,13 @@
 
 use super::call_frame_information::{self, DearStep};
 use super::frame::{CodeAddress, FrameState, Step};
-use super::rule_table::RuleTable;
+use super::rule_table::RULES;
 use super::stack_region::{StackRegion, StackRegions};
 use super::x86_64::{Registers, Rule};
 use super::{loaded_objects, unloading};
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;
 use crate::stacks::native::{MOST_FRAMES, NativeChain};
-
-static RULES: RuleTable = RuleTable::new();
-
-/// Forgets all rules: code has gone.
-pub fn forget_rules() {
-    RULES.clear();
-}
 
 /// Gets ready. To be called once, before anything else here.
 pub fn prepare(modules: &[LoadedModule], recording: &mut Recording) {
