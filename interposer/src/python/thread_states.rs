@@ -154,8 +154,13 @@ impl Watched {
     fn read(&'static self, state: usize) -> Option<Reading> {
         self.readers.fetch_add(1, SeqCst);
         let reading = Reading { state, watched: Some(self) };
-        let lives = self.state.load(SeqCst) == state && self.owner.load(Relaxed) == tls::block().addr();
-        lives.then_some(reading)
+        self.is_own(state).then_some(reading)
+    }
+
+    /// Whether this state lives here, and is the calling thread's.
+    #[inline]
+    fn is_own(&self, state: usize) -> bool {
+        self.state.load(SeqCst) == state && self.owner.load(Relaxed) == tls::block().addr()
     }
 }
 
@@ -257,11 +262,9 @@ impl OwnState {
         Current(current): Current,
         recording: &mut Recording,
     ) -> Option<Reading> {
-        // Before 3.12 that is the state of whichever thread has the lock. This thread's is known.
-        if current != 0
-            && current == self.state
-            && self.place.is_some_and(|watched| watched.state.load(Acquire) == current)
-        {
+        // Before 3.12 that is the state of whichever thread has the lock. This thread's is known; but it may have died, and
+        // another thread's have been born at its address, and be watched in its place.
+        if current != 0 && current == self.state && self.place.is_some_and(|watched| watched.is_own(current)) {
             return Some(Reading { state: current, watched: None });
         }
         self.find(interpreter, current, recording)
