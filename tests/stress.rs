@@ -7,10 +7,9 @@
 mod support;
 
 use std::env;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use support::c_programs::{Build, compile};
+use support::c_programs::{Build, compile, signal_safe_allocator};
 use support::pythons;
 use support::recording::Recorded;
 use support::table::{Amount, sum, table};
@@ -31,11 +30,6 @@ fn seeds() -> impl Iterator<Item = u64> {
     (first..first + rounds).inspect(|seed| eprintln!("MEMPROF_STRESS_SEED={seed}"))
 }
 
-/// An allocator that handlers may use, whatever they interrupt.
-fn allocator() -> PathBuf {
-    compile("signal_safe_allocator.c", "libsafe.so", &["-shared", "-fPIC"])
-}
-
 /// Requires what so many threads allocate in the end.
 #[track_caller]
 fn assert_calm(recorded: &Recorded, threads: u64) {
@@ -53,7 +47,7 @@ fn threads_forks_handlers_libraries_and_overflows() {
         let option = ["--follow-fork", "--no-native", "--native-depth=1024"][seed as usize % 3];
         let seed = seed.to_string();
         let case = Unharmed::command(&[program.as_os_str(), seed.as_ref(), "300".as_ref(), library.as_os_str()]);
-        let case = case.option(option).variable("LD_PRELOAD", allocator()).that_may_skip_events();
+        let case = case.option(option).variable("LD_PRELOAD", signal_safe_allocator()).that_may_skip_events();
         assert_calm(&case.check(), 5);
     }
 }
@@ -69,7 +63,7 @@ fn interpreters_that_come_and_go() {
         let program = program.clone().flags(&["-O0", "-g"]).path();
         let seed = seed.to_string();
         let case = Unharmed::command(&[program.as_os_str(), seed.as_ref(), "8".as_ref()]);
-        let case = case.option(option).variable("LD_PRELOAD", allocator()).that_may_skip_events();
+        let case = case.option(option).variable("LD_PRELOAD", signal_safe_allocator()).that_may_skip_events();
         let recorded = case.check();
         let printed = recorded.finished().stdout();
         let stayed = printed.split(' ').nth(2).and_then(|number| number.parse().ok()).expect("a number");

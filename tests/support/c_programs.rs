@@ -17,6 +17,12 @@ pub fn truth_library() -> &'static Path {
     BUILT.get_or_init(|| compile("libtruth.c", "libtruth.so", &["-shared", "-fPIC"]))
 }
 
+/// An allocator that handlers may use, whatever they interrupt, and leave by `longjmp`: with the C library's own, a program
+/// whose stack overflows in `malloc` may wait for ever for a lock that it holds.
+pub fn signal_safe_allocator() -> PathBuf {
+    compile("signal_safe_allocator.c", "libsafe.so", &["-shared", "-fPIC"])
+}
+
 /// Compiles a C source of the test programs as it stands.
 pub fn compile(source: &str, result: &str, flags: &[&str]) -> PathBuf {
     // Nothing is optimised: a compiler may leave out allocations that it sees through.
