@@ -290,9 +290,9 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(60))]
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 60 }))]
         #[test]
-        fn it_is_a_map(steps in proptest::collection::vec(step(), 1..60)) {
+        fn it_is_a_map(steps in proptest::collection::vec(step(), 1..if cfg!(miri) { 8 } else { 60 })) {
             let (mut blocks, mut model) = (LiveBlocks::default(), BTreeMap::new());
             let (mut next, mut slot) = (0_u64, 0);
             for step in steps {

@@ -17,17 +17,19 @@ pub struct ChunkIndex(u32);
 
 /// A mapped pool. A handle: copying it copies no memory.
 ///
-/// Shared memory is only ever accessed through atomics or, for the words of a chunk, by its one owner and, below the
-/// published length, by the recorder.
+/// What changes in shared memory is only ever accessed through atomics, except that a chunk's one owner writes its words
+/// plainly, and the recorder reads them after they have been published. What does not change, the pool's settings, is read
+/// when it is taken up.
 #[derive(Clone, Copy)]
 pub struct Pool {
     base: *mut u8,
     chunks: u32,
     limit: u32,
+    clock: ClockKind,
 }
 
-// SAFETY: the memory behind `base` stays mapped for the handle's life (the contract of `create` and `attach`), and what
-// several threads may touch in it is atomic.
+// SAFETY: the memory behind `base` stays mapped for the handle's life (the contract of `create` and `attach`). What several
+// threads touch in it through the handle is atomic; the words of a chunk are to be had as an address only.
 unsafe impl Send for Pool {}
 // SAFETY: as above.
 unsafe impl Sync for Pool {}
@@ -72,7 +74,7 @@ impl Pool {
     pub unsafe fn create(base: *mut u8, settings: &PoolSettings) -> Self {
         let chunks = settings.chunks;
         assert!(chunks > 0 && chunks <= MAX_CHUNKS, "a pool has 1 to {MAX_CHUNKS} chunks");
-        let pool = Self { base, chunks: chunks as u32, limit: settings.limit };
+        let pool = Self { base, chunks: chunks as u32, limit: settings.limit, clock: settings.clock };
         let header = base.cast::<PoolHeader>();
         // SAFETY: the caller gives this function sole use of the memory; the header lies at its start.
         unsafe {
@@ -106,9 +108,9 @@ impl Pool {
             return Err(NotAPool::Foreign);
         }
         // SAFETY: the header's fields that are read here are written before the pool is shared, and then never again.
-        let (magic, version, chunks, limit) = unsafe {
+        let (magic, version, chunks, limit, clock) = unsafe {
             let header = base.cast::<PoolHeader>();
-            ((*header).magic, (*header).version, (*header).chunks, (*header).limit)
+            ((*header).magic, (*header).version, (*header).chunks, (*header).limit, (*header).clock)
         };
         if magic != MAGIC {
             return Err(NotAPool::Foreign);
@@ -119,21 +121,23 @@ impl Pool {
         if chunks == 0 || chunks as usize > MAX_CHUNKS || pool_bytes(chunks as usize) > length {
             return Err(NotAPool::Foreign);
         }
-        Ok(Self { base, chunks, limit })
+        let clock = ClockKind::from_number(clock).ok_or(NotAPool::Foreign)?;
+        Ok(Self { base, chunks, limit, clock })
     }
 
     /// The header.
     #[inline]
     #[must_use]
     pub fn header(&self) -> &PoolHeader {
-        // SAFETY: `base` points to a laid-out header; what changes in it is atomic.
+        // SAFETY: `base` points to a laid-out header; what changes in it is atomic. Its plain fields are written before the pool
+        // is shared. A program that has gone wild may write to them, too; any number is a valid one.
         unsafe { &*self.base.cast::<PoolHeader>() }
     }
 
     /// The clock that stamps are read from.
     #[must_use]
-    pub fn clock(&self) -> ClockKind {
-        ClockKind::from_number(self.header().clock).unwrap_or(ClockKind::Monotonic)
+    pub const fn clock(&self) -> ClockKind {
+        self.clock
     }
 
     /// All chunks that have ever been taken.
@@ -145,14 +149,16 @@ impl Pool {
     #[inline]
     #[must_use]
     pub fn descriptor(&self, chunk: ChunkIndex) -> &ChunkDescriptor {
-        // SAFETY: a ChunkIndex is below the pool's number of chunks, whose descriptors follow the header. All that is in them
-        // is atomic.
+        debug_assert!(chunk.0 < self.chunks, "a chunk of another pool");
+        // SAFETY: a ChunkIndex is below its pool's number of chunks, whatever the header says by now. The descriptors follow
+        // the header, and all that is in them is atomic.
         unsafe { &*self.base.add(HEADER_BYTES).cast::<ChunkDescriptor>().add(chunk.0 as usize) }
     }
 
     /// The first word of a chunk.
     #[must_use]
     pub fn words(&self, chunk: ChunkIndex) -> *mut u64 {
+        debug_assert!(chunk.0 < self.chunks, "a chunk of another pool");
         // SAFETY: the offset lies within the pool, for the same reason.
         unsafe { self.base.add(chunks_offset(self.chunks as usize) + chunk.0 as usize * CHUNK_BYTES).cast() }
     }

@@ -40,6 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no processes")]
     fn a_process_runs_until_it_has_ended_even_if_nobody_takes_note() {
         assert!(process_runs(std::process::id()));
         assert!(!process_runs(1 << 23), "a pid above the largest that Linux allows");

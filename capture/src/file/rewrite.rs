@@ -228,6 +228,7 @@ mod tests {
     use crate::ids::FrameId;
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes to fill so much memory")]
     fn long_names_come_in_several_batches() {
         let named = |bytes: usize| FrameSymbols {
             frame: FrameId(0),

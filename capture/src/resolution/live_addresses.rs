@@ -263,7 +263,7 @@ mod tests {
     proptest! {
         /// With so few bits that blocks grow old again and again.
         #[test]
-        fn it_is_a_map(steps in proptest::collection::vec((address(), any::<bool>()), 1..3000)) {
+        fn it_is_a_map(steps in proptest::collection::vec((address(), any::<bool>()), 1..if cfg!(miri) { 60 } else { 3000 })) {
             let (mut live, mut model) = (LiveAddresses::<6>::default(), HashMap::new());
             let mut next = 0;
             for (address, enters) in steps {

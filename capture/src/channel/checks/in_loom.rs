@@ -202,7 +202,8 @@ impl Words for Pool {
         self.chunks.len() as u32
     }
     fn limit(&self) -> u32 {
-        self.chunks()
+        // Never reached.
+        self.chunks() + 1
     }
     fn untouched(&self) -> &Self::U32 {
         &self.header[0]
@@ -275,6 +276,24 @@ fn loom_two_threads_never_have_one_chunk() {
         let mut taken = recorder.join().unwrap();
         pool.look(&mut taken);
         assert_eq!(taken.len(), usize::from(mine) + usize::from(theirs));
+    });
+}
+
+/// What the recorder leaves behind when it sets the hint of a chunk that somebody is just taking.
+#[test]
+fn loom_a_hint_too_many() {
+    try_all(4, || {
+        let pool = Arc::new(Pool::new(1));
+        assert!(pool.fill(1));
+        pool.free_bits()[0].set(1, Ordering::Relaxed);
+        let other = Arc::clone(&pool);
+        let thread = thread::spawn(move || other.fill(2));
+        let mut taken = Vec::new();
+        pool.look(&mut taken);
+        let filled = thread.join().unwrap();
+        pool.look(&mut taken);
+        assert_eq!(taken.len(), 1 + usize::from(filled));
+        assert!(pool.fill(3), "there is room");
     });
 }
 

@@ -29,7 +29,8 @@ impl ChunkWriter {
     pub(super) fn push(&mut self, word: u64) {
         debug_assert!(self.used < self.room);
         // SAFETY: `reserve` made sure that `used` is below `room`, which is the length of the chunk at `words`, and this
-        // writer is the chunk's one owner.
+        // writer is the chunk's one owner; or that of a scratch area of the same length, which may take its place at any
+        // moment. Then `used` starts again from 0, or goes on from where it was, which is as good.
         unsafe { self.words.add(self.used).write(word) };
         self.used += 1;
     }

@@ -68,7 +68,8 @@ type Chunk = Vec<(ThreadId, Timed<ResolvedEvent>)>;
 
 fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
     let first = prop_oneof![Just(0), 0..1_u64 << 40];
-    (first, proptest::collection::vec(proptest::collection::vec(step(), 1..200), 1..4)).prop_map(
+    let most = if cfg!(miri) { 10 } else { 200 };
+    (first, proptest::collection::vec(proptest::collection::vec(step(), 1..most), 1..4)).prop_map(
         |(first, mut chunks)| {
             // The encoder of later allocations is told where they begin by the first one.
             chunks[0][0].kind = 0;
