@@ -80,6 +80,8 @@ pub struct Layout {
     pub state_chunk: Option<usize>,
     /// In an interpreter: the first of its thread states.
     pub interpreter_states: usize,
+    /// How large an interpreter is, where its first thread state is part of it.
+    pub interpreter_bytes: Option<usize>,
     /// In a frame: its code object.
     pub frame_code: usize,
     /// In a frame: the caller's frame.
@@ -146,6 +148,7 @@ const V3_9: Layout = Layout {
     state_thread: 176,
     state_chunk: None,
     interpreter_states: 8,
+    interpreter_bytes: None,
     frame_code: 32,
     frame_previous: 24,
     instruction: Instruction::Index { offset: 104, unit: 1 },
@@ -184,6 +187,7 @@ const V3_11: Layout = Layout {
     state_thread: 152,
     state_chunk: Some(296),
     interpreter_states: 16,
+    interpreter_bytes: Some(107_752),
     frame_code: 32,
     frame_previous: 48,
     instruction: Instruction::Pointer { offset: 56, bytecode: 184 },
@@ -207,6 +211,7 @@ const V3_12: Layout = Layout {
     state_thread: 136,
     state_chunk: Some(232),
     interpreter_states: 72,
+    interpreter_bytes: Some(383_552),
     frame_code: 0,
     frame_previous: 8,
     instruction: Instruction::Pointer { offset: 56, bytecode: 192 },
@@ -223,6 +228,7 @@ const V3_13: Layout = Layout {
     top: Top::Field(72),
     state_thread: 152,
     interpreter_states: 7344,
+    interpreter_bytes: Some(194_968),
     instruction: Instruction::Pointer { offset: 56, bytecode: 200 },
     attributes: Attributes::Inline { cached_keys: 880 },
     code_basic_size: 200,

@@ -39,7 +39,7 @@ struct Lookup {
 /// Appends the name of the thread whose outermost frame is `frame`, a frame of `Thread._bootstrap`, to `out`. False if
 /// it cannot be found.
 pub fn push_name(layout: &Layout, frame: usize, out: &mut MappedVec<u8>) -> Result<bool, OutOfMemory> {
-    let Some(memory) = OwnMemory::open() else { return Ok(false) };
+    let memory = OwnMemory::open();
     let reader = Reader { memory, layout };
     match reader.thread_object(frame).and_then(|thread| reader.attribute(thread, b"_name")) {
         Some(name) => reader.push_text(name, out),

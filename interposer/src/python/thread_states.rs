@@ -57,8 +57,6 @@ static BLOCKS: AddressTable = AddressTable::new(64);
 
 /// Before a block that Python's debug hooks have handed out stand so many bytes of theirs (Objects/obmalloc.c).
 const DEBUG_BYTES: usize = 16;
-/// A thread state that is part of its interpreter is not further from its beginning.
-const LARGEST_INTERPRETER: usize = 8 << 20;
 
 /// The locks of this file.
 pub fn locks() -> [&'static dyn AnyLock; 2] {
@@ -275,31 +273,29 @@ impl OwnState {
     fn find(&mut self, interpreter: &Interpreter, current: usize, recording: &mut Recording) -> Option<Reading> {
         let layout = &interpreter.layout;
         if interpreter.has_own_current && current != 0 {
-            return self.begin_with_lock(current, layout, recording);
+            let reading = Reading { state: current, watched: None };
+            // SAFETY: the field is there, and so is the state, which is current in this thread.
+            let of_state = unsafe { reading.field::<usize>(layout.state_interpreter) };
+            return self.watch(current, of_state, layout, recording).map(|_| reading);
         }
-        let state = interpreter.own_state();
-        if state == 0 {
-            return None;
+        match interpreter.own_state() {
+            0 => {
+                self.refused = 0;
+                None
+            }
+            state => self.read_without_lock(state, interpreter, recording),
         }
-        if current == state && state != self.state {
-            return self.begin_with_lock(state, layout, recording);
-        }
-        self.read_without_lock(state, interpreter, recording)
-    }
-
-    /// The state is current, in this thread, or else in another one.
-    fn begin_with_lock(&mut self, state: usize, layout: &Layout, recording: &mut Recording) -> Option<Reading> {
-        let reading = Reading { state, watched: None };
-        // SAFETY: the field is there. Where the state is another thread's, it may die at this moment: what is read then is
-        // not used before it has been found to be current once more.
-        let interpreter = unsafe { reading.field::<usize>(layout.state_interpreter) };
-        self.watch(state, interpreter, recording)?;
-        Some(reading)
     }
 
     /// Begins to watch a state.
-    fn watch(&mut self, state: usize, interpreter: usize, recording: &mut Recording) -> Option<&'static Watched> {
-        let is_part = state.wrapping_sub(interpreter) < LARGEST_INTERPRETER;
+    fn watch(
+        &mut self,
+        state: usize,
+        interpreter: usize,
+        layout: &Layout,
+        recording: &mut Recording,
+    ) -> Option<&'static Watched> {
+        let is_part = layout.interpreter_bytes.is_some_and(|bytes| state.wrapping_sub(interpreter) < bytes);
         let block = if is_part { interpreter } else { state };
         // One that was watched at this address and whose death nobody saw.
         if let Some(place) = BLOCKS.get(block) {
@@ -318,7 +314,7 @@ impl OwnState {
         Some(watched)
     }
 
-    /// The state is not current in this thread.
+    /// The state is not known to be current in this thread.
     fn read_without_lock(
         &mut self,
         state: usize,
@@ -329,15 +325,10 @@ impl OwnState {
             return None;
         }
         let known = self.place.filter(|_| self.state == state);
-        let reading = match known.map(|watched| watched.read(state)) {
-            Some(Some(reading)) => reading,
-            Some(None) => return self.refuse(state),
-            None => {
-                let Some(reading) = self.begin_without_lock(state, interpreter, recording) else {
-                    return self.refuse(state);
-                };
-                reading
-            }
+        let known = known.and_then(|watched| watched.read(state));
+        let reading = match known.or_else(|| self.begin_without_lock(state, interpreter, recording)) {
+            Some(reading) => reading,
+            None => return self.refuse(state),
         };
         reading.has_frames(&interpreter.layout).then_some(reading)
     }
@@ -355,9 +346,9 @@ impl OwnState {
         recording: &mut Recording,
     ) -> Option<Reading> {
         let layout = &interpreter.layout;
-        let memory = Words(OwnMemory::open()?);
+        let memory = Words(OwnMemory::open());
         let of_state = memory.at(state + layout.state_interpreter)?;
-        let watched = self.watch(state, of_state, recording)?;
+        let watched = self.watch(state, of_state, layout, recording)?;
         let reading = watched.read(state)?;
         let is_listed = memory.list_has(of_state + layout.interpreter_states, layout.state_next, state);
         // SAFETY: pthread_self cannot fail.

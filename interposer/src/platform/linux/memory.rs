@@ -154,19 +154,33 @@ impl MappedPool {
 }
 
 /// This process's own memory, read through the kernel: what is not mapped is an answer and no fault.
-pub struct OwnMemory(QuietFile);
+pub struct OwnMemory {
+    /// Nothing where `/proc` is not to be had: then it is read as another process's would be.
+    file: Option<QuietFile>,
+}
 
 impl OwnMemory {
-    /// Opens it; nothing where `/proc` is not to be had.
-    pub fn open() -> Option<Self> {
+    /// Opens it.
+    pub fn open() -> Self {
         let _errno = KeptErrno::new();
-        QuietFile::open(c"/proc/self/mem").map(Self)
+        Self { file: QuietFile::open(c"/proc/self/mem") }
     }
 
     /// Fills `bytes` with what is at `address`. False if not all of it is mapped.
     pub fn read(&self, address: usize, bytes: &mut [u8]) -> bool {
         let _errno = KeptErrno::new();
-        self.0.read_at(bytes, address as u64) == Some(bytes.len())
+        let wanted = bytes.len();
+        if let Some(file) = &self.file {
+            return file.read_at(bytes, address as u64) == Some(wanted);
+        }
+        let to = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: wanted };
+        let from = libc::iovec { iov_base: core::ptr::with_exposed_provenance_mut(address), iov_len: wanted };
+        // SAFETY: fills at most as many bytes as there are; what it reads is for the kernel to find.
+        let read = unsafe {
+            let me = libc::getpid();
+            libc::syscall(libc::SYS_process_vm_readv, me, &raw const to, 1_usize, &raw const from, 1_usize, 0_usize)
+        };
+        usize::try_from(read) == Ok(wanted)
     }
 }
 
@@ -209,4 +223,20 @@ pub fn mapped_bytes(start: usize, bytes: usize) -> usize {
 pub fn say(text: &str) {
     // SAFETY: the bytes are valid for reads of their length.
     unsafe { libc::syscall(libc::SYS_write, 2, text.as_ptr(), text.len()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_memory_is_read_both_ways_and_what_is_not_there_is_not() {
+        let value = 0x1234_5678_u32;
+        for memory in [OwnMemory::open(), OwnMemory { file: None }] {
+            let mut bytes = [0; 4];
+            assert!(memory.read((&raw const value).addr(), &mut bytes));
+            assert_eq!(u32::from_ne_bytes(bytes), value);
+            assert!(!memory.read(16, &mut bytes));
+        }
+    }
 }
