@@ -290,9 +290,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 60 }))]
+        #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
-        fn it_is_a_map(steps in proptest::collection::vec(step(), 1..if cfg!(miri) { 8 } else { 60 })) {
+        #[cfg_attr(miri, ignore = "goes through whole pages after each step, for minutes")]
+        fn it_is_a_map(steps in proptest::collection::vec(step(), 1..60)) {
             let (mut blocks, mut model) = (LiveBlocks::default(), BTreeMap::new());
             let (mut next, mut slot) = (0_u64, 0);
             for step in steps {
@@ -332,6 +333,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "four million blocks take hours")]
     fn blocks_that_stay_among_many_that_go_take_little_memory() {
         let mut blocks = LiveBlocks::default();
         let block = Block { size: 8, slot: SlotId(0) };

@@ -54,6 +54,32 @@ pub struct ChunkWriter {
     scratch: *mut u64,
 }
 
+/// Where the words of an event go: a copy of what the writer knows, which stays in registers. For the compiler, each word
+/// that is written might be the writer's own field.
+struct End {
+    words: *mut u64,
+    used: usize,
+}
+
+impl End {
+    #[inline(always)]
+    fn push(&mut self, word: u64) {
+        // SAFETY: `ChunkWriter::head` has reserved room for all words of an event. See `ChunkWriter::push`.
+        unsafe { self.words.add(self.used).write(word) };
+        self.used += 1;
+    }
+
+    #[inline(always)]
+    fn push_site_and_size(&mut self, site: SiteId, size: u64) {
+        if size < LONG_SIZE {
+            self.push(u64::from(site.0) | size << 32);
+        } else {
+            self.push(u64::from(site.0) | LONG_SIZE << 32);
+            self.push(size);
+        }
+    }
+}
+
 impl ChunkWriter {
     /// A writer without a chunk yet.
     #[must_use]
@@ -117,29 +143,27 @@ impl ChunkWriter {
 
     /// Starts an event: time and address.
     #[inline]
-    fn head(&mut self, kind: u64, stamp: Stamp, address: Address) -> Result<(), EarlyStop> {
+    fn head(&mut self, kind: u64, stamp: Stamp, address: Address) -> Result<End, EarlyStop> {
         self.reserve(MAX_EVENT_WORDS)?;
+        let mut end = End { words: self.words, used: self.used };
         let mut delta = stamp.0.wrapping_sub(self.stamp);
         if delta > MAX_DELTA {
-            self.push(TIME | stamp.0 << KIND_BITS);
+            end.push(TIME | stamp.0 << KIND_BITS);
             delta = 0;
         }
         self.stamp = stamp.0;
         if address.0 >> 48 != 0 {
-            self.push(WIDE | address.0 >> 48 << KIND_BITS);
+            end.push(WIDE | address.0 >> 48 << KIND_BITS);
         }
-        self.push(kind | delta << KIND_BITS | address.0 << ADDRESS_SHIFT);
-        Ok(())
+        end.push(kind | delta << KIND_BITS | address.0 << ADDRESS_SHIFT);
+        Ok(end)
     }
 
+    /// Publishes an event.
     #[inline]
-    fn site_and_size(&mut self, site: SiteId, size: u64) {
-        if size < LONG_SIZE {
-            self.push(u64::from(site.0) | size << 32);
-        } else {
-            self.push(u64::from(site.0) | LONG_SIZE << 32);
-            self.push(size);
-        }
+    fn finish(&mut self, end: End) {
+        self.used = end.used;
+        self.publish();
     }
 
     /// Records [`Event::Allocation`](crate::event::Event::Allocation).
@@ -148,9 +172,9 @@ impl ChunkWriter {
     /// As all methods here: when the pool is exhausted and waiting cannot help.
     #[inline]
     pub fn allocation(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
-        self.head(ALLOCATION, stamp, address)?;
-        self.site_and_size(site, size);
-        self.publish();
+        let mut end = self.head(ALLOCATION, stamp, address)?;
+        end.push_site_and_size(site, size);
+        self.finish(end);
         Ok(())
     }
 
@@ -160,9 +184,9 @@ impl ChunkWriter {
     /// See [`Self::allocation`].
     #[inline]
     pub fn resize(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
-        self.head(RESIZE, stamp, address)?;
-        self.site_and_size(site, size);
-        self.publish();
+        let mut end = self.head(RESIZE, stamp, address)?;
+        end.push_site_and_size(site, size);
+        self.finish(end);
         Ok(())
     }
 
@@ -171,9 +195,9 @@ impl ChunkWriter {
     /// # Errors
     /// See [`Self::allocation`].
     pub fn map(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
-        self.head(MAP, stamp, address)?;
-        self.site_and_size(site, size);
-        self.publish();
+        let mut end = self.head(MAP, stamp, address)?;
+        end.push_site_and_size(site, size);
+        self.finish(end);
         Ok(())
     }
 
@@ -183,8 +207,8 @@ impl ChunkWriter {
     /// See [`Self::allocation`].
     #[inline]
     pub fn free(&mut self, stamp: Stamp, address: Address) -> Result<(), EarlyStop> {
-        self.head(FREE, stamp, address)?;
-        self.publish();
+        let end = self.head(FREE, stamp, address)?;
+        self.finish(end);
         Ok(())
     }
 
@@ -193,9 +217,9 @@ impl ChunkWriter {
     /// # Errors
     /// See [`Self::allocation`].
     pub fn unmap(&mut self, stamp: Stamp, address: Address, size: u64) -> Result<(), EarlyStop> {
-        self.head(UNMAP, stamp, address)?;
-        self.push(size);
-        self.publish();
+        let mut end = self.head(UNMAP, stamp, address)?;
+        end.push(size);
+        self.finish(end);
         Ok(())
     }
 

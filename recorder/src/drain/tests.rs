@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::layout::CHUNK_WORDS;
+use memprof_capture::channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
+use memprof_capture::channel::states::{State, Task};
 use memprof_capture::channel::writer::Author;
 use memprof_capture::event::ResolvedEvent;
 use memprof_capture::file::CaptureReader;
@@ -130,6 +132,55 @@ fn a_chunk_waits_for_the_one_before_it() {
     state.store(sealed, std::sync::atomic::Ordering::Release);
     recording.drain.take_published();
     assert_eq!(recording.end(), 2 * block as usize);
+}
+
+/// A pid of which there is no process any more.
+fn ended_process() -> u32 {
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    child.id()
+}
+
+/// Threads are killed at their first chunk, before they have said what it is for.
+#[test]
+fn chunks_come_back_from_the_dead_and_stay_with_the_living() {
+    let mut recording = Recording::new();
+    let pool = recording.shared.pool();
+    let (dead, living) = (Task { image: 7, tid: ended_process() }, Task { image: 8, tid: std::process::id() });
+    let kept = pool.try_take(living).unwrap();
+    let lost = std::iter::from_fn(|| pool.try_take(dead)).count();
+    assert_eq!(lost, DEFAULT_CHUNKS - 1);
+    // One of them was killed a moment before, and another as the process of a chunk that is its own.
+    let chunks: Vec<_> = pool.chunks().collect();
+    pool.give_back(chunks[9], dead);
+    pool.header().free[0].fetch_and(!(1 << 9), Relaxed);
+    pool.own(chunks[10], &Author { thread: 0, tid: dead.tid, image: 7, pid: dead.tid, name: [0; 16] }, 0);
+    let newcomer = Task { image: 9, tid: 1 };
+    assert_eq!(pool.try_take(newcomer), None);
+    recording.drain.take_abandoned();
+    assert_eq!(pool.try_take(newcomer), None, "nobody has said that he wants one");
+    pool.want();
+    recording.drain.take_abandoned();
+    assert_eq!(std::iter::from_fn(|| pool.try_take(newcomer)).count(), lost);
+    assert_eq!(pool.state(kept), State::Taken(living));
+}
+
+/// A signal handler left a hook that was at work, and the thread began anew with another chunk.
+#[test]
+fn a_thread_has_lost_sight_of_all_chunks_but_its_last() {
+    let mut recording = Recording::new();
+    let pool = recording.shared.pool();
+    let pid = std::process::id();
+    let author = |thread| Author { thread, tid: pid, image: 1, pid, name: [0; 16] };
+    let chunks = [0, 1].map(|thread| {
+        pool.header().threads_started.fetch_add(1, Relaxed);
+        let chunk = pool.try_take(author(thread).task()).unwrap();
+        pool.own(chunk, &author(thread), 0);
+        chunk
+    });
+    pool.want();
+    recording.drain.take_abandoned();
+    assert_eq!(chunks.map(|chunk| pool.is_in_use(chunk)), [false, true]);
 }
 
 /// What others do with memory can be published before the release that let them have it.
