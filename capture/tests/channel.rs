@@ -1,5 +1,7 @@
 //! The channel between two processes: what a producer has published arrives, whole and in order, whenever it is killed.
 
+#![expect(clippy::disallowed_methods, reason = "a program of its own, which nobody cancels")]
+
 use std::collections::HashMap;
 use std::ptr;
 use std::sync::atomic::AtomicU64;

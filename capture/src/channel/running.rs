@@ -36,6 +36,7 @@ fn process_state(pid: u32) -> Option<u8> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test program is nobody's that is recorded")]
 mod tests {
     use super::*;
 
