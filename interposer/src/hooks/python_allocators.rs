@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
 use memprof_capture::allocator::Allocator;
 
-use super::call::{Call, about_to_free};
+use super::call::Call;
 use crate::python::allocator_functions::{AllocatorFunctions, Functions};
 
 /// The functions that ours stand before. Python may keep ours and put them back later, so none of these is ever changed.
@@ -150,7 +150,6 @@ unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, size: usize
 }
 
 unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
-    about_to_free(block);
     // SAFETY: Python's own call, passed on as it came.
     unsafe {
         let real = original(context);
