@@ -8,9 +8,9 @@
 //!   die.
 //! - **It is not, but it is watched.** A watched state is known by the block that it lies in. Whoever frees that block comes
 //!   through a hook ([`release_block`]); before the real function is called, the state is marked dead, and whoever is reading
-//!   it is waited for. That a state lives when watching it begins is proved by its being current, or, for a thread that never
-//!   was seen with the lock, by its standing in its interpreter's list *after* that: it is taken out of the list before it is
-//!   freed. The list is read through the kernel.
+//!   it is waited for. That a state lives when watching it begins is proved by its being current, or, where the interpreter does
+//!   not say that of the calling thread (before 3.12, or without the lock), by its standing in its interpreter's list *after*
+//!   that: it is taken out of the list before it is freed. The list is read through the kernel.
 //!
 //! From Python 3.11 on frames lie in mappings of their own, chunks, which go before the state does. The newest one goes first.
 //! It is watched likewise ([`release_range`]), and the state says which it is, or that they have gone.
