@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use support::c_programs::compile;
 use support::memprof::EXECUTABLE;
-use support::recording::{Recorded, total};
+use support::recording::Recorded;
 use support::table::{Amount, sum, table};
 use support::unharmed::{Unharmed, repeated};
 
@@ -50,12 +50,11 @@ fn a_handler_allocates_while_tables_are_allocated() {
     let program = compile("registers_frames.c", "registers_frames", &[]);
     let command = [program.as_os_str(), "1000".as_ref(), "whole".as_ref()];
     for _ in 0..repeated(2) {
-        let recorded = Unharmed::command(&command).whose_numbers_differ().that_may_skip_events().check();
+        let recorded = Unharmed::command(&command).whose_numbers_differ().check();
         let (handled, found) = handled(&recorded);
-        assert!(handled >= 100 && found.allocations > 0 && found.bytes == found.allocations * 70, "{found:?}");
-        // One allocation, and one release.
-        let skipped = total(&recorded.stats(), "skipped_events");
-        assert!(skipped.is_multiple_of(2) && found.allocations + skipped / 2 <= handled, "{skipped} of {handled}");
+        // But for those that interrupted the real malloc or free.
+        assert!(handled >= 100 && found.allocations > handled / 4 && found.allocations <= handled, "{found:?}");
+        assert_eq!(found.bytes, found.allocations * 70);
     }
 }
 

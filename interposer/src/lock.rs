@@ -4,10 +4,11 @@
 //! that another thread would surely wake.
 //!
 //! What must never happen, and what sees to it:
-//! - A signal handler waits for what its own thread holds: whoever takes a lock shows that the thread is [`Recording`], and
-//!   a handler's calls are not recorded then. Should it come to it all the same, the lock answers [`Busy`].
-//! - Two threads wait for each other: the right is borrowed exclusively while a lock is held, so that nobody takes a second
-//!   one, asks the loader or waits for the recorder meanwhile.
+//! - A signal handler waits for what its own thread holds: the lock answers [`Busy`] then.
+//! - Two threads wait for each other: whoever takes a lock shows that the thread is [`Recording`], and that right is borrowed
+//!   exclusively while a lock is held, so that nobody takes a second one, asks the loader or waits for the recorder meanwhile.
+//!   A signal handler that has interrupted a record, and makes one itself, may do so in the middle of all that: it never
+//!   waits for a lock.
 //! - A stack ends while a lock is held, and a handler jumps away: where there is no room for what is done under a lock, it
 //!   answers [`Busy`]. If a thread is left all the same, [`AnyLock::give_up`] takes the lock from it.
 //! - The holder is gone for another reason: after [`PATIENCE`] the lock answers [`Busy`], and the program goes on.
@@ -26,7 +27,7 @@ use memprof_capture::clock::monotonic_nanoseconds;
 use crate::platform::memory::doze;
 use crate::platform::tls;
 
-/// The calling thread makes a record: what its signal handlers call meanwhile is not recorded.
+/// The calling thread makes a record.
 ///
 /// It is the right to do what may have to wait: to take a lock, to ask the loader, to hand a chunk to the recorder. Each
 /// borrows it exclusively, so that none of them happens within another. It stays in its thread.
@@ -37,15 +38,15 @@ impl Recording {
     ///
     /// # Safety
     /// As long as this exists, the calling thread is doing something else than the program's own business
-    /// ([`tls::Doing`]), and has no other right of this kind.
+    /// ([`tls::Doing`]), and has no other right of this kind at this level ([`tls::Block::level`]).
     #[inline(always)]
     pub const unsafe fn begin() -> Self {
         Self(PhantomData)
     }
 }
 
-/// The lock cannot be had: the calling thread itself holds it, or somebody who will never go on; or its stack is about to
-/// end.
+/// The lock cannot be had: the calling thread itself holds it, or must not wait for it, or its stack is about to end; or
+/// whoever holds it will never go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
@@ -77,7 +78,7 @@ pub fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
 
 /// A value that one thread at a time may use.
 pub struct Lock<T> {
-    /// The thread that holds it, by the address of its block; 0 while nobody does.
+    /// Who holds it; 0 while nobody does.
     holder: AtomicUsize,
     value: UnsafeCell<T>,
     /// What the value is in the beginning, and again when nobody knows what became of it.
@@ -93,17 +94,18 @@ impl<T> Lock<T> {
         Self { holder: AtomicUsize::new(0), value: UnsafeCell::new(value), fresh }
     }
 
-    /// Waits until nobody holds the lock, and takes it.
+    /// Waits until nobody holds the lock, and takes it. A signal handler that has interrupted a record does not wait.
     #[inline]
     pub fn lock<'a>(&'a self, _: &'a mut Recording) -> Result<Held<'a, T>, Busy> {
         if !has_stack() {
             return Err(Busy);
         }
-        let me = this_thread();
-        let take = || self.holder.compare_exchange(0, me, Acquire, Relaxed);
+        let me = Holder::now();
+        let take = || self.holder.compare_exchange(0, me.0, Acquire, Relaxed);
         match take() {
             Ok(_) => Ok(Held(self)),
-            Err(holder) if holder == me => Err(Busy),
+            Err(_) if me.level() != 0 => Err(Busy),
+            Err(holder) if Holder(holder).thread() == me.thread() => Err(Busy),
             Err(_) if wait_until(|| take().is_ok()) => Ok(Held(self)),
             Err(_) => Err(Busy),
         }
@@ -113,7 +115,7 @@ impl<T> Lock<T> {
     /// more. At once if the calling thread holds it, which has been interrupted then.
     pub fn wait_for_present_holder(&self) {
         let holder = self.holder.load(Acquire);
-        if holder != 0 && holder != this_thread() {
+        if holder != 0 && Holder(holder).thread() != Holder::now().thread() {
             wait_until(|| self.holder.load(Acquire) != holder);
         }
     }
@@ -121,8 +123,8 @@ impl<T> Lock<T> {
 
 /// What can be done with all locks alike.
 pub trait AnyLock: Sync {
-    /// The calling thread will never go on with what it was doing. If it holds the lock, the lock is free again, and its
-    /// value, which may be half changed, a fresh one. The old value's memory is lost.
+    /// The calling thread will never go on with what it was doing at this level and those above it. If it took the lock there,
+    /// the lock is free again, and its value, which may be half changed, a fresh one. The old value's memory is lost.
     fn give_up(&self);
 
     /// Whoever holds it is gone. If somebody does, the value may be half changed: it is free, with a fresh value.
@@ -134,7 +136,8 @@ pub trait AnyLock: Sync {
 
 impl<T: Send> AnyLock for Lock<T> {
     fn give_up(&self) {
-        if self.holder.load(Relaxed) == this_thread() {
+        let (holder, me) = (Holder(self.holder.load(Relaxed)), Holder::now());
+        if holder.thread() == me.thread() && holder.level() >= me.level() {
             // SAFETY: this thread holds the lock, and what it was doing with the value has been left.
             unsafe { ptr::write(self.value.get(), (self.fresh)()) };
             self.holder.store(0, Release);
@@ -150,9 +153,26 @@ impl<T: Send> AnyLock for Lock<T> {
     }
 }
 
-/// A number that no other thread has meanwhile, and that is not 0.
-fn this_thread() -> usize {
-    tls::block().addr()
+/// Who holds a lock, as a number that is not 0: a thread, by the address of its block, and in the low bits its level.
+#[derive(Clone, Copy)]
+struct Holder(usize);
+
+impl Holder {
+    const LEVELS: usize = tls::BLOCK_ALIGNMENT - 1;
+
+    /// The calling thread at this moment.
+    fn now() -> Self {
+        let block = tls::block();
+        Self(block.addr() | usize::from(block.level()) & Self::LEVELS)
+    }
+
+    const fn thread(self) -> usize {
+        self.0 & !Self::LEVELS
+    }
+
+    const fn level(self) -> usize {
+        self.0 & Self::LEVELS
+    }
 }
 
 /// What is done under a lock takes less stack than this: to read unwinding information of code that was made at run time,
@@ -234,6 +254,40 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(1));
         drop(held);
         assert!(lock.lock(&mut recording()).is_ok());
+    }
+
+    #[test]
+    fn a_handler_within_a_record_neither_waits_for_a_lock_nor_gives_up_what_the_record_holds() {
+        let lock = numbers();
+        let (taken, seen) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut right = recording();
+                let _held = lock.lock(&mut right).unwrap();
+                taken.store(true, Release);
+                assert!(wait_until(|| seen.load(Acquire)));
+            });
+            assert!(wait_until(|| taken.load(Acquire)));
+            tls::block().set_level(1);
+            let began = Instant::now();
+            assert_eq!(lock.lock(&mut recording()).err(), Some(Busy));
+            assert!(began.elapsed() < Duration::from_secs(1));
+            tls::block().set_level(0);
+            seen.store(true, Release);
+        });
+        let mut right = recording();
+        let held = lock.lock(&mut right).unwrap();
+        tls::block().set_level(1);
+        lock.give_up();
+        assert_ne!(lock.holder.load(Relaxed), 0);
+        tls::block().set_level(0);
+        drop(held);
+        tls::block().set_level(1);
+        let mut right = recording();
+        core::mem::forget(lock.lock(&mut right).unwrap());
+        tls::block().set_level(0);
+        lock.give_up();
+        assert_eq!(lock.holder.load(Relaxed), 0);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::locks;
 use crate::platform::loaded_modules::{self, MayAskLoader};
 use crate::platform::memory::{MappedPool, map, say, wipe_in_children};
 use crate::platform::real;
-use crate::platform::tls::{self, Doing};
+use crate::platform::tls::{self, Activity, Doing};
 use crate::process::Identity;
 use crate::python::symbols::Symbols;
 use crate::python_start;
@@ -52,13 +52,13 @@ pub fn start() -> Option<&'static Session> {
     }
     let block = tls::block();
     // What is allocated on the way is not the program's business.
-    block.begin(Doing::Real);
+    block.begin(Activity::of(Doing::Real));
     let errno = KeptErrno::new();
     // SAFETY: the line above says that the thread does something else, and there is no other right yet. The first
     // allocation of a process is made by its only thread.
     let session = unsafe { attach(&mut Recording::begin(), &MayAskLoader::new()) };
     drop(errno);
-    block.begin(Doing::Program);
+    block.begin(Activity::PROGRAM);
     PHASE.store(if session.is_some_and(|session| session.follows) { FOLLOWED } else { DECIDED }, Release);
     session
 }
@@ -76,12 +76,12 @@ fn start_in_child() -> Option<&'static Session> {
     let block = tls::block();
     // Its state writes to a chunk of the parent's, and is left alone: a copy that nobody else has.
     ThreadState::replace(block, core::ptr::null_mut());
-    block.begin(Doing::Real);
+    block.begin(Activity::of(Doing::Real));
     session.identity.become_child(&session.pool(), pid);
     // SAFETY: this is the first recorded call of a process that has one thread, and no hook is at work below this one.
     unsafe { locks::begin_in_child(&mut Recording::begin()) };
     session::switch_on();
-    block.begin(Doing::Program);
+    block.begin(Activity::PROGRAM);
     PHASE.store(FOLLOWED, Release);
     Some(session)
 }

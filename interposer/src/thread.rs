@@ -1,7 +1,9 @@
 //! What a thread keeps: its end of the channel, its last stack, the sites that it has used.
 
-use core::ptr::NonNull;
+use core::mem::offset_of;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicPtr, AtomicUsize};
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
@@ -12,7 +14,7 @@ use crate::channel::Channel;
 use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::{map, unmap};
-use crate::platform::tls::Block;
+use crate::platform::tls::{Activity, Block, Doing};
 use crate::python::descriptions::Descriptions;
 use crate::python::frames::{WithFrames, starts_thread, with_frames};
 use crate::python::interpreter::{self, Interpreter};
@@ -40,7 +42,50 @@ pub struct Caller {
     pub python: Option<(&'static Interpreter, Current)>,
 }
 
-/// A recorded thread.
+/// For which of a thread's records a state is.
+#[derive(Clone, Copy)]
+pub enum Level {
+    /// Those of the program's own calls.
+    Program,
+    /// Those of signal handlers that have interrupted records.
+    Handler {
+        /// The level of these, from 1.
+        number: u8,
+        /// The state that the interrupted records are made with.
+        outer: NonNull<ThreadState>,
+    },
+}
+
+/// What stands beside a state and is no part of it: handlers look at it while the state is in use.
+pub struct Beside {
+    /// For which records the state is.
+    pub level: Level,
+    /// The state for handlers that interrupt records which are made with this one, once there has been one; else null.
+    pub inner: AtomicPtr<ThreadState>,
+    /// The stack pointer of the hook whose record was interrupted last, where `level` is that of a handler.
+    interrupted: AtomicUsize,
+}
+
+impl Beside {
+    /// The record that was interrupted last, where the level is that of a handler.
+    pub fn interrupted(&self) -> Activity {
+        Activity::in_hook(Doing::Recording, self.interrupted.load(Relaxed))
+    }
+
+    /// A handler has interrupted this record.
+    pub fn set_interrupted(&self, record: Activity) {
+        self.interrupted.store(record.hook_sp(), Relaxed);
+    }
+}
+
+#[repr(C)]
+struct Together {
+    beside: Beside,
+    state: ThreadState,
+}
+
+/// A recorded thread: what it needs to make a record. A signal handler that interrupts a record, and makes one itself, needs
+/// another one of these: see [`interruptions`](crate::hooks::interruptions).
 pub struct ThreadState {
     channel: Channel,
     /// Its state in the interpreter.
@@ -65,11 +110,18 @@ pub struct ThreadState {
 }
 
 const PAGE: usize = 4096;
+/// What is told as the name of a thread in its handlers.
+const IN_HANDLERS: &[u8] = b"in signal handlers";
 
 impl ThreadState {
-    /// Registers the calling thread with the session. It makes its first event after that. `origin` is the stack of the
-    /// thread that created it, where that is to be seen.
-    pub fn create(session: &Session, origin: MappedVec<u64>, recording: &mut Recording) -> Result<*mut Self, Stop> {
+    /// Registers the calling thread with the session. It makes its first event of this level after that. `origin` is the stack
+    /// of the thread that created it, where that is to be seen.
+    pub fn create(
+        session: &Session,
+        level: Level,
+        origin: MappedVec<u64>,
+        recording: &mut Recording,
+    ) -> Result<NonNull<Self>, Stop> {
         let (image, pid) = (session.identity.image(), session.identity.pid());
         let mut author = Author { thread: session.next_thread(), tid: 0, image, pid, name: [0; 16] };
         // SAFETY: gettid has no arguments; PR_GET_NAME fills 16 bytes.
@@ -92,60 +144,98 @@ impl ThreadState {
             endings: 0,
         };
         session.identity.tell(&mut state.channel, recording)?;
-        let place = map(Self::bytes()).ok_or(OutOfMemory)?.cast::<Self>().as_ptr();
+        if matches!(level, Level::Handler { .. }) {
+            state.named = true;
+            state.name.extend_from_slice(IN_HANDLERS)?;
+        }
+        let place = map(Self::bytes()).ok_or(OutOfMemory)?.cast::<Together>();
+        let inner = AtomicPtr::new(ptr::null_mut());
+        let beside = Beside { level, inner, interrupted: AtomicUsize::new(0) };
         // SAFETY: the fresh mapping is large enough and aligned to a page.
-        unsafe { place.write(state) };
-        Ok(place)
+        unsafe {
+            place.write(Together { beside, state });
+            Ok(NonNull::new_unchecked(&raw mut (*place.as_ptr()).state))
+        }
     }
 
-    /// The calling thread's, or null.
+    /// The calling thread's, of its present level, or null.
     #[inline(always)]
     pub fn of(block: Block) -> *mut Self {
         block.state().cast()
     }
 
-    /// Makes it the calling thread's, or, if null, that of none. Returns the one before.
+    /// Makes it the calling thread's, or, if null, that of none, at the same level. Returns the one before.
     pub fn replace(block: Block, state: *mut Self) -> *mut Self {
         block.replace_state(state.cast()).cast()
     }
 
     const fn bytes() -> usize {
-        size_of::<Self>().next_multiple_of(PAGE)
+        size_of::<Together>().next_multiple_of(PAGE)
     }
 
-    /// Hands over what the thread has recorded and gives its memory back.
+    fn together(state: NonNull<Self>) -> NonNull<Together> {
+        // SAFETY: every state is part of such a structure, at this place.
+        unsafe { state.byte_sub(offset_of!(Together, state)).cast() }
+    }
+
+    /// What stands beside a state.
+    ///
+    /// # Safety
+    /// `state` came from [`Self::create`], and is destroyed after the last use of what is returned.
+    pub unsafe fn beside<'a>(state: NonNull<Self>) -> &'a Beside {
+        // SAFETY: it is there as long as the state. Nobody has a reference to both.
+        unsafe { &(*Self::together(state).as_ptr()).beside }
+    }
+
+    /// Hands over what the thread has recorded, at all levels, and gives its memory back.
     ///
     /// # Safety
     /// `state` came from [`Self::create`], and nobody uses it any more.
-    pub unsafe fn destroy(state: *mut Self) {
-        // SAFETY: the caller gives it up; it is one mapping of this size.
+    pub unsafe fn destroy(state: NonNull<Self>) {
+        // SAFETY: the caller gives it up, and with it the state of the next level; it is one mapping of this size.
         unsafe {
-            (*state).seal();
-            core::ptr::drop_in_place(state);
-            if let Some(start) = NonNull::new(state) {
-                unmap(start.cast(), Self::bytes());
+            if let Some(inner) = NonNull::new(Self::beside(state).inner.load(Relaxed)) {
+                Self::destroy(inner);
+            }
+            (*state.as_ptr()).channel.seal();
+            state.drop_in_place();
+            unmap(Self::together(state).cast(), Self::bytes());
+        }
+    }
+
+    /// Hands over what the thread has recorded, at this level and those above.
+    ///
+    /// # Safety
+    /// `state` came from [`Self::create`], is the calling thread's, and no record is made with it now.
+    pub unsafe fn seal(state: NonNull<Self>) {
+        // SAFETY: the caller vouches for it, and the next level makes no record then either.
+        unsafe {
+            (*state.as_ptr()).channel.seal();
+            if let Some(inner) = NonNull::new(Self::beside(state).inner.load(Relaxed)) {
+                Self::seal(inner);
             }
         }
     }
 
-    /// Hands over what the thread has recorded.
-    pub fn seal(&mut self) {
-        self.channel.seal();
-    }
-
     /// What it was doing will never go on: hands over what it has recorded, and nobody waits for it.
-    pub fn give_up(&mut self) {
-        self.python.give_up();
-        self.channel.seal();
+    ///
+    /// # Safety
+    /// As for [`Self::seal`].
+    pub unsafe fn give_up(state: NonNull<Self>) {
+        // SAFETY: the caller's contract.
+        unsafe {
+            (*state.as_ptr()).python.give_up();
+            Self::seal(state);
+        }
     }
 
     /// See [`Channel::abandon`].
     ///
     /// # Safety
     /// As there.
-    pub unsafe fn abandon(state: *mut Self, scratch: NonNull<u64>) {
+    pub unsafe fn abandon(state: NonNull<Self>, scratch: NonNull<u64>) {
         // SAFETY: the caller's contract.
-        unsafe { Channel::abandon(&raw mut (*state).channel, scratch) };
+        unsafe { Channel::abandon(&raw mut (*state.as_ptr()).channel, scratch) };
     }
 
     /// Dates a release that can be recorded only after it: see [`ChunkWriter::hold`].

@@ -1,16 +1,18 @@
 //! The end of a thread: it hands over what it has recorded, and gives back what it has.
 
 use core::ffi::c_void;
+use core::ptr::NonNull;
 
 use crate::births::{Birth, take_origin};
-use crate::platform::tls::{self, Doing};
+use crate::hooks::interruptions;
+use crate::platform::tls::{self, Activity, Doing};
 use crate::session::{self, Session};
 use crate::thread::ThreadState;
 
 /// Makes sure that [`thread_ends`] is called at the end of the calling thread.
-pub fn watch_thread(session: &Session, state: *mut ThreadState) {
+pub fn watch_thread(session: &Session, state: NonNull<ThreadState>) {
     // SAFETY: the key exists; the value is only ever seen by `thread_ends`.
-    unsafe { libc::pthread_setspecific(session.key, state.cast::<c_void>()) };
+    unsafe { libc::pthread_setspecific(session.key, state.as_ptr().cast::<c_void>()) };
 }
 
 /// Makes sure that what the calling thread was created with is given back at its end, if it makes no event until then.
@@ -27,24 +29,29 @@ const IS_BIRTH: usize = 1;
 const LAST_ENDING: u32 = 3;
 
 /// The destructor of the session's key.
-pub unsafe extern "C" fn thread_ends(state: *mut c_void) {
+pub unsafe extern "C" fn thread_ends(watched: *mut c_void) {
     let block = tls::block();
-    if state.addr() & IS_BIRTH != 0 {
+    if watched.addr() & IS_BIRTH != 0 {
         drop(take_origin(block));
         return;
     }
     let Some(session) = session::active() else { return };
-    let state = state.cast::<ThreadState>();
+    let Some(present) = NonNull::new(ThreadState::of(block)) else { return };
+    // A thread that is cancelled in a handler may end at any level.
+    // SAFETY: it is this thread's own.
+    let state = unsafe { interruptions::outermost(present) };
     // In a forked child, it is the copy of a state of the parent's.
-    if ThreadState::of(block) != state {
+    if state.as_ptr().cast() != watched {
         return;
     }
-    block.begin(Doing::Real);
+    block.begin(Activity::of(Doing::Real));
+    ThreadState::replace(block, state.as_ptr());
+    block.set_level(0);
     // SAFETY: the state is this thread's own, and stays valid until it is destroyed here.
     unsafe {
-        (*state).endings += 1;
-        if (*state).endings < LAST_ENDING {
-            (*state).seal();
+        (*state.as_ptr()).endings += 1;
+        if (*state.as_ptr()).endings < LAST_ENDING {
+            ThreadState::seal(state);
             watch_thread(session, state);
         } else {
             ThreadState::replace(block, core::ptr::null_mut());
@@ -52,5 +59,5 @@ pub unsafe extern "C" fn thread_ends(state: *mut c_void) {
             ThreadState::destroy(state);
         }
     }
-    block.begin(Doing::Program);
+    block.begin(Activity::PROGRAM);
 }

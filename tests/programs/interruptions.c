@@ -1,5 +1,5 @@
-/* Handlers of a timer's signal interrupt threads that allocate, between any two instructions, and allocate themselves. That
-   takes an allocator that allows it: see own_allocator.c. Prints how many blocks the threads have made, and how many the
+/* Handlers of timers' signals interrupt threads that allocate, and each other, between any two instructions, and allocate
+   themselves. That takes an allocator that allows it: see own_allocator.c. Prints how many blocks the threads have made, and how many the
    handlers. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -47,14 +47,19 @@ static void *work(void *unused) {
     return (void *)rounds;
 }
 
-int main(void) {
+static timer_t handle(int signal, long microseconds) {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-    sigaction(SIGALRM, &action, NULL);
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
-    struct itimerspec twice_a_millisecond = {{0, 500000}, {0, 500000}};
+    sigaction(signal, &action, NULL);
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signal};
+    struct itimerspec every = {{0, microseconds * 1000}, {0, microseconds * 1000}};
     timer_t timer;
     timer_create(CLOCK_MONOTONIC, &event, &timer);
-    timer_settime(timer, 0, &twice_a_millisecond, NULL);
+    timer_settime(timer, 0, &every, NULL);
+    return timer;
+}
+
+int main(void) {
+    timer_t timers[] = {handle(SIGALRM, 500), handle(SIGUSR1, 1300), handle(SIGUSR2, 1900)};
     pthread_t threads[THREADS];
     long made = 0;
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, work, NULL);
@@ -63,7 +68,7 @@ int main(void) {
         pthread_join(threads[i], &rounds);
         for (long round = 0; round < (long)rounds; round++) made += round % 20 + 1;
     }
-    timer_delete(timer);
+    for (int i = 0; i < 3; i++) timer_delete(timers[i]);
     printf("%ld %d %s\n", made, handled, wrong ? "wrong" : "right");
     return 0;
 }

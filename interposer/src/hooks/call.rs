@@ -1,13 +1,15 @@
 //! One hooked call, from its entry to its return.
 
+use core::ptr::{self, NonNull};
+
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
 
-use super::{left_calls, python_allocators};
+use super::{interruptions, left_calls, python_allocators};
 use crate::births::take_origin;
 use crate::lock::Recording;
 use crate::memory::MappedVec;
-use crate::platform::tls::{self, Block, Doing};
+use crate::platform::tls::{self, Activity, Block, Doing};
 use crate::python::interpreter::{self, Interpreter};
 use crate::python::thread_states::{self, Current};
 use crate::python_start;
@@ -15,7 +17,7 @@ use crate::session::{self, Session};
 use crate::stacks::native::NativeChain;
 use crate::start;
 use crate::stop::Stop;
-use crate::thread::{Caller, ThreadState};
+use crate::thread::{Caller, Level, ThreadState};
 use crate::thread_end::watch_thread;
 use crate::unwind::frame::{FrameState, Step};
 use crate::unwind::modules::is_in_interpreter;
@@ -25,13 +27,15 @@ use crate::unwind::unwinder::Unwinder;
 /// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
 pub struct Call {
     block: Block,
-    /// The thread's own. Nobody else uses it as long as the thread does not do the program's business.
+    /// The thread's own. Nobody else uses it as long as the thread does not do the program's business. Null if it was lost.
     state: *mut ThreadState,
     session: &'static Session,
     /// The hook that was called, from which its caller is found.
     hook: FrameState,
     /// Whether the recorder waits for a release that this call may make.
     holds: bool,
+    /// Whether a signal handler makes it in the middle of a record.
+    interrupts: bool,
 }
 
 impl Call {
@@ -47,24 +51,41 @@ impl Call {
     #[inline]
     fn begin_in(hook: FrameState) -> Option<Self> {
         let block = tls::block();
-        let doing = block.doing();
-        if doing != Doing::Program && !left_calls::clear(block, hook.sp) {
-            if doing == Doing::Recording {
-                session::count_skipped();
-            }
-            return None;
+        if block.doing() != Doing::Program && !left_calls::clear(block, hook.sp) {
+            return Self::begin_within(block, hook);
         }
         let session = match session::active() {
             Some(session) => session,
             None => start::start()?,
         };
-        block.begin(Doing::Real);
-        block.set_hook_sp(hook.sp);
+        while !block.begin_from_program(Activity::in_hook(Doing::Real, hook.sp)) {
+            // A handler came in between, and has left its own call.
+            if !left_calls::clear(block, hook.sp) {
+                return Self::begin_within(block, hook);
+            }
+        }
         let mut state = ThreadState::of(block);
         if state.is_null() {
-            state = first_call(block, session)?;
+            state = first_call(block, session)?.as_ptr();
         }
-        Some(Self { block, state, session, hook, holds: false })
+        Some(Self { block, state, session, hook, holds: false, interrupts: false })
+    }
+
+    /// Starts a call that is made from within another hook, if it is one that a signal handler makes in the middle of a record.
+    #[cold]
+    fn begin_within(block: Block, hook: FrameState) -> Option<Self> {
+        if block.doing() != Doing::Recording {
+            return None;
+        }
+        // In a forked child, the record is its parent's, and nothing is recorded before it is over.
+        let session = session::active()?;
+        match interruptions::begin(block, session, hook.sp) {
+            Some(state) => Some(Self { block, state: state.as_ptr(), session, hook, holds: false, interrupts: true }),
+            None => {
+                session::count_skipped();
+                None
+            }
+        }
     }
 
     /// The moment before a function is called that may give memory back, where that is known, and recorded, only after it.
@@ -84,7 +105,9 @@ impl Call {
     fn let_go(&mut self) {
         if core::mem::take(&mut self.holds) {
             // SAFETY: see the field.
-            unsafe { (*self.state).let_go() };
+            if let Some(state) = unsafe { self.state.as_mut() } {
+                state.let_go();
+            }
         }
     }
 
@@ -102,10 +125,11 @@ impl Call {
         origin
     }
 
-    /// Who calls.
+    /// Who calls. In the middle of a record, where Python's frames may just be read, they are not read once more.
     #[inline]
-    fn caller(&self) -> Caller {
+    fn caller(&mut self) -> Caller {
         let python = match interpreter::present() {
+            _ if self.interrupts => None,
             Some(interpreter) if interpreter.has_own_current => self.ask(interpreter),
             Some(interpreter) => Some((interpreter, interpreter.current_state())),
             None => None,
@@ -116,30 +140,38 @@ impl Call {
     /// Asks the interpreter which thread state is current. To answer that the loader may allocate. As far as can be seen
     /// from outside it is the program that asks: what is allocated is recorded, without Python's frames.
     #[inline]
-    fn ask(&self, interpreter: &'static Interpreter) -> Option<(&'static Interpreter, Current)> {
+    fn ask(&mut self, interpreter: &'static Interpreter) -> Option<(&'static Interpreter, Current)> {
         let (sp, asking) = (self.hook.sp, self.block.asking_sp());
         // One asks further out. (If a handler has jumped away from it, this is so until the thread calls from further out.)
         if asking > sp {
             return None;
         }
         self.block.set_asking_sp(sp);
-        self.block.begin(Doing::Program);
+        self.block.begin(Activity::PROGRAM);
         let current = interpreter.current_state();
-        self.block.begin(Doing::Real);
-        self.block.set_hook_sp(sp);
+        while !self.block.begin_from_program(Activity::in_hook(Doing::Real, sp)) {
+            left_calls::clear_above(self.block);
+        }
+        if ThreadState::of(self.block) != self.state {
+            // A record was left that was made with it, and there may be another one since then.
+            let other = NonNull::new(ThreadState::of(self.block)).or_else(|| first_call(self.block, self.session));
+            self.state = other.map_or(ptr::null_mut(), NonNull::as_ptr);
+        }
         self.block.set_asking_sp(0);
         Some((interpreter, current))
     }
 
     #[inline]
     fn record(&mut self, write: impl FnOnce(&mut ThreadState, &mut Recording) -> Result<(), Stop>) {
-        self.block.begin(Doing::Recording);
-        // SAFETY: the line above says what the thread does, which ends below. For the state see the field.
-        let written = unsafe { write(&mut *self.state, &mut Recording::begin()) };
+        // SAFETY: see the field.
+        let Some(state) = (unsafe { self.state.as_mut() }) else { return };
+        self.block.begin(Activity::in_hook(Doing::Recording, self.hook.sp));
+        // SAFETY: the line above says what the thread does, which ends below.
+        let written = unsafe { write(state, &mut Recording::begin()) };
         if let Err(reason) = written {
             session::stop(reason);
         }
-        self.block.begin(Doing::Real);
+        self.block.begin(Activity::in_hook(Doing::Real, self.hook.sp));
     }
 
     /// Records that the call, made by `allocator`, has just handed out a block.
@@ -147,7 +179,7 @@ impl Call {
     pub fn allocated(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         if !block.is_null() {
             let (mut block, mut size) = (block as usize, size);
-            if python_allocators::is_unsettled() || python_start::is_expected() {
+            if (python_allocators::is_unsettled() || python_start::is_expected()) && !self.interrupts {
                 (block, size) = self.settle_python(block, size);
             }
             let (at, caller) = (Address(block as u64), self.caller());
@@ -233,23 +265,30 @@ impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
         self.let_go();
+        if ThreadState::of(self.block) != self.state {
+            left_calls::leave_levels_above(self.block, self.state);
+        }
+        if self.interrupts {
+            interruptions::end(self.block);
+            return;
+        }
         if self.block.has_ended() {
             end_again(self.block);
         }
-        self.block.set_hook_sp(0);
-        self.block.begin(Doing::Program);
+        self.block.begin(Activity::PROGRAM);
     }
 }
 
 /// Gives the thread a state. Nothing, and recording ends, if there is no memory for it.
 #[cold]
-fn first_call(block: Block, session: &'static Session) -> Option<*mut ThreadState> {
+fn first_call(block: Block, session: &'static Session) -> Option<NonNull<ThreadState>> {
+    // Found now, it is known to handlers that interrupt records.
+    let _ = StackRegion::of_this_thread();
     // SAFETY: a hook is at work, and this is the only right of this thread.
-    let created = ThreadState::create(session, take_origin(block), &mut unsafe { Recording::begin() });
-    match created {
+    let recording = &mut unsafe { Recording::begin() };
+    match ThreadState::create(session, Level::Program, take_origin(block), recording) {
         Ok(state) => {
-            ThreadState::replace(block, state);
-            block.set_stack(StackRegion::of_this_thread().bounds());
+            ThreadState::replace(block, state.as_ptr());
             if !block.has_ended() {
                 watch_thread(session, state);
             }
@@ -257,7 +296,7 @@ fn first_call(block: Block, session: &'static Session) -> Option<*mut ThreadStat
         }
         Err(reason) => {
             session::stop(reason);
-            block.begin(Doing::Program);
+            block.begin(Activity::PROGRAM);
             None
         }
     }
@@ -267,8 +306,7 @@ fn first_call(block: Block, session: &'static Session) -> Option<*mut ThreadStat
 /// goes back at once, since nothing tells when the last call comes.
 #[cold]
 fn end_again(block: Block) {
-    let state = ThreadState::replace(block, core::ptr::null_mut());
-    if !state.is_null() {
+    if let Some(state) = NonNull::new(ThreadState::replace(block, core::ptr::null_mut())) {
         // SAFETY: the state is this thread's own, and the block has it no more.
         unsafe { ThreadState::destroy(state) };
     }

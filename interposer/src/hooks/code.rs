@@ -7,8 +7,9 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::platform::real;
 use crate::session;
+use crate::unwind::call_frame_information;
+use crate::unwind::jit_code::{self, Removed};
 use crate::unwind::unloading::{Closing, code_has_gone, unloads};
-use crate::unwind::{call_frame_information, jit_code};
 
 /// `dlclose`
 ///
@@ -43,8 +44,7 @@ pub unsafe extern "C" fn __register_frame(section: *const c_void) {
 /// As the C function.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn __deregister_frame(section: *const c_void) {
-    if jit_code::take_out(section as usize) {
-        call_frame_information::wait_for_readers();
+    if jit_code::remove(section as usize, call_frame_information::wait_for_readers) == Removed::Used {
         code_has_gone();
     }
     // SAFETY: the program's own call, passed on as it came.

@@ -3,29 +3,55 @@
 //! would look as if it came from within that hook.
 
 use core::mem::MaybeUninit;
-use core::ptr;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::kept_errno::KeptErrno;
 
+use super::interruptions;
 use crate::locks;
-use crate::platform::tls::{Block, Doing};
+use crate::platform::tls::{Activity, Block, Doing};
 use crate::session;
-use crate::thread::ThreadState;
+use crate::thread::{Level, ThreadState};
 use crate::unwind::stack_region::StackRegion;
 
-/// How far below its stack's end the frame of a hook may be that an overflow has ended.
-const BEYOND: usize = 16 * 1024;
-
-/// Finds out whether the hook that is at work in this thread has been left, when another one is called whose stack pointer
-/// is `sp`. If so, the thread is as if there were none.
+/// Finds out whether the hooks that are at work in this thread have been left, when another one is called whose stack pointer
+/// is `sp`. If all have, the thread is as if there were none. If only that of a handler has, the record that it had interrupted
+/// is under way again.
 #[cold]
 pub fn clear(block: Block, sp: usize) -> bool {
-    let (hook_sp, stack) = (block.hook_sp(), StackRegion::of_bounds(block.stack()));
-    // What is called from within a hook has its frame below the hook's, if it is on the same stack.
-    let same_stack = stack.contains(sp) && stack.contains(hook_sp.saturating_add(BEYOND));
-    if hook_sp == 0 || sp < hook_sp || !same_stack || on_signal_stack() {
-        return false;
+    while is_left(block, sp) {
+        leave(block);
+        if !interruptions::end(block) {
+            block.begin(Activity::PROGRAM);
+            return true;
+        }
     }
+    false
+}
+
+/// Hooks that were called while a hook asked somebody something have been left, though that hook has not: the thread is as if
+/// there were none.
+#[cold]
+pub fn clear_above(block: Block) {
+    loop {
+        leave(block);
+        if !interruptions::end(block) {
+            return block.begin(Activity::PROGRAM);
+        }
+    }
+}
+
+/// Whether the hook that is at work has been left.
+fn is_left(block: Block, sp: usize) -> bool {
+    let (hook_sp, stack) = (block.activity().hook_sp(), StackRegion::of_bounds(block.stack()));
+    // What is called from within a hook has its frame below the hook's, if it is on the same stack.
+    let same_stack = stack.contains(sp) && stack.holds_hook(hook_sp);
+    hook_sp != 0 && sp >= hook_sp && same_stack && !on_signal_stack()
+}
+
+/// Gives up what the hook was doing.
+fn leave(block: Block) {
     if block.doing() == Doing::Recording {
         give_up_record(block);
     } else {
@@ -34,9 +60,18 @@ pub fn clear(block: Block, sp: usize) -> bool {
             state.let_go();
         }
     }
-    block.set_hook_sp(0);
-    block.begin(Doing::Program);
-    true
+}
+
+/// A call ends that was made with `state`, but that is not the present one any more: handlers have interrupted its record, and
+/// their hooks were left by others. What these were doing is not known any more.
+#[cold]
+pub fn leave_levels_above(block: Block, state: *mut ThreadState) {
+    while ThreadState::of(block) != state {
+        give_up_record(block);
+        if !interruptions::end(block) {
+            ThreadState::replace(block, state);
+        }
+    }
 }
 
 /// The record is lost, and what was being changed for it cannot be relied on: the thread gets a new state. The old one's
@@ -44,11 +79,15 @@ pub fn clear(block: Block, sp: usize) -> bool {
 fn give_up_record(block: Block) {
     session::count_skipped();
     locks::give_up();
-    let state = ThreadState::replace(block, ptr::null_mut());
+    let Some(state) = NonNull::new(ThreadState::of(block)) else { return };
     // SAFETY: the state is this thread's own, and the hook that used it has been left. What was published is whole, and can
     // be handed over at any time.
-    if let Some(state) = unsafe { state.as_mut() } {
-        state.give_up();
+    unsafe {
+        match ThreadState::beside(state).level {
+            Level::Program => drop(ThreadState::replace(block, ptr::null_mut())),
+            Level::Handler { outer, .. } => ThreadState::beside(outer).inner.store(ptr::null_mut(), Relaxed),
+        }
+        ThreadState::give_up(state);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The functions that stand in front of the C library's.
 //!
 //! - [`call`]: what all of them do before and after the real function.
+//! - [`interruptions`]: signal handlers that make events in the middle of a record.
 //! - [`left_calls`]: hooks that never returned.
 //! - [`heap`]: `malloc` and its family.
 //! - [`mapping`]: `mmap` and its family.
@@ -17,6 +18,7 @@ pub mod call;
 mod code;
 pub mod forks;
 mod heap;
+pub mod interruptions;
 mod left_calls;
 mod lookup;
 mod mapping;

@@ -5,6 +5,9 @@
 //! section itself. So there is no lock: the list is an append-only one of atomic words. Whoever looks at a section holds the
 //! lock of [`call_frame_information`](super::call_frame_information); so a section that was taken out is nobody's any more
 //! when that lock's present holder has let it go.
+//!
+//! A section that has told something of an address says so, since what was learned from it must be forgotten with it. Most
+//! never do: programs make a thousand functions, and few of them are seen on a stack.
 
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
@@ -24,9 +27,14 @@ struct Block {
     /// How many places have been taken, and, in the upper half, how many of them are not free again. When none is, all may
     /// be taken once more.
     taken: AtomicU64,
-    /// Where each begins, in the order in which they came; 0 in a place that is free.
+    /// Where each begins, in the order in which they came, with [`USED`] and [`GONE`]; 0 in a place that is free.
     sections: [AtomicUsize; SECTIONS],
 }
+
+/// The section has told something of an address. (No address of a program has these bits.)
+const USED: usize = 1 << 63;
+/// The section is being taken back: nobody begins to look at it.
+const GONE: usize = 1 << 62;
 
 // SAFETY: what changes is atomic, and the block before it lives for ever.
 unsafe impl Sync for Block {}
@@ -85,17 +93,29 @@ pub fn add(section: usize) {
     }
 }
 
-/// Takes a section out that the program is about to take back. False if it was not known. Somebody may still be looking at
-/// it.
-pub fn take_out(section: usize) -> bool {
-    blocks().any(|block| {
-        let is_it = |place: &&AtomicUsize| place.compare_exchange(section, 0, SeqCst, Acquire).is_ok();
-        let found = block.sections.iter().find(is_it).is_some();
-        if found {
-            block.release();
-        }
-        found
-    })
+/// What became of a section that the program takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It was not known.
+    Unknown,
+    /// It has never told anything.
+    Unused,
+    /// It has: what was learned from it must be forgotten.
+    Used,
+}
+
+/// Takes a section out that the program is about to take back. `wait_for_readers` returns when nobody looks at it any more.
+pub fn remove(section: usize, wait_for_readers: impl FnOnce()) -> Removed {
+    let take = |place: &AtomicUsize| {
+        let is_it = |found: usize| (found & !USED == section).then_some(found | GONE);
+        place.fetch_update(SeqCst, Acquire, is_it).is_ok()
+    };
+    let found = blocks().find_map(|block| block.sections.iter().find(|place| take(place)).map(|place| (block, place)));
+    let Some((block, place)) = found else { return Removed::Unknown };
+    wait_for_readers();
+    let was_used = place.swap(0, SeqCst) & USED != 0;
+    block.release();
+    if was_used { Removed::Used } else { Removed::Unused }
 }
 
 /// Calls `look` with each section until it finds something. The latest first: code that replaces other code comes later.
@@ -103,10 +123,18 @@ pub fn take_out(section: usize) -> bool {
 /// # Safety
 /// The caller holds the lock that those wait for who take sections back.
 pub unsafe fn find<R>(mut look: impl FnMut(&'static [u8]) -> Option<R>) -> Option<R> {
-    let sections = blocks().flat_map(|block| block.sections.iter().rev());
-    sections.map(|place| place.load(SeqCst)).filter(|&section| section != 0).find_map(|section| {
+    blocks().flat_map(|block| block.sections.iter().rev()).find_map(|place| {
+        let found = place.load(SeqCst);
+        let section = found & !USED;
+        if section == 0 || section & GONE != 0 {
+            return None;
+        }
         // SAFETY: the program leaves a section where it is until it has been taken back, which waits for the caller.
-        look(unsafe { whole_section(section) })
+        let told = look(unsafe { whole_section(section) });
+        if told.is_some() && found & USED == 0 {
+            place.fetch_or(USED, SeqCst);
+        }
+        told
     })
 }
 
@@ -156,13 +184,13 @@ mod tests {
         add(address);
         add(other);
         assert_eq!(lengths(), [12, 24]);
-        assert!(take_out(address) && !take_out(address));
+        assert_eq!((remove(address, || ()), remove(address, || ())), (Removed::Unused, Removed::Unknown));
         assert_eq!(lengths(), [12]);
         // More than a block holds, over and over.
         for _ in 0..5 * SECTIONS {
             add(address);
             assert_eq!(lengths(), [24, 12]);
-            assert!(take_out(address));
+            assert_eq!(remove(address, || ()), Removed::Unused);
         }
         assert!(blocks().count() <= 2);
         for _ in 0..3 * SECTIONS {
@@ -170,10 +198,22 @@ mod tests {
         }
         assert_eq!(lengths().len(), 3 * SECTIONS + 1);
         for _ in 0..3 * SECTIONS {
-            assert!(take_out(address));
+            assert_eq!(remove(address, || ()), Removed::Unused);
         }
-        assert!(take_out(other));
+        assert_eq!(remove(other, || ()), Removed::Unused);
         assert_eq!(lengths(), []);
+        // What has told something says so, even if that was while it was being taken out; only its own place does.
+        let tell = |wanted: usize| {
+            // SAFETY: as above.
+            let told = unsafe { find(|bytes| (bytes.as_ptr().addr() == wanted).then_some(())) };
+            assert_eq!(told, Some(()));
+        };
+        add(address);
+        add(other);
+        tell(address);
+        assert_eq!((remove(other, || ()), remove(address, || ())), (Removed::Unused, Removed::Used));
+        add(address);
+        assert_eq!(remove(address, || assert_eq!(lengths(), [])), Removed::Unused);
     }
 
     #[test]

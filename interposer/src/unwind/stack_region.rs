@@ -15,7 +15,7 @@ use memprof_capture::kept_errno::KeptErrno;
 use super::mappings::Mappings;
 use crate::platform::loaded_modules::{LoadedModule, address_of};
 use crate::platform::memory::mapped_bytes;
-use crate::platform::real;
+use crate::platform::{real, tls};
 
 /// A range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,18 +34,21 @@ impl StackRegion {
         Self { low, high }
     }
 
-    /// The calling thread's own stack.
+    /// The calling thread's own stack. The C library is asked once, since it takes a lock to answer: a signal handler that
+    /// interrupts that must not ask again.
     pub fn of_this_thread() -> Self {
+        let block = tls::block();
+        let known = Self::of_bounds(block.stack());
+        if known != Self::NONE {
+            return known;
+        }
         let own = if is_first_thread() { first_thread_stack() } else { pthread_stack() };
-        own.unwrap_or(Self::NONE)
+        let own = own.unwrap_or(Self::NONE);
+        block.set_stack((own.low, own.high));
+        own
     }
 
-    /// Its first byte, and behind its last one.
-    pub const fn bounds(self) -> (usize, usize) {
-        (self.low, self.high)
-    }
-
-    /// The region with these [bounds](Self::bounds).
+    /// From its first byte to behind its last one.
     pub const fn of_bounds((low, high): (usize, usize)) -> Self {
         Self { low, high }
     }
@@ -54,6 +57,13 @@ impl StackRegion {
     #[inline]
     pub const fn contains(&self, sp: usize) -> bool {
         sp >= self.low && sp < self.high
+    }
+
+    /// Whether the hook with this stack pointer was called on it: perhaps when it had already ended, since that is how the overflow
+    /// of a stack is noticed.
+    pub const fn holds_hook(&self, sp: usize) -> bool {
+        const BEYOND: usize = 16 * 1024;
+        sp.saturating_add(BEYOND) >= self.low && sp < self.high
     }
 
     /// Whether the word at `address` may be read while the stack pointer is `sp`.

@@ -131,7 +131,7 @@ impl ChunkWriter {
     /// # Safety
     /// `this` is a writer of the calling thread that nobody uses but code that this thread has interrupted. `scratch` is the start of
     /// [`CHUNK_BYTES`](crate::channel::layout::CHUNK_BYTES) writable bytes, aligned to 8, that stay as long as the writer and that
-    /// nobody else uses.
+    /// nobody uses but this thread's abandoned writers.
     pub unsafe fn abandon(this: *mut Self, scratch: *mut u64) {
         // SAFETY: the caller vouches for both. Interrupted code either has not read a field yet, or writes it once more: after
         // what it does last with each field in `next_chunk`, it looks whether there is a scratch area.

@@ -5,7 +5,7 @@ use core::mem::transmute;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 
-use super::tls::{self, Doing};
+use super::tls::{self, Activity, Doing};
 
 macro_rules! real_functions {
     ($($name:ident: fn($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
@@ -117,8 +117,8 @@ pub fn look_up(handle: *mut c_void, name: &CStr) -> *mut c_void {
         return core::ptr::null_mut();
     }
     let block = tls::block();
-    let before = block.doing();
-    block.begin(Doing::LookingUp);
+    let before = block.activity();
+    block.begin(Activity::of(Doing::LookingUp));
     // SAFETY: the names are C strings.
     let found = unsafe {
         let found = dlsym(handle, name.as_ptr());

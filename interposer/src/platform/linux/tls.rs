@@ -9,15 +9,18 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, compiler_fence};
 
+/// What the address of a block is a multiple of.
+pub const BLOCK_ALIGNMENT: usize = 64;
+
 /// The block. Zero in a new thread. It knows nothing of what those above keep here. Its thread and that one's signal
 /// handlers use it, nobody else.
 #[repr(C)]
 struct ThreadBlock {
-    doing: AtomicU8,
+    activity: AtomicUsize,
     ended: AtomicBool,
+    level: AtomicU8,
     state: AtomicPtr<()>,
     birth: AtomicPtr<()>,
-    hook_sp: AtomicUsize,
     asking_sp: AtomicUsize,
     stack_low: AtomicUsize,
     stack_high: AtomicUsize,
@@ -31,20 +34,50 @@ pub enum Doing {
     Program = 0,
     /// The real function runs: what it calls is not the program's.
     Real = 1,
-    /// A record is being made. Only a signal handler can call now.
+    /// A record is being made. Only a signal handler can call now, which makes records of another level.
     Recording = 2,
     /// A symbol is being looked up on our own account. What that allocates comes out of the early arena.
     LookingUp = 3,
 }
 
-impl Doing {
-    const fn of(number: u8) -> Self {
-        match number {
-            0 => Self::Program,
-            1 => Self::Real,
-            2 => Self::Recording,
-            _ => Self::LookingUp,
+/// What a thread does, and the stack pointer of the hook in which it does that, if it is in one: in one word, so that no signal
+/// handler, wherever it interrupts and wherever it jumps to, can find or leave one without the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activity(usize);
+
+impl Activity {
+    /// The program's own business, in no hook.
+    pub const PROGRAM: Self = Self(Doing::Program as usize);
+    /// Stack pointers are multiples of this.
+    const UNIT: usize = 8;
+
+    /// In the hook with this stack pointer.
+    #[inline(always)]
+    pub const fn in_hook(doing: Doing, sp: usize) -> Self {
+        Self(sp & !(Self::UNIT - 1) | doing as usize)
+    }
+
+    /// In no hook.
+    #[inline(always)]
+    pub const fn of(doing: Doing) -> Self {
+        Self(doing as usize)
+    }
+
+    /// What.
+    #[inline(always)]
+    pub const fn doing(self) -> Doing {
+        match self.0 % Self::UNIT {
+            0 => Doing::Program,
+            1 => Doing::Real,
+            2 => Doing::Recording,
+            _ => Doing::LookingUp,
         }
+    }
+
+    /// The stack pointer of the hook; 0 where there is none.
+    #[inline(always)]
+    pub const fn hook_sp(self) -> usize {
+        self.0 & !(Self::UNIT - 1)
     }
 }
 
@@ -112,18 +145,72 @@ impl Block {
         self.0.addr().get()
     }
 
+    /// What the thread is doing, and where.
+    #[inline(always)]
+    pub fn activity(&self) -> Activity {
+        Activity(self.get().activity.load(Relaxed))
+    }
+
     /// What the thread is doing.
     #[inline(always)]
     pub fn doing(&self) -> Doing {
-        Doing::of(self.get().doing.load(Relaxed))
+        self.activity().doing()
     }
 
     /// From now on the thread does something else. A signal handler that sees this sees all that came before, and nothing
     /// of what comes after.
     #[inline(always)]
-    pub fn begin(&self, doing: Doing) {
+    pub fn begin(&self, activity: Activity) {
         compiler_fence(SeqCst);
-        self.get().doing.store(doing as u8, Relaxed);
+        self.get().activity.store(activity.0, Relaxed);
+        compiler_fence(SeqCst);
+    }
+
+    /// From now on the thread does something else, if it has been doing the program's business up to this very moment. A
+    /// signal handler may have begun and left something in between.
+    #[inline(always)]
+    pub fn begin_from_program(&self, activity: Activity) -> bool {
+        compiler_fence(SeqCst);
+        let begun = self.exchange_program(activity.0);
+        compiler_fence(SeqCst);
+        begun
+    }
+
+    /// No other thread uses the word: the instruction needs no lock prefix, which would cost more than all the rest.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn exchange_program(&self, to: usize) -> bool {
+        let mut found = Activity::PROGRAM.0;
+        // SAFETY: the word is this thread's own, and alive; a handler runs before or after the instruction, never within.
+        unsafe {
+            core::arch::asm!(
+                "cmpxchg qword ptr [{word}], {to}",
+                word = in(reg) self.get().activity.as_ptr(),
+                to = in(reg) to,
+                inout("rax") found,
+                options(nostack),
+            );
+        }
+        found == Activity::PROGRAM.0
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    #[inline(always)]
+    fn exchange_program(&self, to: usize) -> bool {
+        self.get().activity.compare_exchange(Activity::PROGRAM.0, to, Relaxed, Relaxed).is_ok()
+    }
+
+    /// How many records of this thread have been interrupted by signal handlers that make records themselves.
+    #[inline(always)]
+    pub fn level(&self) -> u8 {
+        self.get().level.load(Relaxed)
+    }
+
+    /// From now on so many have. A signal handler that sees this sees all that came before.
+    #[inline(always)]
+    pub fn set_level(&self, level: u8) {
+        compiler_fence(SeqCst);
+        self.get().level.store(level, Relaxed);
         compiler_fence(SeqCst);
     }
 
@@ -154,18 +241,6 @@ impl Block {
         self.get().birth.swap(birth, Relaxed)
     }
 
-    /// The stack pointer of the hook that is at work; 0 where there is none.
-    #[inline(always)]
-    pub fn hook_sp(&self) -> usize {
-        self.get().hook_sp.load(Relaxed)
-    }
-
-    /// A hook is at work whose stack pointer this is; 0: none any more.
-    #[inline(always)]
-    pub fn set_hook_sp(&self, sp: usize) {
-        self.get().hook_sp.store(sp, Relaxed);
-    }
-
     /// The stack pointer of the hook that asks the interpreter for something; 0 where none does.
     #[inline(always)]
     pub fn asking_sp(&self) -> usize {
@@ -193,11 +268,11 @@ impl Block {
 /// Does something that is not the program's own business: what hooks are called meanwhile pass through.
 pub fn apart_from_program<R>(act: impl FnOnce() -> R) -> R {
     let block = block();
-    let doing = block.doing();
-    if doing == Doing::Program {
-        block.begin(Doing::Real);
+    let before = block.activity();
+    if before.doing() == Doing::Program {
+        block.begin(Activity::of(Doing::Real));
     }
     let result = act();
-    block.begin(doing);
+    block.begin(before);
     result
 }

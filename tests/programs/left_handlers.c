@@ -1,0 +1,59 @@
+/* A handler interrupts a thread that allocates, between any two instructions, and allocates itself; another signal's handler
+   interrupts that one, and jumps out of whatever it was doing, though not out of it. That takes an allocator that allows it: see
+   signal_safe_allocator.c. Prints how many blocks the thread has made outside of handlers, and how often it jumped. */
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { JUMPS = 200, MOST = 20000000 };
+
+static sigjmp_buf within;
+static volatile sig_atomic_t may_jump;
+static volatile long jumps;
+
+static void allocates(int unused) {
+    (void)unused;
+    if (sigsetjmp(within, 1) == 0) {
+        may_jump = 1;
+        for (int i = 0; i < 400; i++) free(memalign(32, 700));
+    }
+    may_jump = 0;
+}
+
+static void jumps_out(int unused) {
+    (void)unused;
+    if (!may_jump) return;
+    may_jump = 0;
+    jumps++;
+    siglongjmp(within, 1);
+}
+
+static void handle(int signal, void (*handler)(int), int masked, long microseconds) {
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    if (masked) sigaddset(&action.sa_mask, masked);
+    sigaction(signal, &action, NULL);
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signal};
+    struct itimerspec every = {{0, microseconds * 1000}, {0, microseconds * 1000}};
+    timer_t timer;
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+    timer_settime(timer, 0, &every, NULL);
+}
+
+int main(void) {
+    /* The one that jumps is not interrupted by the other. */
+    handle(SIGUSR2, jumps_out, SIGUSR1, 170);
+    handle(SIGUSR1, allocates, 0, 430);
+    long made = 0;
+    for (; jumps < JUMPS && made < MOST; made++) free(aligned_alloc(16, 100));
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGUSR1);
+    sigaddset(&both, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &both, NULL);
+    printf("%ld %ld\n", made, jumps);
+    return 0;
+}
