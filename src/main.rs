@@ -4,6 +4,7 @@ mod aggregate;
 mod command_line;
 mod derived_capture;
 mod interposer_file;
+mod interpreter_options;
 mod merge;
 mod output_file;
 mod report;

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use memprof_recorder::file_size_limit;
-use memprof_recorder::program::{Subject, Unusable};
+use memprof_recorder::program::{AskedFor, Subject, Unusable};
 use memprof_recorder::recording::{Options, RecordError, record};
 use memprof_recorder::wait::Exit;
 
 use memprof_reporter::report::Report;
 
 use crate::interposer_file::{InterposerFile, NoPlace};
+use crate::interpreter_options::InterpreterOptions;
 use crate::output_file::{NoOutput, OutputFile};
 use crate::symbolize::SourceArgs;
 use crate::{Cli, run_messages};
@@ -72,6 +73,9 @@ pub struct Args {
     /// The interpreter [default: the active virtual environment's, else python3 on PATH]
     #[arg(long, value_name = "PATH")]
     python: Option<OsString>,
+
+    #[command(flatten)]
+    interpreter_options: InterpreterOptions,
 
     /// Run this Python code
     #[arg(short, value_name = "CODE", allow_hyphen_values = true)]
@@ -144,6 +148,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         no_symbols,
         symbols,
         python,
+        interpreter_options: InterpreterOptions(interpreter_options),
         code,
         module,
         script,
@@ -156,7 +161,13 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     if python.is_some() && matches!(subject, Subject::Command(_)) {
         return Err(usage(ErrorKind::ArgumentConflict, "--python is for Python code, not for a command after --"));
     }
-    let program = subject.resolve(&arguments, python.as_deref()).map_err(Failure::Program)?;
+    if !interpreter_options.is_empty() && !subject.is_for_python() {
+        let message =
+            "options of Python are for Python code, not for another program: put them after --, behind its name";
+        return Err(usage(ErrorKind::ArgumentConflict, message));
+    }
+    let interpreter = AskedFor { interpreter: python, options: interpreter_options };
+    let program = subject.resolve(&arguments, &interpreter).map_err(Failure::Program)?;
     let interposer = file_size_limit::lifted(InterposerFile::place).map_err(Failure::Interposer)?;
     let path =
         output.unwrap_or_else(|| PathBuf::from(format!("memprof-{}.{}.bin", subject.short_name(), std::process::id())));

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use command::{memprof, run_quietly, status, stderr, stdout};
+use command::{bare, memprof, run_quietly, status, stderr, stdout};
 use skipping::skipped;
 use tempfile::tempdir;
 
@@ -168,6 +168,35 @@ fn calls_that_make_no_sense() {
         assert_eq!(stdout(&output), "");
     }
 }
+
+/// A command line changes by one word only.
+#[test]
+fn the_interpreter_s_options_are_passed_on() {
+    let directory = tempdir().unwrap();
+    fs::write(directory.path().join("shows.py"), SHOWS_OPTIONS).unwrap();
+    let output = |command: &mut Command| {
+        let output = command.output().unwrap();
+        (status(&output), stdout(&output), stderr(&output))
+    };
+    for options in [
+        &["-O", "shows.py", "a", "-O"][..],
+        &["-OO", "-u", "shows.py"],
+        &["-sB", "-W", "error", "-Xutf8=1", "-X", "dev", "-m", "shows"],
+        &["-I", "-m", "shows"],
+        &["-sEbWignore", "-c", SHOWS_OPTIONS, "-W"],
+        &["-x", "-S", "shows.py"],
+        &["-u", "-"],
+    ] {
+        let bare = output(bare("python3", directory.path()).args(options));
+        let recorded = output(memprof(directory.path()).args(["run", "-qf", "-o", "x.bin"]).args(options));
+        assert_eq!(recorded, bare, "{options:?}");
+    }
+    let (status, _, said) = output(memprof(directory.path()).args(["run", "-O", "--", "true"]));
+    assert_eq!(status, 2);
+    assert!(said.contains("options of Python are for Python code"), "{said}");
+}
+
+const SHOWS_OPTIONS: &str = "#\nimport sys\nprint(sys.flags, sys.warnoptions, sys._xoptions, sys.argv[1:])\n";
 
 #[test]
 fn help_and_version() {

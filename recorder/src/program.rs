@@ -38,6 +38,15 @@ pub enum Subject {
     Command(OsString),
 }
 
+/// How Python code is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct AskedFor {
+    /// The interpreter that the user named.
+    pub interpreter: Option<OsString>,
+    /// Its options, before the code.
+    pub options: Vec<OsString>,
+}
+
 /// Why a program cannot be recorded. Each is one sentence that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unusable {
@@ -155,8 +164,18 @@ impl Subject {
         if name.is_empty() { "program".to_owned() } else { name }
     }
 
-    /// What to execute, if that can be recorded. `python` is the interpreter that the user named.
-    pub fn resolve(&self, arguments: &[OsString], python: Option<&OsStr>) -> Result<Program, Unusable> {
+    /// Whether an interpreter is to run it.
+    #[must_use]
+    pub fn is_for_python(&self) -> bool {
+        match self {
+            Self::Code(_) | Self::Module(_) => true,
+            Self::Script(script) => !is_elf(script),
+            Self::Command(_) => false,
+        }
+    }
+
+    /// What to execute, if that can be recorded.
+    pub fn resolve(&self, arguments: &[OsString], python: &AskedFor) -> Result<Program, Unusable> {
         let program = match self {
             Self::Code(code) => with_python(python, &["-c".into(), code.clone()], arguments)?,
             Self::Module(module) => with_python(python, &["-m".into(), module.clone()], arguments)?,
@@ -180,9 +199,9 @@ impl Subject {
     }
 }
 
-fn with_python(asked_for: Option<&OsStr>, what: &[OsString], arguments: &[OsString]) -> Result<Program, Unusable> {
-    let python = interpreter::find(asked_for)?;
-    let argv = [&[python.name], what, arguments].concat();
+fn with_python(asked_for: &AskedFor, what: &[OsString], arguments: &[OsString]) -> Result<Program, Unusable> {
+    let python = interpreter::find(asked_for.interpreter.as_deref())?;
+    let argv = [&[python.name], &asked_for.options[..], what, arguments].concat();
     Ok(Program { executable: python.executable, argv, is_python: true })
 }
 

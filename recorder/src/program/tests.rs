@@ -17,7 +17,7 @@ fn place(directory: &Path, name: &str, contents: &[u8], mode: u32) -> PathBuf {
 }
 
 fn record(file: &Path) -> Result<Program, Unusable> {
-    Subject::Command(file.as_os_str().to_owned()).resolve(&["a".into()], None)
+    Subject::Command(file.as_os_str().to_owned()).resolve(&["a".into()], &AskedFor::default())
 }
 
 /// Compiles an empty C program, if there is a compiler that can.
@@ -34,7 +34,7 @@ fn compile(directory: &Path, name: &str, options: &[&str]) -> Option<PathBuf> {
 
 #[test]
 fn a_command_is_called_as_it_was_named() {
-    let program = Subject::Command("sh".into()).resolve(&["-c".into(), "exit".into()], None).unwrap();
+    let program = Subject::Command("sh".into()).resolve(&["-c".into(), "exit".into()], &AskedFor::default()).unwrap();
     assert!(program.executable.is_absolute());
     assert_eq!(program.argv, ["sh", "-c", "exit"]);
     assert!(!program.is_python);
@@ -44,24 +44,27 @@ fn a_command_is_called_as_it_was_named() {
 fn code_and_modules_and_scripts_are_python_s_own_business() {
     let directory = tempfile::tempdir().unwrap();
     let python = place(directory.path(), "python3.99", b"#!/bin/sh\n", 0o755);
-    let asked = Some(python.as_os_str());
+    let asked = AskedFor { interpreter: Some(python.clone().into()), options: Vec::new() };
     let name = python.to_str().unwrap();
-    let code = Subject::Code("pass".into()).resolve(&["-x".into()], asked).unwrap();
+    let code = Subject::Code("pass".into()).resolve(&["-x".into()], &asked).unwrap();
     assert_eq!(code.argv, [name, "-c", "pass", "-x"]);
     assert!(code.is_python);
-    let module = Subject::Module("a.b".into()).resolve(&[], asked).unwrap();
+    let module = Subject::Module("a.b".into()).resolve(&[], &asked).unwrap();
     assert_eq!(module.argv, [name, "-m", "a.b"]);
     let script = place(directory.path(), "s.py", b"pass", 0o644);
-    let script = Subject::Script(script.clone()).resolve(&["-o".into()], asked).unwrap();
+    let script = Subject::Script(script.clone()).resolve(&["-o".into()], &asked).unwrap();
     assert_eq!(script.argv[2..], ["-o"]);
-    let stdin = Subject::Script("-".into()).resolve(&[], asked).unwrap();
+    let stdin = Subject::Script("-".into()).resolve(&[], &asked).unwrap();
     assert_eq!(stdin.argv, [name, "-"]);
+    let asked = AskedFor { options: vec!["-W".into(), "error".into()], ..asked };
+    let code = Subject::Code("pass".into()).resolve(&["-x".into()], &asked).unwrap();
+    assert_eq!(code.argv, [name, "-W", "error", "-c", "pass", "-x"]);
     assert!(record(&python).unwrap().is_python);
 }
 
 #[test]
 fn missing_scripts_and_commands() {
-    let script = |name: &str| Subject::Script(name.into()).resolve(&[], None).unwrap_err().to_string();
+    let script = |name: &str| Subject::Script(name.into()).resolve(&[], &AskedFor::default()).unwrap_err().to_string();
     assert_eq!(script("gone/s.py"), "there is no script gone/s.py: check the path");
     let hint = "there is no script sh: check the path, or put -- before it to record the command sh";
     assert_eq!(script("sh"), hint);
@@ -95,7 +98,7 @@ fn a_static_program_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     if let Some(program) = compile(directory.path(), "static", &["-static"]) {
         assert_eq!(record(&program), Err(Unusable::Static(program.clone())));
-        assert_eq!(Subject::Script(program.clone()).resolve(&[], None), Err(Unusable::Static(program)));
+        assert_eq!(Subject::Script(program.clone()).resolve(&[], &AskedFor::default()), Err(Unusable::Static(program)));
     }
     if let Some(program) = compile(directory.path(), "static-pie", &["-static-pie"]) {
         assert_eq!(record(&program), Err(Unusable::Static(program)));
@@ -106,7 +109,7 @@ fn a_static_program_is_refused() {
 fn an_executable_in_a_script_s_place_is_a_command() {
     let directory = tempfile::tempdir().unwrap();
     if let Some(program) = compile(directory.path(), "dynamic", &[]) {
-        let got = Subject::Script(program.clone()).resolve(&["a".into()], None).unwrap();
+        let got = Subject::Script(program.clone()).resolve(&["a".into()], &AskedFor::default()).unwrap();
         assert_eq!(
             got,
             Program { executable: program.clone(), argv: vec![program.into(), "a".into()], is_python: false }
