@@ -4,6 +4,9 @@
 //! [activations](super::activations). So the stack as a whole is told apart from others by three hashes: of the native
 //! frames with marks at those that evaluate, of the Python frames, and of the places at which the latter are divided.
 //! Only a stack that is new is put in order and told, from the first frame on that differs from the last one told.
+//!
+//! A native frame that evaluates Python code comes after the Python frames that it runs: where it is just calling from
+//! changes with every instruction, and a recursion may have thousands of Python frames in one of it, which stay.
 
 use core::ops::Range;
 
@@ -15,7 +18,7 @@ use super::memo::{CodePosition, FrameAddress, FrameChain, StackMemo};
 use super::native::{NativeChain, NativeMemo, Outcome};
 use crate::channel::Channel;
 use crate::lock::Recording;
-use crate::memory::{MappedVec, OutOfMemory};
+use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::stop::Stop;
 use crate::unwind::frame::FrameState;
 use crate::unwind::modules::Describer;
@@ -28,9 +31,8 @@ pub struct MergedStack {
     activations: Activations,
     /// The stack of the thread that created this one, in words of the channel; empty for most.
     origin: MappedVec<u64>,
-    /// By native frame of the stack that was told: how many words come before it and before the Python frames that belong
-    /// to no frame further out. One more says where what comes after the last frame begins.
-    positions: MappedVec<u32>,
+    /// By native frame of the stack that was told. One more says where what comes after the last frame begins.
+    positions: MappedVec<Position>,
     /// Words of the stack that the recorder knows as this thread's last one.
     told: usize,
     /// Links of its Python frames.
@@ -47,11 +49,27 @@ pub struct Findings {
     pub unmerged: bool,
 }
 
+/// Where a native frame is in the stack that was told, and the Python frames before it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Position {
+    /// How many words come before it and before all Python frames that belong to no frame further out.
+    start: u32,
+    /// How many come before the Python frames that it runs.
+    own: u32,
+    /// The first link of these; 0 where it does not evaluate.
+    first_own: u32,
+}
+
+// SAFETY: integers, without padding.
+unsafe impl Plain for Position {}
+
 /// Where a stack begins to differ from the one that was told last.
 struct Cut {
     /// The first native frame that must be told again, with all that follows it.
     native: usize,
-    /// If there is one, the native frame stays, and this is the first link to be told again, with all that follows it.
+    /// If there is one, the Python frames before that frame stay up to this link, which must be told again with all that
+    /// follows it.
     link: Option<usize>,
     /// How many words stay.
     keep: usize,
@@ -168,27 +186,34 @@ impl MergedStack {
     /// Where the present stack begins to differ from the one that was told last.
     fn first_change(&self) -> Cut {
         let native = self.native.told();
-        let before = |frame: usize| self.positions.get(frame).map_or(self.origin.len(), |&position| position as usize);
+        let before =
+            |frame: usize| self.positions.get(frame).map_or(self.origin.len(), |position| position.start as usize);
         let link = self.python.told();
-        if link == self.python.len() && link == self.told_links {
-            return Cut { native, link: None, keep: before(native) };
-        }
         if self.native.len() == 0 && native + 1 == self.positions.len() {
             return Cut { native, link: Some(link), keep: before(0) + self.python.places_before(link) };
         }
         // By the last link that stays: those from here on may have belonged to another activation.
         let activation = self.activations.of_link(link - 1);
         let evaluator = self.native.frame_with_activation(activation);
-        if evaluator < native && link > 1 {
-            let frame = self.native.frame(evaluator);
-            if frame.evaluates && frame.activations == activation + 1 {
-                let first = self.activations.start(self.used_before(evaluator), self.python.len());
-                let places = self.python.places_before(link) - self.python.places_before(first);
-                return Cut { native: evaluator, link: Some(link), keep: before(evaluator) + 1 + places };
-            }
+        if evaluator < native && link == self.python.len() && link == self.told_links {
+            return Cut { native, link: None, keep: before(native) };
+        }
+        if let Some(keep) = self.kept_within(evaluator, activation, link).filter(|_| evaluator <= native) {
+            return Cut { native: evaluator, link: Some(link), keep };
         }
         let native = native.min(evaluator);
         Cut { native, link: None, keep: before(native) }
+    }
+
+    /// If the Python frames below `link` of this activation were told as those that this native frame runs, and still are that:
+    /// how many words stay up to there.
+    fn kept_within(&self, evaluator: usize, activation: usize, link: usize) -> Option<usize> {
+        let told = self.positions.get(evaluator)?;
+        let frame = (evaluator < self.native.len()).then(|| self.native.frame(evaluator))?;
+        let first = self.activations.start(activation, self.python.len());
+        let is_its_own = frame.evaluates && frame.activations == activation + 1;
+        (is_its_own && first < link && told.first_own as usize == first)
+            .then(|| told.own as usize + self.python.places_before(link) - self.python.places_before(first))
     }
 
     /// Activations that belong to frames further out than this one.
@@ -203,11 +228,15 @@ impl MergedStack {
         let mut rest = self.activations.start(self.used_before(first), links);
         match cut.link {
             Some(link) if first < self.native.len() => {
-                // The evaluating frame itself was told, and its Python frames up to this link.
-                rest = self.activations.start(self.native.frame(first).activations, links);
-                first += 1;
-                self.positions.truncate(first);
+                // The first Python frames of the evaluating one were told, and stay.
+                self.positions.truncate(first + 1);
+                let frame = self.native.frame(first);
+                rest = self.activations.start(frame.activations, links);
                 push_places(&mut self.fresh, &self.python, link..rest.max(link))?;
+                if let Some(word) = Describer::new().frame(frame.address, true, channel, recording)? {
+                    self.fresh.push(word)?;
+                }
+                first += 1;
             }
             Some(link) => {
                 // No native frames: only what comes after them changes, and where that begins does not.
@@ -220,21 +249,25 @@ impl MergedStack {
             let mut describer = Describer::new();
             for index in first..self.native.len() {
                 let frame = self.native.frame(index);
-                self.positions.push((cut.keep + self.fresh.len()) as u32)?;
+                let start = cut.keep + self.fresh.len();
                 let own = if frame.evaluates { frame.activations - 1 } else { frame.activations };
                 let (lost_end, own_end) =
                     (self.activations.start(own, links), self.activations.start(frame.activations, links));
                 unmerged |= rest < lost_end;
                 push_places(&mut self.fresh, &self.python, rest..lost_end.max(rest))?;
+                let first_own = if frame.evaluates { lost_end as u32 } else { 0 };
+                let own = cut.keep + self.fresh.len();
+                self.positions.push(Position { start: start as u32, own: own as u32, first_own })?;
+                push_places(&mut self.fresh, &self.python, lost_end..own_end.max(lost_end))?;
                 if let Some(word) = describer.frame(frame.address, frame.evaluates, channel, recording)? {
                     self.fresh.push(word)?;
                 }
-                push_places(&mut self.fresh, &self.python, lost_end..own_end.max(lost_end))?;
                 rest = own_end;
             }
         }
         self.positions.truncate(self.native.len());
-        self.positions.push((cut.keep + self.fresh.len()) as u32)?;
+        let end = (cut.keep + self.fresh.len()) as u32;
+        self.positions.push(Position { start: end, own: end, first_own: 0 })?;
         if rest < links {
             push_places(&mut self.fresh, &self.python, rest..links)?;
             unmerged |= self.native.len() > 0;

@@ -154,13 +154,13 @@ impl Program {
     fn merged(&self) -> Vec<ChannelFrame> {
         let mut frames = Vec::new();
         for call in &self.calls {
+            frames.extend(call.python.iter().map(|&(number, instruction)| python_frame(number, instruction)));
             frames.push(ChannelFrame::Native(ChannelNativeFrame {
                 module: None,
                 address: address(call.function, call.place) as u64,
                 interrupted: false,
                 evaluates: call.function == EVALUATE,
             }));
-            frames.extend(call.python.iter().map(|&(number, instruction)| python_frame(number, instruction)));
         }
         frames
     }

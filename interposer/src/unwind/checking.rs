@@ -12,6 +12,7 @@ use memprof_capture::channel::layout::PoolHeader;
 
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::say;
+use crate::platform::tls;
 use crate::stacks::native::NativeMemo;
 
 const VARIABLE: &CStr = c"MEMPROF_CHECK_STACKS";
@@ -63,8 +64,10 @@ impl StackChecker {
     /// Compares the stack, which is up to date, and counts.
     #[cold]
     pub fn check(&mut self, stack: &NativeMemo, header: &PoolHeader) {
+        let addresses = self.addresses.as_mut_ptr().cast();
+        // What it allocates is not the program's.
         // SAFETY: the array has room for as many addresses as the function is told.
-        let found = unsafe { (self.backtrace)(self.addresses.as_mut_ptr().cast(), MOST_ADDRESSES as c_int) };
+        let found = tls::apart_from_program(|| unsafe { (self.backtrace)(addresses, MOST_ADDRESSES as c_int) });
         let found = &self.addresses[..usize::try_from(found).unwrap_or(0)];
         header.checked.fetch_add(1, Relaxed);
         if !Self::is_same(found, stack) {

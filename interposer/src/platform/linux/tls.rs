@@ -269,8 +269,8 @@ impl Block {
 pub fn apart_from_program<R>(act: impl FnOnce() -> R) -> R {
     let block = block();
     let before = block.activity();
-    if before.doing() == Doing::Program {
-        block.begin(Activity::of(Doing::Real));
+    if before.doing() != Doing::LookingUp {
+        block.begin(Activity::in_hook(Doing::Real, before.hook_sp()));
     }
     let result = act();
     block.begin(before);
