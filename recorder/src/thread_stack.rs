@@ -1,7 +1,13 @@
 //! A thread's present stack, as the program tells it, and the stack that the capture has for it.
 //!
 //! They differ where a stack has more native frames than the recording's limit: then only the outermost and innermost
-//! half of them are kept, with a mark between that says how many were left out. Python frames are never left out.
+//! half of them are kept, with a mark that says how many were left out where the last of them was. Python frames are never
+//! left out.
+//!
+//! A recursion has a stack for each of its levels. So that they share their frames, how many are left out changes in steps: in
+//! most levels, the stack is that of the level before and one call more.
+
+use std::ops::Range;
 
 use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::ids::{FrameId, StackId};
@@ -20,8 +26,17 @@ struct StackFrame {
     is_native: bool,
     /// Native frames up to and including this one.
     natives: u32,
-    /// The stack up to and including this frame; nothing from where the outer half of the limit is used up.
-    whole: Option<StackId>,
+    /// The stack up to and including this frame, if it was needed.
+    whole: Option<Whole>,
+    /// The stack up to this frame without the native frames that may be left out, if it was needed.
+    bare: Option<StackId>,
+}
+
+#[derive(Clone, Copy)]
+struct Whole {
+    stack: StackId,
+    /// The number, counted from 1, of the last native frame that is left out of it; 0 where none is.
+    left_out: u32,
 }
 
 impl ThreadStack {
@@ -42,33 +57,63 @@ impl ThreadStack {
         let id = interning.frame(image, frame);
         let is_native = matches!(frame, ChannelFrame::Native(_));
         let natives = self.frames.last().map_or(0, |frame| frame.natives) + u32::from(is_native);
-        let parent = self.frames.last().map_or(Some(StackId::EMPTY), |frame| frame.whole);
-        let fits = natives <= self.limit.div_ceil(2);
-        let whole = parent.filter(|_| fits).map(|parent| interning.stack(parent, id));
-        self.frames.push(StackFrame { id, is_native, natives, whole });
+        self.frames.push(StackFrame { id, is_native, natives, whole: None, bare: None });
+    }
+
+    /// How many of the outermost native frames are always kept.
+    const fn outer(&self) -> u32 {
+        self.limit.div_ceil(2)
+    }
+
+    /// Of a stack with so many native frames, the number of the last one that is left out, counted from 1; 0 where none is.
+    fn last_left_out(&self, natives: u32) -> u32 {
+        if natives <= self.limit {
+            return 0;
+        }
+        let step = (self.limit / 2 / 4).max(1);
+        let least = natives - self.limit;
+        self.outer() + least.next_multiple_of(step)
     }
 
     /// The capture's stack.
-    pub fn id(&self, interning: &mut Interning) -> StackId {
+    pub fn id(&mut self, interning: &mut Interning) -> StackId {
         let Some(last) = self.frames.last() else { return StackId::EMPTY };
-        if let Some(whole) = last.whole {
-            return whole;
+        let (left_out, outer, length) = (self.last_left_out(last.natives), self.outer(), self.frames.len());
+        if left_out == 0 {
+            return self.whole(0..length, 0, StackId::EMPTY, interning);
         }
-        let outer = self.frames.partition_point(|frame| frame.whole.is_some());
-        let mut stack = outer.checked_sub(1).and_then(|last| self.frames[last].whole).unwrap_or(StackId::EMPTY);
-        // Native frames with these numbers, counted from 1, are left out.
-        let (after, until) = (self.limit.div_ceil(2), last.natives.saturating_sub(self.limit / 2));
-        let mut marked = until <= after;
-        for frame in &self.frames[outer..] {
-            if frame.is_native && frame.natives > after && frame.natives <= until {
-                if !marked {
-                    marked = true;
-                    let mark = interning.elided(until - after);
-                    stack = interning.stack(stack, mark);
-                }
-                continue;
-            }
+        let first_left_out = self.frames.partition_point(|frame| frame.natives <= outer);
+        let after_last = self.frames.partition_point(|frame| frame.natives < left_out) + 1;
+        let stack = self.whole(0..first_left_out, 0, StackId::EMPTY, interning);
+        let stack = self.bare(first_left_out..after_last, stack, interning);
+        let mark = interning.elided(left_out - outer);
+        let stack = interning.stack(stack, mark);
+        self.whole(after_last..length, left_out, stack, interning)
+    }
+
+    /// The stack up to the last of these frames, which follow `stack`.
+    fn whole(&mut self, range: Range<usize>, left_out: u32, stack: StackId, interning: &mut Interning) -> StackId {
+        let known = |frame: &StackFrame| frame.whole.filter(|whole| whole.left_out == left_out);
+        let frames = &mut self.frames[range];
+        let unknown = frames.iter().rposition(|frame| known(frame).is_some()).map_or(0, |last| last + 1);
+        let mut stack = unknown.checked_sub(1).and_then(|last| known(&frames[last])).map_or(stack, |whole| whole.stack);
+        for frame in &mut frames[unknown..] {
             stack = interning.stack(stack, frame.id);
+            frame.whole = Some(Whole { stack, left_out });
+        }
+        stack
+    }
+
+    /// The stack up to the last of these frames, which follow `stack`, without the native ones among them.
+    fn bare(&mut self, range: Range<usize>, stack: StackId, interning: &mut Interning) -> StackId {
+        let frames = &mut self.frames[range];
+        let unknown = frames.iter().rposition(|frame| frame.bare.is_some()).map_or(0, |last| last + 1);
+        let mut stack = unknown.checked_sub(1).and_then(|last| frames[last].bare).unwrap_or(stack);
+        for frame in &mut frames[unknown..] {
+            if !frame.is_native {
+                stack = interning.stack(stack, frame.id);
+            }
+            frame.bare = Some(stack);
         }
         stack
     }
@@ -78,54 +123,142 @@ impl ThreadStack {
 mod tests {
     use super::*;
     use memprof_capture::channel::record::ChannelNativeFrame;
-    use memprof_capture::file::Frame;
+    use memprof_capture::file::{Frame, StackNode};
+    use proptest::prelude::*;
 
     fn native(address: u64) -> ChannelFrame {
         ChannelFrame::Native(ChannelNativeFrame { module: None, address, interrupted: false, evaluates: false })
     }
 
-    /// The frames of the stack's row, innermost last: addresses, `-n` for n elided frames, 1000 + code for Python.
-    fn shown(frames: &[ChannelFrame], limit: u32) -> Vec<i64> {
-        let mut interning = Interning::default();
-        let mut stack = ThreadStack::new(limit);
+    /// All rows so far.
+    #[derive(Default)]
+    struct Rows {
+        interning: Interning,
+        stacks: Vec<StackNode>,
+        frames: Vec<Frame>,
+    }
+
+    impl Rows {
+        /// The stack, and the frames of its row, innermost last: addresses, `-n` for n elided frames, 1000 + offset for Python.
+        fn shown(&mut self, stack: &mut ThreadStack) -> (StackId, Vec<i64>) {
+            let id = stack.id(&mut self.interning);
+            let rows = self.interning.take_rows(true);
+            self.stacks.extend(rows.stacks);
+            self.frames.extend(rows.frames);
+            let mut shown = Vec::new();
+            let mut at = id;
+            while at != StackId::EMPTY {
+                let node = self.stacks[at.index() - 1];
+                shown.push(match self.frames[node.frame.index()] {
+                    Frame::Native(frame) => frame.address.cast_signed(),
+                    Frame::Elided { frames } => -i64::from(frames),
+                    Frame::Python { offset, .. } => 1000 + i64::from(offset),
+                    Frame::ThreadStart => 0,
+                });
+                at = node.parent;
+            }
+            shown.reverse();
+            (id, shown)
+        }
+    }
+
+    fn shown_of(frames: &[ChannelFrame], limit: u32) -> Vec<i64> {
+        let (mut rows, mut stack) = (Rows::default(), ThreadStack::new(limit));
         for &frame in frames {
-            stack.push(1, frame, &mut interning);
+            stack.push(1, frame, &mut rows.interning);
         }
-        let id = stack.id(&mut interning);
-        assert_eq!(stack.id(&mut interning), id);
-        let rows = interning.take_rows(true);
-        let mut shown = Vec::new();
-        let mut at = id;
-        while at != StackId::EMPTY {
-            let node = rows.stacks[at.index() - 1];
-            shown.push(match rows.frames[node.frame.index()] {
-                Frame::Native(frame) => frame.address.cast_signed(),
-                Frame::Elided { frames } => -i64::from(frames),
-                Frame::Python { code, .. } => 1000 + i64::from(code.0),
-                Frame::ThreadStart => 0,
-            });
-            at = node.parent;
+        let shown = rows.shown(&mut stack);
+        assert_eq!(rows.shown(&mut stack), shown);
+        shown.1
+    }
+
+    /// The same, frame by frame.
+    fn naive(frames: &[ChannelFrame], limit: u32) -> Vec<i64> {
+        let is_native = |frame: &&ChannelFrame| matches!(frame, ChannelFrame::Native(_));
+        let left_out = ThreadStack::new(limit).last_left_out(frames.iter().filter(is_native).count() as u32);
+        let (mut natives, mut shown) = (0, Vec::new());
+        for frame in frames {
+            match frame {
+                ChannelFrame::Native(frame) => {
+                    natives += 1;
+                    if natives <= limit.div_ceil(2) || natives > left_out {
+                        shown.push(frame.address.cast_signed());
+                    } else if natives == left_out {
+                        shown.push(-i64::from(left_out - limit.div_ceil(2)));
+                    }
+                }
+                ChannelFrame::Python { offset, .. } => shown.push(1000 + i64::from(*offset)),
+                ChannelFrame::ThreadStart => shown.push(0),
+            }
         }
-        shown.reverse();
         shown
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_always_what_the_frames_say(
+            limit in 2..20_u32,
+            changes in prop::collection::vec((0..40_usize, prop::collection::vec((any::<bool>(), 1..4_u32), 0..12)), 1..20),
+        ) {
+            let (mut rows, mut stack, mut frames) = (Rows::default(), ThreadStack::new(limit), Vec::new());
+            for (gone, fresh) in changes {
+                frames.truncate(frames.len().saturating_sub(gone));
+                stack.keep(frames.len());
+                for (is_native, number) in fresh {
+                    let python = ChannelFrame::Python { code: 0, offset: number };
+                    frames.push(if is_native { native(number.into()) } else { python });
+                    stack.push(1, frames[frames.len() - 1], &mut rows.interning);
+                }
+                let (id, shown) = rows.shown(&mut stack);
+                prop_assert_eq!(&shown, &naive(&frames, limit));
+                let known = rows.stacks.len();
+                prop_assert_eq!(rows.shown(&mut stack), (id, shown));
+                prop_assert_eq!(rows.stacks.len(), known);
+            }
+        }
+    }
+
+    #[test]
+    fn of_native_frames_as_many_are_kept_as_there_may_be() {
+        for limit in 2..200 {
+            for natives in 0..1000 {
+                let stack = ThreadStack::new(limit);
+                let left_out = stack.last_left_out(natives).saturating_sub(stack.outer());
+                assert!(natives - left_out <= limit);
+                assert!(natives <= limit || natives - left_out > limit - limit.div_ceil(8).max(1), "{limit} {natives}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_recursion_costs_what_its_calls_cost() {
+        let (mut rows, mut stack) = (Rows::default(), ThreadStack::new(1024));
+        for level in 0..20_000 {
+            stack.push(1, native(5), &mut rows.interning);
+            stack.push(1, native(7 + level % 3), &mut rows.interning);
+            stack.push(1, ChannelFrame::Python { code: 1, offset: 0 }, &mut rows.interning);
+            stack.id(&mut rows.interning);
+        }
+        let stacks = rows.interning.take_rows(true).stacks.len();
+        assert!(stacks < 20_000 * 3 * 8, "{stacks}");
     }
 
     #[test]
     fn the_middle_of_the_native_frames_is_left_out_and_counted() {
         let natives: Vec<_> = (1..=9).map(native).collect();
-        assert_eq!(shown(&natives, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(shown(&natives, 10), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(shown(&natives, 8), [1, 2, 3, 4, -1, 6, 7, 8, 9]);
-        assert_eq!(shown(&natives, 3), [1, 2, -6, 9]);
-        assert_eq!(shown(&natives, 1), [1, -8]);
-        assert_eq!(shown(&[], 3), [] as [i64; 0]);
+        assert_eq!(shown_of(&natives, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(shown_of(&natives, 10), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(shown_of(&natives, 8), [1, 2, 3, 4, -1, 6, 7, 8, 9]);
+        assert_eq!(shown_of(&natives, 3), [1, 2, -6, 9]);
+        assert_eq!(shown_of(&natives, 1), [1, -8]);
+        assert_eq!(shown_of(&[], 3), [] as [i64; 0]);
     }
 
     #[test]
     fn python_frames_always_stay() {
-        let python = |code| ChannelFrame::Python { code, offset: 0 };
+        let python = |offset| ChannelFrame::Python { code: 0, offset };
         let frames = [native(1), python(0), native(2), python(1), native(3), native(4), python(2), native(5)];
-        assert_eq!(shown(&frames, 2), [1, 1000, -3, 1001, 1002, 5]);
-        assert_eq!(shown(&frames, 5), [1, 1000, 2, 1001, 3, 4, 1002, 5]);
+        assert_eq!(shown_of(&frames, 2), [1, 1000, 1001, -3, 1002, 5]);
+        assert_eq!(shown_of(&frames, 5), [1, 1000, 2, 1001, 3, 4, 1002, 5]);
     }
 }
