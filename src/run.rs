@@ -205,8 +205,8 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     })?;
     progress.clear();
     // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a report.
-    let peak_heap = if quiet { None } else { Report::peak_bytes(&path).ok() };
-    run_messages::end(&mut io::stderr(), &outcome, peak_heap, &path, quiet);
+    let peaks = if quiet { None } else { Report::peaks(&path).ok() };
+    run_messages::end(&mut io::stderr(), &outcome, peaks, &path, quiet);
     Ok(exit_status(outcome.exit))
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use memprof_recorder::recording::Outcome;
 use memprof_recorder::wait::Exit;
 use memprof_replay::shell_quoting::join_quoted;
+use memprof_reporter::report::Peaks;
 use memprof_reporter::size_units::{counted, seconds, size};
 
 /// A line that counts down while events are still being written although the program has ended.
@@ -60,7 +61,7 @@ pub fn waits_for(processes: usize, quiet: bool) {
 }
 
 /// Sums the run up. A stderr that is closed is no reason to fail: the capture is written, and the exit status counts.
-pub fn end(out: &mut dyn Write, outcome: &Outcome, peak_heap: Option<u64>, file: &Path, quiet: bool) {
+pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, file: &Path, quiet: bool) {
     let mut text = String::new();
     for warning in &outcome.warnings {
         text += &format!("memprof: {warning}\n");
@@ -69,7 +70,7 @@ pub fn end(out: &mut dyn Write, outcome: &Outcome, peak_heap: Option<u64>, file:
         if let Exit::Signal(signal) = outcome.exit {
             text += &format!("memprof: the program was ended by signal {signal} ({})\n", signal_name(signal));
         }
-        text += &format!("memprof: {}\n", figures(outcome, peak_heap));
+        text += &format!("memprof: {}\n", figures(outcome, peaks));
         let name = file.to_string_lossy();
         text +=
             &format!("memprof: wrote {name} ({}); to see what was in memory at the peak:\n", size(outcome.file_bytes));
@@ -81,11 +82,14 @@ pub fn end(out: &mut dyn Write, outcome: &Outcome, peak_heap: Option<u64>, file:
     let _ = out.write_all(text.as_bytes());
 }
 
-fn figures(outcome: &Outcome, peak_heap: Option<u64>) -> String {
+fn figures(outcome: &Outcome, peaks: Option<Peaks>) -> String {
     let (wall, cpu) = (seconds(outcome.wall.as_secs_f64()), seconds(outcome.cpu.as_secs_f64()));
-    let (rss, allocations) = (size(outcome.peak_rss_bytes), counted(outcome.allocations, "allocation"));
-    let heap = peak_heap.map_or_else(String::new, |bytes| format!("peak heap {}, ", size(bytes)));
-    format!("{wall} wall, {cpu} CPU; {heap}peak RSS {rss}; {allocations}")
+    let allocations = counted(outcome.allocations, "allocation");
+    let heap = peaks.map(|peaks| format!("peak heap {}", size(peaks.heap_bytes)));
+    let rss = peaks.and_then(|peaks| peaks.rss_bytes).map(|bytes| format!("peak RSS {}", size(bytes)));
+    let memory = heap.into_iter().chain(rss).collect::<Vec<_>>().join(", ");
+    let memory = if memory.is_empty() { memory } else { format!("{memory}; ") };
+    format!("{wall} wall, {cpu} CPU; {memory}{allocations}")
 }
 
 fn signal_name(signal: i32) -> String {

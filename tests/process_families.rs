@@ -182,3 +182,19 @@ fn an_unknown_process_is_an_error_that_names_the_known_ones() {
     let finished = Finished::of(memprof(["stats", "--process", "4194305"]).arg(recorded.capture())).ends_with(1);
     assert!(finished.stderr().contains("4194305"), "{}", finished.stderr());
 }
+
+/// The kernel's count for a process that has waited for children is the largest of them all.
+#[test]
+fn resident_sets_are_those_of_the_recorded_processes() {
+    const CHILDREN: u64 = 2 * (100 << 20);
+    let python = pythons::any();
+    for (option, least, most) in [("--no-native", 1, CHILDREN / 2), ("--follow-fork", CHILDREN, 3 * CHILDREN)] {
+        let recorded = Recording::of_script(python, "large_children.py").option(option).run().succeeds();
+        let peak = total(&recorded.stats(), "peak_rss_bytes");
+        assert!((least..most).contains(&peak), "{option}: {peak}");
+        let said = recorded.finished().stderr();
+        let text = Finished::of(memprof(["stats"]).arg(recorded.capture())).succeeds().stdout();
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("Largest resident set")).expect("a line");
+        assert!(said.contains(&format!("peak RSS {};", line.trim_start_matches('s').trim())), "{option}: {said}{line}");
+    }
+}

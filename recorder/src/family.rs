@@ -70,9 +70,9 @@ impl Family {
     }
 
     /// The resident sets of all processes but one, in bytes, each with its image.
-    pub fn resident_sets(&self, except: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
-        let others = self.members.iter().filter(move |&(&pid, member)| pid != except && member.image != 0);
-        others.filter_map(|(_, member)| Some((member.image, member.resident.as_ref()?.bytes()?)))
+    pub fn resident_sets(&mut self, except: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let others = self.members.iter_mut().filter(move |(pid, member)| **pid != except && member.image != 0);
+        others.filter_map(|(_, member)| Some((member.image, member.resident.as_mut()?.bytes()?)))
     }
 
     /// How many there are.

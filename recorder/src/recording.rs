@@ -66,8 +66,6 @@ pub struct Outcome {
     pub wall: Duration,
     /// The processor time that it used.
     pub cpu: Duration,
-    /// Its largest resident set.
-    pub peak_rss_bytes: u64,
     /// The allocations that it made.
     pub allocations: u64,
     /// The size of the file.
@@ -301,7 +299,7 @@ impl FollowedSet {
         if attached != 0 && attached != self.pid {
             *self = Self { pid: attached, set: ResidentSet::of(attached).ok() };
         }
-        self.set.as_ref()?.bytes()
+        self.set.as_mut()?.bytes()
     }
 }
 
@@ -318,7 +316,7 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
         end: now(pool),
         exit: end.exit,
         cpu_us: u64::try_from(end.cpu.as_micros()).unwrap_or(u64::MAX),
-        peak_rss_bytes: end.peak_rss_bytes,
+        peak_rss_bytes: end.peak_rss_bytes.unwrap_or(0),
         channel_waits: header.waits.load(Acquire),
         skipped_events: header.skipped.load(Acquire),
         stopped: EarlyStop::from_number(header.stopped.load(Acquire)),
@@ -361,15 +359,7 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
             in_words(&error)
         ));
     }
-    Outcome {
-        exit: end.exit,
-        wall,
-        cpu: end.cpu,
-        peak_rss_bytes: end.peak_rss_bytes,
-        allocations,
-        file_bytes,
-        warnings,
-    }
+    Outcome { exit: end.exit, wall, cpu: end.cpu, allocations, file_bytes, warnings }
 }
 
 fn now(pool: Pool) -> ClockPoint {

@@ -1,5 +1,6 @@
 //! Waits for the program's end.
 
+use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -16,8 +17,8 @@ pub struct Ended {
     pub exit: Exit,
     /// Processor time, user and system.
     pub cpu: Duration,
-    /// The largest resident set.
-    pub peak_rss_bytes: u64,
+    /// The largest resident set, if the kernel counted that of the program alone.
+    pub peak_rss_bytes: Option<u64>,
 }
 
 /// Blocks until the program has ended, and reaps it.
@@ -32,6 +33,7 @@ pub fn wait(child: Child) -> io::Result<Ended> {
     }
     // Still a zombie, so the pid is still its own: the last moment at which a signal can be sent on.
     signals::forget_program();
+    let is_alone = !has_reaped(pid);
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: both places have the right type; all-zero bytes are a valid rusage.
@@ -46,8 +48,24 @@ pub fn wait(child: Child) -> io::Result<Ended> {
     Ok(Ended {
         exit: exit_of(status),
         cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
-        peak_rss_bytes: u64::try_from(usage.ru_maxrss).unwrap_or(0) * MAXRSS_UNIT,
+        peak_rss_bytes: u64::try_from(usage.ru_maxrss).ok().filter(|_| is_alone).map(|count| count * MAXRSS_UNIT),
     })
+}
+
+/// Whether the program, a zombie now, has waited for children of its own: then `ru_maxrss` may be that of one of them.
+fn has_reaped(pid: libc::pid_t) -> bool {
+    fs::read(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| faults_of_children(&stat))
+        .is_some_and(|faults| faults > 0)
+}
+
+/// Minor page faults of children that were waited for, the 11th number of `/proc/PID/stat` (proc(5)): each process has some.
+fn faults_of_children(stat: &[u8]) -> Option<u64> {
+    // The second field is a name in parentheses, which may hold any bytes.
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let field = stat[name_end..].split(|byte| byte.is_ascii_whitespace()).nth(9)?;
+    std::str::from_utf8(field).ok()?.parse().ok()
 }
 
 /// What `ru_maxrss` counts in.
@@ -99,19 +117,27 @@ mod tests {
     use crate::program::Program;
     use crate::start::{Environment, start};
 
-    fn run(script: &str) -> Exit {
+    fn run(script: &str) -> Ended {
         let program = Program {
             executable: "/bin/sh".into(),
             argv: ["sh", "-c", script].iter().map(Into::into).collect(),
             is_python: false,
         };
         let none = Environment { interposer: "".into(), channel: String::new() };
-        wait(start(&program, &none, || Ok(())).unwrap()).unwrap().exit
+        wait(start(&program, &none, || Ok(())).unwrap()).unwrap()
     }
 
     #[test]
     fn an_exit_status_or_a_signal() {
-        assert_eq!(run("exit 7"), Exit::Status(7));
-        assert_eq!(run("kill -KILL $$"), Exit::Signal(9));
+        assert_eq!(run("exit 7").exit, Exit::Status(7));
+        assert_eq!(run("kill -KILL $$").exit, Exit::Signal(9));
+    }
+
+    #[test]
+    fn the_resident_set_is_the_program_s_alone() {
+        assert!(run("exit 0").peak_rss_bytes.is_some_and(|bytes| bytes > 100 << 10));
+        assert_eq!(run("/bin/true; exit 0").peak_rss_bytes, None);
+        assert_eq!(faults_of_children(b"7 (a) b) S 1 2 3 4 5 6 100 8 9"), Some(8));
+        assert_eq!(faults_of_children(b"7 (a"), None);
     }
 }

@@ -106,6 +106,15 @@ impl BinsWanted {
     }
 }
 
+/// The largest amounts of memory at one time, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peaks {
+    /// What was live on the heap.
+    pub heap_bytes: u64,
+    /// The resident set, if it was measured; of several processes, the largest sum.
+    pub rss_bytes: Option<u64>,
+}
+
 /// Everything that a report can show of a capture.
 pub struct Report {
     pub(crate) reader: CaptureReader,
@@ -193,16 +202,17 @@ impl Report {
         })
     }
 
-    /// The most bytes that were live at one time, and nothing else of the capture.
+    /// The largest amounts of memory at one time, and nothing else of the capture.
     ///
     /// # Errors
     /// See [`Self::open`].
-    pub fn peak_bytes(path: &Path) -> Result<u64, ReportError> {
+    pub fn peaks(path: &Path) -> Result<Peaks, ReportError> {
         let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader);
         let aggregate = replay(&mut reader, &processes, &ReplaySettings::default())
             .map_err(|error| ReportError::reading(path, error))?;
-        Ok(aggregate.totals.peak.bytes)
+        let rss_bytes = ResidentSets::of(&reader, &processes).peak();
+        Ok(Peaks { heap_bytes: aggregate.totals.peak.bytes, rss_bytes })
     }
 
     /// The facts about the run.
@@ -343,9 +353,7 @@ impl Report {
 
     /// The largest resident set, or the largest sum of those of several processes.
     pub(crate) fn peak_rss(&self) -> Option<u64> {
-        let together = self.rss().iter().map(|sample| sample.bytes).max();
-        // The kernel may have seen more of one process than the samples of all together.
-        together.max(self.resident.largest.iter().copied().flatten().max())
+        self.resident.peak()
     }
 
     /// The names of all threads.

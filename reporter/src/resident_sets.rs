@@ -51,4 +51,11 @@ impl ResidentSets {
         });
         Self { together: together.collect(), largest }
     }
+
+    /// The largest resident set, or the largest sum of those of several processes.
+    pub(crate) fn peak(&self) -> Option<u64> {
+        let together = self.together.iter().map(|sample| sample.bytes).max();
+        // The kernel may have seen more of one process than the samples of all together.
+        together.max(self.largest.iter().copied().flatten().max())
+    }
 }
