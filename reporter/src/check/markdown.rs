@@ -23,11 +23,13 @@ pub fn write_markdown(report: &Report, outcome: &Outcome, out: &mut impl Write) 
     }
     for breach in outcome.breaches().filter(|breach| !breach.sites.is_empty()) {
         writeln!(out, "\n{}\n", plain(&breach.heading()))?;
-        writeln!(out, "| Bytes | Allocations | Share | Place |\n|--:|--:|--:|:--|")?;
+        let heads = breach.in_order("Bytes", "Allocations", "Share").join(" | ");
+        writeln!(out, "| {heads} | Place |\n|--:|--:|--:|:--|")?;
         for site in &breach.sites {
             let (bytes, allocations) = (size(site.amount.bytes), count(site.amount.allocations));
             let place = site.frames.first().map(|frame| code(&frame.label())).unwrap_or_default();
-            writeln!(out, "| {bytes} | {allocations} | {} | {place} |", breach.share(site))?;
+            let figures = breach.in_order(bytes, allocations, breach.share(site)).join(" | ");
+            writeln!(out, "| {figures} | {place} |")?;
         }
     }
     let remarks = outcome.remarks(report);

@@ -47,10 +47,11 @@ pub fn write_text(report: &Report, outcome: &Outcome, style: &TextStyle, out: &m
 }
 
 fn sites(breach: &Finding, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    let heads = [("Bytes", Align::Right), ("Allocs", Align::Right), ("Share", Align::Right)];
+    let heads = breach.in_order("Bytes", "Allocs", "Share").map(|head| (head, Align::Right));
     let mut columns = Columns::new(&heads, "Place");
     for site in &breach.sites {
-        let cells = vec![size(site.amount.bytes), count(site.amount.allocations), breach.share(site)];
+        let (bytes, allocations) = (size(site.amount.bytes), count(site.amount.allocations));
+        let cells = breach.in_order(bytes, allocations, breach.share(site)).into();
         let shown = site.frames.iter().take(FRAMES).map(SiteFrame::location).collect();
         columns.push(cells, Cell::Stack(shown, site.frames.len().saturating_sub(FRAMES)));
     }
@@ -103,6 +104,14 @@ impl Finding {
             _ => "most is from",
         };
         format!("{}; {what}", self.sentence())
+    }
+
+    /// The columns of a site in this order: the share stands beside what it is a share of.
+    pub(super) fn in_order<T>(&self, bytes: T, allocations: T, share: T) -> [T; 3] {
+        match self.figure {
+            Figure::Allocations => [bytes, allocations, share],
+            _ => [bytes, share, allocations],
+        }
     }
 
     /// The part of a figure, or of its growth, that is a site's.

@@ -185,17 +185,19 @@ fn write_ranking(
     }
     writeln!(out, "\n{}", style.heading(&title))?;
     let whole = report.total(metric);
-    let heads = [("Bytes", Align::Right), ("Share", Align::Right), ("Allocations", Align::Right)];
-    let mut columns = Columns::new(&heads, "Place");
+    // The share stands beside what it is a share of.
+    let heads = match ranking {
+        Ranking::Bytes => ["Bytes", "Share", "Allocations"],
+        Ranking::Allocations => ["Bytes", "Allocations", "Share"],
+    };
+    let mut columns = Columns::new(&heads.map(|head| (head, Align::Right)), "Place");
     for row in rows.iter().take(top) {
-        let share = match ranking {
-            Ranking::Bytes => percent(row.amount.bytes, whole.bytes),
-            Ranking::Allocations => percent(row.amount.allocations, whole.allocations),
+        let (bytes, allocations) = (size(row.amount.bytes), count(row.amount.allocations));
+        let cells = match ranking {
+            Ranking::Bytes => [bytes, percent(row.amount.bytes, whole.bytes), allocations],
+            Ranking::Allocations => [bytes, allocations, percent(row.amount.allocations, whole.allocations)],
         };
-        columns.push(
-            vec![size(row.amount.bytes), share, count(row.amount.allocations)],
-            Cell::Place(report.location(row.place)),
-        );
+        columns.push(cells.into(), Cell::Place(report.location(row.place)));
     }
     columns.print(out, style)?;
     if rows.len() > top {
