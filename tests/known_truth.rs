@@ -120,6 +120,27 @@ fn stacks_are_as_deep_as_they_are() {
     }
 }
 
+/// Each level is recorded by what distinguishes it from the one before.
+#[test]
+fn a_recursion_takes_the_room_of_its_calls() {
+    const LEVELS: u64 = 4000;
+    let script = "recursion_of_objects.py";
+    let (file, line) = marked(script, "block");
+    for python in pythons::all() {
+        for option in ["--native-depth=1024", "--no-native"] {
+            let recorded = Recording::of_script(python, script).option("--trace-python-allocators");
+            let recorded = recorded.option(option).run().succeeds();
+            assert_eq!(recorded.finished().stdout(), format!("{LEVELS}\n"), "{python}");
+            let bytes = std::fs::metadata(recorded.capture()).expect("there is a capture").len();
+            assert!(bytes < LEVELS * 600, "{python} {option}: {bytes} bytes");
+            let stats = recorded.stats();
+            assert_eq!(total(&stats, "skipped_events"), 0, "{python} {option}");
+            let blocks = sum(&table(&recorded.capture(), "--total"), |row| (&row.file, row.line) == (&file, line));
+            assert!(blocks.allocations >= LEVELS && blocks.bytes >= LEVELS * 600, "{python} {option}: {blocks:?}");
+        }
+    }
+}
+
 #[test]
 fn threads_without_python_have_no_python_stack() {
     for python in pythons::all() {

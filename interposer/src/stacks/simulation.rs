@@ -168,6 +168,28 @@ impl Program {
     fn python(&self) -> PythonChain<'_> {
         PythonChain(self)
     }
+
+    /// Brings a stack up to date, as an allocation does.
+    fn allocate(&mut self, stack: &mut MergedStack, native: bool) -> StackHash {
+        stack.update_python(&mut self.python()).unwrap();
+        if !native {
+            return stack.python_hash();
+        }
+        self.call(HOOK, 5);
+        let (address, hook) = (CodeAddress::return_address(address(HOOK, 5)), self.top());
+        let hook = FrameState { address, sp: hook.sp, bp: hook.bp };
+        let control = ControlFrames {
+            innermost: self.control,
+            outermost: &raw const self.memory[WORDS - 2] as usize,
+            stack: StackRegion::new(self.memory.as_ptr() as usize, self.memory.as_ptr_range().end as usize),
+            sp: hook.sp,
+        };
+        stack.update_native(&mut NativeWalk(self), &hook).unwrap();
+        // SAFETY: control frames lie in the program's memory.
+        let hash = unsafe { stack.join(&self.source, control, 0).unwrap() };
+        self.give_back();
+        hash
+    }
 }
 
 fn python_frame(number: usize, instruction: u64) -> ChannelFrame {
@@ -250,6 +272,8 @@ struct Recorder {
     memory: MappedVec<u64>,
     pool: Pool,
     told: Vec<ChannelFrame>,
+    /// How many frames it has been told, again and again.
+    frames: usize,
 }
 
 const CHUNKS: usize = 8;
@@ -269,7 +293,7 @@ impl Recorder {
         };
         // SAFETY: the memory is fresh, large enough, on a page, and lives as long as the pool is used.
         let pool = unsafe { Pool::create(memory.as_ptr().cast_mut().cast(), &settings) };
-        Self { memory, pool, told: Vec::new() }
+        Self { memory, pool, told: Vec::new(), frames: 0 }
     }
 
     fn take(&mut self, channel: &mut Channel) {
@@ -287,6 +311,7 @@ impl Recorder {
                     assert!(keep as usize <= self.told.len());
                     self.told.truncate(keep as usize);
                     self.told.extend(Record::frames_of(fresh));
+                    self.frames += fresh.len();
                 }
             }
             self.pool.free(chunk);
@@ -333,6 +358,35 @@ fn runs_one(source: &ActivationSource) -> bool {
     matches!(source, ActivationSource::Function(_) | ActivationSource::ControlFrames { .. })
 }
 
+/// A recursion with a thousand Python frames in one native one, which calls from another place each time.
+#[test]
+fn what_has_not_changed_is_not_told_again() {
+    const DEPTH: usize = 1000;
+    let with_current = ActivationSource::ControlFramesWithCurrent { previous: PREVIOUS, current: CURRENT };
+    for (source, native) in
+        [(ActivationSource::EntryFrames, true), (ActivationSource::EntryFrames, false), (with_current, true)]
+    {
+        let mut program = Program::new(source);
+        let mut recorder = Recorder::new();
+        let mut stack = MergedStack::new(MappedVec::new()).unwrap();
+        let author = Author { thread: 0, tid: 1, image: 1, pid: 1, name: [0; 16] };
+        let mut channel = Channel::new(ChunkWriter::new(recorder.pool, author));
+        // SAFETY: no signal handler of the test program allocates.
+        let recording = &mut unsafe { Recording::begin() };
+        program.evaluate(1, 1);
+        (1..DEPTH).for_each(|depth| program.call_python(depth as u64 % 7));
+        let mut told = Vec::new();
+        for moment in 0..40 {
+            program.go_on(moment / 2 % 5 + 1);
+            program.allocate(&mut stack, native);
+            stack.tell(&mut channel, recording).unwrap();
+            recorder.take(&mut channel);
+            told.push(std::mem::take(&mut recorder.frames));
+        }
+        assert!(told[0] >= DEPTH && told[1..].iter().all(|&frames| frames < 10), "{told:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
     #[test]
@@ -369,31 +423,10 @@ proptest! {
                 Action::ForgetPython => stack.forget_python(),
                 Action::Allocate { tell } => {
                     let mut expected = program.merged();
-                    stack.update_python(&mut program.python()).unwrap();
-                    let hash = if native {
-                        program.call(HOOK, 5);
-                        let hook = program.top();
-                        let hook = FrameState {
-                            address: CodeAddress::return_address(address(HOOK, 5)),
-                            sp: hook.sp,
-                            bp: hook.bp,
-                        };
-                        let end = program.memory.as_ptr_range().end as usize;
-                        let control = ControlFrames {
-                            innermost: program.control,
-                            outermost: &raw const program.memory[WORDS - 2] as usize,
-                            stack: StackRegion::new(program.memory.as_ptr() as usize, end),
-                            sp: program.top().sp,
-                        };
-                        stack.update_native(&mut NativeWalk(&program), &hook).unwrap();
-                        // SAFETY: control frames lie in the program's memory.
-                        let hash = unsafe { stack.join(&source, control, 0).unwrap() };
-                        program.give_back();
-                        hash
-                    } else {
+                    let hash = program.allocate(&mut stack, native);
+                    if !native {
                         expected.retain(|frame| matches!(frame, ChannelFrame::Python { .. }));
-                        stack.python_hash()
-                    };
+                    }
                     let key: Vec<u64> = expected.iter().map(|frame| frame.to_word()).collect();
                     prop_assert_eq!(*hashes.entry(key).or_insert(hash), hash);
                     if tell {
