@@ -45,7 +45,7 @@ pub enum PlaceKind {
     Runtime = 2,
     /// No place in the program: a name in angle brackets, or an allocator.
     Special = 3,
-    /// The interpreter's evaluation loop, which stands right above the Python frames that it runs.
+    /// The interpreter's evaluation loop, which stands right after the Python frames that it runs.
     Evaluation = 4,
     /// A process, which stands above all that it did where there are several.
     Process = 5,

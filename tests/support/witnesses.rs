@@ -82,7 +82,7 @@ pub fn assert_innermost_as_witnessed(recorded: &Recorded) -> usize {
 }
 
 /// Requires that each witnessed allocation was made in the native function that made it, called by the Python stack
-/// that Python named, and that the interpreter's evaluation loop stands before the Python frames that it ran.
+/// that Python named, and that the interpreter's evaluation loop stands after the Python frames that it ran.
 #[track_caller]
 fn assert_native_frames_fit(tree: &FlameTree, expected: &BTreeMap<&[Frame], Amount>) {
     let (file, line) = marked("libtruth.c", "witnessed");
@@ -90,12 +90,12 @@ fn assert_native_frames_fit(tree: &FlameTree, expected: &BTreeMap<&[Frame], Amou
     let mut found: BTreeMap<Vec<Frame>, Amount> = BTreeMap::new();
     for stack in tree.stacks_at(&allocating) {
         *found.entry(stack.view(View::Python)).or_default() += stack.own;
-        let mut before = Kind::Special;
-        for frame in stack.frames.iter().filter(|frame| frame.kind != Kind::Runtime) {
-            let is_elided = before == Kind::Special && frame != &stack.frames[0];
-            let is_run = is_elided || matches!(before, Kind::Loop | Kind::Python);
+        let mut after = Kind::Native;
+        for frame in stack.frames.iter().rev().filter(|frame| frame.kind != Kind::Runtime) {
+            // Only a mark for native frames that were left out is special here.
+            let is_run = matches!(after, Kind::Loop | Kind::Python | Kind::Special);
             assert!(frame.kind != Kind::Python || is_run, "nothing runs {frame:?} in {:#?}", stack.frames);
-            before = frame.kind;
+            after = frame.kind;
         }
     }
     let expected: BTreeMap<Vec<Frame>, Amount> =
