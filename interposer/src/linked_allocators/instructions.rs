@@ -316,6 +316,7 @@ mod tests {
             }
         }
         assert!(read > 100_000, "{read}");
-        assert!(unknown_beginnings * 1000 < beginnings, "{unknown_beginnings} of {beginnings}");
+        // Optimised libraries have functions that begin with vector instructions, as no allocator's does.
+        assert!(unknown_beginnings * 250 < beginnings, "{unknown_beginnings} of {beginnings}");
     }
 }
