@@ -36,10 +36,8 @@ pub unsafe extern "C" fn thread_ends(watched: *mut c_void) {
         return;
     }
     let Some(session) = session::active() else { return };
-    let Some(present) = NonNull::new(ThreadState::of(block)) else { return };
     // A thread that is cancelled in a handler may end at any level.
-    // SAFETY: it is this thread's own.
-    let state = unsafe { interruptions::outermost(present) };
+    let Some(state) = interruptions::levels(block).last() else { return };
     // In a forked child, it is the copy of a state of the parent's.
     if state.as_ptr().cast() != watched {
         return;

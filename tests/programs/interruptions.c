@@ -1,18 +1,18 @@
 /* Handlers of timers' signals interrupt threads that allocate, and each other, between any two instructions, and allocate
-   themselves. That takes an allocator that allows it: see own_allocator.c. Prints how many blocks the threads have made, and how many the
-   handlers. */
+   themselves. That takes an allocator that allows it: see own_allocator.c. Prints how many blocks the threads have made,
+   and how many the handlers. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "timers.h"
 
 enum { THREADS = 3, PRESET = 4711, SHORTEST = 300, LONGEST = 20000 };
 
@@ -47,19 +47,9 @@ static void *work(void *unused) {
     return (void *)rounds;
 }
 
-static timer_t handle(int signal, long microseconds) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-    sigaction(signal, &action, NULL);
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signal};
-    struct itimerspec every = {{0, microseconds * 1000}, {0, microseconds * 1000}};
-    timer_t timer;
-    timer_create(CLOCK_MONOTONIC, &event, &timer);
-    timer_settime(timer, 0, &every, NULL);
-    return timer;
-}
-
 int main(void) {
-    timer_t timers[] = {handle(SIGALRM, 500), handle(SIGUSR1, 1300), handle(SIGUSR2, 1900)};
+    timer_t timers[] = {handle(SIGALRM, handler, 0, 500), handle(SIGUSR1, handler, 0, 1300),
+                        handle(SIGUSR2, handler, 0, 1900)};
     pthread_t threads[THREADS];
     long made = 0;
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, work, NULL);

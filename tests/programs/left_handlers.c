@@ -4,10 +4,10 @@
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "timers.h"
 
 enum { JUMPS = 200, MOST = 20000000 };
 
@@ -30,17 +30,6 @@ static void jumps_out(int unused) {
     may_jump = 0;
     jumps++;
     siglongjmp(within, 1);
-}
-
-static void handle(int signal, void (*handler)(int), int masked, long microseconds) {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
-    if (masked) sigaddset(&action.sa_mask, masked);
-    sigaction(signal, &action, NULL);
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signal};
-    struct itimerspec every = {{0, microseconds * 1000}, {0, microseconds * 1000}};
-    timer_t timer;
-    timer_create(CLOCK_MONOTONIC, &event, &timer);
-    timer_settime(timer, 0, &every, NULL);
 }
 
 int main(void) {

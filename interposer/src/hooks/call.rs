@@ -306,7 +306,7 @@ fn first_call(block: Block, session: &'static Session) -> Option<NonNull<ThreadS
 /// goes back at once, since nothing tells when the last call comes.
 #[cold]
 fn end_again(block: Block) {
-    if let Some(state) = NonNull::new(ThreadState::replace(block, core::ptr::null_mut())) {
+    if let Some(state) = NonNull::new(ThreadState::replace(block, ptr::null_mut())) {
         // SAFETY: the state is this thread's own, and the block has it no more.
         unsafe { ThreadState::destroy(state) };
     }

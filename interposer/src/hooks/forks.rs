@@ -8,15 +8,14 @@
 //! But a signal handler may fork in the middle of a hook. In the child, too, the hook goes on when the handler returns, and
 //! would finish its record in the parent's chunk.
 
-use core::ptr::NonNull;
-
 use memprof_capture::channel::layout::CHUNK_BYTES;
 
 use super::call::Call;
+use super::interruptions;
 use crate::platform::memory::map;
 use crate::platform::tls::{self, Doing};
 use crate::session;
-use crate::thread::{Level, ThreadState};
+use crate::thread::ThreadState;
 
 /// Sees to the children of this process.
 pub fn follow() {
@@ -44,17 +43,9 @@ unsafe extern "C" fn begin_child() {
             own.cast()
         }
     };
-    // That of the present level, and of those whose records it has interrupted.
-    let mut state = NonNull::new(ThreadState::of(block));
-    while let Some(present) = state {
+    for state in interruptions::levels(block) {
         // SAFETY: the states are this thread's own; the hooks that use them are interrupted, and go on with what they find there.
         // The memory is as large as a chunk, and nobody else's; what the levels write there one after another, nobody reads.
-        unsafe {
-            ThreadState::abandon(present, scratch);
-            state = match ThreadState::beside(present).level {
-                Level::Program => None,
-                Level::Handler { outer, .. } => Some(outer),
-            };
-        }
+        unsafe { ThreadState::abandon(state, scratch) };
     }
 }

@@ -47,16 +47,16 @@ pub fn end(block: Block) -> bool {
     true
 }
 
-/// The state for the program's own records, from that of any level.
-///
-/// # Safety
-/// The state is the calling thread's.
-pub unsafe fn outermost(mut state: NonNull<ThreadState>) -> NonNull<ThreadState> {
-    // SAFETY: the caller says so; those of the levels below are the same thread's, and stay as long.
-    while let Level::Handler { outer, .. } = unsafe { ThreadState::beside(state) }.level {
-        state = outer;
-    }
-    state
+/// The states of the thread's present level and of those whose records it has interrupted: the last is that of the program's own
+/// records. None if the thread has none.
+pub fn levels(block: Block) -> impl Iterator<Item = NonNull<ThreadState>> {
+    // SAFETY: they are this thread's own, and stay as long as the thread.
+    core::iter::successors(NonNull::new(ThreadState::of(block)), |&state| unsafe {
+        match ThreadState::beside(state).level {
+            Level::Program => None,
+            Level::Handler { outer, .. } => Some(outer),
+        }
+    })
 }
 
 /// The state of the level above and that level's number. It is made now if need be.
