@@ -30,8 +30,8 @@ pub enum Kind {
     Call(i32),
     /// Calls what an operand names.
     IndirectCall,
-    /// What follows is not reached by it.
-    End,
+    /// What follows is not reached by it. It may have an address, too, as [`Kind::Relative`] has.
+    End { relative: Option<usize> },
 }
 
 /// The first instruction of some code. Nothing if it is not known, or not there as a whole.
@@ -43,6 +43,8 @@ pub fn decode(code: &[u8]) -> Option<Instruction> {
         match opcode {
             0x66 => short = true,
             0xf2 | 0xf3 => repeats = true,
+            // The lock prefix
+            0xf0 => {}
             // Segments
             0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 => {}
             _ => break,
@@ -95,13 +97,10 @@ pub fn decode(code: &[u8]) -> Option<Instruction> {
                 reader.operand()?;
                 return Some(Instruction { length: reader.at, kind: Kind::IndirectCall });
             }
-            // An indirect jump ends the code, and may name an address.
+            // An indirect jump: all that there is of a function that another module has.
             4 => {
                 reader.operand()?;
-                return match reader.kind() {
-                    Kind::Plain => Some(Instruction { length: reader.at, kind: Kind::End }),
-                    _ => None,
-                };
+                return Some(Instruction { length: reader.at, kind: Kind::End { relative: reader.relative } });
             }
             _ => return None,
         },
@@ -114,9 +113,9 @@ pub fn decode(code: &[u8]) -> Option<Instruction> {
         }
         0xc2 => {
             reader.skip(2)?;
-            return Some(Instruction { length: reader.at, kind: Kind::End });
+            return Some(Instruction { length: reader.at, kind: Kind::End { relative: None } });
         }
-        0xc3 => return Some(Instruction { length: reader.at, kind: Kind::End }),
+        0xc3 => return Some(Instruction { length: reader.at, kind: Kind::End { relative: None } }),
         // With the prefix 66, processors disagree.
         0xe8 | 0xe9 if !short => {
             let distance = reader.distance()?;
@@ -255,14 +254,16 @@ mod tests {
             (b"\xe9\xff\xff\xff\xff", 5, Kind::Jump(-1)),
             (b"\xe8\x01\0\0\0", 5, Kind::Call(1)),
             (b"\x41\xff\xd3", 3, Kind::IndirectCall),
-            (b"\xff\xe0", 2, Kind::End),
-            (b"\xc3", 1, Kind::End),
+            (b"\xf0\x48\xff\x47\x08", 5, Kind::Plain),
+            (b"\xff\xe0", 2, Kind::End { relative: None }),
+            (b"\xff\x25\x01\x02\x03\x04", 6, Kind::End { relative: Some(2) }),
+            (b"\xc3", 1, Kind::End { relative: None }),
             (b"\x66\x2e\x0f\x1f\x84\0\0\0\0\0", 10, Kind::Padding),
         ] {
             assert_eq!(decode(code), Some(Instruction { length, kind }), "{}", code.escape_ascii());
             assert_eq!(decode(&code[..code.len() - 1]), None, "{}", code.escape_ascii());
         }
-        for unknown in [&b"\x0f\x05"[..], b"\xc5\xf8\x77", b"\x62\xf1\x7c\x48\x10\x07", b"\xff\x25\0\0\0\0"] {
+        for unknown in [&b"\x0f\x05"[..], b"\xc5\xf8\x77", b"\x62\xf1\x7c\x48\x10\x07"] {
             assert_eq!(decode(unknown), None, "{}", unknown.escape_ascii());
         }
     }
@@ -290,7 +291,8 @@ mod tests {
             }
             Kind::Call(to) => assert_eq!((known.flow_control(), distance()), (FlowControl::Call, to.into()), "{code}"),
             Kind::IndirectCall => assert_eq!(known.flow_control(), FlowControl::IndirectCall, "{code}"),
-            Kind::End => {
+            Kind::End { relative } => {
+                assert_eq!(relative.is_some(), known.is_ip_rel_memory_operand(), "{code}");
                 assert!([FlowControl::Return, FlowControl::IndirectBranch].contains(&known.flow_control()), "{code}");
             }
         }

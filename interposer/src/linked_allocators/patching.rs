@@ -190,6 +190,17 @@ impl Code<'_> {
         Some(())
     }
 
+    /// An instruction with an address at the offset `operand`, relative to the next instruction.
+    fn push_moved(&mut self, instruction: &[u8], operand: usize) -> Option<()> {
+        let relative = i32::from_le_bytes(*instruction.get(operand..)?.first_chunk()?);
+        let to = instruction.as_ptr_range().end.addr().wrapping_add_signed(relative as isize);
+        let moved = distance(self.start + self.length + instruction.len(), to)?;
+        let place = self.length + operand;
+        self.push(instruction)?;
+        self.bytes[place..place + 4].copy_from_slice(&moved.to_le_bytes());
+        Some(())
+    }
+
     /// An opcode and the distance to an address.
     fn push_with_distance(&mut self, opcode: &[u8], to: usize) -> Option<()> {
         let distance = distance(self.start + self.length + opcode.len() + 4, to)?;
@@ -214,21 +225,18 @@ fn relocate(code: &[u8], size: usize, out: &mut Code<'_>) -> Option<()> {
             // call, which has five bytes, it returns behind that.)
             Kind::IndirectCall => return None,
             Kind::Plain | Kind::Padding => out.push(&code[at..next])?,
-            Kind::Relative { at: operand } => {
-                let relative = i32::from_le_bytes(*code[at + operand..].first_chunk()?);
-                let moved = distance(out.start + out.length + found.length, to(relative))?;
-                let place = out.length + operand;
-                out.push(&code[at..next])?;
-                out.bytes[place..place + 4].copy_from_slice(&moved.to_le_bytes());
-            }
+            Kind::Relative { at: operand } => out.push_moved(&code[at..next], operand)?,
             Kind::Call(distance) => out.push_with_distance(&[0xe8], to(distance))?,
             Kind::Branch { condition, distance } => out.push_with_distance(&[0x0f, 0x80 | condition], to(distance))?,
             Kind::Jump(distance) => {
                 out.push_with_distance(&[0xe9], to(distance))?;
                 has_ended = true;
             }
-            Kind::End => {
-                out.push(&code[at..next])?;
+            Kind::End { relative } => {
+                match relative {
+                    Some(operand) => out.push_moved(&code[at..next], operand)?,
+                    None => out.push(&code[at..next])?,
+                }
                 has_ended = true;
             }
         }
@@ -280,6 +288,7 @@ mod tests {
     type Function = unsafe extern "C" fn(u64, u64) -> u64;
 
     static SEVEN: u64 = 7;
+    static PLAIN: Function = plain;
 
     /// Defines functions of a few instructions each, and how to call one that the compiler cannot see through.
     macro_rules! functions {
@@ -298,6 +307,7 @@ mod tests {
         branches: "test rdi, rdi" "je 2f" "mov eax, 10" "ret" "2: mov eax, 20" "ret";
         short: "mov eax, edi" "ret" "int3" "nop";
         passes_on: "jmp {plain}", plain = sym plain;
+        passes_on_far: "jmp qword ptr [rip + {address}]", address = sym PLAIN;
         calls: "push rbx" "call {plain}" "add rax, 1" "pop rbx" "ret", plain = sym plain;
         repeats: "xor eax, eax" "2: add rax, rdi" "dec rsi" "jnz 2b" "ret";
         starts_again: "dec rdi" "jnz {starts_again}" "mov rax, rsi" "ret", starts_again = sym starts_again;
@@ -354,6 +364,7 @@ mod tests {
         assert_eq!(unsafe { branches(1, 0) }, 1010);
         assert_patched(short, [5, 0], 5);
         assert_patched(passes_on, [3, 4], 7);
+        assert_patched(passes_on_far, [3, 4], 7);
         assert_patched(calls, [3, 4], 8);
         assert_patched(plain, [3, 4], 7);
         // Both hooks are called now, the outer one and the inner one.
