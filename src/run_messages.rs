@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use memprof_recorder::recording::Outcome;
 use memprof_recorder::wait::Exit;
 use memprof_replay::shell_quoting::join_quoted;
+use memprof_reporter::not_recorded;
 use memprof_reporter::report::Peaks;
 use memprof_reporter::size_units::{counted, seconds, size};
 
@@ -71,6 +72,12 @@ pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, file: &
             text += &format!("memprof: the program was ended by signal {signal} ({})\n", signal_name(signal));
         }
         text += &format!("memprof: {}\n", figures(outcome, peaks));
+        if let Some(what) = &outcome.not_recorded {
+            let cpu_us = u64::try_from(outcome.cpu.as_micros()).unwrap_or(u64::MAX);
+            for sentence in not_recorded::sentences(what, cpu_us) {
+                text += &format!("memprof: {sentence}\n");
+            }
+        }
         let name = file.to_string_lossy();
         text +=
             &format!("memprof: wrote {name} ({}); to see what was in memory at the peak:\n", size(outcome.file_bytes));

@@ -3,9 +3,10 @@
 
 mod support;
 
+use std::fs;
 use std::process::{Command, Stdio};
 
-use support::c_programs::compile;
+use support::c_programs::{Build, compile};
 use support::memprof::{Finished, programs};
 use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, set_up, total};
@@ -83,4 +84,73 @@ fn allocators_behave_the_same_at_their_edges() {
     let stats = recorded.stats();
     assert_eq!(stats["metadata"]["complete"], true);
     assert_eq!(total(&stats, "skipped_events"), 0);
+}
+
+fn notes(recorded: &Recorded) -> String {
+    recorded.stats()["notes"].to_string()
+}
+
+#[test]
+fn children_see_no_trace_of_it() {
+    for python in pythons::all() {
+        let recorded = same_as_without(python, "children_without_traces.py");
+        let told = recorded.finished().stdout();
+        assert!(told.matches("[]").count() >= 8 && told.matches("nothing").count() >= 5, "{told}");
+        let notes = notes(&recorded);
+        // Those that multiprocessing starts are some more.
+        let count = notes.split(" processes were started and not recorded").next();
+        let count = count.and_then(|text| text.rsplit(['"', ' ']).next()).and_then(|count| count.parse::<u32>().ok());
+        assert!(count.is_some_and(|count| (14..=20).contains(&count)), "{notes}");
+    }
+}
+
+#[test]
+fn what_they_used_is_told_where_it_is_much() {
+    for python in pythons::all() {
+        let code = "import subprocess, sys\n\
+                    subprocess.run([sys.executable, '-c', 'import time\\nwhile time.process_time() < 1: pass'])";
+        let recorded = Recording::of_code(python, code).run().succeeds();
+        let said = recorded.finished().stderr();
+        assert!(said.contains("1 process was started and not recorded, and used "), "{said}");
+        assert!(said.contains("; --follow-fork records it\n"), "{said}");
+        let recorded = Recording::of_code(python, code).option("--follow-fork").run().succeeds();
+        assert!(!recorded.finished().stderr().contains("not recorded"), "{}", recorded.finished().stderr());
+    }
+}
+
+/// Where all are followed, these cannot be.
+#[test]
+fn those_that_cannot_be_followed_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let loader = folder.path().join("ld-other.so.1");
+    fs::copy("/lib64/ld-linux-x86-64.so.2", &loader).unwrap();
+    let flag = format!("-Wl,--dynamic-linker={}", loader.display());
+    let other = Build::c("stranger.c", "stranger_of_another_loader").flags(&[&flag]).path();
+    let fixed = Build::c("stranger.c", "stranger_without_loader").flags(&["-static"]).path();
+    for python in pythons::all() {
+        let code = format!(
+            "import os, subprocess\n\
+             for program in {other:?}, {fixed:?}:\n\
+             \x20   print(subprocess.run([program], capture_output=True, text=True, env={{'A': '1'}}))\n\
+             \x20   os.waitpid(os.posix_spawn(program, [program], os.environ), 0)\n\
+             if os.geteuid() == 0:\n\
+             \x20   print(subprocess.run(['id', '-un'], capture_output=True, text=True, user='nobody'))\n"
+        );
+        let recorded = Recording::of_code(python, &code).option("--follow-fork").run().succeeds();
+        let told = recorded.finished().stdout();
+        let bare = Command::new(&python.path).args(["-c", &code]).output().unwrap();
+        // The static program passes on to its own children what it was given: they may be recorded.
+        let told = told.replace("led to memprof", "alone");
+        assert_eq!(told, String::from_utf8(bare.stdout).unwrap());
+        assert_eq!(told.matches("stderr=''").count(), told.matches("stderr=").count(), "{told}");
+        let notes = notes(&recorded);
+        // SAFETY: asks for this process's user and cannot fail.
+        let sentence = if unsafe { libc::geteuid() } == 0 {
+            "5 programs could not be recorded: 1 run as another user or in another root directory, \
+             2 with another C library, 2 statically linked."
+        } else {
+            "4 programs could not be recorded: 2 with another C library, 2 statically linked."
+        };
+        assert!(notes.contains(sentence), "{notes}");
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`event`]: what can happen to a program's memory, with the identifiers of [`ids`] and the [`allocator`]s.
 //! - [`clock`]: when it happens.
-//! - [`early_stop`]: why a recording ended before its program.
+//! - [`early_stop`]: why a recording ended before its program; [`not_followed`]: why it did not go on in another one.
+//! - [`executable`]: what a file is that is to be executed.
 //! - [`channel`]: how events travel from the recorded process to the recorder, through shared memory.
 //! - [`file`](mod@file): how they are kept (docs/capture-format.md).
 //! - [`thread_merge`] and [`resolution`]: on their way into the file, the events of several threads are brought into one
@@ -17,10 +18,12 @@ pub mod channel;
 pub mod clock;
 pub mod early_stop;
 pub mod event;
+pub mod executable;
 #[cfg(feature = "file")]
 pub mod file;
 pub mod ids;
 pub mod kept_errno;
+pub mod not_followed;
 #[cfg(feature = "file")]
 pub mod os_error;
 #[cfg(feature = "file")]

@@ -12,13 +12,14 @@ use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
 use memprof_capture::clock::ClockKind;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
-use memprof_capture::file::facts::{ClockPoint, Exit, LinkedAllocator, RssSample};
+use memprof_capture::file::facts::{ClockPoint, Exit, LinkedAllocator, NotRecorded, RssSample};
 use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site,
     StackNode, Summary, SymbolSource, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::not_followed::NotFollowed;
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
 
@@ -157,6 +158,7 @@ pub fn capture() -> io::Result<Vec<u8>> {
         },
         Fact::ModuleSymbols { module: ModuleId(1), source: SymbolSource::Missing },
         Fact::HiddenAllocator { module: ModuleId(1), allocator: LinkedAllocator::Mimalloc },
+        Fact::NotRecorded(NotRecorded { children: 3, children_cpu_us: 4000, programs: vec![(NotFollowed::Static, 1)] }),
     ])?;
     let summary = Summary {
         end: point(9000),

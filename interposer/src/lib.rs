@@ -8,6 +8,7 @@
 //! - [`hooks`]: the functions that it puts in front of the C library's and Python's.
 //! - [`linked_allocators`]: allocators that no symbol leads to, found in the symbol tables and patched.
 //! - [`start`]: how a session begins; [`python_start`]: how the interpreter becomes known.
+//! - [`execution`]: programs that this process executes, and what they get; [`environment`]: what leads them here.
 //! - [`locks`]: all locks, and what becomes of them when a thread is left or a process forked.
 //! - [`thread`]: what a thread keeps: its end of the channel, its last stack; [`thread_end`]: how it ends.
 //! - [`session`]: whether this process is recorded, and the way to the recorder; [`process`]: which one it is.
@@ -25,6 +26,8 @@
 mod address_table;
 mod births;
 mod channel;
+mod environment;
+mod execution;
 mod hooks;
 #[cfg(target_arch = "x86_64")]
 mod linked_allocators;

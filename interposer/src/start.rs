@@ -6,7 +6,7 @@
 //! and what was started is a wrapper that runs Python as its child, the first Python records; and where processes are
 //! followed, all that come after the first one record, forked or executed.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -14,9 +14,10 @@ use memprof_capture::channel::Pool;
 use memprof_capture::channel::layout::NATIVE_STACKS;
 use memprof_capture::kept_errno::KeptErrno;
 
+use crate::environment::{self, CHANNEL, Entries, Heirs};
 use crate::lock::Recording;
 use crate::locks;
-use crate::platform::loaded_modules::{self, MayAskLoader};
+use crate::platform::loaded_modules::{self, LoadedModule, MayAskLoader};
 use crate::platform::memory::{MappedPool, map, say, wipe_in_children};
 use crate::platform::real;
 use crate::platform::tls::{self, Activity, Doing};
@@ -27,9 +28,6 @@ use crate::session::{self, Session};
 use crate::thread::ThreadState;
 use crate::thread_end::thread_ends;
 use crate::unwind::{checking, stack_region, unwinder};
-
-/// The environment variable that names the pool: a path to open.
-pub const CHANNEL_VARIABLE: &CStr = c"MEMPROF_CHANNEL";
 
 const UNSTARTED: u32 = 0;
 const STARTING: u32 = 1;
@@ -43,7 +41,7 @@ static PHASE: AtomicU32 = AtomicU32::new(UNSTARTED);
 #[cold]
 pub fn start() -> Option<&'static Session> {
     match PHASE.load(Acquire) {
-        UNSTARTED if has_environment() && real::resolve() => {}
+        UNSTARTED if !environment::own().is_null() && real::resolve() => {}
         FOLLOWED => return start_in_child(),
         _ => return None,
     }
@@ -86,51 +84,78 @@ fn start_in_child() -> Option<&'static Session> {
     Some(session)
 }
 
-fn has_environment() -> bool {
-    unsafe extern "C" {
-        static environ: *const *const c_char;
-    }
-    // SAFETY: libc's own variable, which it sets before it runs any initialiser.
-    unsafe { !environ.is_null() }
-}
-
 /// Finds the pool, and whether this process is the one to record; if so, records it.
 fn attach(recording: &mut Recording, ask: &MayAskLoader) -> Option<&'static Session> {
     // SAFETY: the name is a C string. Nobody changes the environment while the first allocation is made.
-    let path = unsafe { libc::getenv(CHANNEL_VARIABLE.as_ptr()) };
+    let path = unsafe { libc::getenv(CHANNEL.as_ptr()) };
     if path.is_null() {
         return None;
     }
     // SAFETY: getenv returned a C string.
-    let mapping = MappedPool::open(unsafe { CStr::from_ptr(path) })?;
+    let path = unsafe { CStr::from_ptr(path) };
+    let modules = loaded_modules::all(ask).ok()?;
+    let mapping = MappedPool::open(path);
     // SAFETY: the mapping has this length, and stays as long as the pool is used.
-    let pool = unsafe { Pool::attach(mapping.start.as_ptr(), mapping.bytes) }.ok();
-    let session = pool.and_then(|pool| attach_to(pool, mapping, recording, ask));
-    if session.is_none() {
+    let pool = mapping.and_then(|mapping| unsafe { Pool::attach(mapping.start.as_ptr(), mapping.bytes) }.ok());
+    let session = pool.zip(mapping).and_then(|(pool, mapping)| attach_to(pool, mapping, &modules, recording, ask));
+    pass_on(pool, path, &modules);
+    if let (None, Some(mapping)) = (session, mapping) {
         // SAFETY: nobody has kept the pool.
         unsafe { mapping.close() };
     }
     session
 }
 
+/// Decides to which programs this one passes on what has led it here.
+fn pass_on(pool: Option<Pool>, channel: &CStr, modules: &[LoadedModule]) {
+    let own_code = (pass_on as fn(_, _, _)) as usize;
+    let Some(this) = modules.iter().find(|module| module.range().contains(&own_code)) else { return };
+    // SAFETY: getpid cannot fail.
+    let pid = unsafe { libc::getpid() }.cast_unsigned();
+    let mut heirs = Heirs::Nobody;
+    if let Some(header) = pool.as_ref().map(Pool::header) {
+        let attached = header.attached_pid.load(Acquire);
+        if header.follow_fork != 0 {
+            heirs = Heirs::All;
+        } else if attached == 0 {
+            // A wrapper: the first Python that it starts is recorded.
+            return;
+        } else if attached == pid || header.target_pid.load(Acquire) == pid {
+            heirs = Heirs::Itself(pid);
+        }
+    }
+    let loader = modules.first().and_then(LoadedModule::loader).unwrap_or_default();
+    // SAFETY: the name of a module that is never unloaded is a C string.
+    let Ok(entries) = Entries::new(unsafe { CStr::from_ptr(this.name) }, channel, loader, heirs) else { return };
+    // SAFETY: the process has one thread, which is not using its environment just now.
+    unsafe {
+        if heirs != Heirs::All {
+            entries.take_out(environment::own());
+        }
+        if heirs != Heirs::Nobody {
+            environment::keep(entries);
+        }
+    }
+}
+
 /// Attaches to the pool, if this process is the one to record.
 fn attach_to(
     pool: Pool,
     mapping: MappedPool,
+    modules: &[LoadedModule],
     recording: &mut Recording,
     ask: &MayAskLoader,
 ) -> Option<&'static Session> {
     let header = pool.header();
     // SAFETY: getpid cannot fail.
     let pid = unsafe { libc::getpid() }.cast_unsigned();
-    let is_target = header.target_pid.load(Acquire) == pid;
     let first = header.attached_pid.load(Acquire);
+    let is_target = header.target_pid.load(Acquire) == pid || first == pid;
     let (waits_for_python, follows) = (header.python_only != 0 && first == 0, header.follow_fork != 0 && first != 0);
     if !is_target && !waits_for_python && !follows {
         return None;
     }
-    let modules = loaded_modules::all(ask).ok()?;
-    let python = Symbols::find(&modules);
+    let python = Symbols::find(modules);
     if header.python_only != 0 && !follows && python.is_none() {
         return None;
     }
@@ -139,8 +164,8 @@ fn attach_to(
     } else if header.attached_pid.compare_exchange(0, pid, AcqRel, Relaxed).is_err() && !follows {
         return None;
     }
-    stack_region::prepare(&modules);
-    unwinder::prepare(&modules, recording);
+    stack_region::prepare(modules);
+    unwinder::prepare(modules, recording);
     let native_stacks = header.native_stacks != 0 && NATIVE_STACKS;
     if native_stacks {
         checking::prepare();

@@ -1,34 +1,12 @@
-//! What the kernel would execute: just enough of a file's beginning to tell whether it can be recorded.
+//! What a file is that is to be executed.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// What a file is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Executable {
-    /// A program that starts through this dynamic loader, for this machine.
-    Dynamic {
-        /// The loader.
-        loader: PathBuf,
-    },
-    /// A program without a dynamic loader: nothing can be preloaded.
-    Static,
-    /// A program for another architecture or word size.
-    Foreign,
-    /// A script that starts with `#!` and this interpreter.
-    Script {
-        /// The program that runs the script.
-        interpreter: PathBuf,
-    },
-    /// Text without `#!`: shells run it themselves.
-    Text,
-    /// Nothing that can be executed.
-    Unknown,
-}
+pub use memprof_capture::executable::Executable;
+use memprof_capture::executable::{HEAD_BYTES, classify};
 
 /// Looks at a file.
 pub fn inspect(path: &Path) -> io::Result<Executable> {
@@ -41,8 +19,6 @@ pub fn inspect(path: &Path) -> io::Result<Executable> {
     ))
 }
 
-const HEAD_BYTES: usize = 512;
-
 fn read_at_most(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < bytes.len() {
@@ -54,150 +30,4 @@ fn read_at_most(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize>
         }
     }
     Ok(done)
-}
-
-/// The file that begins with `head`; `read` fills a buffer from an offset, or says that it cannot.
-fn classify(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Executable {
-    if head.starts_with(b"\x7fELF") {
-        return elf(head, read).unwrap_or(Executable::Unknown);
-    }
-    if let Some(line) = head.strip_prefix(b"#!") {
-        let line = line.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii();
-        let interpreter = line.split(|byte| b" \t".contains(byte)).next().unwrap_or_default();
-        if interpreter.is_empty() {
-            return Executable::Unknown;
-        }
-        return Executable::Script { interpreter: PathBuf::from(OsString::from_vec(interpreter.to_vec())) };
-    }
-    if cfg!(target_os = "macos") && is_mach_o(head) {
-        return Executable::Dynamic { loader: PathBuf::from("/usr/lib/dyld") };
-    }
-    if head.is_empty() || head.contains(&0) { Executable::Unknown } else { Executable::Text }
-}
-
-fn is_mach_o(head: &[u8]) -> bool {
-    const MAGICS: [[u8; 4]; 2] = [0xfeed_facf_u32.to_le_bytes(), 0xcafe_babe_u32.to_be_bytes()];
-    MAGICS.iter().any(|magic| head.starts_with(magic))
-}
-
-const ELF_CLASS_64: u8 = 2;
-const ELF_LITTLE_ENDIAN: u8 = 1;
-const PROGRAM_HEADER_BYTES: u16 = 56;
-const PT_INTERP: u32 = 3;
-const THIS_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
-/// Paths are shorter; a file that says otherwise is damaged.
-const MAX_LOADER_BYTES: u64 = 4096;
-
-/// `None`: not an executable that the kernel would take.
-fn elf(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Executable> {
-    if *head.get(4)? != ELF_CLASS_64 || *head.get(5)? != ELF_LITTLE_ENDIAN || half(head, 18)? != THIS_MACHINE {
-        return Some(Executable::Foreign);
-    }
-    let table = u64::from_le_bytes(head.get(32..40)?.try_into().ok()?);
-    let (entry_bytes, entries) = (half(head, 54)?, half(head, 56)?);
-    if entry_bytes != PROGRAM_HEADER_BYTES || entries == 0 {
-        return None;
-    }
-    for index in 0..u64::from(entries) {
-        let mut entry = [0; PROGRAM_HEADER_BYTES as usize];
-        let offset = table.checked_add(index * u64::from(PROGRAM_HEADER_BYTES))?;
-        if !read(offset, &mut entry) {
-            return None;
-        }
-        let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
-        if u32::from_le_bytes(entry[..4].try_into().expect("four bytes")) == PT_INTERP {
-            let (offset, bytes) = (word(8), word(32));
-            if !(2..=MAX_LOADER_BYTES).contains(&bytes) {
-                return None;
-            }
-            let mut loader = vec![0; usize::try_from(bytes).ok()?];
-            if !read(offset, &mut loader) {
-                return None;
-            }
-            let end = loader.iter().position(|&byte| byte == 0)?;
-            loader.truncate(end);
-            return Some(Executable::Dynamic { loader: PathBuf::from(OsString::from_vec(loader)) });
-        }
-    }
-    Some(Executable::Static)
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn classify_bytes(bytes: &[u8]) -> Executable {
-        classify(&bytes[..bytes.len().min(HEAD_BYTES)], |offset, out| {
-            let from = usize::try_from(offset).unwrap_or(usize::MAX);
-            match from.checked_add(out.len()).and_then(|to| bytes.get(from..to)) {
-                Some(part) => {
-                    out.copy_from_slice(part);
-                    true
-                }
-                None => false,
-            }
-        })
-    }
-
-    /// An ELF file with one program header of this type, followed by a loader's name.
-    fn elf_file(class: u8, machine: u16, segment: u32) -> Vec<u8> {
-        let mut file = vec![0; 64 + 56];
-        file[..4].copy_from_slice(b"\x7fELF");
-        file[4] = class;
-        file[5] = ELF_LITTLE_ENDIAN;
-        file[18..20].copy_from_slice(&machine.to_le_bytes());
-        file[32..40].copy_from_slice(&64u64.to_le_bytes());
-        file[54..56].copy_from_slice(&PROGRAM_HEADER_BYTES.to_le_bytes());
-        file[56..58].copy_from_slice(&1u16.to_le_bytes());
-        file[64..68].copy_from_slice(&segment.to_le_bytes());
-        file[72..80].copy_from_slice(&120u64.to_le_bytes());
-        file[96..104].copy_from_slice(&10u64.to_le_bytes());
-        file.extend_from_slice(b"/lib/ld.so");
-        file[119 + 10] = 0;
-        file
-    }
-
-    #[test]
-    fn elf_files() {
-        let dynamic = elf_file(2, THIS_MACHINE, PT_INTERP);
-        assert_eq!(classify_bytes(&dynamic), Executable::Dynamic { loader: "/lib/ld.s".into() });
-        assert_eq!(classify_bytes(&elf_file(2, THIS_MACHINE, 1)), Executable::Static);
-        assert_eq!(classify_bytes(&elf_file(1, THIS_MACHINE, PT_INTERP)), Executable::Foreign);
-        assert_eq!(classify_bytes(&elf_file(2, 8, PT_INTERP)), Executable::Foreign);
-        for length in 6..dynamic.len() {
-            let got = classify_bytes(&dynamic[..length]);
-            assert!(matches!(got, Executable::Unknown | Executable::Foreign), "{length} bytes: {got:?}");
-        }
-    }
-
-    #[test]
-    fn scripts_and_others() {
-        let script = |interpreter: &str| Executable::Script { interpreter: interpreter.into() };
-        assert_eq!(classify_bytes(b"#!/usr/bin/env bash\nls\0"), script("/usr/bin/env"));
-        assert_eq!(classify_bytes(b"#! /bin/sh"), script("/bin/sh"));
-        assert_eq!(classify_bytes(b"#!\n"), Executable::Unknown);
-        assert_eq!(classify_bytes(b"echo hello\n"), Executable::Text);
-        assert_eq!(classify_bytes(b""), Executable::Unknown);
-        assert_eq!(classify_bytes(b"PK\x03\x04\0\0"), Executable::Unknown);
-    }
-
-    proptest! {
-        #[test]
-        fn no_file_is_too_odd(
-            bytes in proptest::collection::vec(any::<u8>(), 0..200),
-            places in proptest::collection::vec((0usize..130, any::<u8>()), 0..6),
-        ) {
-            classify_bytes(&bytes);
-            let mut damaged = elf_file(2, THIS_MACHINE, PT_INTERP);
-            for (place, byte) in places {
-                damaged[place % 130] = byte;
-            }
-            classify_bytes(&damaged);
-        }
-    }
 }

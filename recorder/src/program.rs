@@ -3,11 +3,11 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use memprof_capture::executable::{self, ShortPath};
 
 use crate::executable::{Executable, inspect};
 use crate::interpreter::{self, NoInterpreter};
@@ -235,7 +235,9 @@ impl Program {
         }
         match inspect(&path) {
             Ok(Executable::Static) => return Err(Unusable::Static(path)),
-            Ok(Executable::Script { interpreter }) => check_interpreter(&path, &interpreter, MAX_INTERPRETERS)?,
+            Ok(Executable::Script { interpreter }) => {
+                check_interpreter(&path, as_path(&interpreter), MAX_INTERPRETERS)?
+            }
             Ok(Executable::Text) => {
                 // As shells and `execvp` do.
                 let shell = PathBuf::from("/bin/sh");
@@ -254,22 +256,29 @@ fn check_interpreter(path: &Path, interpreter: &Path, more: usize) -> Result<(),
         return Err(Unusable::LoaderMissing(path.to_owned(), interpreter.to_owned()));
     }
     match inspect(interpreter) {
-        Ok(Executable::Script { interpreter: next }) if more > 0 => check_interpreter(interpreter, &next, more - 1),
+        Ok(Executable::Script { interpreter: next }) if more > 0 => {
+            check_interpreter(interpreter, as_path(&next), more - 1)
+        }
         Ok(Executable::Static) => Ok(()),
         other => check_binary(interpreter, other),
     }
 }
 
+fn as_path(short: &ShortPath) -> &Path {
+    Path::new(OsStr::from_bytes(short.as_bytes()))
+}
+
 fn check_binary(path: &Path, what: io::Result<Executable>) -> Result<(), Unusable> {
     match what {
         Ok(Executable::Dynamic { loader }) => {
+            let loader = as_path(&loader);
             if cfg!(target_env = "gnu")
                 && loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-musl"))
             {
                 return Err(Unusable::OtherLibc(path.to_owned()));
             }
             if !loader.exists() {
-                return Err(Unusable::LoaderMissing(path.to_owned(), loader));
+                return Err(Unusable::LoaderMissing(path.to_owned(), loader.to_owned()));
             }
         }
         Ok(Executable::Foreign) => return Err(Unusable::Foreign(path.to_owned())),
@@ -302,32 +311,8 @@ fn is_address_sanitizer(library: &[u8]) -> bool {
     library.starts_with(b"libasan.") || library.starts_with(b"libclang_rt.asan")
 }
 
-/// The mode of a setuid program.
-const SET_USER: u32 = 0o4000;
-/// The mode of a setgid program: without the group's right to execute, the bit means something else.
-const SET_GROUP: u32 = 0o2010;
-
-/// Whether the kernel gives the program rights that its user has not, and the loader therefore ignores LD_PRELOAD.
 fn gains_privileges(path: &Path) -> bool {
-    let Ok(metadata) = fs::metadata(path) else { return false };
-    // SAFETY: these ask for this process's ids and cannot fail.
-    let (user, group) = unsafe { (libc::getuid(), libc::getgid()) };
-    let has = |bits: u32| metadata.mode() & bits == bits;
-    (has(SET_USER) && metadata.uid() != user)
-        || (has(SET_GROUP) && metadata.gid() != group)
-        || (user != 0 && has_capabilities(path))
-}
-
-#[cfg(target_os = "linux")]
-fn has_capabilities(path: &Path) -> bool {
-    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
-    // SAFETY: both strings are NUL-terminated; a size of zero only asks for the attribute's length.
-    unsafe { libc::getxattr(path.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) > 0 }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn has_capabilities(_path: &Path) -> bool {
-    false
+    std::ffi::CString::new(path.as_os_str().as_bytes()).is_ok_and(|path| executable::gains_privileges(&path))
 }
 
 #[cfg(test)]

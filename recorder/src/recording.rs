@@ -9,12 +9,13 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memprof_capture::channel::Pool;
-use memprof_capture::channel::layout::NATIVE_STACKS;
+use memprof_capture::channel::layout::{NATIVE_STACKS, PoolHeader};
 use memprof_capture::channel::pool::{futex_wait, futex_wake};
 use memprof_capture::clock::monotonic_nanoseconds;
 use memprof_capture::early_stop::EarlyStop;
-use memprof_capture::file::facts::{ClockPoint, Exit};
+use memprof_capture::file::facts::{ClockPoint, Exit, NotRecorded};
 use memprof_capture::file::{Fact, Header, Summary};
+use memprof_capture::not_followed::NotFollowed;
 use memprof_capture::os_error::in_words;
 
 use crate::aggregated_output::AggregatedOutput;
@@ -72,6 +73,8 @@ pub struct Outcome {
     pub file_bytes: u64,
     /// What the user should know: a sentence each.
     pub warnings: Vec<String>,
+    /// What it started and is not in the capture, if anything.
+    pub not_recorded: Option<NotRecorded>,
 }
 
 /// Why nothing was recorded.
@@ -351,6 +354,10 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
             warnings.extend(drain.write_symbols(began, &options));
         }
     }
+    let not_recorded = not_recorded(header, end);
+    if let Some(fact) = &not_recorded {
+        drain.write_not_recorded(fact);
+    }
     let allocations = drain.allocations();
     let (file_bytes, failure) = drain.into_output().finish(&summary);
     if let Some(error) = failure {
@@ -359,7 +366,18 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
             in_words(&error)
         ));
     }
-    Outcome { exit: end.exit, wall, cpu: end.cpu, allocations, file_bytes, warnings }
+    Outcome { exit: end.exit, wall, cpu: end.cpu, allocations, file_bytes, warnings, not_recorded }
+}
+
+fn not_recorded(header: &PoolHeader, end: &Ended) -> Option<NotRecorded> {
+    let programs = NotFollowed::ALL.map(|reason| (reason, header.not_followed[reason as usize].load(Acquire)));
+    let programs: Vec<_> = programs.into_iter().filter(|&(_, count)| count > 0).collect();
+    let children = header.unrecorded_children.load(Acquire);
+    // Otherwise they may have been wrappers of the one that was recorded.
+    let is_target = header.attached_pid.load(Acquire) == header.target_pid.load(Acquire);
+    let children_cpu = Some(end.children_cpu).filter(|_| children > 0 && is_target).unwrap_or_default();
+    let children_cpu_us = u64::try_from(children_cpu.as_micros()).unwrap_or(u64::MAX);
+    (children > 0 || !programs.is_empty()).then_some(NotRecorded { children, children_cpu_us, programs })
 }
 
 fn now(pool: Pool) -> ClockPoint {

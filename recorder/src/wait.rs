@@ -17,6 +17,8 @@ pub struct Ended {
     pub exit: Exit,
     /// Processor time, user and system.
     pub cpu: Duration,
+    /// The part of it that its children used, as far as it waited for them.
+    pub children_cpu: Duration,
     /// The largest resident set, if the kernel counted that of the program alone.
     pub peak_rss_bytes: Option<u64>,
 }
@@ -33,7 +35,7 @@ pub fn wait(child: Child) -> io::Result<Ended> {
     }
     // Still a zombie, so the pid is still its own: the last moment at which a signal can be sent on.
     signals::forget_program();
-    let is_alone = !has_reaped(pid);
+    let children = ChildrenTimes::of(pid).unwrap_or_default();
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: both places have the right type; all-zero bytes are a valid rusage.
@@ -48,24 +50,38 @@ pub fn wait(child: Child) -> io::Result<Ended> {
     Ok(Ended {
         exit: exit_of(status),
         cpu: duration(usage.ru_utime) + duration(usage.ru_stime),
-        peak_rss_bytes: u64::try_from(usage.ru_maxrss).ok().filter(|_| is_alone).map(|count| count * MAXRSS_UNIT),
+        children_cpu: children.cpu,
+        peak_rss_bytes: u64::try_from(usage.ru_maxrss)
+            .ok()
+            .filter(|_| children.faults == 0)
+            .map(|count| count * MAXRSS_UNIT),
     })
 }
 
-/// Whether the program, a zombie now, has waited for children of its own: then `ru_maxrss` may be that of one of them.
-fn has_reaped(pid: libc::pid_t) -> bool {
-    fs::read(format!("/proc/{pid}/stat"))
-        .ok()
-        .and_then(|stat| faults_of_children(&stat))
-        .is_some_and(|faults| faults > 0)
+/// What the kernel counts of the children that a process has waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ChildrenTimes {
+    /// Minor page faults. Each process has some: without any, there was no child, and `ru_maxrss` is the program's own.
+    faults: u64,
+    cpu: Duration,
 }
 
-/// Minor page faults of children that were waited for, the 11th number of `/proc/PID/stat` (proc(5)): each process has some.
-fn faults_of_children(stat: &[u8]) -> Option<u64> {
-    // The second field is a name in parentheses, which may hold any bytes.
-    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-    let field = stat[name_end..].split(|byte| byte.is_ascii_whitespace()).nth(9)?;
-    std::str::from_utf8(field).ok()?.parse().ok()
+impl ChildrenTimes {
+    fn of(pid: libc::pid_t) -> Option<Self> {
+        // SAFETY: asks for a constant.
+        let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?, u32::try_from(ticks).ok().filter(|&it| it > 0)?)
+    }
+
+    /// The 11th, 16th and 17th number of `/proc/PID/stat` (proc(5)), the times in so many ticks a second.
+    fn parse(stat: &[u8], ticks: u32) -> Option<Self> {
+        // The second field is a name in parentheses, which may hold any bytes.
+        let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+        let fields: Vec<&[u8]> = stat[name_end..].split(u8::is_ascii_whitespace).collect();
+        let number = |place: usize| std::str::from_utf8(fields.get(place)?).ok()?.parse::<u64>().ok();
+        let used = u32::try_from(number(14)? + number(15)?).unwrap_or(u32::MAX);
+        Some(Self { faults: number(9)?, cpu: Duration::from_secs(1) * used / ticks })
+    }
 }
 
 /// What `ru_maxrss` counts in.
@@ -137,7 +153,18 @@ mod tests {
     fn the_resident_set_is_the_program_s_alone() {
         assert!(run("exit 0").peak_rss_bytes.is_some_and(|bytes| bytes > 100 << 10));
         assert_eq!(run("/bin/true; exit 0").peak_rss_bytes, None);
-        assert_eq!(faults_of_children(b"7 (a) b) S 1 2 3 4 5 6 100 8 9"), Some(8));
-        assert_eq!(faults_of_children(b"7 (a"), None);
+    }
+
+    #[test]
+    fn what_children_used_is_told() {
+        let stat = b"7 (a) b) S 1 2 3 4 5 6 100 8 9 10 11 12 250 50 15";
+        let known = ChildrenTimes { faults: 8, cpu: Duration::from_secs(3) };
+        assert_eq!(ChildrenTimes::parse(stat, 100), Some(known));
+        assert_eq!(ChildrenTimes::parse(b"7 (a", 100), None);
+        let ended = run("/bin/sh -c 'i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done'; exit 0");
+        assert!(
+            ended.children_cpu > Duration::ZERO && ended.children_cpu <= ended.cpu + Duration::from_millis(10),
+            "{ended:?}"
+        );
     }
 }

@@ -92,8 +92,9 @@ impl<W: Write> EventWriter<W> {
     }
 }
 
-/// The facts about modules and native stacks as they are in a capture made of one that has this one. Nothing for the others.
-pub(crate) fn module_fact(fact: &Fact, known: &Renumbering) -> Option<Fact> {
+/// The facts about modules, and about what was not recorded, as they are in a capture made of one that has this one. Nothing
+/// for the others.
+pub(crate) fn kept_fact(fact: &Fact, known: &Renumbering) -> Option<Fact> {
     match fact {
         Fact::ModuleSymbols { module, source } => {
             Some(Fact::ModuleSymbols { module: known.known_module(*module)?, source: source.clone() })
@@ -101,6 +102,7 @@ pub(crate) fn module_fact(fact: &Fact, known: &Renumbering) -> Option<Fact> {
         Fact::HiddenAllocator { module, allocator } => {
             Some(Fact::HiddenAllocator { module: known.known_module(*module)?, allocator: *allocator })
         }
+        Fact::NotRecorded(_) => Some(fact.clone()),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::aggregated_capture::{EventsNeeded, facts_with_losses};
-use crate::event_writer::{EventWriter, Numbers, module_fact, unknown_free};
+use crate::event_writer::{EventWriter, Numbers, kept_fact, unknown_free};
 use crate::mappings::Mappings;
 use crate::processes::{Process, Processes};
 use crate::replay::TimeRange;
@@ -87,7 +87,7 @@ fn finish<W: Write>(
         .iter()
         .filter_map(|fact| match fact {
             Fact::NativeStacks { .. } | Fact::Lost { .. } => Some(fact.clone()),
-            _ => module_fact(fact, known),
+            _ => kept_fact(fact, known),
         })
         .collect();
     if !late.is_empty() {

@@ -24,6 +24,7 @@ pub mod metadata;
 mod native_notes;
 mod native_stacks;
 mod node_lookup;
+pub mod not_recorded;
 mod notes;
 mod page;
 pub mod places;

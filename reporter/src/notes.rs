@@ -5,6 +5,7 @@ use memprof_capture::file::{CaptureReader, Fact};
 use crate::hidden_allocators;
 use crate::native_notes;
 use crate::native_stacks::NativeStacks;
+use crate::not_recorded;
 use crate::run_clock::RunClock;
 use crate::size_units::{count, counted};
 
@@ -33,6 +34,8 @@ pub(crate) fn of(reader: &CaptureReader, clock: &RunClock, native: &NativeStacks
             ));
         }
     }
+    let cpu_us = reader.summary().map_or(0, |summary| summary.cpu_us);
+    notes.extend(not_recorded::notes(reader.facts(), cpu_us));
     notes.extend(reader.facts().iter().find_map(|fact| match fact {
         Fact::Python { version, stacks: false, .. } => Some(format!(
             "memprof {} does not know the stacks of Python {version}: memory appears without its Python functions.",

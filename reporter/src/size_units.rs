@@ -48,10 +48,15 @@ pub fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// `1 allocation`, `2 allocations`.
+/// `1 allocation`, `2 allocations`, `2 processes`.
 #[must_use]
 pub fn counted(number: u64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
+    let ending = match number {
+        1 => "",
+        _ if one.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{} {one}{ending}", count(number))
 }
 
 /// A difference of sizes: `+12.3 MiB`, `-1.0 KiB`, `0 B`.

@@ -33,10 +33,13 @@ static int child_status(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Nothing tells the child of its parent's recording. */
+#define UNRECORDED "test -z \"$LD_PRELOAD$MEMPROF_CHANNEL\" && exit 7"
+
 /* Children of all kinds: what they do is not the program's. */
 static void children(void) {
     pid_t child;
-    char *shell[] = {"sh", "-c", "exit 7", NULL};
+    char *shell[] = {"sh", "-c", UNRECORDED, NULL};
     int spawned = posix_spawn(&child, "/bin/sh", NULL, NULL, shell, environ);
     printf("posix_spawn %d, %d\n", spawned, child_status(child));
     if ((child = vfork()) == 0) {
@@ -56,7 +59,10 @@ static void children(void) {
         _exit(7);
     }
     printf("clone %d\n", child_status(child));
-    printf("system %d\n", WEXITSTATUS(system("exit 7")));
+    printf("system %d\n", WEXITSTATUS(system(UNRECORDED)));
+    printf("popen %d\n", WEXITSTATUS(pclose(popen(UNRECORDED, "r"))));
+    spawned = posix_spawnp(&child, "sh", NULL, NULL, shell, environ);
+    printf("posix_spawnp %d, %d\n", spawned, child_status(child));
 }
 
 int main(int count, char **given) {
@@ -72,7 +78,8 @@ int main(int count, char **given) {
         execv(program, arguments);
         break;
     case 1:
-        syscall(SYS_execveat, AT_FDCWD, program, arguments, environ, 0);
+        /* (A system call by its number nobody sees.) */
+        execveat(AT_FDCWD, program, arguments, environ, 0);
         break;
     case 2:
         fexecve(open(program, O_RDONLY | O_CLOEXEC), arguments, environ);
@@ -92,6 +99,22 @@ int main(int count, char **given) {
         break;
     case 5:
         execlp("sh", "sh", "-c", "exec \"$0\" 6", program, NULL);
+        break;
+    case 6:
+        /* More arguments than there are registers; all but the first are for nobody. */
+        execl(program, program, next, "2", "3", "4", "5", "6", "7", "8", NULL);
+        break;
+    case 7:
+        /* With an environment of its own. */
+        execle(program, program, next, NULL, (char *[]){"OWN=1", NULL});
+        break;
+    case 8:
+        if (!getenv("OWN") || environ[1]) return 2;
+        execvpe(program, arguments, (char *[]){NULL});
+        break;
+    case 9:
+        if (environ[0]) return 3;
+        execvp(program, arguments);
         break;
     default:
         children();

@@ -7,11 +7,12 @@ use core::mem::size_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::turns::TurnWord;
+use crate::not_followed::NotFollowed;
 
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
@@ -78,6 +79,10 @@ pub struct PoolHeader {
     pub checked: AtomicU64,
     /// See `checked`.
     pub differing: AtomicU64,
+    /// Children of recorded processes that were started and not recorded, since nobody asked for it.
+    pub unrecorded_children: AtomicU32,
+    /// Programs that were executed and could not be recorded, by their [`NotFollowed`] as a number.
+    pub not_followed: [AtomicU32; NotFollowed::ALL.len()],
     /// What became of the interpreter: a [`PythonState`] as a number.
     pub python_state: AtomicU32,
     /// Non-zero once the process gave up recording before its end: an [`EarlyStop`](crate::early_stop::EarlyStop) as a

@@ -6,6 +6,7 @@ use crate::allocator::Allocator;
 use crate::clock::ClockKind;
 use crate::early_stop::EarlyStop;
 use crate::ids::{ModuleId, Stamp};
+use crate::not_followed::NotFollowed;
 
 /// What is known when the recording starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +120,20 @@ pub enum Fact {
         /// References to rows that were not there.
         references: u64,
     },
+    /// What the program started, and is not in the capture.
+    NotRecorded(NotRecorded),
+}
+
+/// Processes and programs that a program started, and that were not recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRecorded {
+    /// Children, where none were to be recorded.
+    pub children: u32,
+    /// Microseconds of processor time that the program's children used, as far as it waited for them; part of
+    /// [`Summary::cpu_us`]. 0 where children were recorded.
+    pub children_cpu_us: u64,
+    /// Programs that were executed and could not be recorded: why, and how many of them.
+    pub programs: Vec<(NotFollowed, u32)>,
 }
 
 /// An allocator that programs and libraries link into themselves.

@@ -8,6 +8,8 @@
 //! But a signal handler may fork in the middle of a hook. In the child, too, the hook goes on when the handler returns, and
 //! would finish its record in the parent's chunk.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use memprof_capture::channel::layout::CHUNK_BYTES;
 
 use super::call::Call;
@@ -26,6 +28,9 @@ pub fn follow() {
 unsafe extern "C" fn begin_child() {
     let block = tls::block();
     let Some(session) = session::known() else { return };
+    if !session.follows {
+        session.pool().header().unrecorded_children.fetch_add(1, Relaxed);
+    }
     if block.doing() == Doing::Program {
         // The session notices that this is another process, and the call's thread state tells the recorder of it.
         if session.follows {

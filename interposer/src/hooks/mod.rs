@@ -7,6 +7,7 @@
 //! - [`mapping`]: `mmap` and its family.
 //! - [`program_break`]: `sbrk` and `brk`.
 //! - [`threads`] has `pthread_create`, [`forks`] what is done in children.
+//! - [`programs`]: programs that are executed.
 //! - [`python_allocators`]: what stands before Python's own allocators.
 //! - [`code`]: `dlclose`, and code that is made at run time.
 //! - [`lookup`]: `dlsym`, which must find the hooks.
@@ -23,5 +24,6 @@ mod left_calls;
 mod lookup;
 mod mapping;
 mod program_break;
+mod programs;
 pub mod python_allocators;
 mod threads;

@@ -18,7 +18,7 @@ use memprof_capture::channel::pool::futex_wake;
 use memprof_capture::channel::{ChunkIndex, Pool};
 use memprof_capture::file::Fact;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
-use memprof_capture::file::facts::{ClockPoint, RssSample};
+use memprof_capture::file::facts::{ClockPoint, NotRecorded, RssSample};
 use memprof_capture::file::image_events::{ImageEvents, Keeping};
 use memprof_capture::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
@@ -336,6 +336,11 @@ impl Drain {
             checked: header.checked.load(Acquire),
             differing: header.differing.load(Acquire),
         }]);
+    }
+
+    /// Adds what the program started and was not recorded.
+    pub fn write_not_recorded(&mut self, what: &NotRecorded) {
+        self.output.facts(&[Fact::NotRecorded(what.clone())]);
     }
 
     /// What is known about the interpreter.

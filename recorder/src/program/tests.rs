@@ -6,6 +6,7 @@ mod skipping;
 
 use super::*;
 use skipping::{machine_forbids, skipped};
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 

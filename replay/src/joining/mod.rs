@@ -174,7 +174,7 @@ fn finish<W: Write>(sources: &[Source], mut writer: EventWriter<W>, is_whole: bo
 fn late_facts(sources: &[Source]) -> Vec<Fact> {
     let (mut facts, mut stacks, mut damage) = (Vec::new(), None, Damage::default());
     for source in sources {
-        facts.extend(source.module_facts());
+        facts.extend(source.kept_facts());
         damage.add(source.reader.damage());
         // The last one of each counts.
         let last = source.reader.facts().iter().rev().find_map(|fact| match *fact {

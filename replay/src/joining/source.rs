@@ -9,7 +9,7 @@ use memprof_capture::file::joined_tables::Renumbering;
 use memprof_capture::ids::Stamp;
 
 use super::{CLOCK, Joined, START, point};
-use crate::event_writer::module_fact;
+use crate::event_writer::kept_fact;
 use crate::processes::{Origin, Processes};
 use crate::replay::end_of;
 
@@ -117,9 +117,9 @@ impl Source {
         origin.and_then(|origin| self.image(origin)).unwrap_or(0)
     }
 
-    /// What is known about the modules that are used.
-    pub fn module_facts(&self) -> impl Iterator<Item = Fact> + '_ {
-        self.reader.facts().iter().filter_map(|fact| module_fact(fact, &self.known))
+    /// What is known about the modules that are used, and what was not recorded.
+    pub fn kept_facts(&self) -> impl Iterator<Item = Fact> + '_ {
+        self.reader.facts().iter().filter_map(|fact| kept_fact(fact, &self.known))
     }
 
     /// The resident sets by image. In the first capture, those of the process that was started stay by themselves.

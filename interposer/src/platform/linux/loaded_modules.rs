@@ -107,6 +107,14 @@ impl LoadedModule {
         start..loaded().map(|header| at(header.p_vaddr + header.p_memsz)).max().unwrap_or(start)
     }
 
+    /// The path of the loader that its file asks for; nothing where it asks for none.
+    pub fn loader(&self) -> Option<&[u8]> {
+        let header = self.headers().iter().find(|header| header.p_type == libc::PT_INTERP)?;
+        let path = self.bias.wrapping_add(header.p_vaddr as usize) as *const c_char;
+        // SAFETY: a C string in the memory of a module that is loaded.
+        Some(unsafe { CStr::from_ptr(path) }.to_bytes())
+    }
+
     /// What it exports; nothing where it has no table of that.
     pub fn exports(&self) -> Option<Exports> {
         let dynamic = self.headers().iter().find(|header| header.p_type == libc::PT_DYNAMIC)?;

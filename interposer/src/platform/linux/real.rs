@@ -71,6 +71,11 @@ real_functions! {
     dlclose: fn(library: *mut c_void) -> c_int;
     pthread_create: fn(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
     pthread_getattr_np: fn(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int;
+    execvpe: fn(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    fexecve: fn(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    posix_spawn: fn(pid: *mut libc::pid_t, path: *const c_char, actions: *const c_void, attributes: *const c_void, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    posix_spawnp: fn(pid: *mut libc::pid_t, file: *const c_char, actions: *const c_void, attributes: *const c_void, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    popen: fn(command: *const c_char, kind: *const c_char) -> *mut c_void;
     mremap: fn(old: *mut c_void, old_length: usize, length: usize, flags: c_int, at: *mut c_void) -> *mut c_void;
 }
 
@@ -93,6 +98,14 @@ fn look_up_dlsym() {
 #[inline]
 pub fn dlsym_address() -> usize {
     DLSYM.load(Relaxed)
+}
+
+/// `system` is jumped to.
+static SYSTEM: AtomicUsize = AtomicUsize::new(0);
+
+/// Where the real `system` is. Only known after [`resolve`] has returned true.
+pub fn system_address() -> usize {
+    SYSTEM.load(Relaxed)
 }
 
 /// The real `dlsym`, called by this library. Must not be called before [`resolve`] has returned true.
@@ -158,6 +171,8 @@ fn resolve_now() -> bool {
     }
     look_up_dlsym();
     look_up_all();
+    // SAFETY: the name is a C string.
+    SYSTEM.store(unsafe { dlsym(libc::RTLD_NEXT, c"system".as_ptr()) } as usize, Relaxed);
     STATE.store(RESOLVED, Release);
     true
 }
