@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::Pool;
 use memprof_capture::channel::layout::{CHUNK_BYTES, store_text};
+use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::kept_errno::KeptErrno;
 
 use crate::platform::memory::{MappedPool, say};
@@ -147,7 +148,7 @@ pub fn count_skipped() {
     }
 }
 
-/// Ends recording in this process, and says why, once.
+/// Ends recording in this process. The recorder says why, at the end; only if that is gone, it is said here.
 #[cold]
 pub fn stop(Stop(reason): Stop) {
     // SAFETY: see `active`.
@@ -158,7 +159,7 @@ pub fn stop(Stop(reason): Stop) {
     if let Some(session) = known() {
         session.pool().header().stopped.store(reason as u32, Release);
     }
-    say("memprof: recording stops, the program goes on: ");
-    say(reason.in_words());
-    say("\n");
+    if reason == EarlyStop::RecorderGone {
+        say("memprof: recording stops, the program goes on: the recorder was gone\n");
+    }
 }
