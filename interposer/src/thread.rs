@@ -35,9 +35,9 @@ use crate::unwind::unwinder::Unwinder;
 
 /// Who calls: what it takes to find the stack.
 #[derive(Clone, Copy)]
-pub struct Caller {
+pub struct Caller<'a> {
     /// The hook that was called, which has not returned.
-    pub hook: FrameState,
+    pub hook: &'a FrameState,
     /// The interpreter and what it says of its thread states; nothing where there is none, or where it must not be asked.
     pub python: Option<(&'static Interpreter, Current)>,
 }
@@ -254,7 +254,7 @@ impl ThreadState {
     #[inline]
     pub fn allocation(
         &mut self,
-        caller: &Caller,
+        caller: &Caller<'_>,
         at: Address,
         size: u64,
         by: Allocator,
@@ -269,7 +269,7 @@ impl ThreadState {
     #[inline]
     pub fn resize(
         &mut self,
-        caller: &Caller,
+        caller: &Caller<'_>,
         at: Address,
         size: u64,
         by: Allocator,
@@ -283,7 +283,7 @@ impl ThreadState {
     /// Records a mapping.
     pub fn map(
         &mut self,
-        caller: &Caller,
+        caller: &Caller<'_>,
         at: Address,
         size: u64,
         by: Allocator,
@@ -312,9 +312,9 @@ impl ThreadState {
         Ok(self.channel.writer(recording).unmap(stamp, at, size)?)
     }
 
-    /// The number of the present stack with this allocator.
-    #[inline]
-    fn site(&mut self, caller: &Caller, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
+    /// The number of the present stack with this allocator. (Its result fits into a register, that of what it calls does not.)
+    #[inline(never)]
+    fn site(&mut self, caller: &Caller<'_>, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
         let hash = self.update_stack(caller, recording)?;
         // Allocators have small codes, frames have large keys: the two cannot be mistaken for each other.
         let hash = hash.with(u64::from(allocator.code()) | 1 << 63);
@@ -325,8 +325,8 @@ impl ThreadState {
     }
 
     /// Brings the stack up to date, and returns its hash.
-    #[inline]
-    fn update_stack(&mut self, caller: &Caller, recording: &mut Recording) -> Result<StackHash, Stop> {
+    #[inline(always)]
+    fn update_stack(&mut self, caller: &Caller<'_>, recording: &mut Recording) -> Result<StackHash, Stop> {
         let mut control = None;
         if let Some((interpreter, current)) = caller.python {
             control = self.update_python(interpreter, current, recording)?;
@@ -334,7 +334,7 @@ impl ThreadState {
             self.stack.forget_python();
         }
         if self.unwinder.is_some() {
-            self.update_native(&caller.hook, interpreter::present(), control, recording)
+            self.update_native(caller.hook, interpreter::present(), control, recording)
         } else {
             Ok(self.stack.python_hash())
         }
@@ -342,7 +342,7 @@ impl ThreadState {
 
     /// Brings the Python frames up to date. Returns where the innermost and the outermost control frame are, where there are
     /// such frames.
-    #[inline]
+    #[inline(always)]
     fn update_python(
         &mut self,
         interpreter: &'static Interpreter,
@@ -375,7 +375,7 @@ impl ThreadState {
         Ok(control)
     }
 
-    #[inline]
+    #[inline(always)]
     fn update_native(
         &mut self,
         hook: &FrameState,
@@ -432,7 +432,11 @@ impl ThreadState {
     }
 
     /// The present stack as that of a thread's creator; nothing if the creator is the Python interpreter.
-    pub fn as_origin(&mut self, caller: &Caller, recording: &mut Recording) -> Result<Option<MappedVec<u64>>, Stop> {
+    pub fn as_origin(
+        &mut self,
+        caller: &Caller<'_>,
+        recording: &mut Recording,
+    ) -> Result<Option<MappedVec<u64>>, Stop> {
         self.update_stack(caller, recording)?;
         let native = self.stack.native();
         match native.len().checked_sub(1) {

@@ -39,60 +39,74 @@ pub struct Call {
 }
 
 impl Call {
-    /// Starts a call, unless it should just pass through: recording is off, or it comes from within another hook.
+    /// Makes a call: `recorded`, unless it should just pass through: recording is off, or it comes from within another hook.
     ///
-    /// Always part of the hook itself, whose frame is there until the call is over.
+    /// Always part of the hook itself, whose frame is there until the call is over. The call stays where it is made: handed
+    /// over, it would be read in larger pieces than it was written in, and the processor would wait for the writes, which costs
+    /// as much as the rest of the beginning.
     #[inline(always)]
-    pub fn begin() -> Option<Self> {
+    pub fn make<R>(passes: impl FnOnce() -> R, recorded: impl FnOnce(&mut Self) -> R) -> R {
         let hook = FrameState::here();
-        Self::begin_in(hook)
+        match Self::begin(hook.sp) {
+            Some((block, state, session, interrupts)) => {
+                recorded(&mut Self { block, state, session, hook, holds: false, interrupts })
+            }
+            None => passes(),
+        }
     }
 
-    #[inline]
-    fn begin_in(hook: FrameState) -> Option<Self> {
+    /// A call in which nothing happens but what begins and ends it.
+    #[inline(always)]
+    pub fn make_nothing() {
+        Self::make(|| (), |_| ());
+    }
+
+    /// Begins a call in the hook with this stack pointer.
+    #[inline(always)]
+    fn begin(hook: usize) -> Option<(Block, *mut ThreadState, &'static Session, bool)> {
         let block = tls::block();
-        if block.doing() != Doing::Program && !left_calls::clear(block, hook.sp) {
-            return Self::begin_within(block, hook);
+        if block.doing() != Doing::Program && !left_calls::clear(block, hook) {
+            let state = Self::begin_within(block, hook)?;
+            return Some((block, state.as_ptr(), session::known()?, true));
         }
         let session = match session::active() {
             Some(session) => session,
             None => start::start()?,
         };
-        while !block.begin_from_program(Activity::in_hook(Doing::Real, hook.sp)) {
+        while !block.begin_from_program(Activity::in_hook(Doing::Real, hook)) {
             // A handler came in between, and has left its own call.
-            if !left_calls::clear(block, hook.sp) {
-                return Self::begin_within(block, hook);
+            if !left_calls::clear(block, hook) {
+                let state = Self::begin_within(block, hook)?;
+                return Some((block, state.as_ptr(), session, true));
             }
         }
         let mut state = ThreadState::of(block);
         if state.is_null() {
             state = first_call(block, session)?.as_ptr();
         }
-        Some(Self { block, state, session, hook, holds: false, interrupts: false })
+        Some((block, state, session, false))
     }
 
-    /// Starts a call that is made from within another hook, if it is one that a signal handler makes in the middle of a record.
+    /// The state for a call that is made from within another hook, if it is one that a signal handler makes in the middle of a
+    /// record.
     #[cold]
-    fn begin_within(block: Block, hook: FrameState) -> Option<Self> {
+    fn begin_within(block: Block, hook: usize) -> Option<NonNull<ThreadState>> {
         if block.doing() != Doing::Recording {
             return None;
         }
         // In a forked child, the record is its parent's, and nothing is recorded before it is over.
-        let session = session::active()?;
-        match interruptions::begin(block, session, hook.sp) {
-            Some(state) => Some(Self { block, state: state.as_ptr(), session, hook, holds: false, interrupts: true }),
-            None => {
-                session::count_skipped();
-                None
-            }
+        let state = interruptions::begin(block, session::active()?, hook);
+        if state.is_none() {
+            session::count_skipped();
         }
+        state
     }
 
     /// The moment before a function is called that may give memory back, where that is known, and recorded, only after it.
     #[inline]
     pub fn before_release(&mut self) -> Stamp {
         let mut before = Stamp(0);
-        self.record(|state, recording| {
+        self.record(|state, _, recording| {
             before = state.hold(recording)?;
             Ok(())
         });
@@ -117,24 +131,23 @@ impl Call {
         if !self.session.native_stacks {
             return None;
         }
-        let (caller, mut origin) = (self.caller(), None);
-        self.record(|state, recording| {
-            origin = state.as_origin(&caller, recording)?;
+        let (python, mut origin) = (self.python(), None);
+        self.record(|state, hook, recording| {
+            origin = state.as_origin(&Caller { hook, python }, recording)?;
             Ok(())
         });
         origin
     }
 
-    /// Who calls. In the middle of a record, where Python's frames may just be read, they are not read once more.
+    /// What Python says of who calls. In the middle of a record, where its frames may just be read, they are not read once more.
     #[inline]
-    fn caller(&mut self) -> Caller {
-        let python = match interpreter::present() {
+    fn python(&mut self) -> Option<(&'static Interpreter, Current)> {
+        match interpreter::present() {
             _ if self.interrupts => None,
             Some(interpreter) if interpreter.has_own_current => self.ask(interpreter),
             Some(interpreter) => Some((interpreter, interpreter.current_state())),
             None => None,
-        };
-        Caller { hook: self.hook, python }
+        }
     }
 
     /// Asks the interpreter which thread state is current. To answer that the loader may allocate. As far as can be seen
@@ -162,12 +175,12 @@ impl Call {
     }
 
     #[inline]
-    fn record(&mut self, write: impl FnOnce(&mut ThreadState, &mut Recording) -> Result<(), Stop>) {
+    fn record(&mut self, write: impl FnOnce(&mut ThreadState, &FrameState, &mut Recording) -> Result<(), Stop>) {
         // SAFETY: see the field.
         let Some(state) = (unsafe { self.state.as_mut() }) else { return };
         self.block.begin(Activity::in_hook(Doing::Recording, self.hook.sp));
         // SAFETY: the line above says what the thread does, which ends below.
-        let written = unsafe { write(state, &mut Recording::begin()) };
+        let written = unsafe { write(state, &self.hook, &mut Recording::begin()) };
         if let Err(reason) = written {
             session::stop(reason);
         }
@@ -182,8 +195,10 @@ impl Call {
             if (python_allocators::is_unsettled() || python_start::is_expected()) && !self.interrupts {
                 (block, size) = self.settle_python(block, size);
             }
-            let (at, caller) = (Address(block as u64), self.caller());
-            self.record(|state, recording| state.allocation(&caller, at, size as u64, allocator, recording));
+            let (at, python) = (Address(block as u64), self.python());
+            self.record(|state, hook, recording| {
+                state.allocation(&Caller { hook, python }, at, size as u64, allocator, recording)
+            });
         }
     }
 
@@ -209,8 +224,10 @@ impl Call {
     /// Records that `allocator` has left a block where it was, and changed its size.
     #[inline]
     pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
-        let (at, caller) = (Address(block as u64), self.caller());
-        self.record(|state, recording| state.resize(&caller, at, size as u64, allocator, recording));
+        let (at, python) = (Address(block as u64), self.python());
+        self.record(|state, hook, recording| {
+            state.resize(&Caller { hook, python }, at, size as u64, allocator, recording)
+        });
     }
 
     /// Records that `allocator` has turned the block `old`, if there was one, into `new`, in a call that began at `before`.
@@ -238,26 +255,28 @@ impl Call {
     #[inline]
     pub fn frees(&mut self, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
-        self.record(|state, recording| state.free(at, recording));
+        self.record(|state, _, recording| state.free(at, recording));
     }
 
     /// Records that a block was given back after the moment `before`.
     #[inline]
     pub fn freed(&mut self, before: Stamp, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
-        self.record(|state, recording| state.freed(before, at, recording));
+        self.record(|state, _, recording| state.freed(before, at, recording));
     }
 
     /// Records that the call, made by `allocator`, has just mapped a range.
     pub fn mapped(&mut self, start: *const core::ffi::c_void, length: usize, allocator: Allocator) {
-        let (at, caller) = (Address(start as u64), self.caller());
-        self.record(|state, recording| state.map(&caller, at, length as u64, allocator, recording));
+        let (at, python) = (Address(start as u64), self.python());
+        self.record(|state, hook, recording| {
+            state.map(&Caller { hook, python }, at, length as u64, allocator, recording)
+        });
     }
 
     /// Records that a range was unmapped after the moment `before`.
     pub fn unmapped(&mut self, before: Stamp, start: *const core::ffi::c_void, length: usize) {
         let at = Address(start as u64);
-        self.record(|state, recording| state.unmap(before, at, length as u64, recording));
+        self.record(|state, _, recording| state.unmap(before, at, length as u64, recording));
     }
 }
 

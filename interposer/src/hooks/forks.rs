@@ -34,7 +34,7 @@ unsafe extern "C" fn begin_child() {
     if block.doing() == Doing::Program {
         // The session notices that this is another process, and the call's thread state tells the recorder of it.
         if session.follows {
-            drop(Call::begin());
+            Call::make_nothing();
         }
         return;
     }

@@ -31,12 +31,14 @@ macro_rules! allocating_hooks {
             pub unsafe extern "C" fn $name($($argument: $type),*) -> *mut c_void {
                 // SAFETY: the program's own call, passed on as it came.
                 unsafe {
-                    let Some(mut call) = Call::begin() else {
-                        return real_or!($early, real::$name($($argument),*));
-                    };
-                    let block = real::$name($($argument),*);
-                    call.allocated(block, $size, Allocator::$allocator);
-                    block
+                    Call::make(
+                        || real_or!($early, real::$name($($argument),*)),
+                        |call| {
+                            let block = real::$name($($argument),*);
+                            call.allocated(block, $size, Allocator::$allocator);
+                            block
+                        },
+                    )
                 }
             }
         )*
@@ -86,14 +88,16 @@ allocating_hooks! {
 pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
     // SAFETY: the program's own call, passed on as it came; after success `out` holds the block.
     unsafe {
-        let Some(mut call) = Call::begin() else {
-            return real_or!(libc::ENOMEM, real::posix_memalign(out, alignment, size));
-        };
-        let status = real::posix_memalign(out, alignment, size);
-        if status == 0 {
-            call.allocated(*out, size, Allocator::PosixMemalign);
-        }
-        status
+        Call::make(
+            || real_or!(libc::ENOMEM, real::posix_memalign(out, alignment, size)),
+            |call| {
+                let status = real::posix_memalign(out, alignment, size);
+                if status == 0 {
+                    call.allocated(*out, size, Allocator::PosixMemalign);
+                }
+                status
+            },
+        )
     }
 }
 
@@ -113,14 +117,17 @@ macro_rules! freeing_hooks {
                 about_to_free(block);
                 // SAFETY: the program's own call, passed on as it came.
                 unsafe {
-                    match Call::begin() {
-                        Some(mut call) => {
+                    Call::make(
+                        || {
+                            if real::resolve() {
+                                real::$name(block);
+                            }
+                        },
+                        |call| {
                             call.frees(block);
                             real::$name(block);
-                        }
-                        None if real::resolve() => real::$name(block),
-                        None => (),
-                    }
+                        },
+                    );
                 }
             }
         )*
@@ -149,22 +156,21 @@ macro_rules! resizing_hooks {
                     if early::owns(old) {
                         return leave_early_arena(old, size);
                     }
-                    let Some(mut call) = Call::begin() else {
-                        return match real::resolve() {
-                            true => real::$name(old, size),
-                            false => early::allocate(size),
-                        };
-                    };
-                    let before = call.before_release();
-                    let new = real::$name(old, size);
-                    if !new.is_null() {
-                        call.reallocated(before, old, new, size, Allocator::Realloc);
-                    } else if size == 0 && !old.is_null() {
-                        // glibc frees the block and returns null. A failure for want of memory leaves it, but never has
-                        // size 0.
-                        call.freed(before, old);
-                    }
-                    new
+                    Call::make(
+                        || if real::resolve() { real::$name(old, size) } else { early::allocate(size) },
+                        |call| {
+                            let before = call.before_release();
+                            let new = real::$name(old, size);
+                            if !new.is_null() {
+                                call.reallocated(before, old, new, size, Allocator::Realloc);
+                            } else if size == 0 && !old.is_null() {
+                                // glibc frees the block and returns null. A failure for want of memory leaves it, but
+                                // never has size 0.
+                                call.freed(before, old);
+                            }
+                            new
+                        },
+                    )
                 }
             }
         )*

@@ -27,17 +27,18 @@ pub unsafe extern "C" fn mmap(
 ) -> *mut c_void {
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
-        let Some(mut call) = Call::begin() else {
-            if !real::resolve() {
-                return too_early();
-            }
-            return real::mmap(at, length, protection, flags, fd, offset);
-        };
-        let start = real::mmap(at, length, protection, flags, fd, offset);
-        if start != libc::MAP_FAILED {
-            call.mapped(start, length, Allocator::Mmap);
-        }
-        start
+        Call::make(
+            || {
+                if real::resolve() { real::mmap(at, length, protection, flags, fd, offset) } else { too_early() }
+            },
+            |call| {
+                let start = real::mmap(at, length, protection, flags, fd, offset);
+                if start != libc::MAP_FAILED {
+                    call.mapped(start, length, Allocator::Mmap);
+                }
+                start
+            },
+        )
     }
 }
 
@@ -67,15 +68,19 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
     about_to_unmap(start, length);
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
-        let Some(mut call) = Call::begin() else {
-            return if real::resolve() { real::munmap(start, length) } else { -1 };
-        };
-        let before = call.before_release();
-        let status = real::munmap(start, length);
-        if status == 0 {
-            call.unmapped(before, start, length);
-        }
-        status
+        Call::make(
+            || {
+                if real::resolve() { real::munmap(start, length) } else { -1 }
+            },
+            |call| {
+                let before = call.before_release();
+                let status = real::munmap(start, length);
+                if status == 0 {
+                    call.unmapped(before, start, length);
+                }
+                status
+            },
+        )
     }
 }
 
@@ -94,21 +99,22 @@ pub unsafe extern "C" fn mremap(
 ) -> *mut c_void {
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
-        let Some(mut call) = Call::begin() else {
-            if !real::resolve() {
-                return too_early();
-            }
-            return real::mremap(old, old_length, length, flags, at);
-        };
-        let before = call.before_release();
-        let start = real::mremap(old, old_length, length, flags, at);
-        if start != libc::MAP_FAILED {
-            // A length of zero makes a second mapping of the same pages, and leaves the first.
-            if old_length > 0 && flags & libc::MREMAP_DONTUNMAP == 0 {
-                call.unmapped(before, old, old_length);
-            }
-            call.mapped(start, length, Allocator::Mremap);
-        }
-        start
+        Call::make(
+            || {
+                if real::resolve() { real::mremap(old, old_length, length, flags, at) } else { too_early() }
+            },
+            |call| {
+                let before = call.before_release();
+                let start = real::mremap(old, old_length, length, flags, at);
+                if start != libc::MAP_FAILED {
+                    // A length of zero makes a second mapping of the same pages, and leaves the first.
+                    if old_length > 0 && flags & libc::MREMAP_DONTUNMAP == 0 {
+                        call.unmapped(before, old, old_length);
+                    }
+                    call.mapped(start, length, Allocator::Mremap);
+                }
+                start
+            },
+        )
     }
 }

@@ -25,21 +25,23 @@ macro_rules! hooks {
             pub unsafe extern "C" fn $name(increment: libc::intptr_t) -> *mut c_void {
                 // SAFETY: the program's own call, passed on as it came.
                 unsafe {
-                    let Some(mut call) = Call::begin() else {
-                        return if real::resolve() { real::$name(increment) } else { FAILED };
-                    };
-                    let before = call.before_release();
-                    let old = real::$name(increment);
-                    if old == FAILED {
-                        return old;
-                    }
-                    let change = increment.unsigned_abs();
-                    if increment > 0 {
-                        call.mapped(old, change, Allocator::Sbrk);
-                    } else if increment < 0 {
-                        call.unmapped(before, old.wrapping_byte_sub(change), change);
-                    }
-                    old
+                    Call::make(
+                        || if real::resolve() { real::$name(increment) } else { FAILED },
+                        |call| {
+                            let before = call.before_release();
+                            let old = real::$name(increment);
+                            if old == FAILED {
+                                return old;
+                            }
+                            let change = increment.unsigned_abs();
+                            if increment > 0 {
+                                call.mapped(old, change, Allocator::Sbrk);
+                            } else if increment < 0 {
+                                call.unmapped(before, old.wrapping_byte_sub(change), change);
+                            }
+                            old
+                        },
+                    )
                 }
             }
         )*
@@ -61,19 +63,23 @@ hooks! {
 pub unsafe extern "C" fn brk(end: *mut c_void) -> c_int {
     // SAFETY: the program's own call, passed on as it came. Asking for the present end changes nothing.
     unsafe {
-        let Some(mut call) = Call::begin() else {
-            return if real::resolve() { real::brk(end) } else { -1 };
-        };
-        let old = real::sbrk(0);
-        let before = call.before_release();
-        let status = real::brk(end);
-        if status == 0 && old != FAILED {
-            if end > old {
-                call.mapped(old, end.addr() - old.addr(), Allocator::Sbrk);
-            } else if end < old {
-                call.unmapped(before, end, old.addr() - end.addr());
-            }
-        }
-        status
+        Call::make(
+            || {
+                if real::resolve() { real::brk(end) } else { -1 }
+            },
+            |call| {
+                let old = real::sbrk(0);
+                let before = call.before_release();
+                let status = real::brk(end);
+                if status == 0 && old != FAILED {
+                    if end > old {
+                        call.mapped(old, end.addr() - old.addr(), Allocator::Sbrk);
+                    } else if end < old {
+                        call.unmapped(before, end, old.addr() - end.addr());
+                    }
+                }
+                status
+            },
+        )
     }
 }

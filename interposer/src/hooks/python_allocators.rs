@@ -114,10 +114,14 @@ unsafe extern "C" fn malloc(context: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: Python's own call, passed on as it came.
     unsafe {
         let real = original(context);
-        let Some(mut call) = Call::begin() else { return (real.malloc)(real.context, size) };
-        let block = (real.malloc)(real.context, size);
-        call.allocated(block, size, Allocator::PymallocMalloc);
-        block
+        Call::make(
+            || (real.malloc)(real.context, size),
+            |call| {
+                let block = (real.malloc)(real.context, size);
+                call.allocated(block, size, Allocator::PymallocMalloc);
+                block
+            },
+        )
     }
 }
 
@@ -125,11 +129,15 @@ unsafe extern "C" fn calloc(context: *mut c_void, count: usize, size: usize) -> 
     // SAFETY: Python's own call, passed on as it came.
     unsafe {
         let real = original(context);
-        let Some(mut call) = Call::begin() else { return (real.calloc)(real.context, count, size) };
-        let block = (real.calloc)(real.context, count, size);
-        // The product cannot overflow where there is a block.
-        call.allocated(block, count.wrapping_mul(size), Allocator::PymallocCalloc);
-        block
+        Call::make(
+            || (real.calloc)(real.context, count, size),
+            |call| {
+                let block = (real.calloc)(real.context, count, size);
+                // The product cannot overflow where there is a block.
+                call.allocated(block, count.wrapping_mul(size), Allocator::PymallocCalloc);
+                block
+            },
+        )
     }
 }
 
@@ -137,15 +145,19 @@ unsafe extern "C" fn realloc(context: *mut c_void, old: *mut c_void, size: usize
     // SAFETY: Python's own call, passed on as it came.
     unsafe {
         let real = original(context);
-        let Some(mut call) = Call::begin() else { return (real.realloc)(real.context, old, size) };
-        let before = call.before_release();
-        let new = (real.realloc)(real.context, old, size);
-        if new.is_null() {
-            // The old block stays: Python's functions never free by a size of zero.
-            return new;
-        }
-        call.reallocated(before, old, new, size, Allocator::PymallocRealloc);
-        new
+        Call::make(
+            || (real.realloc)(real.context, old, size),
+            |call| {
+                let before = call.before_release();
+                let new = (real.realloc)(real.context, old, size);
+                if new.is_null() {
+                    // The old block stays: Python's functions never free by a size of zero.
+                    return new;
+                }
+                call.reallocated(before, old, new, size, Allocator::PymallocRealloc);
+                new
+            },
+        )
     }
 }
 
@@ -153,12 +165,15 @@ unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
     // SAFETY: Python's own call, passed on as it came.
     unsafe {
         let real = original(context);
-        match Call::begin().filter(|_| !block.is_null()) {
-            Some(mut call) => {
+        if block.is_null() {
+            return (real.free)(real.context, block);
+        }
+        Call::make(
+            || (real.free)(real.context, block),
+            |call| {
                 call.frees(block);
                 (real.free)(real.context, block);
-            }
-            None => (real.free)(real.context, block),
-        }
+            },
+        )
     }
 }

@@ -28,7 +28,7 @@ pub unsafe extern "C" fn pthread_create(
         return libc::EAGAIN;
     }
     // The call is over before the real function is called: what that allocates is the program's.
-    let origin = Call::begin().and_then(|mut call| call.thread_origin());
+    let origin = Call::make(|| None, Call::thread_origin);
     let birth = origin.and_then(|origin| Birth::create(start, argument, origin));
     // SAFETY: the program's own call; the new thread takes the birth over.
     unsafe {
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn pthread_getattr_np(thread: libc::pthread_t, attributes:
     if !real::resolve() {
         return libc::ENOMEM;
     }
-    drop(Call::begin());
+    Call::make_nothing();
     // SAFETY: the program's own call, passed on as it came.
     unsafe { real::pthread_getattr_np(thread, attributes) }
 }

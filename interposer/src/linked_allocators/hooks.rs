@@ -72,37 +72,49 @@ unsafe extern "C" fn allocate(a: usize, b: usize, c: usize, d: usize, e: usize, 
     let arguments = [a, b, c, d, e];
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
-        let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
-        let block = hooked.original(arguments);
-        if let Role::Allocates(size) = hooked.role {
-            call.allocated(at(block), size.among(&arguments), hooked.allocator);
-        }
-        block
+        Call::make(
+            || hooked.original(arguments),
+            |call| {
+                let block = hooked.original(arguments);
+                if let Role::Allocates(size) = hooked.role {
+                    call.allocated(at(block), size.among(&arguments), hooked.allocator);
+                }
+                block
+            },
+        )
     }
 }
 
 unsafe extern "C" fn copy_text(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
     // SAFETY: the program's own call, passed on as it came; the copy is a C string.
     unsafe {
-        let Some(mut call) = Call::begin() else { return hooked.original([a, b, c, d, e]) };
-        let text = hooked.original([a, b, c, d, e]);
-        if text != 0 {
-            call.allocated(at(text), libc::strlen(at(text).cast()) + 1, hooked.allocator);
-        }
-        text
+        Call::make(
+            || hooked.original([a, b, c, d, e]),
+            |call| {
+                let text = hooked.original([a, b, c, d, e]);
+                if text != 0 {
+                    call.allocated(at(text), libc::strlen(at(text).cast()) + 1, hooked.allocator);
+                }
+                text
+            },
+        )
     }
 }
 
 unsafe extern "C" fn allocate_into(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
     // SAFETY: the program's own call, passed on as it came; after success the block is where the first argument says.
     unsafe {
-        let Some(mut call) = Call::begin() else { return hooked.original([a, b, c, d, e]) };
-        let status = hooked.original([a, b, c, d, e]);
-        // An `int`: the upper half of the register means nothing.
-        if status as u32 == 0 {
-            call.allocated(*(a as *const *const c_void), c, hooked.allocator);
-        }
-        status
+        Call::make(
+            || hooked.original([a, b, c, d, e]),
+            |call| {
+                let status = hooked.original([a, b, c, d, e]);
+                // An `int`: the upper half of the register means nothing.
+                if status as u32 == 0 {
+                    call.allocated(*(a as *const *const c_void), c, hooked.allocator);
+                }
+                status
+            },
+        )
     }
 }
 
@@ -116,9 +128,13 @@ unsafe extern "C" fn free(a: usize, b: usize, c: usize, d: usize, e: usize, hook
             return hooked.original(arguments);
         }
         about_to_free(at(block));
-        let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
-        call.frees(at(block));
-        hooked.original(arguments)
+        Call::make(
+            || hooked.original(arguments),
+            |call| {
+                call.frees(at(block));
+                hooked.original(arguments)
+            },
+        )
     }
 }
 
@@ -130,15 +146,19 @@ unsafe extern "C" fn reallocate(a: usize, b: usize, c: usize, d: usize, e: usize
             return hooked.original(arguments);
         };
         let (old, size) = (arguments[usize::from(block)], size.among(&arguments));
-        let Some(mut call) = Call::begin() else { return hooked.original(arguments) };
-        let before = call.before_release();
-        let new = hooked.original(arguments);
-        if new != 0 {
-            call.reallocated(before, at(old), at(new), size, hooked.allocator);
-        } else if old != 0 && (size == 0 || frees_on_failure) {
-            call.freed(before, at(old));
-        }
-        new
+        Call::make(
+            || hooked.original(arguments),
+            |call| {
+                let before = call.before_release();
+                let new = hooked.original(arguments);
+                if new != 0 {
+                    call.reallocated(before, at(old), at(new), size, hooked.allocator);
+                } else if old != 0 && (size == 0 || frees_on_failure) {
+                    call.freed(before, at(old));
+                }
+                new
+            },
+        )
     }
 }
 
@@ -146,24 +166,32 @@ unsafe extern "C" fn resize(a: usize, b: usize, c: usize, d: usize, e: usize, ho
     let (block, size, more) = (a, b, c);
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
-        let Some(mut call) = Call::begin() else { return hooked.original([a, b, c, d, e]) };
-        let reached = hooked.original([a, b, c, d, e]);
-        if reached >= size {
-            call.resized(at(block), reached.min(size.saturating_add(more)), hooked.allocator);
-        }
-        reached
+        Call::make(
+            || hooked.original([a, b, c, d, e]),
+            |call| {
+                let reached = hooked.original([a, b, c, d, e]);
+                if reached >= size {
+                    call.resized(at(block), reached.min(size.saturating_add(more)), hooked.allocator);
+                }
+                reached
+            },
+        )
     }
 }
 
 unsafe extern "C" fn expand(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
     // SAFETY: the program's own call, passed on as it came.
     unsafe {
-        let Some(mut call) = Call::begin() else { return hooked.original([a, b, c, d, e]) };
-        let block = hooked.original([a, b, c, d, e]);
-        if block != 0 {
-            call.resized(at(block), Size::Of(1).among(&[a, b, c, d, e]), hooked.allocator);
-        }
-        block
+        Call::make(
+            || hooked.original([a, b, c, d, e]),
+            |call| {
+                let block = hooked.original([a, b, c, d, e]);
+                if block != 0 {
+                    call.resized(at(block), Size::Of(1).among(&[a, b, c, d, e]), hooked.allocator);
+                }
+                block
+            },
+        )
     }
 }
 
