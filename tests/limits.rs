@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use support::c_programs::compile;
@@ -106,4 +107,29 @@ fn no_memory_for_another_thread() {
     assert_eq!(stats["metadata"]["complete"], false);
     let found = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
     assert_eq!((found.allocations, found.bytes), (20, 20 * 5000));
+}
+
+/// Programs that confine themselves: recording goes on as long as it may, and ends before the program would.
+#[test]
+fn rights_that_a_program_gives_up() {
+    let program = compile("gives_up_rights.c", "gives_up_rights", &[]);
+    for (how, ends_early) in [("filter", false), ("clock", true), ("strict", true)] {
+        let command = [program.as_os_str(), OsStr::new(how)];
+        let bare = Finished::of(Command::new(command[0]).arg(command[1]));
+        if bare.status() != 5 {
+            machine_forbids(&format!("to give up rights ({how}: status {})", bare.status()));
+            continue;
+        }
+        for _ in 0..5 {
+            let recorded = Recording::of_command(&command).option("-q").run().ends_with(5);
+            let told = recorded.finished().stderr();
+            assert_eq!(recorded.finished().stdout(), bare.stdout(), "{how}: {told}");
+            assert_eq!(told.contains("the program gave up the right"), ends_early, "{how}: {told}");
+            let rows = table(&recorded.capture(), "--total");
+            assert_eq!(sum(&rows, |row| row.allocator == "valloc").allocations, 1000, "{how}");
+            let all =
+                sum(&rows, |row| row.allocator == "malloc" && (100..150).contains(&(row.bytes / row.allocations)));
+            assert_eq!(all.allocations == 4 * 2_000_000, !ends_early, "{how}: {all:?}");
+        }
+    }
 }

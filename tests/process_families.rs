@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use memprof_capture::file::CaptureReader;
@@ -11,6 +12,7 @@ use support::c_programs::compile;
 use support::memprof::{Finished, memprof, programs};
 use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, set_up, total};
+use support::skipping::machine_forbids;
 use support::table::{Amount, sum, table, table_of};
 
 /// Pid and parent's pid, as the processes of family.py saw them.
@@ -196,5 +198,53 @@ fn resident_sets_are_those_of_the_recorded_processes() {
         let text = Finished::of(memprof(["stats"]).arg(recorded.capture())).succeeds().stdout();
         let line = text.lines().find_map(|line| line.trim().strip_prefix("Largest resident set")).expect("a line");
         assert!(said.contains(&format!("peak RSS {};", line.trim_start_matches('s').trim())), "{option}: {said}{line}");
+    }
+}
+
+/// The processes of another pid namespace have other numbers for themselves than for the recorder.
+#[test]
+fn those_in_a_pid_namespace_are_recorded_as_the_recorder_knows_them() {
+    let python = pythons::any();
+    let code = "\
+import os, threading, truth
+kept = [truth.valloc(1111) for _ in range(10)]
+def more():
+    kept.extend(truth.valloc(2222) for _ in range(20))
+thread = threading.Thread(target=more)
+thread.start(); thread.join()
+if os.fork() == 0:
+    kept.extend(truth.valloc(3333) for _ in range(30))
+    os._exit(0)
+os.wait()
+print(os.getpid(), os.getppid())
+";
+    for (option, recorded_too) in [("--fork", true), ("--mount-proc", false)] {
+        let command: Vec<&OsStr> = ["unshare", "-p", "--fork", option].into_iter().map(OsStr::new).collect();
+        let command = [&command[..], &[python.path.as_os_str(), "-c".as_ref(), code.as_ref()]].concat();
+        let mut bare = Command::new(command[0]);
+        set_up(bare.args(&command[1..]).env("PYTHONPATH", programs()).stdin(Stdio::null()), &programs());
+        if Finished::of(&mut bare).status() != 0 {
+            machine_forbids("another pid namespace");
+            return;
+        }
+        let recording = Recording::of_command(&command).option("--follow-fork").variable("PYTHONPATH", programs());
+        let recorded = recording.run().succeeds();
+        assert_eq!(recorded.finished().stdout(), "1 0\n", "{}", recorded.finished().stderr());
+        let stats = recorded.stats();
+        assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+        let rows = table(&recorded.capture(), "--total");
+        for (size, count) in [(1111, 10), (2222, 20), (3333, 30)] {
+            let found = sum(&rows, |row| row.allocator == "valloc" && row.bytes == size * row.allocations);
+            assert_eq!(found.allocations, if recorded_too { count } else { 0 }, "{option}: {size}");
+        }
+        let processes = stats["processes"].as_array().expect("processes");
+        assert!(processes.iter().all(|process| !process["ended_s"].is_null()), "{stats}");
+        assert!(processes.iter().all(|process| process["pid"].as_u64() > Some(1)), "{stats}");
+        let notes = stats["notes"].to_string();
+        assert_eq!(
+            notes.contains("1 program could not be recorded: run as another user, in a"),
+            !recorded_too,
+            "{notes}"
+        );
     }
 }

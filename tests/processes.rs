@@ -146,7 +146,7 @@ fn those_that_cannot_be_followed_are_counted() {
         let notes = notes(&recorded);
         // SAFETY: asks for this process's user and cannot fail.
         let sentence = if unsafe { libc::geteuid() } == 0 {
-            "5 programs could not be recorded: 1 run as another user or in another root directory, \
+            "5 programs could not be recorded: 1 run as another user, in a container or in another root directory, \
              2 with another C library, 2 statically linked."
         } else {
             "4 programs could not be recorded: 2 with another C library, 2 statically linked."

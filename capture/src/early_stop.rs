@@ -11,6 +11,8 @@ pub enum EarlyStop {
     OutOfMemory = 2,
     /// Every chunk of the channel was some living thread's own.
     TooManyThreads = 3,
+    /// The program gave up the right to read the processor's clock, or to all system calls but a few.
+    Forbidden = 4,
 }
 
 impl EarlyStop {
@@ -21,6 +23,7 @@ impl EarlyStop {
             1 => Some(Self::RecorderGone),
             2 => Some(Self::OutOfMemory),
             3 => Some(Self::TooManyThreads),
+            4 => Some(Self::Forbidden),
             _ => None,
         }
     }
@@ -31,6 +34,7 @@ impl EarlyStop {
         match self {
             Self::RecorderGone => "the recorder was gone",
             Self::OutOfMemory => "there was no memory for memprof's own tables",
+            Self::Forbidden => "the program gave up the right to what recording needs (PR_SET_TSC or strict seccomp)",
             Self::TooManyThreads => "there were more threads at a time than memprof can record (4096)",
         }
     }

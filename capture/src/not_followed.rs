@@ -32,7 +32,7 @@ impl NotFollowed {
     #[must_use]
     pub const fn in_words(self) -> &'static str {
         match self {
-            Self::OutOfReach => "run as another user or in another root directory",
+            Self::OutOfReach => "run as another user, in a container or in another root directory",
             Self::OtherProcessor => "made for another processor",
             Self::OtherLibrary => "with another C library",
             Self::Static => "statically linked",

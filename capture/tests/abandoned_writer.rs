@@ -40,11 +40,13 @@ impl Own {
             native_stacks: false,
             python_allocators: false,
             follow_fork: false,
-            // Nobody: a thread that waited for this one would give up.
-            recorder_pid: 1 << 23,
+            pid_namespace: 0,
         };
         // SAFETY: the memory is fresh, zeroed, large enough, and outlives the pool within each test.
-        unsafe { Pool::create(self.start, &settings) }
+        let pool = unsafe { Pool::create(self.start, &settings) };
+        // A thread that waited would give up.
+        pool.header().recorder.cut();
+        pool
     }
 
     fn words(&self) -> Vec<u64> {

@@ -43,7 +43,7 @@ impl Shared {
             native_stacks: true,
             python_allocators: false,
             follow_fork: false,
-            recorder_pid: std::process::id(),
+            pid_namespace: 0,
         };
         // SAFETY: the memory is fresh, zeroed, large enough, and outlives the pool within each test.
         unsafe { Pool::create(self.start, &settings) }
@@ -162,11 +162,11 @@ fn a_thread_that_waits_for_nobody_gives_up() {
         native_stacks: true,
         python_allocators: false,
         follow_fork: false,
-        // No process has this pid: it is above the largest that Linux allows.
-        recorder_pid: 1 << 23,
+        pid_namespace: 0,
     };
     // SAFETY: as in `Shared::pool`.
     let pool = unsafe { Pool::create(shared.start, &settings) };
+    pool.header().recorder.cut();
     let mut writer = ChunkWriter::new(pool, author(0));
     let mut result = Ok(());
     for number in 0..100_000 {

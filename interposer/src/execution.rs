@@ -119,11 +119,7 @@ pub fn count_child() {
 /// Whether what is executed runs in a child of a process that is recorded, and is not to be recorded itself. A child that was
 /// forked was counted then; one that shares its parent's memory, and all that is known there, was not.
 fn is_unrecorded_child(place: Place) -> bool {
-    session::active().is_some_and(|session| {
-        // SAFETY: getpid cannot fail.
-        !session.follows
-            && (place == Place::Child || session.identity.pid() != unsafe { libc::getpid() }.cast_unsigned())
-    })
+    session::active().is_some_and(|session| !session.follows && (place == Place::Child || !session.identity.is_own()))
 }
 
 fn gets_them(entries: &Entries, place: Place) -> bool {

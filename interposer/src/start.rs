@@ -13,6 +13,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use memprof_capture::channel::Pool;
 use memprof_capture::channel::layout::NATIVE_STACKS;
 use memprof_capture::kept_errno::KeptErrno;
+use memprof_capture::not_followed::NotFollowed;
 
 use crate::environment::{self, CHANNEL, Entries, Heirs};
 use crate::lock::Recording;
@@ -21,7 +22,7 @@ use crate::platform::loaded_modules::{self, LoadedModule, MayAskLoader};
 use crate::platform::memory::{MappedPool, map, say, wipe_in_children};
 use crate::platform::real;
 use crate::platform::tls::{self, Activity, Doing};
-use crate::process::Identity;
+use crate::process::{Identity, Ids, is_out_of_sight};
 use crate::python::symbols::Symbols;
 use crate::python_start;
 use crate::session::{self, Session};
@@ -66,16 +67,22 @@ pub fn start() -> Option<&'static Session> {
 #[cold]
 fn start_in_child() -> Option<&'static Session> {
     let session = session::known()?;
-    // SAFETY: getpid cannot fail.
-    let pid = unsafe { libc::getpid() }.cast_unsigned();
-    if session.identity.pid() == pid || PHASE.compare_exchange(FOLLOWED, STARTING, AcqRel, Relaxed).is_err() {
+    if session.identity.is_own() || PHASE.compare_exchange(FOLLOWED, STARTING, AcqRel, Relaxed).is_err() {
         return None;
     }
     let block = tls::block();
     // Its state writes to a chunk of the parent's, and is left alone: a copy that nobody else has.
     ThreadState::replace(block, core::ptr::null_mut());
     block.begin(Activity::of(Doing::Real));
-    session.identity.become_child(&session.pool(), pid);
+    let pool = session.pool();
+    if environment::kept().is_some_and(|entries| is_out_of_sight(&pool, entries.channel())) {
+        session::never_again();
+        pool.header().not_followed[NotFollowed::OutOfReach as usize].fetch_add(1, Relaxed);
+        PHASE.store(DECIDED, Release);
+        block.begin(Activity::PROGRAM);
+        return None;
+    }
+    session.identity.become_child(&pool, Ids::seen());
     // SAFETY: this is the first recorded call of a process that has one thread, and no hook is at work below this one.
     unsafe { locks::begin_in_child(&mut Recording::begin()) };
     session::switch_on();
@@ -112,6 +119,7 @@ fn pass_on(pool: Option<Pool>, channel: &CStr, modules: &[LoadedModule]) {
     let Some(this) = modules.iter().find(|module| module.range().contains(&own_code)) else { return };
     // SAFETY: getpid cannot fail.
     let pid = unsafe { libc::getpid() }.cast_unsigned();
+    let seen = Ids::seen().pid;
     let mut heirs = Heirs::Nobody;
     if let Some(header) = pool.as_ref().map(Pool::header) {
         let attached = header.attached_pid.load(Acquire);
@@ -120,7 +128,7 @@ fn pass_on(pool: Option<Pool>, channel: &CStr, modules: &[LoadedModule]) {
         } else if attached == 0 {
             // A wrapper: the first Python that it starts is recorded.
             return;
-        } else if attached == pid || header.target_pid.load(Acquire) == pid {
+        } else if attached == seen || header.target_pid.load(Acquire) == seen {
             heirs = Heirs::Itself(pid);
         }
     }
@@ -147,8 +155,8 @@ fn attach_to(
     ask: &MayAskLoader,
 ) -> Option<&'static Session> {
     let header = pool.header();
-    // SAFETY: getpid cannot fail.
-    let pid = unsafe { libc::getpid() }.cast_unsigned();
+    let ids = Ids::seen();
+    let pid = ids.pid;
     let first = header.attached_pid.load(Acquire);
     let is_target = header.target_pid.load(Acquire) == pid || first == pid;
     let (waits_for_python, follows) = (header.python_only != 0 && first == 0, header.follow_fork != 0 && first != 0);
@@ -181,7 +189,7 @@ fn attach_to(
         say("memprof: this kernel cannot wipe memory in child processes (Linux 4.14 can); nothing is recorded\n");
         return None;
     }
-    let identity = Identity::of_new_image(&pool, pid);
+    let identity = Identity::of_new_image(&pool, ids);
     let session = Session::new(pool, mapping, identity, native_stacks, header.follow_fork != 0, key);
     // SAFETY: this thread alone is STARTING. The page is large enough for a counter, zero is one, and it is never unmapped.
     let session = unsafe { session::begin(session, page.cast::<AtomicU32>()) };

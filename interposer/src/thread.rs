@@ -123,10 +123,10 @@ impl ThreadState {
         recording: &mut Recording,
     ) -> Result<NonNull<Self>, Stop> {
         let (image, pid) = (session.identity.image(), session.identity.pid());
-        let mut author = Author { thread: session.next_thread(), tid: 0, image, pid, name: [0; 16] };
-        // SAFETY: gettid has no arguments; PR_GET_NAME fills 16 bytes.
+        let mut author =
+            Author { thread: session.next_thread(), tid: session.identity.tid(), image, pid, name: [0; 16] };
+        // SAFETY: PR_GET_NAME fills 16 bytes.
         unsafe {
-            author.tid = libc::syscall(libc::SYS_gettid) as u32;
             libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, author.name.as_mut_ptr());
         }
         let mut state = Self {

@@ -1,7 +1,7 @@
 //! The memory that the recorder shares with the program: an anonymous file, reachable through the recorder's own
 //! descriptor while it lives, and nowhere else.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -34,7 +34,7 @@ pub struct Wanted {
 }
 
 impl SharedPool {
-    /// Creates a pool for a program that this process is about to start.
+    /// Creates a pool for a program that this process is about to start. The calling thread lives as long as the recording.
     pub fn create(wanted: Wanted) -> io::Result<Self> {
         let bytes = pool_bytes(DEFAULT_CHUNKS);
         // SAFETY: the name is a C string; the descriptor that comes back is ours alone.
@@ -63,10 +63,11 @@ impl SharedPool {
             native_stacks: wanted.native_stacks,
             python_allocators: wanted.python_allocators,
             follow_fork: wanted.follow_fork,
-            recorder_pid: std::process::id(),
+            pid_namespace: fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino()),
         };
         // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.
         let pool = unsafe { Pool::create(start.cast(), &settings) };
+        pool.header().recorder.hold().map_err(io::Error::from_raw_os_error)?;
         Ok(Self { file, pool, start })
     }
 
@@ -88,6 +89,7 @@ impl SharedPool {
 
 impl Drop for SharedPool {
     fn drop(&mut self) {
+        self.pool.header().recorder.let_go();
         // SAFETY: the mapping is ours, and whoever had the pool from `pool` has ended.
         unsafe { libc::munmap(self.start, pool_bytes(DEFAULT_CHUNKS)) };
     }

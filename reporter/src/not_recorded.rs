@@ -56,13 +56,13 @@ mod tests {
         assert_eq!(said(1, 0, &[]), ["1 process was started and not recorded; --follow-fork records it"]);
         assert_eq!(
             said(3, 3_500_000, &[]),
-            ["3 processes were started and not recorded, and used 3.50 s of 4.00 s CPU; --follow-fork records them"]
+            ["3 processes were started and not recorded, and used 3.500 s of 4.000 s CPU; --follow-fork records them"]
         );
         assert_eq!(said(0, 0, &[(NotFollowed::Static, 1)]), ["1 program could not be recorded: statically linked"]);
         assert_eq!(
             said(0, 0, &[(NotFollowed::OutOfReach, 2), (NotFollowed::Static, 1)]),
             [
-                "3 programs could not be recorded: 2 run as another user or in another root directory, 1 statically linked"
+                "3 programs could not be recorded: 2 run as another user, in a container or in another root directory, 1 statically linked"
             ]
         );
         assert_eq!(said(0, 0, &[]), [""; 0]);

@@ -6,6 +6,7 @@
 use core::mem::size_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use super::life_line::LifeLine;
 use super::turns::TurnWord;
 use crate::not_followed::NotFollowed;
 
@@ -41,14 +42,16 @@ pub struct PoolHeader {
     /// Non-zero: only a process image with a Python interpreter is to be recorded. The shells and shims that stand
     /// between `memprof run script.py` and its interpreter, or run it as their child, stay out of the capture.
     pub python_only: u32,
-    /// The recorder, to be looked after while waiting for a free chunk.
-    pub recorder_pid: u32,
+    /// The number of the recorder's pid namespace (the inode of `/proc/PID/ns/pid`); 0 where it is not known.
+    pub pid_namespace: u64,
     /// Non-zero: stacks have native frames.
     pub native_stacks: u32,
     /// Non-zero: Python's own allocators are recorded as well.
     pub python_allocators: u32,
     /// Non-zero: the processes that the program starts are recorded as well.
     pub follow_fork: u32,
+    /// Whether the recorder is still there, for who waits for a free chunk.
+    pub recorder: LifeLine,
     /// The process that the recorder started. Written by the process itself between fork and exec.
     pub target_pid: AtomicU32,
     /// The process that records, or 0 before there is one: mostly the target. Where only Python is to be recorded and the

@@ -12,7 +12,7 @@
 //! - [`pool`]: chunks and their states, for both sides.
 //! - [`process`]: the description of a process.
 //! - [`record`]: the records inside a chunk and their decoder.
-//! - `running`: whether the recorder is still there.
+//! - [`life_line`]: whether the recorder is still there.
 //! - [`states`]: the states of chunks, and the steps between them.
 //! - [`turns`]: how its events are dated.
 //! - [`writer`]: a thread's end of the channel.
@@ -20,11 +20,11 @@
 pub mod atomic;
 pub mod code;
 pub mod layout;
+pub mod life_line;
 pub mod module;
 pub mod pool;
 pub mod process;
 pub mod record;
-mod running;
 pub mod states;
 pub mod turns;
 pub mod writer;

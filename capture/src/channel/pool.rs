@@ -51,8 +51,8 @@ pub struct PoolSettings {
     pub python_allocators: bool,
     /// Whether the processes that the program starts are recorded as well.
     pub follow_fork: bool,
-    /// The process that drains it.
-    pub recorder_pid: u32,
+    /// The recorder's pid namespace: see [`PoolHeader::pid_namespace`].
+    pub pid_namespace: u64,
 }
 
 /// Why a mapping is not a pool that this build can use.
@@ -86,7 +86,7 @@ impl Pool {
             (*header).native_stacks = u32::from(settings.native_stacks);
             (*header).python_allocators = u32::from(settings.python_allocators);
             (*header).follow_fork = u32::from(settings.follow_fork);
-            (*header).recorder_pid = settings.recorder_pid;
+            (*header).pid_namespace = settings.pid_namespace;
             (*header).magic = MAGIC;
         }
         for chunk in 0..chunks {

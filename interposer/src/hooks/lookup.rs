@@ -9,7 +9,7 @@ use core::arch::naked_asm;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 
-use super::{code, heap, mapping, program_break, programs, threads};
+use super::{code, heap, mapping, program_break, programs, rights, threads};
 use crate::platform::real;
 
 /// `dlsym`
@@ -101,6 +101,7 @@ hooks! {
     program_break: sbrk __sbrk brk;
     code: dlclose;
     threads: pthread_create;
+    rights: prctl;
     programs: execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn posix_spawnp popen system;
 }
 

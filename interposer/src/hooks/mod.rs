@@ -9,6 +9,7 @@
 //! - [`threads`] has `pthread_create`, [`forks`] what is done in children.
 //! - [`programs`]: programs that are executed.
 //! - [`python_allocators`]: what stands before Python's own allocators.
+//! - [`rights`]: `prctl`, by which programs give up rights.
 //! - [`code`]: `dlclose`, and code that is made at run time.
 //! - [`lookup`]: `dlsym`, which must find the hooks.
 //!
@@ -26,4 +27,5 @@ mod mapping;
 mod program_break;
 mod programs;
 pub mod python_allocators;
+mod rights;
 mod threads;

@@ -289,7 +289,7 @@ impl Recorder {
             native_stacks: true,
             python_allocators: false,
             follow_fork: false,
-            recorder_pid: std::process::id(),
+            pid_namespace: 0,
         };
         // SAFETY: the memory is fresh, large enough, on a page, and lives as long as the pool is used.
         let pool = unsafe { Pool::create(memory.as_ptr().cast_mut().cast(), &settings) };

@@ -7,7 +7,6 @@ use core::time::Duration;
 use super::ChunkWriter;
 use crate::channel::layout::CHUNK_WORDS;
 use crate::channel::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
-use crate::channel::running::process_runs;
 use crate::early_stop::EarlyStop;
 use crate::kept_errno::KeptErrno;
 
@@ -100,7 +99,7 @@ impl ChunkWriter {
             if self.is_abandoned() {
                 return Ok(None);
             }
-            if !process_runs(header.recorder_pid) {
+            if header.recorder.is_cut() {
                 return Err(EarlyStop::RecorderGone);
             }
             if idle > MOST_IDLE_WAITS {
