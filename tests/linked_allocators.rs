@@ -11,7 +11,7 @@ use std::process::Command;
 
 use support::c_programs::{Build, tool};
 use support::flame_data::{Kind, flame_tree};
-use support::memprof::{Finished, programs};
+use support::memprof::{Finished, memprof, programs};
 use support::packages::with_package;
 use support::pythons;
 use support::recording::{Recorded, Recording, total};
@@ -280,4 +280,30 @@ fn python_s_own_mimalloc_is_left_alone() {
     let recorded = recording.variable("PYTHONMALLOC", "mimalloc").run().succeeds();
     assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);
     assert_eq!(of(&table(&recorded.capture(), "--total"), "mimalloc"), Amount::default());
+}
+
+/// Whatever the program calls `malloc` is recorded; if that cannot be, no report is content.
+#[test]
+fn a_malloc_of_the_program_s_own_of_any_kind() {
+    for (shape, flags) in [
+        ("plain", &["-O1", "-fno-builtin"][..]),
+        ("not optimised", &["-O0", "-fno-builtin"]),
+        ("no room in free", &["-O1", "-fno-builtin", "-DTIGHT"]),
+        ("cannot be hooked", &["-O1", "-fno-builtin", "-DSTUBBORN"]),
+    ] {
+        let program = Build::c("own_malloc.c", "own_malloc").flags(&["-g"]).flags(flags).path();
+        let recorded = Recording::of_command(&[program.as_os_str()]).run().ends_with(3);
+        assert_eq!(recorded.finished().stdout(), "1\n", "{shape}");
+        let told = recorded.finished().stderr();
+        let rows = table(&recorded.capture(), "--total");
+        let found = sum(&rows, |row| row.bytes == 1000 * row.allocations && row.allocations > 0);
+        let check = Finished::of(memprof(["check", "--max-allocations", "5000"]).arg(recorded.capture()));
+        let is_hooked = shape != "cannot be hooked";
+        let sentence = "an allocator that the program brings along could not be hooked";
+        assert_eq!(told.contains(sentence), !is_hooked, "{shape}: {told}");
+        assert_eq!(found.allocations, if is_hooked { 1000 } else { 0 }, "{shape}: {rows:?}");
+        assert_eq!(check.status(), if is_hooked { 0 } else { 3 }, "{shape}: {}", check.stdout());
+        let verdict = check.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(verdict.contains("cannot be checked: an allocator"), !is_hooked, "{shape}: {verdict}");
+    }
 }

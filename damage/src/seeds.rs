@@ -158,7 +158,12 @@ pub fn capture() -> io::Result<Vec<u8>> {
         },
         Fact::ModuleSymbols { module: ModuleId(1), source: SymbolSource::Missing },
         Fact::HiddenAllocator { module: ModuleId(1), allocator: LinkedAllocator::Mimalloc },
-        Fact::NotRecorded(NotRecorded { children: 3, children_cpu_us: 4000, programs: vec![(NotFollowed::Static, 1)] }),
+        Fact::NotRecorded(NotRecorded {
+            children: 3,
+            children_cpu_us: 4000,
+            programs: vec![(NotFollowed::Static, 1)],
+            allocators: 1,
+        }),
     ])?;
     let summary = Summary {
         end: point(9000),

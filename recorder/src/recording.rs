@@ -377,7 +377,9 @@ fn not_recorded(header: &PoolHeader, end: &Ended) -> Option<NotRecorded> {
     let is_target = header.attached_pid.load(Acquire) == header.target_pid.load(Acquire);
     let children_cpu = Some(end.children_cpu).filter(|_| children > 0 && is_target).unwrap_or_default();
     let children_cpu_us = u64::try_from(children_cpu.as_micros()).unwrap_or(u64::MAX);
-    (children > 0 || !programs.is_empty()).then_some(NotRecorded { children, children_cpu_us, programs })
+    let allocators = header.allocators_not_hooked.load(Acquire);
+    let what = NotRecorded { children, children_cpu_us, programs, allocators };
+    (what != NotRecorded::default()).then_some(what)
 }
 
 fn now(pool: Pool) -> ClockPoint {

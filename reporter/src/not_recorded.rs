@@ -8,6 +8,7 @@ use crate::size_units::{counted, seconds};
 /// The sentences about it. `cpu_us`: microseconds of processor time of the program and its children.
 pub fn sentences(what: &NotRecorded, cpu_us: u64) -> Vec<String> {
     let mut sentences = Vec::new();
+    sentences.extend(allocators(what.allocators));
     if what.children > 0 {
         let (were, them) = if what.children == 1 { ("was", "it") } else { ("were", "them") };
         let count = counted(what.children.into(), "process");
@@ -30,6 +31,24 @@ pub fn sentences(what: &NotRecorded, cpu_us: u64) -> Vec<String> {
     sentences
 }
 
+fn allocators(count: u32) -> Option<String> {
+    let (that, its) = match count {
+        0 => return None,
+        1 => ("an allocator that the program brings along", "its"),
+        _ => ("allocators that the program brings along", "their"),
+    };
+    Some(format!("{that} could not be hooked: {its} blocks are not in the capture"))
+}
+
+/// Why figures of a capture say nothing, if so.
+pub(crate) fn blindness(facts: &[Fact], has_events: bool) -> Option<String> {
+    let unhooked = facts.iter().find_map(|fact| match fact {
+        Fact::NotRecorded(what) => allocators(what.allocators),
+        _ => None,
+    });
+    unhooked.or_else(|| (!has_events).then(|| "nothing was recorded".to_owned()))
+}
+
 /// Whether so much of the work was done by children that a report without them says little.
 const fn is_much(children_us: u64, all_us: u64) -> bool {
     const LEAST_US: u64 = 200_000;
@@ -38,7 +57,11 @@ const fn is_much(children_us: u64, all_us: u64) -> bool {
 
 pub(crate) fn notes(facts: &[Fact], cpu_us: u64) -> impl Iterator<Item = String> + '_ {
     let all = facts.iter().filter_map(|fact| if let Fact::NotRecorded(what) = fact { Some(what) } else { None });
-    all.flat_map(move |what| sentences(what, cpu_us)).map(|sentence| format!("{}.", sentence))
+    all.flat_map(move |what| sentences(what, cpu_us)).map(|sentence| {
+        let mut letters = sentence.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        format!("{}{}.", first.collect::<String>(), letters.as_str())
+    })
 }
 
 #[cfg(test)]
@@ -48,7 +71,7 @@ mod tests {
     use super::*;
 
     fn said(children: u32, children_cpu_us: u64, programs: &[(NotFollowed, u32)]) -> Vec<String> {
-        sentences(&NotRecorded { children, children_cpu_us, programs: programs.to_vec() }, 4_000_000)
+        sentences(&NotRecorded { children, children_cpu_us, programs: programs.to_vec(), allocators: 0 }, 4_000_000)
     }
 
     #[test]
@@ -66,5 +89,12 @@ mod tests {
             ]
         );
         assert_eq!(said(0, 0, &[]), [""; 0]);
+        let unhooked = NotRecorded { allocators: 1, ..NotRecorded::default() };
+        let sentence =
+            "an allocator that the program brings along could not be hooked: its blocks are not in the capture";
+        assert_eq!(sentences(&unhooked, 0), [sentence]);
+        assert_eq!(blindness(&[Fact::NotRecorded(unhooked)], true).as_deref(), Some(sentence));
+        assert_eq!(blindness(&[], true), None);
+        assert_eq!(blindness(&[], false).as_deref(), Some("nothing was recorded"));
     }
 }

@@ -20,6 +20,7 @@ use memprof_replay::timeline::TimelinePoint;
 
 use crate::metadata::{Metadata, duration_s};
 use crate::native_stacks::NativeStacks;
+use crate::not_recorded;
 use crate::notes;
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::query::{Query, SlotFilter};
@@ -231,6 +232,13 @@ impl Report {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Why its figures say nothing about the program, if so.
+    #[must_use]
+    pub(crate) fn blindness(&self) -> Option<String> {
+        let has_events = !self.reader.event_chunks().is_empty() || self.reader.aggregate().is_some();
+        not_recorded::blindness(self.reader.facts(), has_events)
     }
 
     /// What could not be read.

@@ -195,7 +195,7 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     {
         append(Path::new(&summary), &report, &outcome)?;
     }
-    Ok(if outcome.has_breach() { Verdict::Breach } else { Verdict::Fine })
+    Ok(if outcome.has_passed() { Verdict::Fine } else { Verdict::Breach })
 }
 
 /// The folder that paths in annotations begin from.

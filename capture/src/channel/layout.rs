@@ -84,6 +84,8 @@ pub struct PoolHeader {
     pub differing: AtomicU64,
     /// Children of recorded processes that were started and not recorded, since nobody asked for it.
     pub unrecorded_children: AtomicU32,
+    /// Allocators that modules bring along and whose functions could not be hooked.
+    pub allocators_not_hooked: AtomicU32,
     /// Programs that were executed and could not be recorded, by their [`NotFollowed`] as a number.
     pub not_followed: [AtomicU32; NotFollowed::ALL.len()],
     /// What became of the interpreter: a [`PythonState`] as a number.

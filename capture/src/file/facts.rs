@@ -124,7 +124,7 @@ pub enum Fact {
     NotRecorded(NotRecorded),
 }
 
-/// Processes and programs that a program started, and that were not recorded.
+/// Processes and programs that a program started, and allocators that it had, that were not recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotRecorded {
     /// Children, where none were to be recorded.
@@ -134,6 +134,8 @@ pub struct NotRecorded {
     pub children_cpu_us: u64,
     /// Programs that were executed and could not be recorded: why, and how many of them.
     pub programs: Vec<(NotFollowed, u32)>,
+    /// Allocators that the program or its libraries bring along and whose functions could not be hooked.
+    pub allocators: u32,
 }
 
 /// An allocator that programs and libraries link into themselves.

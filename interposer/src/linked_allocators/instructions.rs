@@ -131,6 +131,21 @@ pub fn decode(code: &[u8]) -> Option<Instruction> {
     Some(Instruction { length: reader.at, kind: reader.kind() })
 }
 
+/// Whether a function that begins so does nothing but return.
+pub fn only_returns(mut code: &[u8]) -> bool {
+    const ENDBR64: &[u8] = b"\xf3\x0f\x1e\xfa";
+    while let Some(found) = decode(code) {
+        match found.kind {
+            Kind::End { .. } => return code[found.length - 1] == 0xc3,
+            Kind::Padding if code[0] != 0xcc => {}
+            Kind::Plain if code.starts_with(ENDBR64) => {}
+            _ => return false,
+        }
+        code = &code[found.length..];
+    }
+    false
+}
+
 /// An instruction that begins with 0f.
 fn two_bytes(mut reader: Reader<'_>, has_prefix: bool) -> Option<Instruction> {
     let opcode = reader.byte()?;
@@ -265,6 +280,16 @@ mod tests {
         }
         for unknown in [&b"\x0f\x05"[..], b"\xc5\xf8\x77", b"\x62\xf1\x7c\x48\x10\x07"] {
             assert_eq!(decode(unknown), None, "{}", unknown.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn functions_that_only_return() {
+        for code in [&b"\xc3"[..], b"\xf3\xc3", b"\xf3\x0f\x1e\xfa\xc3", b"\x90\xc3\x48"] {
+            assert!(only_returns(code), "{}", code.escape_ascii());
+        }
+        for code in [&b"\xc2\x08\0"[..], b"\xff\xe0", b"\x31\xc0\xc3", b"\xe9\0\0\0\0", b"\xcc\xc3", b""] {
+            assert!(!only_returns(code), "{}", code.escape_ascii());
         }
     }
 

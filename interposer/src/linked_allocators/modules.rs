@@ -3,11 +3,12 @@
 use core::ffi::CStr;
 use core::slice;
 use core::sync::atomic::AtomicBool;
-use core::sync::atomic::Ordering::{Acquire, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::census::Census;
 use super::functions::{Function, LONGEST_NAME, PYTHON_MIMALLOC, may_begin, recognise};
 use super::hooks::Hooked;
+use super::instructions::only_returns;
 use super::loading;
 use super::object_file::{ObjectFile, Symbol};
 use super::patching::{Applied, Patches, Target};
@@ -15,6 +16,7 @@ use crate::lock::{AnyLock, Lock, Recording};
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::platform::loaded_modules::{self, Changes, LoadedModule, MayAskLoader};
 use crate::python_start;
+use crate::session;
 use crate::unwind::unloading;
 
 /// A module that has been searched, and what its patches use.
@@ -161,12 +163,20 @@ fn search(module: &LoadedModule, is_program: bool) -> Option<Applied> {
         let is_needed = function.family.is_some();
         let is_ready = prepare(module, &file, &census, &function, &symbol, &mut patches);
         if is_needed && !is_ready {
+            tell_not_hooked();
             return None;
         }
     }
     // SAFETY: the module has just been loaded, so that nobody executes its code yet. The functions are what their names
     // say that they are: each hook passes on all that they can be given.
     unsafe { patches.apply() }
+}
+
+/// The recorder is to say that there is an allocator whose blocks are not recorded.
+fn tell_not_hooked() {
+    if let Some(session) = session::known() {
+        session.pool().header().allocators_not_hooked.fetch_add(1, Relaxed);
+    }
 }
 
 /// The functions of a file that have the names of an allocator's.
@@ -196,6 +206,10 @@ fn prepare(
     let Some(code) = code_of(module, file, symbol) else { return false };
     if patches.has(code.as_ptr().addr()) {
         // Another name of the same function
+        return true;
+    }
+    // An allocator that never takes anything back may have no room for a jump there.
+    if function.role.takes_back() && only_returns(code) {
         return true;
     }
     let allocator = function.family.and_then(|family| census.allocator(family)).unwrap_or(function.allocator);

@@ -83,7 +83,7 @@ pub fn write_json(report: &Report, outcome: &Outcome, out: &mut impl Write) -> i
         schema: "memprof-check-1",
         metadata: report.metadata(),
         notes: report.notes().iter().chain(&outcome.notes).map(String::as_str).collect(),
-        passed: !outcome.has_breach(),
+        passed: outcome.has_passed(),
         limits: outcome.findings.iter().map(limit_json).collect(),
         suppressed: &outcome.suppressed,
     };

@@ -59,6 +59,8 @@ pub struct Outcome {
     pub suppressed: Vec<SuppressedLeaks>,
     /// What limits could not be checked, and why; a sentence each.
     pub notes: Vec<String>,
+    /// Why the figures say nothing, if so: then nothing has passed.
+    pub blindness: Option<String>,
 }
 
 impl Outcome {
@@ -74,13 +76,13 @@ impl Outcome {
             suppress(baseline, &rules.suppressions);
             growth(report, baseline, rules, &mut findings, &mut notes);
         }
-        Self { findings, suppressed, notes }
+        Self { findings, suppressed, notes, blindness: report.blindness() }
     }
 
-    /// Whether any limit is exceeded.
+    /// Whether no limit is exceeded, as far as can be seen, and it can be seen.
     #[must_use]
-    pub fn has_breach(&self) -> bool {
-        self.findings.iter().any(Finding::is_breach)
+    pub fn has_passed(&self) -> bool {
+        self.blindness.is_none() && !self.findings.iter().any(Finding::is_breach)
     }
 
     /// Those that are.

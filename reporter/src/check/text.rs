@@ -73,9 +73,10 @@ impl Outcome {
     /// How many limits are exceeded.
     pub(super) fn headline(&self) -> String {
         let all = self.findings.len() as u64;
-        match self.breaches().count() as u64 {
-            0 => format!("within {}", counted(all, "limit")),
-            exceeded => format!("{} of {} exceeded", count(exceeded), counted(all, "limit")),
+        match (self.breaches().count() as u64, &self.blindness) {
+            (0, Some(why)) => format!("cannot be checked: {why}"),
+            (0, None) => format!("within {}", counted(all, "limit")),
+            (exceeded, _) => format!("{} of {} exceeded", count(exceeded), counted(all, "limit")),
         }
     }
 
