@@ -136,8 +136,11 @@ const MAX_INTERPRETERS: usize = 4;
 
 /// What keeps this library from working in a program; nothing also if the program cannot be looked into.
 ///
+/// A path of any length takes much of the stack, which only those are to pay for who ask.
+///
 /// # Safety
 /// The name is as C's functions take it.
+#[inline(never)]
 unsafe fn obstacle(named: Named, entries: &Entries) -> Option<NotFollowed> {
     let mut path = [0; PATH_BYTES];
     // SAFETY: the caller's contract.
