@@ -36,6 +36,10 @@ static void block_signal(int how) {
 }
 
 static void *allocates(void *unused) {
+    /* glibc makes an arena for a thread's first block under a lock that its own fork takes: a handler that forks in there
+       waits for itself, with or without memprof. */
+    void *volatile first = malloc(32);
+    free(first);
     block_signal(SIG_UNBLOCK);
     while (!stop) {
         void *volatile block = malloc(32);
