@@ -237,8 +237,11 @@ impl Report {
     /// Why its figures say nothing about the program, if so.
     #[must_use]
     pub(crate) fn blindness(&self) -> Option<String> {
-        let has_events = !self.reader.event_chunks().is_empty() || self.reader.aggregate().is_some();
-        not_recorded::blindness(self.reader.facts(), has_events)
+        let reader = &self.reader;
+        let has_events = !reader.event_chunks().is_empty() || reader.aggregate().is_some();
+        // Of one that is cut off or damaged, the notes say so.
+        let is_whole = reader.summary().is_some() && reader.damage().is_none();
+        not_recorded::blindness(reader.facts(), has_events || !is_whole)
     }
 
     /// What could not be read.
