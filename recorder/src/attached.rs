@@ -84,6 +84,10 @@ mod tests {
         assert!(found.attached.contains(&forked.cast_unsigned()), "{found:?}");
 
         let mut executed = Command::new("sleep").arg("100").env("MEMPROF_CHANNEL", shared.path()).spawn().unwrap();
+        // Whoever starts a program goes on before the kernel has put its environment where it is read.
+        while fs::read(format!("/proc/{}/environ", executed.id())).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
         let found = attached.find();
         executed.kill().unwrap();
         executed.wait().unwrap();
