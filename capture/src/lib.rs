@@ -9,6 +9,7 @@
 //! - [`thread_merge`] and [`resolution`]: on their way into the file, the events of several threads are brought into one
 //!   order, and blocks get numbers in place of addresses.
 //! - [`page_index`]: how tables by address or number find their pages.
+//! - [`process_stat`]: what the kernel says of a process.
 //! - [`quiet_file`]: what the recorded process reads on the way; [`kept_errno`]: what it must not notice.
 //!
 //! This crate knows no other part of memprof. The interposer uses it without the feature `file`.
@@ -28,6 +29,7 @@ pub mod not_followed;
 pub mod os_error;
 #[cfg(feature = "file")]
 pub mod page_index;
+pub mod process_stat;
 pub mod quiet_file;
 #[cfg(feature = "file")]
 pub mod resolution;

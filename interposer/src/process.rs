@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32};
 use memprof_capture::channel::Pool;
 use memprof_capture::channel::process::ProcessPrefix;
 use memprof_capture::kept_errno::KeptErrno;
+use memprof_capture::process_stat;
 use memprof_capture::quiet_file::QuietFile;
 
 use crate::channel::Channel;
@@ -22,6 +23,8 @@ pub struct Identity {
     pid: AtomicU32,
     /// And as the recorder knows it.
     seen_pid: AtomicU32,
+    /// The process that started it, likewise.
+    seen_parent: AtomicU32,
     /// The image that this one was forked from; 0 where it began as a new program.
     forked_from: AtomicU32,
     /// Whether the recorder has been told.
@@ -38,6 +41,7 @@ impl Identity {
             image: AtomicU32::new(pool.header().images.fetch_add(1, AcqRel) + 1),
             pid: AtomicU32::new(own_pid()),
             seen_pid: AtomicU32::new(ids.pid),
+            seen_parent: AtomicU32::new(ids.parent),
             forked_from: AtomicU32::new(0),
             told: AtomicBool::new(false),
         }
@@ -70,6 +74,7 @@ impl Identity {
         self.image.store(pool.header().images.fetch_add(1, AcqRel) + 1, Release);
         self.pid.store(own_pid(), Release);
         self.seen_pid.store(ids.pid, Release);
+        self.seen_parent.store(ids.parent, Release);
         self.told.store(false, Release);
     }
 
@@ -78,7 +83,7 @@ impl Identity {
         if self.told.swap(true, AcqRel) {
             return Ok(());
         }
-        let prefix = ProcessPrefix::new(Ids::seen().parent, self.forked_from.load(Acquire));
+        let prefix = ProcessPrefix::new(self.seen_parent.load(Acquire), self.forked_from.load(Acquire));
         let arguments = arguments()?;
         Ok(channel.writer(recording).process(&[prefix.as_bytes(), &arguments])?)
     }
@@ -108,10 +113,8 @@ impl Ids {
 
     /// From `/proc/PID/stat` (proc(5)).
     fn parse(stat: &[u8]) -> Option<Self> {
-        // The name, in brackets, may hold brackets itself, but nothing behind it does.
-        let behind = stat.get(stat.iter().rposition(|&byte| byte == b')')? + 1..)?;
         let pid = number(stat.split(|&byte| byte == b' ').next()?)?;
-        Some(Self { pid, parent: number(behind.split(|&byte| byte == b' ').nth(2)?)? })
+        Some(Self { pid, parent: process_stat::number(stat, 4)? })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use memprof_capture::process_stat;
 use rustc_hash::FxHashMap;
 
 use crate::resident_set::ResidentSet;
@@ -126,13 +127,10 @@ fn open(pid: libc::pid_t) -> io::Result<OwnedFd> {
 /// When the process began, in the kernel's ticks; nothing once it has ended, even if nobody has asked yet how.
 fn start_of(pid: u32) -> Option<u64> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program comes before, in parentheses, and may hold any byte.
-    let behind = stat.iter().rposition(|&byte| byte == b')')?;
-    let mut fields = stat[behind + 1..].split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
-    if matches!(fields.next()?, b"Z" | b"X") {
-        return None;
+    match process_stat::field(&stat, 3)? {
+        b"Z" | b"X" => None,
+        _ => process_stat::number(&stat, 22),
     }
-    std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 
+use memprof_capture::process_stat;
+
 use crate::start::Child;
 
 /// The program to send signals on to; 0 while there is none.
@@ -200,8 +202,5 @@ fn in_foreground() -> bool {
 
 fn is_stopped(pid: libc::pid_t) -> bool {
     // The state follows the name, which is in parentheses and can hold any character.
-    std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        let name_end = stat.iter().rposition(|&byte| byte == b')').unwrap_or(0);
-        stat.get(name_end + 2) == Some(&b'T')
-    })
+    std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| process_stat::field(&stat, 3) == Some(b"T"))
 }

@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 pub use memprof_capture::file::facts::Exit;
+use memprof_capture::process_stat;
 
 use crate::signals;
 use crate::start::Child;
@@ -73,14 +74,11 @@ impl ChildrenTimes {
         Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?, u32::try_from(ticks).ok().filter(|&it| it > 0)?)
     }
 
-    /// The 11th, 16th and 17th number of `/proc/PID/stat` (proc(5)), the times in so many ticks a second.
+    /// From `cminflt`, `cutime` and `cstime`, the times in so many ticks a second.
     fn parse(stat: &[u8], ticks: u32) -> Option<Self> {
-        // The second field is a name in parentheses, which may hold any bytes.
-        let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-        let fields: Vec<&[u8]> = stat[name_end..].split(u8::is_ascii_whitespace).collect();
-        let number = |place: usize| std::str::from_utf8(fields.get(place)?).ok()?.parse::<u64>().ok();
-        let used = u32::try_from(number(14)? + number(15)?).unwrap_or(u32::MAX);
-        Some(Self { faults: number(9)?, cpu: Duration::from_secs(1) * used / ticks })
+        let number = |field| process_stat::number::<u64>(stat, field);
+        let used = u32::try_from(number(16)? + number(17)?).unwrap_or(u32::MAX);
+        Some(Self { faults: number(11)?, cpu: Duration::from_secs(1) * used / ticks })
     }
 }
 
