@@ -11,7 +11,7 @@ use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::AtomicBool;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::memory::{MappedVec, OutOfMemory};
 
@@ -78,7 +78,7 @@ impl Entries {
     /// look for by the first of them.
     ///
     /// # Safety
-    /// The list and its strings may be written to, and nobody else uses them meanwhile.
+    /// The list and its strings may be written to, and nobody else writes to them meanwhile.
     pub unsafe fn take_out(&self, list: *mut *mut c_char) {
         // SAFETY: the caller's contract. What is left of an entry is no longer than it was.
         unsafe {
@@ -157,11 +157,10 @@ impl Entries {
     ) -> Result<*const *const c_char, OutOfMemory> {
         // SAFETY: the caller's contract.
         unsafe {
-            let length = length_of(list);
-            let entries = || (0..length).map(|index| *list.add(index));
-            let is_ours = |entry: *const c_char| value(entry, PRELOAD).is_some() || value(entry, CHANNEL).is_some();
+            let entries = strings(list);
+            let is_ours = |entry| value(entry, PRELOAD).is_some() || value(entry, CHANNEL).is_some();
             let mut preload = self.preload.as_ptr().cast();
-            if let Some(others) = entries().find_map(|entry| value(entry, PRELOAD)) {
+            if let Some(others) = entries.iter().find_map(|&entry| value(entry, PRELOAD)) {
                 let text = &mut room.text;
                 text.truncate(0);
                 text.extend_from_slice(&self.preload[..self.preload.len() - 1])?;
@@ -175,7 +174,8 @@ impl Entries {
                 preload = text.as_ptr().cast();
             }
             let ours = [preload, self.channel.as_ptr().cast()];
-            room.list.make(length + ours.len() + 1, ours.into_iter().chain(entries().filter(|&entry| !is_ours(entry))))
+            let others = entries.iter().copied().filter(|&entry| !is_ours(entry));
+            room.list.make(entries.len() + ours.len() + 1, ours.into_iter().chain(others))
         }
     }
 
@@ -190,10 +190,9 @@ impl Entries {
     ) -> Result<*const *const c_char, OutOfMemory> {
         // SAFETY: the caller's contract; the entry that is changed is a copy.
         unsafe {
-            let length = length_of(list);
-            let entries = || (0..length).map(|index| *list.add(index));
+            let entries = strings(list);
             let mut preload = None;
-            if let Some(entry) = entries().find(|&entry| value(entry, PRELOAD).is_some()) {
+            if let Some(&entry) = entries.iter().find(|&&entry| value(entry, PRELOAD).is_some()) {
                 room.text.truncate(0);
                 room.text.extend_from_slice(CStr::from_ptr(entry).to_bytes_with_nul())?;
                 let copy = room.text.as_mut_ptr().cast::<c_char>();
@@ -203,11 +202,11 @@ impl Entries {
                     preload = Some(copy.cast_const());
                 }
             }
-            let others = entries().filter_map(|entry| match value(entry, PRELOAD) {
+            let others = entries.iter().filter_map(|&entry| match value(entry, PRELOAD) {
                 Some(_) => preload.take(),
                 None => Some(entry).filter(|&entry| value(entry, CHANNEL).is_none()),
             });
-            room.list.make(length + 1, others)
+            room.list.make(entries.len() + 1, others)
         }
     }
 
@@ -218,12 +217,12 @@ impl Entries {
     pub unsafe fn are_in(&self, list: *const *const c_char) -> bool {
         // SAFETY: the caller's contract.
         unsafe {
-            let entries = || (0..length_of(list)).map(|index| *list.add(index));
-            let has_library = entries().find_map(|entry| value(entry, PRELOAD)).is_some_and(|libraries| {
+            let entries = strings(list);
+            let has_library = entries.iter().find_map(|&entry| value(entry, PRELOAD)).is_some_and(|libraries| {
                 let mut libraries = CStr::from_ptr(libraries).to_bytes().split(|&byte| is_divider(byte));
                 libraries.any(|library| library == self.library().to_bytes())
             });
-            has_library && entries().any(|entry| value(entry, CHANNEL).is_some())
+            has_library && entries.iter().any(|&entry| value(entry, CHANNEL).is_some())
         }
     }
 }
@@ -318,15 +317,22 @@ unsafe fn value(entry: *const c_char, name: &CStr) -> Option<*const c_char> {
     }
 }
 
+/// The strings of a list.
+///
 /// # Safety
-/// A null pointer ends the list, if it is one.
-unsafe fn length_of(list: *const *const c_char) -> usize {
+/// A null pointer ends the list, if it is one, and it is not changed as long as what is returned is used.
+unsafe fn strings<'a>(list: *const *const c_char) -> &'a [*const c_char] {
+    if list.is_null() {
+        return &[];
+    }
     let mut length = 0;
     // SAFETY: the caller's contract.
-    while !list.is_null() && unsafe { !(*list.add(length)).is_null() } {
-        length += 1;
+    unsafe {
+        while !(*list.add(length)).is_null() {
+            length += 1;
+        }
+        core::slice::from_raw_parts(list, length)
     }
-    length
 }
 
 struct Kept(UnsafeCell<MaybeUninit<Entries>>);
@@ -337,14 +343,11 @@ unsafe impl Sync for Kept {}
 static KEPT: Kept = Kept(UnsafeCell::new(MaybeUninit::uninit()));
 static ARE_KEPT: AtomicBool = AtomicBool::new(false);
 
-/// Keeps them for programs that will be executed.
+/// Keeps them for programs that will be executed, and to be taken out.
 ///
 /// # Safety
-/// The process has one thread.
+/// Called once, and the process has one thread.
 pub unsafe fn keep(entries: Entries) {
-    if ARE_KEPT.load(Relaxed) {
-        return;
-    }
     // SAFETY: nobody reads before the next line says that they are there.
     unsafe { (*KEPT.0.get()).write(entries) };
     ARE_KEPT.store(true, Release);
@@ -395,10 +398,10 @@ mod tests {
     }
 
     fn read(list: *const *const c_char) -> Vec<String> {
-        // SAFETY: the tests make lists that end.
-        (0..unsafe { length_of(list) })
-            .map(|at| unsafe { CStr::from_ptr(*list.add(at)) }.to_str().unwrap().to_owned())
-            .collect()
+        // SAFETY: the tests make lists that end, of strings that stay.
+        let text = |entry: &*const c_char| unsafe { CStr::from_ptr(*entry) }.to_str().unwrap().to_owned();
+        // SAFETY: as above.
+        unsafe { strings(list) }.iter().map(text).collect()
     }
 
     fn taken_out(strings: &[&str]) -> Vec<String> {

@@ -178,7 +178,7 @@ fn obstacle_in(path: &CStr, interpreters: usize, entries: &Entries) -> Option<Re
 }
 
 /// What kind of file this is.
-pub fn look_into(path: &CStr) -> Option<Executable> {
+fn look_into(path: &CStr) -> Option<Executable> {
     let file = QuietFile::open(path)?;
     let mut head = [0; HEAD_BYTES];
     let length = file.read_at(&mut head, 0)?;

@@ -104,8 +104,9 @@ fn attach(recording: &mut Recording, ask: &MayAskLoader) -> Option<&'static Sess
     let mapping = MappedPool::open(path);
     // SAFETY: the mapping has this length, and stays as long as the pool is used.
     let pool = mapping.and_then(|mapping| unsafe { Pool::attach(mapping.start.as_ptr(), mapping.bytes) }.ok());
-    let session = pool.zip(mapping).and_then(|(pool, mapping)| attach_to(pool, mapping, &modules, recording, ask));
-    pass_on(pool, path, &modules);
+    let ids = Ids::seen();
+    let session = pool.zip(mapping).and_then(|(pool, mapping)| attach_to(pool, mapping, ids, &modules, recording, ask));
+    pass_on(pool, path, ids, &modules);
     if let (None, Some(mapping)) = (session, mapping) {
         // SAFETY: nobody has kept the pool.
         unsafe { mapping.close() };
@@ -114,12 +115,9 @@ fn attach(recording: &mut Recording, ask: &MayAskLoader) -> Option<&'static Sess
 }
 
 /// Decides to which programs this one passes on what has led it here.
-fn pass_on(pool: Option<Pool>, channel: &CStr, modules: &[LoadedModule]) {
-    let own_code = (pass_on as fn(_, _, _)) as usize;
+fn pass_on(pool: Option<Pool>, channel: &CStr, ids: Ids, modules: &[LoadedModule]) {
+    let own_code = (pass_on as fn(_, _, _, _)) as usize;
     let Some(this) = modules.iter().find(|module| module.range().contains(&own_code)) else { return };
-    // SAFETY: getpid cannot fail.
-    let pid = unsafe { libc::getpid() }.cast_unsigned();
-    let seen = Ids::seen().pid;
     let mut heirs = Heirs::Nobody;
     if let Some(header) = pool.as_ref().map(Pool::header) {
         let attached = header.attached_pid.load(Acquire);
@@ -128,34 +126,28 @@ fn pass_on(pool: Option<Pool>, channel: &CStr, modules: &[LoadedModule]) {
         } else if attached == 0 {
             // A wrapper: the first Python that it starts is recorded.
             return;
-        } else if attached == seen || header.target_pid.load(Acquire) == seen {
-            heirs = Heirs::Itself(pid);
+        } else if attached == ids.pid || header.target_pid.load(Acquire) == ids.pid {
+            // SAFETY: getpid cannot fail.
+            heirs = Heirs::Itself(unsafe { libc::getpid() }.cast_unsigned());
         }
     }
     let loader = modules.first().and_then(LoadedModule::loader).unwrap_or_default();
     // SAFETY: the name of a module that is never unloaded is a C string.
     let Ok(entries) = Entries::new(unsafe { CStr::from_ptr(this.name) }, channel, loader, heirs) else { return };
-    // SAFETY: the process has one thread, which is not using its environment just now.
-    unsafe {
-        if heirs != Heirs::All {
-            entries.take_out(environment::own());
-        }
-        if heirs != Heirs::Nobody {
-            environment::keep(entries);
-        }
-    }
+    // SAFETY: called once, by the first allocation of a process, which has one thread.
+    unsafe { environment::keep(entries) };
 }
 
 /// Attaches to the pool, if this process is the one to record.
 fn attach_to(
     pool: Pool,
     mapping: MappedPool,
+    ids: Ids,
     modules: &[LoadedModule],
     recording: &mut Recording,
     ask: &MayAskLoader,
 ) -> Option<&'static Session> {
     let header = pool.header();
-    let ids = Ids::seen();
     let pid = ids.pid;
     let first = header.attached_pid.load(Acquire);
     let is_target = header.target_pid.load(Acquire) == pid || first == pid;
@@ -202,9 +194,16 @@ fn attach_to(
     Some(session)
 }
 
-/// Starts the session before the program's own code runs, if no allocation has done so.
+/// Before the program's own code runs: starts the session, if no allocation has done so, and takes out of the environment what
+/// has led here. Not when the session starts: the first allocation of a process may be libc's own, in the middle of a change
+/// to the environment.
 extern "C" fn constructor() {
     start();
+    if let Some(entries) = environment::kept().filter(|entries| entries.heirs() != Heirs::All) {
+        // SAFETY: constructors run before the program, mostly in its only thread. If another library's constructor has started
+        // one that reads the environment meanwhile, each pointer that it finds there is one of the list's, or the end.
+        unsafe { entries.take_out(environment::own()) };
+    }
 }
 
 #[cfg(not(test))]
