@@ -160,6 +160,8 @@ pub fn stop(Stop(reason): Stop) {
         session.pool().header().stopped.store(reason as u32, Release);
     }
     if reason == EarlyStop::RecorderGone {
-        say("memprof: recording stops, the program goes on: the recorder was gone\n");
+        say("memprof: recording stops, the program goes on: ");
+        say(reason.in_words());
+        say("\n");
     }
 }

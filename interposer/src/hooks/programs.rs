@@ -194,9 +194,9 @@ unsafe extern "C" fn execle_with(path: *const c_char, registers: Strings, stack:
 
 /// Functions that take any number of arguments, which Rust cannot define yet.
 macro_rules! variadic {
-    ($($name:literal $function:ident => $with:ident;)*) => {
+    ($($(#[$doc:meta])* $function:ident => $with:ident;)*) => {
         $(
-            #[doc = concat!("`", $name, "`")]
+            $(#[$doc])*
             ///
             /// # Safety
             /// As the C function.
@@ -237,57 +237,50 @@ macro_rules! variadic {
 }
 
 variadic! {
-    "execl" execl => execl_with;
-    "execlp" execlp => execlp_with;
-    "execle" execle => execle_with;
+    /// `execl`
+    execl => execl_with;
+    /// `execlp`
+    execlp => execlp_with;
+    /// `execle`
+    execle => execle_with;
 }
 
-/// `posix_spawn`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn posix_spawn(
-    pid: *mut libc::pid_t,
-    path: *const c_char,
-    actions: *const c_void,
-    attributes: *const c_void,
-    arguments: Strings,
-    environment: Strings,
-) -> c_int {
-    if !real::resolve() {
-        return libc::EAGAIN;
-    }
-    // SAFETY: the program's own call; all that changes is the environment.
-    unsafe {
-        execute(Named::Path(path), Place::Child, environment, |environment| {
-            real::posix_spawn(pid, path, actions, attributes, arguments, environment)
-        })
-    }
+/// Defines hooks for functions that execute a program in a child of their own, by how they name it.
+macro_rules! spawning_hooks {
+    ($($(#[$doc:meta])* $name:ident $named:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As the C function.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name(
+                pid: *mut libc::pid_t,
+                program: *const c_char,
+                actions: *const c_void,
+                attributes: *const c_void,
+                arguments: Strings,
+                environment: Strings,
+            ) -> c_int {
+                if !real::resolve() {
+                    return libc::EAGAIN;
+                }
+                // SAFETY: the program's own call; all that changes is the environment.
+                unsafe {
+                    execute(Named::$named(program), Place::Child, environment, |environment| {
+                        real::$name(pid, program, actions, attributes, arguments, environment)
+                    })
+                }
+            }
+        )*
+    };
 }
 
-/// `posix_spawnp`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn posix_spawnp(
-    pid: *mut libc::pid_t,
-    file: *const c_char,
-    actions: *const c_void,
-    attributes: *const c_void,
-    arguments: Strings,
-    environment: Strings,
-) -> c_int {
-    if !real::resolve() {
-        return libc::EAGAIN;
-    }
-    // SAFETY: the program's own call; all that changes is the environment.
-    unsafe {
-        execute(Named::Searched(file), Place::Child, environment, |environment| {
-            real::posix_spawnp(pid, file, actions, attributes, arguments, environment)
-        })
-    }
+spawning_hooks! {
+    /// `posix_spawn`
+    posix_spawn Path;
+    /// `posix_spawnp`
+    posix_spawnp Searched;
 }
 
 /// `popen`
