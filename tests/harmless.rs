@@ -106,6 +106,24 @@ fn the_environment_is_the_same() {
     }
 }
 
+/// The first allocation of a process may be made in the middle of a change to its environment.
+#[test]
+fn what_a_library_adds_to_the_environment_before_all_else_is_there() {
+    let directory = tempdir().unwrap();
+    let library = compile("changes_environment.c", "libchanges.so", &["-DLIBRARY", "-shared", "-fPIC"]);
+    let flags = ["-Wl,--no-as-needed", library.to_str().unwrap()];
+    let program = compile("changes_environment.c", "changes_environment", &flags);
+    let program = program.to_str().unwrap();
+    let run = |command: &mut Command| {
+        let output = command.env_clear().envs([("Z", "1"), ("A", "2")]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let without = run(&mut bare(program, directory.path()));
+    assert!(without.ends_with("ADDED=1\n"), "{without}");
+    assert_eq!(run(memprof(directory.path()).args(["run", "-q", "--", program])), without);
+}
+
 /// The signals that a program starts with blocked, ignored and caught, and its open descriptors.
 const STATE: &[&str] = &[
     "-c",
