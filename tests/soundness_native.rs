@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use support::c_programs::compile;
 use support::memprof::EXECUTABLE;
-use support::recording::Recorded;
+use support::recording::{Recorded, total};
 use support::table::{Amount, sum, table};
 use support::unharmed::{Unharmed, repeated};
 
@@ -109,5 +109,24 @@ fn objects_are_walked_with_an_older_c_library() {
     let memprof = memprof_for_older_libraries(folder.path());
     for _ in 0..repeated(2) {
         walks_loaded_objects().memprof(&memprof).variable("XDG_CACHE_HOME", folder.path()).check();
+    }
+}
+
+/// By itself the program needs some 300 bytes.
+#[test]
+fn threads_allocate_where_their_stack_is_about_to_end() {
+    const THREADS: u64 = 700;
+    let program = compile("little_stack.c", "little_stack", &["-O1", "-Wl,-z,now"]);
+    for (how, early) in [("first", 0), ("later", THREADS)] {
+        let command = [program.as_os_str(), how.as_ref(), "1000".as_ref(), "15000".as_ref(), "20".as_ref()];
+        let native = Unharmed::command(&command).check();
+        assert_eq!(native.stats()["notes"], serde_json::json!([]), "{how}");
+        let rows = table(&native.capture(), "--total");
+        let by = |name: &str| sum(&rows, |row| row.function == name).allocations;
+        assert_eq!((by("early"), by("late")), (early, THREADS), "{how}");
+
+        let without_stacks = Unharmed::command(&command).option("--no-native").check();
+        let all = [&native, &without_stacks].map(|recorded| total(&recorded.stats(), "allocations"));
+        assert_eq!(all[0], all[1], "{how}");
     }
 }

@@ -14,7 +14,7 @@
 //! - [`session`]: whether this process is recorded, and the way to the recorder; [`process`]: which one it is.
 //! - [`python`]: CPython's frames and code objects, read where they lie.
 //! - [`stacks`]: how a stack becomes a number, cheaply; [`unwind`]: native frames.
-//! - [`channel`], [`births`], [`address_table`], [`lock`], [`stop`], [`memory`]: what they are made of.
+//! - [`channel`], [`births`], [`address_table`], [`lock`], [`room`], [`stop`], [`memory`]: what they are made of.
 //! - [`platform`]: what differs between operating systems and processors.
 //!
 //! Rules: between a hook's entry and its return nothing allocates from the program's heap, takes a lock that another
@@ -38,6 +38,7 @@ mod platform;
 mod process;
 mod python;
 mod python_start;
+mod room;
 mod session;
 mod stacks;
 mod start;

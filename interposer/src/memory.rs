@@ -1,4 +1,4 @@
-//! Growable arrays of our own: straight from the kernel, so that a hook never calls the allocator that it hooks.
+//! Growable arrays and boxes of our own: straight from the kernel, so that a hook never calls the allocator that it hooks.
 
 use core::mem::size_of;
 use core::ops::{Deref, DerefMut};
@@ -10,6 +10,54 @@ use crate::platform::memory::{grow, map, unmap};
 /// The kernel gives no more memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
+
+/// A value in pages of its own, for what is too large for a stack that may be about to end.
+pub struct MappedBox<T>(NonNull<T>);
+
+// SAFETY: it owns the value, as a Box does.
+unsafe impl<T: Send> Send for MappedBox<T> {}
+
+impl<T> MappedBox<T> {
+    const BYTES: usize = size_of::<T>().next_multiple_of(PAGE);
+
+    /// Puts a value there.
+    #[inline]
+    pub fn new(value: T) -> Result<Self, OutOfMemory> {
+        const { assert!(align_of::<T>() <= PAGE) };
+        let place = map(Self::BYTES).ok_or(OutOfMemory)?.cast();
+        // SAFETY: the fresh mapping is large enough and aligned to a page.
+        unsafe { place.write(value) };
+        Ok(Self(place))
+    }
+}
+
+impl<T> Deref for MappedBox<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: it was written when the box was made, and is this box's own.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> DerefMut for MappedBox<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the box is borrowed mutably.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl<T> Drop for MappedBox<T> {
+    fn drop(&mut self) {
+        // SAFETY: it is one mapping of this size, with a value that nobody refers to any more.
+        unsafe {
+            self.0.drop_in_place();
+            unmap(self.0.cast(), Self::BYTES);
+        }
+    }
+}
 
 /// Types of which any bytes, zero among them, are a value.
 ///

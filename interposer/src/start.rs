@@ -165,7 +165,7 @@ fn attach_to(
         return None;
     }
     stack_region::prepare(modules);
-    unwinder::prepare(modules, recording);
+    unwinder::prepare(modules);
     let native_stacks = header.native_stacks != 0 && NATIVE_STACKS;
     if native_stacks {
         checking::prepare();

@@ -14,12 +14,14 @@ use crate::channel::Channel;
 use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::{map, unmap};
-use crate::platform::tls::{Activity, Block, Doing};
+use crate::platform::stacks::SpareStack;
+use crate::platform::tls::{self, Activity, Block, Doing};
 use crate::python::descriptions::Descriptions;
 use crate::python::frames::{WithFrames, starts_thread, with_frames};
 use crate::python::interpreter::{self, Interpreter};
 use crate::python::thread_names::push_name;
 use crate::python::thread_states::{Current, OwnState};
+use crate::room;
 use crate::session::Session;
 use crate::stacks::activations::ControlFrames;
 use crate::stacks::hash::StackHash;
@@ -105,6 +107,8 @@ pub struct ThreadState {
     named: bool,
     /// The name, if it has one that was not told yet.
     name: MappedVec<u8>,
+    /// What it runs on where its own stack is about to end: see [`with_room`](crate::room).
+    spare_stack: Option<SpareStack>,
     /// Times that the end of the thread has been announced: see [`Self::end`].
     pub endings: u32,
 }
@@ -114,9 +118,27 @@ const PAGE: usize = 4096;
 const IN_HANDLERS: &[u8] = b"in signal handlers";
 
 impl ThreadState {
-    /// Registers the calling thread with the session. It makes its first event of this level after that. `origin` is the stack
-    /// of the thread that created it, where that is to be seen.
+    /// Registers the calling thread with the session, in the hook with the stack pointer `hook`. It makes its first event of this
+    /// level after that. `origin` is the stack of the thread that created it, where that is to be seen.
     pub fn create(
+        session: &Session,
+        level: Level,
+        origin: MappedVec<u64>,
+        hook: usize,
+        recording: &mut Recording,
+    ) -> Result<NonNull<Self>, Stop> {
+        let create = || Self::create_here(session, level, origin, recording);
+        if !room::is_short(tls::block(), hook) {
+            return create();
+        }
+        let mut spare = None;
+        let state = room::with_room(&mut spare, create)?;
+        // SAFETY: it was just made, and nobody else knows it.
+        unsafe { (*state.as_ptr()).spare_stack = spare };
+        Ok(state)
+    }
+
+    fn create_here(
         session: &Session,
         level: Level,
         origin: MappedVec<u64>,
@@ -129,33 +151,44 @@ impl ThreadState {
         unsafe {
             libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, author.name.as_mut_ptr());
         }
-        let mut state = Self {
-            channel: Channel::new(ChunkWriter::new(session.pool(), author)),
-            python: OwnState::unknown(),
-            descriptions: Descriptions::new(),
-            stack: MergedStack::new(origin)?,
-            unwinder: session.native_stacks.then(Unwinder::of_this_thread),
-            checker: StackChecker::wanted()?,
-            sites: SiteTable::new()?,
-            generation: 0,
-            deaths: 0,
-            named: false,
-            name: MappedVec::new(),
-            endings: 0,
-        };
-        session.identity.tell(&mut state.channel, recording)?;
-        if matches!(level, Level::Handler { .. }) {
-            state.named = true;
-            state.name.extend_from_slice(IN_HANDLERS)?;
+        let (stack, checker, sites) = (MergedStack::new(origin)?, StackChecker::wanted()?, SiteTable::new()?);
+        let mut name = MappedVec::new();
+        let named = matches!(level, Level::Handler { .. });
+        if named {
+            name.extend_from_slice(IN_HANDLERS)?;
         }
         let place = map(Self::bytes()).ok_or(OutOfMemory)?.cast::<Together>();
-        let inner = AtomicPtr::new(ptr::null_mut());
-        let beside = Beside { level, inner, interrupted: AtomicUsize::new(0) };
+        // Made where it stays: the stack may have no room for it.
         // SAFETY: the fresh mapping is large enough and aligned to a page.
+        let state = unsafe {
+            place.write(Together {
+                beside: Beside { level, inner: AtomicPtr::new(ptr::null_mut()), interrupted: AtomicUsize::new(0) },
+                state: Self {
+                    channel: Channel::new(ChunkWriter::new(session.pool(), author)),
+                    python: OwnState::unknown(),
+                    descriptions: Descriptions::new(),
+                    stack,
+                    unwinder: session.native_stacks.then(Unwinder::of_this_thread),
+                    checker,
+                    sites,
+                    generation: 0,
+                    deaths: 0,
+                    named,
+                    name,
+                    spare_stack: None,
+                    endings: 0,
+                },
+            });
+            NonNull::new_unchecked(&raw mut (*place.as_ptr()).state)
+        };
+        // SAFETY: it was just made, and nobody else knows it.
         unsafe {
-            place.write(Together { beside, state });
-            Ok(NonNull::new_unchecked(&raw mut (*place.as_ptr()).state))
+            if let Err(reason) = session.identity.tell(&mut (*state.as_ptr()).channel, recording) {
+                Self::destroy(state);
+                return Err(reason.into());
+            }
         }
+        Ok(state)
     }
 
     /// The calling thread's, of its present level, or null.
@@ -236,6 +269,14 @@ impl ThreadState {
     pub unsafe fn abandon(state: NonNull<Self>, scratch: NonNull<u64>) {
         // SAFETY: the caller's contract.
         unsafe { Channel::abandon(&raw mut (*state.as_ptr()).channel, scratch) };
+    }
+
+    /// Does something with the state where there is room for it: its own stack is about to end.
+    pub fn with_room<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
+        let mut spare = self.spare_stack.take();
+        let result = room::with_room(&mut spare, || act(self));
+        self.spare_stack = spare;
+        result
     }
 
     /// Dates a release that can be recorded only after it: see [`ChunkWriter::hold`].

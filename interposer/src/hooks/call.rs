@@ -13,6 +13,7 @@ use crate::platform::tls::{self, Activity, Block, Doing};
 use crate::python::interpreter::{self, Interpreter};
 use crate::python::thread_states::{self, Current};
 use crate::python_start;
+use crate::room;
 use crate::session::{self, Session};
 use crate::stacks::native::NativeChain;
 use crate::start;
@@ -82,7 +83,7 @@ impl Call {
         }
         let mut state = ThreadState::of(block);
         if state.is_null() {
-            state = first_call(block, session)?.as_ptr();
+            state = first_call(block, session, hook)?.as_ptr();
         }
         Some((block, state, session, false))
     }
@@ -125,11 +126,11 @@ impl Call {
         }
     }
 
-    /// The present stack as that of the creator of a new thread; nothing for a thread that Python starts, or where native
-    /// stacks are not recorded.
+    /// The present stack as that of the creator of a new thread, without frames where native stacks are not recorded; nothing for
+    /// a thread that Python is seen to start.
     pub fn thread_origin(&mut self) -> Option<MappedVec<u64>> {
         if !self.session.native_stacks {
-            return None;
+            return Some(MappedVec::new());
         }
         let (python, mut origin) = (self.python(), None);
         self.record(|state, hook, recording| {
@@ -167,7 +168,7 @@ impl Call {
         }
         if ThreadState::of(self.block) != self.state {
             // A record was left that was made with it, and there may be another one since then.
-            let other = NonNull::new(ThreadState::of(self.block)).or_else(|| first_call(self.block, self.session));
+            let other = NonNull::new(ThreadState::of(self.block)).or_else(|| first_call(self.block, self.session, sp));
             self.state = other.map_or(ptr::null_mut(), NonNull::as_ptr);
         }
         self.block.set_asking_sp(0);
@@ -180,7 +181,12 @@ impl Call {
         let Some(state) = (unsafe { self.state.as_mut() }) else { return };
         self.block.begin(Activity::in_hook(Doing::Recording, self.hook.sp));
         // SAFETY: the line above says what the thread does, which ends below.
-        let written = unsafe { write(state, &self.hook, &mut Recording::begin()) };
+        let recording = &mut unsafe { Recording::begin() };
+        let written = if room::is_short(self.block, self.hook.sp) {
+            state.with_room(|state| write(state, &self.hook, recording))
+        } else {
+            write(state, &self.hook, recording)
+        };
         if let Err(reason) = written {
             session::stop(reason);
         }
@@ -298,14 +304,14 @@ impl Drop for Call {
     }
 }
 
-/// Gives the thread a state. Nothing, and recording ends, if there is no memory for it.
+/// Gives the thread a state, in the hook with this stack pointer. Nothing, and recording ends, if there is no memory for it.
 #[cold]
-fn first_call(block: Block, session: &'static Session) -> Option<NonNull<ThreadState>> {
+fn first_call(block: Block, session: &'static Session, hook: usize) -> Option<NonNull<ThreadState>> {
     // Found now, it is known to handlers that interrupt records.
     let _ = StackRegion::of_this_thread();
     // SAFETY: a hook is at work, and this is the only right of this thread.
     let recording = &mut unsafe { Recording::begin() };
-    match ThreadState::create(session, Level::Program, take_origin(block), recording) {
+    match ThreadState::create(session, Level::Program, take_origin(block), hook, recording) {
         Ok(state) => {
             ThreadState::replace(block, state.as_ptr());
             if !block.has_ended() {

@@ -24,7 +24,7 @@ const MOST_LEVELS: u8 = 4;
 /// the thread's present one until [`end`]. Nothing if there is none.
 pub fn begin(block: Block, session: &Session, sp: usize) -> Option<NonNull<ThreadState>> {
     let outer = NonNull::new(ThreadState::of(block))?;
-    let (inner, number) = inner_of(outer, session)?;
+    let (inner, number) = inner_of(outer, session, sp)?;
     // SAFETY: it is this thread's own, and stays as long as the thread.
     unsafe { ThreadState::beside(inner) }.set_interrupted(block.activity());
     // In this order: see `end`, which a further handler may come to in between.
@@ -59,8 +59,8 @@ pub fn levels(block: Block) -> impl Iterator<Item = NonNull<ThreadState>> {
     })
 }
 
-/// The state of the level above and that level's number. It is made now if need be.
-fn inner_of(outer: NonNull<ThreadState>, session: &Session) -> Option<(NonNull<ThreadState>, u8)> {
+/// The state of the level above and that level's number. It is made now if need be, in the hook with this stack pointer.
+fn inner_of(outer: NonNull<ThreadState>, session: &Session, sp: usize) -> Option<(NonNull<ThreadState>, u8)> {
     // SAFETY: it is this thread's own, and stays as long as the thread.
     let beside = unsafe { ThreadState::beside(outer) };
     let number = match beside.level {
@@ -77,7 +77,7 @@ fn inner_of(outer: NonNull<ThreadState>, session: &Session) -> Option<(NonNull<T
     // SAFETY: a record is under way, so that the thread does something else than the program's business. The right that this
     // record has is interrupted: what is done here takes no lock.
     let recording = &mut unsafe { Recording::begin() };
-    let created = ThreadState::create(session, level, MappedVec::new(), recording).ok()?;
+    let created = ThreadState::create(session, level, MappedVec::new(), sp, recording).ok()?;
     // A further handler may have been quicker.
     match beside.inner.compare_exchange(ptr::null_mut(), created.as_ptr(), Relaxed, Relaxed) {
         Ok(_) => Some((created, number)),

@@ -2,14 +2,12 @@
 //! stack, which is as likely to be reached in a hook as anywhere else. Without care, all that the thread does afterwards
 //! would look as if it came from within that hook.
 
-use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
 
-use memprof_capture::kept_errno::KeptErrno;
-
 use super::interruptions;
 use crate::locks;
+use crate::platform::stacks::is_on_signal_stack;
 use crate::platform::tls::{Activity, Block, Doing};
 use crate::session;
 use crate::thread::{Level, ThreadState};
@@ -47,7 +45,7 @@ fn is_left(block: Block, sp: usize) -> bool {
     let (hook_sp, stack) = (block.activity().hook_sp(), StackRegion::of_bounds(block.stack()));
     // What is called from within a hook has its frame below the hook's, if it is on the same stack.
     let same_stack = stack.contains(sp) && stack.holds_hook(hook_sp);
-    hook_sp != 0 && sp >= hook_sp && same_stack && !on_signal_stack()
+    hook_sp != 0 && sp >= hook_sp && same_stack && !is_on_signal_stack()
 }
 
 /// Gives up what the hook was doing.
@@ -88,16 +86,5 @@ fn give_up_record(block: Block) {
             Level::Handler { outer, .. } => ThreadState::beside(outer).inner.store(ptr::null_mut(), Relaxed),
         }
         ThreadState::give_up(state);
-    }
-}
-
-/// Whether the thread runs on the stack that it has set aside for signal handlers, which may lie within its own one.
-fn on_signal_stack() -> bool {
-    let _errno = KeptErrno::new();
-    let mut stack = MaybeUninit::<libc::stack_t>::zeroed();
-    // SAFETY: only asks; the structure is filled by the call, and is valid all zero.
-    unsafe {
-        let asked = libc::sigaltstack(ptr::null(), stack.as_mut_ptr());
-        asked != 0 || stack.assume_init().ss_flags & libc::SS_ONSTACK != 0
     }
 }

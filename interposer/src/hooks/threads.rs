@@ -1,5 +1,5 @@
 //! `pthread_create`: a thread that native code starts begins with the stack of its creator. Threads that Python starts
-//! have a stack of their own from `Thread._bootstrap` on, and are left alone.
+//! have a stack of their own from `Thread._bootstrap` on, and are left alone where that can be seen.
 //!
 //! `pthread_getattr_np`: must not be the first to make a thread known.
 
@@ -12,6 +12,7 @@ use crate::births::{Birth, StartRoutine};
 use crate::platform::{real, tls};
 use crate::session;
 use crate::thread_end::watch_birth;
+use crate::unwind::stack_region::StackRegion;
 
 /// `pthread_create`
 ///
@@ -85,9 +86,11 @@ struct Start {
     function: StartRoutine,
 }
 
-/// The new thread notes its birth, which lasts until its first event or its end.
+/// The new thread notes its birth, which lasts until its first event or its end, and where its stack lies: at its first event
+/// there may be no room left to ask for it.
 extern "C" fn take_over(birth: NonNull<Birth>) -> Start {
     let block = tls::block();
+    tls::apart_from_program(StackRegion::of_this_thread);
     block.replace_birth(birth.as_ptr().cast());
     if let Some(session) = session::active() {
         watch_birth(session, birth.as_ptr());

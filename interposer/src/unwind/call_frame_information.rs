@@ -14,6 +14,7 @@ use super::x86_64::registers::{RETURN_ADDRESS, RSP};
 use super::x86_64::{Registers, Rule};
 use super::{jit_code, loaded_objects};
 use crate::lock::{AnyLock, Lock, Recording};
+use crate::memory::MappedBox;
 
 type Bytes = EndianSlice<'static, NativeEndian>;
 type Section = EhFrame<Bytes>;
@@ -34,15 +35,17 @@ impl EvaluationStorage<Bytes> for FixedStorage {
 
 type Row = UnwindTableRow<usize, FixedStorage>;
 
+type Context = MappedBox<UnwindContext<usize, FixedStorage>>;
+
 /// Several KiB, which a thread's stack may not have to spare: so there is one for all threads. It is held for about a
 /// microsecond whenever an address is met for the first time.
-static CONTEXT: Lock<Option<UnwindContext<usize, FixedStorage>>> = Lock::new(None, || Some(UnwindContext::new_in()));
+static CONTEXT: Lock<Option<Context>> = Lock::new(None, || None);
 
-/// Makes the room that later calls use. To be called once, at the start.
-pub fn prepare(recording: &mut Recording) {
-    if let Ok(mut context) = CONTEXT.lock(recording) {
-        *context = Some(UnwindContext::new_in());
-    }
+/// Makes the room that later calls use. Nothing without memory for it.
+#[cold]
+#[inline(never)]
+fn make_context() -> Option<Context> {
+    MappedBox::new(UnwindContext::new_in()).ok()
 }
 
 /// The lock that whoever reads unwinding information holds.
@@ -76,7 +79,10 @@ fn with_row<R>(
 ) -> Option<R> {
     let object = loaded_objects::find(pc, recording);
     let mut held = CONTEXT.lock(recording).ok()?;
-    let context = held.as_mut()?;
+    if held.is_none() {
+        *held = make_context();
+    }
+    let context: &mut UnwindContext<_, _> = held.as_mut()?;
     if let Some(object) = object {
         let (start, end) = (object.eh_frame_header, object.end);
         if !(object.start..end).contains(&start) {

@@ -11,9 +11,8 @@ use crate::platform::loaded_modules::LoadedModule;
 use crate::stacks::native::{MOST_FRAMES, NativeChain};
 
 /// Gets ready. To be called once, before anything else here.
-pub fn prepare(modules: &[LoadedModule], recording: &mut Recording) {
+pub fn prepare(modules: &[LoadedModule]) {
     loaded_objects::prepare(modules);
-    call_frame_information::prepare(recording);
 }
 
 /// A thread's way along its native frames.
@@ -26,9 +25,7 @@ pub struct Unwinder {
 impl Unwinder {
     /// The calling thread's.
     pub fn of_this_thread() -> Self {
-        let mut regions = StackRegions::of_this_thread();
-        let region = regions.of(FrameState::here().sp).unwrap_or(StackRegion::NONE);
-        Self { regions, region }
+        Self { regions: StackRegions::of_this_thread(), region: StackRegion::NONE }
     }
 
     /// The way from here on, for one walk.
@@ -258,7 +255,7 @@ mod tests {
 
     fn get_ready() {
         // SAFETY: no test loads or unloads modules.
-        prepare(&all(&unsafe { MayAskLoader::new() }).unwrap(), &mut recording());
+        prepare(&all(&unsafe { MayAskLoader::new() }).unwrap());
     }
 
     type Both = (Vec<usize>, Vec<usize>, Outcome);

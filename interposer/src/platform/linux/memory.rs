@@ -49,6 +49,16 @@ pub fn map_near(bytes: usize, address: usize) -> Option<NonNull<u8>> {
     })
 }
 
+/// Nobody may touch these pages any more, whatever was in them.
+///
+/// # Safety
+/// Nobody uses them.
+pub unsafe fn forbid(address: NonNull<u8>, bytes: usize) {
+    let _errno = KeptErrno::new();
+    // SAFETY: the caller says so.
+    unsafe { libc::syscall(libc::SYS_mprotect, address.as_ptr(), bytes, libc::PROT_NONE) };
+}
+
 /// Lets pages be read and executed, and written to or not. False if the system does not allow that.
 ///
 /// # Safety

@@ -3,4 +3,5 @@
 pub mod loaded_modules;
 pub mod memory;
 pub mod real;
+pub mod stacks;
 pub mod tls;
