@@ -9,17 +9,19 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use memprof_recorder::file_size_limit;
+use memprof_recorder::output::Destination;
 use memprof_recorder::program::{AskedFor, Subject, Unusable};
 use memprof_recorder::recording::{Options, RecordError, record};
 use memprof_recorder::wait::Exit;
 
 use memprof_reporter::report::Report;
 
+use crate::Cli;
 use crate::interposer_file::{InterposerFile, NoPlace};
 use crate::interpreter_options::InterpreterOptions;
-use crate::output_file::{NoOutput, OutputFile};
+use crate::output_file::{NoOutput, OutputFile, OutputKind};
+use crate::run_messages::{self, Written};
 use crate::symbolize::SourceArgs;
-use crate::{Cli, run_messages};
 
 /// Options whose value is the program, as [`set_off_program`](crate::command_line::set_off_program) needs them.
 pub const PROGRAM_OPTIONS: &[char] = &['c', 'm'];
@@ -31,7 +33,7 @@ pub const PROGRAM_OPTIONS: &[char] = &['c', 'm'];
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "memprof run [OPTIONS] <SCRIPT | -c CODE | -m MODULE | -- COMMAND> [ARGS]...")]
 pub struct Args {
-    /// Write the capture to this file [default: memprof-<program>.<pid>.bin, with memprof's own pid]
+    /// Write the capture to this file, pipe or device [default: memprof-<program>.<pid>.bin, with memprof's own pid]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -177,13 +179,17 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         return Err(Failure::OutputIsScript(path));
     }
     // Everything that can be known to fail has failed by now, so a file that is overwritten is not lost for nothing.
-    let OutputFile { file, is_new } = OutputFile::create(&path, force).map_err(Failure::Output)?;
+    let waits = || run_messages::waits_for_reader(&path, quiet);
+    let OutputFile { file, kind } = OutputFile::create(&path, force, waits).map_err(Failure::Output)?;
+    if kind == OutputKind::Stream && aggregate {
+        return Err(Failure::Output(NoOutput::NotForSums(path)));
+    }
 
     let mut progress = run_messages::Progress::new(quiet);
     let recorded = record(Options {
         program,
         interposer: interposer.path().to_owned(),
-        output: file,
+        output: if kind == OutputKind::Stream { Destination::Stream(file) } else { Destination::File(file) },
         sums_at: aggregate.then(|| path.clone()),
         native_depth: (!no_native).then_some(native_depth),
         python_allocators: trace_python_allocators,
@@ -194,7 +200,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         progress: Box::new(|bytes_left| progress.show(bytes_left)),
     });
     let outcome = recorded.map_err(|error| {
-        if is_new {
+        if kind == OutputKind::New {
             // It holds nothing. If it cannot be removed, that is not the error to talk about.
             let _ = fs::remove_file(&path);
         }
@@ -205,8 +211,10 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     })?;
     progress.clear();
     // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a report.
-    let peaks = if quiet { None } else { Report::peaks(&path).ok() };
-    run_messages::end(&mut io::stderr(), &outcome, peaks, &path, quiet);
+    let readable = kind != OutputKind::Stream;
+    let peaks = if quiet || !readable { None } else { Report::peaks(&path).ok() };
+    let written = if readable { Written::To(&path) } else { Written::Into(&path) };
+    run_messages::end(&mut io::stderr(), &outcome, peaks, written, quiet);
     Ok(exit_status(outcome.exit))
 }
 

@@ -6,12 +6,14 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use memprof_recorder::os_error::in_words;
+use memprof_recorder::output::Failure;
 use memprof_recorder::recording::Outcome;
 use memprof_recorder::wait::Exit;
 use memprof_replay::shell_quoting::join_quoted;
 use memprof_reporter::not_recorded;
 use memprof_reporter::report::Peaks;
-use memprof_reporter::size_units::{counted, seconds, size};
+use memprof_reporter::size_units::{count, counted, seconds, size};
 
 /// A line that counts down while events are still being written although the program has ended.
 #[derive(Debug)]
@@ -61,11 +63,30 @@ pub fn waits_for(processes: usize, quiet: bool) {
     }
 }
 
+/// A capture goes into a pipe that nobody reads yet.
+pub fn waits_for_reader(pipe: &Path, quiet: bool) {
+    if !quiet {
+        let _ = writeln!(io::stderr(), "memprof: waiting until somebody reads {} (Ctrl-C ends that)", pipe.display());
+    }
+}
+
+/// Where the capture is now.
+#[derive(Clone, Copy, Debug)]
+pub enum Written<'a> {
+    /// In a file that can be read.
+    To(&'a Path),
+    /// Wherever a pipe or device has taken it.
+    Into(&'a Path),
+}
+
 /// Sums the run up. A stderr that is closed is no reason to fail: the capture is written, and the exit status counts.
-pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, file: &Path, quiet: bool) {
+pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, written: Written<'_>, quiet: bool) {
     let mut text = String::new();
     for warning in &outcome.warnings {
         text += &format!("memprof: {warning}\n");
+    }
+    if let Some(failure) = &outcome.failure {
+        text += &format!("memprof: {}\n", cut_off(failure, outcome.allocations));
     }
     if !quiet {
         if let Exit::Signal(signal) = outcome.exit {
@@ -78,21 +99,37 @@ pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, file: &
                 text += &format!("memprof: {sentence}\n");
             }
         }
-        let name = file.to_string_lossy();
-        text +=
-            &format!("memprof: wrote {name} ({}); to see what was in memory at the peak:\n", size(outcome.file_bytes));
-        let own_name =
-            env::args_os().next().map_or_else(|| "memprof".into(), |name| name.to_string_lossy().into_owned());
-        let name = if name.starts_with('-') { format!("./{name}") } else { name.into_owned() };
-        text += &format!("  {}\n", join_quoted(&[own_name, "flamegraph".to_owned(), name]));
+        text += &whereabouts(written, outcome.file_bytes);
     }
     let _ = out.write_all(text.as_bytes());
+}
+
+fn whereabouts(written: Written<'_>, bytes: u64) -> String {
+    let file = match written {
+        Written::To(file) => file,
+        Written::Into(stream) => return format!("memprof: wrote {} to {}\n", size(bytes), stream.display()),
+    };
+    let name = file.to_string_lossy();
+    let own_name = env::args_os().next().map_or_else(|| "memprof".into(), |name| name.to_string_lossy().into_owned());
+    let argument = if name.starts_with('-') { format!("./{name}") } else { name.clone().into_owned() };
+    let command = join_quoted(&[own_name, "flamegraph".to_owned(), argument]);
+    format!("memprof: wrote {name} ({}); to see what was in memory at the peak:\n  {command}\n", size(bytes))
+}
+
+fn cut_off(failure: &Failure, allocations: u64) -> String {
+    let holds = match failure.allocations {
+        Some(kept) => format!("the first {} of {}", count(kept), counted(allocations, "allocation")),
+        None => "what was summed up until then".to_owned(),
+    };
+    format!("the capture could not be written to its end: {}; it holds {holds}", in_words(&failure.error))
 }
 
 fn figures(outcome: &Outcome, peaks: Option<Peaks>) -> String {
     let (wall, cpu) = (seconds(outcome.wall.as_secs_f64()), seconds(outcome.cpu.as_secs_f64()));
     let allocations = counted(outcome.allocations, "allocation");
-    let heap = peaks.map(|peaks| format!("peak heap {}", size(peaks.heap_bytes)));
+    // Of a capture that is cut off, the peak is that of what it holds.
+    let whole = peaks.filter(|_| outcome.failure.is_none());
+    let heap = whole.map(|peaks| format!("peak heap {}", size(peaks.heap_bytes)));
     let rss = peaks.and_then(|peaks| peaks.rss_bytes).map(|bytes| format!("peak RSS {}", size(bytes)));
     let memory = heap.into_iter().chain(rss).collect::<Vec<_>>().join(", ");
     let memory = if memory.is_empty() { memory } else { format!("{memory}; ") };

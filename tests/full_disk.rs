@@ -58,7 +58,18 @@ fn while_recording() {
     assert_ne!(stats["notes"].as_array().map_or(0, Vec::len), 0);
     let allocations = total(&stats, "allocations");
     assert!((10_000..400_000).contains(&allocations), "{allocations} of more than 400,000");
+    let (kept, bytes) =
+        (told_number(&told, "it holds the first "), fs::metadata(&capture).map_or(0, |file| file.len()));
+    assert_eq!(kept, allocations, "{told}");
+    assert!(bytes > 256 << 10 && !told.contains("peak heap"), "{bytes} of 512 KiB: {told}");
     assert_eq!(total(&stats, "damaged_chunks"), 0);
+}
+
+/// The number that follows these words.
+fn told_number(told: &str, words: &str) -> u64 {
+    let (_, behind) = told.split_once(words).expect("the words");
+    let digits = behind.split(' ').next().expect("a number").replace(',', "");
+    digits.parse().expect("a number")
 }
 
 #[test]

@@ -21,6 +21,7 @@ use memprof_replay::live_merge::LiveMerge;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 
 use crate::interning::NewRows;
+use crate::output::{Failure, Written};
 use crate::resident_moments::ResidentMoments;
 
 /// No less passes from one file to the next.
@@ -155,12 +156,12 @@ impl AggregatedOutput {
         self.due = Instant::now() + (began.elapsed() * WAIT_FOR_WORK).max(SHORTEST_WAIT);
     }
 
-    /// Writes the last file. Returns its size, and why it is not complete, if so.
-    pub fn finish(mut self, summary: &Summary) -> (u64, Option<io::Error>) {
+    /// Writes the last file.
+    pub fn finish(mut self, summary: &Summary) -> Written {
         self.resident.settle();
         match self.write(Some(summary)) {
-            Ok(bytes) => (bytes, None),
-            Err(error) => (self.written, Some(error)),
+            Ok(bytes) => Written { bytes, failure: None },
+            Err(error) => Written { bytes: self.written, failure: Some(Failure { error, allocations: None }) },
         }
     }
 

@@ -10,6 +10,7 @@ use memprof_capture::file::rewrite::batches;
 use memprof_capture::file::{CaptureWriter, Fact, FrameSymbols, Header, Summary, Thread};
 
 use crate::interning::NewRows;
+use crate::output::{Failure, Written};
 
 /// Writes chunks until the first error.
 pub struct CaptureOutput {
@@ -17,6 +18,8 @@ pub struct CaptureOutput {
     file: File,
     failure: Option<io::Error>,
     written: u64,
+    /// Allocations in what was written.
+    allocations: u64,
 }
 
 impl CaptureOutput {
@@ -24,21 +27,26 @@ impl CaptureOutput {
     pub fn new(file: File, header: &Header) -> io::Result<Self> {
         let mut writer = CaptureWriter::new(WholeChunks { file: file.try_clone()?, pending: Vec::new() }, header)?;
         writer.get_mut().flush()?;
-        Ok(Self { written: writer.bytes(), writer: Some(writer), file, failure: None })
+        Ok(Self { written: writer.bytes(), writer: Some(writer), file, failure: None, allocations: 0 })
     }
 
     /// A file that could not even be started.
     pub fn broken(file: File, error: io::Error) -> Self {
-        Self { writer: None, file, failure: Some(error), written: 0 }
+        Self { writer: None, file, failure: Some(error), written: 0, allocations: 0 }
     }
 
-    fn write(&mut self, write: impl FnOnce(&mut CaptureWriter<WholeChunks>) -> io::Result<()>) {
-        let Some(writer) = &mut self.writer else { return };
+    /// Whether it was written.
+    fn write(&mut self, write: impl FnOnce(&mut CaptureWriter<WholeChunks>) -> io::Result<()>) -> bool {
+        let Some(writer) = &mut self.writer else { return false };
         match write(writer).and_then(|()| writer.get_mut().flush()) {
-            Ok(()) => self.written = writer.bytes(),
+            Ok(()) => {
+                self.written = writer.bytes();
+                true
+            }
             Err(error) => {
                 self.writer = None;
                 self.give_up(error);
+                false
             }
         }
     }
@@ -62,7 +70,10 @@ impl CaptureOutput {
 
     /// Writes the events of a process image.
     pub fn events(&mut self, image: u32, events: &mut ColumnEncoder) {
-        self.write(|writer| writer.events(image, events));
+        let allocations = events.allocations();
+        if self.write(|writer| writer.events(image, events)) {
+            self.allocations += allocations;
+        }
         if !events.is_empty() {
             // They were not written and never will be. Their memory must go all the same.
             events.finish(&mut Vec::new());
@@ -91,16 +102,16 @@ impl CaptureOutput {
         self.write(|writer| writer.rss(image, samples));
     }
 
-    /// Ends the file. Returns its size, and why it is not complete, if so.
-    pub fn finish(mut self, summary: &Summary) -> (u64, Option<io::Error>) {
-        let Some(writer) = self.writer.take() else { return (self.written, self.failure) };
-        match writer.finish(summary) {
-            Ok((_, bytes)) => (bytes, None),
-            Err(error) => {
-                self.give_up(error);
-                (self.written, self.failure)
+    /// Ends the file.
+    pub fn finish(mut self, summary: &Summary) -> Written {
+        if let Some(writer) = self.writer.take() {
+            match writer.finish(summary) {
+                Ok((_, bytes)) => self.written = bytes,
+                Err(error) => self.give_up(error),
             }
         }
+        let allocations = Some(self.allocations);
+        Written { bytes: self.written, failure: self.failure.map(|error| Failure { error, allocations }) }
     }
 }
 

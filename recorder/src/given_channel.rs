@@ -89,9 +89,9 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
     drain.take_published();
     drain.take_rest(|_| {});
     let taken = Taken { allocations: drain.allocations(), damaged_chunks: drain.damaged_chunks() };
-    match drain.into_output().finish(&summary(taken.damaged_chunks)) {
-        (_, Some(error)) => Err(error),
-        (_, None) => Ok(taken),
+    match drain.into_output().finish(&summary(taken.damaged_chunks)).failure {
+        Some(failure) => Err(failure.error),
+        None => Ok(taken),
     }
 }
 

@@ -23,7 +23,7 @@ mod interning;
 pub mod interpreter;
 mod look;
 mod needed_libraries;
-mod output;
+pub mod output;
 pub mod path_search;
 pub mod program;
 pub mod recording;

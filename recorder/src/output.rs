@@ -1,5 +1,6 @@
 //! Where a recording goes: its events into a file that grows, or their sums into one that is written anew now and then.
 
+use std::fs::File;
 use std::io;
 
 use memprof_capture::file::facts::RssSample;
@@ -8,6 +9,33 @@ use memprof_capture::file::{Fact, FrameSymbols, Summary, Thread};
 use crate::aggregated_output::AggregatedOutput;
 use crate::capture_output::CaptureOutput;
 use crate::interning::NewRows;
+
+/// Where the bytes go.
+#[derive(Debug)]
+pub enum Destination {
+    /// Into a file, which is empty.
+    File(File),
+    /// Into something that does not give them back: a pipe, a device.
+    Stream(File),
+}
+
+/// What became of the file.
+#[derive(Debug)]
+pub struct Written {
+    /// Its size.
+    pub bytes: u64,
+    /// Why it is not complete, if so.
+    pub failure: Option<Failure>,
+}
+
+/// Why a file is not complete.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the system said.
+    pub error: io::Error,
+    /// Allocations that the file holds all the same. Not known of sums.
+    pub allocations: Option<u64>,
+}
 
 /// Either of the two.
 pub enum Output {
@@ -58,8 +86,8 @@ impl Output {
         }
     }
 
-    /// Ends the file. Returns its size, and why it is not complete, if so.
-    pub fn finish(self, summary: &Summary) -> (u64, Option<io::Error>) {
+    /// Ends the file.
+    pub fn finish(self, summary: &Summary) -> Written {
         match self {
             Self::Events(file) => file.finish(summary),
             Self::Sums(sums) => sums.finish(summary),

@@ -1,7 +1,7 @@
 //! A recording, from the program's start to the finished file.
 
 use std::fmt;
-use std::fs::File;
+
 use std::io::{self, Seek};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +22,7 @@ use crate::aggregated_output::AggregatedOutput;
 use crate::attached::Attached;
 use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
-use crate::output::Output;
+use crate::output::{Destination, Failure, Output, Written};
 use crate::program::Program;
 use crate::resident_set::{ResidentSet, page_bytes};
 use crate::shared_pool::{SharedPool, Wanted};
@@ -37,8 +37,8 @@ pub struct Options<'a> {
     pub program: Program,
     /// The library to preload.
     pub interposer: PathBuf,
-    /// The file to write, empty and open for writing.
-    pub output: File,
+    /// Where the capture goes.
+    pub output: Destination,
     /// Where that file is, if it is to hold the sums of the events instead: it is then replaced time and again.
     pub sums_at: Option<PathBuf>,
     /// The version of memprof, for the file.
@@ -71,6 +71,8 @@ pub struct Outcome {
     pub allocations: u64,
     /// The size of the file.
     pub file_bytes: u64,
+    /// Why the capture is not complete, if it could not be written to its end.
+    pub failure: Option<Failure>,
     /// What the user should know: a sentence each.
     pub warnings: Vec<String>,
     /// What it started and is not in the capture, if anything.
@@ -151,8 +153,10 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         python_allocators_traced: python_allocators,
     };
     // Whether it can be written is to be known before anything runs; the pid is known afterwards.
-    let blank = output.try_clone().map_err(RecordError::Output)?;
-    CaptureOutput::new(blank, &header).map_err(RecordError::Output)?;
+    if let Destination::File(file) = &output {
+        let blank = file.try_clone().map_err(RecordError::Output)?;
+        CaptureOutput::new(blank, &header).map_err(RecordError::Output)?;
+    }
     let sums = sums_at.map(|path| AggregatedOutput::new(path, header.clone(), !follow_fork)).transpose();
     let sums = sums.map_err(RecordError::Output)?;
 
@@ -172,7 +176,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let header = Header { pid: pid.cast_unsigned(), ..header };
     let output = match sums {
         Some(sums) => Output::Sums(Box::new(sums.with_header(header.clone()))),
-        None => Output::Events(restart(output, &header)),
+        None => Output::Events(begin(output, &header)),
     };
     let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
     let following = follow_fork.then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });
@@ -194,14 +198,17 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     Ok(outcome)
 }
 
-/// Writes the file's beginning again, now with the pid. The program runs by now: it is none of its business if the disk
+/// Writes the file's beginning, with the pid; of a file, again. The program runs by now: it is none of its business if the disk
 /// has just become full.
-fn restart(mut file: File, header: &Header) -> CaptureOutput {
-    let begun = file
-        .rewind()
-        .and_then(|()| file.set_len(0))
-        .and_then(|()| file.try_clone())
-        .and_then(|file| CaptureOutput::new(file, header));
+fn begin(output: Destination, header: &Header) -> CaptureOutput {
+    let (file, emptied) = match output {
+        Destination::File(mut file) => {
+            let emptied = file.rewind().and_then(|()| file.set_len(0));
+            (file, emptied)
+        }
+        Destination::Stream(stream) => (stream, Ok(())),
+    };
+    let begun = emptied.and_then(|()| file.try_clone()).and_then(|file| CaptureOutput::new(file, header));
     begun.unwrap_or_else(|error| CaptureOutput::broken(file, error))
 }
 
@@ -359,14 +366,8 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
         drain.write_not_recorded(fact);
     }
     let allocations = drain.allocations();
-    let (file_bytes, failure) = drain.into_output().finish(&summary);
-    if let Some(error) = failure {
-        warnings.push(format!(
-            "the capture could not be written to its end: {}; it holds what was recorded until then",
-            in_words(&error)
-        ));
-    }
-    Outcome { exit: end.exit, wall, cpu: end.cpu, allocations, file_bytes, warnings, not_recorded }
+    let Written { bytes: file_bytes, failure } = drain.into_output().finish(&summary);
+    Outcome { exit: end.exit, wall, cpu: end.cpu, allocations, file_bytes, failure, warnings, not_recorded }
 }
 
 fn not_recorded(header: &PoolHeader, end: &Ended) -> Option<NotRecorded> {

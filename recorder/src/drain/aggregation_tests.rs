@@ -77,7 +77,7 @@ impl Recording {
         let stamp = Stamp(shared.pool().clock().now().0 | 0xffff_ffff);
         let end = ClockPoint { stamp, monotonic_ns: 1 << 40 };
         let summary = memprof_capture::file::Summary { end, ..summary(0) };
-        assert!(drain.into_output().finish(&summary).1.is_none());
+        assert!(drain.into_output().finish(&summary).failure.is_none());
         let mut reader = CaptureReader::open(&path).unwrap();
         assert!(reader.damage().is_none());
         assert!(reader.facts().iter().all(|fact| !matches!(fact, Fact::Lost { .. })));
