@@ -21,9 +21,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use memprof_recorder::file_size_limit;
+use memprof_recorder::{last_resort, own_limits};
 use memprof_reporter::check::BudgetError;
 use memprof_reporter::suppressions::SuppressionsError;
+
+/// Not Rust's own choice, so that want of memory does not end memprof in the middle of a recording.
+#[global_allocator]
+static ALLOCATOR: last_resort::Allocator = last_resort::Allocator;
 
 /// memprof records every allocation of a program with the stack that made it, and shows what was in memory
 #[derive(Debug, Parser)]
@@ -65,7 +69,7 @@ const BREACH: u8 = 3;
 const FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
-    file_size_limit::survive_signal();
+    own_limits::survive_file_size_signal();
     let cli = match Cli::try_parse_from(arguments(env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(usage(&error)),

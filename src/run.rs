@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use memprof_recorder::file_size_limit;
 use memprof_recorder::output::Destination;
-use memprof_recorder::program::{AskedFor, Subject, Unusable};
-use memprof_recorder::recording::{Options, RecordError, record};
+use memprof_recorder::own_limits;
+use memprof_recorder::own_limits::is_want_of_resources;
+use memprof_recorder::program::{AskedFor, Program, Subject, Unusable};
+use memprof_recorder::recording::{Options, RecordError, record, run_unrecorded};
 use memprof_recorder::wait::Exit;
 
 use memprof_reporter::report::Report;
@@ -170,7 +171,13 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     }
     let interpreter = AskedFor { interpreter: python, options: interpreter_options };
     let program = subject.resolve(&arguments, &interpreter).map_err(Failure::Program)?;
-    let interposer = file_size_limit::lifted(InterposerFile::place).map_err(Failure::Interposer)?;
+    own_limits::lift();
+    let interposer = match own_limits::without_file_size_limit(InterposerFile::place) {
+        Err(NoPlace::Nowhere(error)) if is_want_of_resources(&error) => {
+            return Err(unrecorded(&program, &Failure::Interposer(NoPlace::Nowhere(error))));
+        }
+        placed => placed.map_err(Failure::Interposer)?,
+    };
     let path =
         output.unwrap_or_else(|| PathBuf::from(format!("memprof-{}.{}.bin", subject.short_name(), std::process::id())));
     if let Subject::Script(script) = &subject
@@ -180,14 +187,19 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     }
     // Everything that can be known to fail has failed by now, so a file that is overwritten is not lost for nothing.
     let waits = || run_messages::waits_for_reader(&path, quiet);
-    let OutputFile { file, kind } = OutputFile::create(&path, force, waits).map_err(Failure::Output)?;
+    let OutputFile { file, kind } = match OutputFile::create(&path, force, waits) {
+        Err(NoOutput::Unwritable(path, error)) if is_want_of_resources(&error) => {
+            return Err(unrecorded(&program, &Failure::Output(NoOutput::Unwritable(path, error))));
+        }
+        created => created.map_err(Failure::Output)?,
+    };
     if kind == OutputKind::Stream && aggregate {
         return Err(Failure::Output(NoOutput::NotForSums(path)));
     }
 
     let mut progress = run_messages::Progress::new(quiet);
     let recorded = record(Options {
-        program,
+        program: program.clone(),
         interposer: interposer.path().to_owned(),
         output: if kind == OutputKind::Stream { Destination::Stream(file) } else { Destination::File(file) },
         sums_at: aggregate.then(|| path.clone()),
@@ -199,16 +211,21 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         memprof_version: env!("CARGO_PKG_VERSION").to_owned(),
         progress: Box::new(|bytes_left| progress.show(bytes_left)),
     });
-    let outcome = recorded.map_err(|error| {
-        if kind == OutputKind::New {
-            // It holds nothing. If it cannot be removed, that is not the error to talk about.
-            let _ = fs::remove_file(&path);
+    let outcome = match recorded {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            if kind == OutputKind::New {
+                // It holds nothing. If it cannot be removed, that is not the error to talk about.
+                let _ = fs::remove_file(&path);
+            }
+            let runs_all_the_same = error.leaves_the_program();
+            let failure = match error {
+                RecordError::Output(error) => Failure::Output(NoOutput::Unwritable(path, error)),
+                other => Failure::Record(other),
+            };
+            return Err(if runs_all_the_same { unrecorded(&program, &failure) } else { failure });
         }
-        match error {
-            RecordError::Output(error) => Failure::Output(NoOutput::Unwritable(path.clone(), error)),
-            other => Failure::Record(other),
-        }
-    })?;
+    };
     progress.clear();
     // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a report.
     let readable = kind != OutputKind::Stream;
@@ -216,6 +233,13 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     let written = if readable { Written::To(&path) } else { Written::Into(&path) };
     run_messages::end(&mut io::stderr(), &outcome, peaks, written, quiet);
     Ok(exit_status(outcome.exit))
+}
+
+/// Becomes the program, without recording it: the system does not give what that takes, and the program would have run without
+/// memprof. Returns only if that fails.
+fn unrecorded(program: &Program, reason: &Failure) -> Failure {
+    run_messages::unrecorded(reason);
+    Failure::Record(run_unrecorded(program))
 }
 
 /// What is to be run, and its arguments.
@@ -249,11 +273,6 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// As shells have it: a signal's number counts from 128.
 fn exit_status(exit: Exit) -> u8 {
-    let status = match exit {
-        Exit::Status(status) => status,
-        Exit::Signal(signal) => 128 + signal,
-    };
-    u8::try_from(status & 0xff).expect("at most 255")
+    u8::try_from(exit.as_shells_have_it() & 0xff).expect("at most 255")
 }

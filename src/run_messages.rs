@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::CStr;
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -61,6 +62,11 @@ pub fn waits_for(processes: usize, quiet: bool) {
         };
         let _ = writeln!(io::stderr(), "memprof: the program has ended; {text} (Ctrl-C ends that)");
     }
+}
+
+/// The program is going to run without being recorded. Said also if it is not to be talked to: there will be no capture.
+pub fn unrecorded(reason: &dyn Display) {
+    let _ = writeln!(io::stderr(), "memprof: the program runs without being recorded: {reason}");
 }
 
 /// A capture goes into a pipe that nobody reads yet.

@@ -3,6 +3,8 @@
 mod support;
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::c_programs::compile;
@@ -132,4 +134,101 @@ fn rights_that_a_program_gives_up() {
             assert_eq!(all.allocations == 4 * 2_000_000, !ends_early, "{how}: {all:?}");
         }
     }
+}
+
+/// A shell script whose arguments are memprof, an interpreter, and code for it; without the right to raise hard limits.
+fn with_limits(folder: &Path, script: &str, code: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--bounding-set",
+        "-sys_resource",
+        "--inh-caps",
+        "-sys_resource",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        EXECUTABLE,
+    ]);
+    command.arg(&pythons::any().path).arg(code).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// Whatever the limit: the program runs as without memprof. It is recorded where that is possible, and if not, one sentence says
+/// why.
+#[test]
+fn limits_that_leave_little_room() {
+    let code = "\
+import resource, sys
+kinds = resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_AS, resource.RLIMIT_DATA
+print([resource.getrlimit(kind) for kind in kinds], len([bytearray(1000) for _ in range(3000)]))
+sys.exit(5)
+";
+    let limits = [
+        ("-f 0", false),
+        ("-f 16", false),
+        ("-f 600", true),
+        ("-f 1900", true),
+        ("-n 5", false),
+        ("-n 6", false),
+        ("-n 8", true),
+        ("-v 61440", true),
+        ("-v 81920", true),
+        ("-v 204800", true),
+        ("-d 40960", true),
+    ];
+    for (limit, is_recorded) in limits {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let bare = format!("ulimit {limit}; exec \"$2\" -c \"$3\"");
+        let bare = Finished::of(&mut with_limits(folder.path(), &bare, code)).ends_with(5);
+        let record = format!("ulimit {limit}; exec \"$1\" run -q -o x.bin --no-native --python \"$2\" -c \"$3\"");
+        let recorded = Finished::of(&mut with_limits(folder.path(), &record, code)).ends_with(5);
+        let told = recorded.stderr();
+        assert_eq!(recorded.stdout(), bare.stdout(), "{limit}: {told}");
+        let capture = folder.path().join("x.bin");
+        if is_recorded {
+            assert_eq!(told, "", "{limit}");
+            assert!(total(&stats_of(&capture), "allocations") > 3000, "{limit}");
+        } else {
+            assert!(told.starts_with("memprof: the program runs without being recorded: "), "{limit}: {told}");
+            assert_eq!((told.lines().count(), capture.exists()), (1, false), "{limit}: {told}");
+        }
+    }
+}
+
+/// Not even that memprof itself gets no more memory in the middle of it is the program's business.
+#[test]
+fn no_memory_for_the_recorder() {
+    let code = "\
+import random, sys
+print('ready', flush=True)
+sys.stdin.readline()
+random.seed(1)
+source = 'def f{0}(n):\\n  if n == 0: return [bytearray(random.randrange(600, 9000))]\\n  return fs[random.randrange(50)](n - 1) + [n]\\n'
+exec(''.join(source.format(number) for number in range(50)))
+fs = [globals()[f'f{number}'] for number in range(50)]
+print(sum(len(fs[0](random.randrange(5, 40))) > 0 for _ in range(4000)))
+sys.exit(5)
+";
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let capture = folder.path().join("x.bin");
+    let mut command = Command::new(EXECUTABLE);
+    command.args(["run", "-q", "--trace-python-allocators", "-o"]).arg(&capture).arg("--python");
+    command.arg(&pythons::any().path).args(["-c", code]);
+    let mut memprof =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("memprof runs");
+    let mut stdout = BufReader::new(memprof.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("the program says that it runs");
+    let limited = Command::new("prlimit").args(["--data=1048576", "--pid", &memprof.id().to_string()]).status();
+    assert!(limited.expect("prlimit runs").success());
+    memprof.stdin.take().expect("a pipe").write_all(b"\n").expect("the program reads");
+    stdout.read_line(&mut line).expect("the program says what it has made");
+    let finished = memprof.wait_with_output().expect("memprof ends");
+    let told = String::from_utf8_lossy(&finished.stderr).into_owned();
+    assert_eq!((line.as_str(), finished.status.code()), ("ready\n4000\n", Some(5)), "{told}");
+    assert_eq!((told.matches("memprof got no more memory").count(), told.lines().count()), (1, 1), "{told}");
+    let stats = stats_of(&capture);
+    assert_eq!(stats["metadata"]["complete"], false);
+    assert!(total(&stats, "allocations") > 100, "{stats}");
 }

@@ -35,7 +35,9 @@ impl EarlyStop {
             Self::RecorderGone => "the recorder was gone",
             Self::OutOfMemory => "there was no memory for memprof's own tables",
             Self::Forbidden => "the program gave up the right to what recording needs (PR_SET_TSC or strict seccomp)",
-            Self::TooManyThreads => "there were more threads at a time than memprof can record (4096)",
+            Self::TooManyThreads => {
+                "there were more threads at a time than memprof can record (4096, or fewer under a limit on address space)"
+            }
         }
     }
 }

@@ -156,10 +156,9 @@ pub fn stop(Stop(reason): Stop) {
         return;
     }
     let _errno = KeptErrno::new();
-    if let Some(session) = known() {
-        session.pool().header().stopped.store(reason as u32, Release);
-    }
-    if reason == EarlyStop::RecorderGone {
+    let first = known().is_none_or(|session| session.pool().header().stopped.swap(reason as u32, AcqRel) == 0);
+    // A recorder that could say so itself has noted it before it went.
+    if reason == EarlyStop::RecorderGone && first {
         say("memprof: recording stops, the program goes on: ");
         say(reason.in_words());
         say("\n");

@@ -1,4 +1,5 @@
-//! What memprof itself was started with: signal dispositions, signal mask, closed standard descriptors.
+//! What memprof itself was started with: signal dispositions, signal mask, closed standard descriptors, and
+//! [limits](own_limits).
 //!
 //! Rust's runtime changes some of it before `main` (it ignores SIGPIPE and opens `/dev/null` in place of a closed
 //! stdin, stdout or stderr), and memprof catches signals while it records. The program must start with what memprof was
@@ -7,6 +8,8 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use crate::own_limits;
 
 /// Signals are numbered 1 to this.
 const LAST_SIGNAL: libc::c_int = 64;
@@ -67,6 +70,7 @@ extern "C" fn note() {
 ///
 /// Async-signal-safe.
 pub fn restore_in_child() {
+    own_limits::restore_in_child();
     if !NOTED.load(Relaxed) {
         return;
     }

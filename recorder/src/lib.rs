@@ -3,7 +3,7 @@
 //! - [`recording`]: the whole of it.
 //! - [`program`], [`interpreter`], [`path_search`], [`executable`], `needed_libraries`: what is to be run, and whether it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
-//! - [`file_size_limit`]: what is not to stop memprof.
+//! - [`own_limits`], [`last_resort`]: what is not to stop memprof, and what is done when something does.
 //! - `shared_pool`, `look`, `drain`, `family`, `attached`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
 //!   through the channel.
 //! - [`given_channel`]: the same for a channel that no program filled.
@@ -16,14 +16,15 @@ mod capture_output;
 mod drain;
 pub mod executable;
 mod family;
-pub mod file_size_limit;
 pub mod given_channel;
 pub mod inherited;
 mod interning;
 pub mod interpreter;
+pub mod last_resort;
 mod look;
 mod needed_libraries;
 pub mod output;
+pub mod own_limits;
 pub mod path_search;
 pub mod program;
 pub mod recording;

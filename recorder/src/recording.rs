@@ -6,6 +6,8 @@ use std::io::{self, Seek};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memprof_capture::channel::Pool;
@@ -22,12 +24,14 @@ use crate::aggregated_output::AggregatedOutput;
 use crate::attached::Attached;
 use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
+use crate::last_resort::Armed;
 use crate::output::{Destination, Failure, Output, Written};
+use crate::own_limits::is_want_of_resources;
 use crate::program::Program;
 use crate::resident_set::{ResidentSet, page_bytes};
 use crate::shared_pool::{SharedPool, Wanted};
 use crate::signals::{Forwarding, told_to_end};
-use crate::start::{Child, Environment, start};
+use crate::start::{Child, Environment, become_program, start};
 use crate::symbols;
 use crate::wait::{Ended, wait};
 
@@ -97,7 +101,7 @@ impl fmt::Display for RecordError {
         match self {
             Self::Memory(error) => {
                 let why = in_words(error);
-                write!(f, "cannot set up the shared memory for recording: {why}; free some memory and try again")
+                write!(f, "cannot set up what it takes to record: {why}; raise the limits (ulimit) or free some memory")
             }
             Self::Output(error) => write!(f, "cannot write: {}", in_words(error)),
             Self::Start(program, error) => {
@@ -110,6 +114,23 @@ impl fmt::Display for RecordError {
 }
 
 impl std::error::Error for RecordError {}
+
+impl RecordError {
+    /// Whether the program could run all the same, if nothing was to be recorded.
+    #[must_use]
+    pub fn leaves_the_program(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Output(error) => is_want_of_resources(error),
+            Self::Start(..) | Self::Wait(_) => false,
+        }
+    }
+}
+
+/// Becomes a program that is not to be recorded. Returns only if that fails.
+pub fn run_unrecorded(program: &Program) -> RecordError {
+    RecordError::Start(program.executable.clone(), become_program(program))
+}
 
 /// How often the resident set is looked at. The channel is drained at least as often.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
@@ -140,7 +161,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     };
     let shared = SharedPool::create(wanted).map_err(RecordError::Memory)?;
     let pool = shared.pool();
-    let header = Header {
+    let mut header = Header {
         memprof_version,
         command_line: program.argv.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
         pid: 0,
@@ -169,31 +190,43 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         pool.header().target_pid.store(pid, Release);
         Ok(())
     };
-    let child = start(&program, &environment, mark_target)
-        .map_err(|error| RecordError::Start(program.executable.clone(), error))?;
-    forwarding.to(&child);
-    let pid = child.pid();
-    let header = Header { pid: pid.cast_unsigned(), ..header };
-    let output = match sums {
-        Some(sums) => Output::Sums(Box::new(sums.with_header(header.clone()))),
-        None => Output::Events(begin(output, &header)),
-    };
-    let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
-    let following = follow_fork.then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });
-
     let ended = AtomicBool::new(false);
-    let (drain, end) = std::thread::scope(|scope| {
-        let draining = scope.spawn(|| drain_until(&ended, pool, pid, drain, following));
-        let end = wait_for(child, &ended, pool);
-        (draining.join(), end)
+    let recorded = std::thread::scope(|scope| {
+        // The thread is there before the program: without it nothing could be recorded.
+        let (give, take) = mpsc::channel::<(i32, Drain, Option<Following<'_>>)>();
+        let ended = &ended;
+        let draining = thread::Builder::new().spawn_scoped(scope, move || {
+            take.recv().ok().map(|(pid, drain, following)| drain_until(ended, pool, pid, drain, following))
+        });
+        let draining = draining.map_err(RecordError::Memory)?;
+        let child = start(&program, &environment, mark_target)
+            .map_err(|error| RecordError::Start(program.executable.clone(), error))?;
+        forwarding.to(&child);
+        let pid = child.pid();
+        // SAFETY: the pool is there until `shared` is dropped, which is after this.
+        let armed = unsafe { Armed::new(pid, pool.header()) };
+        header.pid = pid.cast_unsigned();
+        let output = match sums {
+            Some(sums) => Output::Sums(Box::new(sums.with_header(header.clone()))),
+            None => Output::Events(begin(output, &header)),
+        };
+        let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
+        let following = follow_fork.then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });
+        // It takes it, or has panicked, which ends memprof.
+        let _ = give.send((pid, drain, following));
+        let end = wait_for(child, ended, pool);
+        Ok((armed, draining.join(), end))
     });
+    let (armed, drain, end) = recorded?;
     let end = end.map_err(RecordError::Wait)?;
-    let mut drain = drain.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let drained = drain.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let mut drain = drained.expect("it was given one");
     let wall = started.elapsed();
     drain.take_rest(|chunks| progress(chunks as u64 * memprof_capture::channel::layout::CHUNK_BYTES as u64));
     let native = native_depth.map(|_| NativeStacks { began: header.start_unix_ns, symbols });
     let outcome = finish(drain, pool, &end, wall, native);
-    // Until here, no signal may keep the file from being finished.
+    // Until here, neither a signal nor want of memory may put memprof's end in the place of the program's.
+    drop(armed);
     drop(forwarding);
     Ok(outcome)
 }

@@ -11,13 +11,14 @@ use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes
 use memprof_capture::channel::{Pool, PoolSettings};
 use memprof_capture::clock::ClockKind;
 
-use crate::file_size_limit;
+use crate::own_limits;
 
 /// A pool, and the file that it lies in.
 pub struct SharedPool {
     file: File,
     pool: Pool,
     start: *mut libc::c_void,
+    bytes: usize,
 }
 
 /// What is to be recorded.
@@ -36,7 +37,8 @@ pub struct Wanted {
 impl SharedPool {
     /// Creates a pool for a program that this process is about to start. The calling thread lives as long as the recording.
     pub fn create(wanted: Wanted) -> io::Result<Self> {
-        let bytes = pool_bytes(DEFAULT_CHUNKS);
+        let chunks = chunks_within(own_limits::address_space(), own_limits::file_size());
+        let bytes = pool_bytes(chunks);
         // SAFETY: the name is a C string; the descriptor that comes back is ours alone.
         let file = unsafe {
             let fd = libc::memfd_create(c"memprof".as_ptr(), libc::MFD_CLOEXEC);
@@ -48,7 +50,7 @@ impl SharedPool {
         // The kernel makes it open to everybody. Only this user's processes can reach it as it is; they are to be the only
         // ones that it admits, too.
         file.set_permissions(Permissions::from_mode(0o600))?;
-        file_size_limit::lifted(|| file.set_len(bytes as u64))?;
+        own_limits::without_file_size_limit(|| file.set_len(bytes as u64))?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: the kernel picks an unused range; the file has this length.
         let start = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
@@ -56,8 +58,8 @@ impl SharedPool {
             return Err(io::Error::last_os_error());
         }
         let settings = PoolSettings {
-            chunks: DEFAULT_CHUNKS,
-            limit: DEFAULT_LIMIT as u32,
+            chunks,
+            limit: DEFAULT_LIMIT.min(chunks.div_ceil(4)) as u32,
             clock: ClockKind::of_this_machine(),
             python_only: wanted.python_only,
             native_stacks: wanted.native_stacks,
@@ -68,7 +70,7 @@ impl SharedPool {
         // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.
         let pool = unsafe { Pool::create(start.cast(), &settings) };
         pool.header().recorder.hold().map_err(io::Error::from_raw_os_error)?;
-        Ok(Self { file, pool, start })
+        Ok(Self { file, pool, start, bytes })
     }
 
     /// The pool. Not to be used once `self` is dropped.
@@ -91,6 +93,49 @@ impl Drop for SharedPool {
     fn drop(&mut self) {
         self.pool.header().recorder.let_go();
         // SAFETY: the mapping is ours, and whoever had the pool from `pool` has ended.
-        unsafe { libc::munmap(self.start, pool_bytes(DEFAULT_CHUNKS)) };
+        unsafe { libc::munmap(self.start, self.bytes) };
+    }
+}
+
+/// Chunks that serve a small program well.
+const FEW_CHUNKS: usize = 64;
+/// So much of the program's address space is given to the channel where that is limited.
+const SHARE_OF_ADDRESS_SPACE: u64 = 16;
+
+/// How many chunks the channel has: where the program's address space, or the size of files, is limited (in bytes), it is
+/// smaller. With few chunks, threads wait for the recorder sooner, and fewer threads can be recorded.
+fn chunks_within(address_space: Option<u64>, file_size: Option<u64>) -> usize {
+    let fitting = |bytes: u64, least: usize| {
+        let fits = |&chunks: &usize| pool_bytes(chunks) as u64 <= bytes;
+        let few = (1..FEW_CHUNKS).rev();
+        let all = (FEW_CHUNKS..=DEFAULT_CHUNKS).rev().step_by(FEW_CHUNKS);
+        all.chain(few).find(fits).unwrap_or(1).max(least)
+    };
+    let by_space = address_space.map_or(DEFAULT_CHUNKS, |bytes| fitting(bytes / SHARE_OF_ADDRESS_SPACE, FEW_CHUNKS));
+    let by_size = file_size.map_or(DEFAULT_CHUNKS, |bytes| fitting(bytes, 1));
+    by_space.min(by_size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channel_is_as_large_as_the_limits_allow() {
+        assert_eq!(chunks_within(None, None), DEFAULT_CHUNKS);
+        assert_eq!(chunks_within(Some(64 << 30), Some(1 << 30)), DEFAULT_CHUNKS);
+        for megabytes in [20, 60, 100, 600, 1000_u64] {
+            let (bytes, chunks) = (megabytes << 20, chunks_within(Some(megabytes << 20), None));
+            assert!(chunks == FEW_CHUNKS || pool_bytes(chunks) as u64 <= bytes / SHARE_OF_ADDRESS_SPACE);
+            assert!(
+                chunks == DEFAULT_CHUNKS || pool_bytes(chunks + FEW_CHUNKS) as u64 > bytes / SHARE_OF_ADDRESS_SPACE
+            );
+        }
+        for kilobytes in [32, 64, 512, 900, 2000, 20_000_u64] {
+            let chunks = chunks_within(None, Some(kilobytes << 10));
+            assert!(pool_bytes(chunks) as u64 <= kilobytes << 10, "{chunks} in {kilobytes} KiB");
+        }
+        // Nothing fits: the system will say so.
+        assert_eq!(chunks_within(None, Some(0)), 1);
     }
 }

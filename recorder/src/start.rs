@@ -40,6 +40,22 @@ impl Child {
 const PRELOAD: &[u8] = b"LD_PRELOAD";
 pub(crate) const CHANNEL: &[u8] = b"MEMPROF_CHANNEL";
 
+/// Becomes the program, which is not recorded: with memprof's own environment. Returns only if that fails, and why.
+pub fn become_program(program: &Program) -> io::Error {
+    let variables = own_environment();
+    let execute = || -> io::Result<()> {
+        let path = c_string(program.executable.as_os_str())?;
+        let arguments: Vec<CString> =
+            program.argv.iter().map(|argument| c_string(argument)).collect::<io::Result<_>>()?;
+        let (argv, envp) = (pointers(&arguments), pointers(&variables));
+        inherited::restore_in_child();
+        // SAFETY: the path and both lists are NUL-terminated and alive.
+        unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+        Err(io::Error::last_os_error())
+    };
+    execute().err().unwrap_or_else(|| io::Error::from(io::ErrorKind::Other))
+}
+
 /// Starts the program. `in_child` runs in the child just before the program replaces it, and may only do what is safe
 /// there: no allocation, no locks.
 ///

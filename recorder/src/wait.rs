@@ -8,6 +8,7 @@ use std::time::Duration;
 pub use memprof_capture::file::facts::Exit;
 use memprof_capture::process_stat;
 
+use crate::last_resort;
 use crate::signals;
 use crate::start::Child;
 
@@ -48,6 +49,7 @@ pub fn wait(child: Child) -> io::Result<Ended> {
     }
     // SAFETY: it was valid from the start (all zero) and has been filled in.
     let usage = unsafe { usage.assume_init() };
+    last_resort::note_status(exit_of(status).as_shells_have_it());
     Ok(Ended {
         exit: exit_of(status),
         cpu: duration(usage.ru_utime) + duration(usage.ru_stime),

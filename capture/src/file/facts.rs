@@ -220,3 +220,14 @@ pub enum Exit {
     /// By this signal.
     Signal(i32),
 }
+
+impl Exit {
+    /// As an exit status: a signal's number counts from 128.
+    #[must_use]
+    pub const fn as_shells_have_it(self) -> i32 {
+        match self {
+            Self::Status(status) => status,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
