@@ -11,6 +11,11 @@ pub enum Executable {
         /// The loader.
         loader: ShortPath,
     },
+    /// A dynamic loader itself, which is given the name of a program to load.
+    Loader {
+        /// What it calls itself.
+        name: ShortPath,
+    },
     /// A program without a dynamic loader: nothing can be preloaded.
     Static,
     /// A program for another architecture or word size.
@@ -102,7 +107,15 @@ fn is_mach_o(head: &[u8]) -> bool {
 const ELF_CLASS_64: u8 = 2;
 const ELF_LITTLE_ENDIAN: u8 = 1;
 const PROGRAM_HEADER_BYTES: u16 = 56;
+const PT_DYNAMIC: u32 = 2;
 const PT_INTERP: u32 = 3;
+const DT_NULL: u64 = 0;
+const DT_STRTAB: u64 = 5;
+const DT_SONAME: u64 = 14;
+/// More than any dynamic section has.
+const MOST_DYNAMIC_BYTES: u64 = 4096;
+/// Longer names are none of a loader.
+const LONGEST_NAME: usize = 32;
 const THIS_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
 
 /// `None`: not an executable that the kernel would take.
@@ -115,6 +128,7 @@ fn elf(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Executable>
     if entry_bytes != PROGRAM_HEADER_BYTES || entries == 0 {
         return None;
     }
+    let mut dynamic = None;
     for index in 0..u64::from(entries) {
         let mut entry = [0; PROGRAM_HEADER_BYTES as usize];
         let offset = table.checked_add(index * u64::from(PROGRAM_HEADER_BYTES))?;
@@ -122,8 +136,12 @@ fn elf(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Executable>
             return None;
         }
         let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
-        if u32::from_le_bytes(entry[..4].try_into().expect("four bytes")) == PT_INTERP {
-            let (offset, bytes) = (word(8), word(32));
+        let kind = u32::from_le_bytes(entry[..4].try_into().expect("four bytes"));
+        let (offset, bytes) = (word(8), word(32));
+        if kind == PT_DYNAMIC {
+            dynamic = Some((offset, bytes));
+        }
+        if kind == PT_INTERP {
             let mut loader = [0; HEAD_BYTES];
             let loader = loader.get_mut(..usize::try_from(bytes).ok()?)?;
             if !read(offset, loader) {
@@ -133,7 +151,35 @@ fn elf(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Executable>
             return Some(Executable::Dynamic { loader });
         }
     }
-    Some(Executable::Static)
+    let name = dynamic.and_then(|(offset, bytes)| own_name(offset, bytes, &read));
+    match name.filter(|name| [&b"ld-"[..], b"ld.", b"ld64."].iter().any(|begin| name.as_bytes().starts_with(begin))) {
+        Some(name) => Some(Executable::Loader { name }),
+        None => Some(Executable::Static),
+    }
+}
+
+/// What a library calls itself, from its dynamic section. Its names lie in the first segment, where a library's addresses are
+/// offsets in the file.
+fn own_name(offset: u64, bytes: u64, read: &impl Fn(u64, &mut [u8]) -> bool) -> Option<ShortPath> {
+    let (mut names, mut name) = (None, None);
+    for index in 0..bytes.min(MOST_DYNAMIC_BYTES) / 16 {
+        let mut entry = [0; 16];
+        if !read(offset.checked_add(index * 16)?, &mut entry) {
+            return None;
+        }
+        let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
+        match word(0) {
+            DT_NULL => break,
+            DT_STRTAB => names = Some(word(8)),
+            DT_SONAME => name = Some(word(8)),
+            _ => {}
+        }
+    }
+    let mut text = [0; LONGEST_NAME];
+    if !read(names?.checked_add(name?)?, &mut text) {
+        return None;
+    }
+    ShortPath::new(CStr::from_bytes_until_nul(&text).ok()?.to_bytes())
 }
 
 fn half(bytes: &[u8], at: usize) -> Option<u16> {
@@ -208,6 +254,17 @@ mod tests {
         file.extend_from_slice(b"/lib/ld.so");
         file[119 + 10] = 0;
         file
+    }
+
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn loaders() {
+        let own = std::fs::read("/proc/self/exe").unwrap();
+        let Executable::Dynamic { loader } = classify_bytes(&own) else { panic!("a test is dynamic") };
+        let path = std::str::from_utf8(loader.as_bytes()).unwrap();
+        let file = std::fs::read(path).unwrap();
+        let name = short_path(path.rsplit('/').next().unwrap());
+        assert_eq!(classify_bytes(&file), Executable::Loader { name });
     }
 
     #[test]

@@ -163,11 +163,15 @@ unsafe fn obstacle(named: Named, entries: &Entries) -> Option<NotFollowed> {
 /// What there is in the file itself. Nothing if it is not known what it is.
 fn obstacle_in(path: &CStr, interpreters: usize, entries: &Entries) -> Option<Result<(), NotFollowed>> {
     match look_into(path)? {
-        Executable::Dynamic { .. } if gains_privileges(path) => Some(Err(NotFollowed::Privileged)),
-        Executable::Dynamic { loader } if file_name(loader.as_bytes()) != file_name(entries.loader()) => {
+        Executable::Dynamic { .. } | Executable::Loader { .. } if gains_privileges(path) => {
+            Some(Err(NotFollowed::Privileged))
+        }
+        Executable::Dynamic { loader: name } | Executable::Loader { name }
+            if file_name(name.as_bytes()) != file_name(entries.loader()) =>
+        {
             Some(Err(NotFollowed::OtherLibrary))
         }
-        Executable::Dynamic { .. } => Some(Ok(())),
+        Executable::Dynamic { .. } | Executable::Loader { .. } => Some(Ok(())),
         Executable::Static => Some(Err(NotFollowed::Static)),
         Executable::Foreign => Some(Err(NotFollowed::OtherProcessor)),
         Executable::Script { interpreter } if interpreters > 0 => {

@@ -2,6 +2,8 @@
 //! from the beginning, and takes a chunk of it when it first allocates, which may be long after its parent has ended.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::start::CHANNEL;
 
@@ -24,8 +26,8 @@ pub struct Found {
 
 impl Attached {
     /// To the pool in the file of this number, which programs find there.
-    pub fn to(inode: u64, channel: &str) -> Self {
-        Self { inode, variable: [CHANNEL, b"=", channel.as_bytes()].concat() }
+    pub fn to(inode: u64, channel: &Path) -> Self {
+        Self { inode, variable: [CHANNEL, b"=", channel.as_os_str().as_bytes()].concat() }
     }
 
     /// Looks through all processes but this one. Those that cannot be looked into are left out.

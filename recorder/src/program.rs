@@ -217,7 +217,10 @@ fn is_python_name(name: &OsStr) -> bool {
 }
 
 fn is_elf(path: &Path) -> bool {
-    matches!(inspect(path), Ok(Executable::Dynamic { .. } | Executable::Static | Executable::Foreign))
+    matches!(
+        inspect(path),
+        Ok(Executable::Dynamic { .. } | Executable::Loader { .. } | Executable::Static | Executable::Foreign)
+    )
 }
 
 /// How many `#!` lines the kernel follows, and so this does.
@@ -268,13 +271,20 @@ fn as_path(short: &ShortPath) -> &Path {
     Path::new(OsStr::from_bytes(short.as_bytes()))
 }
 
+/// Whether programs of this loader have another C library than the interposer.
+fn is_other_libc(loader: &Path) -> bool {
+    cfg!(target_env = "gnu") && loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-musl"))
+}
+
 fn check_binary(path: &Path, what: io::Result<Executable>) -> Result<(), Unusable> {
     match what {
+        Ok(Executable::Loader { name }) if is_other_libc(as_path(&name)) => {
+            return Err(Unusable::OtherLibc(path.to_owned()));
+        }
+        Ok(Executable::Loader { .. }) => {}
         Ok(Executable::Dynamic { loader }) => {
             let loader = as_path(&loader);
-            if cfg!(target_env = "gnu")
-                && loader.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-musl"))
-            {
+            if is_other_libc(loader) {
                 return Err(Unusable::OtherLibc(path.to_owned()));
             }
             if !loader.exists() {

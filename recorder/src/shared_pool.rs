@@ -1,21 +1,24 @@
 //! The memory that the recorder shares with the program: an anonymous file, reachable through the recorder's own
-//! descriptor while it lives, and nowhere else.
+//! descriptor while it lives, and nowhere else. Only where there is no `/proc` has it a name.
 
-use std::fs::{self, File, Permissions};
+use std::env;
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::PathBuf;
+use std::process;
 use std::ptr;
 
 use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes};
 use memprof_capture::channel::{Pool, PoolSettings};
-use memprof_capture::clock::ClockKind;
+use memprof_capture::clock::{ClockKind, monotonic_nanoseconds};
 
 use crate::own_limits;
 
 /// A pool, and the file that it lies in.
 pub struct SharedPool {
-    file: File,
+    place: Place,
     pool: Pool,
     start: *mut libc::c_void,
     bytes: usize,
@@ -39,21 +42,12 @@ impl SharedPool {
     pub fn create(wanted: Wanted) -> io::Result<Self> {
         let chunks = chunks_within(own_limits::address_space(), own_limits::file_size());
         let bytes = pool_bytes(chunks);
-        // SAFETY: the name is a C string; the descriptor that comes back is ours alone.
-        let file = unsafe {
-            let fd = libc::memfd_create(c"memprof".as_ptr(), libc::MFD_CLOEXEC);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            File::from_raw_fd(fd)
-        };
-        // The kernel makes it open to everybody. Only this user's processes can reach it as it is; they are to be the only
-        // ones that it admits, too.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        own_limits::without_file_size_limit(|| file.set_len(bytes as u64))?;
+        let place = Place::find()?;
+        own_limits::without_file_size_limit(|| place.file().set_len(bytes as u64))?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: the kernel picks an unused range; the file has this length.
-        let start = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, file.as_raw_fd(), 0) };
+        let start =
+            unsafe { libc::mmap(ptr::null_mut(), bytes, protection, libc::MAP_SHARED, place.file().as_raw_fd(), 0) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -70,7 +64,7 @@ impl SharedPool {
         // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.
         let pool = unsafe { Pool::create(start.cast(), &settings) };
         pool.header().recorder.hold().map_err(io::Error::from_raw_os_error)?;
-        Ok(Self { file, pool, start, bytes })
+        Ok(Self { place, pool, start, bytes })
     }
 
     /// The pool. Not to be used once `self` is dropped.
@@ -80,13 +74,76 @@ impl SharedPool {
 
     /// The number by which the kernel knows the file.
     pub fn inode(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.ino())
+        Ok(self.place.file().metadata()?.ino())
     }
 
     /// Where other processes of this user can open it.
-    pub fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
+    pub fn path(&self) -> PathBuf {
+        match &self.place {
+            Place::Memory(file) => path_of(file),
+            Place::Named { path, .. } => path.clone(),
+        }
     }
+}
+
+/// Where the pool's file is.
+enum Place {
+    /// In memory. It goes with its last user.
+    Memory(File),
+    /// Where there is no `/proc` to reach it by: in a folder, from which it goes at the end.
+    Named { file: File, path: PathBuf },
+}
+
+impl Place {
+    fn find() -> io::Result<Self> {
+        // SAFETY: the name is a C string; the descriptor that comes back is ours alone.
+        let file = unsafe {
+            let fd = libc::memfd_create(c"memprof".as_ptr(), libc::MFD_CLOEXEC);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            File::from_raw_fd(fd)
+        };
+        // The kernel makes it open to everybody. Only this user's processes can reach it as it is; they are to be the only
+        // ones that it admits, too.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        if fs::metadata(path_of(&file)).ok().map(|file| file.ino()) == Some(file.metadata()?.ino()) {
+            return Ok(Self::Memory(file));
+        }
+        drop(file);
+        let folders = ["/dev/shm".into(), env::temp_dir()];
+        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        // One of that number may have been killed before it could remove its own.
+        let name = format!("memprof.{}.{}", process::id(), monotonic_nanoseconds());
+        for path in folders.iter().map(|folder: &PathBuf| folder.join(&name)) {
+            let mut options = OpenOptions::new();
+            match options.read(true).write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(file) => return Ok(Self::Named { file, path }),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Self::Memory(file) | Self::Named { file, .. } => file,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Named { path, .. } = self {
+            // If it cannot be removed, somebody else has.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Where the kernel shows a descriptor of this process.
+fn path_of(file: &File) -> PathBuf {
+    format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()).into()
 }
 
 impl Drop for SharedPool {

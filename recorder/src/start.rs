@@ -20,7 +20,7 @@ pub struct Environment {
     /// The library to preload.
     pub interposer: PathBuf,
     /// Where the interposer finds the pool.
-    pub channel: String,
+    pub channel: PathBuf,
 }
 
 /// The running program. Not reaped when dropped: see [`wait`](crate::wait::wait).
@@ -185,7 +185,8 @@ fn with_ours(mut entries: Vec<CString>, environment: &Environment) -> io::Result
             preload.extend_from_slice(library);
         }
     }
-    for (name, value_of_ours) in [(PRELOAD, preload.as_slice()), (CHANNEL, environment.channel.as_bytes())] {
+    for (name, value_of_ours) in [(PRELOAD, preload.as_slice()), (CHANNEL, environment.channel.as_os_str().as_bytes())]
+    {
         let ours = CString::new([name, b"=", value_of_ours].concat())?;
         match entries.iter().position(|entry| value(entry, name).is_some()) {
             Some(place) => entries[place] = ours,
@@ -218,7 +219,7 @@ mod tests {
     }
 
     fn ours() -> Environment {
-        Environment { interposer: PathBuf::from("/x/i.so"), channel: "/proc/1/fd/9".to_owned() }
+        Environment { interposer: PathBuf::from("/x/i.so"), channel: "/proc/1/fd/9".into() }
     }
 
     #[test]
@@ -246,7 +247,7 @@ mod tests {
     #[test]
     fn what_keeps_the_program_from_running_is_reported() {
         let missing = Program { executable: PathBuf::from("/nonexistent/program"), ..shell("") };
-        let none = Environment { interposer: PathBuf::new(), channel: String::new() };
+        let none = Environment { interposer: PathBuf::new(), channel: PathBuf::new() };
         let error = start(&missing, &none, || Ok(())).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
         let error = start(&shell(""), &none, || Err(io::Error::from_raw_os_error(libc::ENOSPC))).unwrap_err();

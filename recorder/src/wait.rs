@@ -139,7 +139,7 @@ mod tests {
             argv: ["sh", "-c", script].iter().map(Into::into).collect(),
             is_python: false,
         };
-        let none = Environment { interposer: "".into(), channel: String::new() };
+        let none = Environment { interposer: "".into(), channel: "".into() };
         wait(start(&program, &none, || Ok(())).unwrap()).unwrap()
     }
 

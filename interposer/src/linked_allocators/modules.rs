@@ -17,6 +17,7 @@ use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::platform::loaded_modules::{self, Changes, LoadedModule, MayAskLoader};
 use crate::python_start;
 use crate::session;
+use crate::unwind::modules::push_own_path;
 use crate::unwind::unloading;
 
 /// A module that has been searched, and what its patches use.
@@ -105,17 +106,19 @@ fn look_at_new(known: &mut Known, present: &[LoadedModule]) -> Result<(), OutOfM
 
 /// The file that a module was loaded from, if it is still there.
 fn file_of(module: &LoadedModule, is_program: bool) -> Option<ObjectFile> {
-    let path = if is_program || module.name.is_null() {
-        c"/proc/self/exe"
-    } else {
-        // SAFETY: the loader's names are C strings.
-        unsafe { CStr::from_ptr(module.name) }
-    };
-    // The kernel's own module has a name without a folder, and no file.
-    if !path.to_bytes().contains(&b'/') {
-        return None;
+    let open = |path: &CStr| ObjectFile::open(path).filter(|file| file.has_program_headers(module.headers()));
+    if is_program || module.name.is_null() {
+        return open(c"/proc/self/exe").or_else(|| {
+            let mut path = MappedVec::new();
+            push_own_path(module.range().start, &mut path).ok()?;
+            path.push(0).ok()?;
+            open(CStr::from_bytes_until_nul(&path).ok()?)
+        });
     }
-    ObjectFile::open(path).filter(|file| file.has_program_headers(module.headers()))
+    // SAFETY: the loader's names are C strings.
+    let path = unsafe { CStr::from_ptr(module.name) };
+    // The kernel's own module has a name without a folder, and no file.
+    if path.to_bytes().contains(&b'/') { open(path) } else { None }
 }
 
 /// Whether a module is the one that this code is part of.

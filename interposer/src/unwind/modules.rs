@@ -15,6 +15,7 @@ use super::unloading;
 use crate::channel::Channel;
 use crate::lock::{AnyLock, Lock, Recording};
 use crate::memory::{MappedVec, Plain};
+use crate::platform::loaded_modules::{executed_as, is_loaded_by_name};
 use crate::stop::Stop;
 
 #[derive(Clone, Copy)]
@@ -225,17 +226,45 @@ fn push_path(object: &LoadedObject, path: &mut MappedVec<u8>) -> Result<(), Stop
     };
     let name = name.to_bytes();
     if name.is_empty() {
-        return push_link(c"/proc/self/exe", path);
+        return push_own_path(object.start, path);
     }
     if name.starts_with(b"linux-vdso.so") || name.starts_with(b"linux-gate.so") {
         return Ok(path.extend_from_slice(b"[vdso]")?);
     }
     if !name.starts_with(b"/") {
-        // As the loader took it: from the folder that was the current one.
-        push_link(c"/proc/self/cwd", path)?;
-        path.push(b'/')?;
+        push_current_folder(path)?;
     }
     Ok(path.extend_from_slice(name)?)
+}
+
+/// Appends the path of the program itself, which begins at `start`.
+pub fn push_own_path(start: usize, path: &mut MappedVec<u8>) -> Result<(), Stop> {
+    if is_loaded_by_name() {
+        return push_mapped_path(start, path);
+    }
+    let before = path.len();
+    push_link(c"/proc/self/exe", path)?;
+    if path.len() > before {
+        return Ok(());
+    }
+    // There is no /proc.
+    let Some(name) = executed_as().map(CStr::to_bytes) else { return Ok(()) };
+    if !name.starts_with(b"/") {
+        push_current_folder(path)?;
+    }
+    Ok(path.extend_from_slice(name)?)
+}
+
+/// Appends the current folder, with a slash behind it: that in which the loader and the kernel have found a relative path, as
+/// long as nobody has changed it.
+fn push_current_folder(path: &mut MappedVec<u8>) -> Result<(), Stop> {
+    let _errno = KeptErrno::new();
+    let mut room = MappedVec::<u8>::zeroed(LONGEST_PATH)?;
+    // SAFETY: at most as many bytes are written as there are.
+    let length = unsafe { libc::syscall(libc::SYS_getcwd, room.as_mut_ptr(), room.len()) };
+    let folder = &room[..usize::try_from(length).unwrap_or(0).min(room.len())];
+    path.extend_from_slice(folder.strip_suffix(b"\0").unwrap_or(folder))?;
+    Ok(path.push(b'/')?)
 }
 
 /// Appends the path of the file that is mapped at an address.

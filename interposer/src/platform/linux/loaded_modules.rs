@@ -246,6 +246,21 @@ impl Exports {
     }
 }
 
+/// Whether the loader was executed, with the name of this program as its argument: for the kernel, the loader is the program.
+pub fn is_loaded_by_name() -> bool {
+    // SAFETY: getauxval only looks up a number: where the kernel has put the loader, if a program asked for one.
+    unsafe { libc::getauxval(libc::AT_BASE) == 0 }
+}
+
+/// The name that the program was executed by: a path, perhaps a relative one.
+pub fn executed_as() -> Option<&'static CStr> {
+    // SAFETY: getauxval only looks up a number. That one is the address of a C string, which stays, or 0.
+    unsafe {
+        let name = libc::getauxval(libc::AT_EXECFN) as *const c_char;
+        (!name.is_null()).then(|| CStr::from_ptr(name))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

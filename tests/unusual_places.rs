@@ -1,0 +1,77 @@
+//! Programs that run where something is lacking that others have, or are started in another way.
+
+mod support;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use support::c_programs::compile;
+use support::memprof::{EXECUTABLE, Finished};
+use support::pythons;
+use support::recording::{Recording, stats_of, total};
+use support::skipping::machine_forbids;
+use support::table::{sum, table};
+use support::unharmed::Unharmed;
+
+/// Runs a shell script where `/proc` is an empty folder. Nothing where the system lets nobody but the administrator of the
+/// machine do that.
+fn without_proc(script: &str, arguments: &[&OsStr]) -> Option<Finished> {
+    let mounted = format!("mount -t tmpfs none /proc || exit 77; {script}");
+    for how in ["-m", "-rm"] {
+        let possible = Command::new("unshare").args([how, "mount", "-t", "tmpfs", "none", "/proc"]).output();
+        if possible.is_ok_and(|output| output.status.success()) {
+            let mut command = Command::new("unshare");
+            command.args([how, "sh", "-c", &mounted, "sh"]).args(arguments).stdin(Stdio::null());
+            return Some(Finished::of(&mut command));
+        }
+    }
+    machine_forbids("mounting something at /proc");
+    None
+}
+
+#[test]
+fn there_is_no_proc() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let capture = folder.path().join("x.bin");
+    let code = "print(len([bytearray(1000) for _ in range(3000)]))";
+    for python in pythons::all() {
+        let script = "\"$1\" run -q -f -o \"$2\" --python \"$3\" -c \"$4\"; status=$?; ls /dev/shm /tmp; exit $status";
+        let arguments = [OsStr::new(EXECUTABLE), capture.as_os_str(), python.path.as_os_str(), OsStr::new(code)];
+        let Some(finished) = without_proc(script, &arguments) else { return };
+        let finished = finished.succeeds();
+        let printed = finished.stdout();
+        assert!(printed.starts_with("3000\n") && !printed.contains("memprof."), "{python}: {printed}");
+        assert_eq!(finished.stderr(), "", "{python}");
+        let stats = stats_of(&capture);
+        assert!(total(&stats, "allocations") > 3000, "{python}: {stats}");
+        // The interpreter's file has been found, too.
+        assert_eq!(stats["notes"], serde_json::json!([]), "{python}");
+        let by_code = sum(&table(&capture, "--total"), |row| row.file == "<string>");
+        assert!(by_code.allocations >= 3000, "{python}: {by_code:?}");
+    }
+}
+
+/// As some launchers do that bring their own C library.
+#[test]
+fn the_loader_is_called_by_name() {
+    let loader = Path::new("/lib64/ld-linux-x86-64.so.2");
+    let program = compile("little_stack.c", "little_stack", &["-O1", "-Wl,-z,now"]);
+    let command =
+        [loader.as_os_str(), program.as_os_str(), "later".as_ref(), "8000".as_ref(), "9000".as_ref(), "100".as_ref()];
+    let recorded = Unharmed::command(&command).check();
+    let by_late = sum(&table(&recorded.capture(), "--total"), |row| row.function == "late");
+    assert_eq!(by_late.allocations, 10);
+    for python in pythons::all() {
+        let code = "print(len([bytearray(1000) for _ in range(3000)]))";
+        let command = [loader.as_os_str(), python.path.as_os_str(), "-c".as_ref(), code.as_ref()];
+        let bare = Finished::of(Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()));
+        let recorded = Recording::of_command(&command).option("-q").run();
+        assert_eq!(recorded.finished().status(), bare.status(), "{python}: {}", recorded.finished().stderr());
+        if bare.status() == 0 {
+            assert_eq!(recorded.finished().stdout(), "3000\n", "{python}");
+            let by_code = sum(&table(&recorded.capture(), "--total"), |row| row.file == "<string>");
+            assert!(by_code.allocations >= 3000, "{python}: {by_code:?}");
+        }
+    }
+}
