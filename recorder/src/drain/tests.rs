@@ -54,7 +54,7 @@ impl Recording {
     fn end(mut self) -> usize {
         self.drain.take_rest(|_| {});
         assert_eq!(self.drain.damaged_chunks(), 0);
-        assert!(self.drain.into_output().finish(&summary(0)).1.is_none());
+        assert!(self.drain.into_output().finish(&summary(0)).failure.is_none());
         let mut reader = CaptureReader::open(Self::path(&self.folder).as_ref()).unwrap();
         let (mut batch, mut count) = (EventBatch::default(), 0);
         for chunk in reader.event_chunks().to_vec() {

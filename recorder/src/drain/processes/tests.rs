@@ -53,7 +53,7 @@ impl Recording {
     /// Ends the recording. Returns the images whose ends are in the capture, and how many there are in all.
     fn end(mut self) -> (Vec<u32>, usize) {
         self.drain.take_rest(|_| {});
-        assert!(self.drain.into_output().finish(&summary(0)).1.is_none());
+        assert!(self.drain.into_output().finish(&summary(0)).failure.is_none());
         let reader = CaptureReader::open(&self.folder.path().join("capture.bin")).unwrap();
         let ended = reader.facts().iter().filter_map(|fact| match fact {
             Fact::ProcessEnded { image, .. } => Some(*image),
