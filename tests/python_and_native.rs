@@ -43,6 +43,21 @@ fn python_and_c_in_the_order_of_the_calls() {
     }
 }
 
+/// With `-X perf`, from 3.12 on, each function is called through code that is made for it at run time, and that no table describes.
+#[test]
+fn through_trampolines() {
+    for python in pythons::all() {
+        eprintln!("{python}");
+        let recording = Recording::of_script(python, "python_and_c.py").variable("PYTHONPATH", crossing(python));
+        let recorded = recording.variable("PYTHONPERFSUPPORT", "1").run().succeeds();
+        Annotations::of(&["python_and_c.py", "crossing.c"], &[]).assert_hold(&recorded.capture());
+        let stats = recorded.stats();
+        assert_eq!(native_stacks(&stats, "unmerged"), 0, "{python}: {stats}");
+        assert_eq!(native_stacks(&stats, "cut_short"), 0, "{python}: {stats}");
+        let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", stats["metadata"]["pid"]));
+    }
+}
+
 /// Whatever is shown, it is the same memory: the views' rows add up to the same, and the table's places are the
 /// innermost frames of the flame graph's stacks.
 #[track_caller]

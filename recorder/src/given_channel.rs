@@ -85,7 +85,7 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
             pool.seal(place);
         }
     }
-    let mut drain = Drain::new(pool, Output::Events(CaptureOutput::new(output, &header())?), native_depth);
+    let mut drain = Drain::new(pool, Output::Events(Box::new(CaptureOutput::new(output, &header())?)), native_depth);
     drain.take_published();
     drain.take_rest(|_| {});
     let taken = Taken { allocations: drain.allocations(), damaged_chunks: drain.damaged_chunks() };

@@ -40,7 +40,7 @@ pub struct Failure {
 /// Either of the two.
 pub enum Output {
     /// All events.
-    Events(CaptureOutput),
+    Events(Box<CaptureOutput>),
     /// What they sum up to.
     Sums(Box<AggregatedOutput>),
 }

@@ -208,7 +208,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         header.pid = pid.cast_unsigned();
         let output = match sums {
             Some(sums) => Output::Sums(Box::new(sums.with_header(header.clone()))),
-            None => Output::Events(begin(output, &header)),
+            None => Output::Events(Box::new(begin(output, &header))),
         };
         let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
         let following = follow_fork.then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });

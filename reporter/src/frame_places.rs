@@ -115,7 +115,7 @@ fn native_places(
     module: Option<&ModuleNames>,
     out: &mut Vec<PlaceId>,
 ) {
-    let role = module.map_or(Role::Other, |module| module.role);
+    let role = module.map_or(Role::MadeCode, |module| module.role);
     let kind_of = |name: Option<&str>| {
         if native.evaluates {
             PlaceKind::Evaluation

@@ -40,6 +40,8 @@ pub(crate) enum Role {
     Embedding,
     /// The C library or the dynamic loader.
     CLibrary,
+    /// There is no module: code that was made at run time.
+    MadeCode,
     /// None of this.
     Other,
 }
@@ -70,6 +72,9 @@ impl Role {
             (Self::Interpreter, _) | (_, Some("_start")) => true,
             (Self::Embedding, Some(name)) => is_named_like_cpython(name),
             (Self::CLibrary, Some(name)) => starts_programs(name),
+            // With `-X perf`, CPython makes a trampoline for each function, and names it so: it calls the function's frame, which
+            // is shown anyway.
+            (Self::MadeCode, Some(name)) => name.starts_with("py::"),
             (_, None) | (Self::Other, _) => false,
         }
     }
@@ -110,6 +115,13 @@ mod tests {
     fn role(path: &str, is_interpreter: bool) -> Role {
         let (path, build_id) = (path.to_owned(), Vec::new());
         Role::of(&Module { path, build_id, bias: 0, start: 0, end: 0, is_interpreter })
+    }
+
+    #[test]
+    fn python_s_trampolines_run_what_they_are_named_after() {
+        assert!(Role::MadeCode.is_runtime(Some("py::inner:/x/program.py")));
+        assert!(!Role::MadeCode.is_runtime(Some("Interpreter:~inner")) && !Role::MadeCode.is_runtime(None));
+        assert!(!Role::Other.is_runtime(Some("py::module_::def")));
     }
 
     #[test]

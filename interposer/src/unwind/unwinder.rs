@@ -4,10 +4,12 @@ use super::call_frame_information::{self, DearStep};
 use super::frame::{CodeAddress, FrameState, Step};
 use super::rule_table::RULES;
 use super::stack_region::{StackRegion, StackRegions};
+use super::x86_64::rule::Caller;
 use super::x86_64::{Registers, Rule};
 use super::{loaded_objects, unloading};
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;
+use crate::platform::memory::OwnMemory;
 use crate::stacks::native::{MOST_FRAMES, NativeChain};
 
 /// Gets ready. To be called once, before anything else here.
@@ -142,27 +144,48 @@ impl Unwinder {
         None
     }
 
-    /// Code of which nothing is known. Made at run time, it may still keep a frame pointer, if that leads to a return
-    /// address in code that is known.
+    /// Code of which nothing is known.
     #[cold]
-    fn by_frame_pointer(&self, of: FrameState, recording: &mut Recording) -> Step {
-        let (bp_slot, return_slot) = (of.bp, of.bp.wrapping_add(8));
-        let readable = |slot| self.region.may_read(of.sp, slot);
+    #[inline(never)]
+    fn without_rule(&self, of: FrameState, recording: &mut Recording) -> Step {
         match loaded_objects::find(of.address.lookup(), recording) {
-            Some(object) if object.starts_process_at(of.address.lookup()) => return Step::End,
-            Some(_) => return Step::Lost,
-            None if !readable(bp_slot) || !readable(return_slot) => return Step::Lost,
-            None => {}
+            Some(object) if object.starts_process_at(of.address.lookup()) => Step::End,
+            Some(_) => Step::Lost,
+            None => self.out_of_made_code(of, recording),
         }
-        // SAFETY: both words lie in the thread's stack, above the stack pointer.
-        let (bp, address) = unsafe { (read(bp_slot), read(return_slot)) };
-        let address = CodeAddress::return_address(address);
-        if Self::rule(address, recording).is_none() {
+    }
+
+    /// Code that was made at run time: what it does from the return address on shows the way, if that is to return; or it keeps a
+    /// frame pointer. Both have to lead to a return address in code that is known.
+    fn out_of_made_code(&self, of: FrameState, recording: &mut Recording) -> Step {
+        let mut code = [0; LONGEST_EPILOGUE];
+        let epilogue = if !of.address.is_interrupted() && OwnMemory::open().read(of.address.get(), &mut code) {
+            Rule::of_epilogue(&code)
+        } else {
+            None
+        };
+        let caller = match epilogue {
+            Some(rule) => rule.apply(&of),
+            None => Caller { cfa: of.bp.wrapping_add(16), bp_slot: of.bp },
+        };
+        let readable = |slot| slot == 0 || self.region.may_read(of.sp, slot);
+        if !readable(caller.return_slot()) || !readable(caller.bp_slot) {
             return Step::Lost;
         }
-        Step::Caller { frame: FrameState { address, sp: of.bp + 16, bp }, bp_slot: 0, in_place: false }
+        // SAFETY: the words lie in the thread's stack, above the stack pointer.
+        let (address, bp) =
+            unsafe { (read(caller.return_slot()), if caller.bp_slot == 0 { of.bp } else { read(caller.bp_slot) }) };
+        if Self::rule(CodeAddress::return_address(address), recording).is_none() {
+            return Step::Lost;
+        }
+        // As long as a call is to return there, the code is there.
+        let in_place = epilogue.is_some() && self.regions.is_own(self.region);
+        Step::Caller { frame: caller.state(address, bp), bp_slot: caller.bp_slot, in_place }
     }
 }
+
+/// Bytes of code that are looked at: no more is needed to take a frame down that keeps every register.
+const LONGEST_EPILOGUE: usize = 24;
 
 /// The lowest word that may be read for a frame. A function that was interrupted while it took its frame down has already
 /// raised the stack pointer above registers that it had saved; they are still there, in the red zone (System V ABI,
@@ -196,7 +219,7 @@ impl NativeChain for Walk<'_> {
         if !unwinder.enter(of.sp) {
             return Step::Lost;
         }
-        let Some(rule) = Unwinder::rule(of.address, recording) else { return unwinder.by_frame_pointer(of, recording) };
+        let Some(rule) = Unwinder::rule(of.address, recording) else { return unwinder.without_rule(of, recording) };
         if rule == Rule::END {
             return Step::End;
         }

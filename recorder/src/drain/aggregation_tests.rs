@@ -44,7 +44,7 @@ impl Recording {
         let output = if sums {
             Output::Sums(Box::new(AggregatedOutput::new(path.clone(), header, false).unwrap()))
         } else {
-            Output::Events(CaptureOutput::new(File::create(&path).unwrap(), &header).unwrap())
+            Output::Events(Box::new(CaptureOutput::new(File::create(&path).unwrap(), &header).unwrap()))
         };
         let threads = (0..PROCESSES * THREADS).map(|_| None).collect();
         Self { drain: Drain::new(shared.pool(), output, 0), shared, path, threads }

@@ -33,7 +33,7 @@ impl Recording {
         let shared = SharedPool::create(wanted).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header()).unwrap();
-        let output = Output::Events(output);
+        let output = Output::Events(Box::new(output));
         Self { drain: Drain::new(shared.pool(), output, 0), shared, folder }
     }
 

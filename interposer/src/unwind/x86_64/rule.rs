@@ -71,6 +71,38 @@ impl Rule {
         Self::pack(from_bp, *offset, slot)
     }
 
+    /// The rule for a return address in code that no table describes: from what is executed from there on, if that does nothing
+    /// but take the frame down and return. So do trampolines. Nothing if it is anything else.
+    ///
+    /// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: ADD, POP, RET.
+    pub fn of_epilogue(mut code: &[u8]) -> Option<Self> {
+        let (mut offset, mut bp_at) = (0_i64, None);
+        loop {
+            let (length, raised) = match *code {
+                // add rsp, imm8
+                [0x48, 0x83, 0xc4, bytes, ..] if i8::try_from(bytes).is_ok() => (4, i64::from(bytes)),
+                // add rsp, imm32
+                [0x48, 0x81, 0xc4, a, b, c, d @ 0..=0x7f, ..] => (7, i64::from(u32::from_le_bytes([a, b, c, d]))),
+                // pop rbp
+                [0x5d, ..] => {
+                    bp_at = Some(offset);
+                    (1, WORD)
+                }
+                // pop of another register than rsp
+                [0x58..=0x5b | 0x5e..=0x5f, ..] => (1, WORD),
+                // pop r8 to r15
+                [0x41, 0x58..=0x5f, ..] => (2, WORD),
+                // ret
+                [0xc3, ..] => break,
+                _ => return None,
+            };
+            offset = offset.checked_add(raised)?;
+            code = &code[length..];
+        }
+        let slot = bp_at.map_or(0, |at| (offset - at) / WORD);
+        Some(Self::pack(0, offset + WORD, slot)).filter(|&rule| rule != Self::DEAR)
+    }
+
     fn pack(from_bp: u16, offset: i64, slot: i64) -> Self {
         let words = offset / WORD;
         if offset % WORD != 0 || !(1..=MOST_WORDS).contains(&words) || slot > MOST_SLOTS {
@@ -106,6 +138,32 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn epilogues() {
+        let caller = |code: &[u8]| Rule::of_epilogue(code).map(|rule| rule.apply(&frame()));
+        let sp = frame().sp;
+        assert_eq!(caller(&[0xc3]), Some(Caller { cfa: sp + 8, bp_slot: 0 }));
+        // add rsp, 8; ret
+        assert_eq!(caller(&[0x48, 0x83, 0xc4, 8, 0xc3, 0xcc]), Some(Caller { cfa: sp + 16, bp_slot: 0 }));
+        // pop rbx; pop rbp; pop r12; ret
+        let popped = [0x5b, 0x5d, 0x41, 0x5c, 0xc3];
+        assert_eq!(caller(&popped), Some(Caller { cfa: sp + 32, bp_slot: sp + 8 }));
+        // add rsp, 0x100; pop rbp; ret
+        let large = [0x48, 0x81, 0xc4, 0, 1, 0, 0, 0x5d, 0xc3];
+        assert_eq!(caller(&large), Some(Caller { cfa: sp + 0x110, bp_slot: sp + 0x100 }));
+        // Of 8-byte words only, no frame that shrinks below itself, and nothing behind which there is no return.
+        for other in [
+            &[0x48, 0x83, 0xc4, 3, 0xc3][..],
+            &[0x48, 0x83, 0xc4, 0xf8, 0xc3],
+            &[0x5d],
+            &[],
+            &[0x5c, 0xc3],
+            &[0xe8, 0, 0, 0, 0],
+        ] {
+            assert_eq!(caller(other), None, "{other:x?}");
+        }
+    }
 
     fn frame() -> FrameState {
         FrameState { address: CodeAddress::return_address(1), sp: 0x1000, bp: 0x2000 }

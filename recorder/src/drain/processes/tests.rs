@@ -29,7 +29,7 @@ impl Recording {
         let wanted = Wanted { python_only: false, native_stacks: false, python_allocators: false, follow_fork: true };
         let (shared, folder) = (SharedPool::create(wanted).unwrap(), tempfile::tempdir().unwrap());
         let output = CaptureOutput::new(File::create(folder.path().join("capture.bin")).unwrap(), &header()).unwrap();
-        Self { drain: Drain::new(shared.pool(), Output::Events(output), 0), shared, folder }
+        Self { drain: Drain::new(shared.pool(), Output::Events(Box::new(output)), 0), shared, folder }
     }
 
     /// What a process does: one allocation. What it has not handed over it leaves behind.
