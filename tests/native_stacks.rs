@@ -180,7 +180,15 @@ fn code_made_at_run_time() {
     let told = u64::from_str_radix(told.trim_end_matches('>'), 16).unwrap_or_else(|_| panic!("no address: {made:?}"));
     assert!((address + 4..=address + 6).contains(&told), "{made:?} is not at {address:x}");
 
-    // Without tables nobody knows what called it.
+    // What it does when it returns says as much as tables.
+    let found = stack_of(1_000_005);
+    let [main, runs, _, led] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(
+        [main, runs, led],
+        [&marks.frame("main", "main-led"), &marks.frame("runs", "runs"), &marks.frame("led", "led")]
+    );
+
+    // Otherwise nobody knows what called it.
     for (bytes, name) in [(1_000_003, "unknown"), (1_000_004, "forgotten")] {
         let found = stack_of(bytes);
         assert_eq!((found.len(), found.last()), (2, Some(&marks.frame(name, name))), "{found:?}");

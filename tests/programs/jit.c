@@ -1,4 +1,5 @@
-/* Makes code at run time: with unwind tables and a name, with tables alone, and with neither. */
+/* Makes code at run time: with unwind tables and a name, with tables alone, and with neither; and code that does nothing but
+   call and return. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,10 @@ __attribute__((noipa)) static void named(void) { kept = malloc(1000001); /* @nam
 __attribute__((noipa)) static void nameless(void) { kept = malloc(1000002); /* @nameless */ }
 __attribute__((noipa)) static void unknown(void) { kept = malloc(1000003); /* @unknown */ }
 __attribute__((noipa)) static void forgotten(void) { kept = malloc(1000004); /* @forgotten */ }
+__attribute__((noipa)) static void led(void) { kept = malloc(1000005); /* @led */ }
+
+/* push %rbp; sub $16, %rsp; call *%rdi; add $16, %rsp; pop %rbp; ret. */
+static const unsigned char TRAMPOLINE[] = {0x55, 0x48, 0x83, 0xec, 16, 0xff, 0xd7, 0x48, 0x83, 0xc4, 16, 0x5d, 0xc3};
 
 __attribute__((noipa)) static void runs(code function, callback back) {
     function(back); /* @runs */
@@ -38,5 +43,6 @@ int main(void) {
     memset(others, 0xff, 256);
     free(others);
     runs(with_tables, forgotten); /* @main-forgotten */
+    runs(make(TRAMPOLINE, sizeof TRAMPOLINE), led); /* @main-led */
     return 0;
 }

@@ -10,14 +10,19 @@ void __deregister_frame(void *tables);
 typedef void (*callback)(void);
 typedef void (*code)(callback);
 
-/* sub $24, %rsp; call *%rdi; add $24, %rsp; ret. No frame pointer, so only tables lead on. */
-static const unsigned char INSTRUCTIONS[] = {0x48, 0x83, 0xec, 24, 0xff, 0xd7, 0x48, 0x83, 0xc4, 24, 0xc3};
+/* sub $24, %rsp; call *%rdi; nop; add $24, %rsp; ret. No frame pointer, and something is done before it returns, so only tables
+   lead on. */
+static const unsigned char INSTRUCTIONS[] = {0x48, 0x83, 0xec, 24, 0xff, 0xd7, 0x90, 0x48, 0x83, 0xc4, 24, 0xc3};
 enum { ROOM = 4096 };
 
-static code make_code(void) {
+static code make(const unsigned char *instructions, size_t bytes) {
     void *room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED) exit(9);
-    return (code)memcpy(room, INSTRUCTIONS, sizeof INSTRUCTIONS);
+    return (code)memcpy(room, instructions, bytes);
+}
+
+static code make_code(void) {
+    return make(INSTRUCTIONS, sizeof INSTRUCTIONS);
 }
 
 /* An .eh_frame of one CIE, one FDE and the end. */
@@ -31,7 +36,7 @@ static unsigned char *tables_of(code function) {
     };
     static const unsigned char CHANGES[] = {
         0x44, 0x0e, 32,      /* 4 bytes on: the frame is at rsp + 32 */
-        0x46, 0x0e, 8,       /* 6 bytes on: at rsp + 8 */
+        0x47, 0x0e, 8,       /* 7 bytes on: at rsp + 8 */
         0, 0                 /* padding */
     };
     unsigned char *tables = calloc(1, 256), *at = tables;
