@@ -11,7 +11,7 @@ use support::c_programs::Build;
 use support::flame_data::{FlameTree, Frame, Kind, View, flame_tree};
 use support::memprof::programs;
 use support::native_expectations::{Annotations, NEW_THREAD, special};
-use support::packages::with_package;
+use support::packages::with_packages;
 use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, native_stacks};
 use support::table::{Amount, sum, table, table_of};
@@ -144,35 +144,70 @@ fn own_python_stacks(tree: &FlameTree) -> BTreeMap<Vec<Frame>, Amount> {
     own
 }
 
-/// Other greenlets' frames may stand where a greenlet's callers would be: its own are right, Python's and native ones.
+/// Of other greenlets' frames, which lie where a greenlet's callers would be, none is shown.
 #[test]
 fn greenlets() {
     for python in pythons::all() {
-        if python.minor <= 10 {
-            // Activations run one frame each, counted from the outermost one, which may be another greenlet's.
+        if python.minor <= 9 {
+            // The interpreter's function is counted from the outermost one, which may be another greenlet's.
             continue;
         }
-        let Some(python) = with_package(python, "greenlet") else { continue };
+        let Some(python) = with_packages(python, &GREEN) else { continue };
         eprintln!("{python}");
         let recorded = record(&python, "greenlets.py", &[]);
         Annotations::of(&["greenlets.py", "crossing.c"], &[]).assert_hold(&recorded.capture());
-        let tree = flame_tree(&recorded.capture());
-        let stdout = recorded.finished().stdout();
-        assert_eq!(stdout.lines().count(), 8);
-        for line in stdout.lines() {
-            let told: Value = serde_json::from_str(line).expect("the program prints JSON");
-            let frame = |frame: &Value| {
-                let text = |index: usize| frame[index].as_str().expect("a text");
-                Frame::python(text(0), frame[1].as_u64().expect("a line"), text(2))
-            };
-            let expected: Vec<Frame> = told["stack"].as_array().expect("a stack").iter().map(frame).collect();
-            let bytes = told["bytes"].as_u64().expect("a size");
-            let found = tree.stacks_with(Amount { allocations: 1, bytes });
-            let [found] = &found[..] else { panic!("{bytes}: {found:#?}") };
-            let mut found = found.view(View::Python);
-            // It allocates on the line after the one on which it asked.
-            found.last_mut().expect("a frame").line -= 1;
-            assert_eq!(found, expected, "{python}, {bytes}");
+        assert_stacks_are_as_told(&python, &recorded, 8);
+    }
+}
+
+/// The program has printed its own Python stack before each of so many allocations.
+#[track_caller]
+fn assert_stacks_are_as_told(python: &Python, recorded: &Recorded, allocations: usize) {
+    let tree = flame_tree(&recorded.capture());
+    let stdout = recorded.finished().stdout();
+    assert_eq!(stdout.lines().count(), allocations);
+    let mut by_stack: BTreeMap<String, (Value, Amount)> = BTreeMap::new();
+    for line in stdout.lines() {
+        let told: Value = serde_json::from_str(line).expect("the program prints JSON");
+        let (_, amount) =
+            by_stack.entry(told["stack"].to_string()).or_insert((told["stack"].clone(), Amount::default()));
+        *amount += Amount { allocations: 1, bytes: told["bytes"].as_u64().expect("a size") };
+    }
+    for (told, amount) in by_stack.values() {
+        let frame = |frame: &Value| {
+            let text = |index: usize| frame[index].as_str().expect("a text");
+            Frame::python(text(0), frame[1].as_u64().expect("a line"), text(2))
+        };
+        let mut expected: Vec<Frame> = told.as_array().expect("a stack").iter().map(frame).collect();
+        let found = tree.stacks_with(*amount);
+        let [found] = &found[..] else { panic!("{amount:?}: {found:#?}") };
+        let mut found = found.view(View::Python);
+        // It allocates somewhat further down than it asked.
+        for stack in [&mut found, &mut expected] {
+            stack.last_mut().expect("a frame").line = 0;
+        }
+        assert_eq!(found, expected, "{python}, {amount:?}");
+    }
+}
+
+/// What switches between stacks, and packages that live on it.
+const GREEN: [&str; 4] = ["greenlet", "gevent", "eventlet", "sqlalchemy"];
+
+/// Packages that live on greenlets: each one's stack is its own, also while it is switched away from.
+#[test]
+fn green_threads() {
+    for python in pythons::all() {
+        if python.minor <= 9 {
+            continue;
+        }
+        let Some(python) = with_packages(python, &GREEN) else { continue };
+        for package in &GREEN[1..] {
+            eprintln!("{python} {package}");
+            let recorded = Recording::of_script(&python, "green_threads.py").argument(*package).run().succeeds();
+            assert_stacks_are_as_told(&python, &recorded, 15);
+            let stats = recorded.stats();
+            assert_eq!(native_stacks(&stats, "unmerged"), 0, "{python} {package}: {stats}");
+            assert_eq!(native_stacks(&stats, "cut_short"), 0, "{python} {package}: {stats}");
         }
     }
 }

@@ -185,7 +185,7 @@ impl ThreadState {
         unsafe {
             if let Err(reason) = session.identity.tell(&mut (*state.as_ptr()).channel, recording) {
                 Self::destroy(state);
-                return Err(reason.into());
+                return Err(reason);
             }
         }
         Ok(state)

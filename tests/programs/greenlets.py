@@ -1,5 +1,5 @@
 """Greenlets that call C that calls Python, and switch among each other from below it. greenlet moves parts of the
-machine's stack away and back, so that what is further out than a greenlet's own beginning may be anybody's."""
+machine's stack away and back: what is further out than a greenlet's own beginning may be anybody's, and is not shown."""
 import json
 import sys
 
@@ -60,9 +60,9 @@ main = greenlet.getcurrent()
 run()  # @module
 #stack 1000004: <module>@module / run@run-between / leaf@leaf / inner@c-inner / allocates@c-allocates
 #stack 1000005: <module>@module / run@run-after / leaf@leaf / inner@c-inner / allocates@c-allocates
-#stack 1000001: *** / first@first / outer@c-outer / calls@c-calls / switches@switches-first / leaf@leaf / inner@c-inner / allocates@c-allocates
-#stack 1000011: *** / first@first / outer@c-outer / calls@c-calls / switches@switches-second / leaf@leaf / inner@c-inner / allocates@c-allocates
-#stack 1000021: *** / first@first / outer@c-outer / calls@c-calls / switches@switches-third / leaf@leaf / inner@c-inner / allocates@c-allocates
-#stack 1000002: *** / second@second / outer@c-outer / calls@c-calls / first@first / outer@c-outer / calls@c-calls / switches@switches-first / leaf@leaf / inner@c-inner / allocates@c-allocates
-#stack 1000012: *** / second@second / outer@c-outer / calls@c-calls / first@first / outer@c-outer / calls@c-calls / switches@switches-second / leaf@leaf / inner@c-inner / allocates@c-allocates
-#stack 1000022: *** / second@second / outer@c-outer / calls@c-calls / first@first / outer@c-outer / calls@c-calls / switches@switches-third / leaf@leaf / inner@c-inner / allocates@c-allocates
+#stack 1000001: first@first / outer@c-outer / calls@c-calls / switches@switches-first / leaf@leaf / inner@c-inner / allocates@c-allocates
+#stack 1000011: first@first / outer@c-outer / calls@c-calls / switches@switches-second / leaf@leaf / inner@c-inner / allocates@c-allocates
+#stack 1000021: first@first / outer@c-outer / calls@c-calls / switches@switches-third / leaf@leaf / inner@c-inner / allocates@c-allocates
+#stack 1000002: second@second / outer@c-outer / calls@c-calls / first@first / outer@c-outer / calls@c-calls / switches@switches-first / leaf@leaf / inner@c-inner / allocates@c-allocates
+#stack 1000012: second@second / outer@c-outer / calls@c-calls / first@first / outer@c-outer / calls@c-calls / switches@switches-second / leaf@leaf / inner@c-inner / allocates@c-allocates
+#stack 1000022: second@second / outer@c-outer / calls@c-calls / first@first / outer@c-outer / calls@c-calls / switches@switches-third / leaf@leaf / inner@c-inner / allocates@c-allocates

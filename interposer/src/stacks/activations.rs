@@ -58,6 +58,8 @@ pub struct Activations {
     function: Range<usize>,
     /// With a function: how many activations there are.
     frames: usize,
+    /// With control frames that run one frame each: how many of the outermost ones run none.
+    without_frame: usize,
 }
 
 /// What has changed since the last time: activations from this number on.
@@ -126,7 +128,7 @@ fn mixed(hash: u64, value: u64) -> u64 {
 impl Activations {
     /// None.
     pub const fn new() -> Self {
-        Self { list: MappedVec::new(), fresh: MappedVec::new(), function: 0..0, frames: 0 }
+        Self { list: MappedVec::new(), fresh: MappedVec::new(), function: 0..0, frames: 0, without_frame: 0 }
     }
 
     /// How many there are.
@@ -257,13 +259,16 @@ impl Activations {
                 (inner, at) = (at, ControlFrames::field(at, previous));
             }
         }
+        if current.is_none() {
+            intact = self.leave_to_nobody((intact + self.fresh.len()).saturating_sub(memo.len() - 1), intact)?;
+        }
         let (gone, had) = (self.list.get(intact).copied(), self.list.len());
         self.list.truncate(intact);
         for index in (0..self.fresh.len()).rev() {
             let marker = self.fresh[index];
             let (outer_current, start) = match (self.list.last(), current) {
                 (None, _) => (0, 1),
-                (Some(_), None) => (0, self.list.len() + 1),
+                (Some(_), None) => (0, (self.list.len() + 1).saturating_sub(self.without_frame).max(1)),
                 (Some(outer), Some(current)) => {
                     // SAFETY: the outer activation's control frame is alive.
                     let outer_current = unsafe { ControlFrames::field(outer.marker, current) };
@@ -273,6 +278,21 @@ impl Activations {
             self.push(marker, outer_current, start, memo)?;
         }
         Ok(self.change(intact, had, gone))
+    }
+
+    /// With control frames that run one frame each: so many of the outermost ones run none. Greenlets begin with such a one.
+    /// Returns how many of the outermost `intact` ones stay as they were.
+    fn leave_to_nobody(&mut self, without_frame: usize, intact: usize) -> Result<usize, OutOfMemory> {
+        if without_frame == self.without_frame {
+            return Ok(intact);
+        }
+        self.without_frame = without_frame;
+        // Those that stay begin with other frames: they are made anew, behind those that are new anyway.
+        for index in (0..intact).rev() {
+            let marker = self.list[index].marker;
+            self.fresh.push(marker)?;
+        }
+        Ok(0)
     }
 
     /// Whether the outermost `known` activations are as they were, of which the innermost one is present, and no other is

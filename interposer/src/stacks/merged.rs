@@ -21,7 +21,7 @@ use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::stop::Stop;
 use crate::unwind::frame::FrameState;
-use crate::unwind::modules::Describer;
+use crate::unwind::modules::{Describer, is_in_greenlet};
 
 /// A thread's last stack.
 pub struct MergedStack {
@@ -37,6 +37,8 @@ pub struct MergedStack {
     told: usize,
     /// Links of its Python frames.
     told_links: usize,
+    /// Which native frames were not told.
+    foreign: Foreign,
     fresh: MappedVec<u64>,
 }
 
@@ -64,6 +66,21 @@ struct Position {
 // SAFETY: integers, without padding.
 unsafe impl Plain for Position {}
 
+/// Native frames of another greenlet. The package moves parts of the stack away and back, so that further out than a greenlet's
+/// own beginning lies what is anybody's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Foreign {
+    /// So many of the outermost ones.
+    frames: usize,
+    /// Whether all Python frames are further out than the others: while it switches, the package hides from 3.12 on which of
+    /// them belong to which activation.
+    switches: bool,
+}
+
+impl Foreign {
+    const NONE: Self = Self { frames: 0, switches: false };
+}
+
 /// Where a stack begins to differ from the one that was told last.
 struct Cut {
     /// The first native frame that must be told again, with all that follows it.
@@ -86,6 +103,7 @@ impl MergedStack {
             positions: MappedVec::new(),
             told: 0,
             told_links: 1,
+            foreign: Foreign::NONE,
             fresh: MappedVec::new(),
         })
     }
@@ -168,9 +186,13 @@ impl MergedStack {
             channel.writer(recording).frames(0, self.origin.iter().map(|&word| ChannelFrame::from_word(word)))?;
             self.told = self.origin.len();
         }
-        let cut = self.first_change();
-        self.fresh.truncate(0);
-        let unmerged = self.put_in_order(&cut, channel, recording)?;
+        let mut cut = self.cut_now();
+        let mut unmerged = self.put_in_order(&cut, channel, recording)?;
+        if self.foreign != self.find_foreign() {
+            // Only by describing the frames did it turn out what module they are in.
+            cut = self.cut_now();
+            unmerged = self.put_in_order(&cut, channel, recording)?;
+        }
         if cut.keep != self.told || !self.fresh.is_empty() {
             channel
                 .writer(recording)
@@ -180,10 +202,41 @@ impl MergedStack {
         self.told_links = self.python.len();
         self.native.set_told();
         self.python.set_told();
-        Ok(Findings { cut_short: self.native.len() > 0 && self.native.outcome() == Outcome::CutShort, unmerged })
+        let cut_short = self.native.len() > 0 && self.native.outcome() == Outcome::CutShort && self.foreign.frames == 0;
+        Ok(Findings { cut_short, unmerged })
     }
 
     /// Where the present stack begins to differ from the one that was told last.
+    fn cut_now(&mut self) -> Cut {
+        self.fresh.truncate(0);
+        let foreign = self.find_foreign();
+        if foreign == self.foreign && !foreign.switches {
+            return self.first_change();
+        }
+        self.foreign = foreign;
+        Cut { native: 0, link: None, keep: self.origin.len() }
+    }
+
+    /// The frames of another greenlet: all up to that which began this one, further out than its first Python frame.
+    fn find_foreign(&self) -> Foreign {
+        if self.python.len() == 1 {
+            return Foreign::NONE;
+        }
+        let is_greenlet = |index: &usize| is_in_greenlet(self.native.frame(*index).address.lookup());
+        let last_within = |frames: usize| (0..frames).rev().find(is_greenlet);
+        if self.activations.len() == 0 {
+            let Some(last) = last_within(self.native.len()) else { return Foreign::NONE };
+            let frames = (0..last).rev().take_while(is_greenlet).last().unwrap_or(last);
+            return Foreign { frames, switches: true };
+        }
+        let first_own = self.native.frame_with_activation(self.activations.of_link(1));
+        if first_own == self.native.len() {
+            return Foreign::NONE;
+        }
+        Foreign { frames: last_within(first_own + 1).map_or(0, |last| last + 1), switches: false }
+    }
+
+    /// The same, where no other frames are foreign than before.
     fn first_change(&self) -> Cut {
         let native = self.native.told();
         let before =
@@ -233,7 +286,8 @@ impl MergedStack {
                 let frame = self.native.frame(first);
                 rest = self.activations.start(frame.activations, links);
                 push_places(&mut self.fresh, &self.python, link..rest.max(link))?;
-                if let Some(word) = Describer::new().frame(frame.address, true, channel, recording)? {
+                let word = Describer::new().frame(frame.address, true, channel, recording)?;
+                if let Some(word) = word.filter(|_| first >= self.foreign.frames) {
                     self.fresh.push(word)?;
                 }
                 first += 1;
@@ -244,6 +298,10 @@ impl MergedStack {
                 return Ok(false);
             }
             None => self.positions.truncate(first),
+        }
+        if self.foreign.switches {
+            push_places(&mut self.fresh, &self.python, rest..links)?;
+            rest = links;
         }
         if first < self.native.len() {
             let mut describer = Describer::new();
@@ -259,10 +317,11 @@ impl MergedStack {
                 let own = cut.keep + self.fresh.len();
                 self.positions.push(Position { start: start as u32, own: own as u32, first_own })?;
                 push_places(&mut self.fresh, &self.python, lost_end..own_end.max(lost_end))?;
-                if let Some(word) = describer.frame(frame.address, frame.evaluates, channel, recording)? {
+                let word = describer.frame(frame.address, frame.evaluates, channel, recording)?;
+                if let Some(word) = word.filter(|_| index >= self.foreign.frames) {
                     self.fresh.push(word)?;
                 }
-                rest = own_end;
+                rest = own_end.max(rest);
             }
         }
         self.positions.truncate(self.native.len());

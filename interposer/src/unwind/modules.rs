@@ -82,19 +82,46 @@ pub fn forget_all(recording: &mut Recording) {
     NUMBERS.store(0, Release);
 }
 
-/// The module of the Python interpreter, from its first byte to behind its last one; nothing where there is none.
-static INTERPRETER: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+/// Where a module is that many ask for.
+struct ModuleRange([AtomicUsize; 2]);
 
-/// Notes where the Python interpreter is.
-pub fn set_interpreter((start, end): (usize, usize)) {
-    INTERPRETER[1].store(end, Relaxed);
-    INTERPRETER[0].store(start, Release);
+impl ModuleRange {
+    const UNKNOWN: Self = Self([AtomicUsize::new(0), AtomicUsize::new(0)]);
+
+    fn set(&self, (start, end): (usize, usize)) {
+        self.0[1].store(end, Relaxed);
+        self.0[0].store(start, Release);
+    }
+
+    fn contains(&self, address: usize) -> bool {
+        let start = self.0[0].load(Acquire);
+        start != 0 && (start..self.0[1].load(Relaxed)).contains(&address)
+    }
+}
+
+static INTERPRETER: ModuleRange = ModuleRange::UNKNOWN;
+/// The extension module of the package `greenlet`, once a frame of it was described.
+static GREENLET: ModuleRange = ModuleRange::UNKNOWN;
+
+/// Notes where the Python interpreter is: its first byte, and behind its last one.
+pub fn set_interpreter(range: (usize, usize)) {
+    INTERPRETER.set(range);
 }
 
 /// Whether an address is in the module of the Python interpreter.
 pub fn is_in_interpreter(address: usize) -> bool {
-    let start = INTERPRETER[0].load(Acquire);
-    start != 0 && (start..INTERPRETER[1].load(Relaxed)).contains(&address)
+    INTERPRETER.contains(address)
+}
+
+/// Whether an address is in a module that moves parts of the stack away and back.
+pub fn is_in_greenlet(address: usize) -> bool {
+    GREENLET.contains(address)
+}
+
+/// `greenlet/_greenlet.cpython-312-x86_64-linux-gnu.so`; before greenlet 1.0 `greenlet.cpython-...`.
+fn is_greenlet(path: &[u8]) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+    name.starts_with(b"_greenlet.") || name.starts_with(b"greenlet.cpython-")
 }
 
 impl Entry {
@@ -163,6 +190,9 @@ impl Describer {
         let Some(object) = loaded_objects::find(address, recording) else { return Ok(None) };
         let mut path = MappedVec::new();
         push_path(&object, &mut path)?;
+        if is_greenlet(&path) {
+            GREENLET.set((object.start, object.end));
+        }
         let build_id = object.build_id();
         let build_id = &build_id[..build_id.len().min(usize::from(u8::MAX))];
         let own = (Self::new as *const () as usize).wrapping_sub(object.start) < object.end - object.start;
