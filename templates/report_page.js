@@ -34,7 +34,10 @@ class ReportPage {
   readState() {
     this.state = stateFromFragment(location.hash, this.defaults);
     // Without native frames there is one view.
-    if (!this.folding.hasNative) Object.assign(this.state, { frames: this.defaults.frames, runtime: this.defaults.runtime });
+    if (!this.folding.hasNative) {
+      const { frames, runtime, places } = this.defaults;
+      Object.assign(this.state, { frames, runtime, places });
+    }
     // What the address says may be no range of these bins.
     this.state.range = this.bins?.format(this.bins.parse(this.state.range)) ?? '';
   }

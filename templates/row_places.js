@@ -3,18 +3,31 @@
 // rule (reporter/src/row_places.rs; docs/metrics.md, "Views").
 
 const NEW_THREAD = '<new thread>';
+/** Whose a native function is: the column `origin` of frames (see reporter/src/origins.rs). */
+const ORIGINS = { unknown: 0, program: 1, dependency: 2, standardLibrary: 3 };
+
+/** One byte per frame: 1 where it is a function of a library whose functions are no places, if the program's are known. */
+function libraryFrames({ origin = [] }, places) {
+  const isLibrary = (whose) => (whose === ORIGINS.standardLibrary && places !== 'all') || (whose === ORIGINS.dependency && places === 'program');
+  return Uint8Array.from(origin, (whose) => Number(isLibrary(whose)));
+}
 
 /**
  * By node: the node above or at it that what was allocated there is listed under. That is the innermost Python frame, in
- * the hybrid view after the last start of a thread; else the innermost native function that does not only pass the
- * request on; else what stands in for a stack without frames.
+ * the hybrid view after the last start of a thread; else the native function with the best claim, as
+ * reporter/src/claims.rs says; else what stands in for a stack without frames.
  */
-function rowPlaces(model, hidden, { frames: view }) {
+function rowPlaces(model, hidden, { frames: view, places }) {
   const { count, parent, frame } = model;
   const { frames, strings } = model.data;
   const python = new Int32Array(count);
   const native = new Int32Array(count);
   const special = new Int32Array(count);
+  // Of the native function that is the place so far, whether its source says that it is no library's; and whether the
+  // allocator has begun.
+  const isProgram = new Uint8Array(count);
+  const inAllocator = new Uint8Array(count);
+  const isLibrary = libraryFrames(frames, places);
   const place = new Int32Array(count);
   const isNewThread = Uint8Array.from(frames.function, (name, f) => (frames.kind[f] === KINDS.special && strings[name] === NEW_THREAD ? 1 : 0));
   for (let i = 1; i < count; i++) {
@@ -24,14 +37,22 @@ function rowPlaces(model, hidden, { frames: view }) {
     python[i] = python[above];
     native[i] = native[above];
     special[i] = special[above];
+    isProgram[i] = isProgram[above];
+    inAllocator[i] = inAllocator[above];
     if (!hidden[f] && !isOwner(kind)) {
       if (isNewThread[f]) {
         // What the creator's Python did is not what the thread does.
         if (view === 'hybrid') python[i] = 0;
+        inAllocator[i] = 0;
       } else if (kind === KINDS.python) {
         python[i] = i;
       } else if (isNative(kind)) {
-        if (!native[i] || !frames.passes_on?.[f]) native[i] = i;
+        if (places !== 'all' && frames.enters_allocator?.[f]) inAllocator[i] = 1;
+        const passesOn = frames.passes_on?.[f] || inAllocator[i] || (isLibrary[f] && isProgram[i]);
+        if (!native[i] || !passesOn) {
+          native[i] = i;
+          isProgram[i] = Number(!passesOn && !isLibrary[f] && frames.origin?.[f] > ORIGINS.unknown);
+        }
       } else if (!special[i]) {
         special[i] = i;
       }
@@ -128,9 +149,10 @@ class PlaceSums {
 
   /** What `make` returns, made once for the present model. */
   once(name, make) {
-    const { modelName } = this.page;
-    if (this.modelName !== modelName) this.kept.clear();
-    this.modelName = modelName;
+    const { modelName, state } = this.page;
+    const shown = `${modelName} ${state.places}`;
+    if (this.shown !== shown) this.kept.clear();
+    this.shown = shown;
     if (!this.kept.has(name)) this.kept.set(name, make());
     return this.kept.get(name);
   }

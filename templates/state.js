@@ -7,6 +7,7 @@ const CHOICES = {
   measure: ['bytes', 'allocations'],
   frames: ['hybrid', 'python', 'native'],
   runtime: ['hidden', 'shown'],
+  places: ['dependencies', 'program', 'all'],
   range: null,
   processes: null,
   threads: null,
@@ -33,6 +34,7 @@ function defaultState(data) {
   if (!data.header.native_stacks) return state;
   if (CHOICES.frames.includes(data.view)) state.frames = data.view;
   if (data.show_runtime) state.runtime = 'shown';
+  if (CHOICES.places.includes(data.places_of)) state.places = data.places_of;
   return state;
 }
 

@@ -95,6 +95,7 @@ class Folding {
   /** A toggle says how many frames it hides. It is there where the view would have these frames, and could fold them. */
   showControls(state) {
     byId('frames-choice').hidden = !this.hasNative;
+    byId('places-choice').hidden = !this.hasNative || state.frames === 'python';
     const useful = { imports: state.frames !== 'native', runtime: this.hasNative && state.frames === 'hybrid' };
     for (const [name, count] of Object.entries(this.counts)) {
       byId(`${name}-choice`).hidden = !useful[name];

@@ -235,7 +235,8 @@ fn check_rust(allocator: &str) {
     let recorded = run(&program);
     let counted = recorded.finished().stdout();
     let counted: Vec<u64> = counted.split_whitespace().map(|number| number.parse().unwrap()).collect();
-    let (all, left) = (table(&recorded.capture(), "--total"), table(&recorded.capture(), "--leaks"));
+    let (all, left) =
+        (table_of(&recorded.capture(), &["--total", "--places", "all"]), table(&recorded.capture(), "--leaks"));
     let numbers = [of(&all, allocator), of(&left, allocator)].map(|amount| [amount.allocations, amount.bytes]);
     assert_eq!(numbers.as_flattened(), counted);
     assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);

@@ -129,9 +129,11 @@ fn native_places(
     let fallback = module_path.unwrap_or_else(|| places.intern(""));
     let functions = tables.functions_of(frame);
     for function in functions {
-        let file = if function.file.is_empty() { fallback } else { places.intern(&function.file) };
+        let has_source = !function.file.is_empty();
+        let file = if has_source { places.intern(&function.file) } else { fallback };
         let name = places.intern(&function.name);
-        out.push(places.native((name, file, function.line), kind_of(Some(&function.name)), module_path));
+        let kind = kind_of(Some(&function.name));
+        out.push(places.native((name, file, function.line), kind, (module_path, has_source)));
     }
     if functions.is_empty() {
         let name = match (native.module, module) {
@@ -140,6 +142,6 @@ fn native_places(
             (None, None) => format!("{:#x}", native.address),
         };
         let name = places.intern(&name);
-        out.push(places.native((name, fallback, 0), kind_of(None), module_path));
+        out.push(places.native((name, fallback, 0), kind_of(None), (module_path, false)));
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct JsonHead<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
+    places_of: &'static str,
 }
 
 impl<'a> JsonHead<'a> {
@@ -28,6 +29,7 @@ impl<'a> JsonHead<'a> {
             metric: metric.name(),
             view: view.kind.name(),
             show_runtime: view.show_runtime,
+            places_of: view.places.name(),
         }
     }
 }

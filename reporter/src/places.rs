@@ -5,6 +5,7 @@ use memprof_capture::file::Tables;
 use memprof_capture::ids::FrameId;
 use rustc_hash::FxHashMap;
 
+use crate::claims::Claim;
 use crate::frame_places::FramePlaces;
 use crate::strings::{StringId, Strings};
 use crate::view::Views;
@@ -113,6 +114,7 @@ pub struct Places {
     strings: Strings,
     places: Vec<Place>,
     modules: Vec<Modules>,
+    claims: Vec<Claim>,
     ids: FxHashMap<Place, PlaceId>,
     frames: FramePlaces,
     no_python: PlaceId,
@@ -132,6 +134,7 @@ impl Places {
             strings: Strings::default(),
             places: Vec::new(),
             modules: Vec::new(),
+            claims: Vec::new(),
             ids: FxHashMap::default(),
             frames: FramePlaces::default(),
             no_python: placeholder,
@@ -161,6 +164,7 @@ impl Places {
         if id == next {
             self.places.push(place);
             self.modules.push(Modules::None);
+            self.claims.push(Claim::default());
         }
         id
     }
@@ -171,14 +175,19 @@ impl Places {
         self.enter(Place { function, file, line, kind, shown: kind.shown() })
     }
 
-    /// A line of a native function in a module.
+    /// A line of a native function in a module. Its file is that of its source, if that is known.
     pub(crate) fn native(
         &mut self,
         (function, file, line): (StringId, StringId, u32),
         kind: PlaceKind,
-        module: Option<StringId>,
+        (module, has_source): (Option<StringId>, bool),
     ) -> PlaceId {
+        let known = self.places.len();
         let place = self.enter(Place { function, file, line, kind, shown: kind.shown() });
+        if place.index() == known {
+            let text = |text| self.strings.get(text);
+            self.claims[known] = Claim::of(text(function), has_source.then(|| text(file)), module.map(text));
+        }
         if let Some(module) = module {
             let modules = &mut self.modules[place.index()];
             *modules = match *modules {
@@ -319,6 +328,12 @@ impl Places {
     #[must_use]
     pub fn line(&self, place: PlaceId) -> u32 {
         self.get(place).line
+    }
+
+    /// What it is in the search for the place of a stack; nothing for all that is not native.
+    #[must_use]
+    pub fn claim(&self, place: PlaceId) -> Claim {
+        self.claims[place.index()]
     }
 
     /// The path of the module that has a native place; nothing where several have it.

@@ -3,9 +3,9 @@
 use memprof_capture::file::Tables;
 use memprof_capture::ids::StackId;
 
-use crate::allocation_functions::passes_on;
+use crate::claims::Claims;
 use crate::places::{PlaceId, Places};
-use crate::view::{View, ViewKind, Views};
+use crate::view::{View, ViewKind};
 
 /// By stack: its place in a view.
 pub(crate) struct RowPlaces {
@@ -20,8 +20,9 @@ pub(crate) struct RowPlaces {
 struct Seen {
     /// The last Python frame, or [`NONE`]; in the hybrid view, since the thread began.
     python: PlaceId,
-    /// The last native frame that the view shows, without those that only pass the request on; or [`NONE`].
+    /// The native frame with the best claim of those that the view shows; or [`NONE`].
     native: PlaceId,
+    claims: Claims,
     interpreter: bool,
 }
 
@@ -30,16 +31,13 @@ const NONE: PlaceId = PlaceId(u32::MAX);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { python: NONE, native: NONE, interpreter: false }
+        Self { python: NONE, native: NONE, claims: Claims::default(), interpreter: false }
     }
 }
 
 impl RowPlaces {
     /// The places of all stacks, each found from that of its callers.
     pub(crate) fn of(tables: &Tables, places: &Places, view: View) -> Self {
-        let alone = view.alone();
-        let passes_on: Vec<bool> =
-            places.ids().map(|id| places.get(id).kind.is_native() && passes_on(places.function(id))).collect();
         let lost = places.lost_stack();
         let mut seen = Vec::with_capacity(tables.stacks.len() + 1);
         seen.push(Seen::default());
@@ -48,7 +46,7 @@ impl RowPlaces {
                 Some(node) => {
                     // Damage may name a caller that does not come before.
                     let callers = if node.parent.index() < index { seen[node.parent.index()] } else { Seen::default() };
-                    let mut seen = callers.step(places, places.of_frame(node.frame), view.kind, alone, &passes_on);
+                    let mut seen = callers.step(places, places.of_frame(node.frame), view);
                     seen.interpreter |= places.is_in_interpreter(node.frame);
                     seen
                 }
@@ -68,17 +66,20 @@ impl RowPlaces {
 }
 
 impl Seen {
-    fn step(mut self, places: &Places, frame: &[PlaceId], kind: ViewKind, alone: Views, passes_on: &[bool]) -> Self {
+    fn step(mut self, places: &Places, frame: &[PlaceId], view: View) -> Self {
         for &at in frame {
             let place = places.get(at);
-            if at == places.new_thread() && kind == ViewKind::Hybrid {
-                // What the creator's Python did is not what the thread does.
-                self.python = NONE;
-            } else if places.may_be_python(at) && kind != ViewKind::Native {
+            if at == places.new_thread() {
+                self.claims.new_thread();
+                if view.kind == ViewKind::Hybrid {
+                    // What the creator's Python did is not what the thread does.
+                    self.python = NONE;
+                }
+            } else if places.may_be_python(at) && view.kind != ViewKind::Native {
                 self.python = at;
-            } else if place.shown.meets(alone) && (place.kind.is_native() || places.may_be_python(at)) {
+            } else if place.shown.meets(view.alone()) && (place.kind.is_native() || places.may_be_python(at)) {
                 // Who asked for the memory counts, unless there is nobody else.
-                if self.native == NONE || !passes_on[at.index()] {
+                if self.claims.takes(places.claim(at), self.native != NONE, view.places) {
                     self.native = at;
                 }
             }

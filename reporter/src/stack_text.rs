@@ -8,17 +8,23 @@ use crate::size_units::counted;
 use crate::text::TextStyle;
 
 /// Writes a stack, a line for each function. A function that called itself over and over has one line that counts; beyond
-/// `most` lines the callers are counted, too.
+/// `most` lines the callers are counted, too. So are the functions of libraries that the place of the stack called, if one
+/// is given: there may be more of them than lines.
 pub(crate) fn write(
     report: &Report,
-    frames: impl Iterator<Item = PlaceId>,
+    (frames, place): (impl Iterator<Item = PlaceId> + Clone, Option<PlaceId>),
     most: usize,
     indent: usize,
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
     let room = style.width() - indent;
-    let mut frames = frames.peekable();
+    let within = place.map_or(0, |place| within_libraries(report, frames.clone(), place));
+    if within > 0 {
+        let text = format!("{}, called by", counted(within as u64, "library function"));
+        writeln!(out, "{:indent$}{}", "", style.faint(&text))?;
+    }
+    let mut frames = frames.skip(within).peekable();
     let mut lines = 0;
     while let Some(place) = frames.next() {
         if lines == most {
@@ -35,4 +41,10 @@ pub(crate) fn write(
         lines += 1;
     }
     Ok(())
+}
+
+/// How many frames stand within a native place. One alone is as soon read as counted.
+fn within_libraries(report: &Report, mut frames: impl Iterator<Item = PlaceId>, place: PlaceId) -> usize {
+    let is_native = report.places.get(place).kind.is_native();
+    frames.position(|frame| frame == place).filter(|&within| is_native && within > 1).unwrap_or(0)
 }

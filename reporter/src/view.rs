@@ -1,5 +1,7 @@
 //! Which frames a report shows. docs/metrics.md defines the views.
 
+use crate::places::PlaceId;
+
 /// Whose frames are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ViewKind {
@@ -34,6 +36,30 @@ impl ViewKind {
     }
 }
 
+/// Whose native functions are places: what memory is listed under in tables and rankings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlacesOf {
+    /// The program's own only.
+    Program,
+    /// The program's, and those of the crates that it depends on.
+    #[default]
+    Dependencies,
+    /// Those of standard libraries and allocators, too.
+    All,
+}
+
+impl PlacesOf {
+    /// The name in the data of reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Dependencies => "dependencies",
+            Self::All => "all",
+        }
+    }
+}
+
 /// What the reader of a report asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct View {
@@ -41,21 +67,28 @@ pub struct View {
     pub kind: ViewKind,
     /// Whether the hybrid view has the interpreter's functions too. The native view has them anyway.
     pub show_runtime: bool,
+    /// Whose native functions are places.
+    pub places: PlacesOf,
 }
 
 impl View {
     /// A view that folds what it can.
     #[must_use]
     pub const fn of(kind: ViewKind) -> Self {
-        Self { kind, show_runtime: false }
+        Self { kind, show_runtime: false, places: PlacesOf::Dependencies }
+    }
+
+    /// The place of a stack, where what it called in libraries is left out.
+    pub(crate) fn outside_libraries(self, place: PlaceId) -> Option<PlaceId> {
+        (self.places != PlacesOf::All).then_some(place)
     }
 
     /// The set that has this view only.
     #[must_use]
     pub const fn alone(self) -> Views {
         match self {
-            Self { kind: ViewKind::Hybrid, show_runtime: false } => Views::HYBRID,
-            Self { kind: ViewKind::Hybrid, show_runtime: true } => Views::HYBRID_WITH_RUNTIME,
+            Self { kind: ViewKind::Hybrid, show_runtime: false, .. } => Views::HYBRID,
+            Self { kind: ViewKind::Hybrid, show_runtime: true, .. } => Views::HYBRID_WITH_RUNTIME,
             Self { kind: ViewKind::Python, .. } => Views::PYTHON,
             Self { kind: ViewKind::Native, .. } => Views::NATIVE,
         }

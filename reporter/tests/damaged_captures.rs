@@ -38,9 +38,9 @@ fn sample() -> CaptureBuilder {
 /// Every renderer with every metric and every view, on whatever the report holds.
 fn render_all(report: &mut Report) {
     for kind in [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native] {
-        render(report, View { kind, show_runtime: false });
+        render(report, View::of(kind));
     }
-    render(report, View { kind: ViewKind::Hybrid, show_runtime: true });
+    render(report, View { show_runtime: true, ..View::of(ViewKind::Hybrid) });
     compare(report, &mut sample().report());
     hold_against_limits(report);
 }

@@ -20,9 +20,9 @@ use pprof_profile::Profile;
 use sample_run::sample_run;
 use serde_json::Value;
 
-const NATIVE: View = View { kind: ViewKind::Native, show_runtime: false };
-const PYTHON_ONLY: View = View { kind: ViewKind::Python, show_runtime: false };
-const WITH_RUNTIME: View = View { kind: ViewKind::Hybrid, show_runtime: true };
+const NATIVE: View = View::of(ViewKind::Native);
+const PYTHON_ONLY: View = View::of(ViewKind::Python);
+const WITH_RUNTIME: View = View { show_runtime: true, ..View::of(ViewKind::Hybrid) };
 
 fn runs() -> [CaptureBuilder; 4] {
     [CaptureBuilder::new(), sample_run(), native_run(), family_run()]

@@ -15,7 +15,7 @@ use memprof_reporter::view::{View, ViewKind, Views};
 use native_run::{ALLOCATE, GEO, INDEX, INSERT, MAIN, PUSH_BACK, PYTHON, ZLIB, native_run};
 use serde_json::Value;
 
-const WITH_RUNTIME: View = View { kind: ViewKind::Hybrid, show_runtime: true };
+const WITH_RUNTIME: View = View { show_runtime: true, ..View::of(ViewKind::Hybrid) };
 const HYBRID: View = View::of(ViewKind::Hybrid);
 const PYTHON_VIEW: View = View::of(ViewKind::Python);
 const NATIVE: View = View::of(ViewKind::Native);
@@ -88,8 +88,8 @@ fn each_view_has_its_rows() {
     assert!(python.contains(&row("special", "<no Python stack>", 72_704 + 1000)), "{python:?}");
     let native = rows(&report, NATIVE);
     for expected in [
-        // The allocator of the container only passes the request on.
-        row("native", PUSH_BACK, 4 << 20),
+        // The container and its allocator are the standard library's.
+        row("native", INSERT, 4 << 20),
         row("native", "libz.so.1.2.13+0x9abc", 256 << 10),
         row("native", "0x7f1234567000", 128 << 10),
         row("runtime", "_PyObject_MakeTpCall", 512 << 10),

@@ -255,7 +255,7 @@ fn the_flame_page_has_the_frames_of_all_views() {
 
 #[test]
 fn a_page_begins_with_the_view_that_was_asked_for() {
-    let view = View { kind: ViewKind::Native, show_runtime: true };
+    let view = View { show_runtime: true, ..View::of(ViewKind::Native) };
     let mut out = Vec::new();
     flamegraph::write_html(&mut native_run().report(), view, Metric::Peak, &mut out).expect("memory can be written");
     let data = data_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
@@ -268,7 +268,7 @@ fn the_picture_obeys_the_view() {
     let run = native_run();
     let [hybrid, python, native] =
         [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native].map(|kind| picture(&run, View::of(kind)));
-    let with_runtime = picture(&run, View { kind: ViewKind::Hybrid, show_runtime: true });
+    let with_runtime = picture(&run, View { show_runtime: true, ..View::of(ViewKind::Hybrid) });
     for (name, has) in [
         ("geo::Pool::work() (/build/geo/src/pool.cpp:50)", [true, false, true, true]),
         ("key (/srv/tracks/nearest.py:4)", [true, true, false, true]),

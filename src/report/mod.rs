@@ -10,7 +10,7 @@ use memprof_reporter::lines::NoSuchSource;
 use memprof_reporter::report::{BinsWanted, Report, ReportError};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::SuppressionsError;
-use memprof_reporter::view::{View, ViewKind};
+use memprof_reporter::view::{PlacesOf, View, ViewKind};
 
 use query_args::QueryArgs;
 
@@ -174,6 +174,9 @@ struct ViewArgs {
     /// Show the Python interpreter's own functions in the hybrid view, too
     #[arg(long)]
     show_runtime: bool,
+    /// List native memory under the innermost function that is one of these
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = PlacesName::Dependencies)]
+    places: PlacesName,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -186,6 +189,16 @@ enum ViewName {
     Native,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum PlacesName {
+    /// Functions of the program: not those of standard libraries, allocators and crates that Cargo fetched
+    Program,
+    /// Those of crates that the program depends on, too
+    Dependencies,
+    /// All functions, those of standard libraries and allocators, too
+    All,
+}
+
 impl ViewArgs {
     const fn view(self) -> View {
         let kind = match self.name {
@@ -193,7 +206,12 @@ impl ViewArgs {
             ViewName::Python => ViewKind::Python,
             ViewName::Native => ViewKind::Native,
         };
-        View { kind, show_runtime: self.show_runtime }
+        let places = match self.places {
+            PlacesName::Program => PlacesOf::Program,
+            PlacesName::Dependencies => PlacesOf::Dependencies,
+            PlacesName::All => PlacesOf::All,
+        };
+        View { kind, show_runtime: self.show_runtime, places }
     }
 }
 

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 const templates = new URL('../../templates/', import.meta.url);
 const source = ['data.js', 'common.js', 'views.js', 'model.js', 'tree.js', 'layout.js', 'sandwich.js', 'keys.js', 'search.js', 'colour.js', 'row_places.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
-const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'Sandwich', 'layoutTree', 'layoutSandwich', 'neighbour', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance', 'PlaceSums'];
+const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'Sandwich', 'layoutTree', 'layoutSandwich', 'neighbour', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance', 'PlaceSums', 'rowPlaces'];
 const page = new Function(`${source}\nreturn { ${names.join(', ')} };`)();
 
 const METRICS = page.METRICS;
@@ -338,5 +338,28 @@ test('sums by place add up, and count stacks of functions that call themselves o
     const own = sums.own('line', 'total_bytes');
     const ofPython = frames.kind.reduce((sum, kind, f) => sum + (kind === 0 ? own[sums.groupsBy('line').of[f]] : 0), 0);
     assert.equal(ofPython > 0, state.frames !== 'native');
+  }
+});
+
+test('the place of native memory is a function of the program, unless libraries are asked for', () => {
+  // Origin, whether it passes on by name, whether an allocator begins: program, crate, std, std's allocation, allocator.
+  const functions = { program: [1, 0, 0], crate: [2, 0, 0], std: [3, 0, 0], passes: [3, 1, 1], allocator: [2, 0, 1], unknown: [0, 0, 0] };
+  const place = (stack, places) => {
+    const claims = [[0, 0, 0], ...stack.map((name) => functions[name])];
+    const column = (index) => claims.map((claim) => claim[index]);
+    const frames = { function: column(0).map((_, i) => i), kind: claims.map((_, i) => (i ? 1 : 3)), origin: column(0), passes_on: column(1), enters_allocator: column(2) };
+    const model = { count: claims.length, parent: claims.map((_, i) => Math.max(0, i - 1)), frame: claims.map((_, i) => i), data: { frames, strings: ['all', ...stack] } };
+    return stack[page.rowPlaces(model, new Uint8Array(claims.length), { frames: 'hybrid', places }).at(-1) - 1];
+  };
+  for (const [stack, ...expected] of [
+    [['program', 'std', 'passes'], 'program', 'program', 'std'],
+    [['program', 'crate', 'std', 'passes'], 'program', 'crate', 'std'],
+    [['program', 'crate', 'std', 'passes', 'allocator'], 'program', 'crate', 'allocator'],
+    [['program', 'allocator', 'unknown'], 'program', 'program', 'unknown'],
+    [['unknown', 'std', 'passes'], 'std', 'std', 'std'],
+    [['program', 'unknown', 'std'], 'std', 'std', 'std'],
+    [['std', 'program', 'std'], 'program', 'program', 'std'],
+  ]) {
+    assert.deepEqual(['program', 'dependencies', 'all'].map((places) => place(stack, places)), expected, stack.join(' '));
   }
 });

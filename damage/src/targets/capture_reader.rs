@@ -51,7 +51,7 @@ pub fn run(bytes: &[u8]) {
         write(&mut report, format, View::default(), Metric::Peak, &mut sink())
             .expect("nothing refuses what is written");
     }
-    show(&mut report, View { kind: kinds[choice], show_runtime: choice == 3 })
+    show(&mut report, View { show_runtime: choice == 3, ..View::of(kinds[choice]) })
         .expect("nothing refuses what is written");
 }
 

@@ -28,6 +28,7 @@ struct Head<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
+    places_of: &'static str,
     inverted: bool,
     totals: Value,
     timeline: Value,
@@ -83,6 +84,7 @@ pub fn write_html(
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
+        places_of: view.places.name(),
         inverted,
         totals: totals(later),
         timeline: json!({ "heap": { "t": [], "bytes": [] }, "rss": { "t": [], "bytes": [] } }),
@@ -128,7 +130,10 @@ fn write_tree(names: &CommonNames, tree: &StackTree, columns: &mut Columns) -> V
     columns.unsigned("frames.line", functions.iter().map(|_| 0_u32));
     columns.unsigned("frames.kind", functions.iter().map(|&function| names.kind(function) as u8));
     columns.unsigned("frames.shown", functions.iter().map(|&function| names.shown(function).bits()));
-    columns.unsigned("frames.passes_on", functions.iter().map(|_| 0_u8));
+    // Its amounts stand at their places already.
+    for name in ["frames.origin", "frames.passes_on", "frames.enters_allocator"] {
+        columns.unsigned(name, functions.iter().map(|_| 0_u8));
+    }
     columns.optional("frames.module", functions.iter().map(|_| None));
     columns.optional("frames.source", functions.iter().map(|_| None));
     columns.text("strings", strings.iter());

@@ -112,6 +112,7 @@ pub(super) struct Head<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
+    places_of: &'static str,
     inverted: bool,
     totals: Totals,
     run: RunTotals,
@@ -250,6 +251,7 @@ fn write(
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
+        places_of: view.places.name(),
         inverted,
         totals: Totals {
             peak: PeakTotal { amount: totals.peak, at_s: report.clock.seconds(totals.peak_at) },

@@ -7,7 +7,6 @@ use memprof_capture::ids::ThreadId;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 
-use crate::allocation_functions::passes_on;
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::page::{Columns, SourceLines};
 use crate::places::{PlaceId, PlaceKind, Places};
@@ -49,9 +48,11 @@ impl UsedFrames {
         columns.unsigned("frames.kind", of_each().map(|place| places.get(place).kind as u8));
         // The views that show it, as bits.
         columns.unsigned("frames.shown", of_each().map(|place| places.get(place).shown.bits()));
-        // Who only passes requests for memory on is never the place of a row.
-        let passes = |place| places.get(place).kind.is_native() && passes_on(places.function(place));
-        columns.unsigned("frames.passes_on", of_each().map(|place| u8::from(passes(place))));
+        // What says which of a stack's native functions is its place.
+        let claims = || of_each().map(|place| places.claim(place));
+        columns.unsigned("frames.origin", claims().map(|claim| claim.origin as u8));
+        columns.unsigned("frames.passes_on", claims().map(|claim| u8::from(claim.passes_on)));
+        columns.unsigned("frames.enters_allocator", claims().map(|claim| u8::from(claim.enters_allocator)));
         let mut number = |text: &str| strings.intern(text).0;
         // The module of a native function, unless several have it.
         columns.optional("frames.module", of_each().map(|place| places.module(place).map(&mut number)));

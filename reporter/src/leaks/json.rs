@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::LeakSettings;
 use super::ages::Ages;
 use crate::json_columns::Sequence;
-use crate::json_frames::frames;
+use crate::json_frames::{JsonFrame, frames};
 use crate::json_head::JsonHead;
 use crate::report::Report;
 use crate::stack_groups::{StackGroup, groups};
@@ -27,12 +27,13 @@ struct Leaks<'a, L> {
 }
 
 #[derive(Serialize)]
-struct Leak<F> {
+struct Leak<'a, F> {
     bytes: u64,
     allocations: u64,
     allocator: &'static str,
     allocated_from_s: Option<f64>,
     allocated_to_s: Option<f64>,
+    place: JsonFrame<'a>,
     frames: F,
 }
 
@@ -53,6 +54,7 @@ pub fn write_json(report: &Report, settings: &LeakSettings, out: &mut impl Write
             allocator: group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
             allocated_from_s: between.map(|between| between.from_s),
             allocated_to_s: between.map(|between| between.to_s),
+            place: JsonFrame::new(report, group.place),
             frames: frames(report, paths.places(group.path)),
         }
     };

@@ -47,7 +47,8 @@ pub fn write_text(
             let (from, to) = (seconds(between.from_s), seconds(between.to_s));
             writeln!(out, "  allocated from {from} to {to} after the start")?;
         }
-        stack_text::write(report, paths.places(group.path), frames, INDENT, style, out)?;
+        let stack = (paths.places(group.path), settings.view.outside_libraries(group.place));
+        stack_text::write(report, stack, frames, INDENT, style, out)?;
     }
     if groups.len() > most {
         let mut rest = Amount::default();

@@ -59,7 +59,8 @@ pub fn write_text(
         for group in row.stacks.iter().take(limits.stacks) {
             let allocator = group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name());
             writeln!(out, "{:INDENT$}{} by {allocator} from", "", count(group.amount.allocations))?;
-            stack_text::write(report, paths.places(group.path), limits.frames, INDENT * 2, style, out)?;
+            let stack = (paths.places(group.path), view.outside_libraries(group.place));
+            stack_text::write(report, stack, limits.frames, INDENT * 2, style, out)?;
         }
         if row.stacks.len() > limits.stacks {
             let rest: u64 = row.stacks[limits.stacks..].iter().map(|group| group.amount.allocations).sum();
