@@ -6,12 +6,12 @@
 const AXES = ['processes', 'threads', 'allocators'];
 const AXIS_LABELS = { processes: 'Processes', threads: 'Threads', allocators: 'Allocators' };
 
-/** By axis, what there is to choose from: {key, name, detail, note}. Two processes may have the same key, their pid. */
+/** By axis, what there is to choose from: {key, name, detail, title, note}. Two processes may have the same key, their pid. */
 function choicesOf(data) {
   const { processes } = data.header;
   const several = processes.length > 1;
   return {
-    processes: processes.map(({ pid, command_line: detail }, i) => ({ key: String(pid), name: String(pid || 'lost'), detail, note: `own peak ${formatBytes(data.processes[i].own_peak_bytes)}` })),
+    processes: processes.map(({ pid, label, command_line: title, started_s: started }, i) => ({ key: String(pid), name: String(pid || 'lost'), detail: `from ${formatSeconds(started)}  ${label}`, title, note: `own peak ${formatBytes(data.processes[i].own_peak_bytes)}` })),
     threads: data.threads.map(({ label, process }, i) => ({ key: String(i), name: label, detail: several ? `of ${processes[process].pid || 'lost'}` : '', note: '' })),
     // A comma separates keys in the state.
     allocators: data.allocators.map((name) => ({ key: name, name, detail: '', note: '' })),
@@ -102,12 +102,12 @@ class Selection {
     group.append(makeElement('legend', AXIS_LABELS[axis]));
     if (axis === 'processes') group.append(makeElement('p', '“Peak” shows what each had when all together were largest.'));
     const list = makeElement('div');
-    for (const { key, name, detail, note } of this.choices[axis]) {
+    for (const { key, name, detail, title = detail, note } of this.choices[axis]) {
       const box = makeElement('input');
       box.type = 'checkbox';
       box.value = key;
       const label = makeElement('label');
-      label.title = detail;
+      label.title = title;
       label.append(box, makeElement('b', name), makeElement('span', detail), makeElement('small', note));
       list.append(label);
     }

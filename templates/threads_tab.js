@@ -39,8 +39,8 @@ class ThreadsTab {
       tables.push({
         label: 'Processes',
         noun: 'Process',
-        rows: processes.map(({ pid, command_line: command }, process) => ({
-          name: `${pid || 'lost'}  ${command}`, title: command, key: String(pid),
+        rows: processes.map(({ pid, label, command_line: command, started_s: started }, process) => ({
+          name: `${pid || 'lost'}  from ${formatSeconds(started)}  ${label}`, title: command, key: String(pid),
           values: VALUE_COLUMNS.map((_, c) => threads.reduce((sum, thread, t) => sum + (thread.process === process ? byThread[t][c] : 0), 0)),
         })),
         ...limit('processes'),

@@ -94,8 +94,8 @@ pub struct Processes {
 pub struct UnknownProcess {
     /// What was asked for.
     pub pid: u32,
-    /// Pid and command line of those that were recorded.
-    pub recorded: Vec<(u32, String)>,
+    /// Those that were recorded.
+    pub recorded: Vec<Process>,
 }
 
 /// What the facts of a capture say about one image.
@@ -211,8 +211,7 @@ impl Processes {
             return Ok(self);
         }
         if let Some(&pid) = pids.iter().find(|&&pid| !self.list.iter().any(|process| process.pid == pid)) {
-            let describe = |process: &Process| (process.pid, process.command());
-            return Err(UnknownProcess { pid, recorded: self.list.iter().map(describe).collect() });
+            return Err(UnknownProcess { pid, recorded: self.list });
         }
         let wanted: FxHashSet<u32> = pids.iter().copied().collect();
         let started = self.started.filter(|&started| wanted.contains(&self.get(started).pid));

@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use crate::flame_cells::{self, Amounts, Cell};
 use crate::node_lookup::{ChildIndex, StackNodes};
 use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
+use crate::process_labels::ProcessLabels;
 use crate::rows::indistinguishable;
 use crate::stack_views::StackViews;
 use crate::thread_labels::ThreadLabels;
@@ -105,6 +106,7 @@ impl FlameTree {
         let threads = indistinguishable(&tables.threads, slots);
         let thread_of = |slot: &SlotSummary| threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
         let labels = &ThreadLabels::of(tables, processes);
+        let names = &ProcessLabels::of(tables, processes);
         // In the order of stacks, so that the tree depends on the capture only.
         let mut order: Vec<u32> = (0..slots.len() as u32).collect();
         let stack_of = |slot: &SlotSummary| tables.site(slot.site).map(|site| site.stack);
@@ -114,7 +116,7 @@ impl FlameTree {
         for index in order {
             let slot = &slots[index as usize];
             let site = tables.site(slot.site);
-            builder.enter_process(places, processes, slot.process);
+            builder.enter_process(places, (processes, names), slot.process);
             if split == Split::ByThread {
                 builder.enter_thread(places, labels, slot.process, thread_of(slot));
             }
@@ -294,14 +296,19 @@ impl Builder {
     }
 
     /// Goes to the node of a process: its own, or the root's where it is alone.
-    fn enter_process(&mut self, places: &mut Places, processes: &Processes, process: ProcessId) {
+    fn enter_process(
+        &mut self,
+        places: &mut Places,
+        (processes, labels): (&Processes, &ProcessLabels),
+        process: ProcessId,
+    ) {
         self.top = NodeId::ROOT;
         if !processes.are_several() {
             return;
         }
         self.top = self.of_process[process.index()].unwrap_or_else(|| {
-            let known = processes.get(process);
-            let place = places.process(&format!("process {}: {}", known.label(), known.command()));
+            let pid = processes.get(process).label();
+            let place = places.process(&format!("process {pid}: {}", labels.get(process)));
             // Not a child to be found again: two processes may have had the same number.
             let node = self.push(NodeId::ROOT, place);
             self.of_process[process.index()] = Some(node);

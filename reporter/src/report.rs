@@ -13,7 +13,7 @@ use memprof_replay::aggregate::Aggregate;
 use memprof_replay::aggregated_capture::EventsNeeded;
 use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
-use memprof_replay::processes::{Processes, UnknownProcess};
+use memprof_replay::processes::{Process, Processes, UnknownProcess};
 use memprof_replay::replay::{ReplaySettings, replay};
 use memprof_replay::slots::Amount;
 use memprof_replay::timeline::TimelinePoint;
@@ -23,6 +23,7 @@ use crate::native_stacks::NativeStacks;
 use crate::not_recorded;
 use crate::notes;
 use crate::places::{PlaceId, PlaceKind, Places};
+use crate::process_labels::ProcessLabels;
 use crate::query::{Query, SlotFilter};
 use crate::resident_sets::ResidentSets;
 use crate::row_places::RowPlaces;
@@ -262,6 +263,16 @@ impl Report {
     #[must_use]
     pub const fn processes(&self) -> &Processes {
         &self.processes
+    }
+
+    /// How lists name them.
+    pub(crate) fn process_labels(&self) -> ProcessLabels {
+        ProcessLabels::of(self.tables(), &self.processes)
+    }
+
+    /// When a process began, in seconds after the start of the recording.
+    pub(crate) fn started_s(&self, process: &Process) -> f64 {
+        process.images.first().map_or(0.0, |image| self.clock.seconds(image.start))
     }
 
     /// The resident sets of all processes together, in order.

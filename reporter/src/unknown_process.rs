@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use memprof_replay::processes::UnknownProcess;
+use memprof_replay::processes::{ProcessId, UnknownProcess};
 
+use crate::process_labels::ProcessLabels;
 use crate::text::{harmless, keep_start};
 
 /// So many processes are listed where one was asked for that was not recorded; `stats -n` lists any number.
@@ -17,13 +18,14 @@ pub struct UnknownProcessMessage<'a>(pub &'a UnknownProcess);
 impl fmt::Display for UnknownProcessMessage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UnknownProcess { pid, recorded } = self.0;
-        let short = |command| keep_start(&harmless(command), COMMAND_COLUMNS);
-        if let [(only, command)] = recorded.as_slice() {
-            return write!(f, "no process {pid} was recorded, only {only}: {}", short(command));
+        let labels = ProcessLabels::of_list(recorded);
+        let short = |text: String| keep_start(&harmless(&text), COMMAND_COLUMNS);
+        if let [only] = recorded.as_slice() {
+            return write!(f, "no process {pid} was recorded, only {}: {}", only.pid, short(only.command()));
         }
         write!(f, "no process {pid} was recorded; these were:")?;
-        for (pid, command) in recorded.iter().take(LISTED) {
-            write!(f, "\n  {pid}  {}", short(command))?;
+        for (id, process) in (0..).map(ProcessId).zip(recorded).take(LISTED) {
+            write!(f, "\n  {}  {}", process.pid, short(labels.with_beginning(id)))?;
         }
         match recorded.len().saturating_sub(LISTED) {
             0 => Ok(()),

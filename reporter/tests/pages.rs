@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use capture_builder::CaptureBuilder;
-use family_run::{GZIP, WORKER, family_run};
+use family_run::{GZIP, MAIN, WORKER, family_run};
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
 use memprof_reporter::flame_tree::Split;
@@ -138,7 +138,12 @@ fn the_flame_page_has_a_node_for_each_process() {
     let entries = data["processes"].as_array().expect("processes");
     let header = data["header"]["processes"].as_array().expect("processes");
     assert_eq!((entries.len(), header.len(), &data["header"]["processes_recorded"]), (4, 4, &json!(4)));
-    assert_eq!(header[3], json!({"pid": GZIP, "command_line": "gzip -9 tracks.json"}));
+    let label = format!("exec by {MAIN}: gzip -9 tracks.json");
+    assert_eq!(
+        header[3],
+        json!({"pid": GZIP, "label": label, "command_line": "gzip -9 tracks.json", "started_s": 0.5})
+    );
+    assert_eq!(header[1]["label"], format!("fork of {MAIN}"));
     let parents = numbers(&data["nodes"]["parent"]);
     let nodes: Vec<usize> = entries.iter().map(|entry| entry["node"].as_u64().expect("a node") as usize).collect();
     let name = |node: usize| path(&data, node).join(" > ");

@@ -191,7 +191,11 @@ fn an_unknown_pid_is_refused_with_those_that_there_are() {
     (1..60).for_each(|image| begin(&mut many, image, 1000 + image, 1, None, &"long ".repeat(100)));
     let text = many.report_of(&[99]).err().expect("it is refused").to_string();
     assert!(text.ends_with("\n  and 19 more") && text.lines().all(|line| line.len() < 120), "{text}");
-    for says in ["no process 99 was recorded", "\n  4711  python3 pool.py", "\n  4730  gzip -9 tracks.json"] {
+    for says in [
+        "no process 99 was recorded",
+        "\n  4711  start: python3 pool.py",
+        "\n  4730  exec by 4711: gzip -9 tracks.json",
+    ] {
         assert!(error.contains(says), "{error}");
     }
 }

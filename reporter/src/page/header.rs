@@ -1,6 +1,6 @@
 //! The facts about the run as pages show them.
 
-use memprof_replay::processes::Process;
+use memprof_replay::processes::{Process, ProcessId};
 use serde::Serialize;
 
 use crate::metadata::Metadata;
@@ -22,7 +22,10 @@ pub(crate) struct PageHeader<'a> {
 #[derive(Serialize)]
 struct ProcessEntry {
     pid: u32,
+    /// What tells it from the others, in few words.
+    label: String,
     command_line: String,
+    started_s: f64,
 }
 
 impl PageHeader<'_> {
@@ -36,12 +39,18 @@ impl<'a> PageHeader<'a> {
     /// Of a report.
     pub(crate) fn of(report: &'a Report, hint: Option<String>) -> Self {
         let processes = report.processes();
-        let entry = |process: &Process| ProcessEntry { pid: process.pid, command_line: process.command() };
+        let labels = report.process_labels();
+        let entry = |(id, process): (u32, &Process)| ProcessEntry {
+            pid: process.pid,
+            label: labels.with_beginning(ProcessId(id)),
+            command_line: process.command(),
+            started_s: report.started_s(process),
+        };
         Self {
             metadata: report.metadata(),
             notes: report.notes(),
             hint,
-            processes: processes.list().iter().map(entry).collect(),
+            processes: (0..).zip(processes.list()).map(entry).collect(),
             processes_recorded: processes.recorded(),
         }
     }

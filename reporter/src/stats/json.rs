@@ -137,7 +137,7 @@ fn processes(report: &Report) -> Vec<ProcessStats> {
         parent: process.parent,
         began: process.origin,
         command_line: process.command(),
-        started_s: process.images.first().map_or(0.0, |image| report.clock.seconds(image.start)),
+        started_s: report.started_s(process),
         ended_s: process.ended.map(|at| report.clock.seconds(at)),
         allocations: totals.total.allocations,
         frees: totals.endings.frees,

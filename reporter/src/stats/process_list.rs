@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use memprof_replay::aggregate::ProcessTotals;
-use memprof_replay::processes::{Origin, Process};
+use memprof_replay::processes::{Process, ProcessId};
 
 use crate::report::Report;
-use crate::size_units::{count, counted, size};
+use crate::size_units::{count, counted, seconds, size};
 use crate::text::{Align, Cell, Columns, Location, TextStyle};
 
 /// The pids of the processes that the report is about: `4711`, `4711 and 3 others`, `4712 (1 of 4 that were recorded)`.
@@ -29,22 +29,28 @@ pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut im
     if !report.processes().are_several() || top == 0 {
         return Ok(());
     }
-    let mut rows: Vec<(&Process, &ProcessTotals)> =
-        report.processes().list().iter().zip(&report.aggregate.processes).collect();
+    let mut rows: Vec<(ProcessId, &Process, &ProcessTotals)> = (0..)
+        .map(ProcessId)
+        .zip(report.processes().list())
+        .zip(&report.aggregate.processes)
+        .map(|((id, process), totals)| (id, process, totals))
+        .collect();
     // Stable: otherwise in the order in which they began.
-    rows.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.own_peak.bytes));
+    rows.sort_by_key(|(.., totals)| std::cmp::Reverse(totals.own_peak.bytes));
+    let labels = report.process_labels();
     writeln!(out, "\n{}", style.heading("Processes, by their own peaks"))?;
-    let heads = ["Process", "Peak", "Leaked", "Allocated", "Allocs"].map(|head| (head, Align::Right));
+    let heads = ["Process", "Started", "Peak", "Leaked", "Allocated", "Allocs"].map(|head| (head, Align::Right));
     let mut columns = Columns::new(&heads, "Command");
-    for (process, totals) in rows.iter().take(top) {
+    for (id, process, totals) in rows.iter().take(top) {
         let cells = vec![
             process.label(),
+            seconds(report.started_s(process)),
             size(totals.own_peak.bytes),
             size(totals.leaked.bytes),
             size(totals.total.bytes),
             count(totals.total.allocations),
         ];
-        columns.push(cells, Cell::Place(Location::new(&beginning(process), "", 0)));
+        columns.push(cells, Cell::Place(Location::new(&labels.with_beginning(*id), "", 0)));
     }
     columns.print(out, style)?;
     if rows.len() > top {
@@ -52,15 +58,4 @@ pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut im
         writeln!(out, "  and {more} more process{}", if more == 1 { "" } else { "es" })?;
     }
     Ok(())
-}
-
-/// How it began, and what it ran: `fork of 4711: python3 pool.py`.
-fn beginning(process: &Process) -> String {
-    let command = process.command();
-    match (process.origin, process.parent) {
-        (Origin::Fork, Some(parent)) => format!("fork of {parent}: {command}"),
-        (Origin::Exec, Some(parent)) => format!("exec by {parent}: {command}"),
-        (Origin::Start, _) => format!("start: {command}"),
-        _ => command,
-    }
 }
