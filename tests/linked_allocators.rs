@@ -240,6 +240,13 @@ fn check_rust(allocator: &str) {
     let numbers = [of(&all, allocator), of(&left, allocator)].map(|amount| [amount.allocations, amount.bytes]);
     assert_eq!(numbers.as_flattened(), counted);
     assert_eq!(total(&recorded.stats(), "unknown_frees"), 0);
+    // The allocator's crate is asked for memory, and no place of it unless libraries are.
+    let is_crate_s = |row: &&Row| row.allocator == allocator && row.function.contains("GlobalAlloc>::");
+    let program = table(&recorded.capture(), "--total");
+    assert_eq!(program.iter().find(is_crate_s), None);
+    assert!(all.iter().any(|row| is_crate_s(&row)), "{all:?}");
+    let of_program = sum(&program, |row| row.allocator == allocator && row.file.ends_with("src/main.rs"));
+    assert!(of_program.bytes * 10 > of(&all, allocator).bytes * 9, "{program:?}");
     // Rust's runtime maps a stack for signal handlers in each thread.
     let mappings: Vec<&Row> = all.iter().filter(|row| row.allocator == "mmap").collect();
     assert!(mappings.iter().all(|row| row.function.contains("stack")), "{mappings:?}");
