@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use memprof_capture::file::OpenError;
 use memprof_capture::file::rewrite::RewriteError;
-use memprof_capture::file::whole_file::WholeFile;
+use memprof_capture::file::whole_file::{Existing, Readers};
 use memprof_recorder::os_error::in_words;
 use memprof_reporter::size_units::size;
+
+use crate::whole_output;
 
 /// Where the new capture goes.
 #[derive(Debug, clap::Args)]
@@ -74,19 +76,23 @@ impl OutputArgs {
     /// # Errors
     /// See [`Failure`]. What was there before is then as it was.
     pub fn write(&self, write: impl FnOnce(&mut BufWriter<&File>) -> Result<u64, Failure>) -> Result<(), Failure> {
-        let whole = WholeFile::begin(&self.output).map_err(|error| self.unwritable(error))?;
+        let whole = whole_output::begin(&self.output, Readers::Owner).map_err(|error| self.unwritable(error))?;
         let mut out = BufWriter::with_capacity(1 << 16, whole.file());
         let bytes = write(&mut out)?;
         out.flush().map_err(|error| self.unwritable(error))?;
         drop(out);
-        whole.finish_durably().map_err(|error| self.unwritable(error))?;
+        let existing = if self.force { Existing::Replace } else { Existing::Keep };
+        whole.finish_durably(existing).map_err(|error| self.unwritable(error))?;
         let _ = writeln!(io::stderr(), "memprof: wrote {} ({})", self.output.display(), size(bytes));
         Ok(())
     }
 
     /// The new capture cannot be written.
     pub fn unwritable(&self, error: io::Error) -> Failure {
-        Failure::Unwritable(self.output.clone(), error)
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::Exists(self.output.clone()),
+            _ => Failure::Unwritable(self.output.clone(), error),
+        }
     }
 
     /// Either that, or the capture at `source` cannot be read.

@@ -13,6 +13,7 @@ mod run_messages;
 mod symbolize;
 mod symbols_table;
 mod trim;
+mod whole_output;
 
 use std::env;
 use std::error::Error;

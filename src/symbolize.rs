@@ -4,13 +4,14 @@ use std::fmt;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use memprof_capture::file::whole_file::WholeFile;
+use memprof_capture::file::whole_file::{Existing, Readers};
 use memprof_recorder::OpenError;
 use memprof_recorder::os_error::in_words;
 use memprof_recorder::symbols::redo::{Redone, RewriteError};
 use memprof_recorder::symbols::{Options, user_folder};
 
 use crate::symbols_table;
+use crate::whole_output;
 
 /// Look up the names of a capture's native frames again, elsewhere or with more debugging information
 ///
@@ -123,8 +124,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let written = match output {
         // There is nothing to change.
         None if redone.modules.is_empty() => None,
-        None => Some(replace(&redone, &capture, &capture)?),
-        Some(path) => Some(replace(&redone, &capture, &path)?),
+        None => Some(write(&redone, &capture, &capture, Existing::Replace)?),
+        Some(path) if force => Some(write(&redone, &capture, &path, Existing::Replace)?),
+        Some(path) => Some(write(&redone, &capture, &path, Existing::Keep)?),
     };
     for warning in &redone.warnings {
         let _ = writeln!(io::stderr(), "memprof: {warning}");
@@ -137,14 +139,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Writes the capture under another name beside `path`, and only when all of it is on the disk gives it that name.
-fn replace(redone: &Redone, capture: &Path, path: &Path) -> Result<PathBuf, Failure> {
-    let unwritable = |error| Failure::Unwritable(path.to_owned(), error);
-    let whole = WholeFile::begin(path).map_err(unwritable)?;
+/// Writes the capture, and only when all of it is on the disk gives it the name `path`.
+fn write(redone: &Redone, capture: &Path, path: &Path, existing: Existing) -> Result<PathBuf, Failure> {
+    let unwritable = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::Exists(path.to_owned()),
+        _ => Failure::Unwritable(path.to_owned(), error),
+    };
+    let whole = whole_output::begin(path, Readers::Owner).map_err(unwritable)?;
     redone.write(BufWriter::with_capacity(1 << 16, whole.file())).map_err(|error| match error {
         RewriteError::Read(error) => Failure::Unreadable(capture.to_owned(), error),
         RewriteError::Write(error) => unwritable(error),
     })?;
-    whole.finish_durably().map_err(unwritable)?;
+    whole.finish_durably(existing).map_err(unwritable)?;
     Ok(path.to_owned())
 }

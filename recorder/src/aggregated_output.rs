@@ -12,7 +12,7 @@ use memprof_capture::file::aggregate::{ImageSpan, StoredAggregate};
 use memprof_capture::file::aggregated_capture::AggregatedCapture;
 use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::image_events::ImageEvents;
-use memprof_capture::file::whole_file::WholeFile;
+use memprof_capture::file::whole_file::{Existing, Readers, WholeFile};
 use memprof_capture::file::{Fact, FrameSymbols, Header, Summary, Tables, Thread};
 use memprof_capture::ids::Stamp;
 use memprof_replay::aggregate::Aggregator;
@@ -176,12 +176,12 @@ impl AggregatedOutput {
             aggregate: &self.aggregate(summary),
             summary,
         };
-        let whole = WholeFile::begin(&self.path)?;
+        let whole = WholeFile::begin(&self.path, Readers::Owner)?;
         let mut out = BufWriter::with_capacity(1 << 16, whole.file());
         let bytes = capture.write(&mut out)?;
         out.flush()?;
         drop(out);
-        whole.finish()?;
+        whole.finish(Existing::Replace)?;
         Ok(bytes)
     }
 

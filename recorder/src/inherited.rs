@@ -65,6 +65,12 @@ extern "C" fn note() {
     NOTED.store(true, Relaxed);
 }
 
+/// Whether memprof was started with this signal ignored (`nohup`), and should go on ignoring it.
+#[must_use]
+pub fn is_ignored(signal: libc::c_int) -> bool {
+    IGNORED.load(Relaxed) >> (signal - 1) & 1 == 1
+}
+
 /// In a freshly forked child, with all signals blocked: gives it back what memprof inherited. The mask comes last, so
 /// that a signal sent meanwhile meets the program's own disposition.
 ///

@@ -1,11 +1,13 @@
 //! Where a report goes that is a file: all of it or nothing.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use memprof_capture::file::whole_file::{Existing, Readers};
+
 use super::Failure;
+use crate::whole_output;
 
 /// The file that a report is written to.
 pub(super) struct OutputFile {
@@ -37,9 +39,9 @@ impl OutputFile {
     ///
     /// # Errors
     /// When it cannot be written; then there is no part of it.
-    pub(super) fn write(self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<PathBuf, Failure> {
+    pub(super) fn write(self, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<PathBuf, Failure> {
         let result = if is_special(&self.path) {
-            OpenOptions::new().write(true).open(&self.path).and_then(|file| fill(file, write))
+            OpenOptions::new().write(true).open(&self.path).and_then(|file| fill(&file, write))
         } else {
             self.replace(write)
         };
@@ -52,38 +54,14 @@ impl OutputFile {
         }
     }
 
-    /// Writes a new file beside the old one, and only then takes its name.
-    fn replace(&self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-        if self.path.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
-        }
-        // A link stays a link: its target is replaced.
-        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let name = target.file_name().ok_or_else(|| io::Error::other("it has no file name"))?;
-        let mut partial_name = OsString::from(".");
-        partial_name.push(name);
-        partial_name.push(format!(".{}.part", std::process::id()));
-        let partial = target.with_file_name(partial_name);
-        let file = OpenOptions::new().write(true).create_new(true).open(&partial)?;
-        let written = fill(file, write).and_then(|()| {
-            if self.overwrite {
-                fs::rename(&partial, &target)
-            } else {
-                // Unlike a rename, a link does not replace what came to be there in the meantime. Some file systems
-                // have no links.
-                match fs::hard_link(&partial, &target) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::rename(&partial, &target),
-                    linked => linked,
-                }
-            }
-        });
-        // After a rename there is nothing to remove, which is as well.
-        let _ = fs::remove_file(&partial);
-        written
+    fn replace(&self, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+        let whole = whole_output::begin(&self.path, Readers::AsUsual)?;
+        fill(whole.file(), write)?;
+        whole.finish(if self.overwrite { Existing::Replace } else { Existing::Keep })
     }
 }
 
-fn fill(file: File, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+fn fill(file: &File, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 16, file);
     write(&mut out)?;
     out.flush()
@@ -101,6 +79,8 @@ fn default_path(capture: &Path, kind: &str, extension: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
