@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use support::memprof::{Finished, memprof};
 use support::pythons;
 use support::recording::{Recorded, Recording};
@@ -85,6 +86,44 @@ fn what_makes_no_sense_is_refused_before_anything_is_read() {
     }
     run(&["export", "--format", "csv"], nowhere).refuses(1, &["nowhere.bin"]);
     run(&["export"], nowhere).ends_with(2);
+}
+
+/// firefox has room for all processes, dhat for one in a file. Both agree with what each process kept.
+#[test]
+fn families_are_one_profile_or_a_file_each() {
+    let recorded = Recording::of_script(pythons::any(), "family.py").option("--follow-fork").run().ends_with(3);
+    let (capture, folder) = (recorded.capture(), recorded.folder());
+    let parsed = |name: &str| -> Value { serde_json::from_str(&read(folder.join(name))).expect("it is JSON") };
+    run(&["transform", "firefox"], &capture).succeeds();
+    run(&["transform", "dhat"], &capture).succeeds();
+    run(&["export", "--format", "dhat"], &capture).refuses(1, &["several processes", "-o FILE", "--process PID"]);
+    let piped = run(&["export", "--format", "firefox"], &capture).succeeds();
+    assert_eq!(piped.stdout(), read(folder.join("memprof-firefox-capture.json")));
+    let firefox = parsed("memprof-firefox-capture.json");
+    let processes = recorded.stats()["processes"].clone();
+    let processes = processes.as_array().expect("a list");
+    assert!(processes.len() >= 6, "{processes:#?}");
+    assert_eq!(firefox["threads"].as_array().map(Vec::len), Some(processes.len()));
+    for (process, thread) in processes.iter().zip(firefox["threads"].as_array().expect("a list")) {
+        let pid = process["pid"].to_string();
+        assert_eq!(thread["pid"], pid.as_str());
+        let weights = thread["nativeAllocations"]["weight"].as_array().expect("a list");
+        let retained: i64 = weights.iter().map(|weight| weight.as_i64().expect("a number")).sum();
+        let alone = run(&["export", "--format", "json", "--process", &pid], &capture).succeeds();
+        let alone: Value = serde_json::from_str(&alone.stdout()).expect("it is JSON");
+        assert_eq!(alone["totals"]["leaked"]["bytes"], retained, "{process:#}");
+        let dhat = parsed(&format!("memprof-dhat-capture.{pid}.json"));
+        assert_eq!(dhat["pid"], process["pid"]);
+        let points = dhat["pps"].as_array().expect("a list").iter();
+        let at_end: u64 = points.map(|point| point["eb"].as_u64().expect("a number")).sum();
+        assert_eq!(alone["totals"]["leaked"]["bytes"], at_end, "{process:#}");
+    }
+    // Nothing is overwritten, not even one of them.
+    let last = folder.join(format!("memprof-dhat-capture.{}.json", processes[processes.len() - 1]["pid"]));
+    run(&["transform", "dhat"], &capture).refuses(1, &["exists already", "-f"]);
+    fs::write(&last, "mine").expect("it can be written");
+    run(&["transform", "dhat", "-f"], &capture).succeeds();
+    assert_ne!(read(last), "mine");
 }
 
 /// A reader that has seen enough is no failure.

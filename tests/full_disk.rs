@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use support::memprof::{EXECUTABLE, Finished};
 use support::pythons;
-use support::recording::{stats_of, total};
+use support::recording::{Recording, stats_of, total};
 use support::skipping::machine_forbids;
 
 /// More events than half a mebibyte can hold, and then a sign of life.
@@ -81,6 +81,15 @@ fn while_reporting() {
     let Some(finished) = with_small_disk("16k", report, &[Path::new(EXECUTABLE), &capture]) else { return };
     // Nothing on standard output: nothing is left on the disk.
     finished.refuses(1, &["/mnt/page.html", "No space left on device", "-o"]);
+}
+
+/// What cannot fit is not begun.
+#[test]
+fn with_less_room_than_an_export_needs() {
+    let recorded = Recording::of_script(pythons::any(), "levels_that_keep.py").argument("2000").run().succeeds();
+    let export = "\"$1\" export --format csv --force -o /mnt/stacks.csv \"$2\"; status=$?; ls -A /mnt; exit $status";
+    let Some(finished) = with_small_disk("1m", export, &[Path::new(EXECUTABLE), &recorded.capture()]) else { return };
+    finished.refuses(1, &["/mnt/stacks.csv would have", " MiB, and its disk has ", " left", "on another disk with -o"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::exported::Exported;
@@ -25,13 +26,20 @@ fn has_heaptrack() -> bool {
 /// What it finds at each stack: the functions, the outermost first.
 #[track_caller]
 fn heaptrack(recorded: &Recorded, cost: &str) -> BTreeMap<Vec<String>, u64> {
-    let (file, stacks) = (recorded.folder().join("heaptrack.txt"), recorded.folder().join(cost));
+    let file = recorded.folder().join("heaptrack.txt");
     Finished::of(memprof(["export", "--format", "heaptrack", "-f", "-o"]).arg(&file).arg(recorded.capture()))
         .succeeds();
+    read(&file, cost)
+}
+
+/// The same in a file.
+#[track_caller]
+fn read(file: &Path, cost: &str) -> BTreeMap<Vec<String>, u64> {
+    let stacks = file.with_extension(cost);
     let mut command = Command::new("heaptrack_print");
     // It would take what is in angle brackets out of names, and forgive some leaks.
     command.args(["--shorten-templates=0", "--disable-builtin-suppressions", "--flamegraph-cost-type", cost]);
-    let finished = Finished::of(command.arg("-F").arg(&stacks).arg("-f").arg(&file).stdin(Stdio::null())).succeeds();
+    let finished = Finished::of(command.arg("-F").arg(&stacks).arg("-f").arg(file).stdin(Stdio::null())).succeeds();
     assert_eq!(finished.stderr(), "", "it understands every line");
     let mut sums = BTreeMap::new();
     for line in fs::read_to_string(&stacks).expect("it has written stacks").lines() {
@@ -51,8 +59,8 @@ fn without_module(function: &str) -> String {
 }
 
 /// Our own sums by stack. heaptrack shows nothing further out than a function called `main`.
-fn ours(recorded: &Recorded, metric: &str) -> BTreeMap<Vec<String>, u64> {
-    let stacks = Exported::of(&recorded.capture(), &[]).sums(metric, |sample| {
+fn ours(recorded: &Recorded, metric: &str, options: &[&str]) -> BTreeMap<Vec<String>, u64> {
+    let stacks = Exported::of(&recorded.capture(), options).sums(metric, |sample| {
         let mut functions: Vec<String> = sample.stack.iter().map(|(function, _, _)| function.clone()).collect();
         let outermost = functions.iter().position(|function| function == "main");
         functions.truncate(outermost.map_or(functions.len(), |main| main + 1));
@@ -76,7 +84,7 @@ fn the_same_leaks_and_the_same_peak() {
         let recording = options.iter().fold(recording, |recording, option| recording.option(*option));
         let recorded = recording.run().succeeds();
         let stats = recorded.stats();
-        assert_eq!(heaptrack(&recorded, "leaked"), ours(&recorded, "leaked"), "{script}");
+        assert_eq!(heaptrack(&recorded, "leaked"), ours(&recorded, "leaked", &[]), "{script}");
         let peak: u64 = heaptrack(&recorded, "peak").values().sum();
         assert_eq!(peak, total(&stats, "peak_bytes"), "{script}");
         let allocations: u64 = heaptrack(&recorded, "allocations").values().sum();
@@ -84,5 +92,23 @@ fn the_same_leaks_and_the_same_peak() {
         let expected = total(&stats, "allocations");
         let is_same = if script == "unmapped_parts.py" { allocations > expected } else { allocations == expected };
         assert!(is_same, "{script}: {allocations}, {expected}");
+    }
+}
+
+#[test]
+fn each_process_of_a_family() {
+    if !has_heaptrack() {
+        return;
+    }
+    let recorded = Recording::of_script(pythons::any(), "family.py").option("--follow-fork").run().ends_with(3);
+    let mut export = memprof(["export", "--format", "heaptrack", "-o"]);
+    Finished::of(export.arg(recorded.folder().join("family.txt")).arg(recorded.capture())).succeeds();
+    let processes = recorded.stats()["processes"].clone();
+    let processes = processes.as_array().expect("a list");
+    assert!(processes.len() >= 6, "{processes:#?}");
+    for process in processes {
+        let pid = process["pid"].to_string();
+        let file = recorded.folder().join(format!("family.{pid}.txt"));
+        assert_eq!(read(&file, "leaked"), ours(&recorded, "leaked", &["--process", &pid]), "{process:#}");
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -34,11 +34,7 @@ impl Both {
         let file = recorded.folder().join("memray.bin");
         let mut export = memprof(["export", "--format", "memray", "-f", "-o"]);
         Finished::of(export.arg(&file).args(options).arg(recorded.capture())).succeeds();
-        let mut reader = Command::new(&memray.path);
-        reader.arg(programs().join("memray_records.py")).arg(&file).stdin(Stdio::null());
-        let theirs = Finished::of(&mut reader).succeeds().stdout();
-        let theirs = serde_json::from_str(&theirs).expect("the reader prints JSON");
-        Self { ours: Exported::of(&recorded.capture(), options), theirs }
+        Self { ours: Exported::of(&recorded.capture(), options), theirs: read(memray, &file) }
     }
 
     /// Requires that all sums are the same.
@@ -85,6 +81,14 @@ impl Both {
         let sums = self.ours.sums("total", |sample| sample.allocator.clone());
         sums.get(allocator).copied().unwrap_or_default()
     }
+}
+
+/// What memray's own reader finds in a file.
+#[track_caller]
+fn read(memray: &Python, file: &Path) -> Value {
+    let mut reader = Command::new(&memray.path);
+    reader.arg(programs().join("memray_records.py")).arg(file).stdin(Stdio::null());
+    serde_json::from_str(&Finished::of(&mut reader).succeeds().stdout()).expect("the reader prints JSON")
 }
 
 /// What memray calls an allocator that it does not know.
@@ -271,18 +275,29 @@ fn memrays_reporters_open_it() {
     assert!(read("rows.csv").contains("VALLOC"));
 }
 
+/// memray has a file for each process, and so has an export of a family.
 #[test]
-fn several_processes_need_a_choice() {
+fn each_process_of_a_family() {
     let recorded = Recording::of_script(pythons::any(), "family.py").option("--follow-fork").run().ends_with(3);
-    let capture = recorded.capture();
-    let export = |arguments: &[&OsStr]| {
-        let mut command = memprof(["export", "--format", "memray", "-o", "-"]);
-        Finished::of(command.args(arguments).arg(&capture))
+    let (capture, folder) = (recorded.capture(), recorded.folder());
+    let export = |output: &Path| {
+        let mut command = memprof(["export", "--format", "memray", "-o"]);
+        Finished::of(command.arg(output).arg(&capture))
     };
-    export(&[]).refuses(1, &["several processes", "--process PID"]);
+    export(Path::new("-")).refuses(1, &["several processes", "-o FILE", "--process PID"]);
+    export(Path::new("/dev/null")).refuses(1, &["several processes", "-o FILE", "--process PID"]);
+    let told = export(&folder.join("family.bin")).succeeds().stderr();
     let processes = recorded.stats()["processes"].clone();
-    let pid = processes[1]["pid"].to_string();
-    let Some(memray) = with_memray() else { return };
-    assert!(export(&[OsStr::new("--process"), OsStr::new(&pid)]).succeeds().stdout().starts_with("memray\0"));
-    Both::of(&recorded, memray, &["--process", &pid]).agree();
+    assert!(list(&processes).len() >= 6 && told.lines().count() == list(&processes).len(), "{told}");
+    let memray = with_memray();
+    for process in list(&processes) {
+        let pid = process["pid"].to_string();
+        let file = folder.join(format!("family.{pid}.bin"));
+        assert!(std::fs::read(&file).expect("it is there").starts_with(b"memray\0"));
+        let Some(memray) = memray else { continue };
+        let both = Both { ours: Exported::of(&capture, &["--process", &pid]), theirs: read(memray, &file) };
+        assert_eq!(both.agree().theirs["pid"], process["pid"]);
+    }
+    assert!(!folder.join("family.bin").exists());
+    export(&folder.join("family.bin")).refuses(1, &["exists already", "-f"]);
 }

@@ -214,14 +214,43 @@ impl Processes {
             return Err(UnknownProcess { pid, recorded: self.list });
         }
         let wanted: FxHashSet<u32> = pids.iter().copied().collect();
-        let started = self.started.filter(|&started| wanted.contains(&self.get(started).pid));
-        let list: Vec<Process> = self.list.into_iter().filter(|process| wanted.contains(&process.pid)).collect();
+        let chosen = self.ids().filter(|&process| wanted.contains(&self.get(process).pid)).collect::<Vec<_>>();
+        Ok(self.choose(&chosen))
+    }
+
+    /// One of them alone.
+    #[must_use]
+    pub fn alone(&self, process: ProcessId) -> Self {
+        self.choose(&[process])
+    }
+
+    /// These, which are in order.
+    fn choose(&self, chosen: &[ProcessId]) -> Self {
+        let started = self.started.filter(|started| chosen.contains(started));
+        let list: Vec<Process> = chosen.iter().map(|&process| self.get(process).clone()).collect();
         let of_image = (0..)
             .zip(&list)
             .flat_map(|(id, process)| process.images.iter().map(move |image| (image.number, ProcessId(id))))
             .collect();
         // It comes first in any selection that it is part of.
-        Ok(Self { list, of_image, started: started.map(|_| ProcessId(0)), recorded: self.recorded })
+        Self { list, of_image, started: started.map(|_| ProcessId(0)), recorded: self.recorded }
+    }
+
+    /// Their numbers, in order.
+    pub fn ids(&self) -> impl Iterator<Item = ProcessId> + use<> {
+        (0..self.list.len() as u32).map(ProcessId)
+    }
+
+    /// A name for each that no other one has: its pid, and `.2` behind it where the kernel had used that before.
+    #[must_use]
+    pub fn distinct_names(&self) -> Vec<String> {
+        let mut used: FxHashMap<u32, u32> = FxHashMap::default();
+        let name = |process: &Process| {
+            let times = used.entry(process.pid).or_default();
+            *times += 1;
+            if *times == 1 { process.pid.to_string() } else { format!("{}.{times}", process.pid) }
+        };
+        self.list.iter().map(name).collect()
     }
 
     /// The processes, in order.

@@ -6,6 +6,7 @@ mod call_sums;
 pub mod check;
 mod claims;
 pub mod diff;
+pub mod expected_size;
 pub mod export;
 pub mod flame_cells;
 pub mod flame_tree;

@@ -13,7 +13,7 @@ use memprof_replay::aggregate::Aggregate;
 use memprof_replay::aggregated_capture::EventsNeeded;
 use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
-use memprof_replay::processes::{Process, Processes, UnknownProcess};
+use memprof_replay::processes::{Process, ProcessId, Processes, UnknownProcess};
 use memprof_replay::replay::{ReplaySettings, replay};
 use memprof_replay::slots::Amount;
 use memprof_replay::timeline::TimelinePoint;
@@ -126,8 +126,7 @@ pub struct Report {
     pub(crate) places: Places,
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
-    has_range: bool,
-    temporary_threshold: u64,
+    query: Query,
     resident: ResidentSets,
     notes: Vec<String>,
 }
@@ -168,9 +167,28 @@ impl Report {
         bins: BinsWanted,
         watch: impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>,
     ) -> Result<Self, ReportError> {
-        let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
+        let reader = CaptureReader::open(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader).only(&query.processes);
         let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
+        Self::of_processes(reader, processes, query, bins, watch)
+    }
+
+    /// The same of one process alone: from its own events, with a peak of its own.
+    ///
+    /// # Errors
+    /// When the capture cannot be read any more.
+    pub fn of_process(&self, process: ProcessId) -> Result<Self, ReportError> {
+        let reader = CaptureReader::open(self.reader.path()).map_err(ReportError::Open)?;
+        Self::of_processes(reader, self.processes.alone(process), &self.query, BinsWanted::Never, |_| None)
+    }
+
+    fn of_processes(
+        mut reader: CaptureReader,
+        processes: Processes,
+        query: &Query,
+        bins: BinsWanted,
+        watch: impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>,
+    ) -> Result<Self, ReportError> {
         let clock = RunClock::of(&reader);
         let settings =
             ReplaySettings { bin_rows: bins.rows(&reader), ..query.settings(&clock, duration_s(&reader, &clock)) };
@@ -180,7 +198,7 @@ impl Report {
             .observe(watcher.map(|mut watcher| -> ChunkObserver { Box::new(move |chunk| watcher(chunk.rows.into())) }));
         let aggregate = replay(&mut reader, &processes, &settings);
         reader.observe(None);
-        let mut aggregate = aggregate.map_err(|error| ReportError::reading(path, error))?;
+        let mut aggregate = aggregate.map_err(|error| ReportError::reading(reader.path(), error))?;
         let metadata = Metadata::of(&reader, &processes, &clock, query);
         let resident = ResidentSets::of(&reader, &processes);
         let native = NativeStacks::of(&reader);
@@ -197,8 +215,7 @@ impl Report {
             places,
             clock,
             native,
-            has_range: query.has_range(),
-            temporary_threshold: query.temporary_threshold,
+            query: query.clone(),
             resident,
             notes,
         })
@@ -354,12 +371,12 @@ impl Report {
 
     /// How many further allocations of its thread a temporary block may outlive.
     pub(crate) const fn temporary_threshold(&self) -> u64 {
-        self.temporary_threshold
+        self.query.temporary_threshold
     }
 
     /// What totals are over, for a heading.
     pub(crate) const fn span(&self) -> &'static str {
-        if self.has_range { "in this range of time" } else { "over the whole run" }
+        if self.query.has_range() { "in this range of time" } else { "over the whole run" }
     }
 
     /// Everything that was allocated with each allocator that was used at all.

@@ -72,6 +72,17 @@ impl StackPaths {
         path
     }
 
+    /// For each path the sum of what its places take.
+    pub(crate) fn lengths(&self, length: impl Fn(PlaceId) -> u64) -> impl Fn(PathId) -> u64 {
+        let mut lengths: Vec<u64> = Vec::with_capacity(self.places.len());
+        for (&callers, &place) in self.callers.iter().zip(&self.places) {
+            // Callers come first; the empty path is its own.
+            let callers = lengths.get(callers.index()).copied().filter(|_| callers != PathId::EMPTY).unwrap_or(0);
+            lengths.push(callers.saturating_add(length(place)));
+        }
+        move |path| lengths[path.index()]
+    }
+
     /// The path of a stack; that of lost stacks where the file does not have it.
     pub(crate) fn get(&self, stack: Option<StackId>) -> PathId {
         // The place of the empty path is that of lost stacks.

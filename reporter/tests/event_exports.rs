@@ -7,8 +7,8 @@ mod sample_run;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use capture_builder::CaptureBuilder;
-use family_run::{MAIN, family_run};
+use capture_builder::{CaptureBuilder, file_of};
+use family_run::{CHANGED, GZIP, MAIN, WORKER, family_run};
 use fxprof_processed_profile as fxprof;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
@@ -184,6 +184,31 @@ fn firefox_tables_agree_with_each_other() {
         let times: Vec<f64> = list(&allocations["time"]).iter().map(|time| time.as_f64().expect("a time")).collect();
         assert!(times.is_sorted());
     }
+}
+
+/// A family is one profile: each process has a thread and a counter, with what it has in a profile of its own.
+#[test]
+fn firefox_profiles_have_all_processes_of_a_family() {
+    let (_folder, path) = file_of(&family_run().to_bytes());
+    let profile = as_json(&mut Report::open(&path).expect("it can be opened"), Format::Firefox);
+    let pids = [MAIN, WORKER, CHANGED, GZIP];
+    let (threads, counters) = (list(&profile["threads"]), list(&profile["counters"]));
+    assert_eq!((threads.len(), counters.len()), (4, 4));
+    assert_eq!(profile["meta"]["initialVisibleThreads"], json!([0, 1, 2, 3]));
+    for (index, pid) in pids.into_iter().enumerate() {
+        let alone = as_json(&mut family_run().report_of(&[pid]).expect("the process is there"), Format::Firefox);
+        assert_eq!(threads[index], alone["threads"][0]);
+        assert_eq!(threads[index]["pid"], pid.to_string());
+        assert_eq!(
+            (&counters[index]["pid"], &counters[index]["mainThreadIndex"]),
+            (&json!(pid.to_string()), &json!(index))
+        );
+        assert_eq!(counters[index]["samples"], alone["counters"][0]["samples"]);
+    }
+    // The main process is there from the start, the first worker from 0.2 to 1.2 s.
+    let times = |index: usize| [&threads[index]["processStartupTime"], &threads[index]["processShutdownTime"]];
+    assert_eq!(times(0), [&json!(0.0), &json!(1900.0)]);
+    assert_eq!(times(1), [&json!(200.0), &json!(1200.0)]);
 }
 
 /// The stacks and sizes that a heaptrack file leaves live, and its dates.

@@ -8,10 +8,13 @@ mod pprof_profile;
 mod sample_run;
 
 use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 
 use capture_builder::CaptureBuilder;
 use family_run::family_run;
+use memprof_capture::allocator::Allocator;
 use memprof_replay::metric::Metric;
+use memprof_reporter::expected_size::{ExpectedSize, SizedWrite};
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::Report;
 use memprof_reporter::view::{View, ViewKind};
@@ -50,10 +53,6 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("no number: {value}"))
 }
 
-fn sum(values: &Value) -> u64 {
-    list(values).iter().map(number).sum()
-}
-
 /// Calls `check` with every run in every view.
 fn in_every_view(check: impl Fn(&mut Report, View)) {
     for builder in runs() {
@@ -68,12 +67,15 @@ fn json_follows_its_schema_and_adds_up() {
     in_every_view(|report, view| {
         let export = json(report, Format::Json, view, Metric::Peak);
         json_schema::check("export.schema.json", &export);
-        let frames = list(&export["frames"]).len() as u64;
+        let (frames, stacks) = (list(&export["frames"]).len() as u64, list(&export["stacks"]));
+        for (stack, index) in stacks.iter().zip(0..) {
+            assert!(number(&stack["frame"]) < frames);
+            assert!(stack["caller"].is_null() || number(&stack["caller"]) < index, "callers come first");
+        }
         for metric in Metric::ALL {
             let mut total = [0, 0];
             for sample in list(&export["samples"]) {
-                assert!(list(&sample["stack"]).iter().all(|frame| number(frame) < frames));
-                assert!(!list(&sample["stack"]).is_empty());
+                assert!(number(&sample["stack"]) < stacks.len() as u64);
                 let amount = &sample[metric.name()];
                 total = [total[0] + number(&amount["bytes"]), total[1] + number(&amount["allocations"])];
             }
@@ -104,6 +106,27 @@ fn collapsed_stacks_add_up_and_have_no_separators_within_names() {
     assert_eq!(collapsed, "a:b c (d.py:3);leaf (d.py:4) 7\n");
 }
 
+/// The stacks of an evented profile of speedscope's with what went by while they were open, the outermost frame first.
+fn walked(profile: &Value) -> BTreeMap<Vec<u64>, u64> {
+    assert_eq!(profile["type"], "evented");
+    let (mut open, mut at, mut stacks) = (Vec::new(), 0, BTreeMap::new());
+    for event in list(&profile["events"]) {
+        let (frame, now) = (number(&event["frame"]), number(&event["at"]));
+        assert!(now >= at, "time goes on");
+        if now > at {
+            *stacks.entry(open.clone()).or_default() += now - at;
+            at = now;
+        }
+        match event["type"].as_str() {
+            Some("O") => open.push(frame),
+            Some("C") => assert_eq!(open.pop(), Some(frame), "what was opened last is closed first"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(open.is_empty());
+    stacks
+}
+
 #[test]
 fn speedscope_has_a_profile_of_bytes_and_one_of_allocations() {
     in_every_view(|report, view| {
@@ -113,20 +136,32 @@ fn speedscope_has_a_profile_of_bytes_and_one_of_allocations() {
             assert!(frames.iter().all(|frame| frame["name"].is_string() && frame["line"].as_u64() != Some(0)));
             let expected = report.total(metric);
             for (profile, total) in list(&file["profiles"]).iter().zip([expected.bytes, expected.allocations]) {
-                assert_eq!((sum(&profile["weights"]), number(&profile["endValue"])), (total, total));
-                let samples = list(&profile["samples"]);
-                assert_eq!(samples.len(), list(&profile["weights"]).len());
-                let numbers = samples.iter().flat_map(list).map(number);
-                assert!(numbers.into_iter().all(|frame| frame < frames.len() as u64));
+                assert_eq!((number(&profile["startValue"]), number(&profile["endValue"])), (0, total));
+                let stacks = walked(profile);
+                assert_eq!(stacks.values().sum::<u64>(), total);
+                assert!(stacks.keys().flatten().all(|&frame| frame < frames.len() as u64));
+                assert!(stacks.keys().all(|stack| !stack.is_empty()));
             }
         }
     });
+    // The same stacks with the same bytes as where they are spelled out.
     let file = json(&mut sample_run().report(), Format::Speedscope, View::default(), Metric::Peak);
-    let first = |index: usize| list(&file["profiles"][0]["samples"][index])[0].clone();
-    let outermost: Vec<&str> = (0..list(&file["profiles"][0]["samples"]).len())
-        .map(|index| file["shared"]["frames"][number(&first(index)) as usize]["name"].as_str().expect("a name"))
+    let name = |frame: &u64| {
+        let frame = &file["shared"]["frames"][*frame as usize];
+        let (name, file) = (frame["name"].as_str().expect("a name"), frame["file"].as_str());
+        file.map_or(name.to_owned(), |file| format!("{name} ({file}:{})", frame["line"]))
+    };
+    let walked = walked(&file["profiles"][0]);
+    let lines: Vec<String> = walked
+        .iter()
+        .map(|(stack, bytes)| format!("{} {bytes}", stack.iter().map(name).collect::<Vec<_>>().join(";")))
         .collect();
-    assert!(outermost.contains(&"<module>") && !outermost.contains(&"uniform"), "{outermost:?}");
+    let collapsed = text(&mut sample_run().report(), Format::Collapsed, View::default(), Metric::Peak);
+    let mut expected: Vec<&str> = collapsed.lines().collect();
+    expected.sort_unstable();
+    let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected);
 }
 
 #[test]
@@ -246,4 +281,106 @@ fn pprof_tells_processes_apart() {
     let mib = 1 << 20;
     let expected = [("4711", 4 * mib), ("4720", 4 * mib), ("4721", 4 * mib + mib / 2), ("4730", mib / 4)];
     assert_eq!(by_process.into_iter().collect::<Vec<_>>(), expected);
+}
+
+/// A file that hears how large it will be.
+#[derive(Default)]
+struct Told {
+    bytes: Vec<u8>,
+    expected: Option<ExpectedSize>,
+}
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl SizedWrite for Told {
+    fn expect(&mut self, size: ExpectedSize) -> io::Result<()> {
+        assert!(self.bytes.is_empty() && self.expected.is_none(), "once, before the first byte");
+        self.expected = Some(size);
+        Ok(())
+    }
+}
+
+/// Names that are written otherwise than they are.
+fn odd_run() -> CaptureBuilder {
+    let mut builder = CaptureBuilder::new();
+    let odd = builder.site(&[("a,\"b\"", "c\n;d.py", 3), ("λ\\", "d\te.py", 0)], Allocator::Malloc);
+    let plain = builder.site(&[("plain", "d.py", 1_000_000)], Allocator::Mmap);
+    builder.allocate(0x10, 7, odd).allocate(0x20, 1_000_000_007, odd).allocate(0x30, 0, plain).allocate(0x40, 1, plain);
+    builder.threads[0].name = "one, two".to_owned();
+    builder
+}
+
+#[test]
+fn formats_that_spell_stacks_out_say_before_how_large_they_will_be() {
+    for builder in [CaptureBuilder::new(), sample_run(), native_run(), family_run(), odd_run()] {
+        for view in [View::default(), PYTHON_ONLY, NATIVE, WITH_RUNTIME] {
+            for (format, metric) in [Format::Collapsed, Format::Csv, Format::Gprof2dot, Format::Dhat]
+                .into_iter()
+                .flat_map(|format| Metric::ALL.map(|metric| (format, metric)))
+            {
+                let mut report = builder.report();
+                if format.has_events() && report.processes().are_several() {
+                    continue;
+                }
+                let mut told = Told::default();
+                write(&mut report, format, view, metric, &mut told).expect("memory can be written");
+                assert_eq!(told.expected, Some(ExpectedSize::Exactly(told.bytes.len() as u64)), "{format:?} {view:?}");
+            }
+        }
+    }
+}
+
+/// One call below the other, each with a block of its own.
+fn deep_run(depth: usize) -> CaptureBuilder {
+    let mut builder = CaptureBuilder::new();
+    let frames = vec![("descend", "deep.py", 7); depth];
+    for at in (1..=depth).step_by(10) {
+        let site = builder.site(&frames[..at], Allocator::Malloc);
+        builder.allocate(at as u64 * 0x1000, 600, site);
+    }
+    builder
+}
+
+#[test]
+fn deep_recursion_takes_its_square_only_where_the_format_leaves_no_choice() {
+    let sizes = |format: Format| {
+        [300, 1_200].map(|depth| {
+            let mut told = Told::default();
+            write(&mut deep_run(depth).report(), format, View::default(), Metric::Leaks, &mut told).expect("it can");
+            let bytes = told.bytes.len() as u64;
+            let unpacked = match told.expected {
+                Some(ExpectedSize::Unpacked(_)) => {
+                    let mut unpacked = Vec::new();
+                    flate2::read::GzDecoder::new(&told.bytes[..]).read_to_end(&mut unpacked).expect("it is gzip'ed");
+                    unpacked.len() as u64
+                }
+                _ => bytes,
+            };
+            (bytes, unpacked, told.expected)
+        })
+    };
+    for format in Format::ALL {
+        let [(_, small, _), (_, large, expected)] = sizes(format);
+        let is_square = large > 12 * small;
+        let said = match expected {
+            Some(ExpectedSize::Exactly(bytes) | ExpectedSize::About(bytes) | ExpectedSize::Unpacked(bytes)) => bytes,
+            None => 0,
+        };
+        eprintln!("{format:?}: {small}, {large}, {expected:?}");
+        if is_square {
+            assert!(said > large / 2 && said < large * 2, "{format:?} says {expected:?} and has {large}");
+        } else {
+            assert!(large < 5 * small, "{format:?}: {small}, {large}");
+        }
+        let spells = [Format::Collapsed, Format::Pprof, Format::Csv, Format::Gprof2dot, Format::Dhat];
+        assert_eq!(is_square, spells.contains(&format), "{format:?}: {small}, {large}");
+    }
 }

@@ -127,7 +127,7 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     }
     let diff = Diff::of(&mut before, &mut after, comparison);
     let format = if args.json { Format::Json } else { args.format };
-    stdout_text::write(|out| match format {
+    stdout_text::write_sized(&args.after, false, |out| match format {
         _ if args.html => Ok(()),
         Format::Text => write_text(&diff, args.rows, &args.text.style(), out),
         Format::Json => write_json(&diff, out),

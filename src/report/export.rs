@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use memprof_reporter::expected_size::SizedWrite;
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::Report;
 
@@ -23,7 +24,15 @@ pub struct Args {
     /// memprof-<FORMAT>-<CAPTURE> beside the capture]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Overwrite the file if it exists
+    #[command(flatten)]
+    force: ForceArgs,
+}
+
+/// Whether to write what could be a mistake.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct ForceArgs {
+    /// Write the file also if there is one of that name, which is overwritten, or if it is larger than both 1 GiB and the
+    /// capture
     #[arg(short, long)]
     force: bool,
 }
@@ -39,9 +48,8 @@ pub struct TransformArgs {
     /// Where to write it; - is standard output [default: memprof-<FORMAT>-<CAPTURE> beside the capture]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Overwrite the file if it exists
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    force: ForceArgs,
 }
 
 /// The names of the formats.
@@ -102,7 +110,11 @@ impl fmt::Display for Refusal {
         match self {
             Self::SeveralProcesses(path, format, pids) => {
                 let (path, format, pids) = (path.display(), format.name(), pids.join(", "));
-                write!(f, "{path} has several processes ({pids}), a {format} file one: choose it with --process PID")
+                write!(
+                    f,
+                    "{path} has several processes ({pids}), a {format} file one: write a file for each with -o FILE, \
+                     or choose one with --process PID"
+                )
             }
             Self::NoChoiceOfMetric(format) => {
                 write!(
@@ -124,6 +136,7 @@ impl std::error::Error for Refusal {}
 struct Export<'a> {
     shown: &'a ShownArgs,
     format: Format,
+    force: bool,
 }
 
 impl Export<'_> {
@@ -139,27 +152,51 @@ impl Export<'_> {
         Err(Failure::Export(refusal))
     }
 
-    fn open(&self) -> Result<Report, Failure> {
-        let report = self.shown.open()?;
-        if self.format.has_events() && report.processes().are_several() {
-            let pids = report.processes().list().iter().map(|process| process.label()).collect();
-            return Err(Failure::Export(Refusal::SeveralProcesses(self.shown.capture.clone(), self.format, pids)));
-        }
-        Ok(report)
+    /// Whether a report needs several files.
+    fn is_divided(&self, report: &Report) -> bool {
+        self.format.has_one_process() && report.processes().are_several()
+    }
+
+    fn several_processes(&self, report: &Report) -> Failure {
+        let pids = report.processes().list().iter().map(|process| process.label()).collect();
+        Failure::Export(Refusal::SeveralProcesses(self.shown.capture.clone(), self.format, pids))
     }
 
     fn to_stdout(&self) -> Result<(), Failure> {
-        let mut report = self.open()?;
-        stdout_text::write(|out| write(&mut report, self.format, self.shown.view(), self.shown.metric(), out))
+        let mut report = self.shown.open()?;
+        if self.is_divided(&report) {
+            return Err(self.several_processes(&report));
+        }
+        stdout_text::write_sized(&self.shown.capture, self.force, |out| self.write(&mut report, out))
     }
 
-    fn to_file(&self, file: Option<PathBuf>, overwrite: bool) -> Result<(), Failure> {
+    fn to_file(&self, file: Option<PathBuf>) -> Result<(), Failure> {
         let (kind, extension) = (self.format.name(), self.format.extension());
-        let output = OutputFile::choose(file, overwrite, &self.shown.capture, kind, extension)?;
-        let mut report = self.open()?;
-        let path = output.write(|out| write(&mut report, self.format, self.shown.view(), self.shown.metric(), out))?;
+        let output = OutputFile::choose(file, self.force, &self.shown.capture, kind, extension)?;
+        let mut report = self.shown.open()?;
+        if !self.is_divided(&report) {
+            return self.finish(&mut report, output);
+        }
+        if output.is_special() {
+            return Err(self.several_processes(&report));
+        }
+        let outputs = report.processes().distinct_names().into_iter().map(|name| output.of_part(&name));
+        let outputs: Vec<OutputFile> = outputs.collect::<Result<_, Failure>>()?;
+        for (process, output) in report.processes().ids().zip(outputs) {
+            let mut alone = report.of_process(process).map_err(Failure::Capture)?;
+            self.finish(&mut alone, output)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self, report: &mut Report, output: OutputFile) -> Result<(), Failure> {
+        let path = output.write(|out| self.write(report, out))?;
         eprintln!("memprof: wrote {}", path.display());
         Ok(())
+    }
+
+    fn write(&self, report: &mut Report, out: &mut impl SizedWrite) -> io::Result<()> {
+        write(report, self.format, self.shown.view(), self.shown.metric(), out)
     }
 }
 
@@ -173,12 +210,12 @@ fn is_stdout(output: Option<&Path>) -> bool {
 /// When the capture cannot be read, not be said in this format, or not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { shown, format, output, force } = args;
-    let export = Export { shown: &shown, format: format.format() };
+    let export = Export { shown: &shown, format: format.format(), force: force.force };
     export.check()?;
     match output {
         output if is_stdout(output.as_deref()) => export.to_stdout(),
         None if !io::stdout().is_terminal() => export.to_stdout(),
-        output => export.to_file(output, force),
+        output => export.to_file(output),
     }
 }
 
@@ -188,7 +225,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// See [`run`].
 pub fn transform(args: TransformArgs) -> Result<(), Failure> {
     let TransformArgs { format, shown, output, force } = args;
-    let export = Export { shown: &shown, format: format.format() };
+    let export = Export { shown: &shown, format: format.format(), force: force.force };
     export.check()?;
-    if is_stdout(output.as_deref()) { export.to_stdout() } else { export.to_file(output, force) }
+    if is_stdout(output.as_deref()) { export.to_stdout() } else { export.to_file(output) }
 }

@@ -49,11 +49,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut report = open_in_bins(&args.capture, &args.query, view, BinsWanted::WhereCheap)?;
     let suppressed = report.suppress_leaks(&suppressions);
     let settings = LeakSettings { view, ranking: args.sort.ranking(), suppressed };
-    stdout_text::write(|out| {
-        if args.json {
-            write_json(&report, &settings, out)
-        } else {
-            write_text(&report, &settings, args.limit, args.frames, &args.text.style(), out)
-        }
-    })
+    if args.json {
+        return stdout_text::write_sized(&args.capture, false, |out| write_json(&report, &settings, out));
+    }
+    stdout_text::write(|out| write_text(&report, &settings, args.limit, args.frames, &args.text.style(), out))
 }

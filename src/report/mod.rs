@@ -13,6 +13,7 @@ use memprof_reporter::suppressions::SuppressionsError;
 use memprof_reporter::view::{PlacesOf, View, ViewKind};
 
 use query_args::QueryArgs;
+pub use sized_output::TooLarge;
 
 pub mod check;
 pub mod diff;
@@ -27,6 +28,7 @@ mod query_args;
 #[expect(clippy::module_inception, reason = "named after its subcommand, as the others are")]
 pub mod report;
 mod shown_args;
+mod sized_output;
 pub mod stats;
 mod stdout_text;
 pub mod summary;
@@ -62,6 +64,10 @@ pub enum Failure {
     Exists(PathBuf),
     /// The report cannot be written there.
     Unwritable(PathBuf, io::Error),
+    /// The report would be larger than anybody expects, or than the disk has room for.
+    TooLarge(PathBuf, TooLarge),
+    /// Likewise, where standard output is a file.
+    StdoutTooLarge(TooLarge),
     /// Standard output does not take the report.
     Stdout(io::Error),
     /// The capture cannot be exported like that.
@@ -93,6 +99,18 @@ impl fmt::Display for Failure {
             Self::Unwritable(path, error) => {
                 write!(f, "cannot write {}: {error}; name another file with -o", path.display())
             }
+            Self::TooLarge(path, too_large) if too_large.is_for_disk() => {
+                write!(f, "{} {too_large}: name a file on another disk with -o", path.display())
+            }
+            Self::TooLarge(path, too_large) => {
+                write!(f, "{} {too_large}: add --force to write it all the same", path.display())
+            }
+            Self::StdoutTooLarge(too_large) => {
+                write!(
+                    f,
+                    "the file on standard output {too_large}: pipe it into a program instead, such as gzip or cat"
+                )
+            }
             Self::Stdout(error) => write!(f, "cannot write to standard output: {error}"),
             Self::Export(refusal) => refusal.fmt(f),
             Self::Usage(error) => error.fmt(f),
@@ -114,6 +132,7 @@ impl std::error::Error for Failure {
             Self::Source(_, error) => Some(error),
             Self::NoNativeStacks(_) | Self::Exists(_) => None,
             Self::Export(refusal) => Some(refusal),
+            Self::TooLarge(_, error) | Self::StdoutTooLarge(error) => Some(error),
             Self::Unwritable(_, error) | Self::Stdout(error) | Self::Summary(_, error) => Some(error),
             Self::Usage(error) => Some(error),
             Self::Budget(error) => Some(error),

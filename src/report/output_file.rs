@@ -7,41 +7,70 @@ use std::path::{Path, PathBuf};
 use memprof_capture::file::whole_file::{Existing, Readers};
 
 use super::Failure;
+use super::sized_output::{Room, SizedOutput, TooLarge};
 use crate::whole_output;
+
+/// What a report's content goes through.
+pub(super) type FileOutput<'a> = SizedOutput<BufWriter<&'a File>>;
 
 /// The file that a report is written to.
 pub(super) struct OutputFile {
     path: PathBuf,
-    overwrite: bool,
+    capture: PathBuf,
+    /// Whether it may take the place of another file, and become as large as it likes.
+    force: bool,
 }
 
 impl OutputFile {
     /// The file that was asked for, or else `memprof-<kind>-<capture>.<extension>` beside the capture.
     ///
     /// # Errors
-    /// When it exists and must not be overwritten: said before the work that leads to it.
+    /// When it exists and must not be overwritten, without `force`: said before the work that leads to it.
     pub(super) fn choose(
         asked: Option<PathBuf>,
-        overwrite: bool,
+        force: bool,
         capture: &Path,
         kind: &str,
         extension: &str,
     ) -> Result<Self, Failure> {
-        let path = asked.unwrap_or_else(|| default_path(capture, kind, extension));
+        Self::admit(asked.unwrap_or_else(|| default_path(capture, kind, extension)), force, capture)
+    }
+
+    fn admit(path: PathBuf, force: bool, capture: &Path) -> Result<Self, Failure> {
         // A device or a pipe is no file that could be lost.
-        if !overwrite && path.symlink_metadata().is_ok() && !is_special(&path) {
+        if !force && path.symlink_metadata().is_ok() && !is_special(&path) {
             return Err(Failure::Exists(path));
         }
-        Ok(Self { path, overwrite })
+        Ok(Self { path, capture: capture.to_owned(), force })
+    }
+
+    /// Whether it is a device or a pipe.
+    pub(super) fn is_special(&self) -> bool {
+        is_special(&self.path)
+    }
+
+    /// The file beside it for a part of the report: `capture.4711.txt` for `capture.txt`.
+    ///
+    /// # Errors
+    /// See [`Self::choose`].
+    pub(super) fn of_part(&self, part: &str) -> Result<Self, Failure> {
+        let mut name = self.path.file_stem().unwrap_or_default().to_owned();
+        name.push(".");
+        name.push(part);
+        if let Some(extension) = self.path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        Self::admit(self.path.with_file_name(name), self.force, &self.capture)
     }
 
     /// Writes the file by `write`, and says where it is.
     ///
     /// # Errors
     /// When it cannot be written; then there is no part of it.
-    pub(super) fn write(self, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<PathBuf, Failure> {
+    pub(super) fn write(self, write: impl FnOnce(&mut FileOutput) -> io::Result<()>) -> Result<PathBuf, Failure> {
         let result = if is_special(&self.path) {
-            OpenOptions::new().write(true).open(&self.path).and_then(|file| fill(&file, write))
+            OpenOptions::new().write(true).open(&self.path).and_then(|file| self.fill(&file, write))
         } else {
             self.replace(write)
         };
@@ -50,21 +79,25 @@ impl OutputFile {
             // Whoever reads the pipe has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(self.path),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failure::Exists(self.path)),
-            Err(error) => Err(Failure::Unwritable(self.path, error)),
+            Err(error) => match TooLarge::in_error(&error) {
+                Some(too_large) => Err(Failure::TooLarge(self.path, too_large)),
+                None => Err(Failure::Unwritable(self.path, error)),
+            },
         }
     }
 
-    fn replace(&self, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    fn replace(&self, write: impl FnOnce(&mut FileOutput) -> io::Result<()>) -> io::Result<()> {
         let whole = whole_output::begin(&self.path, Readers::AsUsual)?;
-        fill(whole.file(), write)?;
-        whole.finish(if self.overwrite { Existing::Replace } else { Existing::Keep })
+        self.fill(whole.file(), write)?;
+        whole.finish(if self.force { Existing::Replace } else { Existing::Keep })
     }
-}
 
-fn fill(file: &File, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, file);
-    write(&mut out)?;
-    out.flush()
+    fn fill(&self, file: &File, write: impl FnOnce(&mut FileOutput) -> io::Result<()>) -> io::Result<()> {
+        let room = Room::of(file, &self.capture, self.force);
+        let mut out = SizedOutput::new(BufWriter::with_capacity(1 << 16, file), room);
+        write(&mut out)?;
+        out.flush()
+    }
 }
 
 fn is_special(path: &Path) -> bool {
@@ -109,7 +142,7 @@ mod tests {
     fn nothing_is_overwritten_unless_asked() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("report.html");
-        let choose = |overwrite| OutputFile::choose(Some(path.clone()), overwrite, Path::new("x"), "table", "html");
+        let choose = |force| OutputFile::choose(Some(path.clone()), force, Path::new("x"), "table", "html");
         let first = choose(false).expect("there is no file yet");
         let second = choose(false).expect("there is no file yet");
         first.write(|out| out.write_all(b"first")).expect("it can be written");

@@ -66,11 +66,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (view, sort) = (args.view.view(), args.sort.sort_by());
     let report = open(&args.capture, &args.query, view)?;
     let limits = TextLimits { places: args.limit, stacks: args.stacks, frames: args.frames };
-    stdout_text::write(|out| {
-        if args.json {
-            write_json(&report, view, sort, out)
-        } else {
-            write_text(&report, view, sort, limits, &args.text.style(), out)
-        }
-    })
+    if args.json {
+        return stdout_text::write_sized(&args.capture, false, |out| write_json(&report, view, sort, out));
+    }
+    stdout_text::write(|out| write_text(&report, view, sort, limits, &args.text.style(), out))
 }

@@ -45,10 +45,17 @@ impl Exported {
         let finished = Finished::of(command.args(options).arg(capture)).succeeds();
         let json: Value = serde_json::from_str(&finished.stdout()).expect("it is JSON");
         let frames: Stack = list(&json["frames"]).iter().map(frame).collect();
+        let stacks: Vec<(Option<usize>, usize)> = list(&json["stacks"])
+            .iter()
+            .map(|stack| (stack["caller"].as_u64().map(|caller| caller as usize), index(&stack["frame"])))
+            .collect();
+        let stack = |innermost: usize| {
+            std::iter::successors(Some(innermost), |&at| stacks[at].0).map(|at| frames[stacks[at].1].clone()).collect()
+        };
         let sample = |sample: &Value| {
             let thread = text(&sample["thread"]);
             Sample {
-                stack: list(&sample["stack"]).iter().rev().map(|number| frames[index(number)].clone()).collect(),
+                stack: stack(index(&sample["stack"])),
                 allocator: text(&sample["allocator"]),
                 thread: thread.rsplit_once(" (").map_or(thread.as_str(), |(name, _)| name).to_owned(),
                 amounts: sample.clone(),

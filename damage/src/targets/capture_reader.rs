@@ -45,9 +45,11 @@ pub fn run(bytes: &[u8]) {
     let sum = bytes.iter().fold(0_usize, |sum, &byte| sum.wrapping_add(byte.into()));
     derive(&file.path(), sum).expect("what can be read can be summed up, cut and merged");
     let format = Format::ALL[sum % Format::ALL.len()];
-    // Those that tell every event are refused where there are several processes, or no events.
+    // What is refused: several processes in a format of one, events where there are none. Many processes take a replay each.
+    let processes = report.processes().list().len();
     let is_aggregated = CaptureReader::open(&file.path()).is_ok_and(|reader| reader.aggregate().is_some());
-    if !(format.has_events() && (is_aggregated || report.processes().are_several())) {
+    let most = if format.has_one_process() { 1 } else { 8 };
+    if !(format.has_events() && (is_aggregated || processes > most)) {
         write(&mut report, format, View::default(), Metric::Peak, &mut sink())
             .expect("nothing refuses what is written");
     }

@@ -1,14 +1,20 @@
 //! `diff --json`; docs/diff.schema.json describes it.
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::common_names::{FunctionId, Side};
 use super::{Change, Diff, Difference, Matches, Row, Status, StatusSum, Subject};
+use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::json_columns::Sequence;
+use crate::json_frames::pretty_bytes;
 use crate::metadata::Metadata;
+
+/// What a row takes without its stack, and how far the functions of that stand from the margin.
+const ROW_BYTES: u64 = 400;
+const FUNCTION_INDENTATION: u64 = 8;
 
 #[derive(Serialize)]
 struct DiffJson<'a, R> {
@@ -123,11 +129,24 @@ fn row_json<'a>(diff: &'a Diff, row: &Row) -> RowJson<'a> {
     RowJson { status: row.change.status(), subject, figures: Figures::of(row.change) }
 }
 
+/// What all rows take.
+fn rows_bytes(diff: &Diff) -> u64 {
+    let has_stacks = diff.rows().iter().any(|row| matches!(row.subject, Subject::Stack(_)));
+    let bytes = |function| pretty_bytes(&function_json(diff, function), FUNCTION_INDENTATION);
+    let stacks = if has_stacks { diff.tree.lengths(bytes) } else { Vec::new() };
+    let row = |row: &Row| match row.subject {
+        Subject::Stack(stack) => stacks[stack.index()].saturating_add(ROW_BYTES),
+        _ => ROW_BYTES,
+    };
+    diff.rows().iter().map(row).fold(0, u64::saturating_add)
+}
+
 /// Writes the comparison with all rows that differ as one JSON object.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(diff: &Diff, out: &mut impl Write) -> io::Result<()> {
+pub fn write_json(diff: &Diff, out: &mut impl SizedWrite) -> io::Result<()> {
+    out.expect(ExpectedSize::About(rows_bytes(diff)))?;
     let [before, after] = diff.reports;
     let status = |status| {
         let StatusSum { rows, change } = diff.sum(status);

@@ -68,6 +68,15 @@ impl StackTree {
         self.nodes[stack.index()].1
     }
 
+    /// For each stack the sum of what its functions take.
+    pub(super) fn lengths(&self, length: impl Fn(FunctionId) -> u64) -> Vec<u64> {
+        let mut lengths = vec![0_u64; self.nodes.len()];
+        for (index, &(parent, function)) in self.nodes.iter().enumerate().skip(1) {
+            lengths[index] = lengths[parent.index()].saturating_add(length(function));
+        }
+        lengths
+    }
+
     /// All of them.
     pub(super) fn stacks(&self) -> impl Iterator<Item = StackId> {
         (0..self.nodes.len() as u32).map(StackId)

@@ -1,52 +1,98 @@
 //! Comma-separated values with memray's columns (see docs/export.md), after RFC 4180.
 
 use std::cmp::Reverse;
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::metric::Metric;
 
 use super::call_tree;
+use super::stack_lengths::stack_lengths;
+use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_cells::Cell;
+use crate::flame_tree::{FlameTree, NodeId};
+use crate::places::Places;
 use crate::report::Report;
 use crate::view::View;
+
+const COLUMNS: &[u8] = b"allocator,num_allocations,size,tid,thread_name,stack_trace,pid\r\n";
+/// What a field must not have unless it is quoted.
+const SEPARATORS: [char; 4] = ['"', ',', '\r', '\n'];
 
 /// Writes a row for each stack, allocator, process and thread with any of the memory that is asked for, most bytes first.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_csv(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_csv(report: &mut Report, view: View, metric: Metric, out: &mut impl SizedWrite) -> io::Result<()> {
     let tree = call_tree(report, view);
     let amount = |cell: &Cell| cell.amounts.get(metric);
     let mut cells: Vec<&Cell> = tree.cells().iter().filter(|cell| !amount(cell).is_zero()).collect();
     cells.sort_by_key(|cell| Reverse((amount(cell).bytes, amount(cell).allocations)));
-    let (places, threads) = (&report.places, &report.tables().threads);
-    out.write_all(b"allocator,num_allocations,size,tid,thread_name,stack_trace,pid\r\n")?;
+    let stacks = Stacks::of(&tree, &report.places);
+    let row = |cell: &Cell| before_stack(report, cell, metric).len() + after_stack(report, cell).len();
+    let sizes = cells.iter().map(|cell| stacks.bytes(cell.node).saturating_add(row(cell) as u64));
+    out.expect(ExpectedSize::Exactly(sizes.fold(COLUMNS.len() as u64, u64::saturating_add)))?;
+    out.write_all(COLUMNS)?;
     for cell in cells {
-        let amount = amount(cell);
-        let allocator = cell.allocator.map_or("LOST".to_owned(), |allocator| allocator.name().to_uppercase());
-        let thread = threads.get(cell.thread.index()).and_then(Option::as_ref);
-        let (tid, name) = thread.map_or((0, ""), |thread| (thread.tid, thread.name.as_str()));
-        let mut stack = String::new();
-        for place in tree.path(cell.node) {
-            if !stack.is_empty() {
-                stack.push('|');
-            }
-            stack += &format!("{};{};{}", places.function(place), places.file(place), places.line(place));
-        }
-        write!(out, "{allocator},{},{},{tid},", amount.allocations, amount.bytes)?;
-        field(name, out)?;
-        out.write_all(b",")?;
-        field(&stack, out)?;
-        write!(out, ",{}\r\n", report.processes().get(cell.process).pid)?;
+        out.write_all(before_stack(report, cell, metric).as_bytes())?;
+        stacks.write(cell.node, out)?;
+        out.write_all(after_stack(report, cell).as_bytes())?;
     }
     Ok(())
 }
 
-/// Quotes what would not be one field.
-fn field(text: &str, out: &mut impl Write) -> io::Result<()> {
-    if text.contains(['"', ',', '\r', '\n']) {
-        write!(out, "\"{}\"", text.replace('"', "\"\""))
-    } else {
-        out.write_all(text.as_bytes())
+fn before_stack(report: &Report, cell: &Cell, metric: Metric) -> String {
+    let amount = cell.amounts.get(metric);
+    let allocator = cell.allocator.map_or("LOST".to_owned(), |allocator| allocator.name().to_uppercase());
+    let thread = report.tables().threads.get(cell.thread.index()).and_then(Option::as_ref);
+    let (tid, name) = thread.map_or((0, ""), |thread| (thread.tid, thread.name.as_str()));
+    let name = if name.contains(SEPARATORS) { format!("\"{}\"", quotable(name)) } else { name.to_owned() };
+    format!("{allocator},{},{},{tid},{name},", amount.allocations, amount.bytes)
+}
+
+fn after_stack(report: &Report, cell: &Cell) -> String {
+    format!(",{}\r\n", report.processes().get(cell.process).pid)
+}
+
+/// As it stands between quotes.
+fn quotable(text: &str) -> String {
+    text.replace('"', "\"\"")
+}
+
+/// The stacks of a tree, each of them a field.
+struct Stacks<'a> {
+    tree: &'a FlameTree,
+    /// By place, as they stand between quotes. Those that need none have nothing that would stand differently.
+    names: Vec<String>,
+    /// By node: the bytes of its stack without quotes, and whether it needs them.
+    lengths: Vec<u64>,
+    is_quoted: Vec<bool>,
+}
+
+impl<'a> Stacks<'a> {
+    fn of(tree: &'a FlameTree, places: &Places) -> Self {
+        let name =
+            |place| quotable(&format!("{};{};{}", places.function(place), places.file(place), places.line(place)));
+        let names: Vec<String> = places.ids().map(name).collect();
+        let name = |node: NodeId| &names[tree.nodes()[node.index()].place.index()];
+        // A separator stands behind each of them but the last.
+        let lengths = stack_lengths(tree, |node| name(node).len() as u64 + 1);
+        let quoted = stack_lengths(tree, |node| name(node).contains(SEPARATORS).into());
+        let is_quoted = quoted.iter().map(|&names| names > 0).collect();
+        Self { tree, lengths, is_quoted, names }
+    }
+
+    fn bytes(&self, node: NodeId) -> u64 {
+        let quotes = if self.is_quoted[node.index()] { 2 } else { 0 };
+        self.lengths[node.index()].saturating_sub(1).saturating_add(quotes)
+    }
+
+    fn write(&self, node: NodeId, out: &mut impl SizedWrite) -> io::Result<()> {
+        let quote: &[u8] = if self.is_quoted[node.index()] { b"\"" } else { b"" };
+        out.write_all(quote)?;
+        for (index, place) in self.tree.path(node).enumerate() {
+            out.write_all(if index == 0 { b"" } else { b"|" })?;
+            out.write_all(self.names[place.index()].as_bytes())?;
+        }
+        out.write_all(quote)
     }
 }

@@ -3,7 +3,7 @@
 //! Source: the comment on the format in `dhat/dh_main.c` of Valgrind. What it calls t-gmax is our peak, times are
 //! microseconds.
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_capture::ids::Stamp;
 use memprof_replay::metric::Metric;
@@ -14,6 +14,8 @@ use serde::Serialize;
 use super::event_places::EventPlaces;
 use super::frames::Frames;
 use super::lifetimes::{LifetimeSink, Live, replay_lifetimes};
+use super::stack_lengths::list_lengths;
+use crate::expected_size::{ByteCount, ExpectedSize, SizedWrite};
 use crate::flame_tree::NodeId;
 use crate::json_columns::Sequence;
 use crate::places::{PlaceId, Places};
@@ -25,7 +27,7 @@ use crate::view::View;
 const SHORT_LIVED: u64 = 10;
 
 #[derive(Serialize)]
-struct Profile<'a, P, F> {
+struct Profile<'a, P> {
     #[serde(rename = "dhatFileVersion")]
     version: u32,
     mode: &'static str,
@@ -43,7 +45,7 @@ struct Profile<'a, P, F> {
     tg: u64,
     te: u64,
     pps: P,
-    ftbl: F,
+    ftbl: Vec<String>,
 }
 
 /// A program point. Of each pair, bytes and blocks.
@@ -127,7 +129,7 @@ fn microseconds(clock: &RunClock, at: Stamp) -> u64 {
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_dhat(report: &mut Report, view: View, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_dhat(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
     let tree = &places.tree;
     let courses = Courses { clock: report.clock, of_node: vec![Course::default(); tree.nodes().len()] };
@@ -135,10 +137,10 @@ pub(super) fn write_dhat(report: &mut Report, view: View, out: &mut impl Write) 
     let report = &*report;
     let [totals, peaks, leaks] = [Metric::Total, Metric::Peak, Metric::Leaks].map(|metric| tree.own(metric));
     let frames = Frames::of(tree, &report.places, |_, _| true);
-    let point = |(node, course): (NodeId, &Course)| {
+    // Number 0 is the root of DHAT's own.
+    let number = |place| frames.number(place) + 1;
+    let point = |(node, course): (NodeId, &Course), fs| {
         let [total, peak, leaked] = [&totals, &peaks, &leaks].map(|amounts| amounts[node.index()]);
-        // Number 0 is the root of DHAT's own.
-        let fs = frames.stack(node).into_iter().rev().map(|frame| frame + 1).collect();
         ProgramPoint {
             tb: total.bytes,
             tbk: total.allocations,
@@ -154,8 +156,22 @@ pub(super) fn write_dhat(report: &mut Report, view: View, out: &mut impl Write) 
     };
     let of_nodes = (0..).map(NodeId).zip(&courses.of_node);
     let used = of_nodes.filter(|(node, _)| !totals[node.index()].is_zero());
+    let without_stacks = profile(report, &frames, used.clone().map(|of_node| point(of_node, Vec::new())));
+    let bytes = ByteCount::of(|count| Ok(serde_json::to_writer(count, &without_stacks)?))? + 1;
+    let stacks = list_lengths(tree, |node| number(tree.nodes()[node.index()].place));
+    let bytes = used.clone().map(|(node, _)| stacks[node.index()]).fold(bytes, u64::saturating_add);
+    out.expect(ExpectedSize::Exactly(bytes))?;
+    let points = used.map(|of_node| point(of_node, tree.path(of_node.0).map(number).collect()));
+    serde_json::to_writer(&mut *out, &profile(report, &frames, points))?;
+    writeln!(out)
+}
+
+fn profile<'a, P>(report: &'a Report, frames: &Frames, points: P) -> impl Serialize + use<'a, P>
+where
+    P: Iterator<Item = ProgramPoint> + Clone,
+{
     let names = frames.places().iter().map(|&place| frame_name(&report.places, place));
-    let profile = Profile {
+    Profile {
         version: 2,
         mode: "heap",
         verb: "Allocated",
@@ -168,11 +184,9 @@ pub(super) fn write_dhat(report: &mut Report, view: View, out: &mut impl Write) 
         pid: report.metadata.pid,
         tg: microseconds(&report.clock, report.aggregate.totals.peak_at),
         te: microseconds(&report.clock, end_of(&report.reader)),
-        pps: Sequence(used.map(point)),
-        ftbl: Sequence(std::iter::once("[root]".to_owned()).chain(names)),
-    };
-    serde_json::to_writer(&mut *out, &profile)?;
-    writeln!(out)
+        pps: Sequence(points),
+        ftbl: std::iter::once("[root]".to_owned()).chain(names).collect(),
+    }
 }
 
 /// A frame as Valgrind names it: an address, which a place has none of, the function and where that is.

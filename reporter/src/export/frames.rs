@@ -6,17 +6,16 @@ use crate::flame_tree::{FlameTree, Node, NodeId};
 use crate::places::{PlaceId, Places};
 
 /// The places of some of a tree's nodes, numbered as they first occur.
-pub(super) struct Frames<'a> {
-    tree: &'a FlameTree,
+pub(super) struct Frames {
     numbers: Vec<u32>,
     places: Vec<PlaceId>,
 }
 
-impl<'a> Frames<'a> {
+impl Frames {
     /// Of the nodes that `occurs` holds for, which must hold for their callers, too. The root is no frame.
-    pub(super) fn of(tree: &'a FlameTree, places: &Places, occurs: impl Fn(NodeId, &Node) -> bool) -> Self {
+    pub(super) fn of(tree: &FlameTree, places: &Places, occurs: impl Fn(NodeId, &Node) -> bool) -> Self {
         const NONE: u32 = u32::MAX;
-        let mut frames = Self { tree, numbers: vec![NONE; places.len()], places: Vec::new() };
+        let mut frames = Self { numbers: vec![NONE; places.len()], places: Vec::new() };
         for (id, node) in (0..).map(NodeId).zip(tree.nodes()).skip(1) {
             let number = &mut frames.numbers[node.place.index()];
             if *number == NONE && occurs(id, node) {
@@ -35,13 +34,6 @@ impl<'a> Frames<'a> {
     /// The number of a place that occurs.
     pub(super) fn number(&self, place: PlaceId) -> u32 {
         self.numbers[place.index()]
-    }
-
-    /// The frames of a stack, the outermost first.
-    pub(super) fn stack(&self, node: NodeId) -> Vec<u32> {
-        let mut stack: Vec<u32> = self.tree.path(node).map(|place| self.number(place)).collect();
-        stack.reverse();
-        stack
     }
 }
 

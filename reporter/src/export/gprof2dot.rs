@@ -2,13 +2,16 @@
 //!
 //! Source: `JsonParser` of gprof2dot. It knows no lines: the calls of a function are one.
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::call_tree;
+use super::stack_lengths::list_lengths;
+use crate::expected_size::{ByteCount, ExpectedSize, SizedWrite};
 use crate::flame_tree::NodeId;
 use crate::json_columns::Sequence;
 use crate::places::PlaceId;
@@ -49,7 +52,12 @@ struct Event {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_gprof2dot(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_gprof2dot(
+    report: &mut Report,
+    view: View,
+    metric: Metric,
+    out: &mut impl SizedWrite,
+) -> io::Result<()> {
     let tree = call_tree(report, view);
     let places = &report.places;
     // A place of each function stands for all of them. The root, which comes first, is no function.
@@ -65,20 +73,22 @@ pub(super) fn write_gprof2dot(report: &mut Report, view: View, metric: Metric, o
     }));
     let own = tree.own(metric);
     let events = (0..).map(NodeId).zip(&own).filter(|(_, amount)| !amount.is_zero());
-    let profile = Profile {
-        version: 0,
-        costs: [
-            Cost { description: "Memory", unit: "bytes" },
-            Cost { description: "Allocations", unit: "allocations" },
-        ],
-        functions: Sequence(
-            functions.iter().map(|&place| Function { name: places.function(place), module: places.file(place) }),
-        ),
-        events: Sequence(events.map(|(node, amount)| {
-            let callchain = tree.callers(node).map(|call| of_node[call.index()]).collect();
-            Event { callchain, cost: [amount.bytes, amount.allocations] }
-        })),
-    };
-    serde_json::to_writer(&mut *out, &profile)?;
+    let functions =
+        functions.iter().map(|&place| Function { name: places.function(place), module: places.file(place) });
+    let event = |callchain, amount: &Amount| Event { callchain, cost: [amount.bytes, amount.allocations] };
+    let without_chains = profile(functions.clone(), events.clone().map(|(_, amount)| event(Vec::new(), amount)));
+    let bytes = ByteCount::of(|count| Ok(serde_json::to_writer(count, &without_chains)?))? + 1;
+    let chains = list_lengths(&tree, |node| of_node[node.index()]);
+    let bytes = events.clone().map(|(node, _)| chains[node.index()]).fold(bytes, u64::saturating_add);
+    out.expect(ExpectedSize::Exactly(bytes))?;
+    let events =
+        events.map(|(node, amount)| event(tree.callers(node).map(|call| of_node[call.index()]).collect(), amount));
+    serde_json::to_writer(&mut *out, &profile(functions, events))?;
     writeln!(out)
+}
+
+fn profile<F, E>(functions: F, events: E) -> Profile<Sequence<F>, Sequence<E>> {
+    let cost = |description, unit| Cost { description, unit };
+    let costs = [cost("Memory", "bytes"), cost("Allocations", "allocations")];
+    Profile { version: 0, costs, functions: Sequence(functions), events: Sequence(events) }
 }

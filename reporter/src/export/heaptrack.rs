@@ -12,7 +12,8 @@ use memprof_replay::timeline::TimelinePoint;
 use rustc_hash::FxHashMap;
 
 use super::event_places::EventPlaces;
-use super::lifetimes::{LifetimeSink, Live, replay_lifetimes};
+use super::lifetimes::{LifetimeSink, Live, beginnings_and_ends, replay_lifetimes};
+use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::places::{PlaceId, PlaceKind};
 use crate::report::Report;
@@ -24,6 +25,10 @@ use crate::view::View;
 const VERSION: &str = "v 10400 3";
 /// So often heaptrack itself dates events, in milliseconds.
 const DATED_EVERY: u64 = 10;
+
+/// The lines of an event, and of a stack with what it refers to.
+const EVENT_BYTES: u64 = 7;
+const CALL_BYTES: u64 = 16;
 
 /// A place, as heaptrack has it.
 #[derive(Clone, Copy)]
@@ -59,9 +64,11 @@ struct HeaptrackEvents<'a, W> {
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_heaptrack(report: &mut Report, view: View, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_heaptrack(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
     let page_size = u64::from(report.reader.header().page_size.max(1));
+    let calls = places.tree.nodes().len() as u64;
+    out.expect(ExpectedSize::About(beginnings_and_ends(report) * EVENT_BYTES + calls * CALL_BYTES))?;
     writeln!(out, "{VERSION}")?;
     writeln!(out, "X {}", one_line(&report.metadata.command_line))?;
     // How many pages the machine has is not known.

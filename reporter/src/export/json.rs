@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::call_tree;
 use super::frames::Frames;
 use crate::flame_cells::Cell;
+use crate::flame_tree::{Node, NodeId};
 use crate::json_columns::Sequence;
 use crate::metadata::Metadata;
 use crate::places::{PlaceId, Places};
@@ -18,7 +19,7 @@ use crate::thread_labels::ThreadLabels;
 use crate::view::View;
 
 #[derive(Serialize)]
-struct Export<'a, F, S> {
+struct Export<'a, F, K, S> {
     schema: &'static str,
     metadata: &'a Metadata,
     notes: &'a [String],
@@ -26,6 +27,7 @@ struct Export<'a, F, S> {
     show_runtime: bool,
     totals: ByMetric,
     frames: F,
+    stacks: K,
     samples: S,
 }
 
@@ -56,9 +58,16 @@ struct FrameEntry<'a> {
     kind: &'static str,
 }
 
+/// Stack `n` is node `n + 1` of the tree of calls: the root is no call.
+#[derive(Serialize)]
+struct StackEntry {
+    caller: Option<u32>,
+    frame: u32,
+}
+
 #[derive(Serialize)]
 struct SampleEntry {
-    stack: Vec<u32>,
+    stack: Option<u32>,
     allocator: &'static str,
     thread: String,
     process: u32,
@@ -76,14 +85,15 @@ pub(super) fn write_json(report: &mut Report, view: View, out: &mut impl Write) 
     let frames = Frames::of(&tree, &report.places, |_, _| true);
     let threads = report.thread_labels();
     let export = Export {
-        schema: "memprof-export-1",
+        schema: "memprof-export-2",
         metadata: &report.metadata,
         notes: report.notes(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
         totals: ByMetric::of(|metric| report.total(metric)),
         frames: Sequence(frames.places().iter().map(|&place| frame(&report.places, place))),
-        samples: Sequence(tree.cells().iter().map(|cell| entry(report, &frames, &threads, cell))),
+        stacks: Sequence(tree.nodes().iter().skip(1).map(|node| stack(&frames, node))),
+        samples: Sequence(tree.cells().iter().map(|cell| entry(report, &threads, cell))),
     };
     serde_json::to_writer(&mut *out, &export)?;
     writeln!(out)
@@ -98,9 +108,17 @@ fn frame(places: &Places, place: PlaceId) -> FrameEntry<'_> {
     }
 }
 
-fn entry(report: &Report, frames: &Frames, threads: &ThreadLabels, cell: &Cell) -> SampleEntry {
+fn stack(frames: &Frames, node: &Node) -> StackEntry {
+    StackEntry { caller: stack_number(node.parent), frame: frames.number(node.place) }
+}
+
+fn stack_number(node: NodeId) -> Option<u32> {
+    node.0.checked_sub(1)
+}
+
+fn entry(report: &Report, threads: &ThreadLabels, cell: &Cell) -> SampleEntry {
     SampleEntry {
-        stack: frames.stack(cell.node),
+        stack: stack_number(cell.node),
         allocator: cell.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
         thread: threads.get(cell.thread),
         process: report.processes.get(cell.process).pid,

@@ -7,6 +7,7 @@ use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::live_blocks::{Block, LiveBlocks};
 use memprof_replay::mappings::{Mappings, Released};
 use memprof_replay::merge::{EventSink, Strand, merge};
+use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 use memprof_replay::replay::end_of;
 use memprof_replay::slots::SlotId;
@@ -44,6 +45,12 @@ pub(super) trait LifetimeSink {
     fn survive(&mut self, _at: Stamp, _live: &Live) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// How often an allocation begins or ends, but for mappings that lose a part.
+pub(super) const fn beginnings_and_ends(report: &Report) -> u64 {
+    let (total, leaked) = (report.total(Metric::Total), report.total(Metric::Leaks));
+    total.allocations.saturating_add(total.allocations.saturating_sub(leaked.allocations))
 }
 
 /// Replays the only process of a report.

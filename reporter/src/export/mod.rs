@@ -16,12 +16,14 @@ mod lifetimes;
 mod memray;
 mod pprof;
 mod speedscope;
+mod stack_lengths;
 mod varint;
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::metric::Metric;
 
+use crate::expected_size::SizedWrite;
 use crate::flame_tree::FlameTree;
 use crate::report::Report;
 use crate::view::View;
@@ -106,18 +108,30 @@ impl Format {
         }
     }
 
-    /// Whether it tells every event of one process from the start on: then it needs a report on a single one.
+    /// Whether it has room for one process: then it needs a report on a single one.
+    #[must_use]
+    pub const fn has_one_process(self) -> bool {
+        matches!(self, Self::Dhat | Self::Heaptrack | Self::Memray)
+    }
+
+    /// Whether it tells every event from the start on.
     #[must_use]
     pub const fn has_events(self) -> bool {
         matches!(self, Self::Firefox | Self::Dhat | Self::Heaptrack | Self::Memray)
     }
 }
 
-/// Writes a report in a format.
+/// Writes a report in a format. Where that can be far larger than the capture, `out` is told how large.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub fn write(report: &mut Report, format: Format, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+pub fn write(
+    report: &mut Report,
+    format: Format,
+    view: View,
+    metric: Metric,
+    out: &mut impl SizedWrite,
+) -> io::Result<()> {
     match format {
         Format::Collapsed => collapsed::write_collapsed(report, view, metric, out),
         Format::Speedscope => speedscope::write_speedscope(report, view, metric, out),

@@ -1,5 +1,8 @@
 //! speedscope's format: two profiles, of bytes and of allocations.
 //!
+//! They are *evented*: a walk through the tree of calls, which is in each call once, while the weight goes by. A *sampled*
+//! profile spells every stack out, and with deep recursion that is the square of what there is to say.
+//!
 //! Source: <https://www.speedscope.app/file-format-schema.json>.
 
 use std::io::{self, Write};
@@ -10,13 +13,13 @@ use serde::Serialize;
 
 use super::call_tree;
 use super::frames::{Frames, NamedFrame};
-use crate::flame_tree::NodeId;
+use crate::flame_tree::{FlameTree, NodeId};
 use crate::json_columns::Sequence;
 use crate::report::Report;
 use crate::view::View;
 
 #[derive(Serialize)]
-struct File<'a, F, B, A> {
+struct File<'a, F> {
     #[serde(rename = "$schema")]
     schema: &'static str,
     name: &'a str,
@@ -24,7 +27,7 @@ struct File<'a, F, B, A> {
     #[serde(rename = "activeProfileIndex")]
     active_profile: u32,
     shared: Shared<F>,
-    profiles: (B, A),
+    profiles: [Profile; 2],
 }
 
 #[derive(Serialize)]
@@ -33,7 +36,7 @@ struct Shared<F> {
 }
 
 #[derive(Serialize)]
-struct Profile<S, W> {
+struct Profile {
     #[serde(rename = "type")]
     kind: &'static str,
     name: String,
@@ -42,8 +45,24 @@ struct Profile<S, W> {
     start: u64,
     #[serde(rename = "endValue")]
     end: u64,
-    samples: S,
-    weights: W,
+    events: Vec<Event>,
+}
+
+#[derive(Serialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: EventKind,
+    frame: u32,
+    /// What has gone by.
+    at: u64,
+}
+
+#[derive(Clone, Copy, Serialize)]
+enum EventKind {
+    #[serde(rename = "O")]
+    Open,
+    #[serde(rename = "C")]
+    Close,
 }
 
 /// Writes the stacks that have any of the memory that is asked for.
@@ -62,17 +81,9 @@ pub(super) fn write_speedscope(
     let frames = Frames::of(&tree, places, |id, _| !sums[id.index()].is_zero());
     let (frames, own) = (&frames, &tree.own(metric));
     let profile = |what: &str, unit, weight: fn(Amount) -> u64| {
-        let own = (0..).map(NodeId).zip(own).map(move |(node, &amount)| (node, weight(amount)));
-        let own = own.filter(|&(_, weight)| weight > 0);
-        Profile {
-            kind: "sampled",
-            name: format!("{what} {}", metric.heading()),
-            unit,
-            start: 0,
-            end: own.clone().map(|(_, weight)| weight).fold(0, u64::saturating_add),
-            samples: Sequence(own.clone().map(|(node, _)| frames.stack(node))),
-            weights: Sequence(own.map(|(_, weight)| weight)),
-        }
+        let (events, end) =
+            walk(&tree, frames, |node| weight(own[node.index()]), |node| weight(sums[node.index()]) > 0);
+        Profile { kind: "evented", name: format!("{what} {}", metric.heading()), unit, start: 0, end, events }
     };
     let file = File {
         schema: "https://www.speedscope.app/file-format-schema.json",
@@ -80,11 +91,36 @@ pub(super) fn write_speedscope(
         exporter: concat!("memprof@", env!("CARGO_PKG_VERSION")),
         active_profile: 0,
         shared: Shared { frames: Sequence(frames.places().iter().map(|&place| NamedFrame::of(places, place))) },
-        profiles: (
+        profiles: [
             profile("bytes", "bytes", |amount| amount.bytes),
             profile("allocations", "none", |amount| amount.allocations),
-        ),
+        ],
     };
     serde_json::to_writer(&mut *out, &file)?;
     writeln!(out)
+}
+
+/// Goes through the calls that have any weight, and returns what it all weighs.
+fn walk(
+    tree: &FlameTree,
+    frames: &Frames,
+    own: impl Fn(NodeId) -> u64,
+    has_weight: impl Fn(NodeId) -> bool,
+) -> (Vec<Event>, u64) {
+    let (mut events, mut open, mut at) = (Vec::new(), Vec::new(), own(NodeId::ROOT));
+    let event = |kind, node: NodeId, at| Event { kind, frame: frames.number(tree.nodes()[node.index()].place), at };
+    // Each node is followed by all that is below it.
+    for (node, call) in (0..).map(NodeId).zip(tree.nodes()).skip(1) {
+        // What is below a call without weight has none.
+        if has_weight(node) {
+            while let Some(left) = open.pop_if(|caller| *caller != call.parent) {
+                events.push(event(EventKind::Close, left, at));
+            }
+            events.push(event(EventKind::Open, node, at));
+            open.push(node);
+            at = at.saturating_add(own(node));
+        }
+    }
+    events.extend(open.into_iter().rev().map(|left| event(EventKind::Close, left, at)));
+    (events, at)
 }

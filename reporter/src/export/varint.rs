@@ -16,6 +16,11 @@ pub(super) fn write_varint(out: &mut impl Write, mut number: u64) -> io::Result<
     out.write_all(&bytes[..=length])
 }
 
+/// How many bytes an unsigned number takes.
+pub(super) fn varint_length(number: u64) -> u64 {
+    u64::from(number.checked_ilog2().unwrap_or(0)) / 7 + 1
+}
+
 /// A signed number as an unsigned one that is small where its absolute value is.
 pub(super) const fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
@@ -36,6 +41,9 @@ mod tests {
         assert_eq!(bytes(127), [127]);
         assert_eq!(bytes(300), [0xac, 2]);
         assert_eq!(bytes(u64::MAX), [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+        for number in [0, 1, 127, 128, 300, 1 << 14, u64::MAX] {
+            assert_eq!(varint_length(number), bytes(number).len() as u64, "{number}");
+        }
         assert_eq!([0, -1, 1, i64::MIN].map(zigzag), [0, 1, 2, u64::MAX]);
     }
 }

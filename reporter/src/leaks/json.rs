@@ -1,6 +1,6 @@
 //! `leaks --json`; docs/leaks.schema.json describes it.
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
@@ -8,14 +8,19 @@ use serde::Serialize;
 
 use super::LeakSettings;
 use super::ages::Ages;
+use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::json_columns::Sequence;
-use crate::json_frames::{JsonFrame, frames};
+use crate::json_frames::{JsonFrame, frames, pretty_bytes};
 use crate::json_head::JsonHead;
 use crate::report::Report;
 use crate::stack_groups::{StackGroup, groups};
 use crate::stack_paths::StackPaths;
 use crate::suppressions::SuppressedLeaks;
 use crate::table::LOST_ALLOCATOR;
+
+/// What a leak takes without its frames, and how far these stand from the margin.
+const LEAK_BYTES: u64 = 200;
+const FRAME_INDENTATION: u64 = 8;
 
 #[derive(Serialize)]
 struct Leaks<'a, L> {
@@ -41,11 +46,14 @@ struct Leak<'a, F> {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, settings: &LeakSettings, out: &mut impl Write) -> io::Result<()> {
+pub fn write_json(report: &Report, settings: &LeakSettings, out: &mut impl SizedWrite) -> io::Result<()> {
     let row_places = report.row_places(settings.view);
     let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
     let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
     let ages = Ages::of(report, &paths);
+    let stack_bytes = paths.lengths(|place| pretty_bytes(&JsonFrame::new(report, place), FRAME_INDENTATION));
+    let bytes = groups.iter().map(|group| stack_bytes(group.path).saturating_add(LEAK_BYTES));
+    out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
     let leak = |group: &StackGroup| {
         let between = ages.get(group.path, group.allocator);
         Leak {

@@ -1,19 +1,24 @@
 //! `temporary --json`; docs/temporary.schema.json describes it.
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::{SortBy, TemporaryPlace, places};
+use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::json_columns::Sequence;
-use crate::json_frames::{JsonFrame, frames};
+use crate::json_frames::{JsonFrame, frames, pretty_bytes};
 use crate::json_head::JsonHead;
 use crate::report::Report;
 use crate::stack_groups::StackGroup;
 use crate::table::LOST_ALLOCATOR;
 use crate::view::View;
+
+/// What a stack takes without its frames, and how far these stand from the margin.
+const STACK_BYTES: u64 = 150;
+const FRAME_INDENTATION: u64 = 12;
 
 #[derive(Serialize)]
 struct Temporary<'a, P> {
@@ -46,8 +51,12 @@ struct Stack<F> {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, view: View, sort: SortBy, out: &mut impl Write) -> io::Result<()> {
+pub fn write_json(report: &Report, view: View, sort: SortBy, out: &mut impl SizedWrite) -> io::Result<()> {
     let (places, paths) = places(report, view, sort);
+    let stack_bytes = paths.lengths(|place| pretty_bytes(&JsonFrame::new(report, place), FRAME_INDENTATION));
+    let stacks = places.iter().flat_map(|row| &row.stacks);
+    let bytes = stacks.map(|group| stack_bytes(group.path).saturating_add(STACK_BYTES));
+    out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
     let stack = |group: &StackGroup| Stack {
         bytes: group.amount.bytes,
         allocations: group.amount.allocations,

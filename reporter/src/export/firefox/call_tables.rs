@@ -38,7 +38,7 @@ const fn category(kind: PlaceKind) -> usize {
 pub(super) struct CallTables<'a> {
     report: &'a Report,
     nodes: &'a [Node],
-    frames: Frames<'a>,
+    frames: Frames,
     strings: Strings,
     /// By frame.
     functions_of_frames: Vec<u32>,

@@ -1,40 +1,64 @@
-//! The processed format of the Firefox Profiler, for <https://profiler.firefox.com>: every event of one process.
+//! The processed format of the Firefox Profiler, for <https://profiler.firefox.com>: every event.
 //!
 //! Source: the types of the profiler's front end, as the crate fxprof-processed-profile 0.8 writes them (version 55; later
 //! front ends convert it). That crate has the whole profile in memory. Here only the tables of calls are; the
-//! columns of allocations, which stand one after the other in the file, are written by a replay of their own each.
+//! columns of allocations, which stand one after the other in the file, are written by a replay of their own each. Of
+//! several processes, one after the other is in memory.
 
 mod allocation_columns;
 mod call_tables;
 
 use std::io::{self, Write};
 
+use memprof_capture::ids::Stamp;
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::Origin;
 use memprof_replay::timeline::TimelinePoint;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::event_places::EventPlaces;
-use super::lifetimes::replay_lifetimes;
+use super::lifetimes::{beginnings_and_ends, replay_lifetimes};
+use crate::expected_size::{ExpectedSize, SizedWrite, digits};
 use crate::report::Report;
 use crate::run_clock::RunClock;
 use crate::view::View;
 use allocation_columns::{Column, ColumnWriter};
 use call_tables::CallTables;
 
-/// Writes the process of a report, which must be the only one.
+/// Writes the processes of a report: a thread and a counter of the profiler's for each.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_firefox(report: &mut Report, view: View, out: &mut impl Write) -> io::Result<()> {
-    let places = EventPlaces::of(report, view);
+pub(super) fn write_firefox(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
+    out.expect(ExpectedSize::About(beginnings_and_ends(report) * event_bytes(report)))?;
+    let names = report.processes().distinct_names();
     out.write_all(b"{\"meta\":")?;
-    serde_json::to_writer(&mut *out, &meta(report))?;
+    serde_json::to_writer(&mut *out, &meta(report, names.len()))?;
     // Functions have names already: there is nothing to be looked up in libraries.
-    out.write_all(b",\"libs\":[],\"pages\":[],\"profilerOverhead\":[],\"counters\":")?;
-    serde_json::to_writer(&mut *out, &[heap_counter(report)])?;
-    out.write_all(b",\"threads\":[")?;
+    out.write_all(b",\"libs\":[],\"pages\":[],\"profilerOverhead\":[],\"threads\":[")?;
+    let mut counters = Vec::new();
+    if report.processes().are_several() {
+        for (process, name) in report.processes().ids().zip(&names) {
+            out.write_all(if counters.is_empty() { b"" } else { b"," })?;
+            let mut alone = report.of_process(process).map_err(io::Error::other)?;
+            write_process(&mut alone, view, name, out)?;
+            counters.push(heap_counter(&alone, name, counters.len()));
+        }
+    } else {
+        write_process(report, view, &names.concat(), out)?;
+        counters.push(heap_counter(report, &names.concat(), 0));
+    }
+    out.write_all(b"],\"counters\":")?;
+    serde_json::to_writer(&mut *out, &counters)?;
+    writeln!(out, "}}")
+}
+
+/// Writes the process of a report, which must be the only one, as a thread.
+fn write_process(report: &mut Report, view: View, name: &str, out: &mut impl Write) -> io::Result<()> {
+    let places = EventPlaces::of(report, view);
     // An object that goes on.
-    let mut thread = serde_json::to_vec(&thread(report))?;
+    let mut thread = serde_json::to_vec(&thread(report, name))?;
     thread.pop();
     out.write_all(&thread)?;
     CallTables::of(report, &places).write_fields(out)?;
@@ -45,10 +69,19 @@ pub(super) fn write_firefox(report: &mut Report, view: View, out: &mut impl Writ
         rows = replay_lifetimes(report, &places, ColumnWriter::new(column, report.clock, &mut *out))?.rows();
         out.write_all(b"]")?;
     }
-    writeln!(out, ",\"length\":{rows}}}}}]}}")
+    write!(out, ",\"length\":{rows}}}}}")
 }
 
-fn meta(report: &Report) -> impl Serialize {
+/// What an event takes in all columns.
+fn event_bytes(report: &Report) -> u64 {
+    let milliseconds = report.metadata().duration_s * 1e3;
+    let numbers = [milliseconds as u64, report.aggregate.slots.len() as u64, report.total(Metric::Total).allocations];
+    // Each of these with a comma; three more digits and a point; sizes of four digits; thread 0.
+    numbers.map(|number| digits(number) + 1).iter().sum::<u64>() + 4 + 5 + 2
+}
+
+fn meta(report: &Report, processes: usize) -> impl Serialize {
+    let threads: Vec<usize> = (0..processes).collect();
     let metadata = report.metadata();
     json!({
         "version": 24,
@@ -67,13 +100,13 @@ fn meta(report: &Report) -> impl Serialize {
         "categories": call_tables::categories(),
         "extensions": { "length": 0, "baseURL": [], "id": [], "name": [] },
         "sampleUnits": { "time": "ms", "eventDelay": "ms", "threadCPUDelta": "µs" },
-        "initialVisibleThreads": [0],
+        "initialVisibleThreads": threads,
         "initialSelectedThreads": [0],
     })
 }
 
 /// The heap over the run: the profiler's memory track.
-fn heap_counter(report: &Report) -> impl Serialize {
+fn heap_counter(report: &Report, process: &str, thread: usize) -> Value {
     let points = &report.aggregate.timeline;
     let before = |index: usize| points.get(index.wrapping_sub(1));
     let time = |point: &TimelinePoint| report.clock.seconds(point.at) * 1e3;
@@ -86,15 +119,18 @@ fn heap_counter(report: &Report) -> impl Serialize {
         "name": "malloc",
         "category": "Memory",
         "description": "What the program has allocated",
-        "mainThreadIndex": 0,
-        "pid": report.metadata().pid.to_string(),
+        "mainThreadIndex": thread,
+        "pid": process,
         "samples": { "length": points.len(), "count": counts, "number": vec![0; points.len()], "timeDeltas": deltas },
     })
 }
 
-/// All threads as one: allocations of several in one table, as the profiler has them, too.
-fn thread(report: &Report) -> impl Serialize {
+/// All threads of a process as one: allocations of several in one table, as the profiler has them, too.
+fn thread(report: &Report, name: &str) -> impl Serialize {
     let metadata = report.metadata();
+    let process = report.processes().list().first();
+    let milliseconds = |stamp: Option<Stamp>| stamp.map(|at| (report.clock.seconds(at) * 1e3).max(0.0));
+    let began = process.filter(|process| process.origin != Origin::Start).map(|process| process.images[0].start);
     let columns = |names: &[&str]| {
         let mut table = serde_json::Map::new();
         table.insert("length".to_owned(), 0.into());
@@ -108,11 +144,11 @@ fn thread(report: &Report) -> impl Serialize {
         "processName": metadata.command_line,
         "processType": "default",
         "isMainThread": true,
-        "pid": metadata.pid.to_string(),
-        "tid": metadata.pid.to_string(),
-        "processStartupTime": 0,
-        "processShutdownTime": null,
-        "registerTime": 0,
+        "pid": name,
+        "tid": name,
+        "processStartupTime": milliseconds(began).unwrap_or(0.0),
+        "processShutdownTime": milliseconds(process.and_then(|process| process.ended)),
+        "registerTime": milliseconds(began).unwrap_or(0.0),
         "unregisterTime": null,
         "pausedRanges": [],
         "showMarkersInTimeline": false,

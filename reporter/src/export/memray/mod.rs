@@ -6,24 +6,29 @@
 mod events;
 mod records;
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_capture::ids::{Stamp, ThreadId};
 use memprof_replay::merge::merge;
 use memprof_replay::replay::end_of;
 
 use super::event_places::EventPlaces;
+use super::lifetimes::beginnings_and_ends;
+use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::report::Report;
 use crate::run_clock::RunClock;
 use crate::view::View;
 use events::MemrayEvents;
 use records::{Header, RecordWriter};
 
+/// A record with some of the calls before it and returns behind it.
+const EVENT_BYTES: u64 = 12;
+
 /// Writes the process of a report, which must be the only one.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_memray(report: &mut Report, view: View, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_memray(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
     let end = end_of(&report.reader);
     let metadata = &report.metadata;
@@ -40,6 +45,7 @@ pub(super) fn write_memray(report: &mut Report, view: View, out: &mut impl Write
         python_allocator: &metadata.python_allocator,
         traces_python_allocators: metadata.python_allocators_traced,
     };
+    out.expect(ExpectedSize::About(beginnings_and_ends(report) * EVENT_BYTES))?;
     let records = RecordWriter::begin(out, &header)?;
     let rss = report.rss().to_vec();
     let page_size = report.reader.header().page_size;

@@ -4,6 +4,7 @@ use memprof_capture::file::{Frame, NativeFrame, Tables};
 use memprof_capture::ids::{FrameId, ModuleId, StackId};
 use rustc_hash::FxHashMap;
 
+use crate::export::varint::varint_length;
 use crate::places::{PlaceId, Places};
 use crate::view::Views;
 
@@ -119,6 +120,16 @@ impl<'a> Locations<'a> {
             at = callers;
             Some(location)
         })
+    }
+
+    /// By number: the bytes of each stack where it is spelled out.
+    pub(super) fn chain_lengths(&self) -> Vec<u64> {
+        let mut lengths = Vec::with_capacity(self.chains.len() + 1);
+        lengths.push(0);
+        for &(callers, location) in &self.chains {
+            lengths.push(lengths[callers.0 as usize] + varint_length(location.0.into()));
+        }
+        lengths
     }
 
     fn below(&mut self, callers: ChainId, location: LocationId) -> ChainId {

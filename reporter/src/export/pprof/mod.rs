@@ -19,6 +19,7 @@ use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
 use super::call_tree;
+use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_tree::FlameTree;
 use crate::places::{PlaceId, PlaceKind};
 use crate::report::Report;
@@ -52,6 +53,9 @@ const SAMPLE_TYPES: [(Metric, [&str; 2]); 4] = [
     (Metric::Temporary, ["temporary_objects", "temporary_space"]),
 ];
 
+/// What a sample takes without its stack: eight values, three labels.
+const SAMPLE_BYTES: u64 = 50;
+
 /// What is one sample.
 type SampleKey = (ChainId, Option<Allocator>, ProcessId, ThreadId);
 
@@ -62,11 +66,19 @@ type Values = [Amount; SAMPLE_TYPES.len()];
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_pprof(report: &mut Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_pprof(
+    report: &mut Report,
+    view: View,
+    metric: Metric,
+    out: &mut impl SizedWrite,
+) -> io::Result<()> {
     let tree = call_tree(report, view);
     let report = &*report;
     let mut locations = Locations::new(report.tables(), &report.places, view.alone());
     let samples = samples(report, &tree, &mut locations);
+    let lengths = locations.chain_lengths();
+    let sizes = samples.iter().map(|&((chain, ..), _)| lengths[chain.0 as usize].saturating_add(SAMPLE_BYTES));
+    out.expect(ExpectedSize::Unpacked(sizes.fold(0, u64::saturating_add)))?;
     let mut writer = ProfileWriter {
         out: GzEncoder::new(out, Compression::default()),
         report,
