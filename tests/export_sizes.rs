@@ -88,6 +88,28 @@ fn what_refers_to_stacks_is_no_larger_than_it_must_be() {
     assert!(depth == 0 && deepest >= 50_000, "{deepest}");
 }
 
+/// An inverted tree has each level's stack below the place that allocated, and all of them share their rows: what it takes
+/// to print it must not be each stack for itself.
+#[test]
+fn trees_of_deep_recursion_need_little_memory() {
+    for inverted in [&[][..], &["--inverted"]] {
+        let mut tree = memprof(["tree", "--json", "--leaks"]);
+        tree.args(inverted).arg(leaking().capture());
+        tree.stdout(Stdio::piped());
+        // SAFETY: between fork and exec a limit may be set.
+        unsafe {
+            tree.pre_exec(|| {
+                let most = libc::rlimit { rlim_cur: 1 << 30, rlim_max: 1 << 30 };
+                libc::setrlimit(libc::RLIMIT_AS, &raw const most);
+                Ok(())
+            })
+        };
+        let printed = Finished::of(&mut tree).succeeds();
+        let tree: Value = serde_json::from_str(&printed.stdout()).expect("it is JSON");
+        assert!(tree["calls"].as_array().map_or(0, Vec::len) > 20_000);
+    }
+}
+
 /// Where nothing is kept on a disk there is none to fill. A file is one, also as standard output.
 #[test]
 fn a_pipe_takes_what_comes_and_a_file_does_not() {

@@ -60,8 +60,7 @@ pub struct Call {
     /// Nothing below is folded.
     unfolded: bool,
     children: Children,
-    first_position: u32,
-    positions: u32,
+    positions: Vec<Position>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,12 +113,22 @@ pub struct CallTree {
     /// By place.
     roles: Vec<Role>,
     calls: Vec<Call>,
-    positions: Vec<Position>,
+    memory: Memory,
+}
+
+/// What a tree remembers of a node once it knows what is below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// Everything: somebody may fold and unfold it, or look for what leads on.
+    Whole,
+    /// What is printed. In an inverted tree a node stands for as many positions as stacks pass through it, so that with
+    /// deep recursion all of them are the square of the depth.
+    Printed,
 }
 
 impl CallTree {
     /// The tree of these stacks, with nothing but its root. `roles` says by place what is folded.
-    pub(crate) fn new(tree: &FlameTree, direction: Direction, roles: Vec<Role>) -> Self {
+    pub(crate) fn new(tree: &FlameTree, direction: Direction, roles: Vec<Role>, memory: Memory) -> Self {
         let branches = Branches::of(tree, direction.metric, direction.inverted, direction.biggest);
         let (amount, own) =
             (branches.total(), if direction.inverted { Amount::default() } else { branches.own_amounts()[0] });
@@ -133,10 +142,9 @@ impl CallTree {
             in_library: false,
             unfolded: false,
             children: Children::NotYet,
-            first_position: 0,
-            positions: 0,
+            positions: Vec::new(),
         };
-        Self { branches, ranking: direction.ranking, roles, calls: vec![root], positions: Vec::new() }
+        Self { branches, ranking: direction.ranking, roles, calls: vec![root], memory }
     }
 
     /// A node.
@@ -170,8 +178,7 @@ impl CallTree {
 
     /// The positions that a node stands for. Those of a fold are what comes after it.
     pub(crate) fn positions(&self, call: CallId) -> &[Position] {
-        let call = self.get(call);
-        &self.positions[call.first_position as usize..][..call.positions as usize]
+        &self.get(call).positions
     }
 
     /// What is below a node, the largest first.
@@ -302,8 +309,6 @@ impl CallTree {
         let (depth, unfolded) = (self.get(parent).depth + 1, self.get(parent).unfolded);
         for draft in drafts {
             let Draft { what, positions, amount, own, kept, in_library } = draft;
-            let (first_position, count) = (self.positions.len() as u32, positions.len() as u32);
-            self.positions.extend(positions);
             self.calls.push(Call {
                 parent,
                 what,
@@ -314,11 +319,14 @@ impl CallTree {
                 in_library,
                 unfolded: unfolded && in_library,
                 children: Children::NotYet,
-                first_position,
-                positions: count,
+                positions,
             });
         }
-        self.calls[parent.index()].children = Children::Known { first, count };
+        let parent = &mut self.calls[parent.index()];
+        parent.children = Children::Known { first, count };
+        if self.memory == Memory::Printed {
+            parent.positions = Vec::new();
+        }
     }
 }
 

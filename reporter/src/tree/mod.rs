@@ -17,7 +17,7 @@ pub use json::write_json;
 pub use selection::Limits;
 pub use text::write_text;
 
-use call_tree::Direction;
+use call_tree::{Direction, Memory};
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 
@@ -44,10 +44,10 @@ pub struct TreeOptions {
 }
 
 impl TreeOptions {
-    /// The tree that they describe.
+    /// The tree that they describe, to be printed.
     fn tree(&self, report: &mut Report) -> CallTree {
         let stacks = self.stacks(report, None);
-        self.tree_of(&stacks, report)
+        self.tree_of(&stacks, report, Memory::Printed)
     }
 
     /// The stacks of their view, of these slots or all.
@@ -57,8 +57,8 @@ impl TreeOptions {
     }
 
     /// The tree of these stacks.
-    fn tree_of(&self, stacks: &FlameTree, report: &Report) -> CallTree {
-        CallTree::new(stacks, self.direction(), self.folding.roles(&report.places))
+    fn tree_of(&self, stacks: &FlameTree, report: &Report, memory: Memory) -> CallTree {
+        CallTree::new(stacks, self.direction(), self.folding.roles(&report.places), memory)
     }
 
     const fn direction(&self) -> Direction {

@@ -14,7 +14,7 @@ use crate::report::Report;
 use crate::rows::Ranking;
 use crate::size_units::count;
 use crate::text::TextStyle;
-use crate::tree::call_tree::{CallId, CallTree};
+use crate::tree::call_tree::{CallId, CallTree, Memory};
 use crate::tree::folding::Role;
 use crate::tree::guides::GuideStyle;
 use crate::tree::{Folding, TreeOptions};
@@ -78,7 +78,7 @@ impl<'a> TreeScreen<'a> {
     #[must_use]
     pub fn new(report: &'a mut Report, options: TreeOptions, style: &TextStyle) -> Self {
         let stacks = options.stacks(report, None);
-        let mut tree = options.tree_of(&stacks, report);
+        let mut tree = options.tree_of(&stacks, report, Memory::Whole);
         let mut rows = OpenedRows::closed();
         let cursor = rows.open_hot_path(&mut tree, &report.places);
         let sources = SourceLines::new(report.reader.header().start_unix_ns);
@@ -345,7 +345,7 @@ impl<'a> TreeScreen<'a> {
                 }
             }
         }
-        let tree = CallTree::new(&self.stacks, self.options.direction(), roles);
+        let tree = CallTree::new(&self.stacks, self.options.direction(), roles, Memory::Whole);
         if let Some(search) = &self.search {
             // The expression was well formed before.
             self.search = Search::of(search.pattern(), &tree, &self.report.places).ok();
