@@ -14,9 +14,13 @@ use capture_builder::CaptureBuilder;
 use family_run::family_run;
 use memprof_capture::allocator::Allocator;
 use memprof_replay::metric::Metric;
+use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::expected_size::{ExpectedSize, SizedWrite};
 use memprof_reporter::export::{Format, write};
+use memprof_reporter::leaks::{self, LeakSettings};
 use memprof_reporter::report::Report;
+use memprof_reporter::rows::Ranking;
+use memprof_reporter::temporary::{self, SortBy};
 use memprof_reporter::view::{View, ViewKind};
 use native_run::{ALLOCATE, GEO, INSERT, PUSH_BACK, PYTHON, native_run};
 use pprof_profile::Profile;
@@ -383,4 +387,61 @@ fn deep_recursion_takes_its_square_only_where_the_format_leaves_no_choice() {
         let spells = [Format::Collapsed, Format::Pprof, Format::Csv, Format::Gprof2dot, Format::Dhat];
         assert_eq!(is_square, spells.contains(&format), "{format:?}: {small}, {large}");
     }
+}
+
+/// What is said about a size, and the size.
+fn told_and_true(told: &Told) -> (u64, u64) {
+    match told.expected {
+        Some(ExpectedSize::About(bytes)) => (bytes, told.bytes.len() as u64),
+        ref other => panic!("{other:?}"),
+    }
+}
+
+fn assert_about(told: &Told, what: &str) {
+    let (said, bytes) = told_and_true(told);
+    assert!(bytes < 2 * said && said < 2 * bytes, "{what}: {said} are said, {bytes} are written");
+}
+
+#[test]
+fn formats_of_events_say_about_how_large_they_will_be() {
+    let mut builder = CaptureBuilder::new();
+    let sites: Vec<_> = (1..9)
+        .map(|depth| builder.site(&vec![("work", "work.py", depth); depth as usize], Allocator::Malloc))
+        .collect();
+    for round in 0..10_000_usize {
+        builder.allocate(0x10_0000 + round as u64 * 0x100, 100 + (round % 50) as u64 * 16, sites[round % sites.len()]);
+        if round >= 100 {
+            builder.free(0x10_0000 + (round as u64 - 100) * 0x100);
+        }
+    }
+    for format in [Format::Firefox, Format::Heaptrack, Format::Memray] {
+        let mut told = Told::default();
+        write(&mut builder.report(), format, View::default(), Metric::Peak, &mut told).expect("it can");
+        assert_about(&told, format.name());
+    }
+}
+
+/// The same of the reports that have stacks with all names in JSON.
+#[test]
+fn reports_that_spell_stacks_out_say_about_how_large_they_will_be() {
+    let mut told = Told::default();
+    let settings = LeakSettings { view: View::default(), ranking: Ranking::Bytes, suppressed: Vec::new() };
+    leaks::write_json(&deep_run(500).report(), &settings, &mut told).expect("it can");
+    assert_about(&told, "leaks");
+
+    let mut builder = CaptureBuilder::new();
+    for depth in 1..100 {
+        let site = builder.site(&vec![("work", "work.py", 7); depth], Allocator::Malloc);
+        builder.allocate(0x1000, 600, site).free(0x1000);
+    }
+    let mut told = Told::default();
+    temporary::write_json(&builder.report(), View::default(), SortBy::Bytes, &mut told).expect("it can");
+    assert_about(&told, "temporary");
+
+    let comparison =
+        Comparison { view: View::default(), metric: Metric::Total, by: By::Stack, order: Order::Difference };
+    let (mut before, mut after) = (CaptureBuilder::new().report(), deep_run(500).report());
+    let mut told = Told::default();
+    diff::write_json(&Diff::of(&mut before, &mut after, comparison), &mut told).expect("it can");
+    assert_about(&told, "diff");
 }
