@@ -289,3 +289,17 @@ impl Processes {
         self.recorded
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_processes_apart_that_had_the_same_number() {
+        let list = [7, 8, 7, 7].map(|pid| Process::of_nothing(pid, Origin::Fork)).to_vec();
+        let processes = Processes { recorded: list.len(), list, ..Processes::default() };
+        assert_eq!(processes.distinct_names(), ["7", "8", "7.2", "7.3"]);
+        let alone = processes.alone(ProcessId(2));
+        assert_eq!((alone.list().len(), alone.recorded()), (1, 4));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod allocation_functions;
 pub mod amounts;
+mod bins_wanted;
 mod call_sums;
 pub mod check;
 mod claims;

@@ -18,6 +18,7 @@ use memprof_replay::replay::{ReplaySettings, replay};
 use memprof_replay::slots::Amount;
 use memprof_replay::timeline::TimelinePoint;
 
+pub use crate::bins_wanted::BinsWanted;
 use crate::metadata::{Metadata, duration_s};
 use crate::native_stacks::NativeStacks;
 use crate::not_recorded;
@@ -75,35 +76,6 @@ impl std::error::Error for ReportError {
             Self::Open(error) => Some(error),
             Self::Read(_, error) => Some(error),
             Self::NoProcess(..) | Self::Aggregated(..) => None,
-        }
-    }
-}
-
-/// Whether a report has the run in bins, from which a page has the figures of any range of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BinsWanted {
-    /// No.
-    #[default]
-    Never,
-    /// If it has few events: bins take a tenth of a microsecond for each.
-    WhereCheap,
-    /// Yes.
-    Always,
-}
-
-impl BinsWanted {
-    /// Of a run of so many events bins are cheap.
-    const FEW_EVENTS: u64 = 4_000_000;
-    /// Some 40 MB while the run is replayed.
-    const MOST_ROWS: usize = 5_000_000;
-
-    /// Into how many rows at most to cut the run.
-    fn rows(self, reader: &CaptureReader) -> Option<usize> {
-        let events = || reader.event_chunks().iter().map(|chunk| u64::from(chunk.rows)).sum::<u64>();
-        match self {
-            Self::Never => None,
-            Self::WhereCheap => (events() <= Self::FEW_EVENTS).then_some(Self::MOST_ROWS),
-            Self::Always => Some(Self::MOST_ROWS),
         }
     }
 }

@@ -120,6 +120,7 @@ pub struct CallTree {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     /// Everything: somebody may fold and unfold it, or look for what leads on.
+    #[cfg(feature = "tui")]
     Whole,
     /// What is printed. In an inverted tree a node stands for as many positions as stacks pass through it, so that with
     /// deep recursion all of them are the square of the depth.
