@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::c_programs::compile;
+use support::c_programs::{Build, compile};
 use support::memprof::{Finished, programs};
 use support::pythons;
 use support::recording::{Recorded, Recording, set_up, total};
 use support::skipping::skipped;
-use support::table::{sum, table};
+use support::table::{Amount, sum, table};
+use support::unharmed::{Unharmed, repeated};
 
 /// Threads and blocks of all kinds and sizes. 500 of them are named, of 70001 bytes each.
 const PROGRAM: &str = "
@@ -80,4 +81,35 @@ fn linked_ones_work_as_without() {
     let recorded = Recording::of_command(&[program.as_os_str()]).run().ends_with(3);
     assert_eq!(recorded.finished().stdout(), bare.stdout());
     assert_eq!(recorded.stats()["metadata"]["complete"], true);
+}
+
+/// Where the compiler finds a library to be linked statically.
+fn archive(name: &str) -> Option<PathBuf> {
+    let asked = Finished::of(Command::new("c++").arg(format!("-print-file-name={name}"))).succeeds();
+    Some(PathBuf::from(asked.stdout().trim())).filter(|path| path.is_absolute())
+}
+
+/// They take their first memory under locks of their own, before the program's first line, and start memprof by that.
+#[test]
+fn statically_linked_ones() {
+    for (name, flags) in [
+        ("libtcmalloc_minimal.a", &[][..]),
+        ("libtcmalloc.a", &["-no-pie", "-lunwind", "-llzma"]),
+        ("libjemalloc.a", &["-lm", "-ldl"]),
+    ] {
+        let Some(archive) = archive(name) else {
+            skipped(&format!("{name} is not installed"));
+            continue;
+        };
+        let build = Build::cpp("static_allocator.cpp", &name.replace('.', "_")).flags(&["-g", "-O1"]);
+        let program = build.flags(&[archive.to_str().expect("a name in UTF-8")]).flags(flags).path();
+        for _ in 0..repeated(3) {
+            let recorded = Unharmed::command(&[program.as_os_str()]).check();
+            let rows = table(&recorded.capture(), "--total");
+            let by = |function: &str| sum(&rows, |row| row.function.starts_with(function));
+            assert_eq!(by("with_new"), Amount { allocations: 40_000, bytes: 28_000_000 }, "{name}: {rows:#?}");
+            assert_eq!(by("with_malloc"), Amount { allocations: 40_000, bytes: 36_000_000 }, "{name}: {rows:#?}");
+            assert!(sum(&rows, |row| row.function == "main").bytes >= 30 << 20, "{name}: {rows:#?}");
+        }
+    }
 }

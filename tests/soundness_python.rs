@@ -117,3 +117,32 @@ fn python_comes_when_the_program_has_long_begun() {
         }
     }
 }
+
+/// The first time that a thread looks for its state after libraries with thread-local variables were loaded, the loader makes room
+/// for them, with `malloc`: in a library of Python's, whose state lies there as well.
+#[test]
+fn libraries_with_variables_of_each_thread() {
+    let one = compile("thread_local.c", "thread_local.so", &["-shared", "-fPIC"]);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let code = "\
+import ctypes, shutil, sys, threading
+def load(number):
+    name = f'{sys.argv[2]}/{number}.so'
+    shutil.copy(sys.argv[1], name)
+    return ctypes.CDLL(name)
+def work(libraries):
+    print(sum(library.count() for library in libraries), len([bytearray(1000) for _ in range(100)]))
+libraries = []
+for turn in range(5):
+    libraries += [load(turn * 10 + number) for number in range(10)]
+    work(libraries)
+    thread = threading.Thread(target=work, args=(libraries,))
+    thread.start()
+    thread.join()
+";
+    for (python, _) in pythons::that_have("a shared library", Python::library) {
+        let arguments = [OsStr::new("-c"), OsStr::new(code), one.as_os_str(), folder.path().as_os_str()];
+        let command: Vec<&OsStr> = [python.path.as_os_str()].into_iter().chain(arguments).collect();
+        Unharmed::command(&command).check();
+    }
+}
