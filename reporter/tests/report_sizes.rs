@@ -17,13 +17,13 @@ use memprof_reporter::export::{Format, write};
 use memprof_reporter::leaks::{self, LeakSettings};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::temporary::{self, SortBy};
-use memprof_reporter::view::{View, ViewKind};
+use memprof_reporter::view::{PlacesOf, View, ViewKind};
 use native_run::native_run;
 use sample_run::sample_run;
 
-const NATIVE: View = View { kind: ViewKind::Native, show_runtime: false };
-const PYTHON_ONLY: View = View { kind: ViewKind::Python, show_runtime: false };
-const WITH_RUNTIME: View = View { kind: ViewKind::Hybrid, show_runtime: true };
+const NATIVE: View = View { kind: ViewKind::Native, show_runtime: false, places: PlacesOf::Dependencies };
+const PYTHON_ONLY: View = View { kind: ViewKind::Python, show_runtime: false, places: PlacesOf::Dependencies };
+const WITH_RUNTIME: View = View { kind: ViewKind::Hybrid, show_runtime: true, places: PlacesOf::Dependencies };
 
 /// A file that hears how large it will be.
 #[derive(Default)]
