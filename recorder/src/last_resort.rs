@@ -21,8 +21,10 @@ static HEADER: AtomicPtr<PoolHeader> = AtomicPtr::new(ptr::null_mut());
 static STATUS: AtomicI32 = AtomicI32::new(UNKNOWN);
 const UNKNOWN: i32 = -1;
 
-/// Ready for the worst while it lives.
-pub struct Armed(());
+/// Ready for want of memory while it lives, and for panics until it is told otherwise.
+pub struct Armed {
+    hooks_panics: bool,
+}
 
 impl Armed {
     /// A program runs, whose channel has this header.
@@ -34,16 +36,24 @@ impl Armed {
         STATUS.store(UNKNOWN, Release);
         PROGRAM.store(program, Release);
         panic::set_hook(Box::new(|_| {
-            go_on(b"memprof: recording ended early, since memprof met a defect of its own; please report it\n")
+            go_on(b"memprof: recording ended early, since memprof met a defect of its own; please report it\n");
         }));
-        Self(())
+        Self { hooks_panics: true }
+    }
+
+    /// The channel is empty: whoever panics from now on may catch that.
+    pub fn leave_panics(&mut self) {
+        if core::mem::take(&mut self.hooks_panics) {
+            drop(panic::take_hook());
+        }
     }
 }
 
 impl Drop for Armed {
     fn drop(&mut self) {
-        if PROGRAM.swap(0, AcqRel) != 0 {
-            drop(panic::take_hook());
+        PROGRAM.store(0, Release);
+        if !std::thread::panicking() {
+            self.leave_panics();
         }
     }
 }

@@ -217,12 +217,13 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         let end = wait_for(child, ended, pool);
         Ok((armed, draining.join(), end))
     });
-    let (armed, drain, end) = recorded?;
+    let (mut armed, drain, end) = recorded?;
     let end = end.map_err(RecordError::Wait)?;
     let drained = drain.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let mut drain = drained.expect("it was given one");
     let wall = started.elapsed();
     drain.take_rest(|chunks| progress(chunks as u64 * memprof_capture::channel::layout::CHUNK_BYTES as u64));
+    armed.leave_panics();
     let native = native_depth.map(|_| NativeStacks { began: header.start_unix_ns, symbols });
     let outcome = finish(drain, pool, &end, wall, native);
     // Until here, neither a signal nor want of memory may put memprof's end in the place of the program's.

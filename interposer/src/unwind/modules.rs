@@ -86,7 +86,9 @@ pub fn forget_all(recording: &mut Recording) {
 struct ModuleRange([AtomicUsize; 2]);
 
 impl ModuleRange {
-    const UNKNOWN: Self = Self([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    const fn unknown() -> Self {
+        Self([AtomicUsize::new(0), AtomicUsize::new(0)])
+    }
 
     fn set(&self, (start, end): (usize, usize)) {
         self.0[1].store(end, Relaxed);
@@ -99,9 +101,9 @@ impl ModuleRange {
     }
 }
 
-static INTERPRETER: ModuleRange = ModuleRange::UNKNOWN;
+static INTERPRETER: ModuleRange = ModuleRange::unknown();
 /// The extension module of the package `greenlet`, once a frame of it was described.
-static GREENLET: ModuleRange = ModuleRange::UNKNOWN;
+static GREENLET: ModuleRange = ModuleRange::unknown();
 
 /// Notes where the Python interpreter is: its first byte, and behind its last one.
 pub fn set_interpreter(range: (usize, usize)) {
