@@ -204,12 +204,26 @@ impl Export {
     }
 }
 
+/// With the reactions to signals that a program in the foreground has: shells let those in the background ignore some.
+fn in_foreground(mut command: Command) -> Command {
+    // SAFETY: between fork and exec a disposition may be set.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in ENDING {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        })
+    };
+    command
+}
+
 const ENDING: [libc::c_int; 5] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGXCPU];
 
 #[test]
 fn signals_leave_no_part_of_a_file() {
     for signal in ENDING {
-        assert_eq!(Export::begin(|command| command).end(signal), (Vec::new(), Some(signal)));
+        assert_eq!(Export::begin(in_foreground).end(signal), (Vec::new(), Some(signal)));
     }
     // Where the disk knows files without a name, nothing can leave one.
     let export = Export::begin(|command| command);
@@ -232,7 +246,7 @@ fn signals_leave_no_part_of_a_file_that_has_a_name() {
     let without_proc = |command: Command| {
         let mut unshare = Command::new("unshare");
         unshare.args(hidden).arg(command.get_program()).args(command.get_args());
-        unshare
+        in_foreground(unshare)
     };
     for signal in ENDING {
         let export = Export::begin(without_proc);

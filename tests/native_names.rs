@@ -18,7 +18,7 @@ use support::native_expectations::Annotations;
 use support::pythons;
 use support::recording::{Recorded, Recording, stats_of};
 use support::skipping::machine_forbids;
-use support::table::Amount;
+use support::table::{Amount, sum, table};
 use tempfile::TempDir;
 
 /// A program of its own in a folder of its own.
@@ -345,4 +345,34 @@ fn in_root(root: &Path) -> Command {
     let mut command = Command::new("unshare");
     command.args(["-r", "chroot"]).arg(root).arg(EXECUTABLE).stdin(Stdio::null());
     command
+}
+
+/// Whether this user may open files that are mapped and have no name any more.
+fn may_open_mapped_files() -> bool {
+    let maps = fs::read_to_string("/proc/self/maps").expect("a process has mappings");
+    let range = maps.lines().find(|line| line.contains(" /")).and_then(|line| line.split(' ').next()).expect("a file");
+    fs::File::open(format!("/proc/self/map_files/{range}")).is_ok()
+}
+
+/// A plug-in that its program deletes, as packed applications do with all that they have unpacked.
+#[test]
+fn libraries_that_are_gone_at_the_end() {
+    let built = Build::c("loaded_library.c", "deleted_library.so").flags(&["-g", "-O1", "-shared", "-fPIC"]).path();
+    let program = Build::c("deletes_library.c", "deletes_library").flags(&["-g"]).path();
+    for (stays, goes_on) in [("0", "500"), ("500", "0")] {
+        if stays == "0" && !may_open_mapped_files() {
+            machine_forbids("to open mapped files that are deleted");
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let library = folder.path().join("plug-in.so");
+        fs::copy(&built, &library).expect("a file can be copied");
+        let command = [program.as_os_str(), library.as_os_str(), OsStr::new(stays), OsStr::new(goes_on)];
+        let recorded = Recording::of_command(&command).run().succeeds();
+        assert!(!library.exists());
+        assert_eq!(recorded.stats()["notes"], serde_json::json!([]), "{stays}");
+        let rows = table(&recorded.capture(), "--total");
+        let named = sum(&rows, |row| row.function == "allocates" && row.file.ends_with("loaded_library.c"));
+        assert_eq!(named.allocations, 3, "{stays}: {rows:#?}");
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use memprof_capture::file::{Module, NativeFrame, SymbolSource};
 use memprof_capture::ids::{FrameId, ModuleId};
-use memprof_recorder::symbols::{Options, Process, Resolution};
+use memprof_recorder::symbols::{KeptFiles, Options, Process, Resolution};
 use tempfile::TempDir;
 
 /// A file system for the recorded program, in memory where that is possible.
@@ -50,7 +50,8 @@ pub fn named(bytes: &[u8]) -> usize {
     let frames = addresses.flat_map(|address| [frame(Some(ModuleId(0)), address), frame(None, address)]);
     let options = Options { sysroot: Some(root.to_owned()), unpack: true, ..Options::default() };
     let process = Process { pid: 1, began: 0 };
-    let found = Resolution::of(&[Some(module)], (0..).map(FrameId).zip(frames), &[process], &options);
+    let found =
+        Resolution::of(&[Some(module)], (0..).map(FrameId).zip(frames), &[process], &options, &KeptFiles::default());
     for outcome in &found.modules {
         // A recording survives a panic in here, and says so.
         let stumbled = matches!(&outcome.source, SymbolSource::Unreadable(_, why) if why.contains("stumbled"));

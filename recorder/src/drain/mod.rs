@@ -29,6 +29,7 @@ use crate::interning::Interning;
 use crate::look::{Found, Left, Look};
 use crate::output::Output;
 use crate::symbols;
+use crate::symbols::KeptFiles;
 use crate::thread_table::ThreadTable;
 use crate::transcoding::ThreadTranscoder;
 
@@ -37,6 +38,9 @@ pub struct Drain {
     pool: Pool,
     output: Output,
     interning: Interning,
+    /// Modules whose files have been opened, and these.
+    modules_seen: usize,
+    kept_files: KeptFiles,
     native_depth: u32,
     sizes: RecentSizes,
     /// Those of the chunk that is being taken.
@@ -80,6 +84,8 @@ impl Drain {
             pool,
             output,
             interning: Interning::default(),
+            modules_seen: 0,
+            kept_files: KeptFiles::default(),
             native_depth,
             sizes: RecentSizes::default(),
             words: Vec::with_capacity(CHUNK_WORDS),
@@ -232,6 +238,11 @@ impl Drain {
         if let Some(description) = transcoder.process.take() {
             self.note_process(image, found.pid, &description);
         }
+        let modules = self.interning.modules();
+        for module in modules[self.modules_seen..].iter().flatten() {
+            self.kept_files.keep(found.pid, module);
+        }
+        self.modules_seen = modules.len();
         if let Some(name) = &self.transcoders[&thread].name {
             self.threads.rename(thread, name);
         }
@@ -318,7 +329,7 @@ impl Drain {
         // Each process once; they are asked for the names of code that was made at run time.
         let pids: BTreeSet<u32> = self.images.values().copied().collect();
         let processes: Vec<_> = pids.into_iter().map(|pid| symbols::Process { pid, began }).collect();
-        let found = symbols::Resolution::of(self.interning.modules(), frames, &processes, options);
+        let found = symbols::Resolution::of(self.interning.modules(), frames, &processes, options, &self.kept_files);
         let facts = found.facts();
         if !facts.is_empty() {
             self.output.facts(&facts);

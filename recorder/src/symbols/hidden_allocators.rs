@@ -16,6 +16,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
 
 use super::Options;
 use super::elf_image::ElfImage;
+use super::kept_files::KeptFiles;
 use super::module_file::ModuleFile;
 
 /// The allocators that these modules hide, of which each has mapped memory itself.
@@ -39,7 +40,9 @@ pub fn facts(modules: &[Option<Module>], mapping: impl IntoIterator<Item = Modul
 }
 
 fn hidden_in(module: &Module) -> Vec<LinkedAllocator> {
-    let ModuleFile::Same(file) = ModuleFile::find(module, &Options::default()) else { return Vec::new() };
+    let ModuleFile::Same(file) = ModuleFile::find(module, &Options::default(), &KeptFiles::default()) else {
+        return Vec::new();
+    };
     let Ok(image) = ElfImage::parse(&file) else { return Vec::new() };
     if image.has_symbol_table() {
         return Vec::new();

@@ -23,12 +23,17 @@ impl MappedFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         // A pipe without a writer would keep memprof waiting.
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        Self::of(&file, path)
+    }
+
+    /// Maps an open file, which is, or was, at this path.
+    pub fn of(file: &File, path: &Path) -> io::Result<Self> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));
         }
         let bytes = usize::try_from(metadata.len()).map_err(io::Error::other)?;
-        let start = map(&file, bytes)?;
+        let start = map(file, bytes)?;
         Ok(Self { path: path.to_owned(), start, bytes, identity: identity(&metadata) })
     }
 

@@ -4,7 +4,7 @@
 //! looked up where and when the program was recorded, and written into the capture.
 //!
 //! - [`Resolution::of`]: all frames of a recording; `resolve`: those of one module.
-//! - `module_file`, `debug_files`, `debuginfod`, `vdso`: which files know the names.
+//! - `module_file`, [`KeptFiles`], `debug_files`, `debuginfod`, `vdso`: which files know the names.
 //! - `dwarf`, `symbol_table`, `mini_debug_info`, `perf_map`: what they say.
 //! - `cache`: what they said the last time.
 //! - [`hidden_allocators`]: what could not be recorded because names are missing.
@@ -17,6 +17,7 @@ mod demangling;
 mod dwarf;
 mod elf_image;
 pub mod hidden_allocators;
+mod kept_files;
 mod mapped_file;
 mod mini_debug_info;
 mod module_file;
@@ -32,6 +33,7 @@ mod vdso;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use kept_files::KeptFiles;
 pub use memprof_capture::file::SymbolSource;
 use memprof_capture::file::{Fact, FrameSymbols, Function, Module, NativeFrame};
 use memprof_capture::ids::{FrameId, ModuleId};
@@ -72,12 +74,13 @@ type Wanted = (u64, FrameId);
 type SameFile = Vec<(ModuleId, Vec<Wanted>)>;
 
 impl Resolution {
-    /// Finds the names of these frames. `process` made the code that no module holds.
+    /// Finds the names of these frames. The processes made the code that no module holds; files that are gone may have been kept.
     pub fn of(
         modules: &[Option<Module>],
         frames: impl IntoIterator<Item = (FrameId, NativeFrame)>,
         processes: &[Process],
         options: &Options,
+        kept: &KeptFiles,
     ) -> Self {
         let mut by_module: BTreeMap<Option<ModuleId>, Vec<Wanted>> = BTreeMap::new();
         for (frame, native) in frames {
@@ -106,7 +109,7 @@ impl Resolution {
         }
         let cache = options.cache.as_deref().map(cache::Cache::in_folder);
         for group in by_file.into_values() {
-            resolution.name_file(modules, group, options, cache.as_ref());
+            resolution.name_file(modules, group, (options, kept), cache.as_ref());
         }
         if let Some(cache) = cache {
             cache.tidy();
@@ -140,13 +143,13 @@ impl Resolution {
         &mut self,
         modules: &[Option<Module>],
         group: SameFile,
-        options: &Options,
+        (options, kept): (&Options, &KeptFiles),
         cache: Option<&cache::Cache>,
     ) {
         let Some(module) = group.first().and_then(|(module, _)| modules.get(module.index())?.as_ref()) else { return };
         let addresses = unique_addresses(&group.iter().map(|(_, frames)| frames.as_slice()).collect::<Vec<_>>());
         // Files may be damaged in more ways than anybody thought of. Whatever happens, the recording is to be finished.
-        let resolved = catch_unwind(AssertUnwindSafe(|| resolve::resolve(module, &addresses, options, cache)));
+        let resolved = catch_unwind(AssertUnwindSafe(|| resolve::resolve(module, &addresses, options, kept, cache)));
         let (functions, source) = match resolved {
             Ok(found) => (found.names.into_iter().map(|named| named.functions).collect(), found.source),
             Err(_) => {

@@ -7,6 +7,7 @@ use memprof_capture::file::Module;
 use memprof_capture::os_error::in_words;
 
 use super::elf_image::ElfImage;
+use super::kept_files::KeptFiles;
 use super::mapped_file::MappedFile;
 use super::options::Options;
 
@@ -23,8 +24,17 @@ pub enum ModuleFile {
 }
 
 impl ModuleFile {
-    /// Looks for it. A module without a build id must be taken as it is.
-    pub fn find(module: &Module, options: &Options) -> Self {
+    /// Looks for it, also among those that were kept. A module without a build id must be taken as it is.
+    pub fn find(module: &Module, options: &Options, kept: &KeptFiles) -> Self {
+        let found = Self::at_path(module, options);
+        let is_build = |file: &MappedFile| ElfImage::parse(file).is_ok_and(|image| is_build(&image, &module.build_id));
+        match found {
+            Self::Same(_) | Self::Unreadable(..) => found,
+            Self::Other(_) | Self::Missing => kept.mapped(module).filter(is_build).map_or(found, Self::Same),
+        }
+    }
+
+    fn at_path(module: &Module, options: &Options) -> Self {
         let path = PathBuf::from(&module.path);
         if !path.is_absolute() {
             return Self::Missing;

@@ -9,7 +9,7 @@ use memprof_capture::file::{CaptureReader, Fact, Frame, FrameSymbols, Function, 
 use memprof_capture::ids::{FrameId, ModuleId};
 use rustc_hash::FxHashMap;
 
-use super::{Options, Process, Resolution};
+use super::{KeptFiles, Options, Process, Resolution};
 
 /// A capture with the names that were found for it.
 pub struct Redone {
@@ -49,7 +49,7 @@ impl Redone {
             Some(Frame::Native(native)) => Some((FrameId(row), *native)),
             _ => None,
         });
-        let found = Resolution::of(&tables.modules, natives, &processes(&reader), options);
+        let found = Resolution::of(&tables.modules, natives, &processes(&reader), options, &KeptFiles::default());
         let old: FxHashMap<ModuleId, &SymbolSource> = reader
             .facts()
             .iter()

@@ -9,6 +9,7 @@ use super::cache::Cache;
 use super::debug_files::{self, Wanted};
 use super::dwarf::{self, Located};
 use super::elf_image::ElfImage;
+use super::kept_files::KeptFiles;
 use super::mini_debug_info;
 use super::module_file::{ModuleFile, is_build};
 use super::options::Options;
@@ -69,7 +70,13 @@ struct Source<'d> {
 }
 
 /// Names a module's addresses, which are in ascending order.
-pub fn resolve(module: &Module, addresses: &[u64], options: &Options, cache: Option<&Cache>) -> ModuleNames {
+pub fn resolve(
+    module: &Module,
+    addresses: &[u64],
+    options: &Options,
+    kept: &KeptFiles,
+    cache: Option<&Cache>,
+) -> ModuleNames {
     let nothing = |source| ModuleNames { names: vec![Named::nothing(); addresses.len()], source };
     if vdso::is_vdso(&module.path) {
         let Some(Ok(image)) = vdso::image().map(ElfImage::parse) else { return nothing(SymbolSource::Missing) };
@@ -80,7 +87,7 @@ pub fn resolve(module: &Module, addresses: &[u64], options: &Options, cache: Opt
             Source { path: Path::new(&module.path), image: &image, is_informed: image.has_debug_information() };
         return Sources { module: Some(module), debug: None }.names(addresses, options);
     }
-    let (file, trouble) = match ModuleFile::find(module, options) {
+    let (file, trouble) = match ModuleFile::find(module, options, kept) {
         ModuleFile::Same(file) => (Some(file), SymbolSource::Nameless),
         ModuleFile::Other(path) => (None, SymbolSource::OtherBuild(text(&path))),
         ModuleFile::Missing => (None, SymbolSource::Missing),

@@ -12,7 +12,7 @@ use std::process::Command;
 use memprof_capture::file::{Fact, Function, Module, NativeFrame, SymbolSource};
 use memprof_capture::ids::{FrameId, ModuleId};
 
-use super::{Options, Resolution};
+use super::{KeptFiles, Options, Resolution};
 use library::{Library, SOURCE, module, run, text};
 
 /// The names at these addresses of a module, and where they come from.
@@ -21,7 +21,7 @@ fn resolved(module: Module, addresses: &[u64], options: &Options) -> (Vec<Vec<Fu
         let native = NativeFrame { module: Some(ModuleId(0)), address, interrupted: true, evaluates: false };
         (FrameId(number), native)
     });
-    let mut found = Resolution::of(&[Some(module)], frames, &[], options);
+    let mut found = Resolution::of(&[Some(module)], frames, &[], options, &KeptFiles::default());
     let outcome = found.modules.remove(0);
     let mut functions = vec![Vec::new(); addresses.len()];
     for symbols in found.symbols {
@@ -337,7 +337,7 @@ fn one_file_loaded_twice_is_one_file() {
     let native = |module| NativeFrame { module: Some(ModuleId(module)), address, interrupted: true, evaluates: false };
     let modules = [Some(library.module()), Some(library.module()), None];
     let frames = [(FrameId(4), native(1)), (FrameId(9), native(0)), (FrameId(11), native(2))];
-    let found = Resolution::of(&modules, frames, &[], &Options::default());
+    let found = Resolution::of(&modules, frames, &[], &Options::default(), &KeptFiles::default());
     let rows: Vec<_> =
         found.symbols.iter().map(|symbols| (symbols.frame.0, symbols.functions[0].name.as_str())).collect();
     assert_eq!(rows, [(4, "visible"), (9, "visible")]);
@@ -352,7 +352,7 @@ fn return_addresses_belong_to_the_call_before_them() {
     let end = library.extent("visible").end;
     let native = |interrupted| NativeFrame { module: Some(ModuleId(0)), address: end, interrupted, evaluates: false };
     let frames = [(FrameId(0), native(false)), (FrameId(1), native(true))];
-    let found = Resolution::of(&[Some(library.module())], frames, &[], &Options::default());
+    let found = Resolution::of(&[Some(library.module())], frames, &[], &Options::default(), &KeptFiles::default());
     assert_eq!(found.symbols[0].functions[0].name, "visible");
     assert!(found.symbols.iter().all(|symbols| symbols.frame == FrameId(0) || symbols.functions[0].name != "visible"));
 }

@@ -1,0 +1,61 @@
+//! Files of modules that may be gone when their names are looked up: plug-ins that are deleted once they are loaded, what a
+//! packed application has unpacked for the time of its run. They are opened when a module becomes known, and kept open.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use memprof_capture::file::Module;
+use rustc_hash::FxHashMap;
+
+use super::mapped_file::MappedFile;
+
+/// More files are not kept: a process has so many descriptors at least, and others need some.
+const MOST: usize = 512;
+
+/// Open files, by path and build id.
+#[derive(Default)]
+pub struct KeptFiles(FxHashMap<(String, Vec<u8>), File>);
+
+impl KeptFiles {
+    /// Opens the file of a module of a process, which may have ended by now.
+    pub fn keep(&mut self, pid: u32, module: &Module) {
+        let key = (module.path.clone(), module.build_id.clone());
+        if self.0.len() >= MOST || !module.path.starts_with('/') || self.0.contains_key(&key) {
+            return;
+        }
+        if let Some(file) = open(pid, module) {
+            self.0.insert(key, file);
+        }
+    }
+
+    /// The file that was kept for a module.
+    pub fn mapped(&self, module: &Module) -> Option<MappedFile> {
+        let file = self.0.get(&(module.path.clone(), module.build_id.clone()))?;
+        MappedFile::of(file, Path::new(&module.path)).ok()
+    }
+}
+
+fn open(pid: u32, module: &Module) -> Option<File> {
+    // As the process sees it, which may have another root.
+    let seen = PathBuf::from(format!("/proc/{pid}/root{}", module.path));
+    let found = [seen, PathBuf::from(&module.path)].iter().find_map(|path| open_file(path));
+    // Its name is gone already: the kernel still has it, for those whom it lets look.
+    found.or_else(|| open_file(&mapping_of(pid, module.start)?))
+}
+
+fn open_file(path: &Path) -> Option<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+    file.metadata().is_ok_and(|metadata| metadata.is_file()).then_some(file)
+}
+
+/// What the kernel shows of the mapping that holds an address (proc(5), `map_files`).
+fn mapping_of(pid: u32, address: u64) -> Option<PathBuf> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let range = maps.lines().filter_map(|line| line.split(' ').next()).find(|range| {
+        let bounds =
+            range.split_once('-').map(|(start, end)| (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)));
+        matches!(bounds, Some((Ok(start), Ok(end))) if (start..end).contains(&address))
+    })?;
+    Some(PathBuf::from(format!("/proc/{pid}/map_files/{range}")))
+}
