@@ -17,6 +17,35 @@ pub struct Birth {
     /// Its argument.
     pub argument: *mut c_void,
     origin: MappedVec<u64>,
+    stack: WantedStack,
+}
+
+/// The stack that a thread was to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedStack {
+    /// One that begins at this address.
+    Given(usize),
+    /// One of so many bytes at least.
+    Bytes(usize),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl WantedStack {
+    /// Where the calling thread's stack ends at the latest, if it got this one; nothing if that is not known. What glibc allots
+    /// has the thread's descriptor in its last page (nptl/allocatestack.c).
+    fn end(self) -> Option<usize> {
+        const PAGE: usize = 4096;
+        match self {
+            Self::Given(start) => Some(start),
+            // SAFETY: cannot fail.
+            Self::Bytes(bytes) => {
+                let descriptor = unsafe { libc::pthread_self() } as usize;
+                (descriptor + 1).next_multiple_of(PAGE).checked_sub(bytes)
+            }
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// Bytes of the mapping that holds a [`Birth`].
@@ -25,10 +54,15 @@ const _: () = assert!(size_of::<Birth>() <= BIRTH_BYTES);
 
 impl Birth {
     /// Of a thread whose creator has this stack; nothing without memory for it.
-    pub fn create(start: StartRoutine, argument: *mut c_void, origin: MappedVec<u64>) -> Option<NonNull<Self>> {
+    pub fn create(
+        start: StartRoutine,
+        argument: *mut c_void,
+        origin: MappedVec<u64>,
+        stack: WantedStack,
+    ) -> Option<NonNull<Self>> {
         let place = map(BIRTH_BYTES)?.cast::<Self>();
         // SAFETY: the fresh mapping is large enough and aligned.
-        unsafe { place.write(Self { start, argument, origin }) };
+        unsafe { place.write(Self { start, argument, origin, stack }) };
         Some(place)
     }
 
@@ -43,6 +77,13 @@ impl Birth {
             unmap(birth.cast(), BIRTH_BYTES);
         }
     }
+}
+
+/// Where the calling thread's stack ends at the latest, as far as that is known from its birth.
+pub fn end_of_stack(block: Block) -> Option<usize> {
+    let birth = NonNull::new(block.birth().cast::<Birth>())?;
+    // SAFETY: the block has it, and the thread is the only one that takes it.
+    unsafe { birth.as_ref() }.stack.end()
 }
 
 /// The stack that the calling thread was born with, taken from its block.

@@ -18,7 +18,13 @@ const ROOM: usize = 12 << 10;
 #[inline(always)]
 pub fn is_short(block: Block, sp: usize) -> bool {
     let (low, _) = block.stack();
-    sp.wrapping_sub(low) < ROOM
+    is_near(sp, low)
+}
+
+/// Whether so little is left down to the end of a stack.
+#[inline(always)]
+pub const fn is_near(sp: usize, end: usize) -> bool {
+    sp.wrapping_sub(end) < ROOM
 }
 
 /// Does something on the spare stack; where the thread is, if there is none to be had.

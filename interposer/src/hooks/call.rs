@@ -6,7 +6,7 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::{Address, Stamp};
 
 use super::{interruptions, left_calls, python_allocators};
-use crate::births::take_origin;
+use crate::births::{end_of_stack, take_origin};
 use crate::lock::Recording;
 use crate::memory::MappedVec;
 use crate::platform::tls::{self, Activity, Block, Doing};
@@ -307,8 +307,12 @@ impl Drop for Call {
 /// Gives the thread a state, in the hook with this stack pointer. Nothing, and recording ends, if there is no memory for it.
 #[cold]
 fn first_call(block: Block, session: &'static Session, hook: usize) -> Option<NonNull<ThreadState>> {
-    // Found now, it is known to handlers that interrupt records.
-    let _ = StackRegion::of_this_thread();
+    // Found now, it is known to handlers that interrupt records. To ask for it takes as much of it as a record.
+    if end_of_stack(block).is_some_and(|end| room::is_near(hook, end)) {
+        room::with_room(&mut None, StackRegion::of_this_thread);
+    } else {
+        let _ = StackRegion::of_this_thread();
+    }
     // SAFETY: a hook is at work, and this is the only right of this thread.
     let recording = &mut unsafe { Recording::begin() };
     match ThreadState::create(session, Level::Program, take_origin(block), hook, recording) {

@@ -5,14 +5,14 @@
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
-use core::ptr::NonNull;
+use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
 
 use super::call::Call;
-use crate::births::{Birth, StartRoutine};
+use crate::births::{Birth, StartRoutine, WantedStack};
 use crate::platform::{real, tls};
 use crate::session;
 use crate::thread_end::watch_birth;
-use crate::unwind::stack_region::StackRegion;
 
 /// `pthread_create`
 ///
@@ -30,7 +30,9 @@ pub unsafe extern "C" fn pthread_create(
     }
     // The call is over before the real function is called: what that allocates is the program's.
     let origin = Call::make(|| None, Call::thread_origin);
-    let birth = origin.and_then(|origin| Birth::create(start, argument, origin));
+    // SAFETY: the attributes are those of the program's own call.
+    let stack = unsafe { wanted_stack(attributes) };
+    let birth = origin.and_then(|origin| Birth::create(start, argument, origin, stack));
     // SAFETY: the program's own call; the new thread takes the birth over.
     unsafe {
         let Some(birth) = birth else { return real::pthread_create(thread, attributes, start, argument) };
@@ -39,6 +41,35 @@ pub unsafe extern "C" fn pthread_create(
             Birth::destroy(birth);
         }
         status
+    }
+}
+
+/// The stack that a thread with these attributes gets. Asks nobody who could allocate.
+///
+/// # Safety
+/// The attributes are null or were initialised.
+unsafe fn wanted_stack(attributes: *const libc::pthread_attr_t) -> WantedStack {
+    let mut usual = MaybeUninit::<libc::pthread_attr_t>::zeroed();
+    let (mut start, mut bytes, mut guard) = (ptr::null_mut(), 0, 0);
+    // SAFETY: the caller vouches for the attributes; those in their place are initialised, and destroyed again.
+    unsafe {
+        if !attributes.is_null() && libc::pthread_attr_getstack(attributes, &raw mut start, &raw mut bytes) == 0 {
+            // Where no stack was given, it counts as one that ends at address 0.
+            if start.addr().wrapping_add(bytes) != 0 {
+                return WantedStack::Given(start.addr());
+            }
+        }
+        let attributes = match attributes.is_null() {
+            true if libc::pthread_attr_init(usual.as_mut_ptr()) != 0 => return WantedStack::Unknown,
+            true => usual.as_ptr(),
+            false => attributes,
+        };
+        let asked = libc::pthread_attr_getstacksize(attributes, &raw mut bytes) == 0
+            && libc::pthread_attr_getguardsize(attributes, &raw mut guard) == 0;
+        if attributes == usual.as_ptr() {
+            libc::pthread_attr_destroy(usual.as_mut_ptr());
+        }
+        if asked { WantedStack::Bytes(bytes.saturating_sub(guard)) } else { WantedStack::Unknown }
     }
 }
 
@@ -86,11 +117,9 @@ struct Start {
     function: StartRoutine,
 }
 
-/// The new thread notes its birth, which lasts until its first event or its end, and where its stack lies: at its first event
-/// there may be no room left to ask for it.
+/// The new thread notes its birth, which lasts until its first event or its end.
 extern "C" fn take_over(birth: NonNull<Birth>) -> Start {
     let block = tls::block();
-    tls::apart_from_program(StackRegion::of_this_thread);
     block.replace_birth(birth.as_ptr().cast());
     if let Some(session) = session::active() {
         watch_birth(session, birth.as_ptr());

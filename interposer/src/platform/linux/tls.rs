@@ -241,6 +241,11 @@ impl Block {
         self.get().birth.swap(birth, Relaxed)
     }
 
+    /// What the thread was created with, until it is needed; else null.
+    pub fn birth(&self) -> *mut () {
+        self.get().birth.load(Relaxed)
+    }
+
     /// The stack pointer of the hook that asks the interpreter for something; 0 where none does.
     #[inline(always)]
     pub fn asking_sp(&self) -> usize {
