@@ -38,8 +38,8 @@ impl WantedStack {
         const PAGE: usize = 4096;
         match self {
             Self::Given(start) => Some(start),
-            // SAFETY: cannot fail.
             Self::Bytes(bytes) => {
+                // SAFETY: cannot fail.
                 let descriptor = unsafe { libc::pthread_self() } as usize;
                 (descriptor + 1).next_multiple_of(PAGE).checked_sub(bytes)
             }
