@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use super::pythons::Python;
 use super::skipping::skipped;
@@ -25,6 +26,9 @@ fn with_requirements(python: &Python, packages: &[&str], requirements: &[&str]) 
     let name = format!("{}-3.{}", requirements.join("-"), python.minor);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let path = folder.join("bin/python3");
+    // Two tests may want the same one, at the same time.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _alone = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let has_all = || packages.iter().all(|package| has_package(&path, package));
     if has_all() {
         return Some(Python { path, ..python.clone() });
