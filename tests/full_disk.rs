@@ -5,12 +5,12 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use support::memprof::{EXECUTABLE, Finished};
+use support::mounts::with_empty_disk;
 use support::pythons;
 use support::recording::{Recording, stats_of, total};
-use support::skipping::machine_forbids;
 
 /// More events than half a mebibyte can hold, and then a sign of life.
 const PROGRAM: &str = "\
@@ -22,21 +22,9 @@ print('done')
 raise SystemExit(5)
 ";
 
-/// Runs a shell script in which `/mnt` is a disk with this much room. Nothing where the system lets nobody but the
-/// administrator of the machine do that.
+/// Runs a shell script in which `/mnt` is a disk with this much room.
 fn with_small_disk(size: &str, script: &str, arguments: &[&Path]) -> Option<Finished> {
-    let mounted = format!("mount -t tmpfs -o size={size} none /mnt || exit 77; {script}");
-    // As the user that one is, or as the administrator of a namespace of one's own.
-    for how in ["-m", "-rm"] {
-        let mut command = Command::new("unshare");
-        command.args([how, "sh", "-c", &mounted, "sh"]).args(arguments).stdin(Stdio::null());
-        let possible = Command::new("unshare").args([how, "mount", "-t", "tmpfs", "none", "/mnt"]).output();
-        if possible.is_ok_and(|output| output.status.success()) {
-            return Some(Finished::of(&mut command));
-        }
-    }
-    machine_forbids("mounting a small disk");
-    None
+    with_empty_disk("/mnt", &["-o", &format!("size={size}")], script, arguments)
 }
 
 #[test]

@@ -147,12 +147,7 @@ fn own_python_stacks(tree: &FlameTree) -> BTreeMap<Vec<Frame>, Amount> {
 /// Of other greenlets' frames, which lie where a greenlet's callers would be, none is shown.
 #[test]
 fn greenlets() {
-    for python in pythons::all() {
-        if python.minor <= 9 {
-            // The interpreter's function is counted from the outermost one, which may be another greenlet's.
-            continue;
-        }
-        let Some(python) = with_packages(python, &GREEN) else { continue };
+    for python in green_pythons() {
         eprintln!("{python}");
         let recorded = record(&python, "greenlets.py", &[]);
         Annotations::of(&["greenlets.py", "crossing.c"], &[]).assert_hold(&recorded.capture());
@@ -193,14 +188,16 @@ fn assert_stacks_are_as_told(python: &Python, recorded: &Recorded, allocations: 
 /// What switches between stacks, and packages that live on it.
 const GREEN: [&str; 4] = ["greenlet", "gevent", "eventlet", "sqlalchemy"];
 
+/// Pythons that have them. Not 3.9: there, the interpreter's function is counted from the outermost one, which may be another
+/// greenlet's.
+fn green_pythons() -> impl Iterator<Item = Python> {
+    pythons::all().iter().filter(|python| python.minor > 9).filter_map(|python| with_packages(python, &GREEN))
+}
+
 /// Packages that live on greenlets: each one's stack is its own, also while it is switched away from.
 #[test]
 fn green_threads() {
-    for python in pythons::all() {
-        if python.minor <= 9 {
-            continue;
-        }
-        let Some(python) = with_packages(python, &GREEN) else { continue };
+    for python in green_pythons() {
         for package in &GREEN[1..] {
             eprintln!("{python} {package}");
             let recorded = Recording::of_script(&python, "green_threads.py").argument(*package).run().succeeds();

@@ -8,27 +8,11 @@ use std::process::{Command, Stdio};
 
 use support::c_programs::compile;
 use support::memprof::{EXECUTABLE, Finished};
+use support::mounts::with_empty_disk;
 use support::pythons;
 use support::recording::{Recording, stats_of, total};
-use support::skipping::machine_forbids;
 use support::table::{sum, table};
 use support::unharmed::Unharmed;
-
-/// Runs a shell script where `/proc` is an empty folder. Nothing where the system lets nobody but the administrator of the
-/// machine do that.
-fn without_proc(script: &str, arguments: &[&OsStr]) -> Option<Finished> {
-    let mounted = format!("mount -t tmpfs none /proc || exit 77; {script}");
-    for how in ["-m", "-rm"] {
-        let possible = Command::new("unshare").args([how, "mount", "-t", "tmpfs", "none", "/proc"]).output();
-        if possible.is_ok_and(|output| output.status.success()) {
-            let mut command = Command::new("unshare");
-            command.args([how, "sh", "-c", &mounted, "sh"]).args(arguments).stdin(Stdio::null());
-            return Some(Finished::of(&mut command));
-        }
-    }
-    machine_forbids("mounting something at /proc");
-    None
-}
 
 #[test]
 fn there_is_no_proc() {
@@ -38,7 +22,7 @@ fn there_is_no_proc() {
     for python in pythons::all() {
         let script = "\"$1\" run -q -f -o \"$2\" --python \"$3\" -c \"$4\"; status=$?; ls /dev/shm /tmp; exit $status";
         let arguments = [OsStr::new(EXECUTABLE), capture.as_os_str(), python.path.as_os_str(), OsStr::new(code)];
-        let Some(finished) = without_proc(script, &arguments) else { return };
+        let Some(finished) = with_empty_disk("/proc", &[], script, &arguments) else { return };
         let finished = finished.succeeds();
         let printed = finished.stdout();
         assert!(printed.starts_with("3000\n") && !printed.contains("memprof."), "{python}: {printed}");

@@ -7,6 +7,7 @@ pub mod exported;
 pub mod flame_data;
 pub mod limited;
 pub mod memprof;
+pub mod mounts;
 pub mod native_expectations;
 pub mod packages;
 pub mod pythons;
