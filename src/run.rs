@@ -21,7 +21,7 @@ use crate::Cli;
 use crate::interposer_file::{InterposerFile, NoPlace};
 use crate::interpreter_options::InterpreterOptions;
 use crate::output_file::{NoOutput, OutputFile, OutputKind};
-use crate::run_messages::{self, Written};
+use crate::run_messages;
 use crate::symbolize::SourceArgs;
 
 /// Options whose value is the program, as [`set_off_program`](crate::command_line::set_off_program) needs them.
@@ -230,8 +230,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a report.
     let readable = kind != OutputKind::Stream;
     let peaks = if quiet || !readable { None } else { Report::peaks(&path).ok() };
-    let written = if readable { Written::To(&path) } else { Written::Into(&path) };
-    run_messages::end(&mut io::stderr(), &outcome, peaks, written, quiet);
+    run_messages::end(&mut io::stderr(), &outcome, peaks, (&path, kind), quiet);
     Ok(exit_status(outcome.exit))
 }
 

@@ -16,6 +16,8 @@ use memprof_reporter::not_recorded;
 use memprof_reporter::report::Peaks;
 use memprof_reporter::size_units::{count, counted, seconds, size};
 
+use crate::output_file::OutputKind;
+
 /// A line that counts down while events are still being written although the program has ended.
 #[derive(Debug)]
 pub struct Progress {
@@ -76,17 +78,8 @@ pub fn waits_for_reader(pipe: &Path, quiet: bool) {
     }
 }
 
-/// Where the capture is now.
-#[derive(Clone, Copy, Debug)]
-pub enum Written<'a> {
-    /// In a file that can be read.
-    To(&'a Path),
-    /// Wherever a pipe or device has taken it.
-    Into(&'a Path),
-}
-
 /// Sums the run up. A stderr that is closed is no reason to fail: the capture is written, and the exit status counts.
-pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, written: Written<'_>, quiet: bool) {
+pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, file: (&Path, OutputKind), quiet: bool) {
     let mut text = String::new();
     for warning in &outcome.warnings {
         text += &format!("memprof: {warning}\n");
@@ -105,16 +98,15 @@ pub fn end(out: &mut dyn Write, outcome: &Outcome, peaks: Option<Peaks>, written
                 text += &format!("memprof: {sentence}\n");
             }
         }
-        text += &whereabouts(written, outcome.file_bytes);
+        text += &whereabouts(file, outcome.file_bytes);
     }
     let _ = out.write_all(text.as_bytes());
 }
 
-fn whereabouts(written: Written<'_>, bytes: u64) -> String {
-    let file = match written {
-        Written::To(file) => file,
-        Written::Into(stream) => return format!("memprof: wrote {} to {}\n", size(bytes), stream.display()),
-    };
+fn whereabouts((file, kind): (&Path, OutputKind), bytes: u64) -> String {
+    if kind == OutputKind::Stream {
+        return format!("memprof: wrote {} to {}\n", size(bytes), file.display());
+    }
     let name = file.to_string_lossy();
     let own_name = env::args_os().next().map_or_else(|| "memprof".into(), |name| name.to_string_lossy().into_owned());
     let argument = if name.starts_with('-') { format!("./{name}") } else { name.clone().into_owned() };
