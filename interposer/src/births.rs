@@ -82,7 +82,8 @@ impl Birth {
 /// Where the calling thread's stack ends at the latest, as far as that is known from its birth.
 pub fn end_of_stack(block: Block) -> Option<usize> {
     let birth = NonNull::new(block.birth().cast::<Birth>())?;
-    // SAFETY: the block has it, and the thread is the only one that takes it.
+    // SAFETY: the block has it. Only this thread takes it, in a hook or at its end, and no hook that a handler calls while another
+    // one is at work does.
     unsafe { birth.as_ref() }.stack.end()
 }
 

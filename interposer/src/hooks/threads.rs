@@ -31,8 +31,7 @@ pub unsafe extern "C" fn pthread_create(
     // The call is over before the real function is called: what that allocates is the program's.
     let origin = Call::make(|| None, Call::thread_origin);
     // SAFETY: the attributes are those of the program's own call.
-    let stack = unsafe { wanted_stack(attributes) };
-    let birth = origin.and_then(|origin| Birth::create(start, argument, origin, stack));
+    let birth = origin.and_then(|origin| Birth::create(start, argument, origin, unsafe { wanted_stack(attributes) }));
     // SAFETY: the program's own call; the new thread takes the birth over.
     unsafe {
         let Some(birth) = birth else { return real::pthread_create(thread, attributes, start, argument) };
