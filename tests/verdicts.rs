@@ -1,6 +1,6 @@
 //! What `memprof check` and `memprof diff` end with: 0, 3 for a limit that is exceeded, 2 for wrong usage, 1 for the rest.
 
-#[path = "../reporter/tests/capture_builder/mod.rs"]
+#[path = "../reporter/tests/reports/capture_builder/mod.rs"]
 mod capture_builder;
 mod support;
 

@@ -2,7 +2,7 @@
 //
 //   memprof flamegraph --diff before.bin after.bin -o difference.html
 //
-// The tests know the captures of reporter/tests/diff.rs: `MEMPROF_PAGES=. cargo test -p memprof-reporter --test diff` writes
+// The tests know the captures of reporter/tests/reports/diff.rs: `MEMPROF_PAGES=. cargo test -p memprof-reporter --test reports diff` writes
 // difference.html, and MEMPROF_DIFFERENCE_PAGE names it.
 
 import assert from 'node:assert/strict';

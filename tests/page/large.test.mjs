@@ -1,6 +1,6 @@
 // Times the flame graph page of a tree with a million nodes in Chromium, and checks that nothing of it is lost.
 //
-//   MEMPROF_LARGE_PAGE=large.html cargo test -p memprof-reporter --test large_page
+//   MEMPROF_LARGE_PAGE=large.html cargo test -p memprof-reporter --test reports large_page
 //   MEMPROF_LARGE_PAGE=large.html node --test large.test.mjs
 //
 // The limits are several times what a quiet machine of two cores takes; what it took is printed.

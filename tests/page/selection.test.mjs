@@ -1,6 +1,6 @@
 // Drives the choice of processes, threads and allocators in Chromium, on the page of a capture of several processes.
 //
-//   MEMPROF_PAGES=. cargo test -p memprof-reporter --test pages
+//   MEMPROF_PAGES=. cargo test -p memprof-reporter --test reports pages
 //   MEMPROF_FAMILY_PAGE=family.html npm test
 //
 // Any capture of several processes, each of which has a thread with allocations at the peak, will do.

@@ -5,7 +5,7 @@
 //   MEMPROF_REPORT=report.html MEMPROF_STATS=stats.json npm test
 //
 // MEMPROF_EMPTY_PAGE may name the report of a capture without allocations; `MEMPROF_PAGES=. cargo test -p
-// memprof-reporter --test pages` writes one. The capture must be of a Python program whose script everybody may read.
+// memprof-reporter --test reports pages` writes one. The capture must be of a Python program whose script everybody may read.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-#[path = "../../reporter/tests/page_columns/mod.rs"]
+#[path = "../../reporter/tests/reports/page_columns/mod.rs"]
 mod page_columns;
 
 use super::memprof::{Finished, memprof};

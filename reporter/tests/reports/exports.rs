@@ -1,23 +1,18 @@
 //! Exports that are sums, read by other readers than memprof's, against the report that they are made of.
 
-mod capture_builder;
-mod family_run;
-mod json_schema;
-mod native_run;
-mod pprof_profile;
-mod sample_run;
-
 use std::collections::BTreeMap;
 
-use capture_builder::CaptureBuilder;
-use family_run::family_run;
+use crate::capture_builder::CaptureBuilder;
+use crate::family_run::family_run;
+use crate::json_schema;
+use crate::native_run::{ALLOCATE, GEO, INSERT, PUSH_BACK, PYTHON, native_run};
+use crate::pprof_profile;
+use crate::pprof_profile::Profile;
+use crate::sample_run::sample_run;
 use memprof_replay::metric::Metric;
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::Report;
 use memprof_reporter::view::{View, ViewKind};
-use native_run::{ALLOCATE, GEO, INSERT, PUSH_BACK, PYTHON, native_run};
-use pprof_profile::Profile;
-use sample_run::sample_run;
 use serde_json::Value;
 
 const NATIVE: View = View::of(ViewKind::Native);

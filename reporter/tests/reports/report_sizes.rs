@@ -1,14 +1,11 @@
 //! What reports say about their size before they are written, and how large they become with deep recursion.
 
-mod capture_builder;
-mod family_run;
-mod native_run;
-mod sample_run;
-
 use std::io::{self, Read, Write};
 
-use capture_builder::CaptureBuilder;
-use family_run::family_run;
+use crate::capture_builder::CaptureBuilder;
+use crate::family_run::family_run;
+use crate::native_run::native_run;
+use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
@@ -18,8 +15,6 @@ use memprof_reporter::leaks::{self, LeakSettings};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::temporary::{self, SortBy};
 use memprof_reporter::view::{PlacesOf, View, ViewKind};
-use native_run::native_run;
-use sample_run::sample_run;
 
 const NATIVE: View = View { kind: ViewKind::Native, show_runtime: false, places: PlacesOf::Dependencies };
 const PYTHON_ONLY: View = View { kind: ViewKind::Python, show_runtime: false, places: PlacesOf::Dependencies };

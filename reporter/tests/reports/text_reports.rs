@@ -1,20 +1,14 @@
 //! Reports for a terminal, against texts that were looked at.
 
-mod capture_builder;
-mod family_run;
-mod golden_text;
-mod native_run;
-mod sample_run;
-
-use family_run::{GZIP, MAIN, family_run};
-use golden_text::assert_golden;
+use crate::family_run::{GZIP, MAIN, family_run};
+use crate::golden_text::assert_golden;
+use crate::native_run::native_run;
+use crate::sample_run::sample_run;
 use memprof_capture::file::Fact;
 use memprof_replay::metric::Metric;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
-use native_run::native_run;
-use sample_run::sample_run;
 
 #[test]
 fn stats_and_tables_at_several_widths() {

@@ -1,13 +1,9 @@
 //! Ranges of bins against replays of these ranges: two ways to the same figures.
 
-#[path = "../../replay/tests/bin_ranges/mod.rs"]
-mod bin_ranges;
-mod capture_builder;
-
 use std::collections::BTreeMap;
 
-use bin_ranges::{Figures, from_rows, grow};
-use capture_builder::{CaptureBuilder, START};
+use crate::bin_ranges::{Figures, from_rows, grow};
+use crate::capture_builder::{CaptureBuilder, START};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::Event;
 use memprof_capture::file::Fact;

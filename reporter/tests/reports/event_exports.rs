@@ -1,22 +1,17 @@
 //! Exports that tell every event or follow allocations to their end.
 
-mod capture_builder;
-mod family_run;
-mod native_run;
-mod sample_run;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use capture_builder::{CaptureBuilder, file_of};
-use family_run::{CHANGED, GZIP, MAIN, WORKER, family_run};
+use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::family_run::{CHANGED, GZIP, MAIN, WORKER, family_run};
+use crate::native_run::native_run;
+use crate::sample_run::sample_run;
 use fxprof_processed_profile as fxprof;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::Report;
 use memprof_reporter::view::View;
-use native_run::native_run;
-use sample_run::sample_run;
 use serde_json::{Value, json};
 
 fn export(report: &mut Report, format: Format) -> Vec<u8> {

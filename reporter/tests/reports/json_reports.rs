@@ -1,21 +1,16 @@
 //! JSON reports against their schemas in docs/, and against the run that they are about.
 
-mod capture_builder;
-mod family_run;
-mod json_schema;
-mod native_run;
-mod sample_run;
-
-use capture_builder::{CaptureBuilder, SECOND};
-use family_run::{GZIP, family_run};
+use crate::capture_builder::{CaptureBuilder, SECOND};
+use crate::family_run::{GZIP, family_run};
+use crate::json_schema;
+use crate::native_run::{PYTHON, ZLIB, native_run};
+use crate::sample_run::sample_run;
 use memprof_replay::metric::Metric;
 use memprof_reporter::report::Report;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::View;
 use memprof_reporter::{stats, table, tree};
-use native_run::{PYTHON, ZLIB, native_run};
-use sample_run::sample_run;
 use serde_json::{Value, json};
 
 const METRICS: [Metric; 3] = [Metric::Peak, Metric::Leaks, Metric::Total];

@@ -1,11 +1,8 @@
 //! Captures that were cut off or damaged: what is left is reported, and what is missing is said.
 
-mod capture_builder;
-mod family_run;
-mod native_run;
-
-use capture_builder::{CaptureBuilder, file_of, report_on};
-use family_run::family_run;
+use crate::capture_builder::{CaptureBuilder, file_of, report_on};
+use crate::family_run::family_run;
+use crate::native_run::native_run;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::clock::ClockKind;
 use memprof_capture::file::Fact;
@@ -21,7 +18,6 @@ use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table, tree};
-use native_run::native_run;
 use proptest::prelude::*;
 
 fn sample() -> CaptureBuilder {

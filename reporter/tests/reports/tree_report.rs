@@ -1,15 +1,11 @@
 //! The call tree as text and as JSON.
 
-mod capture_builder;
-mod family_run;
-mod golden_text;
-mod native_run;
-mod sample_run;
-mod tree_run;
-
-use capture_builder::CaptureBuilder;
-use family_run::family_run;
-use golden_text::assert_golden;
+use crate::capture_builder::CaptureBuilder;
+use crate::family_run::family_run;
+use crate::golden_text::assert_golden;
+use crate::native_run::native_run;
+use crate::sample_run::sample_run;
+use crate::tree_run::{MIB, tree_run};
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use memprof_reporter::report::Report;
@@ -17,10 +13,7 @@ use memprof_reporter::rows::Ranking;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions, write_json, write_text};
 use memprof_reporter::view::{View, ViewKind};
-use native_run::native_run;
-use sample_run::sample_run;
 use serde_json::Value;
-use tree_run::{MIB, tree_run};
 
 fn options() -> TreeOptions {
     TreeOptions {

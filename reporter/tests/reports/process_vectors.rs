@@ -1,10 +1,7 @@
 //! Families of processes with a known truth: forks, execs, ends, and the selection of some of them.
 
-mod capture_builder;
-mod family_run;
-
-use capture_builder::{CaptureBuilder, START};
-use family_run::{CHANGED, GZIP, MAIN, MIB, WORKER, allocation, at, begin, ended, family_run, free};
+use crate::capture_builder::{CaptureBuilder, START};
+use crate::family_run::{CHANGED, GZIP, MAIN, MIB, WORKER, allocation, at, begin, ended, family_run, free};
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::event::Event;
 use memprof_capture::file::Fact;

@@ -1,9 +1,7 @@
 //! The flame graph page of a large tree.
 
-mod capture_builder;
-
-use capture_builder::CaptureBuilder;
-use capture_builder::large_tree::large_tree;
+use crate::capture_builder::CaptureBuilder;
+use crate::capture_builder::large_tree::large_tree;
 use memprof_replay::metric::Metric;
 use memprof_reporter::flamegraph;
 use memprof_reporter::view::View;

@@ -1,18 +1,14 @@
 //! The call tree as a terminal application, on a terminal that is none: screens that were looked at (golden/), and what
 //! keys do.
 
-mod capture_builder;
-mod family_run;
-mod golden_text;
-mod native_run;
-mod tree_run;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use capture_builder::CaptureBuilder;
-use family_run::family_run;
-use golden_text::assert_golden;
+use crate::capture_builder::CaptureBuilder;
+use crate::family_run::family_run;
+use crate::golden_text::assert_golden;
+use crate::native_run::native_run;
+use crate::tree_run::{tree_run, tree_run_of};
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::report::Report;
@@ -21,12 +17,10 @@ use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::interactive::{Outcome, TreeScreen, action};
 use memprof_reporter::tree::{Folding, Patterns, TreeOptions};
 use memprof_reporter::view::View;
-use native_run::native_run;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use ratatui::style::{Color, Modifier};
-use tree_run::{tree_run, tree_run_of};
 
 fn options() -> TreeOptions {
     TreeOptions {

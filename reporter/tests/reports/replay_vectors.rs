@@ -1,8 +1,6 @@
 //! Programs with a known truth: peaks, leaks, mappings given back in parts, resized blocks, programs that become others.
 
-mod capture_builder;
-
-use capture_builder::{CaptureBuilder, Place, SECOND, START};
+use crate::capture_builder::{CaptureBuilder, Place, SECOND, START};
 use memprof_capture::allocator::Allocator::{self, Malloc, Mmap, Realloc, Valloc};
 use memprof_capture::event::Event;
 use memprof_capture::file::Fact;

@@ -1,12 +1,9 @@
 //! Aggregated captures: reports on them are those on the captures that they were made of, whatever state these are in.
 
-mod capture_builder;
-mod family_run;
-mod native_run;
-mod sample_run;
-
-use capture_builder::{CaptureBuilder, START, file_of};
-use family_run::family_run;
+use crate::capture_builder::{CaptureBuilder, START, file_of};
+use crate::family_run::family_run;
+use crate::native_run::native_run;
+use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::event::Event;
 use memprof_capture::file::rewrite::{Names, rewrite};
@@ -18,9 +15,7 @@ use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{flamegraph, stats, table};
-use native_run::native_run;
 use proptest::prelude::*;
-use sample_run::sample_run;
 
 fn aggregated(bytes: &[u8]) -> Vec<u8> {
     let (_folder, path) = file_of(bytes);

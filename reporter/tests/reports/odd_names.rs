@@ -1,8 +1,7 @@
 //! Names that would spoil a terminal or a layout: no report lets them.
 
-mod capture_builder;
-
-use capture_builder::CaptureBuilder;
+use crate::capture_builder;
+use crate::capture_builder::CaptureBuilder;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::event::Event;
 use memprof_capture::file::Thread;

@@ -1,9 +1,8 @@
 //! Native frames: their places, and what each view shows of them.
 
-mod capture_builder;
-mod native_run;
-
-use capture_builder::CaptureBuilder;
+use crate::capture_builder;
+use crate::capture_builder::CaptureBuilder;
+use crate::native_run::{ALLOCATE, GEO, INDEX, INSERT, MAIN, PUSH_BACK, PYTHON, ZLIB, native_run};
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
 use memprof_replay::metric::Metric;
@@ -12,7 +11,6 @@ use memprof_reporter::places::Places;
 use memprof_reporter::report::Report;
 use memprof_reporter::table;
 use memprof_reporter::view::{View, ViewKind, Views};
-use native_run::{ALLOCATE, GEO, INDEX, INSERT, MAIN, PUSH_BACK, PYTHON, ZLIB, native_run};
 use serde_json::Value;
 
 const WITH_RUNTIME: View = View { show_runtime: true, ..View::of(ViewKind::Hybrid) };

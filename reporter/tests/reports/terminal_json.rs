@@ -1,17 +1,14 @@
 //! The JSON of the reports for a terminal: against their schemas in docs/, against each other, and functions and lines
 //! against a model that looks at each allocation by itself.
 
-mod capture_builder;
-mod family_run;
-mod json_schema;
-mod native_run;
-mod sample_run;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use capture_builder::{CaptureBuilder, file_of};
-use family_run::family_run;
+use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::family_run::family_run;
+use crate::json_schema;
+use crate::native_run::native_run;
+use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::leaks::LeakSettings;
@@ -22,9 +19,7 @@ use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{histogram, leaks, lines, summary, temporary, timeline};
-use native_run::native_run;
 use proptest::prelude::*;
-use sample_run::sample_run;
 use serde_json::Value;
 
 fn json(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Value {

@@ -1,10 +1,8 @@
 //! The replay against a model that is too simple to be wrong: events picked one by one, mappings byte by byte.
 
-mod capture_builder;
-
 use std::collections::{BTreeMap, HashMap};
 
-use capture_builder::{CaptureBuilder, START};
+use crate::capture_builder::{CaptureBuilder, START};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::Fact;

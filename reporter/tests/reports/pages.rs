@@ -1,26 +1,21 @@
 //! The pages: self-contained, with the data that their scripts expect.
 
-mod capture_builder;
-mod family_run;
-mod native_run;
-mod page_columns;
-mod sample_run;
-
 use std::fs::Permissions;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::capture_builder::CaptureBuilder;
+use crate::family_run::{GZIP, MAIN, WORKER, family_run};
+use crate::native_run::{GEO, INSERT, native_run};
+use crate::page_columns;
+use crate::sample_run::sample_run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use capture_builder::CaptureBuilder;
-use family_run::{GZIP, MAIN, WORKER, family_run};
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
 use memprof_reporter::flame_tree::Split;
 use memprof_reporter::flamegraph::{self, GraphShape};
 use memprof_reporter::view::{View, ViewKind};
-use native_run::{GEO, INSERT, native_run};
-use sample_run::sample_run;
 use serde_json::{Value, json};
 
 /// The embedded data of a page, unpacked.

@@ -1,23 +1,19 @@
 //! The run in bins as a page has it: the columns of the range that is the whole run come to those of the cells.
 
-mod capture_builder;
-mod family_run;
-mod page_columns;
-mod sample_run;
-
 use std::io::Read;
 
+use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::family_run::family_run;
+use crate::page_columns;
+use crate::sample_run::sample_run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use capture_builder::{CaptureBuilder, file_of};
-use family_run::family_run;
 use memprof_capture::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_reporter::flamegraph;
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::view::View;
-use sample_run::sample_run;
 use serde_json::Value;
 
 fn page(builder: &CaptureBuilder, query: &Query, bins: BinsWanted) -> Value {

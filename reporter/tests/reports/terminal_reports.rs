@@ -1,18 +1,14 @@
 //! The reports that are for a terminal first: functions, lines, leaks, temporary allocations, sizes and the time line, against
 //! texts that were looked at (golden/).
 
-mod capture_builder;
-mod family_run;
-mod golden_text;
-mod native_run;
-mod sample_run;
-
 use std::fs;
 use std::io;
 
-use capture_builder::{CaptureBuilder, file_of};
-use family_run::family_run;
-use golden_text::assert_golden;
+use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::family_run::family_run;
+use crate::golden_text::assert_golden;
+use crate::native_run::native_run;
+use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator::{Malloc, Realloc};
 use memprof_replay::metric::Metric;
 use memprof_reporter::histogram::Bars;
@@ -26,8 +22,6 @@ use memprof_reporter::temporary::TextLimits;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{histogram, leaks, lines, summary, temporary, timeline};
-use native_run::native_run;
-use sample_run::sample_run;
 
 const LIMITS: TextLimits = TextLimits { places: 3, stacks: 1, frames: 3 };
 

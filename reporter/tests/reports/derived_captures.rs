@@ -1,11 +1,8 @@
 //! Captures that are made of others: parts of one, and several as one.
 
-mod capture_builder;
-mod family_run;
-mod native_run;
-
-use capture_builder::{CaptureBuilder, START, file_of, report_on};
-use family_run::family_run;
+use crate::capture_builder::{CaptureBuilder, START, file_of, report_on};
+use crate::family_run::family_run;
+use crate::native_run::native_run;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::event::Event;
 use memprof_capture::file::facts::ClockPoint;
@@ -23,7 +20,6 @@ use memprof_reporter::report::Report;
 use memprof_reporter::run_clock::RunClock;
 use memprof_reporter::stats;
 use memprof_reporter::view::View;
-use native_run::native_run;
 use proptest::prelude::*;
 
 fn figures(report: &Report) -> String {

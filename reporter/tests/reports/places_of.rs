@@ -1,8 +1,6 @@
 //! Whose native functions are the places of rows: `--places`.
 
-mod capture_builder;
-
-use capture_builder::CaptureBuilder;
+use crate::capture_builder::CaptureBuilder;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
 use memprof_replay::metric::Metric;

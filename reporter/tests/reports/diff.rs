@@ -1,23 +1,20 @@
 //! Two captures compared: what is the same in both, what the figures add up to, and how they are printed (golden/diff-*).
 //! After a change that is wanted, run the test with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
 
-mod capture_builder;
-mod family_run;
-mod golden_text;
-mod json_schema;
-mod page_columns;
-mod sample_run;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
 
+use crate::capture_builder::{CaptureBuilder, Place};
+use crate::family_run;
+use crate::golden_text::assert_golden;
+use crate::json_schema;
+use crate::page_columns;
+use crate::sample_run::sample_run;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use capture_builder::{CaptureBuilder, Place};
 use flate2::read::GzDecoder;
-use golden_text::assert_golden;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::file::Fact;
 use memprof_replay::metric::Metric;
@@ -28,7 +25,6 @@ use memprof_reporter::diff::{
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use proptest::prelude::*;
-use sample_run::sample_run;
 use serde_json::Value;
 
 const ALL: [By; 4] = [By::Stack, By::Function, By::Line, By::Module];

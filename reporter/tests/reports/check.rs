@@ -1,17 +1,14 @@
 //! Captures held against limits: what counts, which sites are named, and how it is printed (golden/check*). After a change
 //! that is wanted, run the test with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
 
-mod capture_builder;
-mod family_run;
-mod golden_text;
-mod json_schema;
-mod sample_run;
-
 use std::fs;
 
-use capture_builder::{CaptureBuilder, Place};
-use family_run::family_run;
-use golden_text::assert_golden;
+use crate::capture_builder::{CaptureBuilder, Place};
+use crate::family_run;
+use crate::family_run::family_run;
+use crate::golden_text::assert_golden;
+use crate::json_schema;
+use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_reporter::check::{
     Budget, Figure, Finding, Limit, Outcome, Rules, Scope, write_annotations, write_bencher,
@@ -21,7 +18,6 @@ use memprof_reporter::report::Report;
 use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::View;
-use sample_run::sample_run;
 use serde_json::{Value, json};
 
 const KIB: u64 = 1024;
