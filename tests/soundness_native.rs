@@ -115,10 +115,10 @@ fn objects_are_walked_with_an_older_c_library() {
 /// By itself the program needs some 300 bytes.
 #[test]
 fn threads_allocate_where_their_stack_is_about_to_end() {
-    const THREADS: u64 = 700;
+    const THREADS: u64 = 720;
     let program = compile("little_stack.c", "little_stack", &["-O1", "-Wl,-z,now"]);
     for (how, early) in [("first", 0), ("later", THREADS)] {
-        let command = [program.as_os_str(), how.as_ref(), "1000".as_ref(), "15000".as_ref(), "20".as_ref()];
+        let command = [program.as_os_str(), how.as_ref(), "600".as_ref(), "15000".as_ref(), "20".as_ref()];
         let native = Unharmed::command(&command).check();
         assert_eq!(native.stats()["notes"], serde_json::json!([]), "{how}");
         let rows = table(&native.capture(), "--total");

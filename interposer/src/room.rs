@@ -28,8 +28,9 @@ pub const fn is_near(sp: usize, end: usize) -> bool {
 }
 
 /// Does something on the spare stack; where the thread is, if there is none to be had.
-#[cold]
-#[inline(never)]
+///
+/// Inlined, as all on the way there: each frame takes of what is hardly left.
+#[inline(always)]
 pub fn with_room<R>(spare: &mut Option<SpareStack>, act: impl FnOnce() -> R) -> R {
     // A stack for signal handlers that lies within the thread's own one is a stack of its own: the next handler would begin at
     // its start again if the thread were seen to have left it.

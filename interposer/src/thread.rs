@@ -272,6 +272,7 @@ impl ThreadState {
     }
 
     /// Does something with the state where there is room for it: its own stack is about to end.
+    #[inline(always)]
     pub fn with_room<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
         let mut spare = self.spare_stack.take();
         let result = room::with_room(&mut spare, || act(self));

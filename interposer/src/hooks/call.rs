@@ -26,11 +26,11 @@ use crate::unwind::stack_region::StackRegion;
 use crate::unwind::unwinder::Unwinder;
 
 /// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
+///
+/// It lies in the frame of every hook: what is found at once elsewhere is not kept.
 pub struct Call {
-    block: Block,
     /// The thread's own. Nobody else uses it as long as the thread does not do the program's business. Null if it was lost.
     state: *mut ThreadState,
-    session: &'static Session,
     /// The hook that was called, from which its caller is found.
     hook: FrameState,
     /// Whether the recorder waits for a release that this call may make.
@@ -49,9 +49,7 @@ impl Call {
     pub fn make<R>(passes: impl FnOnce() -> R, recorded: impl FnOnce(&mut Self) -> R) -> R {
         let hook = FrameState::here();
         match Self::begin(hook.sp) {
-            Some((block, state, session, interrupts)) => {
-                recorded(&mut Self { block, state, session, hook, holds: false, interrupts })
-            }
+            Some((state, interrupts)) => recorded(&mut Self { state, hook, holds: false, interrupts }),
             None => passes(),
         }
     }
@@ -64,11 +62,11 @@ impl Call {
 
     /// Begins a call in the hook with this stack pointer.
     #[inline(always)]
-    fn begin(hook: usize) -> Option<(Block, *mut ThreadState, &'static Session, bool)> {
+    fn begin(hook: usize) -> Option<(*mut ThreadState, bool)> {
         let block = tls::block();
         if block.doing() != Doing::Program && !left_calls::clear(block, hook) {
             let state = Self::begin_within(block, hook)?;
-            return Some((block, state.as_ptr(), session::known()?, true));
+            return Some((state.as_ptr(), true));
         }
         let session = match session::active() {
             Some(session) => session,
@@ -78,14 +76,14 @@ impl Call {
             // A handler came in between, and has left its own call.
             if !left_calls::clear(block, hook) {
                 let state = Self::begin_within(block, hook)?;
-                return Some((block, state.as_ptr(), session, true));
+                return Some((state.as_ptr(), true));
             }
         }
         let mut state = ThreadState::of(block);
         if state.is_null() {
             state = first_call(block, session, hook)?.as_ptr();
         }
-        Some((block, state, session, false))
+        Some((state, false))
     }
 
     /// The state for a call that is made from within another hook, if it is one that a signal handler makes in the middle of a
@@ -129,7 +127,7 @@ impl Call {
     /// The present stack as that of the creator of a new thread, without frames where native stacks are not recorded; nothing for
     /// a thread that Python is seen to start.
     pub fn thread_origin(&mut self) -> Option<MappedVec<u64>> {
-        if !self.session.native_stacks {
+        if !session::known()?.native_stacks {
             return Some(MappedVec::new());
         }
         let (python, mut origin) = (self.python(), None);
@@ -155,55 +153,90 @@ impl Call {
     /// from outside it is the program that asks: what is allocated is recorded, without Python's frames.
     #[inline]
     fn ask(&mut self, interpreter: &'static Interpreter) -> Option<(&'static Interpreter, Current)> {
-        let (sp, asking) = (self.hook.sp, self.block.asking_sp());
+        let block = tls::block();
+        let (sp, asking) = (self.hook.sp, block.asking_sp());
         // One asks further out. (If a handler has jumped away from it, this is so until the thread calls from further out.)
         if asking > sp {
             return None;
         }
-        self.block.set_asking_sp(sp);
-        self.block.begin(Activity::PROGRAM);
+        block.set_asking_sp(sp);
+        block.begin(Activity::PROGRAM);
         let current = interpreter.current_state();
-        while !self.block.begin_from_program(Activity::in_hook(Doing::Real, sp)) {
-            left_calls::clear_above(self.block);
+        while !block.begin_from_program(Activity::in_hook(Doing::Real, sp)) {
+            left_calls::clear_above(block);
         }
-        if ThreadState::of(self.block) != self.state {
+        if ThreadState::of(block) != self.state {
             // A record was left that was made with it, and there may be another one since then.
-            let other = NonNull::new(ThreadState::of(self.block)).or_else(|| first_call(self.block, self.session, sp));
+            let other = NonNull::new(ThreadState::of(block)).or_else(|| first_call(block, session::known()?, sp));
             self.state = other.map_or(ptr::null_mut(), NonNull::as_ptr);
         }
-        self.block.set_asking_sp(0);
+        block.set_asking_sp(0);
         Some((interpreter, current))
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, write: impl FnOnce(&mut ThreadState, &FrameState, &mut Recording) -> Result<(), Stop>) {
+        if self.is_short() { self.record_with_room(write) } else { self.record_in::<OwnStack>(write) }
+    }
+
+    /// Out of the hook's way, whose frame is there while the real function runs.
+    #[cold]
+    #[inline(never)]
+    fn record_with_room(
+        &mut self,
+        write: impl FnOnce(&mut ThreadState, &FrameState, &mut Recording) -> Result<(), Stop>,
+    ) {
+        self.record_in::<OtherStack>(write);
+    }
+
+    /// Makes a record in a place.
+    #[inline(always)]
+    fn record_in<P: Place>(
+        &mut self,
+        write: impl FnOnce(&mut ThreadState, &FrameState, &mut Recording) -> Result<(), Stop>,
+    ) {
         // SAFETY: see the field.
         let Some(state) = (unsafe { self.state.as_mut() }) else { return };
-        self.block.begin(Activity::in_hook(Doing::Recording, self.hook.sp));
+        let block = tls::block();
+        block.begin(Activity::in_hook(Doing::Recording, self.hook.sp));
         // SAFETY: the line above says what the thread does, which ends below.
         let recording = &mut unsafe { Recording::begin() };
-        let written = if room::is_short(self.block, self.hook.sp) {
-            state.with_room(|state| write(state, &self.hook, recording))
-        } else {
-            write(state, &self.hook, recording)
-        };
-        if let Err(reason) = written {
+        if let Err(reason) = P::run(state, |state| write(state, &self.hook, recording)) {
             session::stop(reason);
         }
-        self.block.begin(Activity::in_hook(Doing::Real, self.hook.sp));
+        block.begin(Activity::in_hook(Doing::Real, self.hook.sp));
+    }
+
+    /// Whether the thread's own stack may have too little room for a record.
+    #[inline(always)]
+    fn is_short(&self) -> bool {
+        room::is_short(tls::block(), self.hook.sp)
     }
 
     /// Records that the call, made by `allocator`, has just handed out a block.
-    #[inline]
+    #[inline(always)]
     pub fn allocated(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
+        // The hook decides where: what it calls takes much of a stack that is about to end.
+        if self.is_short() {
+            self.allocated_in::<OtherStack>(block, size, allocator);
+        } else {
+            self.allocated_in::<OwnStack>(block, size, allocator);
+        }
+    }
+
+    #[inline(never)]
+    fn allocated_in<P: Place>(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         if !block.is_null() {
             let (mut block, mut size) = (block as usize, size);
             if (python_allocators::is_unsettled() || python_start::is_expected()) && !self.interrupts {
                 (block, size) = self.settle_python(block, size);
             }
-            let (at, python) = (Address(block as u64), self.python());
-            self.record(|state, hook, recording| {
-                state.allocation(&Caller { hook, python }, at, size as u64, allocator, recording)
+            let python = self.python();
+            // One reference goes along to the other stack, instead of one for each.
+            let made = &(python, Address(block as u64), size as u64, allocator);
+            self.record_in::<P>(move |state, hook, recording| {
+                let &(python, at, size, by) = made;
+                state.allocation(&Caller { hook, python }, at, size, by, recording)
             });
         }
     }
@@ -286,21 +319,47 @@ impl Call {
     }
 }
 
+/// Where a record is made.
+trait Place {
+    fn run<R>(state: &mut ThreadState, act: impl FnOnce(&mut ThreadState) -> R) -> R;
+}
+
+/// On the stack that the thread runs on.
+struct OwnStack;
+
+impl Place for OwnStack {
+    #[inline(always)]
+    fn run<R>(state: &mut ThreadState, act: impl FnOnce(&mut ThreadState) -> R) -> R {
+        act(state)
+    }
+}
+
+/// On a spare one: see [`room`].
+struct OtherStack;
+
+impl Place for OtherStack {
+    #[inline(always)]
+    fn run<R>(state: &mut ThreadState, act: impl FnOnce(&mut ThreadState) -> R) -> R {
+        state.with_room(act)
+    }
+}
+
 impl Drop for Call {
     #[inline]
     fn drop(&mut self) {
         self.let_go();
-        if ThreadState::of(self.block) != self.state {
-            left_calls::leave_levels_above(self.block, self.state);
+        let block = tls::block();
+        if ThreadState::of(block) != self.state {
+            left_calls::leave_levels_above(block, self.state);
         }
         if self.interrupts {
-            interruptions::end(self.block);
+            interruptions::end(block);
             return;
         }
-        if self.block.has_ended() {
-            end_again(self.block);
+        if block.has_ended() {
+            end_again(block);
         }
-        self.block.begin(Activity::PROGRAM);
+        block.begin(Activity::PROGRAM);
     }
 }
 

@@ -10,6 +10,7 @@ use memprof_capture::kept_errno::KeptErrno;
 use memprof_capture::quiet_file::QuietFile;
 
 /// Maps `bytes` zeroed bytes, private to this process.
+#[inline(always)]
 pub fn map(bytes: usize) -> Option<NonNull<u8>> {
     map_with(bytes, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
 }
@@ -53,6 +54,7 @@ pub fn map_near(bytes: usize, address: usize) -> Option<NonNull<u8>> {
 ///
 /// # Safety
 /// Nobody uses them.
+#[inline(always)]
 pub unsafe fn forbid(address: NonNull<u8>, bytes: usize) {
     let _errno = KeptErrno::new();
     // SAFETY: the caller says so.
@@ -72,6 +74,7 @@ pub unsafe fn protect_code(address: usize, bytes: usize, writable: bool) -> bool
     unsafe { libc::syscall(libc::SYS_mprotect, start, end - start, libc::PROT_READ | libc::PROT_EXEC | writing) == 0 }
 }
 
+#[inline(always)]
 fn map_with(bytes: usize, flags: i32, fd: i32) -> Option<NonNull<u8>> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: without MAP_FIXED the kernel picks an unused range; nothing that exists is touched.

@@ -29,6 +29,7 @@ impl SpareStack {
     const BYTES: usize = 64 << 10;
 
     /// Maps one. Nothing if there is no memory for it.
+    #[inline(always)]
     pub fn map() -> Option<Self> {
         let start = map(Self::BYTES)?;
         // SAFETY: the page is part of the fresh mapping.
@@ -37,6 +38,7 @@ impl SpareStack {
     }
 
     /// Calls a function on it, and comes back.
+    #[inline(always)]
     pub fn run<R>(&mut self, function: impl FnOnce() -> R) -> R {
         let mut result = MaybeUninit::uninit();
         let mut wanted = Some(|| {
