@@ -114,8 +114,10 @@ impl TimelineBuilder {
             }
         }
         points.extend(present.map(|present| present.largest));
-        if points.last().is_some_and(|last| end > last.at) {
-            points.push(TimelinePoint { at: end, bytes: self.live });
+        // Of several totals at the very end, the last stretch has the largest.
+        let rest = points.last().filter(|last| end > last.at || last.bytes != self.live);
+        if let Some(at) = rest.map(|last| last.at.max(end)) {
+            points.push(TimelinePoint { at, bytes: self.live });
         }
         // They are in order, unless a damaged capture has programs follow each other that ran side by side.
         points.sort_by_key(|point| point.at);
@@ -180,6 +182,8 @@ mod tests {
             prop_assert!(points.len() as u64 <= MOST_BINS + 2);
             let most = events.iter().map(|event| event.1).max().unwrap_or(0);
             prop_assert_eq!(points.iter().map(|point| point.bytes).max(), Some(most));
+            let last = events.last().map_or(0, |event| event.1);
+            prop_assert_eq!(points.last().map(|point| point.bytes), Some(last), "the total at the end");
         }
     }
 }
