@@ -22,20 +22,30 @@ fn check(name: &str, seeds: &[Vec<u8>], run: fn(&[u8]), mutators: &[fn(&mut Vec<
         run(&fs::read(entry.expect("an entry").path()).expect("it can be read"));
     }
     let mutations = std::env::var("MEMPROF_MUTATIONS").map_or(MUTATIONS, |count| count.parse().expect("a number"));
-    for (seed, bytes) in (0..).zip(seeds) {
-        for (kind, mutate) in (0..).zip(mutators) {
-            for number in 0..mutations {
-                let mut changed = bytes.clone();
-                let sequence = number << 16 | seed << 8 | kind;
-                mutate(&mut changed, &mut Random::new(sequence));
-                let failed = std::panic::catch_unwind(|| run(&changed)).is_err();
-                if failed {
-                    let path = std::env::temp_dir().join(format!("memprof-{name}-{sequence}"));
-                    fs::write(&path, &changed).expect("a file can be written");
-                    panic!("{name}: mutation {sequence} does harm, see {}", path.display());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for first in 0..threads {
+            scope.spawn(move || {
+                for (seed, bytes) in (0..).zip(seeds) {
+                    for (kind, mutator) in (0..).zip(mutators) {
+                        for number in (0..mutations).skip(first).step_by(threads) {
+                            check_mutation(name, bytes, run, *mutator, number << 16 | seed << 8 | kind);
+                        }
+                    }
                 }
-            }
+            });
         }
+    });
+}
+
+fn check_mutation(name: &str, bytes: &[u8], run: fn(&[u8]), mutate: fn(&mut Vec<u8>, &mut Random), sequence: u64) {
+    let mut changed = bytes.to_vec();
+    mutate(&mut changed, &mut Random::new(sequence));
+    let failed = std::panic::catch_unwind(|| run(&changed)).is_err();
+    if failed {
+        let path = std::env::temp_dir().join(format!("memprof-{name}-{sequence}"));
+        fs::write(&path, &changed).expect("a file can be written");
+        panic!("{name}: mutation {sequence} does harm, see {}", path.display());
     }
 }
 

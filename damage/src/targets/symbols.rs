@@ -2,21 +2,25 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::LazyLock;
 
 use memprof_capture::file::{Module, NativeFrame, SymbolSource};
 use memprof_capture::ids::{FrameId, ModuleId};
 use memprof_recorder::symbols::{KeptFiles, Options, Process, Resolution};
 use tempfile::TempDir;
 
-/// A file system for the recorded program, in memory where that is possible.
-static ROOT: LazyLock<TempDir> = LazyLock::new(|| {
+thread_local! {
+    /// A file system for the recorded program: each thread has its own, as no file may change while it is mapped.
+    static ROOT: TempDir = root();
+}
+
+/// In memory where that is possible.
+fn root() -> TempDir {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     let folder = folder.expect("a temporary folder can be made");
     fs::create_dir(folder.path().join("tmp")).expect("a folder can be made");
     folder
-});
+}
 
 /// Takes the bytes for a library, and for a map of run-time code, and names addresses in both.
 ///
@@ -32,7 +36,10 @@ pub fn run(bytes: &[u8]) {
 /// See [`run`].
 #[must_use]
 pub fn named(bytes: &[u8]) -> usize {
-    let root = ROOT.path();
+    ROOT.with(|root| named_in(root.path(), bytes))
+}
+
+fn named_in(root: &Path, bytes: &[u8]) -> usize {
     fs::write(root.join("lib.so"), bytes).expect("a file can be written");
     fs::write(root.join("tmp/perf-1.map"), bytes).expect("a file can be written");
     let module = Module {
