@@ -58,6 +58,12 @@ fn at_a_fixed_address() {
 }
 
 #[test]
+fn with_gaps_between_its_segments() {
+    check_c("gaps", &["-O2", "-Wl,-z,max-page-size=65536"]);
+    check_c("fixed_gaps", &["-O2", "-fno-pie", "-no-pie", "-Wl,-z,max-page-size=65536"]);
+}
+
+#[test]
 fn cpp() {
     for (name, flags) in [("cpp", &["-g", "-O2"][..]), ("cpp_not_optimised", &["-g", "-O0"])] {
         let program = Build::cpp("cpp_stacks.cpp", name).flags(flags).path();

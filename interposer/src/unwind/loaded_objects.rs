@@ -68,7 +68,10 @@ pub fn prepare(modules: &[LoadedModule]) {
 pub fn find(address: usize, recording: &mut Recording) -> Option<LoadedObject> {
     match FIND_OBJECT.load(Relaxed) {
         0 => find_among_mappings(address, recording),
-        function => find_quickly(function, address),
+        function => {
+            let object = find_quickly(function, address)?;
+            if object.holds_header() { Some(object) } else { find_among_mappings(address, recording).or(Some(object)) }
+        }
     }
 }
 
@@ -139,6 +142,12 @@ fn find_among_mappings(address: usize, recording: &mut Recording) -> Option<Load
 }
 
 impl LoadedObject {
+    /// Whether its unwinding information is within its range, if it has any. Of a program whose segments have gaps between them,
+    /// the quick way gives the one segment that holds the address.
+    fn holds_header(&self) -> bool {
+        self.eh_frame_header == 0 || (self.start..self.end).contains(&self.eh_frame_header)
+    }
+
     /// Whether an address is in the dynamic loader's first instructions, which start the process and have no unwinding
     /// information: from there, constructors of libraries are called before the program's `main`.
     pub fn starts_process_at(&self, address: usize) -> bool {
