@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::{CHUNK_BYTES, CHUNK_WORDS, pool_bytes};
 use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::channel::writer::Author;
@@ -39,7 +40,7 @@ impl Own {
             python_only: false,
             native_stacks: false,
             python_allocators: false,
-            follow_fork: false,
+            followed: Followed::Nobody,
             pid_namespace: 0,
         };
         // SAFETY: the memory is fresh, zeroed, large enough, and outlives the pool within each test.

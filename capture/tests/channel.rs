@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::pool_bytes;
 use memprof_capture::channel::pool::futex_wake;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES};
@@ -42,7 +43,7 @@ impl Shared {
             python_only: false,
             native_stacks: true,
             python_allocators: false,
-            follow_fork: false,
+            followed: Followed::Nobody,
             pid_namespace: 0,
         };
         // SAFETY: the memory is fresh, zeroed, large enough, and outlives the pool within each test.
@@ -161,7 +162,7 @@ fn a_thread_that_waits_for_nobody_gives_up() {
         python_only: false,
         native_stacks: true,
         python_allocators: false,
-        follow_fork: false,
+        followed: Followed::Nobody,
         pid_namespace: 0,
     };
     // SAFETY: as in `Shared::pool`.

@@ -121,12 +121,13 @@ fn pass_on(pool: Option<Pool>, channel: &CStr, ids: Ids, modules: &[LoadedModule
     let mut heirs = Heirs::Nobody;
     if let Some(header) = pool.as_ref().map(Pool::header) {
         let attached = header.attached_pid.load(Acquire);
-        if header.follow_fork != 0 {
+        let is_attached = attached == ids.pid;
+        if header.followed().follows(is_attached) {
             heirs = Heirs::All;
         } else if attached == 0 {
             // A wrapper: the first Python that it starts is recorded.
             return;
-        } else if attached == ids.pid || header.target_pid.load(Acquire) == ids.pid {
+        } else if is_attached || header.followed().is_anybody() || header.target_pid.load(Acquire) == ids.pid {
             // SAFETY: getpid cannot fail.
             heirs = Heirs::Itself(unsafe { libc::getpid() }.cast_unsigned());
         }
@@ -151,7 +152,8 @@ fn attach_to(
     let pid = ids.pid;
     let first = header.attached_pid.load(Acquire);
     let is_target = header.target_pid.load(Acquire) == pid || first == pid;
-    let (waits_for_python, follows) = (header.python_only != 0 && first == 0, header.follow_fork != 0 && first != 0);
+    let (waits_for_python, follows) =
+        (header.python_only != 0 && first == 0, header.followed().is_anybody() && first != 0);
     if !is_target && !waits_for_python && !follows {
         return None;
     }
@@ -182,7 +184,8 @@ fn attach_to(
         return None;
     }
     let identity = Identity::of_new_image(&pool, ids);
-    let session = Session::new(pool, mapping, identity, native_stacks, header.follow_fork != 0, key);
+    let follows = header.followed().follows(header.attached_pid.load(Acquire) == pid);
+    let session = Session::new(pool, mapping, identity, native_stacks, follows, key);
     // SAFETY: this thread alone is STARTING. The page is large enough for a counter, zero is one, and it is never unmapped.
     let session = unsafe { session::begin(session, page.cast::<AtomicU32>()) };
     match python {

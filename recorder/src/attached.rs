@@ -60,11 +60,13 @@ impl Attached {
 mod tests {
     use super::*;
     use crate::shared_pool::{SharedPool, Wanted};
+    use memprof_capture::channel::followed::Followed;
     use std::process::Command;
 
     #[test]
     fn forked_processes_have_the_pool_and_executed_ones_its_name() {
-        let wanted = Wanted { python_only: false, native_stacks: false, python_allocators: false, follow_fork: true };
+        let wanted =
+            Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::All };
         let shared = SharedPool::create(wanted).unwrap();
         let attached = Attached::to(shared.inode().unwrap(), &shared.path());
         // SAFETY: the child makes system calls only.

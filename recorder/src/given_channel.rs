@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering::Release;
 
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
 use memprof_capture::channel::pool::ChunkIndex;
 use memprof_capture::channel::states::{State, Task};
@@ -57,7 +58,7 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
         python_only: false,
         native_stacks: true,
         python_allocators: false,
-        follow_fork: false,
+        followed: Followed::Nobody,
     })?;
     let pool = shared.pool();
     pool.header().threads_started.store(threads_started, Release);

@@ -16,6 +16,7 @@ mod capture_output;
 mod drain;
 pub mod executable;
 mod family;
+mod frozen;
 pub mod given_channel;
 pub mod inherited;
 mod interning;

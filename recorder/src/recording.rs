@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memprof_capture::channel::Pool;
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::{NATIVE_STACKS, PoolHeader};
 use memprof_capture::channel::pool::{futex_wait, futex_wake};
 use memprof_capture::clock::monotonic_nanoseconds;
@@ -24,6 +25,7 @@ use crate::aggregated_output::AggregatedOutput;
 use crate::attached::Attached;
 use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
+use crate::frozen;
 use crate::last_resort::Armed;
 use crate::output::{Destination, Failure, Output, Written};
 use crate::own_limits::is_want_of_resources;
@@ -153,12 +155,13 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let native_depth = native_depth.filter(|_| NATIVE_STACKS);
     // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
     let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
-    let wanted = Wanted {
-        python_only: program.is_python,
-        native_stacks: native_depth.is_some(),
-        python_allocators,
-        follow_fork,
+    let followed = match (follow_fork, frozen::is_launcher(&program.executable)) {
+        (true, _) => Followed::All,
+        (false, true) => Followed::Launched,
+        (false, false) => Followed::Nobody,
     };
+    let wanted =
+        Wanted { python_only: program.is_python, native_stacks: native_depth.is_some(), python_allocators, followed };
     let shared = SharedPool::create(wanted).map_err(RecordError::Memory)?;
     let pool = shared.pool();
     let mut header = Header {
@@ -178,7 +181,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         let blank = file.try_clone().map_err(RecordError::Output)?;
         CaptureOutput::new(blank, &header).map_err(RecordError::Output)?;
     }
-    let sums = sums_at.map(|path| AggregatedOutput::new(path, header.clone(), !follow_fork)).transpose();
+    let sums = sums_at.map(|path| AggregatedOutput::new(path, header.clone(), !followed.is_anybody())).transpose();
     let sums = sums.map_err(RecordError::Output)?;
 
     let attached = Attached::to(shared.inode().map_err(RecordError::Memory)?, &shared.path());
@@ -211,7 +214,8 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
             None => Output::Events(Box::new(begin(output, &header))),
         };
         let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
-        let following = follow_fork.then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });
+        let following =
+            followed.is_anybody().then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });
         // It takes it, or has panicked, which ends memprof.
         let _ = give.send((pid, drain, following));
         let end = wait_for(child, ended, pool);

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process;
 use std::ptr;
 
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes};
 use memprof_capture::channel::{Pool, PoolSettings};
 use memprof_capture::clock::{ClockKind, monotonic_nanoseconds};
@@ -33,8 +34,8 @@ pub struct Wanted {
     pub native_stacks: bool,
     /// Python's own allocators.
     pub python_allocators: bool,
-    /// The processes that the program starts.
-    pub follow_fork: bool,
+    /// Other processes than the first.
+    pub followed: Followed,
 }
 
 impl SharedPool {
@@ -58,7 +59,7 @@ impl SharedPool {
             python_only: wanted.python_only,
             native_stacks: wanted.native_stacks,
             python_allocators: wanted.python_allocators,
-            follow_fork: wanted.follow_fork,
+            followed: wanted.followed,
             pid_namespace: fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino()),
         };
         // SAFETY: the mapping is fresh, zeroed, of this length, on a page, and unmapped only when `self` is dropped.

@@ -6,6 +6,7 @@
 use core::mem::size_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use super::followed::Followed;
 use super::life_line::LifeLine;
 use super::turns::TurnWord;
 use crate::not_followed::NotFollowed;
@@ -13,7 +14,7 @@ use crate::not_followed::NotFollowed;
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
@@ -48,8 +49,8 @@ pub struct PoolHeader {
     pub native_stacks: u32,
     /// Non-zero: Python's own allocators are recorded as well.
     pub python_allocators: u32,
-    /// Non-zero: the processes that the program starts are recorded as well.
-    pub follow_fork: u32,
+    /// A [`Followed`](super::followed::Followed) as a number.
+    pub followed: u32,
     /// Whether the recorder is still there, for who waits for a free chunk.
     pub recorder: LifeLine,
     /// The process that the recorder started. Written by the process itself between fork and exec.
@@ -103,6 +104,14 @@ pub struct PoolHeader {
     pub free: [AtomicU64; MAX_CHUNKS / 64],
     /// One bit per chunk, set while it waits for the recorder.
     pub sealed: [AtomicU64; MAX_CHUNKS / 64],
+}
+
+impl PoolHeader {
+    /// Which processes are recorded beside the first one.
+    #[must_use]
+    pub const fn followed(&self) -> Followed {
+        Followed::from_number(self.followed)
+    }
 }
 
 /// The header's room in the pool.

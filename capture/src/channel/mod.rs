@@ -19,6 +19,7 @@
 
 pub mod atomic;
 pub mod code;
+pub mod followed;
 pub mod layout;
 pub mod life_line;
 pub mod module;

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use super::followed::Followed;
 use super::layout::{
     CHUNK_BYTES, CHUNK_WORDS, ChunkDescriptor, HEADER_BYTES, MAGIC, MAX_CHUNKS, PoolHeader, VERSION, chunks_offset,
     pool_bytes,
@@ -49,8 +50,8 @@ pub struct PoolSettings {
     pub native_stacks: bool,
     /// Whether Python's own allocators are recorded as well.
     pub python_allocators: bool,
-    /// Whether the processes that the program starts are recorded as well.
-    pub follow_fork: bool,
+    /// Which processes are recorded beside the first one.
+    pub followed: Followed,
     /// The recorder's pid namespace: see [`PoolHeader::pid_namespace`].
     pub pid_namespace: u64,
 }
@@ -85,7 +86,7 @@ impl Pool {
             (*header).python_only = u32::from(settings.python_only);
             (*header).native_stacks = u32::from(settings.native_stacks);
             (*header).python_allocators = u32::from(settings.python_allocators);
-            (*header).follow_fork = u32::from(settings.follow_fork);
+            (*header).followed = settings.followed as u32;
             (*header).pid_namespace = settings.pid_namespace;
             (*header).magic = MAGIC;
         }

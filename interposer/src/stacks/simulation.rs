@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::pool_bytes;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
 use memprof_capture::channel::writer::Author;
@@ -288,7 +289,7 @@ impl Recorder {
             python_only: false,
             native_stacks: true,
             python_allocators: false,
-            follow_fork: false,
+            followed: Followed::Nobody,
             pid_namespace: 0,
         };
         // SAFETY: the memory is fresh, large enough, on a page, and lives as long as the pool is used.

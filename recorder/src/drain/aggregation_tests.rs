@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::process::ProcessPrefix;
 use memprof_capture::channel::writer::Author;
 use memprof_capture::file::facts::ClockPoint;
@@ -24,7 +25,8 @@ use crate::shared_pool::{SharedPool, Wanted};
 
 const PROCESSES: usize = 3;
 const THREADS: usize = 2;
-const WANTED: Wanted = Wanted { python_only: false, native_stacks: false, python_allocators: false, follow_fork: true };
+const WANTED: Wanted =
+    Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::All };
 
 /// One of two recordings of the same.
 struct Recording {

@@ -220,7 +220,7 @@ impl Drain {
         }
         self.threads.note(thread, found.tid, &found.name);
         self.note_image(found);
-        let keeping = if pool.header().follow_fork == 0 { Keeping::ALONE } else { Keeping::FAMILY };
+        let keeping = if pool.header().followed().is_anybody() { Keeping::FAMILY } else { Keeping::ALONE };
         let Self { transcoders, events, interning, words, .. } = self;
         let transcoder = transcoders.entry(thread).or_insert_with(|| {
             self.threads_seen = self.threads_seen.saturating_add(1);

@@ -95,7 +95,7 @@ impl Drain {
         }
         self.note_python();
         let is_new_process = self.images.values().all(|&known| known != pid);
-        if self.pool.header().follow_fork == 0
+        if !self.pool.header().followed().is_anybody()
             && is_new_process
             && let Some(&last) = self.images.keys().max()
         {
@@ -104,7 +104,7 @@ impl Drain {
         }
         self.just_replaced.extend(self.images.iter().filter(|&(_, &of)| of == pid).map(|(&before, _)| before));
         self.images.insert(image, pid);
-        if self.pool.header().follow_fork != 0 {
+        if self.pool.header().followed().is_anybody() {
             // Now, and not when its chunks are looked through the next time: they may have been taken by then, all of them.
             self.family.note(pid, image);
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
 use memprof_capture::channel::states::{State, Task};
 use memprof_capture::channel::writer::Author;
@@ -29,7 +30,8 @@ struct Recording {
 
 impl Recording {
     fn new() -> Self {
-        let wanted = Wanted { python_only: false, native_stacks: false, python_allocators: false, follow_fork: false };
+        let wanted =
+            Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::Nobody };
         let shared = SharedPool::create(wanted).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header()).unwrap();

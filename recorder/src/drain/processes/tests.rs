@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::AcqRel;
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
+use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::writer::Author;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Fact};
@@ -26,7 +27,8 @@ struct Recording {
 
 impl Recording {
     fn new() -> Self {
-        let wanted = Wanted { python_only: false, native_stacks: false, python_allocators: false, follow_fork: true };
+        let wanted =
+            Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::All };
         let (shared, folder) = (SharedPool::create(wanted).unwrap(), tempfile::tempdir().unwrap());
         let output = CaptureOutput::new(File::create(folder.path().join("capture.bin")).unwrap(), &header()).unwrap();
         Self { drain: Drain::new(shared.pool(), Output::Events(Box::new(output)), 0), shared, folder }
