@@ -2,8 +2,12 @@
 
 mod support;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::PathBuf;
+use std::process::Command;
+use std::ptr;
 
 use serde_json::Value;
 use support::memprof::{Finished, memprof};
@@ -141,4 +145,46 @@ fn mistakes_are_said() {
     given.report(&["timeline", "--svg", "run.svg"], &[]).succeeds();
     given.report(&["timeline", "--svg", "run.svg"], &[]).refuses(1, &["run.svg", "exists", "-f"]);
     given.report(&["timeline", "--svg", "run.svg", "-f"], &[]).succeeds();
+}
+
+/// What a command writes to the terminal that it is run on, be it output or errors. No more than a terminal's buffer holds.
+fn on_terminal(command: &mut Command) -> String {
+    let (mut master, mut slave) = (-1, -1);
+    // SAFETY: openpty fills the two descriptors, which nobody else owns, or fails.
+    let (master, slave) = unsafe {
+        let nothing = ptr::null_mut();
+        assert_eq!(libc::openpty(&raw mut master, &raw mut slave, nothing, ptr::null_mut(), ptr::null_mut()), 0);
+        // What other tests start is not to hold them.
+        assert_eq!(libc::fcntl(master, libc::F_SETFD, libc::FD_CLOEXEC), 0);
+        assert_eq!(libc::fcntl(slave, libc::F_SETFD, libc::FD_CLOEXEC), 0);
+        (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
+    };
+    let output = slave.try_clone().expect("there are descriptors");
+    let status = command.stdout(output).stderr(slave).status().expect("memprof can be started");
+    assert!(status.success(), "{status}");
+    // The command's own copies go with it.
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let (mut shown, mut piece) = (Vec::new(), [0; 1024]);
+    let mut master = File::from(master);
+    // When nobody has the other end any more, reading fails.
+    while let Ok(length @ 1..) = master.read(&mut piece) {
+        shown.extend_from_slice(&piece[..length]);
+    }
+    String::from_utf8(shown).expect("it is UTF-8")
+}
+
+#[test]
+fn what_must_be_known_stands_once() {
+    let given = Given::capture();
+    fs::write(&given.capture, &CAPTURE[..CAPTURE.len() - 40]).expect("a file can be written");
+    const NOTE: &str = "Parts of the capture are left out";
+    for name in TEXTS {
+        let shown = on_terminal(memprof([name]).arg(&given.capture));
+        assert_eq!(shown.matches(NOTE).count(), 1, "{name}: {shown}");
+        let piped = Finished::of(memprof([name]).arg(&given.capture)).succeeds();
+        let counts = [piped.stdout(), piped.stderr()].map(|text| text.matches(NOTE).count());
+        assert_eq!(counts, [1, 1], "{name}: where the text goes elsewhere, the terminal still has it");
+    }
+    let shown = on_terminal(memprof(["stats", "--json"]).arg(&given.capture));
+    assert_eq!(shown.matches(&format!("memprof: {}: {NOTE}", given.capture.display())).count(), 1, "{shown}");
 }

@@ -47,18 +47,16 @@ fn stacks(native: &NativeStacks) -> Vec<String> {
     let plural = |number: u64, one: &'static str, many: &'static str| if number == 1 { one } else { many };
     if let Some(cut_short) = native.cut_short.filter(|&stacks| stacks > 0) {
         notes.push(format!(
-            "{} {} outermost functions are missing.",
+            "{} {}, at code without unwinding information (a just-in-time compiler's, or compiled with \
+             -fno-asynchronous-unwind-tables): {} outermost functions are missing.",
             counted(cut_short, "native stack"),
-            plural(
-                cut_short,
-                "ends early, at code without unwinding information: its",
-                "end early, at code without unwinding information: their"
-            )
+            plural(cut_short, "ends early", "end early"),
+            plural(cut_short, "its", "their")
         ));
     }
     if let Some(unmerged) = native.unmerged.filter(|&stacks| stacks > 0) {
         notes.push(format!(
-            "In {} the Python functions could not be placed among the native ones.",
+            "In {} the Python functions could not be placed among the native ones: --view python shows them alone.",
             counted(unmerged, "stack")
         ));
     }
@@ -123,8 +121,10 @@ mod tests {
         assert_eq!(
             of(&native),
             [
-                "1 native stack ends early, at code without unwinding information: its outermost functions are missing.",
-                "In 2 stacks the Python functions could not be placed among the native ones.",
+                "1 native stack ends early, at code without unwinding information (a just-in-time compiler's, or \
+                 compiled with -fno-asynchronous-unwind-tables): its outermost functions are missing.",
+                "In 2 stacks the Python functions could not be placed among the native ones: --view python shows them \
+                 alone.",
             ]
         );
         let native = NativeStacks { differing: Some(12), cut_short: None, unmerged: None, ..native };

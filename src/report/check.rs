@@ -17,7 +17,7 @@ use memprof_reporter::suppressions::Suppressions;
 
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Verdict, ViewArgs, open, stdout_text};
+use super::{Failure, Notes, Verdict, ViewArgs, open, stdout_text};
 
 /// Hold a capture against limits: status 3 if one is exceeded
 #[derive(Debug, clap::Args)]
@@ -171,9 +171,10 @@ impl Args {
 /// When a capture, the budget or the suppressions cannot be read, there is no limit, or standard output cannot be written.
 pub fn run(args: Args) -> Result<Verdict, Failure> {
     let rules = args.rules()?;
-    let mut report = open(&args.capture, &args.query, rules.view)?;
+    let notes = Notes::of(matches!(args.format, Format::Text | Format::Github));
+    let mut report = open(&args.capture, &args.query, rules.view, notes)?;
     let mut baseline = match &args.baseline {
-        Some(baseline) => Some(open(baseline, &args.query, rules.view)?),
+        Some(baseline) => Some(open(baseline, &args.query, rules.view, Notes::Apart)?),
         None => None,
     };
     let outcome = Outcome::of(&mut report, baseline.as_mut(), &rules);

@@ -9,7 +9,7 @@ use memprof_reporter::diff::{
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, MetricArgs, Verdict, ViewArgs, open, stdout_text};
+use super::{Failure, MetricArgs, Notes, Verdict, ViewArgs, open, stdout_text};
 
 /// Compare two captures: what is new, gone, grown or shrunk
 #[derive(Debug, clap::Args)]
@@ -118,15 +118,16 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     let comparison = args.comparison();
     let page = args.html.then(|| OutputFile::choose(args.output.clone(), args.force, &args.after, "diff", "html"));
     let page = page.transpose()?;
-    let mut before = open(&args.before, &args.query, comparison.view)?;
-    let mut after = open(&args.after, &args.query, comparison.view)?;
+    let format = if args.json { Format::Json } else { args.format };
+    let notes = Notes::of(format == Format::Text && !args.html);
+    let mut before = open(&args.before, &args.query, comparison.view, notes)?;
+    let mut after = open(&args.after, &args.query, comparison.view, notes)?;
     if let Some(page) = page {
         let shape = (comparison.view, comparison.metric, false);
         let path = page.write(|out| write_html(&mut before, &mut after, shape, out))?;
         eprintln!("memprof: wrote {}", path.display());
     }
     let diff = Diff::of(&mut before, &mut after, comparison);
-    let format = if args.json { Format::Json } else { args.format };
     stdout_text::write_sized(&args.after, false, |out| match format {
         _ if args.html => Ok(()),
         Format::Text => write_text(&diff, args.rows, &args.text.style(), out),

@@ -10,7 +10,7 @@ use memprof_reporter::report::Report;
 
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
-use super::{Failure, stdout_text};
+use super::{Failure, Notes, stdout_text};
 
 /// Write a capture in another tool's format
 #[derive(Debug, clap::Args)]
@@ -163,7 +163,7 @@ impl Export<'_> {
     }
 
     fn to_stdout(&self) -> Result<(), Failure> {
-        let mut report = self.shown.open()?;
+        let mut report = self.shown.open(Notes::Apart)?;
         if self.is_divided(&report) {
             return Err(self.several_processes(&report));
         }
@@ -173,7 +173,7 @@ impl Export<'_> {
     fn to_file(&self, file: Option<PathBuf>) -> Result<(), Failure> {
         let (kind, extension) = (self.format.name(), self.format.extension());
         let output = OutputFile::choose(file, self.force, &self.shown.capture, kind, extension)?;
-        let mut report = self.shown.open()?;
+        let mut report = self.shown.open(Notes::Apart)?;
         if !self.is_divided(&report) {
             return self.finish(&mut report, output);
         }

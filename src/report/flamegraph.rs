@@ -9,7 +9,7 @@ use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
-use super::{Failure, open};
+use super::{Failure, Notes, open};
 
 /// Write a flame graph: one self-contained interactive page, or a picture
 #[derive(Debug, clap::Args)]
@@ -52,8 +52,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let kind = if args.diff.is_some() { "diff" } else { "flamegraph" };
     let output = OutputFile::choose(args.output, args.force, &args.shown.capture, kind, extension)?;
     if let Some(before) = &args.diff {
-        let mut before = open(before, &args.shown.query, view)?;
-        let mut after = args.shown.open()?;
+        let mut before = open(before, &args.shown.query, view, Notes::Apart)?;
+        let mut after = args.shown.open(Notes::Apart)?;
         let shape = (view, metric, args.inverted);
         let path = output.write(|out| diff::write_html(&mut before, &mut after, shape, out))?;
         eprintln!("memprof: wrote {}", path.display());

@@ -1,7 +1,7 @@
 //! The subcommands that report on a capture. Each parses its arguments, opens the report and calls a renderer.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
@@ -252,19 +252,44 @@ impl SortStacks {
     }
 }
 
-/// Opens a capture for a report, with a line on standard error for each thing that its reader must know.
-fn open(capture: &Path, query: &QueryArgs, view: View) -> Result<Report, Failure> {
-    open_in_bins(capture, query, view, BinsWanted::Never)
+/// Where a reader finds what must be known of a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notes {
+    /// In the report, which is text: on a terminal they would stand there twice.
+    InText,
+    /// On standard error.
+    Apart,
+}
+
+impl Notes {
+    /// Of a report that is text, or something else.
+    const fn of(is_text: bool) -> Self {
+        if is_text { Self::InText } else { Self::Apart }
+    }
+}
+
+/// Opens a capture for a report, with a line on standard error for each thing that its reader must know and would not see
+/// otherwise.
+fn open(capture: &Path, query: &QueryArgs, view: View, notes: Notes) -> Result<Report, Failure> {
+    open_in_bins(capture, query, view, BinsWanted::Never, notes)
 }
 
 /// Likewise, with the run in bins if they are wanted.
-fn open_in_bins(capture: &Path, query: &QueryArgs, view: View, bins: BinsWanted) -> Result<Report, Failure> {
+fn open_in_bins(
+    capture: &Path,
+    query: &QueryArgs,
+    view: View,
+    bins: BinsWanted,
+    notes: Notes,
+) -> Result<Report, Failure> {
     let report = Report::open_watched(capture, &query.query(), bins, progress::watch).map_err(Failure::Capture)?;
     if view.kind == ViewKind::Native && !report.metadata().native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }
-    for note in report.notes() {
-        eprintln!("memprof: {}: {note}", capture.display());
+    if notes == Notes::Apart || !io::stdout().is_terminal() {
+        for note in report.notes() {
+            eprintln!("memprof: {}: {note}", capture.display());
+        }
     }
     Ok(report)
 }

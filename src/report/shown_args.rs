@@ -7,7 +7,7 @@ use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::view::View;
 
 use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, ViewArgs, open_in_bins};
+use super::{Failure, MetricArgs, Notes, ViewArgs, open_in_bins};
 
 /// What a report shows.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,12 +34,12 @@ impl ShownArgs {
     }
 
     /// Opens the capture.
-    pub fn open(&self) -> Result<Report, Failure> {
-        self.open_in_bins(BinsWanted::Never)
+    pub fn open(&self, notes: Notes) -> Result<Report, Failure> {
+        open_in_bins(&self.capture, &self.query, self.view(), BinsWanted::Never, notes)
     }
 
-    /// Opens the capture, and cuts the run into bins if they are wanted.
+    /// Opens the capture for a page, and cuts the run into bins if they are wanted.
     pub fn open_in_bins(&self, bins: BinsWanted) -> Result<Report, Failure> {
-        open_in_bins(&self.capture, &self.query, self.view(), bins)
+        open_in_bins(&self.capture, &self.query, self.view(), bins, Notes::Apart)
     }
 }

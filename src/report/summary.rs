@@ -5,7 +5,7 @@ use memprof_reporter::summary::{DEFAULT_ROWS, SortBy, write_json, write_text};
 
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, stdout_text};
+use super::{Failure, Notes, stdout_text};
 
 /// List functions by what they allocated, themselves and with all that they called
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ fn sort_by(name: &str) -> Result<SortBy, String> {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.shown.metric(), args.shown.view());
-    let report = args.shown.open()?;
+    let report = args.shown.open(Notes::of(!args.json))?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, args.sort, out)

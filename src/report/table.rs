@@ -8,7 +8,7 @@ use memprof_reporter::table::{DEFAULT_ROWS, write_json, write_text};
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, stdout_text};
+use super::{Failure, Notes, stdout_text};
 
 /// List memory by place, allocator and thread
 #[derive(Debug, clap::Args)]
@@ -48,12 +48,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.shown.metric(), args.shown.view());
     if args.html || args.output.is_some() {
         let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "table", "html")?;
-        let mut report = args.shown.open()?;
+        let mut report = args.shown.open(Notes::Apart)?;
         let path = output.write(|out| flamegraph::write_table(&mut report, view, metric, out))?;
         eprintln!("memprof: wrote {}", path.display());
         return Ok(());
     }
-    let report = args.shown.open()?;
+    let report = args.shown.open(Notes::of(!args.json))?;
     stdout_text::write(|out| {
         if args.json {
             write_json(&report, view, metric, out)

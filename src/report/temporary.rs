@@ -8,7 +8,7 @@ use memprof_reporter::temporary::{
 
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, ViewArgs, open, stdout_text};
+use super::{Failure, Notes, ViewArgs, open, stdout_text};
 
 /// List the places that allocate memory to give it back at once, with their stacks
 #[derive(Debug, clap::Args)]
@@ -64,7 +64,7 @@ impl Column {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (view, sort) = (args.view.view(), args.sort.sort_by());
-    let report = open(&args.capture, &args.query, view)?;
+    let report = open(&args.capture, &args.query, view, Notes::of(!args.json))?;
     let limits = TextLimits { places: args.limit, stacks: args.stacks, frames: args.frames };
     if args.json {
         return stdout_text::write_sized(&args.capture, false, |out| write_json(&report, view, sort, out));

@@ -9,7 +9,7 @@ use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
 #[cfg(feature = "tui")]
 use super::tree_terminal;
-use super::{Failure, SortStacks, stdout_text};
+use super::{Failure, Notes, SortStacks, stdout_text};
 
 /// Show who called what, and how much was allocated below each call
 #[derive(Debug, clap::Args)]
@@ -103,7 +103,7 @@ impl Args {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let options = args.options();
-    let mut report = args.shown.open()?;
+    let mut report = args.shown.open(Notes::of(!args.json))?;
     if args.json {
         let limits = args.limits.limits(Limits::NONE);
         return stdout_text::write(|out| write_json(&mut report, &options, limits, out));
