@@ -214,6 +214,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
             None => Output::Events(Box::new(begin(output, &header))),
         };
         let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
+        let drain = if symbols.is_some() { drain.keeping_files() } else { drain };
         let following =
             followed.is_anybody().then_some(Following { attached, patience: None, waiting: Some(&mut *waiting) });
         // It takes it, or has panicked, which ends memprof.

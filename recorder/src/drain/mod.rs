@@ -38,9 +38,9 @@ pub struct Drain {
     pool: Pool,
     output: Output,
     interning: Interning,
-    /// Modules whose files have been opened, and these.
+    /// Modules that have been seen, and their files, where they are kept.
     modules_seen: usize,
-    kept_files: KeptFiles,
+    kept_files: Option<KeptFiles>,
     native_depth: u32,
     sizes: RecentSizes,
     /// Those of the chunk that is being taken.
@@ -85,7 +85,7 @@ impl Drain {
             output,
             interning: Interning::default(),
             modules_seen: 0,
-            kept_files: KeptFiles::default(),
+            kept_files: None,
             native_depth,
             sizes: RecentSizes::default(),
             words: Vec::with_capacity(CHUNK_WORDS),
@@ -105,6 +105,11 @@ impl Drain {
             allocations: 0,
             damaged_chunks: 0,
         }
+    }
+
+    /// Keeps the files of modules open, for those who look up names when the program has ended.
+    pub fn keeping_files(self) -> Self {
+        Self { kept_files: Some(KeptFiles::default()), ..self }
     }
 
     /// Allocations so far.
@@ -239,8 +244,8 @@ impl Drain {
             self.note_process(image, found.pid, &description);
         }
         let modules = self.interning.modules();
-        for module in modules[self.modules_seen..].iter().flatten() {
-            self.kept_files.keep(found.pid, module);
+        if let Some(kept_files) = &mut self.kept_files {
+            modules[self.modules_seen..].iter().flatten().for_each(|module| kept_files.keep(found.pid, module));
         }
         self.modules_seen = modules.len();
         if let Some(name) = &self.transcoders[&thread].name {
@@ -329,7 +334,8 @@ impl Drain {
         // Each process once; they are asked for the names of code that was made at run time.
         let pids: BTreeSet<u32> = self.images.values().copied().collect();
         let processes: Vec<_> = pids.into_iter().map(|pid| symbols::Process { pid, began }).collect();
-        let found = symbols::Resolution::of(self.interning.modules(), frames, &processes, options, &self.kept_files);
+        let kept_files = self.kept_files.take().unwrap_or_default();
+        let found = symbols::Resolution::of(self.interning.modules(), frames, &processes, options, &kept_files);
         let facts = found.facts();
         if !facts.is_empty() {
             self.output.facts(&facts);
