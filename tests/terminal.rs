@@ -188,3 +188,19 @@ fn what_must_be_known_stands_once() {
     let shown = on_terminal(memprof(["stats", "--json"]).arg(&given.capture));
     assert_eq!(shown.matches(&format!("memprof: {}: {NOTE}", given.capture.display())).count(), 1, "{shown}");
 }
+
+#[test]
+fn nobody_needs_to_listen_to_what_is_said() {
+    let given = Given::capture();
+    fs::write(&given.capture, &CAPTURE[..CAPTURE.len() - 40]).expect("a file can be written");
+    for arguments in
+        [&["stats"][..], &["flamegraph", "-o", "page.html"], &["export", "--format", "collapsed", "-o", "text"]]
+    {
+        let (reader, writer) = std::io::pipe().expect("there are descriptors");
+        drop(reader);
+        let mut command = memprof(&arguments[..1]);
+        command.arg(&given.capture).args(&arguments[1..]).current_dir(given.folder.path());
+        let status = command.stdout(std::process::Stdio::null()).stderr(writer).status();
+        assert!(status.expect("memprof can be started").success(), "{arguments:?}");
+    }
+}

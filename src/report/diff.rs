@@ -9,7 +9,7 @@ use memprof_reporter::diff::{
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, MetricArgs, Notes, Verdict, ViewArgs, open, stdout_text};
+use super::{Failure, MetricArgs, Notes, Verdict, ViewArgs, open, say, say_written, stdout_text};
 
 /// Compare two captures: what is new, gone, grown or shrunk
 #[derive(Debug, clap::Args)]
@@ -125,7 +125,7 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     if let Some(page) = page {
         let shape = (comparison.view, comparison.metric, false);
         let path = page.write(|out| write_html(&mut before, &mut after, shape, out))?;
-        eprintln!("memprof: wrote {}", path.display());
+        say_written(&path);
     }
     let diff = Diff::of(&mut before, &mut after, comparison);
     stdout_text::write_sized(&args.after, false, |out| match format {
@@ -137,7 +137,7 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     let bytes = (diff.total().before.bytes, diff.total().after.bytes);
     match args.fail_above.filter(|limit| limit.is_exceeded(bytes.0, bytes.1)) {
         Some(limit) => {
-            eprintln!("memprof: {}; the limit is {limit}", diff.growth());
+            say(format_args!("{}; the limit is {limit}", diff.growth()));
             Ok(Verdict::Breach)
         }
         None => Ok(Verdict::Fine),

@@ -10,7 +10,7 @@ use memprof_reporter::report::Report;
 
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
-use super::{Failure, Notes, stdout_text};
+use super::{Failure, Notes, say_written, stdout_text};
 
 /// Write a capture in another tool's format
 #[derive(Debug, clap::Args)]
@@ -191,7 +191,7 @@ impl Export<'_> {
 
     fn finish(&self, report: &mut Report, output: OutputFile) -> Result<(), Failure> {
         let path = output.write(|out| self.write(report, out))?;
-        eprintln!("memprof: wrote {}", path.display());
+        say_written(&path);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
-use super::{Failure, Notes, open};
+use super::{Failure, Notes, open, say_written};
 
 /// Write a flame graph: one self-contained interactive page, or a picture
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let mut after = args.shown.open(Notes::Apart)?;
         let shape = (view, metric, args.inverted);
         let path = output.write(|out| diff::write_html(&mut before, &mut after, shape, out))?;
-        eprintln!("memprof: wrote {}", path.display());
+        say_written(&path);
         return Ok(());
     }
     let bins = match (args.svg, args.temporal) {
@@ -70,6 +70,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let path = output.write(|out| {
         if args.svg { write_svg(&mut report, shape, metric, out) } else { write_html(&mut report, shape, metric, out) }
     })?;
-    eprintln!("memprof: wrote {}", path.display());
+    say_written(&path);
     Ok(())
 }

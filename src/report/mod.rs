@@ -1,7 +1,7 @@
 //! The subcommands that report on a capture. Each parses its arguments, opens the report and calls a renderer.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
@@ -252,6 +252,16 @@ impl SortStacks {
     }
 }
 
+/// Says something on standard error. That nobody listens is no failure.
+fn say(what: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "memprof: {what}");
+}
+
+/// Says that a report's file is there.
+fn say_written(path: &Path) {
+    say(format_args!("wrote {}", path.display()));
+}
+
 /// Where a reader finds what must be known of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Notes {
@@ -288,7 +298,7 @@ fn open_in_bins(
     }
     if notes == Notes::Apart || !io::stdout().is_terminal() {
         for note in report.notes() {
-            eprintln!("memprof: {}: {note}", capture.display());
+            say(format_args!("{}: {note}", capture.display()));
         }
     }
     Ok(report)

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use memprof_reporter::flamegraph::write_report;
 use memprof_reporter::report::BinsWanted;
 
-use super::Failure;
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
+use super::{Failure, say_written};
 
 /// Write one self-contained page that answers everything: overview, flame graph, table, source lines, threads, sizes
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "report", "html")?;
     let mut report = args.shown.open_in_bins(BinsWanted::Always)?;
     let path = output.write(|out| write_report(&mut report, view, metric, out))?;
-    eprintln!("memprof: wrote {}", path.display());
+    say_written(&path);
     Ok(())
 }

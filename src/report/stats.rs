@@ -7,7 +7,7 @@ use memprof_reporter::stats::{DEFAULT_TOP, write_json, write_text};
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, stdout_text};
+use super::{Failure, Notes, say_written, stdout_text};
 
 /// Print the figures of a run: peak, leaks, totals, allocators, sizes and the largest places
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let output = OutputFile::choose(Some(path), args.force, &args.shown.capture, "stats", "json")?;
         let report = args.shown.open(Notes::Apart)?;
         let path = output.write(|out| write_json(&report, view, metric, args.top, out))?;
-        eprintln!("memprof: wrote {}", path.display());
+        say_written(&path);
         return Ok(());
     }
     let report = args.shown.open(Notes::of(!args.json))?;

@@ -8,7 +8,7 @@ use memprof_reporter::table::{DEFAULT_ROWS, write_json, write_text};
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, stdout_text};
+use super::{Failure, Notes, say_written, stdout_text};
 
 /// List memory by place, allocator and thread
 #[derive(Debug, clap::Args)]
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "table", "html")?;
         let mut report = args.shown.open(Notes::Apart)?;
         let path = output.write(|out| flamegraph::write_table(&mut report, view, metric, out))?;
-        eprintln!("memprof: wrote {}", path.display());
+        say_written(&path);
         return Ok(());
     }
     let report = args.shown.open(Notes::of(!args.json))?;

@@ -8,7 +8,7 @@ use memprof_reporter::view::View;
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, open, stdout_text};
+use super::{Failure, Notes, open, say_written, stdout_text};
 
 /// Draw live memory and the resident set over the run
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let output = OutputFile::choose(args.svg, args.force, &args.capture, "timeline", "svg")?;
         let report = open(&args.capture, &args.query, View::default(), Notes::Apart)?;
         let path = output.write(|out| write_svg(&report, out))?;
-        eprintln!("memprof: wrote {}", path.display());
+        say_written(&path);
         return Ok(());
     }
     let report = open(&args.capture, &args.query, View::default(), Notes::of(!args.json))?;
