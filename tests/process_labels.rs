@@ -9,6 +9,7 @@ use serde_json::Value;
 use support::memprof::{Finished, memprof};
 use support::pythons;
 use support::recording::{Recorded, Recording};
+use support::table::table;
 
 fn follow(code: &str) -> Recorded {
     Recording::of_code(pythons::any(), code).option("--follow-fork").run().succeeds()
@@ -132,5 +133,38 @@ fn a_name_that_a_process_gave_itself_comes_first() {
     for (number, process) in processes[1..].iter().enumerate() {
         let text = beginning(&rows, &process["pid"]);
         assert_eq!(text, format!("mail worker {number}, fork of {parent}"), "{rows:#?}");
+    }
+}
+
+/// What it was called right after the fork says nothing of what it did.
+#[test]
+fn workers_have_the_last_name_that_they_gave_themselves() {
+    const CODE: &str = "
+import ctypes, os, threading
+def call_me(name):
+    ctypes.CDLL(None).prctl(15, name, 0, 0, 0)
+def work(number):
+    call_me(b'worker %d' % number)
+    block = bytearray(1_000_000 + number)
+    call_me(b'idle %d' % number)
+    os._exit(0)
+def start():
+    for number in range(3):
+        if not (pid := os.fork()):
+            work(number)
+        os.waitpid(pid, 0)
+starter = threading.Thread(target=start, name='starter')
+starter.start()
+starter.join()
+";
+    let recorded = follow(CODE);
+    let processes = processes(&recorded);
+    let (rows, done) = (listed(&recorded, 100), table(&recorded.capture(), "--total"));
+    assert_eq!(processes.len(), 4);
+    for (number, worker) in processes[1..].iter().enumerate() {
+        let expected = format!("idle {number}, fork of {}", processes[0]["pid"]);
+        assert_eq!(beginning(&rows, &worker["pid"]), expected, "{rows:#?}");
+        let thread = format!("idle {number} ");
+        assert!(done.iter().any(|row| row.function == "work" && row.thread.starts_with(&thread)), "{done:#?}");
     }
 }

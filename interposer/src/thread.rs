@@ -145,12 +145,8 @@ impl ThreadState {
         recording: &mut Recording,
     ) -> Result<NonNull<Self>, Stop> {
         let (image, pid) = (session.identity.image(), session.identity.pid());
-        let mut author =
-            Author { thread: session.next_thread(), tid: session.identity.tid(), image, pid, name: [0; 16] };
-        // SAFETY: PR_GET_NAME fills 16 bytes.
-        unsafe {
-            libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, author.name.as_mut_ptr());
-        }
+        let (thread, tid) = (session.next_thread(), session.identity.tid());
+        let author = Author { thread, tid, image, pid, name: name_in_kernel() };
         let (stack, checker, sites) = (MergedStack::new(origin)?, StackChecker::wanted()?, SiteTable::new()?);
         let mut name = MappedVec::new();
         let named = matches!(level, Level::Handler { .. });
@@ -489,6 +485,15 @@ impl ThreadState {
         }
     }
 
+    /// The program has given the thread the name that the kernel now has for it. That is its name from now on, whatever Python
+    /// calls it.
+    pub fn renamed(&mut self, recording: &mut Recording) -> Result<(), Stop> {
+        (self.named, self.name) = (true, MappedVec::new());
+        let name = name_in_kernel();
+        let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        Ok(self.channel.writer(recording).name(&name[..length])?)
+    }
+
     /// Finds out what Python calls the thread, once it runs Python code. Its frames are up to date, and there.
     #[cold]
     fn find_name(&mut self, interpreter: &Interpreter) -> Result<(), OutOfMemory> {
@@ -503,6 +508,16 @@ impl ThreadState {
         }
         Ok(())
     }
+}
+
+/// What the kernel calls the calling thread, up to the first NUL.
+fn name_in_kernel() -> [u8; 16] {
+    let mut name = [0; 16];
+    // SAFETY: PR_GET_NAME fills 16 bytes.
+    unsafe {
+        libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr());
+    }
+    name
 }
 
 struct Update<'a>(&'a mut MergedStack);

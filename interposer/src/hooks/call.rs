@@ -138,6 +138,11 @@ impl Call {
         origin
     }
 
+    /// The program has given the thread another name.
+    pub fn renamed(&mut self) {
+        self.record(|state, _, recording| state.renamed(recording));
+    }
+
     /// What Python says of who calls. In the middle of a record, where its frames may just be read, they are not read once more.
     #[inline]
     fn python(&mut self) -> Option<(&'static Interpreter, Current)> {

@@ -1,4 +1,5 @@
-//! `prctl`, by which a program gives up rights that recording needs: then recording ends, and not the program.
+//! `prctl`, by which a program gives up rights that recording needs: then recording ends, and not the program. It names threads,
+//! too.
 //!
 //! Filters (seccomp(2)) are not looked into. What hooks need while nothing is new is what every program with threads needs: see
 //! docs/soundness.md.
@@ -7,6 +8,7 @@ use core::ffi::{c_int, c_ulong};
 
 use memprof_capture::early_stop::EarlyStop;
 
+use super::call::Call;
 use crate::platform::real;
 use crate::session;
 use crate::stop::Stop;
@@ -27,5 +29,9 @@ pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong
         return -1;
     }
     // SAFETY: the program's own call, passed on as it came.
-    unsafe { real::prctl(option, a, b, c, d) }
+    let result = unsafe { real::prctl(option, a, b, c, d) };
+    if option == libc::PR_SET_NAME && result == 0 {
+        Call::make(|| (), Call::renamed);
+    }
+    result
 }
