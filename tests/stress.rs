@@ -1,13 +1,13 @@
 //! Programs that do by chance, and at the same time, all that has hurt under memprof: they end as without it, and what they
 //! allocate in the end, when all is calm, is in the capture.
 //!
-//! `MEMPROF_STRESS_SECONDS` lets them run for longer than some seconds each, and `MEMPROF_STRESS_SEED` repeats a run that
-//! failed.
+//! `MEMPROF_STRESS_SECONDS` lets each test go on for that long, with one round after another, and `MEMPROF_STRESS_SEED`
+//! repeats a run that failed.
 
 mod support;
 
 use std::env;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use support::c_programs::{Build, compile, signal_safe_allocator};
 use support::pythons;
@@ -15,19 +15,17 @@ use support::recording::Recorded;
 use support::table::{Amount, sum, table};
 use support::unharmed::Unharmed;
 
-/// What one round takes, more or less, with and without memprof.
-const SECONDS: u64 = 5;
-
 fn variable(name: &str) -> Option<u64> {
     env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
-/// The seeds of the rounds. A failed test shows the last one that was printed.
+/// The seeds of the rounds, at least one. A failed test shows the last one that was printed.
 fn seeds() -> impl Iterator<Item = u64> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64 % 1_000_000);
     let first = variable("MEMPROF_STRESS_SEED").unwrap_or_else(now);
-    let rounds = variable("MEMPROF_STRESS_SECONDS").map_or(1, |seconds| seconds.div_ceil(SECONDS));
-    (first..first + rounds).inspect(|seed| eprintln!("MEMPROF_STRESS_SEED={seed}"))
+    let (began, limit) = (Instant::now(), variable("MEMPROF_STRESS_SECONDS").map(Duration::from_secs));
+    let goes_on = move |seed: &u64| *seed == first || limit.is_some_and(|limit| began.elapsed() < limit);
+    (first..).take_while(goes_on).inspect(|seed| eprintln!("MEMPROF_STRESS_SEED={seed}"))
 }
 
 /// Requires what so many threads allocate in the end.
