@@ -138,9 +138,12 @@ impl Call {
         origin
     }
 
-    /// The program has given the thread another name.
+    /// The program has given the thread another name. What a handler records in the middle of a record stands under a name of its
+    /// own, which stays.
     pub fn renamed(&mut self) {
-        self.record(|state, _, recording| state.renamed(recording));
+        if !self.interrupts {
+            self.record(|state, _, recording| state.renamed(recording));
+        }
     }
 
     /// What Python says of who calls. In the middle of a record, where its frames may just be read, they are not read once more.
