@@ -155,10 +155,12 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let native_depth = native_depth.filter(|_| NATIVE_STACKS);
     // First of all: from now on no signal ends memprof, not even that of a file that has become too large.
     let forwarding = Forwarding::begin().map_err(RecordError::Memory)?;
-    let followed = match (follow_fork, frozen::is_launcher(&program.executable)) {
-        (true, _) => Followed::All,
-        (false, true) => Followed::Launched,
-        (false, false) => Followed::Nobody,
+    let followed = if follow_fork {
+        Followed::All
+    } else if frozen::is_launcher(&program.executable) {
+        Followed::Launched
+    } else {
+        Followed::Nobody
     };
     let wanted =
         Wanted { python_only: program.is_python, native_stacks: native_depth.is_some(), python_allocators, followed };

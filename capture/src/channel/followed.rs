@@ -1,11 +1,10 @@
 //! Which processes are recorded beside the first one.
 
 /// Which they are. Of a process that is not followed, what it starts is not followed either.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Followed {
     /// None.
-    #[default]
     Nobody = 0,
     /// Those that the first one starts, which is a launcher. What these start is not.
     Launched = 1,
