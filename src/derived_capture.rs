@@ -83,7 +83,7 @@ impl OutputArgs {
         drop(out);
         let existing = if self.force { Existing::Replace } else { Existing::Keep };
         whole.finish_durably(existing).map_err(|error| self.unwritable(error))?;
-        let _ = writeln!(io::stderr(), "memprof: wrote {} ({})", self.output.display(), size(bytes));
+        crate::say(format_args!("wrote {} ({})", self.output.display(), size(bytes)));
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod whole_output;
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -159,8 +160,13 @@ fn usage(error: &clap::Error) -> u8 {
 
 /// Says in one line what went wrong.
 fn complain(failure: &dyn Error) -> u8 {
-    let _ = writeln!(io::stderr(), "memprof: {failure}");
+    say(failure);
     FAILURE
+}
+
+/// Says something on standard error. That nobody listens is no failure.
+fn say(what: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "memprof: {what}");
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The subcommands that report on a capture. Each parses its arguments, opens the report and calls a renderer.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
@@ -14,6 +14,8 @@ use memprof_reporter::view::{PlacesOf, View, ViewKind};
 
 use query_args::QueryArgs;
 pub use sized_output::TooLarge;
+
+use crate::say;
 
 pub mod check;
 pub mod diff;
@@ -250,11 +252,6 @@ impl SortStacks {
             Self::Allocations => Ranking::Allocations,
         }
     }
-}
-
-/// Says something on standard error. That nobody listens is no failure.
-fn say(what: impl fmt::Display) {
-    let _ = writeln!(io::stderr(), "memprof: {what}");
 }
 
 /// Says that a report's file is there.
