@@ -4,13 +4,12 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::Command;
-use std::ptr;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::memprof::{Finished, memprof};
+use support::pseudo_terminal;
 use tempfile::TempDir;
 
 /// Recorded by an earlier memprof: a script that allocates in a function `work`.
@@ -149,21 +148,12 @@ fn mistakes_are_said() {
 
 /// What a command writes to the terminal that it is run on, be it output or errors. No more than a terminal's buffer holds.
 fn on_terminal(command: &mut Command) -> String {
-    let (mut master, mut slave) = (-1, -1);
-    // SAFETY: openpty fills the two descriptors, which nobody else owns, or fails.
-    let (master, slave) = unsafe {
-        let nothing = ptr::null_mut();
-        assert_eq!(libc::openpty(&raw mut master, &raw mut slave, nothing, ptr::null_mut(), ptr::null_mut()), 0);
-        // What other tests start is not to hold them.
-        assert_eq!(libc::fcntl(master, libc::F_SETFD, libc::FD_CLOEXEC), 0);
-        assert_eq!(libc::fcntl(slave, libc::F_SETFD, libc::FD_CLOEXEC), 0);
-        (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
-    };
+    let (master, slave) = pseudo_terminal::open();
     let output = slave.try_clone().expect("there are descriptors");
     let status = command.stdout(output).stderr(slave).status().expect("memprof can be started");
     assert!(status.success(), "{status}");
     // The command's own copies go with it.
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let (mut shown, mut piece) = (Vec::new(), [0; 1024]);
     let mut master = File::from(master);
     // When nobody has the other end any more, reading fails.
@@ -200,7 +190,7 @@ fn nobody_needs_to_listen_to_what_is_said() {
         drop(reader);
         let mut command = memprof(&arguments[..1]);
         command.arg(&given.capture).args(&arguments[1..]).current_dir(given.folder.path());
-        let status = command.stdout(std::process::Stdio::null()).stderr(writer).status();
+        let status = command.stdout(Stdio::null()).stderr(writer).status();
         assert!(status.expect("memprof can be started").success(), "{arguments:?}");
     }
 }

@@ -4,13 +4,14 @@ mod support;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use support::memprof::{Finished, memprof};
+use support::pseudo_terminal;
 use support::pythons;
 use support::recording::{Recorded, Recording};
 
@@ -55,17 +56,7 @@ fn attributes(terminal: &OwnedFd) -> libc::termios {
 impl Terminal {
     /// Runs a program on a new terminal, which may be the controlling one of its session: that one gets its signals.
     fn run(mut command: Command, controlling: bool) -> Self {
-        let (mut master, mut slave) = (0, 0);
-        let size = libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        let (name, modes) = (std::ptr::null_mut(), std::ptr::null());
-        // SAFETY: openpty fills the two descriptors, which nobody else owns, or fails.
-        let (master, slave) = unsafe {
-            assert_eq!(libc::openpty(&raw mut master, &raw mut slave, name, modes, &raw const size), 0);
-            // Or the program would hold the user's side, too.
-            assert_eq!(libc::fcntl(master, libc::F_SETFD, libc::FD_CLOEXEC), 0);
-            assert_eq!(libc::fcntl(slave, libc::F_SETFD, libc::FD_CLOEXEC), 0);
-            (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
-        };
+        let (master, slave) = pseudo_terminal::open();
         let end = || Stdio::from(slave.try_clone().expect("a descriptor can be had"));
         command.stdin(end()).stdout(end()).stderr(end());
         // SAFETY: setsid and ioctl may be called between fork and exec.

@@ -10,6 +10,7 @@ pub mod memprof;
 pub mod mounts;
 pub mod native_expectations;
 pub mod packages;
+pub mod pseudo_terminal;
 pub mod pythons;
 pub mod recording;
 pub mod skipping;
