@@ -1,14 +1,12 @@
 //! Aggregated captures: reports on them are those on the captures that they were made of, whatever state these are in.
 
-use crate::capture_builder::{CaptureBuilder, START, file_of};
+use crate::capture_builder::{CaptureBuilder, file_of};
 use crate::family_run::family_run;
 use crate::native_run::native_run;
+use crate::random_family::{PROCESSES, event, record};
 use crate::sample_run::sample_run;
-use memprof_capture::allocator::Allocator::{Malloc, Mmap};
-use memprof_capture::event::Event;
+use memprof_capture::file::CaptureReader;
 use memprof_capture::file::rewrite::{Names, rewrite};
-use memprof_capture::file::{CaptureReader, Fact};
-use memprof_capture::ids::{Address, SiteId, Stamp};
 use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::metric::Metric;
 use memprof_reporter::query::Query;
@@ -133,45 +131,13 @@ fn lost_slots_are_told() {
     assert!(cut[0].contains("1 damaged chunk"), "{}", cut[0]);
 }
 
-const PROCESSES: u32 = 3;
-
-fn event() -> impl Strategy<Value = Event> {
-    let block = (1..30_u64).prop_map(|block| Address(block * 16));
-    let page = (0..8_u64).prop_map(|page| Address(page << 12));
-    let site = || (0..6_u32).prop_map(SiteId);
-    prop_oneof![
-        4 => (block.clone(), 0..100_u64, site()).prop_map(|(address, size, site)| Event::Allocation { address, size, site }),
-        3 => block.clone().prop_map(|address| Event::Free { address }),
-        1 => (block, 0..100_u64, site()).prop_map(|(address, size, site)| Event::Resize { address, size, site }),
-        1 => (page.clone(), 1..20_000_u64, site()).prop_map(|(address, size, site)| Event::Map { address, size, site }),
-        1 => (page, 1..20_000_u64).prop_map(|(address, size)| Event::Unmap { address, size }),
-    ]
-}
-
 /// Processes side by side, of which some become other programs.
 fn family() -> impl Strategy<Value = Vec<u8>> {
     let step = (0..PROCESSES, 0..2_u32, prop::bool::weighted(0.02), 0..2_000_000_u64, event());
     (prop::collection::vec(step, 0..150), 1..40_usize).prop_map(|(steps, chunk_rows)| {
         let mut builder = CaptureBuilder::new();
         builder.chunk_rows = chunk_rows;
-        for line in 0..6 {
-            builder.site(&[("main", "a.py", 90), ("f", "a.py", line + 1)], if line < 4 { Malloc } else { Mmap });
-        }
-        let (mut now, mut images, mut last) = (START, vec![0; PROCESSES as usize], 0);
-        for (process, thread, execs, gap, event) in steps {
-            now += gap;
-            let image = &mut images[process as usize];
-            if *image == 0 || execs {
-                last += 1;
-                let forked_from = (*image == 0 && process > 0).then_some(1);
-                *image = last;
-                let pid = 4711 + process;
-                builder.facts.push(Fact::Image { image: last, stamp: Stamp(now), pid });
-                let command_line = vec![format!("program{last}")];
-                builder.facts.push(Fact::Process { image: last, pid, parent: 4711, forked_from, command_line });
-            }
-            builder.event_of(*image, process * 2 + thread, now, event);
-        }
+        record(&mut builder, steps);
         builder.to_bytes()
     })
 }

@@ -11,6 +11,7 @@ mod json_schema;
 mod native_run;
 mod page_columns;
 mod pprof_profile;
+mod random_family;
 mod sample_run;
 mod tree_run;
 

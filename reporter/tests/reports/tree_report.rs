@@ -5,7 +5,7 @@ use crate::family_run::family_run;
 use crate::golden_text::assert_golden;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
-use crate::tree_run::{MIB, tree_run};
+use crate::tree_run::{MIB, options, tree_run};
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use memprof_reporter::report::Report;
@@ -14,17 +14,6 @@ use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions, write_json, write_text};
 use memprof_reporter::view::{View, ViewKind};
 use serde_json::Value;
-
-fn options() -> TreeOptions {
-    TreeOptions {
-        view: View::default(),
-        metric: Metric::Peak,
-        ranking: Ranking::Bytes,
-        inverted: false,
-        folding: Folding::Libraries(Patterns::default()),
-        biggest: None,
-    }
-}
 
 fn text_of(report: &mut Report, options: &TreeOptions, limits: Limits, style: TextStyle) -> String {
     let mut out = Vec::new();

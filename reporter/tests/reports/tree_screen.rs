@@ -8,30 +8,15 @@ use crate::capture_builder::CaptureBuilder;
 use crate::family_run::family_run;
 use crate::golden_text::assert_golden;
 use crate::native_run::native_run;
-use crate::tree_run::{tree_run, tree_run_of};
+use crate::tree_run::{options, tree_run, tree_run_of};
 use memprof_capture::allocator::Allocator::Malloc;
-use memprof_replay::metric::Metric;
 use memprof_reporter::report::Report;
-use memprof_reporter::rows::Ranking;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::interactive::{Outcome, TreeScreen, action};
-use memprof_reporter::tree::{Folding, Patterns, TreeOptions};
-use memprof_reporter::view::View;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use ratatui::style::{Color, Modifier};
-
-fn options() -> TreeOptions {
-    TreeOptions {
-        view: View::default(),
-        metric: Metric::Peak,
-        ranking: Ranking::Bytes,
-        inverted: false,
-        folding: Folding::Libraries(Patterns::default()),
-        biggest: None,
-    }
-}
 
 /// A screen and the terminal that it is drawn to.
 struct Session<'a> {

@@ -1,11 +1,13 @@
 //! A run whose call tree has everything: branches, a long chain, libraries that call back, imports, two threads, and many
 //! small calls.
-#![allow(dead_code, reason = "each test uses a part of it")]
-
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::event::Event;
 use memprof_capture::file::Thread;
 use memprof_capture::ids::Address;
+use memprof_replay::metric::Metric;
+use memprof_reporter::rows::Ranking;
+use memprof_reporter::tree::{Folding, Patterns, TreeOptions};
+use memprof_reporter::view::View;
 
 use crate::capture_builder::{CaptureBuilder, Place, SECOND, START};
 
@@ -23,6 +25,18 @@ const IMPORT: [Place; 3] = [
     ("_load_unlocked", IMPORTLIB, 690),
 ];
 const READ: [Place; 3] = [("read_csv", PARSERS, 912), ("_read", PARSERS, 577), ("__init__", PARSERS, 1407)];
+
+/// What a tree shows unless told otherwise.
+pub fn options() -> TreeOptions {
+    TreeOptions {
+        view: View::default(),
+        metric: Metric::Peak,
+        ranking: Ranking::Bytes,
+        inverted: false,
+        folding: Folding::Libraries(Patterns::default()),
+        biggest: None,
+    }
+}
 
 fn stack<'a>(parts: &[&[Place<'a>]]) -> Vec<Place<'a>> {
     parts.concat()

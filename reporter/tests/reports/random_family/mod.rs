@@ -1,0 +1,54 @@
+//! Families of processes that do things at random, of which some become other programs.
+
+use memprof_capture::allocator::Allocator::{Malloc, Mmap};
+use memprof_capture::event::Event;
+use memprof_capture::file::Fact;
+use memprof_capture::ids::{Address, SiteId, Stamp};
+use proptest::prelude::*;
+
+use crate::capture_builder::{CaptureBuilder, START};
+
+/// The most processes of a family.
+pub const PROCESSES: u32 = 3;
+const SITES: u32 = 6;
+
+/// Process, thread of that process (0 or 1), whether the process becomes another program before, nanoseconds since the last step,
+/// event.
+pub type Step = (u32, u32, bool, u64, Event);
+
+/// An event at one of the family's sites.
+pub fn event() -> impl Strategy<Value = Event> {
+    let block = (1..30_u64).prop_map(|block| Address(block * 16));
+    let page = (0..8_u64).prop_map(|page| Address(page << 12));
+    let site = || (0..SITES).prop_map(SiteId);
+    prop_oneof![
+        4 => (block.clone(), 0..100_u64, site()).prop_map(|(address, size, site)| Event::Allocation { address, size, site }),
+        3 => block.clone().prop_map(|address| Event::Free { address }),
+        1 => (block, 0..100_u64, site()).prop_map(|(address, size, site)| Event::Resize { address, size, site }),
+        1 => (page.clone(), 1..20_000_u64, site()).prop_map(|(address, size, site)| Event::Map { address, size, site }),
+        1 => (page, 1..20_000_u64).prop_map(|(address, size)| Event::Unmap { address, size }),
+    ]
+}
+
+/// Records the family. Returns when the last step was.
+pub fn record(builder: &mut CaptureBuilder, steps: Vec<Step>) -> u64 {
+    for line in 0..SITES {
+        builder.site(&[("main", "a.py", 90), ("f", "a.py", line + 1)], if line < 4 { Malloc } else { Mmap });
+    }
+    let (mut now, mut images, mut last) = (START, [0; PROCESSES as usize], 0);
+    for (process, thread, execs, gap, event) in steps {
+        now += gap;
+        let image = &mut images[process as usize];
+        if *image == 0 || execs {
+            last += 1;
+            let forked_from = (*image == 0 && process > 0).then_some(1);
+            *image = last;
+            let pid = 4711 + process;
+            builder.facts.push(Fact::Image { image: last, stamp: Stamp(now), pid });
+            let command_line = vec![format!("program{last}")];
+            builder.facts.push(Fact::Process { image: last, pid, parent: 4700, forked_from, command_line });
+        }
+        builder.event_of(*image, process * 2 + thread, now, event);
+    }
+    now
+}
