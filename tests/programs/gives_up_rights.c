@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,13 @@
 
 #define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
+static atomic_int begun;
+
 static void *churn(void *sizes) {
-    for (long i = 0; i < 2000000; i++) free(malloc(100 + i % 50));
+    for (long i = 0; i < 2000000; i++) {
+        free(malloc(100 + i % 50));
+        if (i == 0) begun++;
+    }
     return sizes;
 }
 
@@ -33,7 +39,7 @@ int main(int count, char **arguments) {
         pthread_t threads[3];
         /* They exist, and have made an event, before they are confined. */
         for (int i = 0; i < 3; i++) pthread_create(&threads[i], NULL, churn, NULL);
-        usleep(20000);
+        while (begun < 3) usleep(1000);
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return 1;
         if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program)) return 1;
         churn(NULL);
