@@ -228,7 +228,7 @@ fn absurd_numbers_of_rows() {
 
 #[test]
 fn rows_that_refer_to_nothing() {
-    // Each row is two numbers of one byte: a stack and a frame, or an allocator.
+    // Each row is two numbers of one byte: a stack and a frame, or an allocator; behind the latter, that there is no part.
     let stacks = with(|capture| {
         let replaced = [ChunkKind::Stacks, ChunkKind::Frames, ChunkKind::Sites, ChunkKind::Events].map(|it| it as u8);
         capture.chunks.retain(|chunk| !replaced.contains(&chunk.header.kind));
@@ -236,7 +236,9 @@ fn rows_that_refer_to_nothing() {
         circle.header.last = 2;
         capture.chunks.insert(4, circle);
         capture.chunks.insert(4, Chunk::new(ChunkKind::Frames, 2, list(2, &[2, 2])));
-        capture.chunks.insert(4, Chunk::new(ChunkKind::Sites, 100, list(100, &[[1, 1], [77, 1]].concat().repeat(50))));
+        capture
+            .chunks
+            .insert(4, Chunk::new(ChunkKind::Sites, 100, list(100, &[[1, 1, 0], [77, 1, 0]].concat().repeat(50))));
     });
     // The caller that comes later, the frame that is not there, fifty sites with such a stack.
     let stats = stacks.is_reported(&[&left_out("52 references to what is not in it")]);

@@ -94,7 +94,7 @@ fn read(memray: &Python, file: &Path) -> Value {
 /// What memray calls an allocator that it does not know.
 fn memray_name(allocator: &str) -> String {
     match allocator {
-        "mremap" | "sbrk" => "mmap",
+        "mremap" | "sbrk" | "mmap_shared" | "mmap_file" => "mmap",
         "jemalloc" | "mimalloc" => "malloc",
         same => same,
     }

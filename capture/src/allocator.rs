@@ -20,7 +20,7 @@ pub enum Allocator {
     Valloc = 7,
     /// `pvalloc`
     Pvalloc = 8,
-    /// `mmap` and `mmap64`
+    /// `mmap` and `mmap64`, of memory that is the program's alone
     Mmap = 9,
     /// `mremap`, for what it adds or moves
     Mremap = 10,
@@ -36,6 +36,10 @@ pub enum Allocator {
     Jemalloc = 15,
     /// A function of mimalloc that is linked into a program or library
     Mimalloc = 16,
+    /// `mmap` of a file or a device, and what `mremap` makes of that
+    MmapFile = 17,
+    /// `mmap` of memory that processes share by a descriptor: a memfd, a file in `/dev/shm`; and what `mremap` makes of that
+    MmapShared = 18,
 }
 
 /// What the names of the functions of a linked allocator begin with, before `malloc`, `free` and the like, and whose they
@@ -52,7 +56,7 @@ pub const LINKED_PREFIXES: [(&[u8], Option<Allocator>); 7] = [
 
 impl Allocator {
     /// Every allocator, by ascending code.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Malloc,
         Self::Calloc,
         Self::Realloc,
@@ -69,6 +73,8 @@ impl Allocator {
         Self::Sbrk,
         Self::Jemalloc,
         Self::Mimalloc,
+        Self::MmapFile,
+        Self::MmapShared,
     ];
 
     /// The code in the channel and in the capture file.
@@ -81,6 +87,12 @@ impl Allocator {
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
         if code >= 1 && code as usize <= Self::ALL.len() { Some(Self::ALL[code as usize - 1]) } else { None }
+    }
+
+    /// Whether what it hands out is a file or a device that can be seen in memory, and no memory that the program takes.
+    #[must_use]
+    pub const fn is_of_files(self) -> bool {
+        matches!(self, Self::MmapFile)
     }
 
     /// The name that reports print.
@@ -103,6 +115,8 @@ impl Allocator {
             Self::Sbrk => "sbrk",
             Self::Jemalloc => "jemalloc",
             Self::Mimalloc => "mimalloc",
+            Self::MmapFile => "mmap_file",
+            Self::MmapShared => "mmap_shared",
         }
     }
 }
@@ -118,6 +132,6 @@ mod tests {
             assert_eq!(usize::from(allocator.code()), index + 1);
         }
         assert_eq!(Allocator::from_code(0), None);
-        assert_eq!(Allocator::from_code(17), None);
+        assert_eq!(Allocator::from_code(19), None);
     }
 }

@@ -48,6 +48,22 @@ pub enum Event {
         /// The length that was given; the range itself ends at the next boundary of a page.
         size: u64,
     },
+    /// The same, by `mremap`: the next event of the thread is the [`MapMoved`](Self::MapMoved) of what was there.
+    Move {
+        /// Its first byte.
+        address: Address,
+        /// Its length; 0 where it stays mapped there, too.
+        size: u64,
+    },
+    /// [`Map`](Self::Map), of what was mapped elsewhere before.
+    MapMoved {
+        /// Its first byte.
+        address: Address,
+        /// The length that the program asked for.
+        size: u64,
+        /// Who asked.
+        site: SiteId,
+    },
 }
 
 /// The number of a heap allocation of a process image, from 0, in the order in which they were made.
@@ -130,6 +146,6 @@ impl Event {
     /// is given back before it is handed out again.
     #[must_use]
     pub const fn hands_out(&self) -> bool {
-        !matches!(self, Self::Free { .. } | Self::Unmap { .. })
+        !matches!(self, Self::Free { .. } | Self::Unmap { .. } | Self::Move { .. })
     }
 }

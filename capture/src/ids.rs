@@ -52,6 +52,10 @@ dense_id! {
     /// A stack together with the allocator that it called: what an allocation is attributed to.
     SiteId
 }
+dense_id! {
+    /// A part of a file or of shared memory, from some byte on, that was mapped.
+    PartId
+}
 
 impl StackId {
     /// The stack without a frame: the root of the trie.

@@ -12,7 +12,9 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::layout::pool_bytes;
 use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES};
+use memprof_capture::channel::record::{
+    ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES, Mapped, MappedFile,
+};
 use memprof_capture::channel::writer::Author;
 use memprof_capture::channel::{ChunkIndex, ChunkWriter, Pool, PoolSettings, Record, Records};
 use memprof_capture::clock::ClockKind;
@@ -184,9 +186,10 @@ fn a_thread_that_waits_for_nobody_gives_up() {
 enum Step {
     Allocation(u64, u64, u64, u32),
     Resize(u64, u64, u64, u32),
-    Map(u64, u64, u64, u32),
+    Map(u64, u64, u64, u32, Mapped),
     Free(u64, u64),
     Unmap(u64, u64, u64),
+    Move(u64, u64, u64),
     Frames(u32, Vec<ChannelFrame>),
     Site(Allocator),
     Name(Vec<u8>),
@@ -208,6 +211,12 @@ fn frame() -> impl Strategy<Value = ChannelFrame> {
     ]
 }
 
+fn mapped() -> impl Strategy<Value = Mapped> {
+    let file = (any::<u64>(), any::<u64>(), any::<u64>(), any::<bool>())
+        .prop_map(|(device, inode, offset, is_shared)| Mapped::File(MappedFile { device, inode, offset, is_shared }));
+    prop_oneof![Just(Mapped::Memory), Just(Mapped::Something), file]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let gap = || prop_oneof![0..5000_u64, 0..1_u64 << 40];
     let address = || prop_oneof![0..1_u64 << 48, any::<u64>()];
@@ -215,9 +224,10 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (gap(), address(), size(), any::<u32>()).prop_map(|(g, a, s, n)| Step::Allocation(g, a, s, n)),
         (gap(), address(), size(), any::<u32>()).prop_map(|(g, a, s, n)| Step::Resize(g, a, s, n)),
-        (gap(), address(), size(), any::<u32>()).prop_map(|(g, a, s, n)| Step::Map(g, a, s, n)),
+        (gap(), address(), size(), any::<u32>(), mapped()).prop_map(|(g, a, s, n, m)| Step::Map(g, a, s, n, m)),
         (gap(), address()).prop_map(|(g, a)| Step::Free(g, a)),
         (gap(), address(), size()).prop_map(|(g, a, s)| Step::Unmap(g, a, s)),
+        (gap(), address(), size()).prop_map(|(g, a, s)| Step::Move(g, a, s)),
         (0..1000_u32, proptest::collection::vec(frame(), 0..3000)).prop_map(|(k, f)| Step::Frames(k, f)),
         (1..11_u8).prop_map(|code| Step::Site(Allocator::from_code(code).unwrap())),
         proptest::collection::vec(any::<u8>(), 0..1000).prop_map(Step::Name),
@@ -236,9 +246,12 @@ fn read_back(pool: &Pool) -> Vec<Step> {
             let step = match record.expect("a published record is whole") {
                 Record::Allocation { stamp, address, size, site } => Step::Allocation(gap(stamp), address, size, site),
                 Record::Resize { stamp, address, size, site } => Step::Resize(gap(stamp), address, size, site),
-                Record::Map { stamp, address, size, site } => Step::Map(gap(stamp), address, size, site),
+                Record::Map { stamp, address, size, site, mapped } => {
+                    Step::Map(gap(stamp), address, size, site, mapped)
+                }
                 Record::Free { stamp, address } => Step::Free(gap(stamp), address),
-                Record::Unmap { stamp, address, size } => Step::Unmap(gap(stamp), address, size),
+                Record::Unmap { stamp, address, size, moves: false } => Step::Unmap(gap(stamp), address, size),
+                Record::Unmap { stamp, address, size, moves: true } => Step::Move(gap(stamp), address, size),
                 Record::Site { allocator } => Step::Site(Allocator::from_code(allocator).unwrap()),
                 Record::Frames { keep, fresh } => {
                     let fresh = Record::frames_of(fresh);
@@ -301,9 +314,10 @@ proptest! {
             match step.clone() {
                 Step::Allocation(gap, a, size, site) => writer.allocation(at(gap), Address(a), size, SiteId(site)),
                 Step::Resize(gap, a, size, site) => writer.resize(at(gap), Address(a), size, SiteId(site)),
-                Step::Map(gap, a, size, site) => writer.map(at(gap), Address(a), size, SiteId(site)),
+                Step::Map(gap, a, size, site, mapped) => writer.map(at(gap), Address(a), size, SiteId(site), mapped),
                 Step::Free(gap, a) => writer.free(at(gap), Address(a)),
                 Step::Unmap(gap, a, size) => writer.unmap(at(gap), Address(a), size),
+                Step::Move(gap, a, size) => writer.moves(at(gap), Address(a), size),
                 Step::Frames(keep, frames) => writer.frames(keep, frames.into_iter()),
                 Step::Site(allocator) => writer.site(allocator),
                 Step::Name(name) => writer.name(&name),

@@ -97,12 +97,7 @@ fn capture() -> Vec<u8> {
     let native = NativeFrame { module: Some(ModuleId(0)), address: 0x1234, interrupted: false, evaluates: true };
     writer.frames(&[Frame::Python { code: CodeId(1), offset: 8 }, Frame::Native(native)]).unwrap();
     writer.stacks(&[StackNode { parent: StackId::EMPTY, frame: FrameId(0) }]).unwrap();
-    writer
-        .sites(&[
-            Site { stack: StackId(1), allocator: Allocator::Malloc },
-            Site { stack: StackId::EMPTY, allocator: Allocator::Calloc },
-        ])
-        .unwrap();
+    writer.sites(&[Site::new(StackId(1), Allocator::Malloc), Site::new(StackId::EMPTY, Allocator::Calloc)]).unwrap();
     let (mut encoder, mut sizes) = (ColumnEncoder::new(1), RecentSizes::default());
     for chunk in 0..CHUNKS {
         for (thread, Timed { stamp, event }) in events(chunk) {

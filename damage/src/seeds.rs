@@ -15,10 +15,10 @@ use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, LinkedAllocator, NotRecorded, RssSample};
 use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::{
-    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site,
-    StackNode, Summary, SymbolSource, Thread,
+    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, MappedPart, Module, NativeFrame,
+    Site, StackNode, Summary, SymbolSource, Thread,
 };
-use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::not_followed::NotFollowed;
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
@@ -133,8 +133,14 @@ pub fn capture() -> io::Result<Vec<u8>> {
     writer.stacks(&[node(0, 2), node(1, 0), node(2, 1), node(3, 3), node(4, 5), node(5, 7), node(6, 6), node(7, 4)])?;
     let sites: Vec<Site> = (0..=8)
         .zip(Allocator::ALL.into_iter().cycle())
-        .map(|(stack, allocator)| Site { stack: StackId(stack), allocator })
+        .map(|(stack, allocator)| Site::new(StackId(stack), allocator))
+        .chain([
+            Site { part: Some(PartId(0).into()), ..Site::new(StackId(1), Allocator::MmapShared) },
+            Site { part: Some(PartId(1).into()), ..Site::new(StackId(2), Allocator::MmapFile) },
+        ])
         .collect();
+    let part = |inode, offset, name: &str| MappedPart { device: 26, inode, offset, name: name.to_owned() };
+    writer.parts(&[part(7, 0, "/dev/shm/psm_7"), part(8, 1 << 40, "")])?;
     writer.sites(&sites)?;
     for (image, precision) in [(1, 1), (2, 64)] {
         let (mut events, mut sizes) = (ColumnEncoder::new(precision), RecentSizes::default());
@@ -198,6 +204,10 @@ fn all_events(thread: u32, sites: &[Site]) -> Vec<Event> {
     events.push(Event::Map { address: mapped(0), size: 10 * 4096, site: SiteId(0) });
     events.push(Event::Unmap { address: mapped(3), size: 4096 });
     events.push(Event::Map { address: mapped(5), size: 100, site: SiteId(1) });
+    let last = SiteId(sites.len() as u32 - 1);
+    events.push(Event::Map { address: mapped(20), size: 3 * 4096, site: last });
+    events.push(Event::Move { address: mapped(21), size: 4096 });
+    events.push(Event::MapMoved { address: mapped(40), size: 2 * 4096, site: SiteId(0) });
     events.push(Event::Free { address: Address(12345) });
     events
 }
@@ -214,7 +224,7 @@ fn push_all_events(from: u64, sites: &[Site], encoder: &mut ColumnEncoder, sizes
     merge.drain(Stamp(u64::MAX), |thread, run| {
         encoder.turn_to(thread);
         for timed in run {
-            resolver.resolve(timed.event, |event| encoder.push(timed.stamp, event, sizes));
+            resolver.resolve(timed.event, &mut (), |event| encoder.push(timed.stamp, event, sizes));
         }
     });
 }
@@ -222,7 +232,7 @@ fn push_all_events(from: u64, sites: &[Site], encoder: &mut ColumnEncoder, sizes
 /// The payload of a chunk of events, behind what tells the decoder how to read it.
 #[must_use]
 pub fn columns() -> Vec<Vec<u8>> {
-    let sites: Vec<Site> = (0..4).map(|stack| Site { stack: StackId(stack), allocator: Allocator::Malloc }).collect();
+    let sites: Vec<Site> = (0..4).map(|stack| Site::new(StackId(stack), Allocator::Malloc)).collect();
     let payload = |precision| {
         let (mut events, mut sizes) = (ColumnEncoder::new(precision), RecentSizes::default());
         push_all_events(0, &sites, &mut events, &mut sizes);

@@ -12,6 +12,7 @@
 //! - [`locks`]: all locks, and what becomes of them when a thread is left or a process forked.
 //! - [`thread`]: what a thread keeps: its end of the channel, its last stack; [`thread_end`]: how it ends.
 //! - [`session`]: whether this process is recorded, and the way to the recorder; [`process`]: which one it is.
+//! - [`confinement`]: whether the program may be ended for what is asked of the system.
 //! - [`python`]: CPython's frames and code objects, read where they lie.
 //! - [`stacks`]: how a stack becomes a number, cheaply; [`unwind`]: native frames.
 //! - [`channel`], [`births`], [`address_table`], [`lock`], [`room`], [`stop`], [`memory`]: what they are made of.
@@ -26,6 +27,7 @@
 mod address_table;
 mod births;
 mod channel;
+mod confinement;
 mod environment;
 mod execution;
 mod hooks;

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize};
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
+use memprof_capture::channel::record::Mapped;
 use memprof_capture::channel::writer::Author;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
@@ -325,11 +326,29 @@ impl ThreadState {
         at: Address,
         size: u64,
         by: Allocator,
+        shows: Mapped,
         recording: &mut Recording,
     ) -> Result<(), Stop> {
         let site = self.site(caller, by, recording)?;
         let stamp = self.channel.date();
-        Ok(self.channel.writer(recording).map(stamp, at, size, site)?)
+        Ok(self.channel.writer(recording).map(stamp, at, size, site, shows)?)
+    }
+
+    /// Records that what a range (address and size) showed was moved to another one after the moment `before`: two events, and
+    /// no other between them.
+    pub fn remap(
+        &mut self,
+        caller: &Caller<'_>,
+        before: Stamp,
+        (old, gone): (Address, u64),
+        (at, size): (Address, u64),
+        by: Allocator,
+        recording: &mut Recording,
+    ) -> Result<(), Stop> {
+        let site = self.site(caller, by, recording)?;
+        self.channel.writer(recording).moves(before, old, gone)?;
+        let stamp = self.channel.date();
+        Ok(self.channel.writer(recording).map(stamp, at, size, site, Mapped::Memory)?)
     }
 
     /// Records that a heap block is about to be given back.

@@ -20,7 +20,7 @@ use memprof_replay::aggregated_capture::store;
 use memprof_replay::live_merge::LiveMerge;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 
-use crate::interning::NewRows;
+use crate::interning::{Interning, NewRows};
 use crate::output::{Failure, Written};
 use crate::resident_moments::ResidentMoments;
 
@@ -75,13 +75,15 @@ impl AggregatedOutput {
 
     /// Takes rows of the tables.
     pub fn rows(&mut self, rows: NewRows) {
-        let NewRows { codes, modules, frames, stacks, sites } = rows;
-        let Self { tables, .. } = self;
+        let NewRows { codes, modules, frames, stacks, parts, sites } = rows;
+        let Self { tables, aggregator, .. } = self;
         tables.codes.extend(codes.into_iter().map(Some));
         tables.modules.extend(modules.into_iter().map(Some));
         tables.frames.extend(frames.into_iter().map(Some));
         tables.stacks.extend(stacks.into_iter().map(Some));
+        tables.parts.extend(parts.into_iter().map(Some));
         tables.sites.extend(sites.into_iter().map(Some));
+        aggregator.learn_sites(tables);
     }
 
     /// Takes the names of native frames.
@@ -118,20 +120,22 @@ impl AggregatedOutput {
     }
 
     /// Takes the settled events of an image. Returns how many allocations they are.
-    pub fn take(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents) -> u64 {
-        let Self { aggregator, merge, spans, alone, .. } = self;
+    pub fn take(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents, interning: &mut Interning) -> u64 {
+        let Self { aggregator, merge, spans, .. } = self;
         let last = spans.get(&image).map_or(Stamp(0), |span| span.last);
         let queue = merge.queue(image, || aggregator.add_process());
         let before = queue.events.len();
-        let allocations = events.settle_into(bound, last, queue);
+        let allocations = events.settle_into(bound, last, interning, queue);
         if let [first, ..] = queue.events[before..] {
             let span = spans.entry(image).or_insert(ImageSpan { image, events: 0, first: first.stamp, last });
             span.events += (queue.events.len() - before) as u64;
             span.last = queue.events.last().map_or(last, |event| event.stamp);
         }
-        if *alone && spans.len() == 1 {
+        // What these events map is in the tables' new rows.
+        self.rows(interning.take_rows(false));
+        if self.alone && self.spans.len() == 1 {
             // There is nobody else's to wait for, and they are still in the processor's cache.
-            merge.drain(bound, aggregator);
+            self.sum_up(bound);
         }
         allocations
     }

@@ -64,6 +64,7 @@ impl CaptureOutput {
             writer.modules(&rows.modules)?;
             writer.frames(&rows.frames)?;
             writer.stacks(&rows.stacks)?;
+            writer.parts(&rows.parts)?;
             writer.sites(&rows.sites)
         });
     }

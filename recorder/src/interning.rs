@@ -5,10 +5,13 @@ use std::hash::Hash;
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::CodeDescription;
 use memprof_capture::channel::module::ModuleDescription;
-use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
-use memprof_capture::file::{Code, Frame, Module, NativeFrame, Site, StackNode};
+use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
+use memprof_capture::file::{Code, Frame, MappedPart, Module, NativeFrame, Site, StackNode};
 use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
+use memprof_capture::resolution::MappedSites;
 use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::mapped_files::MappedFiles;
 
 /// The tables of a recording, as far as they must be remembered.
 #[derive(Default)]
@@ -23,6 +26,9 @@ pub struct Interning {
     stacks: Vec<StackNode>,
     site_ids: FxHashMap<Site, SiteId>,
     sites: Vec<Site>,
+    mapped_files: MappedFiles,
+    /// The sites where mappings are made.
+    mapping_sites: FxHashMap<SiteId, Site>,
 }
 
 /// Rows that are to be written next.
@@ -35,6 +41,8 @@ pub struct NewRows {
     pub frames: Vec<Frame>,
     /// Stacks.
     pub stacks: Vec<StackNode>,
+    /// What is mapped at sites.
+    pub parts: Vec<MappedPart>,
     /// Sites.
     pub sites: Vec<Site>,
 }
@@ -180,7 +188,23 @@ impl Interning {
 
     /// The site of this stack and allocator.
     pub fn site(&mut self, stack: StackId, allocator: Allocator) -> SiteId {
-        intern(&mut self.site_ids, &mut self.sites, Site { stack, allocator }, SiteId::from_index)
+        self.stored_site(Site::new(stack, allocator))
+    }
+
+    fn stored_site(&mut self, site: Site) -> SiteId {
+        let id = intern(&mut self.site_ids, &mut self.sites, site, SiteId::from_index);
+        if let Allocator::Mmap | Allocator::Mremap | Allocator::MmapFile | Allocator::MmapShared = site.allocator {
+            self.mapping_sites.insert(id, site);
+        }
+        id
+    }
+
+    /// The site of who has mapped something at an address of a process, at a site where mappings are made.
+    pub fn mapping_site(&mut self, site: SiteId, mapped: Mapped, pid: u32, address: u64) -> SiteId {
+        match (self.mapping_sites.get(&site), self.mapped_files.shown(mapped, pid, address)) {
+            (Some(&known), Some((allocator, part))) => self.stored_site(Site { allocator, part, ..known }),
+            _ => site,
+        }
     }
 
     /// The rows that have come since the last call.
@@ -190,7 +214,25 @@ impl Interning {
             modules: self.modules.take(at_the_end, undescribed_module),
             frames: std::mem::take(&mut self.frames),
             stacks: std::mem::take(&mut self.stacks),
+            parts: self.mapped_files.take_rows(),
             sites: std::mem::take(&mut self.sites),
+        }
+    }
+}
+
+impl MappedSites for Interning {
+    fn shows_something(&self, site: SiteId) -> bool {
+        let known = self.mapping_sites.get(&site);
+        known.is_some_and(|site| matches!(site.allocator, Allocator::MmapFile | Allocator::MmapShared))
+    }
+
+    fn moved(&mut self, by: SiteId, from: SiteId, bytes: u64) -> SiteId {
+        match (self.mapping_sites.get(&by).copied(), self.mapping_sites.get(&from).copied()) {
+            (Some(by), Some(Site { allocator, part, .. })) => {
+                let part = part.map(|part| self.mapped_files.behind(part, bytes));
+                self.stored_site(Site { stack: by.stack, allocator, part })
+            }
+            _ => by,
         }
     }
 }

@@ -23,6 +23,7 @@ mod interning;
 pub mod interpreter;
 pub mod last_resort;
 mod look;
+mod mapped_files;
 mod needed_libraries;
 pub mod output;
 pub mod own_limits;

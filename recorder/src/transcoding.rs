@@ -13,6 +13,10 @@ use crate::thread_stack::ThreadStack;
 pub struct ThreadTranscoder {
     /// The image that it belongs to.
     pub image: u32,
+    /// The process that it is in.
+    pid: u32,
+    /// Whether it is moving something that is mapped.
+    moves: bool,
     /// The chunk that was taken in last, and how far: a thread may still be writing to it.
     present: Option<Present>,
     /// By the thread's own number.
@@ -40,9 +44,11 @@ struct Present {
 impl ThreadTranscoder {
     /// A thread without events, of whose stacks at most `native_depth` native frames are kept.
     #[must_use]
-    pub fn new(image: u32, native_depth: u32) -> Self {
+    pub fn new(image: u32, pid: u32, native_depth: u32) -> Self {
         Self {
             image,
+            pid,
+            moves: false,
             present: None,
             sites: Vec::new(),
             stack: ThreadStack::new(native_depth),
@@ -111,10 +117,20 @@ impl ThreadTranscoder {
                 Record::Resize { stamp, address, size, site } => {
                     (stamp, Event::Resize { address: Address(address), size, site: self.site(site)? })
                 }
-                Record::Map { stamp, address, size, site } => {
-                    (stamp, Event::Map { address: Address(address), size, site: self.site(site)? })
+                Record::Map { stamp, address, size, site, .. } if std::mem::take(&mut self.moves) => {
+                    (stamp, Event::MapMoved { address: Address(address), size, site: self.site(site)? })
                 }
-                Record::Unmap { stamp, address, size } => (stamp, Event::Unmap { address: Address(address), size }),
+                Record::Map { stamp, address, size, site, mapped } => {
+                    let site = interning.mapping_site(self.site(site)?, mapped, self.pid, address);
+                    (stamp, Event::Map { address: Address(address), size, site })
+                }
+                Record::Unmap { stamp, address, size, moves: false } => {
+                    (stamp, Event::Unmap { address: Address(address), size })
+                }
+                Record::Unmap { stamp, address, size, moves: true } => {
+                    self.moves = true;
+                    (stamp, Event::Move { address: Address(address), size })
+                }
                 Record::Frames { keep, fresh } => {
                     self.change_stack(keep, fresh, interning)?;
                     continue;

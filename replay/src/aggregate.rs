@@ -1,14 +1,17 @@
 //! What a replay counts, all in one pass: peak, leaks, totals, sizes and the timeline.
 
 use memprof_capture::event::{ResolvedEvent, Timed};
+use memprof_capture::file::Tables;
 pub use memprof_capture::file::aggregate::Endings;
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 
 use crate::high_watermark::{HighWatermark, OwnPeak};
+use crate::mapped_sites::MappedSites;
 use crate::merge::{EventSink, Strand};
 use crate::metric::Metric;
 use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
+use crate::shared_objects::SharedObjects;
 use crate::size_histogram::SizeHistogram;
 use crate::slots::{Amount, FinishedSlots, Slot};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
@@ -127,7 +130,7 @@ pub struct Aggregate {
 
 /// The sums of a process whose events are through, or as far as they are.
 #[derive(Clone)]
-struct Closed {
+pub(crate) struct Closed {
     /// Their threads are numbers in the list of threads there.
     finished: FinishedSlots,
     endings: Endings,
@@ -141,18 +144,20 @@ impl Closed {
     }
 
     /// The peak of its own, if it was always alone.
-    fn peak_alone(self, watermark: &HighWatermark) -> OwnPeak {
+    fn peak_alone(self, watermark: &HighWatermark, sites: &MappedSites) -> OwnPeak {
         let (mut live, mut peak) = (Amount::default(), Amount::default());
         let _ = self.finished.map(|slot, _| {
-            live.add(slot.live);
-            peak.add(slot.at_peak(watermark.epoch()));
+            if !sites.is_of_files(slot.site) {
+                live.add(slot.live);
+                peak.add(slot.at_peak(watermark.epoch()));
+            }
         });
         OwnPeak::known(live, peak, watermark.peak_at())
     }
 }
 
 /// A process while another one has its turn.
-enum State {
+pub(crate) enum State {
     /// It has made no event, or has its turn.
     Blank,
     Running(Box<ProcessMemory>),
@@ -186,9 +191,16 @@ impl Aggregator {
                 sizes: SizeHistogram::default(),
                 temporary_threshold,
                 bins: None,
+                sites: MappedSites::default(),
+                shared: SharedObjects::default(),
                 process: ProcessId(0),
             },
         }
+    }
+
+    /// Learns what the sites in these tables map, as far as it does not know yet: before their first event.
+    pub fn learn_sites(&mut self, tables: &Tables) {
+        self.present.sites.learn(tables);
     }
 
     /// Cuts the run into bins as well. To be called before any event.
@@ -246,10 +258,10 @@ impl Aggregator {
 
     /// The one process that there was is not alone any more: from now on its peak is another one than that of all.
     fn begin_own_peak(&mut self) {
-        let Present { watermark, memory, .. } = &mut self.present;
+        let Present { watermark, memory, sites, .. } = &mut self.present;
         match &mut self.states[0] {
-            State::Ended(closed) => closed.own = closed.clone().peak_alone(watermark),
-            State::Running(_) | State::Blank => memory.own = Closed::so_far(memory).peak_alone(watermark),
+            State::Ended(closed) => closed.own = closed.clone().peak_alone(watermark, sites),
+            State::Running(_) | State::Blank => memory.own = Closed::so_far(memory).peak_alone(watermark, sites),
         }
     }
 
@@ -257,7 +269,7 @@ impl Aggregator {
     #[must_use]
     pub fn finish(self, end: Stamp) -> Aggregate {
         let Self { page_size, start, mut states, turn, present } = self;
-        let Present { memory, watermark, timeline, sizes, bins, .. } = present;
+        let Present { memory, watermark, timeline, sizes, bins, sites, .. } = present;
         if let Some(state @ State::Blank) = states.get_mut(turn.index()) {
             *state = State::Running(Box::new(memory));
         }
@@ -267,7 +279,7 @@ impl Aggregator {
             State::Running(memory) => close(*memory, None),
             State::Ended(closed) => closed,
         });
-        let (aggregate, first_slots) = sum_up(closed, &watermark, sizes, timeline.points(end));
+        let (aggregate, first_slots) = sum_up(closed, &watermark, &sites, sizes, timeline.points(end));
         let bins = bins.map(|bins| bins.finish(|process, slot| first_slots[process.index()] + slot.0));
         Aggregate { bins, ..aggregate }
     }
@@ -275,14 +287,14 @@ impl Aggregator {
     /// What has been counted so far, as if the run ended with that.
     #[must_use]
     pub fn so_far(&self, end: Stamp) -> Aggregate {
-        let Present { memory, watermark, timeline, sizes, .. } = &self.present;
+        let Present { memory, watermark, timeline, sizes, sites, .. } = &self.present;
         let closed = self.states.iter().enumerate().map(|(process, state)| match state {
             State::Blank if process == self.turn.index() => Closed::so_far(memory),
             State::Blank => close(ProcessMemory::new(self.page_size, self.start), None),
             State::Running(memory) => Closed::so_far(memory),
             State::Ended(closed) => closed.clone(),
         });
-        sum_up(closed, watermark, sizes.clone(), timeline.points(end)).0
+        sum_up(closed, watermark, sites, sizes.clone(), timeline.points(end)).0
     }
 }
 
@@ -290,6 +302,7 @@ impl Aggregator {
 fn sum_up(
     closed: impl ExactSizeIterator<Item = Closed>,
     watermark: &HighWatermark,
+    sites: &MappedSites,
     sizes: SizeHistogram,
     timeline: Vec<TimelinePoint>,
 ) -> (Aggregate, Vec<u32>) {
@@ -306,7 +319,9 @@ fn sum_up(
             let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
             let (thread, image) = threads[slot.thread as usize];
             let slot = SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary };
-            sums.add(&slot);
+            if !sites.is_of_files(slot.site) {
+                sums.add(&slot);
+            }
             slot
         });
         if slots.is_empty() {
@@ -333,24 +348,23 @@ impl EventSink for Aggregator {
     fn events(&mut self, strand: &Strand, events: &[Timed<ResolvedEvent>]) {
         self.turn_to(strand.process);
         if self.states.len() == 1 {
-            self.present.events::<false>(strand, events);
+            self.present.events::<false>(strand, events, &mut self.states);
         } else {
-            self.present.events::<true>(strand, events);
+            self.present.events::<true>(strand, events, &mut self.states);
         }
     }
 
     fn start_image(&mut self, process: ProcessId, stamp: Stamp) {
         self.turn_to(process);
         self.present.begin(stamp);
-        self.present.memory.endings.dropped_by_exec += self.present.drop_image();
+        self.present.memory.endings.dropped_by_exec += self.present.drop_image(stamp, &mut self.states);
         self.present.settle(stamp);
     }
 
     fn end_process(&mut self, process: ProcessId, stamp: Stamp) {
         self.turn_to(process);
-        let leaked: Vec<Amount> = self.present.memory.slots.iter_mut().map(|slot| slot.live).collect();
         self.present.begin(stamp);
-        self.present.end_process();
+        let leaked = self.present.end_process(stamp, &mut self.states);
         let nothing = ProcessMemory::new(self.page_size, self.start);
         let memory = std::mem::replace(&mut self.present.memory, nothing);
         self.states[process.index()] = State::Ended(close(memory, Some(leaked)));

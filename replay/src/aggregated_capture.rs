@@ -6,10 +6,11 @@ use std::io::{self, Write};
 use memprof_capture::file::aggregate::{ImageSpan, ProcessSums, RunSums, SlotRow, StoredAggregate};
 use memprof_capture::file::aggregated_capture::AggregatedCapture;
 use memprof_capture::file::rewrite::RewriteError;
-use memprof_capture::file::{CaptureReader, Damage, Fact};
+use memprof_capture::file::{CaptureReader, Damage, Fact, Tables};
 use rustc_hash::FxHashMap;
 
 use crate::aggregate::{Aggregate, ProcessTotals, SlotSummary, Totals};
+use crate::mapped_sites::MappedSites;
 use crate::processes::{Process, ProcessId, Processes};
 use crate::recent_allocations::TEMPORARY_THRESHOLD;
 use crate::replay::{ReplaySettings, replay};
@@ -90,7 +91,7 @@ pub fn store(aggregate: &Aggregate, images: &[u32], spans: Vec<ImageSpan>) -> St
 
 /// The sums out of a file, of all its processes. What a damaged file no longer has is not in any of them.
 #[must_use]
-pub fn restore(stored: &StoredAggregate, processes: &Processes) -> Aggregate {
+pub fn restore(stored: &StoredAggregate, processes: &Processes, tables: &Tables) -> Aggregate {
     let StoredAggregate { slots, run } = stored;
     let mut sums = vec![ProcessTotals::default(); processes.list().len()];
     for known in &run.processes {
@@ -107,7 +108,9 @@ pub fn restore(stored: &StoredAggregate, processes: &Processes) -> Aggregate {
         Some(SlotSummary { process, thread, image, site, total, peak, leaked, temporary })
     };
     let slots: Vec<SlotSummary> = slots.iter().filter_map(slot).collect();
-    slots.iter().for_each(|slot| sums[slot.process.index()].add(slot));
+    let sites = MappedSites::of(tables);
+    let counted = slots.iter().filter(|slot| !sites.is_of_files(slot.site));
+    counted.for_each(|slot| sums[slot.process.index()].add(slot));
     let mut totals = Totals { peak_at: run.peak_at, ..Totals::default() };
     sums.iter().for_each(|process| totals.add(process));
     let mut timeline = run.timeline.clone();

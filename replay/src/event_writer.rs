@@ -45,9 +45,20 @@ impl<W: Write> EventWriter<W> {
     /// Writes an event of another capture. Its threads and sites become those of this one; its numbers are this one's already.
     pub fn push(
         &mut self,
+        from: (&Tables, &mut Renumbering),
+        thread: ThreadId,
+        event: Timed<ResolvedEvent>,
+    ) -> io::Result<()> {
+        self.push_piece(from, thread, event, 0)
+    }
+
+    /// Likewise. What it maps is the rest of a mapping that began so many bytes before it.
+    pub fn push_piece(
+        &mut self,
         (from, known): (&Tables, &mut Renumbering),
         thread: ThreadId,
         Timed { stamp, event }: Timed<ResolvedEvent>,
+        behind: u64,
     ) -> io::Result<()> {
         use ResolvedEvent::{Allocation, Free, Map, Resize, UnknownFree, UnseenFree};
         if let Allocation { number, .. } | Resize { number, .. } = event
@@ -59,7 +70,7 @@ impl<W: Write> EventWriter<W> {
         }
         let next = self.next;
         let Self { tables, encoder, sizes, .. } = self;
-        let mut at = |site| tables.site(from, known, site);
+        let mut at = |site| tables.site_behind(from, known, site, behind);
         // What is released was allocated before, or is in a damaged part.
         let nobody = UnknownFree { address: Address(0) };
         let (before, event) = match event {

@@ -106,6 +106,11 @@ impl OwnPeak {
         self.live.allocations += 1;
     }
 
+    /// Adds bytes to an allocation.
+    pub const fn enlarge(&mut self, bytes: u64) {
+        self.live.bytes = self.live.bytes.wrapping_add(bytes);
+    }
+
     /// Takes bytes away, and with them an allocation if they were the last of it.
     #[inline]
     pub fn shrink(&mut self, bytes: u64, ended: bool) {

@@ -1,9 +1,11 @@
 //! The mapped address ranges that are live at a moment of the replay, which can be given back in parts.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use memprof_capture::ids::Address;
 
+use crate::mapped_sites::{MappedSite, ObjectId};
 use crate::slots::SlotId;
 use crate::time_bins::BinMark;
 
@@ -20,34 +22,85 @@ pub struct Mappings {
     pieces: BTreeMap<u64, Piece>,
     mappings: Vec<Mapping>,
     /// Entries of `mappings` that are not in use.
-    vacant: Vec<u32>,
+    vacant: Vec<MappingId>,
+}
+
+/// The number of a mapping, which is given again when nothing is left of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MappingId(u32);
+
+impl MappingId {
+    const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Piece {
     end: u64,
-    mapping: u32,
+    mapping: MappingId,
 }
 
 struct Mapping {
+    start: u64,
     /// Where the requested bytes end, which may be within the last page.
     requested_end: u64,
     slot: SlotId,
     mark: BinMark,
+    shown: Option<MappedSite>,
     pieces: u32,
 }
 
+impl Mapping {
+    /// What lies between two addresses, which are within it or behind its end.
+    fn shown_between(&self, from: u64, to: u64) -> Option<Shown> {
+        let MappedSite { is_of_files, part } = self.shown?;
+        let object = part.map(|part| {
+            let at =
+                |address: u64| part.offset.saturating_add(address.min(self.requested_end).saturating_sub(self.start));
+            (part.object, at(from)..at(to))
+        });
+        Some(Shown { is_of_files, object })
+    }
+}
+
+/// What is seen in a piece of a mapping that is no memory of the process's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Whether it is counted apart: see [`MappedSite`].
+    pub is_of_files: bool,
+    /// Which bytes of which object, where others may see them, too.
+    pub object: Option<(ObjectId, Range<u64>)>,
+}
+
 /// What a release of address space took from one mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Released {
+    /// The mapping.
+    pub mapping: MappingId,
     /// What the mapping is attributed to.
     pub slot: SlotId,
     /// What it was entered with.
     pub mark: BinMark,
     /// Requested bytes that are gone.
     pub bytes: u64,
+    /// What was seen there, if it is no memory of the process's own.
+    pub shown: Option<Shown>,
     /// Whether nothing is left of the mapping.
     pub ended: bool,
+}
+
+/// A piece of a mapping that is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedPiece {
+    /// Its first byte.
+    pub address: Address,
+    /// How many of the requested bytes it has.
+    pub size: u64,
+    /// What the mapping is attributed to.
+    pub slot: SlotId,
+    /// How many bytes of the mapping were before it.
+    pub behind: u64,
 }
 
 impl Mappings {
@@ -68,22 +121,30 @@ impl Mappings {
     }
 
     /// Enters a mapping. What was mapped there before must have been unmapped.
-    pub fn map(&mut self, address: Address, size: u64, slot: SlotId, mark: BinMark) {
+    pub fn map(
+        &mut self,
+        address: Address,
+        size: u64,
+        slot: SlotId,
+        mark: BinMark,
+        shown: Option<MappedSite>,
+    ) -> MappingId {
         let start = address.0;
         // No system maps nothing; a mapping without bytes would have no piece.
         let end = self.end_of(start, size).max(start.saturating_add(1));
-        let mapping = Mapping { requested_end: start.saturating_add(size), slot, mark, pieces: 1 };
+        let mapping = Mapping { start, requested_end: start.saturating_add(size), slot, mark, shown, pieces: 1 };
         let number = match self.vacant.pop() {
             Some(number) => {
-                self.mappings[number as usize] = mapping;
+                self.mappings[number.index()] = mapping;
                 number
             }
             None => {
                 self.mappings.push(mapping);
-                self.mappings.len() as u32 - 1
+                MappingId(self.mappings.len() as u32 - 1)
             }
         };
         self.pieces.insert(start, Piece { end, mapping: number });
+        number
     }
 
     /// Takes whatever is mapped from `address` on for `size` bytes, up to the end of the last page. Each mapping that
@@ -102,7 +163,7 @@ impl Mappings {
             self.pieces.insert(first, Piece { end: start, ..piece });
             if piece.end > end {
                 self.pieces.insert(end, piece);
-                self.mappings[piece.mapping as usize].pieces += 1;
+                self.mappings[piece.mapping.index()].pieces += 1;
             }
             released(self.cut(piece.mapping, start, piece.end.min(end), false));
         }
@@ -126,11 +187,19 @@ impl Mappings {
     }
 
     /// Accounts for the loss of `from..to`, which is all of a piece or part of one.
-    fn cut(&mut self, number: u32, from: u64, to: u64, whole: bool) -> Released {
-        let mapping = &mut self.mappings[number as usize];
+    fn cut(&mut self, number: MappingId, from: u64, to: u64, whole: bool) -> Released {
+        let mapping = &mut self.mappings[number.index()];
         mapping.pieces -= u32::from(whole);
         let bytes = to.min(mapping.requested_end).saturating_sub(from);
-        let released = Released { slot: mapping.slot, mark: mapping.mark, bytes, ended: mapping.pieces == 0 };
+        let shown = mapping.shown_between(from, to);
+        let released = Released {
+            mapping: number,
+            slot: mapping.slot,
+            mark: mapping.mark,
+            bytes,
+            shown,
+            ended: mapping.pieces == 0,
+        };
         if released.ended {
             self.vacant.push(number);
         }
@@ -138,10 +207,20 @@ impl Mappings {
     }
 
     /// What is mapped, by address: mapped anew with these sizes, one by one, as much would count.
-    pub fn pieces(&self) -> impl Iterator<Item = (Address, u64, SlotId)> + '_ {
+    pub fn pieces(&self) -> impl Iterator<Item = MappedPiece> + '_ {
         self.pieces.iter().map(|(&start, piece)| {
-            let mapping = &self.mappings[piece.mapping as usize];
-            (Address(start), piece.end.min(mapping.requested_end).saturating_sub(start), mapping.slot)
+            let mapping = &self.mappings[piece.mapping.index()];
+            let size = piece.end.min(mapping.requested_end).saturating_sub(start);
+            MappedPiece { address: Address(start), size, slot: mapping.slot, behind: start - mapping.start }
+        })
+    }
+
+    /// Of what is mapped, that which others may see, too.
+    pub fn shared(&self) -> impl Iterator<Item = (MappingId, Shown)> + '_ {
+        self.pieces.iter().filter_map(|(&start, piece)| {
+            let mapping = &self.mappings[piece.mapping.index()];
+            let shown = mapping.shown_between(start, piece.end).filter(|shown| shown.object.is_some())?;
+            Some((piece.mapping, shown))
         })
     }
 

@@ -1,18 +1,23 @@
 //! The memory of one process at a moment of the replay, and how events change it.
 
+mod shown;
+
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
-use crate::aggregate::Endings;
+use crate::aggregate::{Endings, State};
 use crate::high_watermark::{HighWatermark, OwnPeak};
 use crate::live_blocks::{Block, LiveBlocks};
+use crate::mapped_sites::MappedSites;
 use crate::mappings::{Mappings, Released};
 use crate::merge::Strand;
 use crate::processes::ProcessId;
+use crate::shared_objects::{Holder, SharedObjects};
 use crate::size_histogram::SizeHistogram;
-use crate::slots::Slots;
+use crate::slots::{Amount, Slots};
 use crate::time_bins::{BinMark, Release, TimeBinsBuilder};
 use crate::timeline::TimelineBuilder;
+use shown::WithoutNext;
 
 /// So many events ahead their counters are fetched, and twice as many what says where these are.
 const AHEAD: usize = 12;
@@ -27,6 +32,10 @@ pub(crate) struct Present {
     pub temporary_threshold: u64,
     /// The run in bins, where somebody wants it. In a box: what every event goes through is small.
     pub bins: Option<Box<TimeBinsBuilder>>,
+    /// What sites map.
+    pub sites: MappedSites,
+    /// What of that is seen by whom.
+    pub shared: SharedObjects,
     /// Whose memory it is.
     pub process: ProcessId,
 }
@@ -109,12 +118,17 @@ impl ProcessMemory {
 }
 
 impl Present {
-    /// Takes the next events, all of them by one of its threads.
+    /// Takes the next events, all of them by one of its threads. What they give up of shared memory may be for `others` to count.
     #[inline]
-    pub fn events<const SEVERAL: bool>(&mut self, strand: &Strand, events: &[Timed<ResolvedEvent>]) {
+    pub fn events<const SEVERAL: bool>(
+        &mut self,
+        strand: &Strand,
+        events: &[Timed<ResolvedEvent>],
+        others: &mut [State],
+    ) {
         if !self.memory.slots.are_many() {
             for event in events {
-                self.apply::<SEVERAL>(strand, event);
+                self.apply::<SEVERAL>(strand, event, others);
             }
             return;
         }
@@ -126,7 +140,7 @@ impl Present {
             if let Some(near) = events.get(index + AHEAD) {
                 self.memory.expect_second(strand, near.event);
             }
-            self.apply::<SEVERAL>(strand, event);
+            self.apply::<SEVERAL>(strand, event, others);
         }
     }
 
@@ -149,7 +163,7 @@ impl Present {
     }
 
     #[inline(always)]
-    fn apply<const SEVERAL: bool>(&mut self, strand: &Strand, timed: &Timed<ResolvedEvent>) {
+    fn apply<const SEVERAL: bool>(&mut self, strand: &Strand, timed: &Timed<ResolvedEvent>, others: &mut [State]) {
         self.begin(timed.stamp);
         match timed.event {
             ResolvedEvent::Allocation { number, size, site } => self.allocate::<SEVERAL>(strand, number, size, site),
@@ -169,9 +183,13 @@ impl Present {
                 self.allocate::<SEVERAL>(strand, number, size, site);
             }
             ResolvedEvent::UnknownFree { .. } => return self.miss(strand),
-            ResolvedEvent::Map { address, size, site } => self.map::<SEVERAL>(strand, address, size, site),
+            ResolvedEvent::Map { address, size, site } => {
+                // At least the byte that the new mapping begins with: no address belongs to two.
+                self.unmap::<SEVERAL>(address, size.max(1), timed.stamp, others);
+                self.map::<SEVERAL>(strand, address, size, site);
+            }
             ResolvedEvent::Unmap { address, size } => {
-                if !self.unmap::<SEVERAL>(address, size) {
+                if !self.unmap::<SEVERAL>(address, size, timed.stamp, others) {
                     return self.miss(strand);
                 }
             }
@@ -252,16 +270,20 @@ impl Present {
     }
 
     fn map<const SEVERAL: bool>(&mut self, strand: &Strand, address: Address, size: u64, site: SiteId) {
-        // At least the byte that the new mapping begins with: no address belongs to two.
-        self.unmap::<SEVERAL>(address, size.max(1));
         let slot = self.memory.slots.find(strand, site);
+        let shown = self.sites.get(site);
+        // Only then is it known how much of it counts.
+        let bytes_at_once = if shown.is_some() { 0 } else { size };
         let mark = match &mut self.bins {
-            Some(bins) => bins.allocate(self.process, slot, size),
+            Some(bins) => bins.allocate(self.process, slot, bytes_at_once),
             None => BinMark::default(),
         };
-        self.memory.mappings.map(address, size, slot, mark);
+        let mapping = self.memory.mappings.map(address, size, slot, mark, shown);
         self.memory.slots.remember_mapping(strand.number, self.temporary_threshold);
-        self.memory.slots.get_mut(slot).allocate(size, self.watermark.epoch());
+        self.memory.slots.get_mut(slot).allocate(bytes_at_once, self.watermark.epoch());
+        if let Some(shown) = shown {
+            return self.show(Holder { process: self.process, mapping, slot, mark }, size, shown);
+        }
         self.watermark.grow(size);
         self.sizes.count(size);
         if SEVERAL {
@@ -269,10 +291,12 @@ impl Present {
         }
     }
 
-    fn unmap<const SEVERAL: bool>(&mut self, address: Address, size: u64) -> bool {
+    fn unmap<const SEVERAL: bool>(&mut self, address: Address, size: u64, stamp: Stamp, others: &mut [State]) -> bool {
         let Self { memory, watermark, bins, process, .. } = self;
         let ProcessMemory { mappings, slots, own, endings, .. } = memory;
-        mappings.unmap(address, size, |Released { slot, mark, bytes, ended }| {
+        let mut shown = Vec::new();
+        let any = mappings.unmap(address, size, |released| {
+            let Released { slot, mark, bytes, ended, shown: None, .. } = released else { return shown.push(released) };
             if let Some(bins) = bins {
                 bins.release_since(*process, slot, mark, Release { bytes, ended, temporary: false });
             }
@@ -282,34 +306,51 @@ impl Present {
             if SEVERAL {
                 own.shrink(bytes, ended);
             }
-        })
+        });
+        for released in shown {
+            self.hide(released, stamp, others);
+        }
+        any
     }
 
     /// The process becomes another program. Returns how many allocations are gone with the present one.
-    pub fn drop_image(&mut self) -> u64 {
+    pub fn drop_image(&mut self, stamp: Stamp, others: &mut [State]) -> u64 {
+        self.leave_shared(WithoutNext::KeepsOutOfBins, stamp, others);
         let Self { memory, bins, process, .. } = self;
         if let Some(bins) = bins {
             for (number, block) in memory.blocks.iter() {
                 let release = Release { bytes: block.size, ended: true, temporary: false };
                 bins.release_block(*process, block.slot, number, release);
             }
-            memory.mappings.unmap_all(|Released { slot, mark, bytes, ended }| {
+            memory.mappings.unmap_all(|Released { slot, mark, bytes, ended, shown, .. }| {
+                // What others may show as well has just been given up.
+                let bytes = if shown.as_ref().is_some_and(|shown| shown.object.is_some()) { 0 } else { bytes };
                 bins.release_since(*process, slot, mark, Release { bytes, ended, temporary: false });
+                if shown.is_some_and(|shown| shown.is_of_files) {
+                    bins.put_back(bytes);
+                }
             });
             bins.begin_image(*process);
         }
         self.drop_all()
     }
 
-    /// The process ends with what it has.
-    pub fn end_process(&mut self) {
-        if let Some(bins) = &mut self.bins {
-            for (slot, live) in self.memory.slots.live() {
-                bins.end_slot(self.process, slot, live);
+    /// The process ends. Returns what each of its slots has: that is leaked.
+    pub fn end_process(&mut self, stamp: Stamp, others: &mut [State]) -> Vec<Amount> {
+        self.leave_shared(WithoutNext::Keeps, stamp, others);
+        let Self { memory, bins, process, sites, .. } = self;
+        if let Some(bins) = bins {
+            for (slot, live) in memory.slots.live() {
+                bins.end_slot(*process, slot, live);
+                if sites.is_of_files(memory.slots.site(slot)) {
+                    bins.put_back(live.bytes);
+                }
             }
-            bins.begin_image(self.process);
+            bins.begin_image(*process);
         }
+        let leaked = memory.slots.iter_mut().map(|slot| slot.live).collect();
         self.drop_all();
+        leaked
     }
 
     /// All of it is gone at once. Returns how many allocations that were.
@@ -317,8 +358,10 @@ impl Present {
         let epoch = self.watermark.epoch();
         let mut dropped = 0;
         for slot in self.memory.slots.iter_mut() {
-            self.watermark.shrink(slot.live.bytes);
-            dropped += slot.live.allocations;
+            if !self.sites.is_of_files(slot.site) {
+                self.watermark.shrink(slot.live.bytes);
+                dropped += slot.live.allocations;
+            }
             slot.drop_live(epoch);
         }
         self.memory.slots.forget_recent();

@@ -48,12 +48,13 @@ pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &Repl
     if let Some(stored) = reader.aggregate() {
         return match events_needed(reader, processes, settings) {
             Some(need) => Err(need.into()),
-            None => Ok(aggregated_capture::restore(stored, processes)),
+            None => Ok(aggregated_capture::restore(stored, processes, reader.tables())),
         };
     }
     let (start, end) = (reader.header().start.stamp, end_of(reader));
     let count = processes.list().len();
     let mut aggregator = Aggregator::new(reader.header().page_size, count, start, settings.temporary_threshold);
+    aggregator.learn_sites(reader.tables());
     let Some(range) = settings.range else {
         if let Some(rows) = settings.bin_rows {
             aggregator.cut_into_bins(TimeBinsBuilder::new(start, end, count, rows));

@@ -6,6 +6,7 @@ use memprof_capture::ids::{SiteId, ThreadId};
 
 use crate::merge::Strand;
 use crate::prefetching::prefetch;
+use crate::processes::ProcessId;
 use crate::recent_allocations::RecentAllocations;
 
 /// The number of a slot.
@@ -51,6 +52,13 @@ impl Slot {
         self.total.allocations += 1;
         self.live.bytes = self.live.bytes.wrapping_add(bytes);
         self.live.allocations += 1;
+    }
+
+    /// Counts bytes of an allocation that it had made before.
+    pub fn grow(&mut self, bytes: u64, epoch: u64) {
+        self.touch(epoch);
+        self.total.bytes = self.total.bytes.saturating_add(bytes);
+        self.live.bytes = self.live.bytes.wrapping_add(bytes);
     }
 
     /// Takes live memory away: `bytes`, and with it an allocation if that was the last of it.
@@ -217,6 +225,22 @@ impl Slots {
     #[inline]
     pub fn get_mut(&mut self, slot: SlotId) -> &mut Slot {
         &mut self.slots[slot.0 as usize]
+    }
+
+    /// The slot for what is allocated now by the thread and at the site of another one, which may be from before the range.
+    pub fn present(&mut self, slot: SlotId) -> SlotId {
+        if slot.0 as usize >= self.first_of_range {
+            return slot;
+        }
+        let Slot { thread: number, site, .. } = self.slots[slot.0 as usize];
+        let ThreadSlots { thread, image, .. } = self.threads[number as usize];
+        self.find(&Strand { process: ProcessId(0), image, thread, number, inherits: false }, site)
+    }
+
+    /// Where a slot's memory is allocated.
+    #[must_use]
+    pub fn site(&self, slot: SlotId) -> SiteId {
+        self.slots[slot.0 as usize].site
     }
 
     /// All of them, for a change of each.

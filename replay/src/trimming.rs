@@ -10,12 +10,12 @@ use memprof_capture::file::facts::{ClockPoint, Fact, Header, RssSample, Summary}
 use memprof_capture::file::joined_tables::Renumbering;
 use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::{CaptureReader, EventChunk, Tables};
-use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
+use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::aggregated_capture::{EventsNeeded, facts_with_losses};
 use crate::event_writer::{EventWriter, Numbers, kept_fact, unknown_free};
-use crate::mappings::Mappings;
+use crate::mappings::{MappedPiece, Mappings};
 use crate::processes::{Process, Processes};
 use crate::replay::TimeRange;
 use crate::slots::SlotId;
@@ -249,7 +249,7 @@ impl<'a> ImageCut<'a> {
                 if slot == next {
                     self.mapped.push((thread, site));
                 }
-                self.mappings.map(address, size, slot, BinMark::default());
+                self.mappings.map(address, size, slot, BinMark::default(), None);
             }
             ResolvedEvent::Unmap { address, size } => {
                 self.mappings.unmap(address, size, |_| {});
@@ -265,11 +265,11 @@ impl<'a> ImageCut<'a> {
         }
         // Before anything that happens at that moment, also in other processes.
         let stamp = Stamp(self.range.from.0.saturating_sub(1));
-        let pieces: Vec<(Address, u64, SlotId)> = self.mappings.pieces().collect();
-        for (address, size, slot) in pieces {
+        let pieces: Vec<MappedPiece> = self.mappings.pieces().collect();
+        for MappedPiece { address, size, slot, behind } in pieces {
             let (thread, site) = self.mapped[slot.0 as usize];
             let event = ResolvedEvent::Map { address, size, site };
-            writer.push((self.tables, self.known), thread, Timed { stamp, event })?;
+            writer.push_piece((self.tables, self.known), thread, Timed { stamp, event }, behind)?;
         }
         // The oldest first, as they were allocated.
         let mut blocks: Vec<(AllocationNumber, Live)> = self.blocks.drain().collect();

@@ -78,8 +78,7 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64, processes: 
     let nodes: Vec<_> =
         (0..SITES as u32).map(|index| StackNode { parent: StackId(index / 2), frame: FrameId(0) }).collect();
     writer.stacks(&nodes)?;
-    let sites: Vec<_> =
-        (0..SITES as u32).map(|index| Site { stack: StackId(index), allocator: Allocator::Malloc }).collect();
+    let sites: Vec<_> = (0..SITES as u32).map(|index| Site::new(StackId(index), Allocator::Malloc)).collect();
     writer.sites(&sites)?;
     let names: Vec<_> = (0..threads as u32).map(|tid| Thread { tid, name: "thread".to_owned() }).collect();
     writer.threads(&names)?;
@@ -112,7 +111,8 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64, processes: 
         let image = image_of(thread as u32);
         let encoder = &mut encoders[image as usize - 1];
         encoder.turn_to(ThreadId(thread as u32));
-        resolvers[image as usize - 1].resolve(event, |event| encoder.push(Stamp(index * 3), event, &mut sizes));
+        resolvers[image as usize - 1]
+            .resolve(event, &mut (), |event| encoder.push(Stamp(index * 3), event, &mut sizes));
         if encoder.len() >= EVENTS_PER_CHUNK {
             writer.events(image, encoder)?;
         }

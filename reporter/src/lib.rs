@@ -22,6 +22,7 @@ mod json_head;
 pub mod leaks;
 pub mod line_table;
 pub mod lines;
+mod mapped_memory;
 mod markdown;
 pub mod metadata;
 mod native_notes;

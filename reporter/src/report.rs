@@ -12,6 +12,7 @@ use memprof_capture::os_error::in_words;
 use memprof_replay::aggregate::Aggregate;
 use memprof_replay::aggregated_capture::EventsNeeded;
 use memprof_replay::allocation_sizes::AllocationSizes;
+use memprof_replay::mapped_sites::MappedSites;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Process, ProcessId, Processes, UnknownProcess};
 use memprof_replay::replay::{ReplaySettings, replay};
@@ -19,6 +20,7 @@ use memprof_replay::slots::Amount;
 use memprof_replay::timeline::TimelinePoint;
 
 pub use crate::bins_wanted::BinsWanted;
+use crate::mapped_memory::MappedMemory;
 use crate::metadata::{Metadata, duration_s};
 use crate::native_stacks::NativeStacks;
 use crate::not_recorded;
@@ -98,6 +100,7 @@ pub struct Report {
     pub(crate) places: Places,
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
+    pub(crate) mapped: MappedMemory,
     query: Query,
     resident: ResidentSets,
     notes: Vec<String>,
@@ -176,7 +179,9 @@ impl Report {
         let native = NativeStacks::of(&reader);
         let notes = notes::of(&reader, &clock, &native);
         let places = Places::resolve(reader.tables());
-        if query.filters_slots() {
+        let sites = MappedSites::of(reader.tables());
+        let mapped = MappedMemory::of(reader.tables(), &sites, &processes, &aggregate.slots);
+        if query.filters_slots() || mapped.files.mappings > 0 {
             SlotFilter::of(query, reader.tables(), &places).apply(&mut aggregate);
         }
         Ok(Self {
@@ -187,6 +192,7 @@ impl Report {
             places,
             clock,
             native,
+            mapped,
             query: query.clone(),
             resident,
             notes,

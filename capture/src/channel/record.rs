@@ -13,6 +13,8 @@
 //! | `CODE` | 1 if it is the description's last part (bit 4), bytes (bits 8 to 31), code (high 32) | the bytes |
 //! | `MODULE` | likewise, of a module | the bytes |
 //! | `PROCESS` | likewise, of the process that the image belongs to | the bytes |
+//! | `MOVES` | what the next `UNMAP` takes away is what the `MAP` after it shows | |
+//! | `DESCRIPTOR` | what the next record maps: 0 if that is not known; bit 4: a file, bit 5: shared | of a file: device, inode, offset |
 //!
 //! Frames are listed from the outermost to the innermost. Sites are numbered by each thread from 0.
 
@@ -29,6 +31,8 @@ pub(super) const CODE: u64 = 10;
 pub(super) const NAME: u64 = 11;
 pub(super) const MODULE: u64 = 12;
 pub(super) const PROCESS: u64 = 13;
+pub(super) const DESCRIPTOR: u64 = 14;
+pub(super) const MOVES: u64 = 15;
 
 pub(super) const KIND_BITS: u32 = 4;
 pub(super) const DELTA_BITS: u32 = 12;
@@ -40,6 +44,34 @@ pub(super) const LONG_SIZE: u64 = u32::MAX as u64;
 pub(super) const FRAME_COUNT_BITS: u32 = 28;
 /// The most words that an event takes: `TIME`, `WIDE`, and three of its own.
 pub(super) const MAX_EVENT_WORDS: usize = 5;
+/// The most words that say what is mapped.
+pub(super) const MAX_DESCRIPTOR_WORDS: usize = 4;
+pub(super) const DESCRIBES_FILE: u64 = 1 << KIND_BITS;
+pub(super) const IS_SHARED: u64 = 1 << (KIND_BITS + 1);
+
+/// What a mapping shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapped {
+    /// Memory of its own.
+    Memory,
+    /// What some descriptor stands for: a device, say, or something that could not be asked for.
+    Something,
+    /// A file, which may be one of a file system in memory.
+    File(MappedFile),
+}
+
+/// The file that a mapping shows. What has the same device and inode at one time is the same file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedFile {
+    /// The device of its file system (`st_dev`).
+    pub device: u64,
+    /// Its number there (`st_ino`).
+    pub inode: u64,
+    /// The first byte of it that is mapped.
+    pub offset: u64,
+    /// Whether what is written there is seen by others.
+    pub is_shared: bool,
+}
 
 /// One frame as the interposer sees it.
 ///
@@ -164,6 +196,8 @@ pub enum Record<'a> {
         size: u64,
         /// The thread's site.
         site: u32,
+        /// What it shows.
+        mapped: Mapped,
     },
     /// See [`Event::Free`](crate::event::Event::Free).
     Free {
@@ -180,6 +214,9 @@ pub enum Record<'a> {
         address: u64,
         /// Its length.
         size: u64,
+        /// Whether it is `mremap` that takes it away, and the thread's next event maps the same elsewhere. Then the length is 0
+        /// where it stays in its place, too.
+        moves: bool,
     },
     /// The thread's stack is now the outermost `keep` frames of the last one, then the fresh ones.
     Frames {
@@ -316,7 +353,7 @@ impl<'a> Records<'a> {
 
     #[inline]
     fn decode(&mut self) -> Option<Record<'a>> {
-        let mut high = 0;
+        let (mut high, mut mapped, mut moves) = (0, Mapped::Memory, false);
         loop {
             let word = self.take(1)?[0];
             let kind = word & ((1 << KIND_BITS) - 1);
@@ -329,6 +366,19 @@ impl<'a> Records<'a> {
                     high = word >> KIND_BITS << 48;
                     continue;
                 }
+                DESCRIPTOR if word & DESCRIBES_FILE != 0 => {
+                    let &[device, inode, offset] = self.take(3)? else { return None };
+                    mapped = Mapped::File(MappedFile { device, inode, offset, is_shared: word & IS_SHARED != 0 });
+                    continue;
+                }
+                DESCRIPTOR => {
+                    mapped = Mapped::Something;
+                    continue;
+                }
+                MOVES => {
+                    moves = true;
+                    continue;
+                }
                 _ => {}
             }
             if kind <= UNMAP && kind != 0 {
@@ -336,7 +386,7 @@ impl<'a> Records<'a> {
                 let (stamp, address) = (self.stamp, word >> ADDRESS_SHIFT | high);
                 return Some(match kind {
                     FREE => Record::Free { stamp, address },
-                    UNMAP => Record::Unmap { stamp, address, size: self.take(1)?[0] },
+                    UNMAP => Record::Unmap { stamp, address, size: self.take(1)?[0], moves },
                     _ => {
                         let second = self.take(1)?[0];
                         let site = second as u32;
@@ -347,7 +397,7 @@ impl<'a> Records<'a> {
                         match kind {
                             ALLOCATION => Record::Allocation { stamp, address, size, site },
                             RESIZE => Record::Resize { stamp, address, size, site },
-                            _ => Record::Map { stamp, address, size, site },
+                            _ => Record::Map { stamp, address, size, site, mapped },
                         }
                     }
                 });

@@ -6,8 +6,9 @@ use self::chunks::NO_STAMP;
 use super::layout::CHUNK_WORDS;
 use super::pool::{ChunkIndex, Pool};
 use super::record::{
-    ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, FRAME_COUNT_BITS, FRAMES, FREE, KIND_BITS, LONG_SIZE, MAP,
-    MAX_DELTA, MAX_EVENT_WORDS, MODULE, NAME, PROCESS, RESIZE, SITE, TIME, UNMAP, WIDE,
+    ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, DESCRIBES_FILE, DESCRIPTOR, FRAME_COUNT_BITS, FRAMES, FREE,
+    IS_SHARED, KIND_BITS, LONG_SIZE, MAP, MAX_DELTA, MAX_DESCRIPTOR_WORDS, MAX_EVENT_WORDS, MODULE, MOVES, Mapped,
+    MappedFile, NAME, PROCESS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
 use super::states::Task;
 use super::turns::Dating;
@@ -194,7 +195,24 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// See [`Self::allocation`].
-    pub fn map(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
+    pub fn map(
+        &mut self,
+        stamp: Stamp,
+        address: Address,
+        size: u64,
+        site: SiteId,
+        mapped: Mapped,
+    ) -> Result<(), EarlyStop> {
+        // All of it in one chunk: what is mapped is said before.
+        self.reserve(MAX_DESCRIPTOR_WORDS + MAX_EVENT_WORDS)?;
+        match mapped {
+            Mapped::Memory => {}
+            Mapped::Something => self.push(DESCRIPTOR),
+            Mapped::File(MappedFile { device, inode, offset, is_shared }) => {
+                self.push(DESCRIPTOR | DESCRIBES_FILE | if is_shared { IS_SHARED } else { 0 });
+                [device, inode, offset].into_iter().for_each(|word| self.push(word));
+            }
+        }
         let mut end = self.head(MAP, stamp, address)?;
         end.push_site_and_size(site, size);
         self.finish(end);
@@ -221,6 +239,16 @@ impl ChunkWriter {
         end.push(size);
         self.finish(end);
         Ok(())
+    }
+
+    /// Records [`Event::Move`](crate::event::Event::Move). The next event is the [`Self::map`] of the same.
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn moves(&mut self, stamp: Stamp, address: Address, size: u64) -> Result<(), EarlyStop> {
+        self.reserve(1 + MAX_EVENT_WORDS)?;
+        self.push(MOVES);
+        self.unmap(stamp, address, size)
     }
 
     /// Changes the thread's stack: keeps the outermost `keep` frames of the last one and adds `fresh`, outermost first.

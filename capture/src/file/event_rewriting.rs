@@ -50,7 +50,7 @@ impl EventRewriting {
         self.unsettled = 0;
         let Self { events, sizes, chunks, .. } = self;
         let mut written = Ok(());
-        events.settle(until.unwrap_or(Stamp(u64::MAX)), sizes, |encoder| {
+        events.settle(until.unwrap_or(Stamp(u64::MAX)), &mut (), sizes, |encoder, ()| {
             if written.is_ok() {
                 written = chunks.events(image, encoder);
             }

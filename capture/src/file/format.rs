@@ -3,14 +3,12 @@
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The newest version of the format: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = AGGREGATED_VERSION;
-/// The version of captures that hold events. Nothing in them is newer.
-pub const EVENTS_VERSION: u32 = 4;
-/// The version of aggregated captures, which a reader of an older one would take for captures without events.
-pub const AGGREGATED_VERSION: u32 = 5;
+pub const FILE_VERSION: u32 = 6;
+/// Up to this version, sites had no parts, and it alone was the version of aggregated captures.
+pub const LAST_VERSION_WITHOUT_PARTS: u32 = 5;
 /// Up to this version, chunks of events were each those of one thread, with their addresses.
 pub const LAST_VERSION_WITH_ADDRESSES: u32 = 3;
-/// Bytes before the first chunk: magic, version, four zero bytes.
+/// Bytes before the first chunk: magic, version, [`Contents`], three zero bytes.
 pub const PREAMBLE_BYTES: usize = 16;
 /// Stands before every chunk, so that a reader can find the next one behind a damaged one.
 pub const CHUNK_MAGIC: [u8; 4] = *b"MPck";
@@ -24,6 +22,26 @@ pub const TAIL_BYTES: usize = 16;
 pub const MAX_CHUNK_BYTES: u32 = 64 << 20;
 /// No chunk has more events than this: in memory, an event takes some 10 times the bytes that it has in a chunk.
 pub const MAX_CHUNK_EVENTS: u32 = 1 << 16;
+
+/// What a file holds, apart from what all have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Contents {
+    /// Events.
+    Events = 0,
+    /// The outcome of their replay.
+    Sums = 1,
+}
+
+impl Contents {
+    /// What the beginning of a file says.
+    #[must_use]
+    pub fn of(preamble: &[u8; PREAMBLE_BYTES]) -> Self {
+        let version = u32::from_le_bytes([preamble[8], preamble[9], preamble[10], preamble[11]]);
+        let has_sums = version == LAST_VERSION_WITHOUT_PARTS || preamble[12] == Self::Sums as u8;
+        if has_sums { Self::Sums } else { Self::Events }
+    }
+}
 
 /// What a chunk holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +78,8 @@ pub enum ChunkKind {
     RunSums = 14,
     /// [`SlotRow`](super::aggregate::SlotRow)s of an aggregated capture.
     Slots = 15,
+    /// Rows of [`MappedPart`](super::tables::MappedPart).
+    Parts = 16,
 }
 
 impl ChunkKind {
@@ -82,6 +102,7 @@ impl ChunkKind {
             13 => Self::Symbols,
             14 => Self::RunSums,
             15 => Self::Slots,
+            16 => Self::Parts,
             _ => return None,
         })
     }

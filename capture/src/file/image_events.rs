@@ -15,7 +15,7 @@ use super::columns::{ColumnEncoder, EventBatch, RecentSizes, Turn};
 use super::format::MAX_CHUNK_EVENTS;
 use crate::event::{ResolvedEvent, Timed, TimedEvent};
 use crate::ids::{Stamp, ThreadId};
-use crate::resolution::Resolver;
+use crate::resolution::{MappedSites, Resolver};
 use crate::thread_merge::ThreadMerge;
 
 /// How the events of a recording are kept.
@@ -58,16 +58,23 @@ impl ImageEvents {
         self.merge.queue(thread)
     }
 
-    /// Takes the events for settled that are older than `bound`. `write` is called with whole chunks.
-    pub fn settle(&mut self, bound: Stamp, sizes: &mut RecentSizes, mut write: impl FnMut(&mut ColumnEncoder)) {
+    /// Takes the events for settled that are older than `bound`. `write` is called with whole chunks, and with `sites`.
+    pub fn settle<S: MappedSites>(
+        &mut self,
+        bound: Stamp,
+        sites: &mut S,
+        sizes: &mut RecentSizes,
+        mut write: impl FnMut(&mut ColumnEncoder, &mut S),
+    ) {
         let Self { chunk_events, merge, resolver, encoder } = self;
         merge.drain(bound, |thread, run| {
             encoder.turn_to(thread);
+            resolver.turn_to(thread);
             for timed in run {
-                resolver.resolve(timed.event, |event| encoder.push(timed.stamp, event, sizes));
+                resolver.resolve(timed.event, sites, |event| encoder.push(timed.stamp, event, sizes));
                 // One event may have become two.
                 if encoder.len() >= *chunk_events - 1 {
-                    write(encoder);
+                    write(encoder, sites);
                 }
             }
         });
@@ -75,14 +82,21 @@ impl ImageEvents {
 
     /// Takes the events for settled that are older than `bound`, and adds them to `out` instead of gathering them in columns.
     /// Stamps do not go back; one that does is taken for `last`, or the one before. Returns how many allocations they are.
-    pub fn settle_into(&mut self, bound: Stamp, last: Stamp, out: &mut EventBatch) -> u64 {
+    pub fn settle_into(
+        &mut self,
+        bound: Stamp,
+        last: Stamp,
+        sites: &mut impl MappedSites,
+        out: &mut EventBatch,
+    ) -> u64 {
         let Self { merge, resolver, .. } = self;
         let (mut stamp, mut allocations) = (last, 0);
         merge.drain(bound, |thread, run| {
             let before = out.events.len();
+            resolver.turn_to(thread);
             for timed in run {
                 stamp = stamp.max(timed.stamp);
-                resolver.resolve(timed.event, |event| {
+                resolver.resolve(timed.event, sites, |event| {
                     use ResolvedEvent::{Allocation, Map, Resize};
                     allocations += u64::from(matches!(event, Allocation { .. } | Resize { .. } | Map { .. }));
                     out.events.push(Timed { stamp, event });

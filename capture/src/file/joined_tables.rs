@@ -4,8 +4,8 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
-use super::tables::{Code, Frame, Module, NativeFrame, Site, StackNode, Tables, Thread};
-use crate::ids::{CodeId, FrameId, ModuleId, SiteId, StackId, ThreadId};
+use super::tables::{Code, Frame, MappedPart, Module, NativeFrame, SharedPart, Site, StackNode, Tables, Thread};
+use crate::ids::{CodeId, FrameId, ModuleId, PartId, SiteId, StackId, ThreadId};
 
 /// Tables in the making.
 #[derive(Default)]
@@ -15,6 +15,7 @@ pub struct JoinedTables {
     modules: FxHashMap<ModuleKey, ModuleId>,
     frames: FxHashMap<Frame, FrameId>,
     stacks: FxHashMap<StackNode, StackId>,
+    parts: FxHashMap<MappedPart, PartId>,
     sites: FxHashMap<Site, SiteId>,
 }
 
@@ -68,12 +69,37 @@ impl JoinedTables {
             return site;
         }
         let row = from.site(site).map(|row| {
-            let row = Site { stack: self.stack(from, known, row.stack), ..row };
+            let row = Site {
+                stack: self.stack(from, known, row.stack),
+                part: row.part.map(|part| self.part(from, part, 0)),
+                ..row
+            };
             (row, row)
         });
         let new = enter(&mut self.sites, &mut self.tables.sites, row, SiteId::from_index);
         known.sites.insert(site, new);
         new
+    }
+
+    /// The same, for a mapping that begins so many bytes behind the beginning of the one that was made there.
+    pub fn site_behind(&mut self, from: &Tables, known: &mut Renumbering, site: SiteId, bytes: u64) -> SiteId {
+        let new = self.site(from, known, site);
+        if bytes == 0 {
+            return new;
+        }
+        let (Some(row), Some(part)) = (self.tables.site(new), from.site(site).and_then(|site| site.part)) else {
+            return new;
+        };
+        let row = Site { part: Some(self.part(from, part, bytes)), ..row };
+        enter(&mut self.sites, &mut self.tables.sites, Some((row, row)), SiteId::from_index)
+    }
+
+    fn part(&mut self, from: &Tables, part: SharedPart, behind: u64) -> SharedPart {
+        let row = from.part(part).map(|row| {
+            let row = MappedPart { offset: row.offset.saturating_add(behind), ..row.clone() };
+            (row.clone(), row)
+        });
+        enter(&mut self.parts, &mut self.tables.parts, row, PartId::from_index).into()
     }
 
     fn stack(&mut self, from: &Tables, known: &mut Renumbering, stack: StackId) -> StackId {
@@ -185,7 +211,7 @@ mod tests {
             Some(Frame::Native(NativeFrame { module, address, interrupted: false, evaluates: false }))
         };
         let node = |row: u32| Some(StackNode { parent: StackId(row), frame: FrameId(row) });
-        let site = |row: u32| Some(Site { stack: StackId(row + 1), allocator: Allocator::Malloc });
+        let site = |row: u32| Some(Site::new(StackId(row + 1), Allocator::Malloc));
         let rows = addresses.len() as u32;
         Tables {
             modules: vec![Some(module(bias))],

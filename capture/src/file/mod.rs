@@ -2,7 +2,7 @@
 //!
 //! - [`format`](mod@format): the frame of every chunk.
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].
-//! - [`tables`]: code objects, modules, frames and their names, stacks, sites, threads.
+//! - [`tables`]: code objects, modules, frames and their names, stacks, sites, what is mapped, threads.
 //! - [`columns`]: the events of a chunk.
 //! - `table_rows`: their rows in chunks. [`joined_tables`]: the tables of a capture that is made of others.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
@@ -36,5 +36,7 @@ pub use format::{ChunkHeader, ChunkKind};
 pub use open_error::OpenError;
 pub use reader::{CaptureReader, ChunkObserver, EventChunk};
 pub use scan::Damage;
-pub use tables::{Code, Frame, FrameSymbols, Function, Module, NativeFrame, Site, StackNode, Tables, Thread};
+pub use tables::{
+    Code, Frame, FrameSymbols, Function, MappedPart, Module, NativeFrame, SharedPart, Site, StackNode, Tables, Thread,
+};
 pub use writer::CaptureWriter;

@@ -14,13 +14,13 @@ use super::columns::{ColumnDecoder, EventBatch, Limits};
 use super::event_rewriting::EventRewriting;
 use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{
-    AGGREGATED_VERSION, ChunkHeader, ChunkKind, FILE_MAGIC, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES,
-    MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
+    ChunkHeader, ChunkKind, Contents, FILE_MAGIC, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES,
+    LAST_VERSION_WITHOUT_PARTS, MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
 };
 use super::open_error::OpenError;
 use super::scan::{Damage, Scan, decompress, read_chunk};
 use super::table_rows::{functions_in, place};
-use super::tables::{FrameSymbols, Function, StoredSite, Tables, Thread};
+use super::tables::{FrameSymbols, Function, OldStoredSite, StoredSite, Tables, Thread};
 use super::thread_columns::ThreadColumnDecoder;
 use crate::ids::{Stamp, ThreadId};
 
@@ -77,6 +77,8 @@ pub struct CaptureReader {
     rewritten: Vec<u8>,
     /// Numbers of threads from here on are damage.
     most_threads: u32,
+    /// Whether its sites have parts.
+    has_parts: bool,
     allowance: Allowance,
     damage: Damage,
     stored: Vec<u8>,
@@ -144,6 +146,7 @@ impl CaptureReader {
             aggregate: None,
             rewritten: Vec::new(),
             most_threads,
+            has_parts: version > LAST_VERSION_WITHOUT_PARTS,
             allowance: Allowance::for_file(bytes),
             damage,
             stored: Vec::new(),
@@ -161,7 +164,7 @@ impl CaptureReader {
         if version <= LAST_VERSION_WITH_ADDRESSES {
             reader.rewrite_events().map_err(io_error)?;
         }
-        if version >= AGGREGATED_VERSION {
+        if Contents::of(&preamble) == Contents::Sums {
             let Some(run) = reader.run_sums.take() else { return Err(OpenError::NoSums(path.to_owned())) };
             // Where a copy of the file was cut off, there is no trace of what came behind.
             let lacks_slots = (reader.slots.len() as u64) < run.slots;
@@ -217,10 +220,15 @@ impl CaptureReader {
             ChunkKind::Frames => place(&mut self.tables.frames, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Stacks => place(&mut self.tables.stacks, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Sites => {
-                let sites: Vec<StoredSite> = allowance.rows(payload)?;
+                let sites: Vec<StoredSite> = if self.has_parts {
+                    allowance.rows(payload)?
+                } else {
+                    allowance.rows::<OldStoredSite>(payload)?.into_iter().map(StoredSite::from).collect()
+                };
                 let sites: Option<Vec<_>> = sites.into_iter().map(StoredSite::into_site).collect();
                 place(&mut self.tables.sites, header, sites?, allowance)?;
             }
+            ChunkKind::Parts => place(&mut self.tables.parts, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Threads => {
                 self.tables.threads = allowance.rows::<Thread>(payload)?.into_iter().map(Some).collect();
             }

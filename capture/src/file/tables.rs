@@ -1,10 +1,12 @@
 //! The tables that events refer to. A table's rows may come in several chunks, each of which names its first row.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use crate::allocator::Allocator;
 use crate::channel::code::LineTableFormat;
-use crate::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
+use crate::ids::{CodeId, FrameId, ModuleId, PartId, SiteId, StackId};
 
 /// A Python code object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -122,6 +124,48 @@ pub struct Site {
     pub stack: StackId,
     /// What was called.
     pub allocator: Allocator,
+    /// What it mapped, where several processes may see the same: a file, or shared memory.
+    pub part: Option<SharedPart>,
+}
+
+impl Site {
+    /// Where memory is allocated that is the process's own.
+    #[must_use]
+    pub const fn new(stack: StackId, allocator: Allocator) -> Self {
+        Self { stack, allocator, part: None }
+    }
+}
+
+/// The number of a part. Small, also where there is none: captures have millions of sites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SharedPart(NonZeroU32);
+
+impl From<PartId> for SharedPart {
+    fn from(part: PartId) -> Self {
+        // (The last number of all is never given.)
+        Self(NonZeroU32::new(part.0.saturating_add(1)).unwrap_or(NonZeroU32::MAX))
+    }
+}
+
+impl SharedPart {
+    /// The row of the part.
+    #[must_use]
+    pub const fn id(self) -> PartId {
+        PartId(self.0.get() - 1)
+    }
+}
+
+/// A file or shared memory, from some byte on. What has the same device and inode at one time is the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MappedPart {
+    /// The device of its file system.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// The first byte of it that was mapped.
+    pub offset: u64,
+    /// Its path, as the kernel lists it; empty where that could not be read.
+    pub name: String,
 }
 
 /// A thread of the recorded process.
@@ -145,6 +189,8 @@ pub struct Tables {
     pub stacks: Vec<Option<StackNode>>,
     /// By [`SiteId`].
     pub sites: Vec<Option<Site>>,
+    /// By [`PartId`].
+    pub parts: Vec<Option<MappedPart>>,
     /// By [`ThreadId`](crate::ids::ThreadId).
     pub threads: Vec<Option<Thread>>,
     /// By [`ModuleId`].
@@ -159,6 +205,12 @@ impl Tables {
     #[must_use]
     pub fn site(&self, site: SiteId) -> Option<Site> {
         self.sites.get(site.index()).copied().flatten()
+    }
+
+    /// A part of something that was mapped, if the file has it.
+    #[must_use]
+    pub fn part(&self, part: SharedPart) -> Option<&MappedPart> {
+        self.parts.get(part.id().index())?.as_ref()
     }
 
     /// The node of a stack; nothing for the empty stack, and for one that the file lost.
@@ -177,7 +229,10 @@ impl Tables {
         let stacks = self.stacks.iter().enumerate().filter(|(row, node)| {
             node.is_some_and(|node| node.parent.index() > *row || node.frame.index() >= self.frames.len())
         });
-        let sites = self.sites.iter().flatten().filter(|site| site.stack.index() > self.stacks.len());
+        let sites = self.sites.iter().flatten().filter(|site| {
+            let lacks_part = site.part.is_some_and(|part| part.id().index() >= self.parts.len());
+            site.stack.index() > self.stacks.len() || lacks_part
+        });
         (frames.count() + stacks.count() + sites.count()) as u64
     }
 
@@ -220,18 +275,33 @@ impl Tables {
 /// A site as it stands in the file.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct StoredSite {
-    pub stack: StackId,
-    pub allocator: u8,
+    stack: StackId,
+    allocator: u8,
+    part: Option<PartId>,
+}
+
+/// A site as it stood in files up to version 5.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct OldStoredSite {
+    stack: StackId,
+    allocator: u8,
 }
 
 impl From<Site> for StoredSite {
-    fn from(site: Site) -> Self {
-        Self { stack: site.stack, allocator: site.allocator.code() }
+    fn from(Site { stack, allocator, part }: Site) -> Self {
+        Self { stack, allocator: allocator.code(), part: part.map(SharedPart::id) }
+    }
+}
+
+impl From<OldStoredSite> for StoredSite {
+    fn from(OldStoredSite { stack, allocator }: OldStoredSite) -> Self {
+        Self { stack, allocator, part: None }
     }
 }
 
 impl StoredSite {
     pub(super) fn into_site(self) -> Option<Site> {
-        Some(Site { stack: self.stack, allocator: Allocator::from_code(self.allocator)? })
+        let Self { stack, allocator, part } = self;
+        Some(Site { stack, allocator: Allocator::from_code(allocator)?, part: part.map(SharedPart::from) })
     }
 }

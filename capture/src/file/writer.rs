@@ -8,11 +8,10 @@ use super::aggregate::{RunSums, SlotRow};
 use super::columns::ColumnEncoder;
 use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{
-    AGGREGATED_VERSION, CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, EVENTS_VERSION, FILE_MAGIC, PREAMBLE_BYTES,
-    TAIL_MAGIC,
+    CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, Contents, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES, TAIL_MAGIC,
 };
 use super::rewrite::batches;
-use super::tables::{Code, Frame, FrameSymbols, Module, Site, StackNode, StoredSite, Tables, Thread};
+use super::tables::{Code, Frame, FrameSymbols, MappedPart, Module, Site, StackNode, StoredSite, Tables, Thread};
 use crate::ids::FrameId;
 
 /// Writes chunks and remembers where they are.
@@ -27,7 +26,7 @@ pub struct CaptureWriter<W: Write> {
     payload: Vec<u8>,
     stored: Vec<u8>,
     /// Rows of each table written so far: codes, frames, stacks, sites, modules.
-    rows: [u64; 5],
+    rows: [u64; 6],
 }
 
 /// So many chunks are kept in mind; the memory of a recording does not grow with its length.
@@ -59,7 +58,7 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// As all methods here: what `out` answers to a write.
     pub fn new(out: W, header: &Header) -> io::Result<Self> {
-        Self::of_version(EVENTS_VERSION, out, header)
+        Self::with(Contents::Events, out, header)
     }
 
     /// Starts an aggregated file.
@@ -67,13 +66,14 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn aggregated(out: W, header: &Header) -> io::Result<Self> {
-        Self::of_version(AGGREGATED_VERSION, out, header)
+        Self::with(Contents::Sums, out, header)
     }
 
-    fn of_version(version: u32, mut out: W, header: &Header) -> io::Result<Self> {
+    fn with(contents: Contents, mut out: W, header: &Header) -> io::Result<Self> {
         let mut preamble = [0; PREAMBLE_BYTES];
         preamble[..8].copy_from_slice(&FILE_MAGIC);
-        preamble[8..12].copy_from_slice(&version.to_le_bytes());
+        preamble[8..12].copy_from_slice(&FILE_VERSION.to_le_bytes());
+        preamble[12] = contents as u8;
         out.write_all(&preamble)?;
         let mut writer =
             Self { offset: PREAMBLE_BYTES as u64, most_index_entries: MOST_INDEX_ENTRIES, ..Self::of_chunks(out) };
@@ -91,7 +91,7 @@ impl<W: Write> CaptureWriter<W> {
             most_index_entries: usize::MAX,
             payload: Vec::new(),
             stored: Vec::new(),
-            rows: [0; 5],
+            rows: [0; 6],
         }
     }
 
@@ -160,6 +160,14 @@ impl<W: Write> CaptureWriter<W> {
         self.table(ChunkKind::Modules, 4, rows)
     }
 
+    /// Writes the next rows of the table of parts. They must come before sites that have them.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn parts(&mut self, rows: &[MappedPart]) -> io::Result<()> {
+        self.table(ChunkKind::Parts, 5, rows)
+    }
+
     /// Writes the names of native frames. For a frame that has names already, these replace them.
     ///
     /// # Errors
@@ -200,6 +208,7 @@ impl<W: Write> CaptureWriter<W> {
         self.table_with_gaps(ChunkKind::Modules, 4, &tables.modules, |row| row)?;
         self.table_with_gaps(ChunkKind::Frames, 1, &tables.frames, |row| row)?;
         self.table_with_gaps(ChunkKind::Stacks, 2, &tables.stacks, |row| row)?;
+        self.table_with_gaps(ChunkKind::Parts, 5, &tables.parts, |row| row)?;
         self.table_with_gaps(ChunkKind::Sites, 3, &tables.sites, |&site| StoredSite::from(site))
     }
 

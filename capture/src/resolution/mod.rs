@@ -4,10 +4,14 @@
 //! which is far more regular than their addresses, and a report needs no table of addresses.
 
 mod live_addresses;
+mod shown_ranges;
 mod sparse_page;
 
 use crate::event::{AllocationNumber, Event, ResolvedEvent};
+use crate::ids::ThreadId;
 use live_addresses::LiveAddresses;
+pub use shown_ranges::MappedSites;
+use shown_ranges::ShownRanges;
 
 /// Resolves the events of one process image, in order.
 #[derive(Default)]
@@ -15,9 +19,17 @@ pub struct Resolver {
     live: LiveAddresses,
     /// The number of the next allocation.
     next: AllocationNumber,
+    shown: ShownRanges,
+    thread: ThreadId,
 }
 
 impl Resolver {
+    /// The events that follow are of this thread.
+    #[inline]
+    pub const fn turn_to(&mut self, thread: ThreadId) {
+        self.thread = thread;
+    }
+
     /// The number that the next allocation will have.
     #[must_use]
     pub const fn next(&self) -> AllocationNumber {
@@ -32,7 +44,7 @@ impl Resolver {
 
     /// Passes what `event` did on to `sink`: mostly one resolved event, two where a release was not seen or not known.
     #[inline(always)]
-    pub fn resolve(&mut self, event: Event, mut sink: impl FnMut(ResolvedEvent)) {
+    pub fn resolve(&mut self, event: Event, sites: &mut impl MappedSites, mut sink: impl FnMut(ResolvedEvent)) {
         match event {
             Event::Allocation { address, size, site } => {
                 let number = self.take_number();
@@ -55,8 +67,25 @@ impl Resolver {
                     }
                 }
             }
-            Event::Map { address, size, site } => sink(ResolvedEvent::Map { address, size, site }),
-            Event::Unmap { address, size } => sink(ResolvedEvent::Unmap { address, size }),
+            Event::Map { address, size, site } => {
+                self.shown.map(address, size, site, sites);
+                sink(ResolvedEvent::Map { address, size, site });
+            }
+            Event::Unmap { address, size } => {
+                self.shown.unmap(address, size);
+                sink(ResolvedEvent::Unmap { address, size });
+            }
+            Event::Move { address, size } => {
+                self.shown.begin_move(self.thread, address, size);
+                if size > 0 {
+                    sink(ResolvedEvent::Unmap { address, size });
+                }
+            }
+            Event::MapMoved { address, size, site } => {
+                let site = self.shown.end_move(self.thread, site, sites);
+                self.shown.map(address, size, site, sites);
+                sink(ResolvedEvent::Map { address, size, site });
+            }
         }
     }
 
@@ -78,7 +107,7 @@ mod tests {
 
     fn resolved(events: &[Event]) -> Vec<ResolvedEvent> {
         let (mut resolver, mut out) = (Resolver::default(), Vec::new());
-        events.iter().for_each(|&event| resolver.resolve(event, |resolved| out.push(resolved)));
+        events.iter().for_each(|&event| resolver.resolve(event, &mut (), |resolved| out.push(resolved)));
         out
     }
 

@@ -3,6 +3,7 @@
 use core::ptr::{self, NonNull};
 
 use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::record::Mapped;
 use memprof_capture::ids::{Address, Stamp};
 
 use super::{interruptions, left_calls, python_allocators};
@@ -312,11 +313,36 @@ impl Call {
         self.record(|state, _, recording| state.freed(before, at, recording));
     }
 
-    /// Records that the call, made by `allocator`, has just mapped a range.
-    pub fn mapped(&mut self, start: *const core::ffi::c_void, length: usize, allocator: Allocator) {
+    /// Records that the call, made by `allocator`, has just mapped a range. What that shows is found out where the record is
+    /// made: there is stack for it.
+    #[inline(never)]
+    pub fn mapped(
+        &mut self,
+        start: *const core::ffi::c_void,
+        length: usize,
+        allocator: Allocator,
+        shows: impl FnOnce() -> Mapped,
+    ) {
         let (at, python) = (Address(start as u64), self.python());
         self.record(|state, hook, recording| {
-            state.map(&Caller { hook, python }, at, length as u64, allocator, recording)
+            state.map(&Caller { hook, python }, at, length as u64, allocator, shows(), recording)
+        });
+    }
+
+    /// Records that what a range showed is shown by another one since the moment `before`; with a length of 0 by both.
+    #[inline(never)]
+    pub fn moved(
+        &mut self,
+        before: Stamp,
+        (old, old_length): (*const core::ffi::c_void, usize),
+        (start, length): (*const core::ffi::c_void, usize),
+        allocator: Allocator,
+    ) {
+        // Found out before the record, which nothing else comes in between of.
+        let python = self.python();
+        let (old, new) = ((Address(old as u64), old_length as u64), (Address(start as u64), length as u64));
+        self.record(|state, hook, recording| {
+            state.remap(&Caller { hook, python }, before, old, new, allocator, recording)
         });
     }
 

@@ -3,13 +3,25 @@
 use core::ffi::{c_int, c_void};
 
 use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::record::Mapped;
 
 use super::call::{Call, about_to_unmap};
+use crate::confinement::unless_confined;
+use crate::platform::descriptors::mapped_of;
 use crate::platform::real;
 
 /// While the real functions are being looked up, nothing but the loader itself maps memory, and it does not call us.
 fn too_early() -> *mut c_void {
     libc::MAP_FAILED
+}
+
+/// What a call with these arguments has mapped. The descriptor is the call's as long as it has not returned.
+fn mapped_by(flags: c_int, fd: c_int, offset: i64) -> Mapped {
+    if flags & libc::MAP_ANONYMOUS != 0 {
+        return Mapped::Memory;
+    }
+    let is_shared = matches!(flags & libc::MAP_TYPE, libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE);
+    unless_confined(|| mapped_of(fd, offset.cast_unsigned(), is_shared)).unwrap_or(Mapped::Something)
 }
 
 /// `mmap`
@@ -34,7 +46,7 @@ pub unsafe extern "C" fn mmap(
             |call| {
                 let start = real::mmap(at, length, protection, flags, fd, offset);
                 if start != libc::MAP_FAILED {
-                    call.mapped(start, length, Allocator::Mmap);
+                    call.mapped(start, length, Allocator::Mmap, || mapped_by(flags, fd, offset));
                 }
                 start
             },
@@ -108,10 +120,8 @@ pub unsafe extern "C" fn mremap(
                 let start = real::mremap(old, old_length, length, flags, at);
                 if start != libc::MAP_FAILED {
                     // A length of zero makes a second mapping of the same pages, and leaves the first.
-                    if old_length > 0 && flags & libc::MREMAP_DONTUNMAP == 0 {
-                        call.unmapped(before, old, old_length);
-                    }
-                    call.mapped(start, length, Allocator::Mremap);
+                    let gone = if flags & libc::MREMAP_DONTUNMAP == 0 { old_length } else { 0 };
+                    call.moved(before, (old, gone), (start, length), Allocator::Mremap);
                 }
                 start
             },

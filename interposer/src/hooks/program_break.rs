@@ -6,6 +6,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::record::Mapped;
 
 use super::call::Call;
 use crate::platform::real;
@@ -35,7 +36,7 @@ macro_rules! hooks {
                             }
                             let change = increment.unsigned_abs();
                             if increment > 0 {
-                                call.mapped(old, change, Allocator::Sbrk);
+                                call.mapped(old, change, Allocator::Sbrk, || Mapped::Memory);
                             } else if increment < 0 {
                                 call.unmapped(before, old.wrapping_byte_sub(change), change);
                             }
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn brk(end: *mut c_void) -> c_int {
                 let status = real::brk(end);
                 if status == 0 && old != FAILED {
                     if end > old {
-                        call.mapped(old, end.addr() - old.addr(), Allocator::Sbrk);
+                        call.mapped(old, end.addr() - old.addr(), Allocator::Sbrk, || Mapped::Memory);
                     } else if end < old {
                         call.unmapped(before, end, old.addr() - end.addr());
                     }

@@ -1,7 +1,8 @@
-//! `prctl`, by which a program gives up rights that recording needs: then recording ends, and not the program. It names threads,
-//! too.
+//! `prctl`, by which a program gives up rights. If it is those that recording needs, then recording ends, and not the program.
+//! It names threads, too.
 //!
-//! Filters (seccomp(2)) are not looked into. What hooks need while nothing is new is what every program with threads needs: see
+//! Filters (seccomp(2)) are not looked into: where there is one, what can be left out is left out
+//! ([`confinement`]). What hooks need beside that while nothing is new is what every program with threads needs: see
 //! docs/soundness.md.
 
 use core::ffi::{c_int, c_ulong};
@@ -9,6 +10,7 @@ use core::ffi::{c_int, c_ulong};
 use memprof_capture::early_stop::EarlyStop;
 
 use super::call::Call;
+use crate::confinement;
 use crate::platform::real;
 use crate::session;
 use crate::stop::Stop;
@@ -19,12 +21,7 @@ use crate::stop::Stop;
 /// As the C function.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
-    // In strict mode, the processor's clock is forbidden, too.
-    let is_strict = option == libc::PR_SET_SECCOMP && a == c_ulong::from(libc::SECCOMP_MODE_STRICT);
-    let forbids_clock = option == libc::PR_SET_TSC && a == libc::PR_TSC_SIGSEGV as c_ulong;
-    if is_strict || forbids_clock {
-        session::stop(Stop(EarlyStop::Forbidden));
-    }
+    before_prctl(option, a, b);
     if !real::resolve() {
         return -1;
     }
@@ -34,4 +31,28 @@ pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong
         Call::make(|| (), Call::renamed);
     }
     result
+}
+
+/// The program is about to call `prctl`, by whatever way.
+pub fn before_prctl(option: c_int, a: c_ulong, b: c_ulong) {
+    const NO_CLOCK: c_ulong = libc::PR_TSC_SIGSEGV as c_ulong;
+    const STRICT: c_ulong = libc::SECCOMP_MODE_STRICT as c_ulong;
+    const FILTER: c_ulong = libc::SECCOMP_MODE_FILTER as c_ulong;
+    match (option, a) {
+        (libc::PR_SET_TSC, NO_CLOCK) | (libc::PR_SET_SECCOMP, STRICT) => end_recording(),
+        (libc::PR_SET_SECCOMP, FILTER) => before_filter(b),
+        _ => {}
+    }
+}
+
+/// The program is about to put a filter on itself, if it names one.
+fn before_filter(program: c_ulong) {
+    if program != 0 {
+        confinement::begin();
+    }
+}
+
+/// The processor's clock will be forbidden, as it is in strict mode.
+fn end_recording() {
+    session::stop(Stop(EarlyStop::Forbidden));
 }

@@ -7,6 +7,7 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::ChunkWriter;
 use memprof_capture::channel::followed::Followed;
 use memprof_capture::channel::process::ProcessPrefix;
+use memprof_capture::channel::record::{Mapped, MappedFile};
 use memprof_capture::channel::writer::Author;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Fact, Header};
@@ -68,6 +69,7 @@ impl Recording {
             writer.process(&[ProcessPrefix::new(1, forked_from).as_bytes(), b"program\0"]).unwrap();
             writer.site(Allocator::Malloc).unwrap();
             writer.site(Allocator::Mmap).unwrap();
+            writer.site(Allocator::Mremap).unwrap();
             writer
         })
     }
@@ -95,6 +97,14 @@ enum What {
     Resize(u64, u64),
     Map(u64, u64),
     Unmap(u64, u64),
+    /// A part of a file, from some byte on, of which others may see the same.
+    MapFile(u64, u64, u64),
+    Move(u64, u64, u64),
+}
+
+/// A file that is seen at an offset.
+fn file(offset: u64) -> Mapped {
+    Mapped::File(MappedFile { device: u64::MAX, inode: offset & 1, offset: offset >> 1 << 12, is_shared: true })
 }
 
 /// Process, thread, whether another look is taken before, what.
@@ -107,6 +117,8 @@ fn steps() -> impl Strategy<Value = Vec<(usize, usize, bool, What)>> {
         1 => (block(), 0..100_u64).prop_map(|(at, size)| What::Resize(at, size)),
         1 => (page(), 1..3_000_000_u64).prop_map(|(at, size)| What::Map(at, size)),
         1 => (page(), 1..3_000_000_u64).prop_map(|(at, size)| What::Unmap(at, size)),
+        1 => (page(), 1..3_000_000_u64, 0..400_u64).prop_map(|(at, size, offset)| What::MapFile(at, size, offset)),
+        1 => (page(), page(), 1..3_000_000_u64).prop_map(|(from, to, size)| What::Move(from, to, size)),
     ];
     let step = (0..PROCESSES, 0..THREADS, prop::bool::weighted(0.1), what);
     proptest::collection::vec(step, 1..300)
@@ -141,8 +153,12 @@ proptest! {
                     What::Allocate(at, size) => writer.allocation(stamp, Address(at), size, SiteId(0)),
                     What::Free(at) => writer.free(stamp, Address(at)),
                     What::Resize(at, size) => writer.resize(stamp, Address(at), size, SiteId(0)),
-                    What::Map(at, size) => writer.map(stamp, Address(at), size, SiteId(1)),
+                    What::Map(at, size) => writer.map(stamp, Address(at), size, SiteId(1), Mapped::Memory),
                     What::Unmap(at, size) => writer.unmap(stamp, Address(at), size),
+                    What::MapFile(at, size, offset) => writer.map(stamp, Address(at), size, SiteId(1), file(offset)),
+                    What::Move(from, to, size) => writer
+                        .moves(stamp, Address(from), size)
+                        .and_then(|()| writer.map(stamp, Address(to), size, SiteId(2), Mapped::Memory)),
                 }
                 .unwrap();
             }

@@ -229,7 +229,7 @@ impl Drain {
         let Self { transcoders, events, interning, words, .. } = self;
         let transcoder = transcoders.entry(thread).or_insert_with(|| {
             self.threads_seen = self.threads_seen.saturating_add(1);
-            ThreadTranscoder::new(image, self.native_depth)
+            ThreadTranscoder::new(image, found.pid, self.native_depth)
         });
         let events = events.entry(image).or_insert_with(|| ImageEvents::new(keeping));
         let queue = events.queue(ThreadId(thread));
@@ -268,9 +268,9 @@ impl Drain {
         match output {
             Output::Events(output) => {
                 let mut file = ToFile { output, image, allocations };
-                events.settle(bound, sizes, |events| file.write(events, interning));
+                events.settle(bound, interning, sizes, |events, interning| file.write(events, interning));
             }
-            Output::Sums(sums) => *allocations += sums.take(image, bound, events),
+            Output::Sums(sums) => *allocations += sums.take(image, bound, events, interning),
         }
     }
 

@@ -16,6 +16,7 @@ use memprof_capture::file::joined_tables::JoinedTables;
 use super::source::Source;
 use super::{JoinError, late_facts, summary};
 use crate::aggregated_capture::aggregate_of;
+use crate::mapped_sites::MappedSites;
 use crate::timeline::{MOST_BINS, thin_out};
 
 /// Writes them as one.
@@ -33,7 +34,7 @@ pub(super) fn join(sources: &mut [Source], header: &Header, out: impl Write) -> 
             .map_err(|error| JoinError::Read(source.reader.path().to_owned(), error))?;
         all.push(renumbered(stored, source, &mut tables));
     }
-    let aggregate = added_up(all);
+    let aggregate = added_up(all, &MappedSites::of(tables.tables()));
     let mut facts: Vec<Fact> = sources.iter().flat_map(Source::processes_facts).collect();
     facts.extend(late_facts(sources));
     let mut samples: BTreeMap<u32, Vec<RssSample>> = BTreeMap::new();
@@ -91,8 +92,11 @@ fn renumbered(stored: StoredAggregate, source: &mut Source, tables: &mut JoinedT
 }
 
 /// The sums of captures that ran one after the other.
-fn added_up(all: Vec<StoredAggregate>) -> StoredAggregate {
-    let peak = |stored: &StoredAggregate| stored.slots.iter().map(|slot| slot.peak.bytes).fold(0, u64::saturating_add);
+fn added_up(all: Vec<StoredAggregate>, sites: &MappedSites) -> StoredAggregate {
+    let peak = |stored: &StoredAggregate| {
+        let counted = stored.slots.iter().filter(|slot| !sites.is_of_files(slot.site));
+        counted.map(|slot| slot.peak.bytes).fold(0, u64::saturating_add)
+    };
     // Of equal ones the last.
     let highest = all.iter().enumerate().max_by_key(|(_, stored)| peak(stored)).map(|(index, _)| index);
     let mut sum = StoredAggregate {

@@ -170,12 +170,27 @@ impl TimeBinsBuilder {
     /// A slot allocates something. Returns the bin, to be kept with what has no number; see [`Self::release_since`].
     #[inline]
     pub fn allocate(&mut self, process: ProcessId, slot: SlotId, bytes: u64) -> BinMark {
-        let amount = Amount { bytes, allocations: 1 };
+        self.grow(process, slot, Amount { bytes, allocations: 1 })
+    }
+
+    /// Likewise, of an allocation that may have been made before.
+    #[inline]
+    pub fn grow(&mut self, process: ProcessId, slot: SlotId, amount: Amount) -> BinMark {
         let open = self.touch(process, slot);
         open.change.grow(amount);
         open.row.allocated = sum(open.row.allocated, amount);
-        self.live = self.live.wrapping_add(bytes);
+        self.live = self.live.wrapping_add(amount.bytes);
         BinMark((self.open() as u32) << self.joined)
+    }
+
+    /// Of what was just allocated, so many bytes are no part of the live total.
+    pub const fn set_apart(&mut self, bytes: u64) {
+        self.live = self.live.wrapping_sub(bytes);
+    }
+
+    /// Nor are these, which were just given back.
+    pub const fn put_back(&mut self, bytes: u64) {
+        self.live = self.live.wrapping_add(bytes);
     }
 
     /// A slot allocates a heap block.

@@ -133,7 +133,7 @@ impl<S: LifetimeSink> Lifetimes<'_, S> {
         // What was there is replaced.
         self.unmap(at, address, size.max(1))?;
         if let Some(slot) = self.begin(at, thread, size, site)? {
-            self.mappings.map(address, size, slot, BinMark::default());
+            self.mappings.map(address, size, slot, BinMark::default(), None);
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ pub(crate) struct SlotFilter<'a> {
 }
 
 impl<'a> SlotFilter<'a> {
-    /// The filter of a query that has one.
+    /// The filter of a query. What is mapped of files is let through if it is asked for.
     pub(crate) fn of(query: &'a Query, tables: &'a Tables, places: &Places) -> Self {
         let is_wanted = |thread: &Option<_>| {
             let matches = |thread| query.threads.iter().any(|pattern| pattern.matches(thread));
@@ -45,8 +45,11 @@ impl<'a> SlotFilter<'a> {
         let Some(site) = self.tables.site(site) else {
             return self.query.allocators.is_empty() && self.query.only.is_empty();
         };
-        (self.query.allocators.is_empty() || self.query.allocators.contains(&site.allocator))
-            && self.stacks.get(site.stack.index()).copied().unwrap_or(self.query.only.is_empty())
+        let is_wanted = match self.query.allocators.as_slice() {
+            [] => !site.allocator.is_of_files(),
+            wanted => wanted.contains(&site.allocator),
+        };
+        is_wanted && self.stacks.get(site.stack.index()).copied().unwrap_or(self.query.only.is_empty())
     }
 
     fn admits(&self, slot: &SlotSummary) -> bool {

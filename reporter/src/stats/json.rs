@@ -9,6 +9,7 @@ use memprof_replay::slots::Amount;
 use serde::{Serialize, Serializer};
 
 use crate::json_head::JsonHead;
+use crate::mapped_memory::{MappedAmounts, SharedObject};
 use crate::native_stacks::NativeStacks;
 use crate::report::Report;
 use crate::rows::{PlaceRow, Ranking};
@@ -20,6 +21,8 @@ struct Stats<'a> {
     head: JsonHead<'a>,
     totals: RunTotals,
     processes: Vec<ProcessStats>,
+    mapped_files: MappedAmounts,
+    shared_mappings: &'a [SharedObject],
     native_stacks: &'a NativeStacks,
     #[serde(serialize_with = "as_object")]
     by_allocator: Vec<(&'static str, AllocatorStats)>,
@@ -180,6 +183,8 @@ pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: 
         head: JsonHead::new("memprof-stats-1", report, view, metric),
         totals: run_totals(report),
         processes: processes(report),
+        mapped_files: report.mapped.files,
+        shared_mappings: &report.mapped.objects,
         native_stacks: &report.native,
         by_allocator: report
             .by_allocator()

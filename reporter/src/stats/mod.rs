@@ -2,6 +2,7 @@
 
 mod json;
 mod process_list;
+mod shared_list;
 mod text;
 
 pub use json::write_json;

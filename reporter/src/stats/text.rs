@@ -6,7 +6,8 @@ use memprof_capture::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
-use super::process_list;
+use super::{process_list, shared_list};
+use crate::mapped_memory::MappedAmounts;
 use crate::metadata::Metadata;
 use crate::pymalloc;
 use crate::report::Report;
@@ -32,6 +33,7 @@ pub fn write_text(
     write_run(report, style, out)?;
     write_totals(report, style, out)?;
     process_list::write(report, top, style, out)?;
+    shared_list::write(report, top, style, out)?;
     write_allocators(report, style, out)?;
     write_sizes(report, style, out)?;
     write_ranking(report, (view, &row_places), (metric, Ranking::Bytes), top, style, out)?;
@@ -100,6 +102,10 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
         ("Temporary", amount(totals.temporary)),
         ("Freed", counted(endings.frees, "allocation")),
     ];
+    let files = &report.mapped.files;
+    if files.mappings > 0 {
+        facts.push(("Mapped files", mapped_files(files)));
+    }
     if endings.dropped_by_exec > 0 {
         facts.push(("Gone with exec", counted(endings.dropped_by_exec, "allocation")));
     }
@@ -126,6 +132,18 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
     }
     writeln!(out, "\n{}", style.heading("Memory"))?;
     write_facts(&facts, style, out)
+}
+
+/// What is in no other figure.
+fn mapped_files(files: &MappedAmounts) -> String {
+    let MappedAmounts { mappings, bytes, peak_bytes, leaked_bytes } = *files;
+    format!(
+        "{} in {} (at the peak {}, at the end {}), which count nowhere else; --allocator mmap_file shows where",
+        size(bytes),
+        counted(mappings, "mapping"),
+        size(peak_bytes),
+        size(leaked_bytes),
+    )
 }
 
 fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::capture_builder::{CaptureBuilder, START};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{Event, TimedEvent};
-use memprof_capture::file::Fact;
+use memprof_capture::file::{Fact, MappedPart};
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, Endings, ProcessTotals, SlotSummary};
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
@@ -15,6 +15,8 @@ use proptest::prelude::*;
 
 const PAGE: u64 = 16;
 const SITES: u32 = 6;
+/// Behind those of memory: a private mapping of a file, two parts of shared memory, a shared mapping of a file.
+const MAPPING_SITES: u32 = SITES + 4;
 const PROCESSES: usize = 4;
 
 /// Process, thread, site.
@@ -29,6 +31,48 @@ struct Block {
     is_before_range: bool,
 }
 
+#[derive(Clone, Copy)]
+struct Mapping {
+    start: u64,
+    requested_end: u64,
+    key: Key,
+    is_before_range: bool,
+}
+
+impl Mapping {
+    /// Which byte of what others see, too, is at an address.
+    fn object_byte(&self, address: u64) -> Option<ObjectByte> {
+        let (object, offset) = part(self.key.2).filter(|_| address < self.requested_end)?;
+        Some((object, offset + address - self.start))
+    }
+}
+
+/// An object, and a byte of it.
+type ObjectByte = (u64, u64);
+
+/// A byte of an object in a process's memory.
+#[derive(Clone, Copy, PartialEq)]
+struct Shower {
+    process: usize,
+    mapping: usize,
+    /// Whether it has counted the byte since before the range.
+    is_before_range: bool,
+}
+
+/// What a site maps of what others see, too: an object, and an offset.
+fn part(site: SiteId) -> Option<(u64, u64)> {
+    match site.0.checked_sub(SITES)? {
+        0 => None,
+        1 => Some((1, 0)),
+        2 => Some((1, 24)),
+        _ => Some((2, 0)),
+    }
+}
+
+fn is_of_files(site: SiteId) -> bool {
+    site.0 == SITES || site.0 == SITES + 3
+}
+
 /// What a process holds.
 #[derive(Default)]
 struct Memory {
@@ -38,8 +82,7 @@ struct Memory {
     allocations_made: usize,
     /// For each mapped byte, its mapping.
     bytes: BTreeMap<u64, usize>,
-    /// Of each mapping: where its requested bytes end, who made it, and whether it was before the range.
-    mappings: Vec<(u64, Key, bool)>,
+    mappings: Vec<Mapping>,
     frees: u64,
     unknown_frees: u64,
     inherited_frees: u64,
@@ -56,6 +99,8 @@ struct Memory {
 #[derive(Default)]
 struct Model {
     memories: Vec<Memory>,
+    /// Who shows a byte of an object, the oldest first: that one counts it.
+    shared: BTreeMap<ObjectByte, Vec<Shower>>,
     total: HashMap<Key, Amount>,
     temporary: HashMap<Key, Amount>,
     peak_bytes: u64,
@@ -77,52 +122,14 @@ fn count(amounts: &mut HashMap<Key, Amount>, key: Key, bytes: u64, allocations: 
     amounts.entry(key).or_default().add(Amount { bytes, allocations });
 }
 
+/// Without files.
 fn sum(amounts: &HashMap<Key, Amount>) -> Amount {
     let mut sum = Amount::default();
-    amounts.values().for_each(|amount| sum.add(*amount));
+    amounts.iter().filter(|(key, _)| !is_of_files(key.2)).for_each(|(_, amount)| sum.add(*amount));
     sum
 }
 
 impl Memory {
-    fn live(&self) -> HashMap<Key, Amount> {
-        self.live_if(|_| true)
-    }
-
-    fn leaked(&self) -> HashMap<Key, Amount> {
-        self.live_if(|is_before_range| !is_before_range)
-    }
-
-    fn live_if(&self, wanted: impl Fn(bool) -> bool) -> HashMap<Key, Amount> {
-        let mut live = HashMap::new();
-        for block in self.blocks.values().filter(|block| wanted(block.is_before_range)) {
-            count(&mut live, block.key, block.size, 1);
-        }
-        let mut seen = vec![false; self.mappings.len()];
-        for (&byte, &mapping) in &self.bytes {
-            let (requested_end, key, is_before_range) = self.mappings[mapping];
-            if !wanted(is_before_range) {
-                continue;
-            }
-            let first = !std::mem::replace(&mut seen[mapping], true);
-            count(&mut live, key, u64::from(byte < requested_end), u64::from(first));
-        }
-        live
-    }
-
-    fn unmap(&mut self, start: u64, size: u64) -> bool {
-        let range = start..(start + size).div_ceil(PAGE) * PAGE;
-        let gone: Vec<(u64, usize)> = self.bytes.range(range).map(|(&byte, &mapping)| (byte, mapping)).collect();
-        for (byte, _) in &gone {
-            self.bytes.remove(byte);
-        }
-        let mut mappings: Vec<usize> = gone.iter().map(|(_, mapping)| *mapping).collect();
-        mappings.dedup();
-        mappings.sort_unstable();
-        mappings.dedup();
-        self.frees += mappings.iter().filter(|gone| !self.bytes.values().any(|left| left == *gone)).count() as u64;
-        !gone.is_empty()
-    }
-
     /// Counts an allocation of a thread, be it of a block or a mapping.
     fn made_by(&mut self, thread: ThreadId) -> usize {
         let number = self.allocations_made;
@@ -173,20 +180,7 @@ impl Memory {
                     return (true, temporary.then_some(block));
                 }
             }
-            Event::Map { address, size, site } => {
-                self.unmap(address.0, size);
-                self.made_by(thread);
-                self.mappings.push((address.0 + size, key(site), false));
-                for byte in address.0..(address.0 + size).div_ceil(PAGE) * PAGE {
-                    self.bytes.insert(byte, self.mappings.len() - 1);
-                }
-                return (true, None);
-            }
-            Event::Unmap { address, size } => {
-                if self.unmap(address.0, size) {
-                    return (true, None);
-                }
-            }
+            other => unreachable!("{other:?} is the model's business"),
         }
         self.miss(inherits);
         (false, None)
@@ -204,28 +198,128 @@ impl Memory {
 }
 
 impl Model {
+    fn live_of(&self, process: usize, wanted: impl Fn(bool) -> bool) -> HashMap<Key, Amount> {
+        let (memory, mut live) = (&self.memories[process], HashMap::new());
+        for block in memory.blocks.values().filter(|block| wanted(block.is_before_range)) {
+            count(&mut live, block.key, block.size, 1);
+        }
+        let mut seen = vec![false; memory.mappings.len()];
+        for (&byte, &number) in &memory.bytes {
+            let mapping = &memory.mappings[number];
+            let first = !std::mem::replace(&mut seen[number], true) && wanted(mapping.is_before_range);
+            let counts = match mapping.object_byte(byte) {
+                Some(at) => {
+                    let counts = self.shared[&at][0];
+                    (counts.process, counts.mapping) == (process, number) && wanted(counts.is_before_range)
+                }
+                None => byte < mapping.requested_end && wanted(mapping.is_before_range),
+            };
+            count(&mut live, mapping.key, u64::from(counts), u64::from(first));
+        }
+        live
+    }
+
     fn live(&self) -> HashMap<Key, Amount> {
-        self.memories.iter().flat_map(Memory::live).collect()
+        (0..self.memories.len()).flat_map(|process| self.live_of(process, |_| true)).collect()
+    }
+
+    fn leaked_of(&self, process: usize) -> HashMap<Key, Amount> {
+        self.live_of(process, |is_before_range| !is_before_range)
     }
 
     fn leaked(&self) -> HashMap<Key, Amount> {
-        self.memories.iter().flat_map(|memory| memory.left.clone().unwrap_or_else(|| memory.leaked())).collect()
+        let of = |process: usize| self.memories[process].left.clone().unwrap_or_else(|| self.leaked_of(process));
+        (0..self.memories.len()).flat_map(of).collect()
+    }
+
+    /// A mapping no longer shows a byte of an object. If it counted it, the next one does.
+    fn hide(&mut self, process: usize, mapping: usize, at: ObjectByte, stamp: Stamp) {
+        let showers = self.shared.get_mut(&at).expect("it is shown");
+        let index = showers.iter().position(|it| (it.process, it.mapping) == (process, mapping)).expect("it is shown");
+        showers.remove(index);
+        if let (0, Some(next)) = (index, showers.first_mut()) {
+            next.is_before_range = false;
+            let next = *next;
+            let key = self.memories[next.process].mappings[next.mapping].key;
+            count(&mut self.total, key, 1, 0);
+            if next.process != process && !is_of_files(key.2) {
+                self.look_at(next.process, stamp);
+            }
+        }
+    }
+
+    fn unmap(&mut self, process: usize, start: u64, size: u64, stamp: Stamp) -> bool {
+        let memory = &mut self.memories[process];
+        let range = start..(start + size).div_ceil(PAGE) * PAGE;
+        let gone: Vec<(u64, usize)> = memory.bytes.range(range).map(|(&byte, &mapping)| (byte, mapping)).collect();
+        for (byte, _) in &gone {
+            memory.bytes.remove(byte);
+        }
+        let mut mappings: Vec<usize> = gone.iter().map(|(_, mapping)| *mapping).collect();
+        mappings.sort_unstable();
+        mappings.dedup();
+        mappings.retain(|gone| !memory.bytes.values().any(|left| left == gone));
+        mappings.retain(|&gone| !is_of_files(memory.mappings[gone].key.2));
+        memory.frees += mappings.len() as u64;
+        for &(byte, mapping) in &gone {
+            if let Some(at) = self.memories[process].mappings[mapping].object_byte(byte) {
+                self.hide(process, mapping, at, stamp);
+            }
+        }
+        !gone.is_empty()
+    }
+
+    fn map(&mut self, key: Key, start: u64, size: u64, stamp: Stamp) {
+        let (process, thread, _) = key;
+        self.unmap(process, start, size, stamp);
+        let memory = &mut self.memories[process];
+        memory.made_by(thread);
+        let mapping = Mapping { start, requested_end: start + size, key, is_before_range: false };
+        memory.mappings.push(mapping);
+        let number = memory.mappings.len() - 1;
+        let mut counted = if part(key.2).is_some() { 0 } else { size };
+        for byte in start..(start + size).div_ceil(PAGE) * PAGE {
+            memory.bytes.insert(byte, number);
+            if let Some(at) = mapping.object_byte(byte) {
+                let showers = self.shared.entry(at).or_default();
+                showers.push(Shower { process, mapping: number, is_before_range: false });
+                counted += u64::from(showers.len() == 1);
+            }
+        }
+        count(&mut self.total, key, counted, 1);
+    }
+
+    /// Whether a process has as much as ever.
+    fn look_at(&mut self, process: usize, stamp: Stamp) {
+        let own = sum(&self.live_of(process, |_| true));
+        let memory = &mut self.memories[process];
+        if own.bytes >= memory.peak.bytes {
+            (memory.peak, memory.peak_at) = (own, stamp);
+        }
     }
 
     fn apply(&mut self, process: usize, inherits: bool, thread: ThreadId, event: TimedEvent) {
-        let memory = &mut self.memories[process];
-        let (applied, temporary) = memory.apply(|site| (process, thread, site), thread, event.event, inherits);
+        let key = |site| (process, thread, site);
+        let (applied, temporary) = match event.event {
+            Event::Map { address, size, site } => {
+                self.map(key(site), address.0, size, event.stamp);
+                (true, None)
+            }
+            Event::Unmap { address, size } => {
+                let any = self.unmap(process, address.0, size, event.stamp);
+                if !any {
+                    self.memories[process].miss(inherits);
+                }
+                (any, None)
+            }
+            other => self.memories[process].apply(key, thread, other, inherits),
+        };
         if !applied {
             return;
         }
-        let own = sum(&memory.live());
-        if own.bytes >= memory.peak.bytes {
-            (memory.peak, memory.peak_at) = (own, event.stamp);
-        }
-        if let Event::Allocation { size, site, .. } | Event::Resize { size, site, .. } | Event::Map { size, site, .. } =
-            event.event
-        {
-            count(&mut self.total, (process, thread, site), size, 1);
+        self.look_at(process, event.stamp);
+        if let Event::Allocation { size, site, .. } | Event::Resize { size, site, .. } = event.event {
+            count(&mut self.total, key(site), size, 1);
         }
         if let Some(Block { size, key, .. }) = temporary.filter(|block| !block.is_before_range) {
             count(&mut self.temporary, key, size, 1);
@@ -243,11 +337,14 @@ impl Model {
 
     /// From now on things count.
     fn begin_range(&mut self, from: Stamp) {
-        for memory in &mut self.memories {
+        self.shared.values_mut().flatten().for_each(|shower| shower.is_before_range = true);
+        for process in 0..self.memories.len() {
+            let live = sum(&self.live_of(process, |_| true));
+            let memory = &mut self.memories[process];
             memory.blocks.values_mut().for_each(|block| block.is_before_range = true);
-            memory.mappings.iter_mut().for_each(|mapping| mapping.2 = true);
+            memory.mappings.iter_mut().for_each(|mapping| mapping.is_before_range = true);
             (memory.frees, memory.unknown_frees, memory.inherited_frees, memory.dropped) = (0, 0, 0, 0);
-            (memory.peak, memory.peak_at) = (sum(&memory.live()), from);
+            (memory.peak, memory.peak_at) = (live, from);
             memory.left = memory.left.as_ref().map(|_| HashMap::new());
         }
         (self.total, self.temporary) = (HashMap::new(), HashMap::new());
@@ -257,14 +354,26 @@ impl Model {
 
     /// The process becomes another program, or ends.
     fn pass_boundary(&mut self, process: usize, ends: bool, stamp: Stamp) {
+        // What others show, too, is theirs from now on.
+        let memory = &self.memories[process];
+        let shown = memory
+            .bytes
+            .iter()
+            .filter_map(|(&byte, &number)| Some((number, memory.mappings[number].object_byte(byte)?)));
+        for (mapping, at) in shown.collect::<Vec<_>>() {
+            if self.shared[&at].len() > 1 {
+                self.hide(process, mapping, at, stamp);
+            }
+        }
+        let (live, leaked) = (self.live_of(process, |_| true), self.leaked_of(process));
         let memory = &mut self.memories[process];
-        let live = memory.live();
         if ends {
-            memory.left = Some(memory.leaked());
+            memory.left = Some(leaked);
         } else {
             memory.dropped += sum(&live).allocations;
         }
         memory.clear();
+        self.shared.values_mut().for_each(|showers| showers.retain(|shower| shower.process != process));
         self.look(stamp);
     }
 }
@@ -400,11 +509,12 @@ fn event() -> impl Strategy<Value = Event> {
     let page =
         prop_oneof![2 => (0..12_u64).prop_map(|page| Address(page * PAGE)), 1 => (0..12 * PAGE).prop_map(Address)];
     let site = || (0..SITES).prop_map(SiteId);
+    let mapping_site = || (0..MAPPING_SITES).prop_map(SiteId);
     prop_oneof![
         4 => (block.clone(), 0..100_u64, site()).prop_map(|(address, size, site)| Event::Allocation { address, size, site }),
         4 => block.clone().prop_map(|address| Event::Free { address }),
         1 => (block, 0..100_u64, site()).prop_map(|(address, size, site)| Event::Resize { address, size, site }),
-        2 => (page.clone(), 1..80_u64, site()).prop_map(|(address, size, site)| Event::Map { address, size, site }),
+        2 => (page.clone(), 1..80_u64, mapping_site()).prop_map(|(address, size, site)| Event::Map { address, size, site }),
         2 => (page, 1..100_u64).prop_map(|(address, size)| Event::Unmap { address, size }),
     ]
 }
@@ -451,6 +561,12 @@ fn builder(chunk_rows: usize) -> CaptureBuilder {
     builder.header.page_size = PAGE as u32;
     for site in 0..SITES {
         builder.site(&[("f", "f.py", site + 1)], Allocator::Malloc);
+    }
+    builder.site(&[("m", "m.py", 1)], Allocator::MmapFile);
+    for (site, allocator) in [(1, Allocator::MmapShared), (2, Allocator::MmapShared), (3, Allocator::MmapFile)] {
+        let (inode, offset) = part(SiteId(SITES + site)).expect("others see it");
+        let part = MappedPart { device: 7, inode, offset, name: String::new() };
+        builder.part_site(&[("m", "m.py", 1 + site)], allocator, part);
     }
     builder
 }

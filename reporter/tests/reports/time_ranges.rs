@@ -6,7 +6,7 @@ use crate::bin_ranges::{Figures, from_rows, grow};
 use crate::capture_builder::{CaptureBuilder, START};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::Event;
-use memprof_capture::file::Fact;
+use memprof_capture::file::{Fact, MappedPart};
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::processes::ProcessId;
@@ -15,6 +15,8 @@ use proptest::prelude::*;
 
 const PAGE: u64 = 16;
 const SITES: u32 = 5;
+/// Behind those of memory: shared memory, a file that others see, one that they do not.
+const MAPPING_SITES: u32 = SITES + 3;
 const PIDS: u32 = 3;
 
 type Key = (ProcessId, ThreadId, SiteId);
@@ -27,11 +29,12 @@ fn event() -> impl Strategy<Value = Event> {
     let block = (1..40_u64).prop_map(|block| Address(block * 16));
     let page = (0..12_u64).prop_map(|page| Address((1000 + page) * PAGE));
     let site = || (0..SITES).prop_map(SiteId);
+    let mapping_site = prop_oneof![0..SITES, SITES..MAPPING_SITES].prop_map(SiteId);
     prop_oneof![
         6 => (block.clone(), 0..100_u64, site()).prop_map(|(address, size, site)| Event::Allocation { address, size, site }),
         6 => block.clone().prop_map(|address| Event::Free { address }),
         1 => (block, 0..100_u64, site()).prop_map(|(address, size, site)| Event::Resize { address, size, site }),
-        2 => (page.clone(), 1..80_u64, site()).prop_map(|(address, size, site)| Event::Map { address, size, site }),
+        4 => (page.clone(), 1..80_u64, mapping_site).prop_map(|(address, size, site)| Event::Map { address, size, site }),
         2 => (page, 1..100_u64).prop_map(|(address, size)| Event::Unmap { address, size }),
     ]
 }
@@ -57,6 +60,11 @@ fn capture_of(family: &[(u32, u32, Turn, u64, Event)], chunk_rows: usize) -> Cap
     for site in 0..SITES {
         builder.site(&[("f", "f.py", site + 1)], Allocator::Malloc);
     }
+    for (inode, allocator) in [(1, Allocator::MmapShared), (2, Allocator::MmapFile)] {
+        let part = MappedPart { device: 7, inode, offset: 0, name: String::new() };
+        builder.part_site(&[("m", "m.py", 1)], allocator, part);
+    }
+    builder.site(&[("m", "m.py", 2)], Allocator::MmapFile);
     // The present image of each pid.
     let (mut now, mut images, mut present) = (START, 0, [None; PIDS as usize]);
     for &(pid, thread, turn, gap, event) in family {

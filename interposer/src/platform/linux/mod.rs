@@ -1,5 +1,6 @@
 //! Linux with glibc.
 
+pub mod descriptors;
 pub mod loaded_modules;
 pub mod memory;
 pub mod real;

@@ -128,7 +128,7 @@ impl<'a, W: Write> MemrayEvents<'a, W> {
         self.unmap(thread, address, size.max(1))?;
         let Some(place) = self.places.get(thread, site) else { return Ok(()) };
         self.enter(thread, place.node)?;
-        self.mappings.map(address, size, SlotId(0), BinMark::default());
+        self.mappings.map(address, size, SlotId(0), BinMark::default(), None);
         self.records.allocation(Function::of(place.allocator.unwrap_or(Allocator::Mmap)), address.0, size)
     }
 

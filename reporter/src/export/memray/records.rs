@@ -58,7 +58,9 @@ impl Function {
             Allocator::Memalign => Self::Memalign,
             Allocator::Valloc => Self::Valloc,
             Allocator::Pvalloc => Self::Pvalloc,
-            Allocator::Mmap | Allocator::Mremap | Allocator::Sbrk => Self::Mmap,
+            Allocator::Mmap | Allocator::Mremap | Allocator::Sbrk | Allocator::MmapFile | Allocator::MmapShared => {
+                Self::Mmap
+            }
             Allocator::PymallocMalloc => Self::PymallocMalloc,
             Allocator::PymallocCalloc => Self::PymallocCalloc,
             Allocator::PymallocRealloc => Self::PymallocRealloc,

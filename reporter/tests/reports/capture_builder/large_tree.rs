@@ -85,7 +85,7 @@ fn allocate(builder: &mut CaptureBuilder, numbers: &mut Numbers) {
         }
         let allocator = ALLOCATORS[(stack.0 / 7 % 4) as usize];
         let site = SiteId::from_index(builder.sites.len());
-        builder.sites.push(Site { stack, allocator });
+        builder.sites.push(Site::new(stack, allocator));
         // Every stack has a thread, and some have a second one.
         for n in 0..=numbers.below(8) / 7 {
             let thread = ((u64::from(stack.0) / 4096 + n) % THREADS) as u32;

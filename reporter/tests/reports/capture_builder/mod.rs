@@ -13,10 +13,10 @@ use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
-    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, Site,
-    StackNode, Summary, Thread,
+    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, MappedPart, Module, NativeFrame,
+    Site, StackNode, Summary, Thread,
 };
-use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
 use memprof_replay::aggregate::Aggregate;
@@ -52,6 +52,7 @@ pub struct CaptureBuilder {
     modules: Vec<Module>,
     symbols: Vec<FrameSymbols>,
     stacks: Vec<StackNode>,
+    parts: Vec<MappedPart>,
     sites: Vec<Site>,
     events: Vec<(ThreadId, u32, TimedEvent)>,
     now: u64,
@@ -94,6 +95,7 @@ impl Default for CaptureBuilder {
             modules: Vec::new(),
             symbols: Vec::new(),
             stacks: Vec::new(),
+            parts: Vec::new(),
             sites: Vec::new(),
             events: Vec::new(),
             now: START,
@@ -189,13 +191,21 @@ impl CaptureBuilder {
     /// The site of an allocator below these Python frames.
     pub fn site(&mut self, frames: &[Place], allocator: Allocator) -> SiteId {
         let stack = self.stack(frames);
-        SiteId::from_index(position_or_push(&mut self.sites, Site { stack, allocator }))
+        SiteId::from_index(position_or_push(&mut self.sites, Site::new(stack, allocator)))
     }
 
     /// The site of an allocator below these frames.
     pub fn site_of(&mut self, frames: &[FrameId], allocator: Allocator) -> SiteId {
         let stack = self.stack_of(frames);
-        SiteId::from_index(position_or_push(&mut self.sites, Site { stack, allocator }))
+        SiteId::from_index(position_or_push(&mut self.sites, Site::new(stack, allocator)))
+    }
+
+    /// The site of who maps a part of a file, or of shared memory, below these Python frames.
+    pub fn part_site(&mut self, frames: &[Place], allocator: Allocator, part: MappedPart) -> SiteId {
+        let stack = self.stack(frames);
+        let part = PartId::from_index(position_or_push(&mut self.parts, part));
+        let site = Site { part: Some(part.into()), ..Site::new(stack, allocator) };
+        SiteId::from_index(position_or_push(&mut self.sites, site))
     }
 
     /// A site `depth` frames deep, whose frames are these again and again.
@@ -208,7 +218,7 @@ impl CaptureBuilder {
             self.stacks.push(StackNode { parent, frame });
             parent = StackId::from_index(first + level + 1);
         }
-        self.sites.push(Site { stack: parent, allocator });
+        self.sites.push(Site::new(parent, allocator));
         SiteId::from_index(self.sites.len() - 1)
     }
 
@@ -278,6 +288,7 @@ impl CaptureBuilder {
             writer.symbols(&self.symbols)?;
         }
         writer.stacks(&self.stacks)?;
+        writer.parts(&self.parts)?;
         writer.sites(&self.sites)?;
         writer.threads(&self.threads)?;
         writer.rss(0, &self.rss)?;
@@ -303,7 +314,7 @@ impl CaptureBuilder {
             let mut resolved = Vec::new();
             merge.drain(Stamp(u64::MAX), |thread, run| {
                 for timed in run {
-                    resolver.resolve(timed.event, |event| resolved.push((thread, timed.stamp, event)));
+                    resolver.resolve(timed.event, &mut (), |event| resolved.push((thread, timed.stamp, event)));
                 }
             });
             let mut encoder = ColumnEncoder::new(self.precision);

@@ -1,0 +1,180 @@
+//! What a program maps by a descriptor: files, and memory that looks like files.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::MetadataExt;
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::record::{Mapped, MappedFile};
+use memprof_capture::file::{MappedPart, SharedPart};
+use memprof_capture::ids::PartId;
+use rustc_hash::FxHashMap;
+
+/// File systems whose files are nowhere but in memory.
+const IN_MEMORY: [&str; 4] = ["tmpfs", "devtmpfs", "ramfs", "hugetlbfs"];
+
+/// So many parts get names: to find one, all that its process has mapped is gone through.
+const MOST_NAMES: usize = 1000;
+
+/// What is known of file systems, and of what was mapped.
+pub struct MappedFiles {
+    /// By device, whether its files are in memory only.
+    devices: FxHashMap<u64, bool>,
+    ids: FxHashMap<(u64, u64, u64), PartId>,
+    parts: Vec<MappedPart>,
+    written: usize,
+}
+
+impl Default for MappedFiles {
+    fn default() -> Self {
+        // The file systems that memfds are in are mounted nowhere.
+        let devices =
+            [0, libc::MFD_HUGETLB].into_iter().filter_map(|flags| Some((device_of_memfds(flags).ok()?, true)));
+        Self { devices: devices.collect(), ids: FxHashMap::default(), parts: Vec::new(), written: 0 }
+    }
+}
+
+impl MappedFiles {
+    /// With what allocator a process is said to have mapped something at an address, and what others may see of it, too.
+    pub fn shown(&mut self, mapped: Mapped, pid: u32, address: u64) -> Option<(Allocator, Option<SharedPart>)> {
+        match mapped {
+            Mapped::Memory => None,
+            Mapped::File(file) if file.is_shared => {
+                let is_memory = self.is_in_memory(file.device, pid);
+                let allocator = if is_memory { Allocator::MmapShared } else { Allocator::MmapFile };
+                Some((allocator, Some(self.part(file, || name_of(pid, address, file.inode).unwrap_or_default()))))
+            }
+            // What is written to a private mapping is nobody else's; until then, it shows the file.
+            Mapped::Something | Mapped::File(_) => Some((Allocator::MmapFile, None)),
+        }
+    }
+
+    /// The part that begins so many bytes behind the beginning of another one.
+    pub fn behind(&mut self, part: SharedPart, bytes: u64) -> SharedPart {
+        let Some(MappedPart { device, inode, offset, name }) = self.parts.get(part.id().index()).cloned() else {
+            return part;
+        };
+        self.part(MappedFile { device, inode, offset: offset.saturating_add(bytes), is_shared: true }, || name)
+    }
+
+    fn part(&mut self, file: MappedFile, name: impl FnOnce() -> String) -> SharedPart {
+        let MappedFile { device, inode, offset, .. } = file;
+        let Self { ids, parts, .. } = self;
+        let id = *ids.entry((device, inode, offset)).or_insert_with(|| {
+            let name = if parts.len() < MOST_NAMES { name() } else { String::new() };
+            parts.push(MappedPart { device, inode, offset, name });
+            PartId::from_index(parts.len() - 1)
+        });
+        id.into()
+    }
+
+    /// The rows that have come since the last call.
+    pub fn take_rows(&mut self) -> Vec<MappedPart> {
+        let rows = self.parts[self.written..].to_vec();
+        self.written = self.parts.len();
+        rows
+    }
+
+    fn is_in_memory(&mut self, device: u64, pid: u32) -> bool {
+        if let Some(&known) = self.devices.get(&device) {
+            return known;
+        }
+        // The process may have mounted what others do not see.
+        for mounts in [format!("/proc/{pid}/mountinfo"), "/proc/self/mountinfo".to_owned()] {
+            let mounts = fs::read_to_string(mounts).unwrap_or_default();
+            self.devices.extend(mounts.lines().filter_map(file_system));
+            if self.devices.contains_key(&device) {
+                break;
+            }
+        }
+        // Some file systems have devices that are not those of their mounts (btrfs's subvolumes): none that is in memory.
+        *self.devices.entry(device).or_insert(false)
+    }
+}
+
+/// A line of `/proc/PID/mountinfo` (proc(5)): its device, and whether it is a file system in memory.
+fn file_system(line: &str) -> Option<(u64, bool)> {
+    let (mount, kind) = line.split_once(" - ")?;
+    let (major, minor) = mount.split(' ').nth(2)?.split_once(':')?;
+    let device = libc::makedev(major.parse().ok()?, minor.parse().ok()?);
+    Some((device, IN_MEMORY.contains(&kind.split(' ').next()?)))
+}
+
+/// The device of the files that `memfd_create` makes.
+fn device_of_memfds(flags: libc::c_uint) -> io::Result<u64> {
+    // SAFETY: the name is a text that ends with NUL.
+    let fd = unsafe { libc::memfd_create(c"".as_ptr(), libc::MFD_CLOEXEC | flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor has just been made, and is nobody else's.
+    Ok(unsafe { File::from_raw_fd(fd) }.metadata()?.dev())
+}
+
+/// What the kernel calls the file that a process has mapped at an address, if that is still there.
+fn name_of(pid: u32, address: u64, inode: u64) -> Option<String> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    maps.lines().find_map(|line| name_in(line, address, inode))
+}
+
+/// A line of `/proc/PID/maps` (proc(5)).
+fn name_in(line: &str, address: u64, inode: u64) -> Option<String> {
+    let (range, rest) = line.split_once(' ')?;
+    let (start, end) = range.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    if !(number(start)?..number(end)?).contains(&address) {
+        return None;
+    }
+    let mut fields = rest.splitn(4, ' ').skip(3);
+    let (number, path) = fields.next()?.split_once(' ')?;
+    let path = path.trim_start();
+    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    (number.parse() == Ok(inode) && !path.is_empty())
+        .then(|| path.strip_prefix("/memfd:").map_or_else(|| path.to_owned(), |name| format!("memfd:{name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_kernel() {
+        let line = "7f52c8000000-7f52c8100000 rw-s 00001000 00:19 4711                       /dev/shm/a name (deleted)";
+        assert_eq!(name_in(line, 0x7f52_c80f_ffff, 4711).as_deref(), Some("/dev/shm/a name"));
+        assert_eq!(name_in(line, 0x7f52_c810_0000, 4711), None);
+        assert_eq!(name_in(line, 0x7f52_c800_0000, 4712), None);
+        let line = "7f52c8000000-7f52c8100000 rw-s 00000000 00:01 7                          /memfd:frames (deleted)";
+        assert_eq!(name_in(line, 0x7f52_c800_0000, 7).as_deref(), Some("memfd:frames"));
+        assert_eq!(name_in("7f52c8000000-7f52c8100000 rw-p 00000000 00:00 0 ", 0x7f52_c800_0000, 0), None);
+    }
+
+    #[test]
+    fn what_is_in_memory_is_known_by_its_file_system() {
+        let shared = "24 22 0:23 / /dev/shm rw,nosuid,nodev shared:4 - tmpfs tmpfs rw,inode64";
+        assert_eq!(file_system(shared), Some((libc::makedev(0, 23), true)));
+        let disk = "29 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,discard";
+        assert_eq!(file_system(disk), Some((libc::makedev(254, 1), false)));
+        let mut files = MappedFiles::default();
+        assert!(files.is_in_memory(device_of_memfds(0).unwrap(), std::process::id()));
+        assert!(!files.is_in_memory(u64::MAX, std::process::id()));
+    }
+
+    #[test]
+    fn one_part_of_a_file_is_one_row() {
+        let file = MappedFile { device: u64::MAX, inode: 7, offset: 4096, is_shared: true };
+        let mut files = MappedFiles::default();
+        let (allocator, part) = files.shown(Mapped::File(file), 0, 0).unwrap();
+        assert_eq!(allocator, Allocator::MmapFile);
+        let part = part.unwrap();
+        assert_eq!(files.shown(Mapped::File(file), 0, 0), Some((allocator, Some(part))));
+        assert_eq!(files.take_rows().len(), 1);
+        let behind = files.behind(part, 8192);
+        assert_eq!(files.behind(part, 0), part);
+        assert_eq!(files.take_rows().iter().map(|row| row.offset).collect::<Vec<_>>(), [3 * 4096]);
+        assert_ne!(behind, part);
+        let private = Mapped::File(MappedFile { is_shared: false, ..file });
+        assert_eq!(files.shown(private, 0, 0), Some((Allocator::MmapFile, None)));
+        assert_eq!(files.shown(Mapped::Memory, 0, 0), None);
+    }
+}
