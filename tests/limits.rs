@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use support::c_programs::compile;
 use support::memprof::{EXECUTABLE, Finished, programs};
@@ -13,7 +14,8 @@ use support::pythons;
 use support::recording::{Recording, stats_of, total};
 use support::skipping::machine_forbids;
 use support::survivor::assert_complete;
-use support::table::{sum, table};
+use support::table::{sum, table, table_of};
+use support::unharmed::{Unharmed, repeated};
 
 #[test]
 fn more_threads_at_a_time_than_can_be_recorded() {
@@ -111,18 +113,31 @@ fn no_memory_for_another_thread() {
     assert_eq!((found.allocations, found.bytes), (20, 20 * 5000));
 }
 
+/// The command of a program that gives up rights in this way, if it can here.
+fn giving_up<'a>(program: &'a Path, how: &'a str) -> Option<[&'a OsStr; 2]> {
+    let bare = Finished::of(Command::new(program).arg(how));
+    if bare.status() != 5 {
+        machine_forbids(&format!("to give up rights ({how}: status {})", bare.status()));
+        return None;
+    }
+    Some([program.as_os_str(), OsStr::new(how)])
+}
+
 /// Programs that confine themselves: recording goes on as long as it may, and ends before the program would.
 #[test]
 fn rights_that_a_program_gives_up() {
     let program = compile("gives_up_rights.c", "gives_up_rights", &[]);
-    for (how, ends_early) in [("filter", false), ("clock", true), ("strict", true)] {
-        let command = [program.as_os_str(), OsStr::new(how)];
+    for (how, ends_early) in [
+        ("filter", false),
+        ("clock", true),
+        ("clock by number", true),
+        ("strict", true),
+        ("strict by number", true),
+        ("strict by seccomp", true),
+    ] {
+        let Some(command) = giving_up(&program, how) else { continue };
         let bare = Finished::of(Command::new(command[0]).arg(command[1]));
-        if bare.status() != 5 {
-            machine_forbids(&format!("to give up rights ({how}: status {})", bare.status()));
-            continue;
-        }
-        for _ in 0..5 {
+        for _ in 0..repeated(5) {
             let recorded = Recording::of_command(&command).option("-q").run().ends_with(5);
             let told = recorded.finished().stderr();
             assert_eq!(recorded.finished().stdout(), bare.stdout(), "{how}: {told}");
@@ -132,6 +147,43 @@ fn rights_that_a_program_gives_up() {
             let all =
                 sum(&rows, |row| row.allocator == "malloc" && (100..150).contains(&(row.bytes / row.allocations)));
             assert_eq!(all.allocations == 4 * 2_000_000, !ends_early, "{how}: {all:?}");
+        }
+    }
+}
+
+/// Programs that map files under filters that end them where somebody asks what a descriptor stands for.
+#[test]
+fn what_a_program_has_forbidden_itself_is_not_asked() {
+    let program = compile("gives_up_rights.c", "gives_up_rights", &[]);
+    for (how, options, mappings) in [
+        ("files", &[][..], 2000..2001),
+        ("files by prctl", &[], 2000..2001),
+        ("files by number", &[], 2000..2001),
+        ("child", &["--follow-fork"], 2000..2001),
+        ("threads", &[], 2000..u64::MAX),
+    ] {
+        let Some(command) = giving_up(&program, how) else { continue };
+        for _ in 0..repeated(5) {
+            let recorded = options.iter().fold(Unharmed::command(&command), |all, &one| all.option(one)).check();
+            let rows = table_of(&recorded.capture(), &["--total", "--allocator", "mmap_file"]);
+            let mapped = sum(&rows, |row| row.function == "map_file");
+            assert!(mappings.contains(&mapped.allocations), "{how}: {mapped:?}");
+            assert_eq!(mapped.bytes, mapped.allocations * 5 * 4096, "{how}");
+        }
+    }
+}
+
+/// `syscall`, in front of which memprof stands to see what is given up, does what it does without.
+#[test]
+fn system_calls_by_number() {
+    let program = compile("system_calls.c", "system_calls", &[]);
+    for options in [&[][..], &["--follow-fork"], &["--no-native"]] {
+        for _ in 0..repeated(2) {
+            let unharmed = Unharmed::command(&[program.as_os_str()]);
+            let recorded = options.iter().fold(unharmed, |all, &one| all.option(one)).check();
+            assert_eq!(recorded.finished().stdout(), "failures 0\n", "{options:?}");
+            let rows = table(&recorded.capture(), "--total");
+            assert_eq!(sum(&rows, |row| row.allocator == "valloc").allocations, 1000, "{options:?}");
         }
     }
 }
@@ -218,6 +270,10 @@ sys.exit(5)
     let mut stdout = BufReader::new(memprof.stdout.take().expect("a pipe"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("the program says that it runs");
+    // What happens in one second may be lost with the recorder.
+    while std::fs::metadata(&capture).map_or(0, |capture| capture.len()) < 10_000 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let limited = Command::new("prlimit").args(["--data=1048576", "--pid", &memprof.id().to_string()]).status();
     assert!(limited.expect("prlimit runs").success());
     memprof.stdin.take().expect("a pipe").write_all(b"\n").expect("the program reads");

@@ -9,7 +9,7 @@ use core::arch::naked_asm;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 
-use super::{code, heap, mapping, program_break, programs, rights, threads};
+use super::{code, heap, mapping, program_break, programs, rights, system_call, threads};
 use crate::platform::real;
 
 /// `dlsym`
@@ -102,6 +102,7 @@ hooks! {
     code: dlclose;
     threads: pthread_create;
     rights: prctl;
+    system_call: syscall;
     programs: execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn posix_spawnp popen system;
 }
 

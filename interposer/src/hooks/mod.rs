@@ -9,7 +9,7 @@
 //! - [`threads`] has `pthread_create`, [`forks`] what is done in children.
 //! - [`programs`]: programs that are executed.
 //! - [`python_allocators`]: what stands before Python's own allocators.
-//! - [`rights`]: `prctl`, by which programs give up rights.
+//! - [`rights`]: what gives up rights: `prctl`, and what comes by [`system_call`].
 //! - [`code`]: `dlclose`, and code that is made at run time.
 //! - [`lookup`]: `dlsym`, which must find the hooks.
 //!
@@ -28,4 +28,5 @@ mod program_break;
 mod programs;
 pub mod python_allocators;
 mod rights;
+mod system_call;
 mod threads;

@@ -104,9 +104,17 @@ pub fn dlsym_address() -> usize {
 /// `system` is jumped to.
 static SYSTEM: AtomicUsize = AtomicUsize::new(0);
 
+/// So is `syscall`, without a function of Rust on the way. 0 until it is known.
+pub static SYSCALL: AtomicUsize = AtomicUsize::new(0);
+
 /// Where the real `system` is. Only known after [`resolve`] has returned true.
 pub fn system_address() -> usize {
     SYSTEM.load(Relaxed)
+}
+
+/// Where the real `syscall` is. Only known after [`resolve`] has returned true.
+pub fn syscall_address() -> usize {
+    SYSCALL.load(Relaxed)
 }
 
 /// The real `dlsym`, called by this library. Must not be called before [`resolve`] has returned true.
@@ -172,8 +180,10 @@ fn resolve_now() -> bool {
     }
     look_up_dlsym();
     look_up_all();
-    // SAFETY: the name is a C string.
-    SYSTEM.store(unsafe { dlsym(libc::RTLD_NEXT, c"system".as_ptr()) } as usize, Relaxed);
+    for (place, name) in [(&SYSTEM, c"system"), (&SYSCALL, c"syscall")] {
+        // SAFETY: the names are C strings.
+        place.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) } as usize, Relaxed);
+    }
     STATE.store(RESOLVED, Release);
     true
 }
