@@ -7,6 +7,7 @@ use crate::line_table::LineIndex;
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::runtime_functions::{Role, file_name};
 use crate::size_units::counted;
+use crate::start_frames::{Known, known_frames, start_frames};
 use crate::strings::StringId;
 
 /// The file name of a module that a damaged capture lost.
@@ -34,6 +35,7 @@ impl FramePlaces {
     pub(crate) fn resolve(tables: &Tables, places: &mut Places) -> Self {
         let python = python_places(tables, places);
         let modules = module_names(tables, places);
+        let starts = start_frames(tables, &known_frames(tables, |frame| known(tables, &modules, frame)));
         let mut resolved = Self::default();
         for (index, frame) in tables.frames.iter().enumerate() {
             resolved.starts.push(resolved.places.len() as u32);
@@ -44,7 +46,7 @@ impl FramePlaces {
                     let module = native.module.and_then(|module| modules.get(module.index())?.as_ref());
                     in_interpreter = native.evaluates || module.is_some_and(|module| module.is_interpreter);
                     let frame = FrameId::from_index(index);
-                    native_places(tables, places, (frame, native), module, &mut resolved.places);
+                    native_places(tables, places, (frame, native), (module, starts[index]), &mut resolved.places);
                 }
                 Some(Frame::ThreadStart) => resolved.places.push(places.new_thread()),
                 Some(Frame::Elided { frames }) => {
@@ -108,18 +110,32 @@ fn module_names(tables: &Tables, places: &mut Places) -> Vec<Option<ModuleNames>
     tables.modules.iter().map(|module| module.as_ref().map(&mut names)).collect()
 }
 
+/// What a frame says of itself about the start of a process or a thread.
+fn known(tables: &Tables, modules: &[Option<ModuleNames>], frame: FrameId) -> Known {
+    let Some(Frame::Native(NativeFrame { module: Some(module), .. })) = tables.frame(frame) else {
+        return Known::Other;
+    };
+    let Some(Some(ModuleNames { role, .. })) = modules.get(module.index()) else { return Known::Other };
+    match tables.functions_of(frame) {
+        [] if *role == Role::CLibrary => Known::Nameless,
+        [function, ..] if role.starts(&function.name) => Known::Starts,
+        _ => Known::Other,
+    }
+}
+
+/// Adds the places of a native frame in a module, which may be nameless and start a process or a thread.
 fn native_places(
     tables: &Tables,
     places: &mut Places,
     (frame, native): (FrameId, &NativeFrame),
-    module: Option<&ModuleNames>,
+    (module, starts): (Option<&ModuleNames>, bool),
     out: &mut Vec<PlaceId>,
 ) {
     let role = module.map_or(Role::MadeCode, |module| module.role);
     let kind_of = |name: Option<&str>| {
         if native.evaluates {
             PlaceKind::Evaluation
-        } else if role.is_runtime(name) {
+        } else if starts || role.is_runtime(name) {
             PlaceKind::Runtime
         } else {
             PlaceKind::Native

@@ -50,6 +50,7 @@ mod stack_groups;
 mod stack_paths;
 mod stack_text;
 mod stack_views;
+mod start_frames;
 pub mod stats;
 pub mod strings;
 pub mod summary;

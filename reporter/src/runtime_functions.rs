@@ -66,6 +66,11 @@ impl Role {
         }
     }
 
+    /// Whether a function starts a process or a thread.
+    pub(crate) fn starts(self, function: &str) -> bool {
+        function == "_start" || (self == Self::CLibrary && starts_programs(function))
+    }
+
     /// Whether a function runs the program; `None` where its name is not known.
     pub(crate) fn is_runtime(self, function: Option<&str>) -> bool {
         match (self, function) {
