@@ -14,6 +14,7 @@ use memprof_capture::channel::layout::{PythonState, store_text};
 
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;
+use crate::python::allocator_functions::AllocatorFunctions;
 use crate::python::interpreter::{self, Found, Interpreter, examine};
 use crate::python::symbols::Symbols;
 use crate::session::{self, Session};
@@ -32,16 +33,18 @@ struct Late {
     phase: AtomicU32,
     symbols: UnsafeCell<MaybeUninit<Symbols>>,
     interpreter: UnsafeCell<MaybeUninit<Interpreter>>,
+    allocators: UnsafeCell<MaybeUninit<AllocatorFunctions>>,
 }
 
-// SAFETY: the symbols are written by whoever moves the phase to NOTING, and read after LOADED was stored. The interpreter is
-// written by whoever moves it to KNOWN.
+// SAFETY: the symbols are written by whoever moves the phase to NOTING, and read after LOADED was stored. The interpreter and
+// its allocators are written by whoever moves it to KNOWN.
 unsafe impl Sync for Late {}
 
 static LATE: Late = Late {
     phase: AtomicU32::new(NONE),
     symbols: UnsafeCell::new(MaybeUninit::uninit()),
     interpreter: UnsafeCell::new(MaybeUninit::uninit()),
+    allocators: UnsafeCell::new(MaybeUninit::uninit()),
 };
 
 /// The process has no interpreter, as far as can be seen.
@@ -63,18 +66,19 @@ pub fn begin(session: &Session, symbols: &Symbols, recording: &mut Recording) {
         return;
     }
     modules::set_interpreter(symbols.module);
-    match examine(symbols, recording) {
-        Found::Unknown(version) => tell(session, PythonState::Unknown, version),
-        Found::Known(found, version) => {
-            // SAFETY: nobody else has moved the phase to KNOWN, and nobody refers to the interpreter yet.
-            let interpreter: &'static Interpreter = unsafe { (*LATE.interpreter.get()).write(found) };
-            interpreter.begin();
-            tell(session, PythonState::Known, version);
-            let pool = session.pool();
-            if let Some(functions) = interpreter.allocators.as_ref().filter(|_| pool.header().python_allocators != 0) {
-                crate::record_python_allocators(functions);
-            }
-        }
+    let Found { version, allocators, interpreter } = examine(symbols, recording);
+    if let Some(found) = interpreter {
+        // SAFETY: nobody else has moved the phase to KNOWN, and nobody refers to the interpreter yet.
+        let interpreter: &'static Interpreter = unsafe { (*LATE.interpreter.get()).write(found) };
+        interpreter.begin();
+        tell(session, PythonState::Known, version);
+    } else {
+        tell(session, PythonState::Unknown, version);
+    }
+    // Whether stacks can be read has nothing to do with it.
+    if let Some(functions) = allocators.filter(|_| session.pool().header().python_allocators != 0) {
+        // SAFETY: likewise.
+        crate::record_python_allocators(unsafe { (*LATE.allocators.get()).write(functions) });
     }
 }
 

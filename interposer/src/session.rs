@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use memprof_capture::channel::Pool;
-use memprof_capture::channel::layout::{CHUNK_BYTES, store_text};
+use memprof_capture::channel::layout::{CHUNK_BYTES, PythonState, store_text};
 use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::kept_errno::KeptErrno;
 
@@ -137,6 +137,14 @@ pub fn note_running_interpreter(interpreter: &Interpreter) {
     }
     if let Some(session) = active() {
         store_text(&session.pool().header().python_allocator, interpreter.allocator_name());
+    }
+}
+
+/// The interpreter has turned out to be none whose stacks can be read.
+#[cold]
+pub fn note_refused_interpreter() {
+    if let Some(session) = active() {
+        session.pool().header().python_state.store(PythonState::Unknown as u32, Release);
     }
 }
 

@@ -23,7 +23,7 @@ use crate::python::interpreter::{self, Interpreter};
 use crate::python::thread_names::push_name;
 use crate::python::thread_states::{Current, OwnState};
 use crate::room;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::stacks::activations::ControlFrames;
 use crate::stacks::hash::StackHash;
 use crate::stacks::memo::FrameChain;
@@ -412,6 +412,9 @@ impl ThreadState {
             self.stack.forget_python();
         }
         let Some(state) = self.python.read(interpreter, current, recording) else {
+            if interpreter.is_refused() {
+                session::note_refused_interpreter();
+            }
             self.stack.forget_python();
             return Ok(None);
         };
@@ -478,7 +481,7 @@ impl ThreadState {
         if let Some(interpreter) = interpreter::present()
             && self.stack.outermost_python().is_some()
         {
-            crate::session::note_running_interpreter(interpreter);
+            session::note_running_interpreter(interpreter);
         }
         if !self.name.is_empty() {
             self.channel.writer(recording).name(&self.name)?;

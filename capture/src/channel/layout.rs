@@ -4,6 +4,7 @@
 //! refuses a pool of another [`VERSION`].
 
 use core::mem::size_of;
+use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::followed::Followed;
@@ -120,6 +121,9 @@ const _: () = assert!(size_of::<PoolHeader>() <= HEADER_BYTES);
 
 /// Whether native stacks can be read on this machine's processor.
 pub const NATIVE_STACKS: bool = cfg!(target_arch = "x86_64");
+
+/// The minor versions of Python 3 whose stacks can be read, in builds with a global lock.
+pub const KNOWN_PYTHONS: RangeInclusive<u32> = 9..=15;
 
 /// What the interposer found out about the process's Python interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

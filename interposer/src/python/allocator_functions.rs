@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use super::symbols::Symbols;
 
-/// `PyMemAllocatorEx` (Include/cpython/pymem.h): the same in 3.5 to 3.13.
+/// `PyMemAllocatorEx` (Include/cpython/pymem.h): the same in all versions that have it.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Functions {
@@ -35,13 +35,13 @@ pub struct AllocatorFunctions {
     set: unsafe extern "C" fn(c_int, *mut Functions),
     is_initialized: unsafe extern "C" fn() -> c_int,
     name: Option<unsafe extern "C" fn() -> *const c_char>,
-    /// Whether `name` may be called before Python begins to start: 3.12 takes a lock that does not exist yet.
+    /// Whether `name` may be called before Python begins to start.
     named_early: bool,
 }
 
 impl AllocatorFunctions {
-    /// Those of Python 3.`minor`; nothing where some are missing.
-    pub fn of(symbols: &Symbols, minor: u32) -> Option<Self> {
+    /// Those of an interpreter; nothing where some are missing. They need no layout.
+    pub fn of(symbols: &Symbols, named_early: bool) -> Option<Self> {
         let Symbols { get_allocator, set_allocator, is_initialized, allocator_name, .. } = *symbols;
         if [get_allocator, set_allocator, is_initialized].contains(&0) {
             return None;
@@ -53,7 +53,7 @@ impl AllocatorFunctions {
                 get: transmute::<usize, unsafe extern "C" fn(c_int, *mut Functions)>(get_allocator),
                 set: transmute::<usize, unsafe extern "C" fn(c_int, *mut Functions)>(set_allocator),
                 is_initialized: transmute::<usize, unsafe extern "C" fn() -> c_int>(is_initialized),
-                named_early: minor != 12,
+                named_early,
                 name: (allocator_name != 0)
                     .then(|| transmute::<usize, unsafe extern "C" fn() -> *const c_char>(allocator_name)),
             })

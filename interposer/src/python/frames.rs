@@ -5,7 +5,7 @@ use memprof_capture::channel::code::CodePrefix;
 use super::codes::{CodeNumber, CodeTable};
 use super::descriptions::Descriptions;
 use super::interpreter::Interpreter;
-use super::layout::{Instruction, Layout, OWNED_BY_C_STACK, Top, object};
+use super::layout::{Instruction, Layout, OWNED_BY_INTERPRETER, Top, object};
 use super::text::{bytes, push_utf8};
 use super::thread_states::Reading;
 use crate::memory::{MappedVec, OutOfMemory};
@@ -21,11 +21,18 @@ unsafe fn field<T: Copy>(base: usize, offset: usize) -> T {
     unsafe { ((base + offset) as *const T).read() }
 }
 
-/// The innermost frame of a thread state, which is of an interpreter with this layout.
+/// The frame that ends every chain of a thread state, which is of an interpreter with this layout; 0 where there is none.
 #[inline]
-fn top_frame(layout: &Layout, state: &Reading) -> FrameAddress {
+pub fn base_frame(layout: &Layout, state: &Reading) -> FrameAddress {
+    // SAFETY: the field exists, where the layout has it.
+    layout.base_frame.map_or(0, |offset| unsafe { state.address(offset) })
+}
+
+/// The innermost frame of a thread state, which is of an interpreter with this layout, and whose chains end with this frame.
+#[inline]
+pub fn top_frame(layout: &Layout, state: &Reading, base: FrameAddress) -> FrameAddress {
     // SAFETY: the fields exist, and a control frame is there as long as its thread state names it.
-    unsafe {
+    let top = unsafe {
         match layout.top {
             Top::Field(offset) => state.address(offset),
             Top::Through(outer, inner) => match state.address(outer) {
@@ -33,7 +40,8 @@ fn top_frame(layout: &Layout, state: &Reading) -> FrameAddress {
                 middle => field(middle, inner),
             },
         }
-    }
+    };
+    if top == base { 0 } else { top }
 }
 
 /// Whether a frame runs `threading.Thread._bootstrap`, in which every thread of Python's `threading` starts.
@@ -44,7 +52,7 @@ pub unsafe fn starts_thread(layout: &Layout, frame: FrameAddress) -> bool {
     let mut texts = MappedVec::new();
     // SAFETY: the frame keeps its code object alive, and that its names.
     let read = unsafe {
-        let code: usize = field(frame, layout.frame_code);
+        let code = layout.referenced(field(frame, layout.frame_code));
         push_utf8(layout, field(code, layout.code_name), &mut texts)
             .and_then(|()| push_utf8(layout, field(code, layout.code_file), &mut texts))
     };
@@ -117,6 +125,8 @@ pub struct PythonFrames<'a, P: Position> {
     previous: usize,
     position: P,
     top: FrameAddress,
+    /// See [`base_frame`].
+    base: FrameAddress,
     code_type: usize,
     codes: &'static CodeTable,
     /// Keeps the frames where they are.
@@ -141,7 +151,8 @@ impl<P: Position> FrameChain for PythonFrames<'_, P> {
     #[inline(always)]
     unsafe fn previous(&self, frame: FrameAddress) -> FrameAddress {
         // SAFETY: the frame is in the present chain.
-        unsafe { field(frame, self.previous) }
+        let previous = unsafe { field(frame, self.previous) };
+        if previous == self.base { 0 } else { previous }
     }
 
     #[inline]
@@ -149,11 +160,11 @@ impl<P: Position> FrameChain for PythonFrames<'_, P> {
         // SAFETY: the frame is in the present chain, and so are its fields.
         let (code, identity) = unsafe {
             if let Some(owner) = self.layout.frame_owner
-                && field::<u8>(frame, owner) == OWNED_BY_C_STACK
+                && field::<u8>(frame, owner) >= OWNED_BY_INTERPRETER
             {
                 return Ok(FrameContent::Entry);
             }
-            (field::<usize>(frame, self.layout.frame_code), self.identity(frame))
+            (self.layout.referenced(field(frame, self.layout.frame_code)), self.identity(frame))
         };
         let number = match self.codes.get(code) {
             Some(number) => number,
@@ -231,15 +242,36 @@ pub fn with_frames<R>(
 ) -> R {
     let layout = &interpreter.layout;
     let (code_type, codes, previous) = (interpreter.code_type, &interpreter.codes, layout.frame_previous);
-    let (top, _state) = (top_frame(layout, state), state);
+    let (base, _state) = (base_frame(layout, state), state);
+    let top = top_frame(layout, state, base);
     match layout.instruction {
         Instruction::Pointer { offset, bytecode } => {
             let position = ByPointer { field: offset, bytecode };
-            then.call(&mut PythonFrames { layout, previous, position, top, code_type, codes, _state, descriptions })
+            then.call(&mut PythonFrames {
+                layout,
+                previous,
+                position,
+                top,
+                base,
+                code_type,
+                codes,
+                _state,
+                descriptions,
+            })
         }
         Instruction::Index { offset, unit } => {
             let position = ByIndex { field: offset, code: layout.frame_code, unit };
-            then.call(&mut PythonFrames { layout, previous, position, top, code_type, codes, _state, descriptions })
+            then.call(&mut PythonFrames {
+                layout,
+                previous,
+                position,
+                top,
+                base,
+                code_type,
+                codes,
+                _state,
+                descriptions,
+            })
         }
     }
 }

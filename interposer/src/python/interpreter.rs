@@ -3,14 +3,18 @@
 use core::ffi::{CStr, c_char, c_void};
 use core::mem::transmute;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicUsize};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
 use super::allocator_functions::AllocatorFunctions;
 use super::codes::CodeTable;
-use super::layout::{Layout, minor_version, object};
+use super::debug_offsets::{Table, WORDS};
+use super::first_frame;
+use super::layout::{Layout, object};
 use super::symbols::Symbols;
-use super::thread_states::Current;
+use super::thread_states::{Current, Reading};
+use super::versions::{self, Source, Version};
 use crate::lock::Recording;
+use crate::platform::memory::OwnMemory;
 use crate::stacks::activations::ActivationSource;
 use crate::unwind::call_frame_information::function_range;
 
@@ -24,23 +28,32 @@ pub struct Interpreter {
     pub activations: ActivationSource,
     /// `PyCode_Type`.
     pub code_type: usize,
+    /// `PyUnicode_Type`.
+    pub text_type: usize,
     /// The code objects that were described.
     pub codes: CodeTable,
     own_state: ThreadStateFunction,
     current_state: ThreadStateFunction,
-    /// Whether [`Self::current_state`] is the calling thread's: from 3.12 on.
+    /// Whether [`Self::current_state`] is the calling thread's.
     pub has_own_current: bool,
-    /// Its functions that have to do with allocators.
-    pub allocators: Option<AllocatorFunctions>,
+    /// Whether its frames are what they are taken for: one of the values below.
+    trust: AtomicU32,
+    allocators: Option<AllocatorFunctions>,
 }
 
-/// What a process has in the way of an interpreter.
-#[expect(clippy::large_enum_variant, reason = "there is one, for a moment, and no heap to put it on")]
-pub enum Found {
-    /// One that memprof can read, and its version as text.
-    Known(Interpreter, &'static [u8]),
-    /// One that it cannot read, likewise.
-    Unknown(&'static [u8]),
+/// No frame has been seen yet, and the layout is what the interpreter told.
+const DOUBTED: u32 = 0;
+const TRUSTED: u32 = 1;
+const REFUSED: u32 = 2;
+
+/// A process's interpreter.
+pub struct Found {
+    /// Its version as text.
+    pub version: &'static [u8],
+    /// Its functions that have to do with allocators.
+    pub allocators: Option<AllocatorFunctions>,
+    /// What is needed to read its stacks, if they can be read.
+    pub interpreter: Option<Interpreter>,
 }
 
 /// The interpreter that is there, once it is known.
@@ -66,40 +79,65 @@ pub fn examine(symbols: &Symbols, recording: &mut Recording) -> Found {
         let version = transmute::<usize, unsafe extern "C" fn() -> *const c_char>(symbols.version);
         CStr::from_ptr(version()).to_bytes()
     };
-    let Some((minor, layout)) = minor_version(version).and_then(|minor| Some((minor, Layout::of(minor)?))) else {
-        return Found::Unknown(version);
+    let known = versions::find(version);
+    let allocators = AllocatorFunctions::of(symbols, known.is_none_or(|version| version.allocator_named_early));
+    let interpreter = known.and_then(|version| readable(version, symbols, allocators, recording));
+    Found { version, allocators, interpreter }
+}
+
+/// What is needed to read the stacks of this interpreter, if it looks as the version does.
+fn readable(
+    version: &Version,
+    symbols: &Symbols,
+    allocators: Option<AllocatorFunctions>,
+    recording: &mut Recording,
+) -> Option<Interpreter> {
+    let (layout, trust) = match &version.source {
+        Source::Fixed(layout) => (*layout, TRUSTED),
+        Source::Told(table) => (told(table, symbols.runtime)?, DOUBTED),
     };
     // SAFETY: PyCode_Type, where it exists, is a static type object.
     let is_code_type = symbols.code_type != 0 && unsafe { is_code_type(symbols.code_type, &layout) };
     if !is_code_type || symbols.current_state == 0 {
-        return Found::Unknown(version);
+        return None;
     }
     // SAFETY: these are C functions without arguments that return a pointer.
     let function = |address: usize| unsafe { transmute::<usize, ThreadStateFunction>(address) };
-    let interpreter = Interpreter {
-        activations: activations(minor, &layout, symbols.evaluate, recording),
+    Some(Interpreter {
+        activations: activations(&layout, symbols.evaluate, recording),
         layout,
         code_type: symbols.code_type,
+        text_type: symbols.text_type,
         codes: CodeTable::new(),
         own_state: function(symbols.own_state),
         current_state: function(symbols.current_state),
-        has_own_current: minor >= 12,
-        allocators: AllocatorFunctions::of(symbols, minor),
-    };
-    Found::Known(interpreter, version)
+        has_own_current: version.current_is_own,
+        trust: AtomicU32::new(trust),
+        allocators,
+    })
 }
 
-/// How this version's activations are found.
-fn activations(minor: u32, layout: &Layout, evaluate: usize, recording: &mut Recording) -> ActivationSource {
+/// The layout that the interpreter tells whose `_PyRuntime` is here. It is read through the kernel, so that nothing need be there.
+fn told(table: &Table, runtime: usize) -> Option<Layout> {
+    let mut bytes = [0; WORDS * size_of::<u64>()];
+    if runtime == 0 || !OwnMemory::open().read(runtime, &mut bytes) {
+        return None;
+    }
+    let (words, _) = bytes.as_chunks();
+    table.read(&core::array::from_fn(|at| u64::from_ne_bytes(words[at])))
+}
+
+/// How activations are found in an interpreter with this layout.
+fn activations(layout: &Layout, evaluate: usize, recording: &mut Recording) -> ActivationSource {
     let previous = layout.control_previous;
-    match (minor, layout.control_current) {
-        (..10, _) => {
+    match (layout.frame_owner, layout.control_frame, layout.control_current) {
+        (Some(_), ..) => ActivationSource::EntryFrames,
+        (None, Some(_), Some(current)) => ActivationSource::ControlFramesWithCurrent { previous, current },
+        (None, Some(_), None) => ActivationSource::ControlFrames { previous },
+        (None, None, _) => {
             let range = if evaluate == 0 { None } else { function_range(evaluate, recording) };
             ActivationSource::Function(range.unwrap_or(0..0))
         }
-        (10, _) => ActivationSource::ControlFrames { previous },
-        (11, Some(current)) => ActivationSource::ControlFramesWithCurrent { previous, current },
-        _ => ActivationSource::EntryFrames,
     }
 }
 
@@ -112,7 +150,7 @@ unsafe fn is_code_type(code_type: usize, layout: &Layout) -> bool {
     unsafe {
         let name = *((code_type + object::TYPE_NAME) as *const *const c_char);
         let size = *((code_type + object::TYPE_BASIC_SIZE) as *const usize);
-        !name.is_null() && CStr::from_ptr(name) == c"code" && layout.fits(size)
+        !name.is_null() && CStr::from_ptr(name) == c"code" && layout.code_basic_size == size
     }
 }
 
@@ -126,15 +164,44 @@ impl Interpreter {
         unsafe { (self.own_state)() }
     }
 
-    /// The state that is current: from 3.12 on in the calling thread, before that in whichever thread has the interpreter's
-    /// lock.
+    /// The state that is current in the calling thread ([`Self::has_own_current`]), or else in whichever thread has the
+    /// interpreter's lock.
     ///
-    /// From 3.12 on the variable is thread-local, and to find it the loader may allocate: when a thread looks for the first
-    /// time, or for the first time since some library was loaded.
+    /// In the first case the variable is thread-local, and to find it the loader may allocate: when a thread looks for the
+    /// first time, or for the first time since some library was loaded.
     #[inline]
     pub fn current_state(&self) -> Current {
         // SAFETY: any thread may call it at any time: it reads one variable.
         Current(unsafe { (self.current_state)() })
+    }
+
+    /// Whether frames of the thread with this state may be read: not before a first one has been found to be what it is taken
+    /// for. The state is the one that is current in the calling thread.
+    #[inline]
+    pub fn is_trusted(&self, state: usize) -> bool {
+        self.trust.load(Acquire) == TRUSTED || self.look_at_first_frame(state)
+    }
+
+    #[cold]
+    fn look_at_first_frame(&self, state: usize) -> bool {
+        if state == 0 || self.is_refused() {
+            return false;
+        }
+        match first_frame::is_right(self, &Reading::of_current(state)) {
+            None => return false,
+            Some(true) => self.trust.store(TRUSTED, Release),
+            Some(false) => {
+                self.trust.store(REFUSED, Release);
+                end();
+            }
+        }
+        !self.is_refused()
+    }
+
+    /// Whether its frames are not what they were taken for.
+    #[inline]
+    pub fn is_refused(&self) -> bool {
+        self.trust.load(Acquire) == REFUSED
     }
 
     /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`. To be called once the interpreter runs.

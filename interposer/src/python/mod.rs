@@ -4,11 +4,12 @@
 //! the calling thread's. A thread reads only its own frames, which cannot change meanwhile, and the code objects that
 //! those frames keep alive; and only where it is known that they are there.
 //!
-//! - [`layout`]: where the fields are, by version.
+//! - [`layout`]: where the fields are; [`versions`]: what is known of each version; [`debug_offsets`]: what later ones tell
+//!   themselves.
 //! - [`symbols`]: where the interpreter's functions are.
 //! - [`interpreter`]: the interpreter of this process.
 //! - [`thread_states`]: which thread states are alive.
-//! - [`frames`]: the chain of a thread's frames.
+//! - [`frames`]: the chain of a thread's frames; [`first_frame`]: whether they are what they are taken for.
 //! - [`codes`]: the code objects that were described, and their deaths.
 //! - [`descriptions`]: those that are about to be.
 //! - [`text`]: Python's strings as UTF-8.
@@ -17,7 +18,9 @@
 
 pub mod allocator_functions;
 pub mod codes;
+pub mod debug_offsets;
 pub mod descriptions;
+pub mod first_frame;
 pub mod frames;
 pub mod interpreter;
 pub mod layout;
@@ -25,3 +28,4 @@ pub mod symbols;
 pub mod text;
 pub mod thread_names;
 pub mod thread_states;
+pub mod versions;

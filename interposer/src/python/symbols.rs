@@ -14,10 +14,14 @@ pub struct Symbols {
     pub version: usize,
     /// `PyGILState_GetThisThreadState`
     pub own_state: usize,
-    /// `PyThreadState_GetUnchecked`, or, before 3.13, `_PyThreadState_UncheckedGet`
+    /// `PyThreadState_GetUnchecked`, or, as it was called before, `_PyThreadState_UncheckedGet`
     pub current_state: usize,
     /// `PyCode_Type`
     pub code_type: usize,
+    /// `PyUnicode_Type`
+    pub text_type: usize,
+    /// `_PyRuntime`
+    pub runtime: usize,
     /// `_PyEval_EvalFrameDefault`
     pub evaluate: usize,
     /// `PyMem_GetAllocator`
@@ -52,6 +56,8 @@ impl Symbols {
                 found => found,
             },
             code_type: object(c"PyCode_Type"),
+            text_type: object(c"PyUnicode_Type"),
+            runtime: object(c"_PyRuntime"),
             evaluate: function(c"_PyEval_EvalFrameDefault"),
             get_allocator: function(c"PyMem_GetAllocator"),
             set_allocator: function(c"PyMem_SetAllocator"),

@@ -93,6 +93,7 @@ pub unsafe fn bytes<'a>(address: usize) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::python::versions;
 
     #[test]
     fn characters_become_utf8() {
@@ -105,8 +106,7 @@ mod tests {
 
     #[test]
     fn string_objects_are_read_in_every_width() {
-        // A string as 3.12 lays it out: header of 40 (ASCII) or 56 bytes, then the characters.
-        let layout = Layout::of(12).unwrap();
+        let layout = versions::SAMPLE;
         let read = |kind: u32, ascii: bool, length: u64, data: &[u8]| {
             let header = if ascii { layout.ascii_header } else { layout.compact_header };
             let mut object = vec![0_u64; 64];

@@ -1,12 +1,12 @@
 //! The names that Python gives to threads.
 //!
-//! Before Python 3.14 the kernel does not know them: they are an attribute `_name` of `threading.Thread` objects. The
+//! The kernel does not always know them: they are an attribute `_name` of `threading.Thread` objects. The
 //! outermost function of such a thread is `Thread._bootstrap(self)`, so its frame leads to the object, and the object's
 //! attributes are looked up as Python stores them. Another thread that holds the GIL may change them meanwhile. So all
 //! that is read here is read through the kernel, which answers for memory that is gone instead of ending the program,
 //! and everything that is read is checked for plausibility.
 //!
-//! Layouts: Objects/dict-common.h (3.9, 3.10), Include/internal/pycore_dict.h and pycore_object.h (from 3.11).
+//! Layouts: Objects/dict-common.h, and its successors Include/internal/pycore_dict.h and pycore_object.h.
 
 use core::mem::{MaybeUninit, size_of};
 
@@ -19,15 +19,9 @@ use crate::platform::memory::OwnMemory;
 const LONGEST_NAME: usize = 200;
 /// More attributes than this no thread object has.
 const MOST_ATTRIBUTES: usize = 4096;
-/// `Py_TPFLAGS_INLINE_VALUES` (3.13) and `Py_TPFLAGS_MANAGED_DICT` (from 3.11).
+/// `Py_TPFLAGS_INLINE_VALUES` and `Py_TPFLAGS_MANAGED_DICT`.
 const INLINE_VALUES: u64 = 1 << 2;
 const MANAGED_DICT: u64 = 1 << 4;
-/// In a dictionary, in all versions.
-const DICT_KEYS: usize = 32;
-const DICT_VALUES: usize = 40;
-/// In a type, in all versions.
-const TYPE_FLAGS: usize = 168;
-const TYPE_DICT_OFFSET: usize = 288;
 
 /// Where the value of an attribute is found, and how its key is.
 struct Lookup {
@@ -68,19 +62,19 @@ impl Reader<'_> {
 
     /// The first argument of a frame's function.
     fn thread_object(&self, frame: usize) -> Option<usize> {
-        self.pointer(frame + self.layout.frame_locals)
+        self.pointer(frame + self.layout.frame_locals).map(|reference| self.layout.referenced(reference))
     }
 
     fn attribute(&self, thread: usize, name: &[u8]) -> Option<usize> {
         let class = self.pointer(thread + object::TYPE)?;
-        let flags: u64 = self.read(class + TYPE_FLAGS)?;
+        let flags: u64 = self.read(class + object::TYPE_FLAGS)?;
         let cached_keys = |offset: usize| self.pointer(class + offset);
         let managed = || {
             if flags & MANAGED_DICT == 0 { None } else { self.pointer(thread.checked_sub(24)?) }
         };
         let lookup = match self.layout.attributes {
             Attributes::Dict => {
-                let offset: usize = self.read(class + TYPE_DICT_OFFSET)?;
+                let offset: usize = self.read(class + object::TYPE_DICT_OFFSET)?;
                 self.dict(self.pointer(thread.checked_add(offset)?)?)?
             }
             Attributes::ValuesBefore { cached_keys: offset } => match self.pointer(thread.checked_sub(32)?) {
@@ -94,7 +88,7 @@ impl Reader<'_> {
             },
             Attributes::Inline { cached_keys: offset } => {
                 // Behind the object's header: capacity, size, embedded, valid, a byte each, then from 8 the values.
-                let values = thread + 16;
+                let values = thread + object::HEADER;
                 let valid = flags & INLINE_VALUES != 0 && self.read::<u8>(values + 3)? != 0;
                 if valid { Lookup { keys: cached_keys(offset)?, values: values + 8 } } else { self.dict(managed()?)? }
             }
@@ -103,8 +97,8 @@ impl Reader<'_> {
     }
 
     fn dict(&self, dict: usize) -> Option<Lookup> {
-        let keys = self.pointer(dict + DICT_KEYS)?;
-        let values: usize = self.read(dict + DICT_VALUES)?;
+        let keys = self.pointer(dict + object::DICT_KEYS)?;
+        let values: usize = self.read(dict + object::DICT_VALUES)?;
         let header = if matches!(self.layout.attributes, Attributes::Inline { .. }) { 8 } else { 0 };
         Some(Lookup { keys, values: if values == 0 { 0 } else { values + header } })
     }

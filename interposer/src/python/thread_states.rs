@@ -171,6 +171,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Of the state that is current in the calling thread, which has the interpreter's lock.
+    #[inline]
+    pub fn of_current(state: usize) -> Self {
+        Self { state, watched: None }
+    }
+
     /// Where the state is.
     #[inline]
     pub fn state(&self) -> usize {
@@ -263,7 +269,7 @@ impl OwnState {
         // Before 3.12 that is the state of whichever thread has the lock. This thread's is known; but it may have died, and
         // another thread's have been born at its address, and be watched in its place.
         if current != 0 && current == self.state && self.place.is_some_and(|watched| watched.is_own(current)) {
-            return Some(Reading { state: current, watched: None });
+            return Some(Reading::of_current(current));
         }
         self.find(interpreter, current, recording)
     }
@@ -271,9 +277,12 @@ impl OwnState {
     #[cold]
     #[inline(never)]
     fn find(&mut self, interpreter: &Interpreter, current: usize, recording: &mut Recording) -> Option<Reading> {
+        if !interpreter.is_trusted(current) {
+            return None;
+        }
         let layout = &interpreter.layout;
         if interpreter.has_own_current && current != 0 {
-            let reading = Reading { state: current, watched: None };
+            let reading = Reading::of_current(current);
             // SAFETY: the field is there, and so is the state, which is current in this thread.
             let of_state = unsafe { reading.field::<usize>(layout.state_interpreter) };
             return self.watch(current, of_state, layout, recording).map(|_| reading);

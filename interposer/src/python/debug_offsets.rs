@@ -1,0 +1,265 @@
+//! Layouts that an interpreter tells itself: `_PyRuntime` starts with `_Py_DebugOffsets`
+//! (Include/internal/pycore_debug_offsets.h), a table of 64-bit words for debuggers. It is initialised statically: it can be read
+//! before Python starts. Fields of the table itself come and go with minor versions, so that each has its own [`Table`] of
+//! where they are in it; a micro version that moves a field of a structure is read correctly.
+//!
+//! What is read is used only if it makes sense: fields that lie within their structures, aligned, none over another, and what
+//! extension modules rely on where it has always been. What the first frame looks like is then the last word
+//! ([`first_frame`](super::first_frame)).
+
+use memprof_capture::channel::code::LineTableFormat;
+
+use super::layout::{Attributes, Instruction, Layout, Top, object};
+
+/// So many words are read: all tables end before, and `_PyRuntime` behind.
+pub const WORDS: usize = 96;
+
+/// `_Py_Debug_Cookie`: what the table begins with.
+const COOKIE: u64 = u64::from_le_bytes(*b"xdebugpy");
+/// `PY_VERSION_HEX`, whose upper half is the major and the minor version.
+const VERSION: usize = 1;
+/// Whether it is a free-threaded build.
+const FREE_THREADED: usize = 2;
+
+/// Which words say what, in one minor version.
+#[derive(Clone, Copy)]
+pub struct Table {
+    /// It is of 3.`minor`.
+    pub minor: u32,
+    /// `PyInterpreterState`
+    pub interpreter: InterpreterWords,
+    /// `PyThreadState`
+    pub state: StateWords,
+    /// `_PyInterpreterFrame`
+    pub frame: FrameWords,
+    /// `PyCodeObject`
+    pub code: CodeWords,
+    /// Objects of other types.
+    pub object: ObjectWords,
+    /// In a type: `ht_cached_keys`.
+    pub cached_keys: Value,
+    /// See [`Layout::reference_tags`].
+    pub reference_tags: usize,
+    /// See [`Layout::line_table_format`].
+    pub line_table_format: LineTableFormat,
+}
+
+/// What some versions tell.
+#[derive(Clone, Copy)]
+pub enum Value {
+    /// It is this, in all builds.
+    Is(usize),
+    /// This word says it.
+    At(usize),
+}
+
+/// `PyInterpreterState`
+#[derive(Clone, Copy)]
+pub struct InterpreterWords {
+    /// Its size.
+    pub bytes: usize,
+    /// `threads.head`
+    pub states: usize,
+}
+
+/// `PyThreadState`
+#[derive(Clone, Copy)]
+pub struct StateWords {
+    /// Its size.
+    pub bytes: usize,
+    /// `next`
+    pub next: usize,
+    /// `interp`
+    pub interpreter: usize,
+    /// `current_frame`
+    pub frame: usize,
+    /// `base_frame`
+    pub base_frame: Option<usize>,
+    /// `thread_id`
+    pub thread: usize,
+    /// `datastack_chunk`
+    pub chunk: usize,
+}
+
+/// `_PyInterpreterFrame`
+#[derive(Clone, Copy)]
+pub struct FrameWords {
+    /// Its size.
+    pub bytes: usize,
+    /// `previous`
+    pub previous: usize,
+    /// `f_executable`
+    pub code: usize,
+    /// `instr_ptr`
+    pub instruction: usize,
+    /// `localsplus`
+    pub locals: usize,
+    /// `owner`
+    pub owner: usize,
+}
+
+/// `PyCodeObject`
+#[derive(Clone, Copy)]
+pub struct CodeWords {
+    /// Its size.
+    pub bytes: usize,
+    /// `co_filename`
+    pub file: usize,
+    /// `co_name`
+    pub name: usize,
+    /// `co_qualname`
+    pub qualified_name: usize,
+    /// `co_linetable`
+    pub line_table: usize,
+    /// `co_firstlineno`
+    pub first_line: usize,
+    /// `co_code_adaptive`
+    pub bytecode: usize,
+}
+
+/// What is the same in all versions, and compared.
+#[derive(Clone, Copy)]
+pub struct ObjectWords {
+    /// `sizeof(PyObject)`
+    pub header: usize,
+    /// `ob_type`
+    pub class: usize,
+    /// `tp_name`
+    pub type_name: usize,
+    /// `tp_flags`
+    pub type_flags: usize,
+    /// `ma_keys`
+    pub dict_keys: usize,
+    /// `ma_values`
+    pub dict_values: usize,
+    /// `ob_size` of bytes
+    pub size: usize,
+    /// `ob_sval`
+    pub bytes: usize,
+    /// `state` of strings
+    pub text_state: usize,
+    /// `length` of strings
+    pub text_length: usize,
+    /// `sizeof(PyASCIIObject)`, which is not compared.
+    pub ascii_header: usize,
+}
+
+const POINTER: usize = size_of::<usize>();
+
+impl Table {
+    /// The layout that an interpreter tells by these words; nothing if it tells none that can be right.
+    pub fn read(&self, words: &[u64; WORDS]) -> Option<Layout> {
+        let version = 3 << 8 | u64::from(self.minor);
+        if words[0] != COOKIE || words[VERSION] >> 16 != version || words[FREE_THREADED] != 0 {
+            return None;
+        }
+        self.object.compare(words)?;
+        let mut interpreter = Structure::new(words, self.interpreter.bytes, 16 << 20)?;
+        let mut state = Structure::new(words, self.state.bytes, 1 << 16)?;
+        let mut frame = Structure::new(words, self.frame.bytes, 1 << 12)?;
+        let mut code = Structure::new(words, self.code.bytes, 1 << 12)?;
+        let bytecode = code.field(self.code.bytecode, 1)?;
+        let ascii_header = word(words, self.object.ascii_header)?;
+        let cached_keys = match self.cached_keys {
+            Value::Is(offset) => offset,
+            Value::At(at) => word(words, at)?,
+        };
+        let follows_type =
+            cached_keys > object::TYPE_DICT_OFFSET && cached_keys < 1 << 12 && cached_keys % POINTER == 0;
+        let follows_state = (object::TEXT_STATE + 4..=object::TEXT_STATE + 32).contains(&ascii_header);
+        if !follows_type || !follows_state {
+            return None;
+        }
+        Some(Layout {
+            top: Top::Field(state.field(self.state.frame, POINTER)?),
+            base_frame: match self.state.base_frame {
+                Some(at) => Some(state.field(at, POINTER)?),
+                None => None,
+            },
+            control_frame: None,
+            control_root: 0,
+            control_previous: 0,
+            control_current: None,
+            state_next: state.field(self.state.next, POINTER)?,
+            state_interpreter: state.field(self.state.interpreter, POINTER)?,
+            state_thread: state.field(self.state.thread, POINTER)?,
+            state_chunk: Some(state.field(self.state.chunk, POINTER)?),
+            interpreter_states: interpreter.field(self.interpreter.states, POINTER)?,
+            interpreter_bytes: Some(interpreter.bytes),
+            frame_code: frame.field(self.frame.code, POINTER)?,
+            reference_tags: self.reference_tags,
+            frame_previous: frame.field(self.frame.previous, POINTER)?,
+            instruction: Instruction::Pointer { offset: frame.field(self.frame.instruction, POINTER)?, bytecode },
+            frame_owner: Some(frame.field(self.frame.owner, 1)?),
+            frame_locals: frame.field(self.frame.locals, POINTER)?,
+            attributes: Attributes::Inline { cached_keys },
+            code_name: code.field(self.code.name, POINTER)?,
+            code_qualified_name: Some(code.field(self.code.qualified_name, POINTER)?),
+            code_file: code.field(self.code.file, POINTER)?,
+            code_first_line: code.field(self.code.first_line, 4)?,
+            code_line_table: code.field(self.code.line_table, POINTER)?,
+            line_table_format: self.line_table_format,
+            // The bytecode is the variable part of a code object.
+            code_basic_size: bytecode,
+            ascii_header,
+            // Two words more: how long the text is as UTF-8, and where.
+            compact_header: ascii_header + 2 * POINTER,
+        })
+    }
+}
+
+impl ObjectWords {
+    /// Whether everything is where it has always been.
+    fn compare(&self, words: &[u64; WORDS]) -> Option<()> {
+        let expected = [
+            (self.header, object::HEADER),
+            (self.class, object::TYPE),
+            (self.type_name, object::TYPE_NAME),
+            (self.type_flags, object::TYPE_FLAGS),
+            (self.dict_keys, object::DICT_KEYS),
+            (self.dict_values, object::DICT_VALUES),
+            (self.size, object::SIZE),
+            (self.bytes, object::BYTES),
+            (self.text_state, object::TEXT_STATE),
+            (self.text_length, object::TEXT_LENGTH),
+        ];
+        expected.into_iter().all(|(at, offset)| word(words, at) == Some(offset)).then_some(())
+    }
+}
+
+fn word(words: &[u64; WORDS], at: usize) -> Option<usize> {
+    usize::try_from(*words.get(at)?).ok()
+}
+
+/// A structure, of which fields are taken that do not overlap.
+struct Structure<'a> {
+    words: &'a [u64; WORDS],
+    bytes: usize,
+    /// The offsets and widths of those that were taken; without width: none.
+    taken: [(usize, usize); MOST_FIELDS],
+}
+
+const MOST_FIELDS: usize = 8;
+
+impl<'a> Structure<'a> {
+    /// One whose size this word says, at most so many bytes.
+    fn new(words: &'a [u64; WORDS], bytes: usize, most: usize) -> Option<Self> {
+        let bytes = word(words, bytes)?;
+        let is_plausible = bytes > object::HEADER && bytes <= most && bytes % POINTER == 0;
+        is_plausible.then_some(Self { words, bytes, taken: [(0, 0); MOST_FIELDS] })
+    }
+
+    /// The offset of the field that this word tells, which is so many bytes wide.
+    fn field(&mut self, at: usize, width: usize) -> Option<usize> {
+        let offset = word(self.words, at)?;
+        let overlaps = |&(other, other_width): &(usize, usize)| offset < other + other_width && other < offset + width;
+        if offset % width != 0 || offset > self.bytes - width || self.taken.iter().any(overlaps) {
+            return None;
+        }
+        *self.taken.iter_mut().find(|(_, width)| *width == 0)? = (offset, width);
+        Some(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests;

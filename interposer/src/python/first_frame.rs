@@ -1,0 +1,74 @@
+//! The last word on a layout that an interpreter has told: whether the first frame that is met is what it is taken for.
+//!
+//! Here nothing that the layout says of frames is believed: they are read through the kernel.
+
+use super::frames::{base_frame, top_frame};
+use super::interpreter::Interpreter;
+use super::layout::{Instruction, Layout, OWNED_BY_INTERPRETER, object};
+use super::thread_states::Reading;
+use crate::platform::memory::OwnMemory;
+
+/// So many frames are looked at to find one that runs code.
+const MOST_FRAMES: usize = 64;
+
+/// The types of what a frame leads to.
+#[derive(Clone, Copy)]
+struct Types {
+    code: usize,
+    text: usize,
+}
+
+/// Whether the innermost frame of this state that runs code is one of an interpreter with this layout. Nothing where none does.
+pub fn is_right(interpreter: &Interpreter, state: &Reading) -> Option<bool> {
+    let layout = &interpreter.layout;
+    let base = base_frame(layout, state);
+    let types = Types { code: interpreter.code_type, text: interpreter.text_type };
+    is_right_from(layout, types, top_frame(layout, state, base), base)
+}
+
+fn is_right_from(layout: &Layout, types: Types, top: usize, base: usize) -> Option<bool> {
+    let memory = OwnMemory::open();
+    let word = |address: usize| {
+        let mut word = [0; size_of::<usize>()];
+        memory.read(address, &mut word).then(|| usize::from_ne_bytes(word))
+    };
+    let byte = |address: usize| {
+        let mut byte = [0];
+        memory.read(address, &mut byte).then_some(byte[0])
+    };
+    let mut frame = top;
+    for _ in 0..MOST_FRAMES {
+        if frame == 0 || frame == base {
+            return None;
+        }
+        let owner = layout.frame_owner.map_or(Some(0), |offset| byte(frame.wrapping_add(offset)));
+        match owner {
+            None => return Some(false),
+            Some(owner) if owner < OWNED_BY_INTERPRETER => {
+                return Some(runs_code(layout, types, frame, word).unwrap_or(false));
+            }
+            Some(_) => match word(frame.wrapping_add(layout.frame_previous)) {
+                Some(previous) => frame = previous,
+                None => return Some(false),
+            },
+        }
+    }
+    Some(false)
+}
+
+/// Whether a frame leads to a code object, this to its name and file, and whether it is at an instruction of that code. Nothing
+/// where there is nothing to read.
+fn runs_code(layout: &Layout, types: Types, frame: usize, word: impl Fn(usize) -> Option<usize>) -> Option<bool> {
+    let Instruction::Pointer { offset, bytecode } = layout.instruction else { return Some(false) };
+    let at = |base: usize, offset: usize| word(base.wrapping_add(offset));
+    let is_a = |object: usize, class: usize| at(object, object::TYPE) == Some(class);
+    let code = layout.referenced(at(frame, layout.frame_code)?);
+    let (name, file) = (at(code, layout.code_name)?, at(code, layout.code_file)?);
+    // The items of a code object are units of bytecode, two bytes each.
+    let bytes = at(code, object::SIZE)?.checked_mul(2)?;
+    let instruction = at(frame, offset)?.wrapping_sub(code.wrapping_add(bytecode));
+    Some(is_a(code, types.code) && is_a(name, types.text) && is_a(file, types.text) && instruction < bytes)
+}
+
+#[cfg(test)]
+mod tests;
