@@ -38,6 +38,8 @@ pub struct Table {
     pub object: ObjectWords,
     /// In a type: `ht_cached_keys`.
     pub cached_keys: Value,
+    /// See [`Layout::interpreter_in_block`].
+    pub interpreter_in_block: bool,
     /// See [`Layout::reference_tags`].
     pub reference_tags: usize,
     /// See [`Layout::line_table_format`].
@@ -186,6 +188,7 @@ impl Table {
             state_chunk: Some(state.field(self.state.chunk, POINTER)?),
             interpreter_states: interpreter.field(self.interpreter.states, POINTER)?,
             interpreter_bytes: Some(interpreter.bytes),
+            interpreter_in_block: self.interpreter_in_block,
             frame_code: frame.field(self.frame.code, POINTER)?,
             reference_tags: self.reference_tags,
             frame_previous: frame.field(self.frame.previous, POINTER)?,

@@ -81,6 +81,8 @@ pub struct Layout {
     pub interpreter_states: usize,
     /// How large an interpreter is, where its first thread state is part of it.
     pub interpreter_bytes: Option<usize>,
+    /// Whether an interpreter is aligned within a block, whose address stands in the word before it.
+    pub interpreter_in_block: bool,
     /// In a frame: a reference to its code object.
     pub frame_code: usize,
     /// The bits of a reference in a frame that are no part of the address.

@@ -305,7 +305,7 @@ impl OwnState {
         recording: &mut Recording,
     ) -> Option<&'static Watched> {
         let is_part = layout.interpreter_bytes.is_some_and(|bytes| state.wrapping_sub(interpreter) < bytes);
-        let block = if is_part { interpreter } else { state };
+        let block = if is_part { block_of(interpreter, layout) } else { state };
         // One that was watched at this address and whose death nobody saw.
         if let Some(place) = BLOCKS.get(block) {
             bury(place);
@@ -364,6 +364,14 @@ impl OwnState {
         let me = unsafe { libc::pthread_self() } as usize;
         (is_listed && memory.at(state + layout.state_thread) == Some(me)).then_some(reading)
     }
+}
+
+/// The block that an interpreter lies in. One that is no block of its own, as the first one, has another word before it.
+fn block_of(interpreter: usize, layout: &Layout) -> usize {
+    const MOST_BEFORE: usize = 256;
+    let before = interpreter.wrapping_sub(size_of::<usize>());
+    let told = if layout.interpreter_in_block { Words(OwnMemory::open()).at(before) } else { None };
+    told.filter(|&block| block <= before && interpreter - block <= MOST_BEFORE).unwrap_or(interpreter)
 }
 
 /// Words of this process's memory, read through the kernel.

@@ -21,6 +21,7 @@ pub const LAYOUT: Layout = Layout {
     state_chunk: Some(296),
     interpreter_states: 16,
     interpreter_bytes: Some(107_752),
+    interpreter_in_block: false,
     frame_code: 32,
     reference_tags: 0,
     frame_previous: 48,

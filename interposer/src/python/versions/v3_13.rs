@@ -28,6 +28,7 @@ pub const TABLE: Table = Table {
         ascii_header: 70,
     },
     cached_keys: Value::Is(880),
+    interpreter_in_block: false,
     reference_tags: 0,
     line_table_format: LineTableFormat::Locations,
 };

@@ -1,4 +1,5 @@
-//! 3.14: frames hold tagged references (`_PyStackRef`). Source: Include/internal/pycore_debug_offsets.h, pycore_stackref.h.
+//! 3.14: frames hold tagged references (`_PyStackRef`), and interpreters are aligned within their blocks. Sources:
+//! Include/internal/pycore_debug_offsets.h and pycore_stackref.h, Python/pystate.c (`alloc_interpreter`).
 
 use super::{Source, Version, v3_13};
 use crate::python::debug_offsets::{CodeWords, FrameWords, InterpreterWords, ObjectWords, StateWords, Table, Value};
@@ -25,6 +26,7 @@ pub const TABLE: Table = Table {
         ascii_header: 80,
     },
     cached_keys: Value::Is(880),
+    interpreter_in_block: true,
     reference_tags: 0b11,
     ..v3_13::TABLE
 };

@@ -21,6 +21,7 @@ pub const LAYOUT: Layout = Layout {
     state_chunk: None,
     interpreter_states: 8,
     interpreter_bytes: None,
+    interpreter_in_block: false,
     frame_code: 32,
     reference_tags: 0,
     frame_previous: 24,
