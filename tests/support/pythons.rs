@@ -1,4 +1,5 @@
-//! The Pythons to test with: every supported version that the machine has.
+//! The Pythons to test with: every supported version that the machine has, on PATH, in pyenv, or in the folder that
+//! `tests/interpreters/get.sh` has filled and `MEMPROF_PYTHONS` names.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -8,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::skipping::{python_lacks, skipped, tell};
+use memprof_capture::channel::layout::KNOWN_PYTHONS;
 
-/// The versions that memprof reads the stacks of: 3.9 to 3.13.
-const SUPPORTED: std::ops::RangeInclusive<u32> = 9..=13;
+use super::skipping::{python_lacks, skipped, tell};
 
 /// An interpreter.
 #[derive(Clone, Debug)]
@@ -29,6 +29,12 @@ impl fmt::Display for Python {
 }
 
 impl Python {
+    /// Where its library is, for who cannot find it (`PYTHONHOME`).
+    pub fn home(&self) -> String {
+        let output = Command::new(&self.path).args(["-c", "import sys; print(sys.base_prefix)"]).output();
+        String::from_utf8(output.expect("Python runs").stdout).expect("it is text").trim_end().to_owned()
+    }
+
     /// The interpreter as a library, where it comes as one.
     pub fn library(&self) -> Option<PathBuf> {
         const QUESTION: &str = "import sysconfig\n\
@@ -45,13 +51,35 @@ impl Python {
 
 /// All supported Pythons of this machine. There must be one: without it nothing would be tested.
 pub fn all() -> &'static [Python] {
-    static FOUND: OnceLock<Vec<Python>> = OnceLock::new();
+    &found().supported
+}
+
+/// CPythons 3 of this machine whose stacks memprof cannot read: free-threaded ones, and other versions.
+pub fn unknown() -> &'static [Python] {
+    let unknown = &found().unknown;
+    if unknown.is_empty() {
+        skipped("no Python here is one that memprof does not know");
+    }
+    unknown
+}
+
+struct Found {
+    supported: Vec<Python>,
+    unknown: Vec<Python>,
+}
+
+fn found() -> &'static Found {
+    static FOUND: OnceLock<Found> = OnceLock::new();
     FOUND.get_or_init(|| {
         let found = find();
-        announce(&found);
-        assert!(!found.is_empty(), "the tests need a CPython 3.9 to 3.13 on PATH or in pyenv");
+        announce(&found.supported);
+        assert!(!found.supported.is_empty(), "the tests need a CPython {}", in_words());
         found
     })
+}
+
+fn in_words() -> String {
+    format!("3.{} to 3.{}", KNOWN_PYTHONS.start(), KNOWN_PYTHONS.end())
 }
 
 /// One of them, for tests that have nothing to do with the version.
@@ -74,23 +102,32 @@ pub fn that_have<T>(what: &str, find: impl Fn(&Python) -> Option<T>) -> Vec<(&'s
     found
 }
 
-fn find() -> Vec<Python> {
+fn find() -> Found {
     let mut candidates = vec![PathBuf::from("python3"), PathBuf::from("/usr/bin/python3")];
-    candidates.extend(SUPPORTED.map(|minor| PathBuf::from(format!("python3.{minor}"))));
+    candidates.extend(KNOWN_PYTHONS.map(|minor| PathBuf::from(format!("python3.{minor}"))));
     let home = env::var_os("PYENV_ROOT").map(PathBuf::from);
     if let Some(root) = home.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"))) {
         let versions = fs::read_dir(root.join("versions")).into_iter().flatten().flatten();
         candidates.extend(versions.map(|version| version.path().join("bin/python3")));
     }
+    if let Some(folder) = env::var_os("MEMPROF_PYTHONS") {
+        for version in fs::read_dir(&folder).expect("MEMPROF_PYTHONS names a folder").flatten() {
+            let name = format!("python{}", version.file_name().to_string_lossy());
+            candidates.push(version.path().join("bin").join(name));
+        }
+    }
     let mut seen = BTreeSet::new();
-    let mut found: Vec<Python> = candidates.iter().filter_map(|candidate| examine(candidate)).collect();
-    found.retain(|python| seen.insert(python.path.clone()));
-    found.sort_by(|a, b| (a.minor, &a.path).cmp(&(b.minor, &b.path)));
-    found
+    let mut found: Vec<_> = candidates.iter().filter_map(|candidate| examine(candidate)).collect();
+    found.retain(|(python, _)| seen.insert(python.path.clone()));
+    found.sort_by(|(a, _), (b, _)| (a.minor, &a.path).cmp(&(b.minor, &b.path)));
+    let (supported, unknown): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(python, has_lock)| *has_lock && KNOWN_PYTHONS.contains(&python.minor));
+    let without = |found: Vec<(Python, bool)>| found.into_iter().map(|(python, _)| python).collect();
+    Found { supported: without(supported), unknown: without(unknown) }
 }
 
-/// Asks an interpreter what it is. Nothing if it does not run or is none that memprof reads the stacks of.
-fn examine(candidate: &Path) -> Option<Python> {
+/// Asks an interpreter what it is, and whether it has a global lock. Nothing if it does not run or is no CPython 3.
+fn examine(candidate: &Path) -> Option<(Python, bool)> {
     const QUESTION: &str = "import os, sys; print(sys.implementation.name, *sys.version_info[:2], \
                             'free-threading' in sys.version, os.path.realpath(sys.executable), sep='\\n')";
     let output = Command::new(candidate).args(["-c", QUESTION]).output().ok()?;
@@ -100,10 +137,8 @@ fn examine(candidate: &Path) -> Option<Python> {
         return None;
     }
     let minor = lines.next()?.parse().ok()?;
-    if !SUPPORTED.contains(&minor) || lines.next()? == "True" {
-        return None;
-    }
-    Some(Python { path: PathBuf::from(lines.next()?), minor })
+    let has_lock = lines.next()? != "True";
+    Some((Python { path: PathBuf::from(lines.next()?), minor }, has_lock))
 }
 
 /// Says which Pythons are tested and which are not.
@@ -111,7 +146,7 @@ fn announce(found: &[Python]) {
     for python in found {
         tell(&format!("testing with {python}"));
     }
-    for minor in SUPPORTED.filter(|minor| found.iter().all(|python| python.minor != *minor)) {
+    for minor in KNOWN_PYTHONS.filter(|minor| found.iter().all(|python| python.minor != *minor)) {
         python_lacks(&format!("no 3.{minor} here"));
     }
 }
