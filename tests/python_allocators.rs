@@ -85,40 +85,56 @@ fn settings(python: &Python) -> Vec<(Option<(&'static str, &'static str)>, &'sta
     settings
 }
 
+/// Requires that all that the program does with blocks was recorded, and nothing twice.
+#[track_caller]
+fn assert_every_function(recorded: &Recorded) {
+    let counts = by_size(recorded);
+    let of = |allocator, size| counts.get(&(allocator, size)).copied().unwrap_or_default();
+    let three = Counts { allocated: 3, resized: 0, freed: 3 };
+    assert_eq!(of(Allocator::PymallocMalloc, 98_431), three);
+    assert_eq!(of(Allocator::PymallocCalloc, 98_427), three);
+    assert_eq!(of(Allocator::PymallocRealloc, 98_437), three);
+    assert_eq!(of(Allocator::PymallocMalloc, 98_439), Counts { freed: 0, ..three });
+    for (before, after, times) in [(98_433, 198_429, 3..4), (507, 509, 3000..3010)] {
+        let (first, second) = (of(Allocator::PymallocMalloc, before), of(Allocator::PymallocRealloc, after));
+        assert!(times.contains(&first.allocated) && times.contains(&second.freed), "{first:?}, {second:?}");
+        // In place, or by way of a new block.
+        assert!(times.contains(&(second.allocated + second.resized)), "{first:?}, {second:?}");
+        assert!(first.freed >= second.allocated && first.freed - second.allocated < 10, "{first:?}, {second:?}");
+    }
+    // What these functions call in turn is not the program's: no other allocator had such sizes, nor the arenas.
+    let others = counts.keys().filter(|(allocator, size)| {
+        let pymalloc = [Allocator::PymallocMalloc, Allocator::PymallocCalloc, Allocator::PymallocRealloc];
+        !pymalloc.contains(allocator) && (98_000..300_000).contains(size)
+    });
+    assert_eq!(others.count(), 0);
+    assert!(!counts.contains_key(&(Allocator::Mmap, 1 << 20)), "an arena");
+    let stats = recorded.stats();
+    assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+    assert_eq!(stats["metadata"]["python_allocators_traced"], true);
+}
+
 #[test]
 fn every_function_of_every_domain() {
     for python in pythons::all() {
         for (setting, name) in settings(python) {
             eprintln!("{python}, {setting:?}");
             let recorded = record(python, setting, Some("--trace-python-allocators"));
-            let counts = by_size(&recorded);
-            let of = |allocator, size| counts.get(&(allocator, size)).copied().unwrap_or_default();
-            let three = Counts { allocated: 3, resized: 0, freed: 3 };
-            assert_eq!(of(Allocator::PymallocMalloc, 98_431), three);
-            assert_eq!(of(Allocator::PymallocCalloc, 98_427), three);
-            assert_eq!(of(Allocator::PymallocRealloc, 98_437), three);
-            assert_eq!(of(Allocator::PymallocMalloc, 98_439), Counts { freed: 0, ..three });
-            for (before, after, times) in [(98_433, 198_429, 3..4), (507, 509, 3000..3010)] {
-                let (first, second) = (of(Allocator::PymallocMalloc, before), of(Allocator::PymallocRealloc, after));
-                assert!(times.contains(&first.allocated) && times.contains(&second.freed), "{first:?}, {second:?}");
-                // In place, or by way of a new block.
-                assert!(times.contains(&(second.allocated + second.resized)), "{first:?}, {second:?}");
-                assert!(
-                    first.freed >= second.allocated && first.freed - second.allocated < 10,
-                    "{first:?}, {second:?}"
-                );
-            }
-            // What these functions call in turn is not the program's: no other allocator had such sizes, nor the arenas.
-            let others = counts.keys().filter(|(allocator, size)| {
-                let pymalloc = [Allocator::PymallocMalloc, Allocator::PymallocCalloc, Allocator::PymallocRealloc];
-                !pymalloc.contains(allocator) && (98_000..300_000).contains(size)
-            });
-            assert_eq!(others.count(), 0);
-            assert!(!counts.contains_key(&(Allocator::Mmap, 1 << 20)), "an arena");
-            let stats = recorded.stats();
-            assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
-            assert_eq!(stats["metadata"]["python_allocator"], name);
-            assert_eq!(stats["metadata"]["python_allocators_traced"], true);
+            assert_every_function(&recorded);
+            assert_eq!(recorded.stats()["metadata"]["python_allocator"], name);
+        }
+    }
+}
+
+/// To record them nothing need be known of the interpreter.
+#[test]
+fn those_of_an_interpreter_that_is_not_known() {
+    for python in pythons::unknown() {
+        for setting in [None, Some(("PYTHONMALLOC", "debug"))] {
+            eprintln!("{python}, {setting:?}");
+            let recorded = record(python, setting, Some("--trace-python-allocators"));
+            assert_every_function(&recorded);
+            recorded.assert_stacks_are_refused();
         }
     }
 }

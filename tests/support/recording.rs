@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::c_programs;
 use super::memprof::{EXECUTABLE, Finished, memprof, programs};
 use super::pythons::Python;
+use super::table::table;
 
 /// A run to be made.
 pub struct Recording {
@@ -148,6 +149,18 @@ impl Recorded {
     /// The capture.
     pub fn capture(&self) -> PathBuf {
         self.folder.path().join("capture.bin")
+    }
+
+    /// Requires that memprof has said, once, that it cannot read the stacks of this Python, and shows none of its frames.
+    #[track_caller]
+    pub fn assert_stacks_are_refused(&self) {
+        let told = self.finished.stderr();
+        assert_eq!(told.matches("memprof cannot read the stacks of Python").count(), 1, "{told}");
+        let rows = table(&self.capture(), "--total");
+        let (python, native): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.kind == "python");
+        assert!(python.is_empty() && !native.is_empty(), "{python:#?}");
+        let notes = self.stats()["notes"].to_string();
+        assert!(notes.contains("does not know the stacks of Python"), "{notes}");
     }
 
     /// What `memprof stats --json` says.
