@@ -3,8 +3,8 @@
 mod support;
 
 use support::c_programs::Build;
+use support::embedding::Embedding;
 use support::expectations::assert_as_annotated;
-use support::pythons::{self, Python};
 use support::recording::{Recorded, Recording, total};
 use support::table::{Amount, sum, table};
 
@@ -30,11 +30,13 @@ fn before_main_and_after_it() {
 
 #[test]
 fn around_an_interpreter_that_is_started_twice() {
-    let build = |python: &Python| Build::embedding("embeds_python.c", "embeds_python", python);
-    for (python, program) in pythons::that_have("a library to embed", build) {
-        eprintln!("{python}");
-        let program = program.flags(&["-g", "-O0"]).path();
-        let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
+    for embedding in Embedding::with_all("embeds_python.c", "embeds_python") {
+        eprintln!("{}", embedding.python);
+        let mut recording = Recording::of_command(&[embedding.program.as_os_str()]);
+        for (name, value) in embedding.variables(None) {
+            recording = recording.variable(name, value);
+        }
+        let recorded = recording.run().succeeds();
         assert_exact(&recorded, "embeds_python.c");
         let rows = table(&recorded.capture(), "--total");
         let inner = sum(&rows, |row| row.function == "inner" && row.line == 3 && row.allocator == "memalign");

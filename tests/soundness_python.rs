@@ -5,7 +5,8 @@ mod support;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use support::c_programs::{Build, compile, signal_safe_allocator};
+use support::c_programs::{compile, signal_safe_allocator};
+use support::embedding::Embedding;
 use support::memprof::programs;
 use support::pythons::{self, Python};
 use support::table::{Amount, sum, table};
@@ -48,22 +49,23 @@ fn a_thread_ends_the_process_while_others_allocate() {
     with_all("exits_in_a_thread.py", &["malloc"], &[endless_allocations().as_os_str()], 5);
 }
 
-/// The program that takes states away, with every Python that can be embedded.
-fn embedding() -> Vec<(&'static Python, Build)> {
-    let build = |python: &Python| Build::embedding("thread_states.c", "thread_states", python);
-    let built = pythons::that_have("a library to embed", build).into_iter();
-    built.map(|(python, program)| (python, program.flags(&["-g", "-O0"]))).collect()
+/// The program that takes states away, with every Python.
+fn embedding() -> Vec<Embedding> {
+    Embedding::with_all("thread_states.c", "thread_states")
 }
 
 /// Runs the program that takes states away so many times, in this Python, and requires what its threads allocated in the
 /// end.
-fn without_states((python, program): &(&Python, Build), how: &str, times: u32, threads: u64, allocators: &[&str]) {
-    let program = program.path();
+fn without_states(embedding: &Embedding, how: &str, times: u32, threads: u64, allocators: &[&str]) {
+    let python = embedding.python;
     for &allocator in allocators {
         eprintln!("{python} {allocator}");
         for _ in 0..repeated(1) {
             let times = times.to_string();
-            let case = Unharmed::command(&[program.as_os_str(), how.as_ref(), times.as_ref()]);
+            let mut case = Unharmed::command(&[embedding.program.as_os_str(), how.as_ref(), times.as_ref()]);
+            for (name, value) in embedding.variables(None) {
+                case = case.variable(name, value);
+            }
             let recorded = case.variable("PYTHONMALLOC", allocator).check();
             let calm = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
             let expected = Amount { allocations: threads * 1000, bytes: threads * 1000 * 12345 };

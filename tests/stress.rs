@@ -10,7 +10,7 @@ use std::env;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use support::c_programs::{Build, compile, signal_safe_allocator};
-use support::pythons;
+use support::embedding::Embedding;
 use support::recording::Recorded;
 use support::table::{Amount, sum, table};
 use support::unharmed::Unharmed;
@@ -52,16 +52,17 @@ fn threads_forks_handlers_libraries_and_overflows() {
 
 #[test]
 fn interpreters_that_come_and_go() {
-    let built =
-        pythons::that_have("a library to embed", |python| Build::embedding("python_stress.c", "python_stress", python));
-    for seed in seeds().filter(|_| !built.is_empty()) {
-        let (python, program) = &built[seed as usize % built.len()];
+    let built = Embedding::with_all("python_stress.c", "python_stress");
+    for seed in seeds() {
+        let embedding = &built[seed as usize % built.len()];
         let option = ["--follow-fork", "--no-native", "--trace-python-allocators"][seed as usize / built.len() % 3];
-        eprintln!("{python} {option}");
-        let program = program.clone().flags(&["-O0", "-g"]).path();
+        eprintln!("{} {option}", embedding.python);
         let seed = seed.to_string();
-        let case = Unharmed::command(&[program.as_os_str(), seed.as_ref(), "8".as_ref()]);
-        let case = case.option(option).variable("LD_PRELOAD", signal_safe_allocator()).that_may_skip_events();
+        let mut case = Unharmed::command(&[embedding.program.as_os_str(), seed.as_ref(), "8".as_ref()]);
+        for (name, value) in embedding.variables(Some(signal_safe_allocator().as_os_str())) {
+            case = case.variable(name, value);
+        }
+        let case = case.option(option).that_may_skip_events();
         let recorded = case.check();
         let printed = recorded.finished().stdout();
         let stayed = printed.split(' ').nth(2).and_then(|number| number.parse().ok()).expect("a number");

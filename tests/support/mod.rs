@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file compiles this, and uses a part of it")]
 
 pub mod c_programs;
+pub mod embedding;
 pub mod expectations;
 pub mod exported;
 pub mod flame_data;
