@@ -158,7 +158,21 @@ fn greenlets() {
 /// The program has printed its own Python stack before each of so many allocations.
 #[track_caller]
 fn assert_stacks_are_as_told(python: &Python, recorded: &Recorded, allocations: usize) {
-    let tree = flame_tree(&recorded.capture());
+    // It allocates somewhat further down than it asked.
+    fn without_last_line(mut stack: Vec<Frame>) -> Vec<Frame> {
+        stack.last_mut().expect("a frame").line = 0;
+        stack
+    }
+    // Each is larger than whatever else is allocated on these stacks; the interpreter may come there in several ways.
+    const LARGE: u64 = 1_000_000;
+    let mut found: BTreeMap<Vec<Frame>, Amount> = BTreeMap::new();
+    let stacks = flame_tree(&recorded.capture()).stacks().into_iter();
+    for stack in stacks.filter(|stack| stack.own.bytes >= stack.own.allocations * LARGE) {
+        let python = stack.view(View::Python);
+        if !python.is_empty() {
+            *found.entry(without_last_line(python)).or_default() += stack.own;
+        }
+    }
     let stdout = recorded.finished().stdout();
     assert_eq!(stdout.lines().count(), allocations);
     let mut by_stack: BTreeMap<String, (Value, Amount)> = BTreeMap::new();
@@ -173,15 +187,8 @@ fn assert_stacks_are_as_told(python: &Python, recorded: &Recorded, allocations: 
             let text = |index: usize| frame[index].as_str().expect("a text");
             Frame::python(text(0), frame[1].as_u64().expect("a line"), text(2))
         };
-        let mut expected: Vec<Frame> = told.as_array().expect("a stack").iter().map(frame).collect();
-        let found = tree.stacks_with(*amount);
-        let [found] = &found[..] else { panic!("{amount:?}: {found:#?}") };
-        let mut found = found.view(View::Python);
-        // It allocates somewhat further down than it asked.
-        for stack in [&mut found, &mut expected] {
-            stack.last_mut().expect("a frame").line = 0;
-        }
-        assert_eq!(found, expected, "{python}, {amount:?}");
+        let expected = without_last_line(told.as_array().expect("a stack").iter().map(frame).collect());
+        assert_eq!(found.get(&expected), Some(amount), "{python}, {expected:#?}: {found:#?}");
     }
 }
 

@@ -1,8 +1,8 @@
 """Reads the output of `memprof table --json` and prints each row that names a line of a file on which the function has
 no code, as Python itself compiles that file. Prints the number of rows that were checked at the end."""
+import _imp
 import dis
 import functools
-import importlib
 import json
 import sys
 import types
@@ -15,20 +15,21 @@ def codes(code):
             yield from codes(constant)
 
 
-def path_of(file):
-    """Where a file's source is; of the import system, which is built into the interpreter, too."""
-    if file.startswith("<frozen importlib._bootstrap"):
-        return importlib.__path__[0] + file[len("<frozen importlib"):-1].replace(".", "/") + ".py"
-    return file
+def compiled(file):
+    """The code of a file; of what is built into the interpreter, that which it runs, whatever its source says by now."""
+    if file.startswith("<frozen "):
+        name = file[len("<frozen "):-1].replace("importlib._bootstrap", "_frozen_importlib")
+        return _imp.get_frozen_object(name)
+    with open(file, "rb") as source:
+        return compile(source.read(), file, "exec", dont_inherit=True)
 
 
 @functools.lru_cache(None)
 def places(file):
     """All pairs of a function's name and a line on which it has code. Nothing for files that cannot be read."""
     try:
-        with open(path_of(file), "rb") as source:
-            module = compile(source.read(), file, "exec", dont_inherit=True)
-    except OSError:
+        module = compiled(file)
+    except (OSError, ImportError):
         return None
     found = set()
     for code in codes(module):
