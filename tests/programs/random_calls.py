@@ -1,9 +1,13 @@
-"""Functions of random shape that call each other at random. The seed is fixed: every run is the same."""
+"""Functions of random shape that call each other at random.
+
+Argument: a seed, if not the usual one. With a seed every run is the same.
+"""
 import random
+import sys
 
 from truth import witnessed
 
-chance = random.Random(20240229)
+chance = random.Random(int(sys.argv[1]) if len(sys.argv) > 1 else 20240229)
 FUNCTIONS = 60
 
 
