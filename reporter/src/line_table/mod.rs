@@ -1,4 +1,4 @@
-//! From an instruction of a code object to its line, for every table format that CPython 3.9 to 3.13 writes.
+//! From an instruction of a code object to its line, for every table format that CPython 3.9 to 3.15 writes.
 //!
 //! Offsets are bytes from the start of the bytecode, whatever unit the table counts in.
 
