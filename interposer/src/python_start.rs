@@ -77,7 +77,7 @@ pub fn begin(session: &Session, symbols: &Symbols, recording: &mut Recording) {
     }
     // Whether stacks can be read has nothing to do with it.
     if let Some(functions) = allocators.filter(|_| session.pool().header().python_allocators != 0) {
-        // SAFETY: likewise.
+        // SAFETY: nobody else has moved the phase to KNOWN, and nobody refers to them yet.
         crate::record_python_allocators(unsafe { (*LATE.allocators.get()).write(functions) });
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A code object can die, and another one can be born at its address. The table therefore learns of every death: the
 //! interpreter's code type gets a `tp_dealloc` of ours, which forgets the address and then calls the interpreter's own.
-//! (`PyCode_AddWatcher` exists from 3.12 on only, for one interpreter, and must be called by a thread with the GIL.)
+//! (`PyCode_AddWatcher` exists in later versions only, for one interpreter, and must be called by a thread with the GIL.)
 
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};

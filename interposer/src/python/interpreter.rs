@@ -175,19 +175,19 @@ impl Interpreter {
         Current(unsafe { (self.current_state)() })
     }
 
-    /// Whether frames of the thread with this state may be read: not before a first one has been found to be what it is taken
-    /// for. The state is the one that is current in the calling thread.
+    /// Whether frames may be read: not before a first one has been found to be what it is taken for.
     #[inline]
-    pub fn is_trusted(&self, state: usize) -> bool {
-        self.trust.load(Acquire) == TRUSTED || self.look_at_first_frame(state)
+    pub fn is_trusted(&self, current: Current) -> bool {
+        self.trust.load(Acquire) == TRUSTED || self.look_at_first_frame(current)
     }
 
     #[cold]
-    fn look_at_first_frame(&self, state: usize) -> bool {
-        if state == 0 || self.is_refused() {
+    fn look_at_first_frame(&self, Current(state): Current) -> bool {
+        if state == 0 || !self.has_own_current || self.is_refused() {
             return false;
         }
-        match first_frame::is_right(self, &Reading::of_current(state)) {
+        // SAFETY: the interpreter says that it is current in the calling thread.
+        match first_frame::is_right(self, &unsafe { Reading::of_current(state) }) {
             None => return false,
             Some(true) => self.trust.store(TRUSTED, Release),
             Some(false) => {

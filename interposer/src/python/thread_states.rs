@@ -9,11 +9,11 @@
 //! - **It is not, but it is watched.** A watched state is known by the block that it lies in. Whoever frees that block comes
 //!   through a hook ([`release_block`]); before the real function is called, the state is marked dead, and whoever is reading
 //!   it is waited for. That a state lives when watching it begins is proved by its being current, or, where the interpreter does
-//!   not say that of the calling thread (before 3.12, or without the lock), by its standing in its interpreter's list *after*
+//!   not say that of the calling thread (an older version, or without the lock), by its standing in its interpreter's list *after*
 //!   that: it is taken out of the list before it is freed. The list is read through the kernel.
 //!
-//! From Python 3.11 on frames lie in mappings of their own, chunks, which go before the state does. The newest one goes first.
-//! It is watched likewise ([`release_range`]), and the state says which it is, or that they have gone.
+//! Where frames are no objects they lie in mappings of their own, chunks, which go before the state does. The newest one goes
+//! first. It is watched likewise ([`release_range`]), and the state says which it is, or that they have gone.
 
 use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
@@ -171,9 +171,12 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Of the state that is current in the calling thread, which has the interpreter's lock.
+    /// Of this state.
+    ///
+    /// # Safety
+    /// It is current in the calling thread, which has the interpreter's lock, as long as this exists.
     #[inline]
-    pub fn of_current(state: usize) -> Self {
+    pub unsafe fn of_current(state: usize) -> Self {
         Self { state, watched: None }
     }
 
@@ -266,10 +269,11 @@ impl OwnState {
         Current(current): Current,
         recording: &mut Recording,
     ) -> Option<Reading> {
-        // Before 3.12 that is the state of whichever thread has the lock. This thread's is known; but it may have died, and
+        // In older versions that is the state of whichever thread has the lock. This thread's is known; but it may have died, and
         // another thread's have been born at its address, and be watched in its place.
         if current != 0 && current == self.state && self.place.is_some_and(|watched| watched.is_own(current)) {
-            return Some(Reading::of_current(current));
+            // SAFETY: it lives here, and the interpreter says that it is current.
+            return Some(unsafe { Reading::of_current(current) });
         }
         self.find(interpreter, current, recording)
     }
@@ -277,14 +281,17 @@ impl OwnState {
     #[cold]
     #[inline(never)]
     fn find(&mut self, interpreter: &Interpreter, current: usize, recording: &mut Recording) -> Option<Reading> {
-        if !interpreter.is_trusted(current) {
+        if !interpreter.is_trusted(Current(current)) {
             return None;
         }
         let layout = &interpreter.layout;
         if interpreter.has_own_current && current != 0 {
-            let reading = Reading::of_current(current);
-            // SAFETY: the field is there, and so is the state, which is current in this thread.
-            let of_state = unsafe { reading.field::<usize>(layout.state_interpreter) };
+            // SAFETY: the state is current in this thread, and the field is there.
+            let (reading, of_state) = unsafe {
+                let reading = Reading::of_current(current);
+                let of_state = reading.field::<usize>(layout.state_interpreter);
+                (reading, of_state)
+            };
             return self.watch(current, of_state, layout, recording).map(|_| reading);
         }
         match interpreter.own_state() {

@@ -2,8 +2,8 @@
 //! them runs: what it takes to merge Python's frames with native ones.
 //!
 //! Each activation of `_PyEval_EvalFrameDefault` keeps an object in its C frame that can be found from the thread state:
-//! a control frame (`CFrame`, 3.10 and 3.11) or an entry frame (from 3.12 on). The native frame in whose part of the stack the
-//! object lies is the activation's; no symbols are needed. Before 3.10 there is no such object, but each activation runs
+//! a control frame (`CFrame`) or, in later versions, an entry frame. The native frame in whose part of the stack the
+//! object lies is the activation's; no symbols are needed. In the oldest version there is no such object, but each activation runs
 //! exactly one Python frame: there, the interpreter's function is known by its addresses, and counted.
 
 use core::ops::Range;
@@ -16,21 +16,21 @@ use crate::unwind::stack_region::StackRegion;
 /// How an interpreter's activations are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActivationSource {
-    /// 3.9: by the addresses of the function. Each runs one frame.
+    /// By the addresses of the function. Each runs one frame.
     Function(Range<usize>),
-    /// 3.10: control frames, each with the address of the one before it at `previous`. Each runs one frame.
+    /// Control frames, each with the address of the one before it at `previous`. Each runs one frame.
     ControlFrames {
         /// Where the field is.
         previous: usize,
     },
-    /// 3.11: control frames that also know their innermost frame.
+    /// Control frames that also know their innermost frame.
     ControlFramesWithCurrent {
         /// Where the address of the control frame before it is.
         previous: usize,
         /// Where the address of the innermost frame is.
         current: usize,
     },
-    /// From 3.12 on: frames of the chain that lie on the C stack.
+    /// Frames of the chain that lie on the C stack.
     EntryFrames,
 }
 
@@ -82,8 +82,8 @@ pub struct OfFrame {
     pub evaluates: bool,
 }
 
-/// A thread's control frames: a chain that leads outwards along the stack, and ends with one in the thread state. 3.10
-/// leaves that one's link uninitialised, and greenlets may leave links to frames that are gone; so the chain is followed
+/// A thread's control frames: a chain that leads outwards along the stack, and ends with one in the thread state. One
+/// version leaves that one's link uninitialised, and greenlets may leave links to frames that are gone; so the chain is followed
 /// only as long as it leads upwards within the stack.
 #[derive(Clone, Copy, Debug)]
 pub struct ControlFrames {

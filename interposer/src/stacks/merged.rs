@@ -72,7 +72,7 @@ unsafe impl Plain for Position {}
 struct Foreign {
     /// So many of the outermost ones.
     frames: usize,
-    /// Whether all Python frames are further out than the others: while it switches, the package hides from 3.12 on which of
+    /// Whether all Python frames are further out than the others: while it switches, the package hides, with later versions, which of
     /// them belong to which activation.
     switches: bool,
 }
