@@ -56,6 +56,8 @@ impl Metadata {
         let pids = || processes.list().iter().map(|process| process.pid);
         let pid = pids().find(|&pid| pid == header.pid).or_else(|| pids().next()).unwrap_or(header.pid);
         let (python_version, python_allocator) = python.unwrap_or_default();
+        // Python 2 lets nobody put functions before its allocators.
+        let python_allocators_traced = header.python_allocators_traced && !python_version.starts_with("2.");
         let duration_s = duration_s(reader, clock);
         Self {
             command_line: join_quoted(command_line),
@@ -65,7 +67,7 @@ impl Metadata {
             python_version,
             python_allocator,
             native_stacks: header.native_stacks,
-            python_allocators_traced: header.python_allocators_traced,
+            python_allocators_traced,
             complete: reader.summary().is_some_and(|summary| summary.damaged_chunks == 0 && summary.stopped.is_none())
                 && reader.damage().is_none(),
             memprof_version: header.memprof_version.clone(),
