@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use super::c_programs::Build;
+use super::c_programs::{Build, compile};
 use super::pythons::{self, Python};
 
 /// Such a program with a Python.
@@ -11,7 +11,7 @@ pub struct Embedding {
     pub python: &'static Python,
     /// What to execute: of a Python that comes without a library to embed, that Python itself.
     pub program: PathBuf,
-    /// What is put into it then, to run instead of Python's own `main`.
+    /// What it runs then, instead of Python's own `main`.
     library: Option<PathBuf>,
 }
 
@@ -22,9 +22,8 @@ impl Embedding {
         let with = |python: &'static Python| match Build::embedding(source, name, python) {
             Some(build) => Self { python, program: build.flags(&flags).path(), library: None },
             None => {
-                let build = Build::extension(source, name, python).source("starts_within.c").flags(&flags);
-                let library = Some(build.flags(&["-Dmain=started"]).path());
-                Self { python, program: python.path.clone(), library }
+                let build = Build::extension(source, name, python).flags(&flags);
+                Self { python, program: python.path.clone(), library: Some(build.path()) }
             }
         };
         pythons::all().iter().map(with).collect()
@@ -32,15 +31,16 @@ impl Embedding {
 
     /// The variables that it needs, and that preload this as well.
     pub fn variables(&self, preloaded: Option<&OsStr>) -> Vec<(&'static str, OsString)> {
-        let own = self.library.as_ref().map(|library| library.as_os_str());
-        let all: Vec<&OsStr> = [own, preloaded].into_iter().flatten().collect();
+        let mut all: Vec<OsString> = preloaded.into_iter().map(OsStr::to_owned).collect();
         let mut variables = Vec::new();
-        if !all.is_empty() {
-            variables.push(("LD_PRELOAD", all.join(OsStr::new(":"))));
-        }
-        if own.is_some() {
+        if let Some(library) = &self.library {
+            all.push(compile("starts_within.c", "starts_within.so", &["-shared", "-fPIC"]).into());
+            variables.push(("STARTED", library.clone().into()));
             // A program that is no Python does not look for the library beside itself.
             variables.push(("PYTHONHOME", self.python.home().into()));
+        }
+        if !all.is_empty() {
+            variables.push(("LD_PRELOAD", all.join(OsStr::new(":"))));
         }
         variables
     }
