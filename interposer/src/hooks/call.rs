@@ -1,9 +1,10 @@
 //! One hooked call, from its entry to its return.
 
+mod mappings;
+
 use core::ptr::{self, NonNull};
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::Mapped;
 use memprof_capture::ids::{Address, Stamp};
 
 use super::{interruptions, left_calls, python_allocators};
@@ -311,45 +312,6 @@ impl Call {
     pub fn freed(&mut self, before: Stamp, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
         self.record(|state, _, recording| state.freed(before, at, recording));
-    }
-
-    /// Records that the call, made by `allocator`, has just mapped a range. What that shows is found out where the record is
-    /// made: there is stack for it.
-    #[inline(never)]
-    pub fn mapped(
-        &mut self,
-        start: *const core::ffi::c_void,
-        length: usize,
-        allocator: Allocator,
-        shows: impl FnOnce() -> Mapped,
-    ) {
-        let (at, python) = (Address(start as u64), self.python());
-        self.record(|state, hook, recording| {
-            state.map(&Caller { hook, python }, at, length as u64, allocator, shows(), recording)
-        });
-    }
-
-    /// Records that what a range showed is shown by another one since the moment `before`; with a length of 0 by both.
-    #[inline(never)]
-    pub fn moved(
-        &mut self,
-        before: Stamp,
-        (old, old_length): (*const core::ffi::c_void, usize),
-        (start, length): (*const core::ffi::c_void, usize),
-        allocator: Allocator,
-    ) {
-        // Found out before the record, which nothing else comes in between of.
-        let python = self.python();
-        let (old, new) = ((Address(old as u64), old_length as u64), (Address(start as u64), length as u64));
-        self.record(|state, hook, recording| {
-            state.remap(&Caller { hook, python }, before, old, new, allocator, recording)
-        });
-    }
-
-    /// Records that a range was unmapped after the moment `before`.
-    pub fn unmapped(&mut self, before: Stamp, start: *const core::ffi::c_void, length: usize) {
-        let at = Address(start as u64);
-        self.record(|state, _, recording| state.unmap(before, at, length as u64, recording));
     }
 }
 
