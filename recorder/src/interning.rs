@@ -199,6 +199,11 @@ impl Interning {
         id
     }
 
+    /// Whether it is `mremap` that maps there.
+    pub fn is_of_mremap(&self, site: SiteId) -> bool {
+        self.mapping_sites.get(&site).is_some_and(|site| site.allocator == Allocator::Mremap)
+    }
+
     /// The site of who has mapped something at an address of a process, at a site where mappings are made.
     pub fn mapping_site(&mut self, site: SiteId, mapped: Mapped, pid: u32, address: u64) -> SiteId {
         match (self.mapping_sites.get(&site), self.mapped_files.shown(mapped, pid, address)) {

@@ -117,12 +117,17 @@ impl ThreadTranscoder {
                 Record::Resize { stamp, address, size, site } => {
                     (stamp, Event::Resize { address: Address(address), size, site: self.site(site)? })
                 }
-                Record::Map { stamp, address, size, site, .. } if std::mem::take(&mut self.moves) => {
-                    (stamp, Event::MapMoved { address: Address(address), size, site: self.site(site)? })
-                }
                 Record::Map { stamp, address, size, site, mapped } => {
-                    let site = interning.mapping_site(self.site(site)?, mapped, self.pid, address);
-                    (stamp, Event::Map { address: Address(address), size, site })
+                    let site = self.site(site)?;
+                    let address = Address(address);
+                    // What was moved may have been left by a jump before it was mapped again.
+                    let event = if std::mem::take(&mut self.moves) && interning.is_of_mremap(site) {
+                        Event::MapMoved { address, size, site }
+                    } else {
+                        let site = interning.mapping_site(site, mapped, self.pid, address.0);
+                        Event::Map { address, size, site }
+                    };
+                    (stamp, event)
                 }
                 Record::Unmap { stamp, address, size, moves: false } => {
                     (stamp, Event::Unmap { address: Address(address), size })
