@@ -28,6 +28,7 @@ mod needed_libraries;
 pub mod output;
 pub mod own_limits;
 pub mod path_search;
+mod process_maps;
 pub mod program;
 pub mod recording;
 mod resident_moments;

@@ -11,6 +11,8 @@ use memprof_capture::file::{MappedPart, SharedPart};
 use memprof_capture::ids::PartId;
 use rustc_hash::FxHashMap;
 
+use crate::process_maps::line_at;
+
 /// File systems whose files are nowhere but in memory.
 const IN_MEMORY: [&str; 4] = ["tmpfs", "devtmpfs", "ramfs", "hugetlbfs"];
 
@@ -18,21 +20,13 @@ const IN_MEMORY: [&str; 4] = ["tmpfs", "devtmpfs", "ramfs", "hugetlbfs"];
 const MOST_NAMES: usize = 1000;
 
 /// What is known of file systems, and of what was mapped.
+#[derive(Default)]
 pub struct MappedFiles {
     /// By device, whether its files are in memory only.
     devices: FxHashMap<u64, bool>,
     ids: FxHashMap<(u64, u64, u64), PartId>,
     parts: Vec<MappedPart>,
     written: usize,
-}
-
-impl Default for MappedFiles {
-    fn default() -> Self {
-        // The file systems that memfds are in are mounted nowhere.
-        let devices =
-            [0, libc::MFD_HUGETLB].into_iter().filter_map(|flags| Some((device_of_memfds(flags).ok()?, true)));
-        Self { devices: devices.collect(), ids: FxHashMap::default(), parts: Vec::new(), written: 0 }
-    }
 }
 
 impl MappedFiles {
@@ -80,13 +74,16 @@ impl MappedFiles {
         if let Some(&known) = self.devices.get(&device) {
             return known;
         }
+        // The file systems that memfds are in are mounted nowhere.
+        let of_memfds = [0, libc::MFD_HUGETLB].into_iter().filter_map(|flags| device_of_memfds(flags).ok());
+        self.devices.extend(of_memfds.map(|device| (device, true)));
         // The process may have mounted what others do not see.
         for mounts in [format!("/proc/{pid}/mountinfo"), "/proc/self/mountinfo".to_owned()] {
-            let mounts = fs::read_to_string(mounts).unwrap_or_default();
-            self.devices.extend(mounts.lines().filter_map(file_system));
             if self.devices.contains_key(&device) {
                 break;
             }
+            let mounts = fs::read_to_string(mounts).unwrap_or_default();
+            self.devices.extend(mounts.lines().filter_map(file_system));
         }
         // Some file systems have devices that are not those of their mounts (btrfs's subvolumes): none that is in memory.
         *self.devices.entry(device).or_insert(false)
@@ -114,20 +111,12 @@ fn device_of_memfds(flags: libc::c_uint) -> io::Result<u64> {
 
 /// What the kernel calls the file that a process has mapped at an address, if that is still there.
 fn name_of(pid: u32, address: u64, inode: u64) -> Option<String> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-    maps.lines().find_map(|line| name_in(line, address, inode))
+    name_in(&line_at(pid, address)?, inode)
 }
 
-/// A line of `/proc/PID/maps` (proc(5)).
-fn name_in(line: &str, address: u64, inode: u64) -> Option<String> {
-    let (range, rest) = line.split_once(' ')?;
-    let (start, end) = range.split_once('-')?;
-    let number = |text| u64::from_str_radix(text, 16).ok();
-    if !(number(start)?..number(end)?).contains(&address) {
-        return None;
-    }
-    let mut fields = rest.splitn(4, ' ').skip(3);
-    let (number, path) = fields.next()?.split_once(' ')?;
+/// The path of a mapping of the file with this number (proc(5)).
+fn name_in(line: &str, inode: u64) -> Option<String> {
+    let (number, path) = line.splitn(5, ' ').nth(4)?.split_once(' ')?;
     let path = path.trim_start();
     let path = path.strip_suffix(" (deleted)").unwrap_or(path);
     (number.parse() == Ok(inode) && !path.is_empty())
@@ -141,12 +130,11 @@ mod tests {
     #[test]
     fn names_are_those_of_the_kernel() {
         let line = "7f52c8000000-7f52c8100000 rw-s 00001000 00:19 4711                       /dev/shm/a name (deleted)";
-        assert_eq!(name_in(line, 0x7f52_c80f_ffff, 4711).as_deref(), Some("/dev/shm/a name"));
-        assert_eq!(name_in(line, 0x7f52_c810_0000, 4711), None);
-        assert_eq!(name_in(line, 0x7f52_c800_0000, 4712), None);
+        assert_eq!(name_in(line, 4711).as_deref(), Some("/dev/shm/a name"));
+        assert_eq!(name_in(line, 4712), None);
         let line = "7f52c8000000-7f52c8100000 rw-s 00000000 00:01 7                          /memfd:frames (deleted)";
-        assert_eq!(name_in(line, 0x7f52_c800_0000, 7).as_deref(), Some("memfd:frames"));
-        assert_eq!(name_in("7f52c8000000-7f52c8100000 rw-p 00000000 00:00 0 ", 0x7f52_c800_0000, 0), None);
+        assert_eq!(name_in(line, 7).as_deref(), Some("memfd:frames"));
+        assert_eq!(name_in("7f52c8000000-7f52c8100000 rw-p 00000000 00:00 0 ", 0), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Files of modules that may be gone when their names are looked up: plug-ins that are deleted once they are loaded, what a
 //! packed application has unpacked for the time of its run. They are opened when a module becomes known, and kept open.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use memprof_capture::file::Module;
 use rustc_hash::FxHashMap;
 
 use super::mapped_file::MappedFile;
+use crate::process_maps::line_at;
 
 /// More files are not kept: a process has so many descriptors at least, and others need some.
 const MOST: usize = 512;
@@ -51,11 +52,7 @@ fn open_file(path: &Path) -> Option<File> {
 
 /// What the kernel shows of the mapping that holds an address (proc(5), `map_files`).
 fn mapping_of(pid: u32, address: u64) -> Option<PathBuf> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-    let range = maps.lines().filter_map(|line| line.split(' ').next()).find(|range| {
-        let bounds =
-            range.split_once('-').map(|(start, end)| (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)));
-        matches!(bounds, Some((Ok(start), Ok(end))) if (start..end).contains(&address))
-    })?;
+    let line = line_at(pid, address)?;
+    let range = line.split(' ').next()?;
     Some(PathBuf::from(format!("/proc/{pid}/map_files/{range}")))
 }
