@@ -1,19 +1,18 @@
 //! `run --aggregate`: sums instead of events, in a file that is whole at any moment. And what becomes of captures by
 //! `aggregate`, `trim` and `merge`.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::c_programs::Build;
-use support::memprof::{Finished, memprof};
-use support::pythons;
-use support::recording::{Recorded, Recording, stats_of, total};
-use support::table::table;
+
+use crate::support::c_programs::Build;
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording, stats_of, total};
+use crate::support::table::table;
 
 const KINDS: [&str; 3] = ["--peak", "--leaks", "--total"];
 

@@ -1,15 +1,13 @@
 //! The C library's allocators by all their names, and what the library itself allocates for its callers.
 
-mod support;
-
 use std::fs;
 
-use support::c_programs::{Build, compile};
-use support::expectations::assert_as_annotated;
-use support::flame_data::{Frame, flame_tree};
-use support::memprof::programs;
-use support::recording::{Recorded, Recording, total};
-use support::table::{Amount, sum, table, table_of};
+use crate::support::c_programs::{Build, compile};
+use crate::support::expectations::assert_as_annotated;
+use crate::support::flame_data::{Frame, flame_tree};
+use crate::support::memprof::programs;
+use crate::support::recording::{Recorded, Recording, total};
+use crate::support::table::{Amount, sum, table, table_of};
 
 /// Runs a program, and requires that it gave nothing back that was not known.
 #[track_caller]

@@ -1,7 +1,5 @@
 //! Captures that are missing, foreign, cut off or damaged: one clear sentence, or a report that says what is missing.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -10,10 +8,11 @@ use std::process::Command;
 
 use memprof_capture::file::format::FILE_VERSION;
 use serde_json::Value;
-use support::memprof::{EXECUTABLE, Finished, memprof};
-use support::pythons;
-use support::recording::{Recording, total};
 use tempfile::TempDir;
+
+use crate::support::memprof::{EXECUTABLE, Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recording, total};
 
 /// Recorded by an earlier memprof.
 const OLD_CAPTURE: &[u8] = include_bytes!("../reporter/tests/captures/version-1.bin");

@@ -1,13 +1,11 @@
 //! `errno` after every call that memprof stands in front of is what it is without memprof, however long the way was that
 //! the record of the call took; and so are results, alignment, and what can be used of a block.
 
-mod support;
-
 use std::process::Command;
 
-use support::c_programs::compile;
-use support::memprof::Finished;
-use support::recording::{Recording, total};
+use crate::support::c_programs::compile;
+use crate::support::memprof::Finished;
+use crate::support::recording::{Recording, total};
 
 #[test]
 fn after_every_call() {

@@ -1,14 +1,13 @@
 //! `memprof export` and `memprof transform`: where the file goes, and what is refused.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::memprof::{Finished, memprof};
-use support::pythons;
-use support::recording::{Recorded, Recording};
+
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording};
 
 const FORMATS: [&str; 10] =
     ["collapsed", "speedscope", "pprof", "csv", "json", "gprof2dot", "firefox", "dhat", "heaptrack", "memray"];
@@ -133,7 +132,7 @@ fn a_closed_pipe_ends_it_quietly() {
     for format in FORMATS {
         let command = format!(
             "'{}' export --format {format} '{}' | head -c 1",
-            support::memprof::EXECUTABLE,
+            crate::support::memprof::EXECUTABLE,
             recorded.capture().display()
         );
         let finished = Finished::of(std::process::Command::new("sh").args(["-c", &command])).succeeds();

@@ -1,8 +1,6 @@
 //! Reports that would be far larger than their capture: said before a disk is full, and no part of them stays, whatever
 //! ends memprof meanwhile.
 
-mod support;
-
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -12,10 +10,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::memprof::{EXECUTABLE, Finished, memprof};
-use support::pythons;
-use support::recording::{Recorded, Recording};
-use support::skipping::machine_forbids;
+
+use crate::support::memprof::{EXECUTABLE, Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording};
+use crate::support::skipping::machine_forbids;
 
 /// So deep that stacks spelled out take tens of gigabytes.
 fn deep() -> &'static Recorded {

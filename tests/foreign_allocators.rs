@@ -1,19 +1,17 @@
 //! Programs that bring an allocator of their own: preloaded ones are recorded like the C library's; linked ones are left
 //! alone. In any case the program works as without memprof.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::c_programs::{Build, compile};
-use support::memprof::{Finished, programs};
-use support::pythons;
-use support::recording::{Recorded, Recording, set_up, total};
-use support::skipping::skipped;
-use support::table::{Amount, sum, table};
-use support::unharmed::{Unharmed, repeated};
+use crate::support::c_programs::{Build, compile};
+use crate::support::memprof::{Finished, programs};
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording, set_up, total};
+use crate::support::skipping::skipped;
+use crate::support::table::{Amount, sum, table};
+use crate::support::unharmed::{Unharmed, repeated};
 
 /// Threads and blocks of all kinds and sizes. 500 of them are named, of 70001 bytes each.
 const PROGRAM: &str = "

@@ -1,16 +1,14 @@
 //! Python programs that were frozen into executables: recorded as if the interpreter ran them, whatever starts what.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::memprof::Finished;
-use support::packages::with_package;
-use support::pythons::{self, Python};
-use support::recording::{Recorded, Recording, native_stacks};
-use support::table::{Amount, sum, table};
+use crate::support::memprof::Finished;
+use crate::support::packages::with_package;
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recorded, Recording, native_stacks};
+use crate::support::table::{Amount, sum, table};
 
 /// Starts a child of its own, too.
 const CODE: &str = "import subprocess, sys\n\

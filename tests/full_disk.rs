@@ -1,16 +1,14 @@
 //! A disk that becomes full while a program is recorded: the program does not notice, the user is told, and what was
 //! written until then can be read.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use support::memprof::{EXECUTABLE, Finished};
-use support::mounts::with_empty_disk;
-use support::pythons;
-use support::recording::{Recording, stats_of, total};
+use crate::support::memprof::{EXECUTABLE, Finished};
+use crate::support::mounts::with_empty_disk;
+use crate::support::pythons;
+use crate::support::recording::{Recording, stats_of, total};
 
 /// More events than half a mebibyte can hold, and then a sign of life.
 const PROGRAM: &str = "\

@@ -1,17 +1,15 @@
 //! A program cannot tell `memprof run` from its absence: the same run with and without, compared.
 
-mod command;
-mod support;
-
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use command::{bare, memprof, run_quietly, status, stderr, stdout};
-use support::c_programs::compile;
 use tempfile::tempdir;
+
+use crate::support::c_programs::compile;
+use crate::support::command::{bare, memprof, run_quietly, status, stderr, stdout};
 
 const WHO_AM_I: &str = "
 import os, sys

@@ -1,17 +1,15 @@
 //! Captures as heaptrack files, judged by `heaptrack_print`.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::exported::Exported;
-use support::memprof::{Finished, memprof};
-use support::pythons;
-use support::recording::{Recorded, Recording, total};
-use support::skipping::skipped;
+use crate::support::exported::Exported;
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording, total};
+use crate::support::skipping::skipped;
 
 /// Whether heaptrack is there. It comes with no package index, only with distributions.
 fn has_heaptrack() -> bool {

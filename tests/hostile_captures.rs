@@ -1,8 +1,6 @@
 //! Captures whose checksums are right and whose content is not, and files that only look like captures: whatever they
 //! claim, a report ends, says what is missing, and takes little memory.
 
-mod support;
-
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,10 +11,11 @@ use memprof_capture::file::format::{CHUNK_HEADER_BYTES, PREAMBLE_BYTES};
 use memprof_capture::file::varint;
 use memprof_damage::chunks::{Chunk, TakenApart};
 use serde_json::Value;
-use support::memprof::{Finished, memprof};
-use support::pythons;
-use support::recording::{Recording, total};
 use tempfile::TempDir;
+
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recording, total};
 
 /// More than a report on any of these files may take of address space.
 const MOST_MEMORY: u64 = 1 << 30;

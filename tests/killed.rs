@@ -1,8 +1,6 @@
 //! Programs that are killed, at any moment: every capture is complete and holds all that was allocated before the
 //! program's last sign of life. And programs that are stopped for a while, or for good.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -10,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use support::c_programs::compile;
-use support::pythons;
-use support::recording::Recording;
-use support::skipping::machine_forbids;
-use support::survivor::{Running, assert_complete, assert_holds_all, progress, recorded_by_thread};
+use crate::support::c_programs::compile;
+use crate::support::pythons;
+use crate::support::recording::Recording;
+use crate::support::skipping::machine_forbids;
+use crate::support::survivor::{Running, assert_complete, assert_holds_all, progress, recorded_by_thread};
 
 /// Records and kills this many times, each time this long after the first sign of life at most.
 fn kill_at_any_moment(runs: u64, longest_us: u64, recording: impl Fn() -> Recording + Sync) {
@@ -145,7 +143,7 @@ while True:
     os.write(1, b'%d\\n' % len(kept))
 ";
     let recording = Recording::of_code(pythons::any(), code).argument(&group);
-    let recorded = recording.variable("PYTHONPATH", support::memprof::programs()).run();
+    let recorded = recording.variable("PYTHONPATH", crate::support::memprof::programs()).run();
     // The group is empty once its last process is gone for good.
     let removed = (0..100).any(|_| {
         fs::remove_dir(&group).is_ok() || {
@@ -157,8 +155,8 @@ while True:
     let recorded = recorded.ends_with(128 + libc::SIGKILL);
     let last: u64 = recorded.finished().stdout().lines().last().expect("a line").parse().expect("a number");
     assert!(last >= 20, "{last} MiB");
-    let rows = support::table::table(&recorded.capture(), "--peak");
-    let found = support::table::sum(&rows, |row| row.allocator == "valloc").allocations;
+    let rows = crate::support::table::table(&recorded.capture(), "--peak");
+    let found = crate::support::table::sum(&rows, |row| row.allocator == "valloc").allocations;
     assert!(found == last || found == last + 1, "{found} recorded, {last} made");
     assert_complete(&recorded);
 }

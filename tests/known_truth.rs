@@ -1,16 +1,14 @@
 //! Programs that say in their comments what they allocate: every figure must be exactly that.
 
-mod support;
-
 use std::collections::BTreeMap;
 
-use support::c_programs::compile;
-use support::expectations::assert_as_annotated;
-use support::flame_data::{Frame, View, flame_tree};
-use support::native_expectations::marked;
-use support::pythons;
-use support::recording::{Recording, total};
-use support::table::{Amount, Row, sum, table};
+use crate::support::c_programs::compile;
+use crate::support::expectations::assert_as_annotated;
+use crate::support::flame_data::{Frame, View, flame_tree};
+use crate::support::native_expectations::marked;
+use crate::support::pythons;
+use crate::support::recording::{Recording, total};
+use crate::support::table::{Amount, Row, sum, table};
 
 #[track_caller]
 fn check(script: &str) {
@@ -146,7 +144,7 @@ fn threads_without_python_have_no_python_stack() {
     for python in pythons::all() {
         let code = "import truth; truth.thread(100, 4321); truth.crowd(600, 1234)";
         let recorded = Recording::of_code(python, code);
-        let recorded = recorded.variable("PYTHONPATH", support::memprof::programs()).run().succeeds();
+        let recorded = recorded.variable("PYTHONPATH", crate::support::memprof::programs()).run().succeeds();
         let of = |metric: &str, size: u64| {
             let rows = table(&recorded.capture(), metric);
             // They are listed under the native function that allocated, not under the Python line that waited for them.

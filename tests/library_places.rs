@@ -1,17 +1,16 @@
 //! What a program gets through a standard library or an allocator of its own is listed under the program's functions,
 //! where debugging information tells them; and under the library's where that is asked for.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use support::c_programs::Build;
-use support::memprof::{Finished, memprof, programs};
-use support::recording::{Recorded, Recording};
-use support::table::{Amount, Row, sum, table_of};
+
+use crate::support::c_programs::Build;
+use crate::support::memprof::{Finished, memprof, programs};
+use crate::support::recording::{Recorded, Recording};
+use crate::support::table::{Amount, Row, sum, table_of};
 
 fn run(program: &Path, arguments: &[&str]) -> Recorded {
     let recording = Recording::of_command(&[program.as_os_str()]);

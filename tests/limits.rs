@@ -1,21 +1,19 @@
 //! Limits that a recording can run into: the program goes on, and the capture says what it lacks.
 
-mod support;
-
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::c_programs::compile;
-use support::memprof::{EXECUTABLE, Finished, programs};
-use support::pythons;
-use support::recording::{Recording, stats_of, total};
-use support::skipping::machine_forbids;
-use support::survivor::assert_complete;
-use support::table::{sum, table, table_of};
-use support::unharmed::{Unharmed, repeated};
+use crate::support::c_programs::compile;
+use crate::support::memprof::{EXECUTABLE, Finished, programs};
+use crate::support::pythons;
+use crate::support::recording::{Recording, stats_of, total};
+use crate::support::skipping::machine_forbids;
+use crate::support::survivor::assert_complete;
+use crate::support::table::{sum, table, table_of};
+use crate::support::unharmed::{Unharmed, repeated};
 
 #[test]
 fn more_threads_at_a_time_than_can_be_recorded() {

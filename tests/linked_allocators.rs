@@ -1,22 +1,20 @@
 //! Allocators that are linked into the program or a library under their own names: found in symbol tables, patched, and
 //! recorded as exactly as `malloc`.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::c_programs::{Build, tool};
-use support::flame_data::{Kind, flame_tree};
-use support::memprof::{Finished, memprof, programs};
-use support::packages::with_package;
-use support::pythons;
-use support::recording::{Recorded, Recording, total};
-use support::skipping::{python_lacks, skipped};
-use support::table::{Amount, Row, sum, table, table_of};
+use crate::support::c_programs::{Build, tool};
+use crate::support::flame_data::{Kind, flame_tree};
+use crate::support::memprof::{Finished, memprof, programs};
+use crate::support::packages::with_package;
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording, total};
+use crate::support::skipping::{python_lacks, skipped};
+use crate::support::table::{Amount, Row, sum, table, table_of};
 
 /// The program with a toy that has the names of jemalloc.
 fn program(name: &str, flags: &[&str]) -> PathBuf {

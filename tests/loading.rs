@@ -1,15 +1,13 @@
 //! Libraries that a program loads are found where they are found without memprof, and can be closed again. Recorded are
 //! those that call the program's C library; those that bring their own view of it run unharmed.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
-use support::c_programs::Build;
-use support::memprof::Finished;
-use support::recording::{Recording, total};
-use support::table::{sum, table};
+use crate::support::c_programs::Build;
+use crate::support::memprof::Finished;
+use crate::support::recording::{Recording, total};
+use crate::support::table::{sum, table};
 
 /// The program and its libraries, in a folder that only the RUNPATH of one of the libraries leads to.
 fn compile(folder: &Path) {

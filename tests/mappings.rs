@@ -1,10 +1,8 @@
 //! Address space: `mmap`, `mremap`, `munmap`, and the end of the data segment.
 
-mod support;
-
-use support::c_programs::compile;
-use support::expectations::assert_as_annotated;
-use support::recording::{Recording, total};
+use crate::support::c_programs::compile;
+use crate::support::expectations::assert_as_annotated;
+use crate::support::recording::{Recording, total};
 
 /// Runs a program that says what it maps, and requires that it never unmaps what is not known.
 #[track_caller]

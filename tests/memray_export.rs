@@ -1,20 +1,19 @@
 //! Captures as memray files, judged by memray's own reader: it must find the same memory at the same stacks.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use support::c_programs::{Build, compile};
-use support::exported::{Exported, Frame, Sample, Stack, list, text};
-use support::memprof::{Finished, memprof, programs};
-use support::packages::with_version;
-use support::pythons::{self, Python};
-use support::recording::{Recorded, Recording};
-use support::table::Amount;
+
+use crate::support::c_programs::{Build, compile};
+use crate::support::exported::{Exported, Frame, Sample, Stack, list, text};
+use crate::support::memprof::{Finished, memprof, programs};
+use crate::support::packages::with_version;
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recorded, Recording};
+use crate::support::table::Amount;
 
 /// A Python with the memray whose format it is.
 fn with_memray() -> Option<&'static Python> {

@@ -1,8 +1,6 @@
 //! Where the names of native functions come from: debugging information in the program or apart, symbol tables; at once
 //! or later; and that they are in the capture from then on.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -11,15 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::c_programs::{Build, tool};
-use support::flame_data::{View, flame_tree, page_data};
-use support::memprof::{EXECUTABLE, Finished, memprof};
-use support::native_expectations::Annotations;
-use support::pythons;
-use support::recording::{Recorded, Recording, stats_of};
-use support::skipping::machine_forbids;
-use support::table::{Amount, sum, table};
 use tempfile::TempDir;
+
+use crate::support::c_programs::{Build, tool};
+use crate::support::flame_data::{View, flame_tree, page_data};
+use crate::support::memprof::{EXECUTABLE, Finished, memprof};
+use crate::support::native_expectations::Annotations;
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording, stats_of};
+use crate::support::skipping::machine_forbids;
+use crate::support::table::{Amount, sum, table};
 
 /// A program of its own in a folder of its own.
 struct Program {

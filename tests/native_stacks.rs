@@ -1,15 +1,13 @@
 //! Stacks of native programs: each allocation has exactly the frames that its program says, however it was compiled.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 
-use support::c_programs::{Build, tool};
-use support::flame_data::{Frame, Kind, View, flame_tree};
-use support::native_expectations::{Annotations, NEW_THREAD, special};
-use support::recording::{Recorded, Recording, native_stacks};
-use support::table::Amount;
+use crate::support::c_programs::{Build, tool};
+use crate::support::flame_data::{Frame, Kind, View, flame_tree};
+use crate::support::native_expectations::{Annotations, NEW_THREAD, special};
+use crate::support::recording::{Recorded, Recording, native_stacks};
+use crate::support::table::Amount;
 
 /// What makes a compiler put functions one right behind the other, as they stand in the source.
 const IN_ORDER: [&str; 4] =

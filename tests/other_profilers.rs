@@ -1,12 +1,10 @@
 //! Other tools that watch the program do not disturb the recording: no frame is lost, no line wrong.
 
-mod support;
-
-use support::expectations::assert_as_annotated;
-use support::memprof::programs;
-use support::packages::with_package;
-use support::pythons::{self, Python};
-use support::recording::Recording;
+use crate::support::expectations::assert_as_annotated;
+use crate::support::memprof::programs;
+use crate::support::packages::with_package;
+use crate::support::pythons::{self, Python};
+use crate::support::recording::Recording;
 
 const SCRIPT: &str = "under_profilers.py";
 

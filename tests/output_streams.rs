@@ -1,14 +1,12 @@
 //! Captures that go where no file is: pipes and devices. And the program's own output, which is none of them.
 
-mod support;
-
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::memprof::{EXECUTABLE, Finished};
-use support::pythons;
-use support::recording::{stats_of, total};
+use crate::support::memprof::{EXECUTABLE, Finished};
+use crate::support::pythons;
+use crate::support::recording::{stats_of, total};
 
 const CODE: &str = "x = [bytearray(1000) for _ in range(5000)]; print(len(x))";
 

@@ -1,17 +1,15 @@
 //! What a recording leaves where other users could look: nothing that they can open.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::memprof::{Finished, memprof};
-use support::pythons;
-use support::recording::Recording;
-use support::skipping::machine_forbids;
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::Recording;
+use crate::support::skipping::machine_forbids;
 
 /// Says of the pool what its mode is, and what becomes of another user's attempt to open it.
 const LOOK: &str = "\

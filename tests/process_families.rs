@@ -1,19 +1,18 @@
 //! `--follow-fork`: all processes in one capture, each with its own identity, and none without the option.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use memprof_capture::file::CaptureReader;
 use serde_json::Value;
-use support::c_programs::compile;
-use support::memprof::{Finished, memprof, programs};
-use support::pythons::{self, Python};
-use support::recording::{Recorded, Recording, set_up, total};
-use support::skipping::machine_forbids;
-use support::table::{Amount, sum, table, table_of};
+
+use crate::support::c_programs::compile;
+use crate::support::memprof::{Finished, memprof, programs};
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recorded, Recording, set_up, total};
+use crate::support::skipping::machine_forbids;
+use crate::support::table::{Amount, sum, table, table_of};
 
 /// Pid and parent's pid, as the processes of family.py saw them.
 fn reported(recorded: &Recorded, name: &str) -> (u64, u64) {

@@ -1,15 +1,14 @@
 //! Processes of one command line are told apart in lists: by their pids, when they started, and what differs in what they
 //! run.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use support::memprof::{Finished, memprof};
-use support::pythons;
-use support::recording::{Recorded, Recording};
-use support::table::table;
+
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording};
+use crate::support::table::table;
 
 fn follow(code: &str) -> Recorded {
     Recording::of_code(pythons::any(), code).option("--follow-fork").run().succeeds()

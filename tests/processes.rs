@@ -1,16 +1,14 @@
 //! Programs that run other programs, fork, replace themselves, or have very many threads: recorded is the one process
 //! that was asked for, and all of them run as they would without memprof.
 
-mod support;
-
 use std::fs;
 use std::process::{Command, Stdio};
 
-use support::c_programs::{Build, compile};
-use support::memprof::{Finished, programs};
-use support::pythons::{self, Python};
-use support::recording::{Recorded, Recording, set_up, total};
-use support::table::{Amount, sum, table};
+use crate::support::c_programs::{Build, compile};
+use crate::support::memprof::{Finished, programs};
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recorded, Recording, set_up, total};
+use crate::support::table::{Amount, sum, table};
 
 /// Runs a test program without memprof and with it: both runs must print and return the same.
 #[track_caller]

@@ -1,12 +1,10 @@
 //! A program allocates before its main function and after it, and after the interpreter that it embeds has ended.
 
-mod support;
-
-use support::c_programs::Build;
-use support::embedding::Embedding;
-use support::expectations::assert_as_annotated;
-use support::recording::{Recorded, Recording, total};
-use support::table::{Amount, sum, table};
+use crate::support::c_programs::Build;
+use crate::support::embedding::Embedding;
+use crate::support::expectations::assert_as_annotated;
+use crate::support::recording::{Recorded, Recording, total};
+use crate::support::table::{Amount, sum, table};
 
 #[track_caller]
 fn assert_exact(recorded: &Recorded, source: &str) {

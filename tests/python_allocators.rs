@@ -1,16 +1,15 @@
 //! Python's own allocators: every block of every domain, whichever allocator Python has chosen, and no memory twice.
 
-mod support;
-
 use std::collections::HashMap;
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{AllocationNumber, ResolvedEvent};
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
-use support::pythons::{self, Python};
-use support::recording::{Recorded, Recording, total};
-use support::table::{sum, table};
+
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recorded, Recording, total};
+use crate::support::table::{sum, table};
 
 /// How often something happened to blocks of a size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

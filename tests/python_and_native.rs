@@ -1,20 +1,19 @@
 //! Stacks in which Python and native functions call each other: all frames, in the order of the calls, with every
 //! Python.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::c_programs::Build;
-use support::flame_data::{FlameTree, Frame, Kind, View, flame_tree};
-use support::memprof::programs;
-use support::native_expectations::{Annotations, NEW_THREAD, special};
-use support::packages::with_packages;
-use support::pythons::{self, Python};
-use support::recording::{Recorded, Recording, native_stacks};
-use support::table::{Amount, sum, table, table_of};
+
+use crate::support::c_programs::Build;
+use crate::support::flame_data::{FlameTree, Frame, Kind, View, flame_tree};
+use crate::support::memprof::programs;
+use crate::support::native_expectations::{Annotations, NEW_THREAD, special};
+use crate::support::packages::with_packages;
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recorded, Recording, native_stacks};
+use crate::support::table::{Amount, sum, table, table_of};
 
 /// The folder of the extension module that calls back.
 fn crossing(python: &Python) -> PathBuf {

@@ -1,14 +1,12 @@
 //! Interpreters that tell memprof something wrong about where their fields are: they run as ever, and are recorded without
 //! Python's frames.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use support::pythons::{self, Python};
-use support::recording::Recording;
+use crate::support::pythons::{self, Python};
+use crate::support::recording::Recording;
 
 /// What `_PyRuntime` begins with: a table of 64-bit words.
 const COOKIE: [u8; 8] = *b"xdebugpy";

@@ -1,16 +1,14 @@
 //! Stacks as Python itself reports them while the program runs: function, file and line of every frame.
 
-mod support;
-
 use std::fs::File;
 use std::process::Command;
 use std::slice::from_ref;
 
-use support::memprof::{Finished, memprof, programs};
-use support::pythons;
-use support::recording::Recording;
-use support::unharmed::repeated;
-use support::witnesses::{assert_as_witnessed, assert_innermost_as_witnessed};
+use crate::support::memprof::{Finished, memprof, programs};
+use crate::support::pythons;
+use crate::support::recording::Recording;
+use crate::support::unharmed::repeated;
+use crate::support::witnesses::{assert_as_witnessed, assert_innermost_as_witnessed};
 
 /// Checks a program with every Python; it must have witnessed this many allocations.
 #[track_caller]

@@ -1,8 +1,6 @@
 //! Threads that hand blocks to each other as fast as they can: no address may ever be live twice, and nothing be given
 //! back that is not live.
 
-mod support;
-
 use std::collections::HashMap;
 
 use memprof_capture::allocator::Allocator;
@@ -10,11 +8,12 @@ use memprof_capture::event::{AllocationNumber, ResolvedEvent};
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
 use memprof_capture::ids::SiteId;
-use support::c_programs::compile;
-use support::native_expectations::marked;
-use support::pythons::{self, Python};
-use support::recording::{Recording, total};
-use support::table::{Amount, table};
+
+use crate::support::c_programs::compile;
+use crate::support::native_expectations::marked;
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recording, total};
+use crate::support::table::{Amount, table};
 
 /// Goes through all events, and requires that each makes sense where it stands: nothing is given back that is not live,
 /// and no block is handed out at the address of a live one, which the recorder would have noticed. Returns how many there

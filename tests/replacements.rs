@@ -1,14 +1,12 @@
 //! A process that replaces its program, in every way there is, is recorded from its first program to its last; children
 //! of all kinds run as they would without memprof.
 
-mod support;
-
 use std::process::Command;
 
-use support::c_programs::compile;
-use support::memprof::Finished;
-use support::recording::{Recording, total};
-use support::table::{Amount, sum, table};
+use crate::support::c_programs::compile;
+use crate::support::memprof::Finished;
+use crate::support::recording::{Recording, total};
+use crate::support::table::{Amount, sum, table};
 
 const LAST: u64 = 10;
 

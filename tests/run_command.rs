@@ -1,18 +1,14 @@
 //! `memprof run`: its own arguments, files and messages.
 
-mod command;
-#[path = "support/skipping.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
-mod skipping;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use command::{bare, memprof, run_quietly, status, stderr, stdout};
-use skipping::skipped;
 use tempfile::tempdir;
+
+use crate::support::command::{bare, memprof, run_quietly, status, stderr, stdout};
+use crate::support::skipping::skipped;
 
 /// Fails with this status and exactly this sentence, and leaves no file behind.
 fn assert_refuses(output: &Output, expected_status: i32, sentence: &str, directory: &Path) {

@@ -1,7 +1,5 @@
 //! Signals and job control: what is sent to memprof reaches the program, once, and memprof outlives it.
 
-mod command;
-
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -10,8 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use command::memprof;
 use tempfile::tempdir;
+
+use crate::support::command::memprof;
 
 /// Says `ready`, collects the signals that come, ends half a second after the first.
 const COLLECTOR: &str = "

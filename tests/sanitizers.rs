@@ -1,16 +1,14 @@
 //! Programs that are built with sanitizers: AddressSanitizer's runtime wants to come first among the libraries, as memprof
 //! does; the user is told so, and how to have both. The others are recorded.
 
-mod support;
-
 use std::path::PathBuf;
 use std::process::Command;
 
-use support::c_programs::Build;
-use support::memprof::{Finished, memprof, programs};
-use support::recording::Recording;
-use support::skipping::{machine_forbids, skipped};
-use support::table::{sum, table};
+use crate::support::c_programs::Build;
+use crate::support::memprof::{Finished, memprof, programs};
+use crate::support::recording::Recording;
+use crate::support::skipping::{machine_forbids, skipped};
+use crate::support::table::{sum, table};
 
 /// A program with this sanitizer; nothing where the compiler or the machine cannot have it.
 fn with_sanitizer(option: &str) -> Option<PathBuf> {

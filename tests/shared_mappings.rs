@@ -1,15 +1,14 @@
 //! What several processes map counts once, and files are no memory.
 
-mod support;
-
 use std::ffi::OsStr;
 
 use serde_json::Value;
-use support::c_programs::compile;
-use support::memprof::{Finished, memprof};
-use support::pythons;
-use support::recording::{Recorded, Recording, total};
-use support::table::{Amount, sum, table, table_of};
+
+use crate::support::c_programs::compile;
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording, total};
+use crate::support::table::{Amount, sum, table, table_of};
 
 const MIB: u64 = 1 << 20;
 
@@ -45,7 +44,7 @@ fn check_mappings(recorded: &Recorded) {
     // In all, since each that goes on to count bytes allocates them then: 8 and 1, 5 and 3, 3, and 8 by the child.
     assert_eq!(numbers(frames), [4, 28 * MIB, 9 * MIB, 4 * MIB], "{frames:#}");
     assert_eq!(pids(frames), 2);
-    let of = |rows: &[support::table::Row], allocator: &str| sum(rows, |row| row.allocator == allocator);
+    let of = |rows: &[crate::support::table::Row], allocator: &str| sum(rows, |row| row.allocator == allocator);
     let (peak, leaked) = (table(&capture, "--peak"), table(&capture, "--leaks"));
     // That lasts until the second one goes.
     assert_eq!(of(&peak, "mmap_shared"), mib(9, 3));

@@ -1,14 +1,12 @@
 //! Handlers that interrupt a program wherever it is, in memprof's hooks among the rest, and allocate or never return: the
 //! program runs as without memprof, and what is not recorded is counted.
 
-mod support;
-
 use std::process::Command;
 
-use support::c_programs::{Build, compile, signal_safe_allocator};
-use support::memprof::Finished;
-use support::recording::{Recording, total};
-use support::table::{sum, table};
+use crate::support::c_programs::{Build, compile, signal_safe_allocator};
+use crate::support::memprof::Finished;
+use crate::support::recording::{Recording, total};
+use crate::support::table::{sum, table};
 
 #[test]
 fn that_allocate() {

@@ -1,16 +1,14 @@
 //! Native programs whose threads, signal handlers and forks meet memprof at the worst moment.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use support::c_programs::compile;
-use support::memprof::EXECUTABLE;
-use support::recording::{Recorded, total};
-use support::table::{Amount, sum, table};
-use support::unharmed::{Unharmed, repeated};
+use crate::support::c_programs::compile;
+use crate::support::memprof::EXECUTABLE;
+use crate::support::recording::{Recorded, total};
+use crate::support::table::{Amount, sum, table};
+use crate::support::unharmed::{Unharmed, repeated};
 
 fn library(source: &str) -> PathBuf {
     compile(source, &source.replace(".c", ".so"), &["-shared", "-fPIC"])

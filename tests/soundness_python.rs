@@ -1,16 +1,14 @@
 //! Python goes away under threads that allocate, comes where nobody expected it, and runs out of stack.
 
-mod support;
-
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use support::c_programs::{compile, signal_safe_allocator};
-use support::embedding::Embedding;
-use support::memprof::programs;
-use support::pythons::{self, Python};
-use support::table::{Amount, sum, table};
-use support::unharmed::{Unharmed, repeated};
+use crate::support::c_programs::{compile, signal_safe_allocator};
+use crate::support::embedding::Embedding;
+use crate::support::memprof::programs;
+use crate::support::pythons::{self, Python};
+use crate::support::table::{Amount, sum, table};
+use crate::support::unharmed::{Unharmed, repeated};
 
 /// What the interpreter's memory comes from: with the last two, a freed thread state is soon somebody else's.
 const ALLOCATORS: [&str; 3] = ["default", "malloc", "debug"];

@@ -1,16 +1,14 @@
 //! A part of Python's own tests, without memprof and with it: test by test, they end alike.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::memprof::{Finished, programs};
-use support::pythons::{self, Python};
-use support::recording::Recording;
-use support::skipping::skipped;
+use crate::support::memprof::{Finished, programs};
+use crate::support::pythons::{self, Python};
+use crate::support::recording::Recording;
+use crate::support::skipping::skipped;
 
 /// Modules that are quick, and whose tests do not depend on how much time passes.
 const MODULES: [&str; 12] = [

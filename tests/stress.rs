@@ -4,16 +4,14 @@
 //! `MEMPROF_STRESS_SECONDS` lets each test go on for that long, with one round after another, and `MEMPROF_STRESS_SEED`
 //! repeats a run that failed.
 
-mod support;
-
 use std::env;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use support::c_programs::{Build, compile, signal_safe_allocator};
-use support::embedding::Embedding;
-use support::recording::Recorded;
-use support::table::{Amount, sum, table};
-use support::unharmed::Unharmed;
+use crate::support::c_programs::{Build, compile, signal_safe_allocator};
+use crate::support::embedding::Embedding;
+use crate::support::recording::Recorded;
+use crate::support::table::{Amount, sum, table};
+use crate::support::unharmed::Unharmed;
 
 fn variable(name: &str) -> Option<u64> {
     env::var(name).ok().and_then(|value| value.parse().ok())

@@ -1,11 +1,9 @@
 //! Interpreters within the interpreter: they come and go as without memprof, and what they allocate is recorded.
 
-mod support;
-
-use support::pythons;
-use support::recording::Recording;
-use support::survivor::assert_complete;
-use support::table::{Amount, sum, table};
+use crate::support::pythons;
+use crate::support::recording::Recording;
+use crate::support::survivor::assert_complete;
+use crate::support::table::{Amount, sum, table};
 
 #[test]
 fn one_after_the_other_and_in_threads() {

@@ -1,14 +1,12 @@
 //! However a program ends by itself: the capture is complete, and nothing that was allocated before is missing.
 
-mod support;
-
 use std::process::Command;
 
-use support::c_programs::compile;
-use support::memprof::Finished;
-use support::pythons;
-use support::recording::Recording;
-use support::survivor::{ROUND, Running, assert_complete, progress, recorded_by_thread};
+use crate::support::c_programs::compile;
+use crate::support::memprof::Finished;
+use crate::support::pythons;
+use crate::support::recording::Recording;
+use crate::support::survivor::{ROUND, Running, assert_complete, progress, recorded_by_thread};
 
 #[test]
 fn every_end_of_a_python_program() {

@@ -1,16 +1,15 @@
 //! The reports for a terminal as they are called: colours, characters, the flags of memray's users, and mistakes.
 
-mod support;
-
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::memprof::{Finished, memprof};
-use support::pseudo_terminal;
 use tempfile::TempDir;
+
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pseudo_terminal;
 
 /// Recorded by an earlier memprof: a script that allocates in a function `work`.
 const CAPTURE: &[u8] = include_bytes!("../reporter/tests/captures/version-3.bin");

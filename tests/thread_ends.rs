@@ -1,13 +1,11 @@
 //! Threads allocate until their very end, and what they do then counts like the rest.
 
-mod support;
-
 use std::collections::BTreeSet;
 
-use support::c_programs::Build;
-use support::expectations::assert_as_annotated;
-use support::recording::{Recording, total};
-use support::table::{Row, table};
+use crate::support::c_programs::Build;
+use crate::support::expectations::assert_as_annotated;
+use crate::support::recording::{Recording, total};
+use crate::support::table::{Row, table};
 
 #[test]
 fn everything_that_runs_while_a_thread_ends() {

@@ -1,12 +1,10 @@
 //! Threads have the names that Python gave them, on every version, wherever Python keeps them.
 
-mod support;
-
 use std::collections::BTreeMap;
 
-use support::pythons;
-use support::recording::Recording;
-use support::table::table;
+use crate::support::pythons;
+use crate::support::recording::Recording;
+use crate::support::table::table;
 
 const PROGRAM: &str = "\
 import threading

@@ -1,7 +1,5 @@
 //! `memprof tree` on a terminal: it takes it over, and gives it back however it ends; and prints where there is none.
 
-mod support;
-
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -10,10 +8,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use support::memprof::{Finished, memprof};
-use support::pseudo_terminal;
-use support::pythons;
-use support::recording::{Recorded, Recording};
+use crate::support::memprof::{Finished, memprof};
+use crate::support::pseudo_terminal;
+use crate::support::pythons;
+use crate::support::recording::{Recorded, Recording};
 
 /// Nothing here takes that long, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,18 +1,16 @@
 //! Programs that run where something is lacking that others have, or are started in another way.
 
-mod support;
-
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::c_programs::compile;
-use support::memprof::{EXECUTABLE, Finished};
-use support::mounts::with_empty_disk;
-use support::pythons;
-use support::recording::{Recording, stats_of, total};
-use support::table::{sum, table};
-use support::unharmed::Unharmed;
+use crate::support::c_programs::compile;
+use crate::support::memprof::{EXECUTABLE, Finished};
+use crate::support::mounts::with_empty_disk;
+use crate::support::pythons;
+use crate::support::recording::{Recording, stats_of, total};
+use crate::support::table::{sum, table};
+use crate::support::unharmed::Unharmed;
 
 #[test]
 fn there_is_no_proc() {

@@ -1,16 +1,13 @@
 //! What `memprof check` and `memprof diff` end with: 0, 3 for a limit that is exceeded, 2 for wrong usage, 1 for the rest.
 
-#[path = "../reporter/tests/reports/capture_builder/mod.rs"]
-mod capture_builder;
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use capture_builder::CaptureBuilder;
 use memprof_capture::allocator::Allocator::Malloc;
-use support::memprof::{Finished, memprof};
 use tempfile::TempDir;
+
+use crate::capture_builder::CaptureBuilder;
+use crate::support::memprof::{Finished, memprof};
 
 /// A folder with two captures: `before.bin` has 10,000 bytes in one block, `after.bin` 12,000 in two.
 fn folder() -> TempDir {

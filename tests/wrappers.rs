@@ -1,15 +1,13 @@
 //! Between memprof and the interpreter there may be wrappers: scripts that become Python, or run it as their child. The
 //! interpreter is recorded, the wrappers are not.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use support::pythons::{self, Python};
-use support::recording::{Recorded, Recording};
-use support::table::{Amount, sum, table};
+use crate::support::pythons::{self, Python};
+use crate::support::recording::{Recorded, Recording};
+use crate::support::table::{Amount, sum, table};
 
 const CODE: &str = "import os\ndef large(): return bytearray(54_321_000)\nblock = large()\nprint(os.getpid())";
 

@@ -1,7 +1,7 @@
 //! What the end-to-end tests share. Each topic uses a part of it.
-#![allow(dead_code, reason = "every test file compiles this, and uses a part of it")]
 
 pub mod c_programs;
+pub mod command;
 pub mod embedding;
 pub mod expectations;
 pub mod exported;

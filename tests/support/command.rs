@@ -1,8 +1,5 @@
 //! Calls the `memprof` command that was built along with the tests.
 
-// Each test file is a crate of its own and uses what it needs.
-#![allow(dead_code)]
-
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
