@@ -42,6 +42,7 @@ mod python_layouts;
 mod python_stacks;
 mod races;
 mod replacements;
+mod reserved_memory;
 mod run_command;
 mod run_signals;
 mod sanitizers;

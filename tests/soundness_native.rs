@@ -128,3 +128,15 @@ fn threads_allocate_where_their_stack_is_about_to_end() {
         assert_eq!(all[0], all[1], "{how}");
     }
 }
+
+/// On stacks that are just large enough, where a handler that began on top of another one would be seen.
+#[test]
+fn handlers_change_who_may_touch_a_page() {
+    let program = compile("touched_pages.c", "touched_pages", &[]);
+    for _ in 0..repeated(5) {
+        let recorded = Unharmed::command(&[program.as_os_str()]).check();
+        assert_eq!(total(&recorded.stats(), "skipped_events"), 0);
+        let of_handler = sum(&table(&recorded.capture(), "--leaks"), |row| row.function == "let_touch");
+        assert_eq!(of_handler, Amount { allocations: 3000, bytes: 3000 * 4096 });
+    }
+}

@@ -40,6 +40,10 @@ pub enum Allocator {
     MmapFile = 17,
     /// `mmap` of memory that processes share by a descriptor: a memfd, a file in `/dev/shm`; and what `mremap` makes of that
     MmapShared = 18,
+    /// `mmap` of addresses that nobody may touch, and `mprotect` of memory that nobody may touch from then on
+    MmapReserved = 19,
+    /// `mprotect` of reserved addresses, which makes memory of them
+    Mprotect = 20,
 }
 
 /// What the names of the functions of a linked allocator begin with, before `malloc`, `free` and the like, and whose they
@@ -56,7 +60,7 @@ pub const LINKED_PREFIXES: [(&[u8], Option<Allocator>); 7] = [
 
 impl Allocator {
     /// Every allocator, by ascending code.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Malloc,
         Self::Calloc,
         Self::Realloc,
@@ -75,6 +79,8 @@ impl Allocator {
         Self::Mimalloc,
         Self::MmapFile,
         Self::MmapShared,
+        Self::MmapReserved,
+        Self::Mprotect,
     ];
 
     /// The code in the channel and in the capture file.
@@ -89,10 +95,11 @@ impl Allocator {
         if code >= 1 && code as usize <= Self::ALL.len() { Some(Self::ALL[code as usize - 1]) } else { None }
     }
 
-    /// Whether what it hands out is a file or a device that can be seen in memory, and no memory that the program takes.
+    /// Whether what it hands out are only addresses, and no memory that the program takes: where a file or a device can be seen,
+    /// or nothing can be touched.
     #[must_use]
-    pub const fn is_of_files(self) -> bool {
-        matches!(self, Self::MmapFile)
+    pub const fn is_address_space(self) -> bool {
+        matches!(self, Self::MmapFile | Self::MmapReserved)
     }
 
     /// The name that reports print.
@@ -117,6 +124,8 @@ impl Allocator {
             Self::Mimalloc => "mimalloc",
             Self::MmapFile => "mmap_file",
             Self::MmapShared => "mmap_shared",
+            Self::MmapReserved => "mmap_reserved",
+            Self::Mprotect => "mprotect",
         }
     }
 }
@@ -132,6 +141,6 @@ mod tests {
             assert_eq!(usize::from(allocator.code()), index + 1);
         }
         assert_eq!(Allocator::from_code(0), None);
-        assert_eq!(Allocator::from_code(19), None);
+        assert_eq!(Allocator::from_code(21), None);
     }
 }

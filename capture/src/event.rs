@@ -64,6 +64,16 @@ pub enum Event {
         /// Who asked.
         site: SiteId,
     },
+    /// Who may touch a range has changed. Where the site's allocator is [`MmapReserved`](crate::allocator::Allocator::MmapReserved)
+    /// nobody may any more, else somebody may.
+    Protect {
+        /// Its first byte.
+        address: Address,
+        /// The length that was given; the range itself ends at the next boundary of a page.
+        size: u64,
+        /// Who asked.
+        site: SiteId,
+    },
 }
 
 /// The number of a heap allocation of a process image, from 0, in the order in which they were made.

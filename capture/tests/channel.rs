@@ -187,6 +187,7 @@ enum Step {
     Allocation(u64, u64, u64, u32),
     Resize(u64, u64, u64, u32),
     Map(u64, u64, u64, u32, Mapped),
+    Protect(u64, u64, u64, u32),
     Free(u64, u64),
     Unmap(u64, u64, u64),
     Move(u64, u64, u64),
@@ -225,6 +226,7 @@ fn step() -> impl Strategy<Value = Step> {
         (gap(), address(), size(), any::<u32>()).prop_map(|(g, a, s, n)| Step::Allocation(g, a, s, n)),
         (gap(), address(), size(), any::<u32>()).prop_map(|(g, a, s, n)| Step::Resize(g, a, s, n)),
         (gap(), address(), size(), any::<u32>(), mapped()).prop_map(|(g, a, s, n, m)| Step::Map(g, a, s, n, m)),
+        (gap(), address(), size(), any::<u32>()).prop_map(|(g, a, s, n)| Step::Protect(g, a, s, n)),
         (gap(), address()).prop_map(|(g, a)| Step::Free(g, a)),
         (gap(), address(), size()).prop_map(|(g, a, s)| Step::Unmap(g, a, s)),
         (gap(), address(), size()).prop_map(|(g, a, s)| Step::Move(g, a, s)),
@@ -249,6 +251,7 @@ fn read_back(pool: &Pool) -> Vec<Step> {
                 Record::Map { stamp, address, size, site, mapped } => {
                     Step::Map(gap(stamp), address, size, site, mapped)
                 }
+                Record::Protect { stamp, address, size, site } => Step::Protect(gap(stamp), address, size, site),
                 Record::Free { stamp, address } => Step::Free(gap(stamp), address),
                 Record::Unmap { stamp, address, size, moves: false } => Step::Unmap(gap(stamp), address, size),
                 Record::Unmap { stamp, address, size, moves: true } => Step::Move(gap(stamp), address, size),
@@ -314,6 +317,7 @@ proptest! {
             match step.clone() {
                 Step::Allocation(gap, a, size, site) => writer.allocation(at(gap), Address(a), size, SiteId(site)),
                 Step::Resize(gap, a, size, site) => writer.resize(at(gap), Address(a), size, SiteId(site)),
+                Step::Protect(gap, a, size, site) => writer.protect(at(gap), Address(a), size, SiteId(site)),
                 Step::Map(gap, a, size, site, mapped) => writer.map(at(gap), Address(a), size, SiteId(site), mapped),
                 Step::Free(gap, a) => writer.free(at(gap), Address(a)),
                 Step::Unmap(gap, a, size) => writer.unmap(at(gap), Address(a), size),

@@ -135,6 +135,7 @@ pub fn capture() -> io::Result<Vec<u8>> {
         .zip(Allocator::ALL.into_iter().cycle())
         .map(|(stack, allocator)| Site::new(StackId(stack), allocator))
         .chain([
+            Site::new(StackId(3), Allocator::MmapReserved),
             Site { part: Some(PartId(0).into()), ..Site::new(StackId(1), Allocator::MmapShared) },
             Site { part: Some(PartId(1).into()), ..Site::new(StackId(2), Allocator::MmapFile) },
         ])
@@ -207,6 +208,7 @@ fn all_events(thread: u32, sites: &[Site]) -> Vec<Event> {
     let last = SiteId(sites.len() as u32 - 1);
     events.push(Event::Map { address: mapped(20), size: 3 * 4096, site: last });
     events.push(Event::Move { address: mapped(21), size: 4096 });
+    events.push(Event::Map { address: mapped(60), size: 9 * 4096, site: SiteId(last.0 - 2) });
     events.push(Event::MapMoved { address: mapped(40), size: 2 * 4096, site: SiteId(0) });
     events.push(Event::Free { address: Address(12345) });
     events

@@ -6,7 +6,8 @@
 //! do not expect that look for a thread's stack from within a handler. So near the end, such a handler would hardly have had
 //! room either.
 
-use crate::platform::stacks::{SpareStack, is_on_signal_stack};
+use crate::confinement::unless_confined;
+use crate::platform::stacks::{SignalsHeldBack, SpareStack, end_of_signal_stack, is_on_signal_stack};
 use crate::platform::tls::Block;
 
 /// A record takes less stack than this. What takes most are steps through unwinding information, done under a lock that
@@ -21,6 +22,26 @@ pub fn is_short(block: Block, sp: usize) -> bool {
     is_near(sp, low)
 }
 
+/// Likewise of a hook that signal handlers may call, whose stacks may be just large enough for them.
+#[inline(always)]
+pub fn is_short_in_handlers(block: Block, sp: usize) -> bool {
+    is_short(block, sp) || is_outside(block, sp) && has_short_signal_stack(sp)
+}
+
+/// Whether it is another stack than the thread's own, as far as that is known.
+#[inline(always)]
+fn is_outside(block: Block, sp: usize) -> bool {
+    let (low, high) = block.stack();
+    sp.wrapping_sub(low) >= high.wrapping_sub(low)
+}
+
+#[cold]
+#[inline(never)]
+fn has_short_signal_stack(sp: usize) -> bool {
+    // Who has forbidden itself to ask has to have room.
+    unless_confined(end_of_signal_stack).flatten().is_some_and(|end| is_near(sp, end))
+}
+
 /// Whether so little is left down to the end of a stack.
 #[inline(always)]
 pub const fn is_near(sp: usize, end: usize) -> bool {
@@ -32,12 +53,19 @@ pub const fn is_near(sp: usize, end: usize) -> bool {
 /// Inlined, as all on the way there: each frame takes of what is hardly left.
 #[inline(always)]
 pub fn with_room<R>(spare: &mut Option<SpareStack>, act: impl FnOnce() -> R) -> R {
-    // A stack for signal handlers that lies within the thread's own one is a stack of its own: the next handler would begin at
-    // its start again if the thread were seen to have left it.
-    let found = if is_on_signal_stack() { None } else { spare.take().or_else(SpareStack::map) };
+    // A handler would begin at the start of its stack again if the thread were seen to have left that.
+    let held_back = match is_on_signal_stack() {
+        true => match unless_confined(SignalsHeldBack::begin) {
+            None => return act(),
+            held_back => held_back,
+        },
+        false => None,
+    };
+    let found = spare.take().or_else(SpareStack::map);
     // If what is done now is left by a handler's jump, the stack is lost with the thread's state.
     let Some(mut stack) = found else { return act() };
     let result = stack.run(act);
     *spare = Some(stack);
+    drop(held_back);
     result
 }

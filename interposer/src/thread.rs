@@ -129,7 +129,7 @@ impl ThreadState {
         recording: &mut Recording,
     ) -> Result<NonNull<Self>, Stop> {
         let create = || Self::create_here(session, level, origin, recording);
-        if !room::is_short(tls::block(), hook) {
+        if !room::is_short_in_handlers(tls::block(), hook) {
             return create();
         }
         let mut spare = None;
@@ -332,6 +332,20 @@ impl ThreadState {
         let site = self.site(caller, by, recording)?;
         let stamp = self.channel.date();
         Ok(self.channel.writer(recording).map(stamp, at, size, site, shows)?)
+    }
+
+    /// Records that who may touch a range has changed.
+    pub fn protect(
+        &mut self,
+        caller: &Caller<'_>,
+        at: Address,
+        size: u64,
+        by: Allocator,
+        recording: &mut Recording,
+    ) -> Result<(), Stop> {
+        let site = self.site(caller, by, recording)?;
+        let stamp = self.channel.date();
+        Ok(self.channel.writer(recording).protect(stamp, at, size, site)?)
     }
 
     /// Records that what a range (address and size) showed was moved to another one after the moment `before`: two events, and

@@ -8,7 +8,7 @@ use memprof_capture::channel::module::ModuleDescription;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
 use memprof_capture::file::{Code, Frame, MappedPart, Module, NativeFrame, Site, StackNode};
 use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
-use memprof_capture::resolution::MappedSites;
+use memprof_capture::resolution::{Content, MappedSites};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::mapped_files::MappedFiles;
@@ -178,7 +178,10 @@ impl Interning {
 
     /// The modules whose code has mapped memory itself.
     pub fn modules_that_map(&self) -> FxHashSet<ModuleId> {
-        let sites = self.site_ids.keys().filter(|site| matches!(site.allocator, Allocator::Mmap | Allocator::Sbrk));
+        let sites = self
+            .site_ids
+            .keys()
+            .filter(|site| matches!(site.allocator, Allocator::Mmap | Allocator::MmapReserved | Allocator::Sbrk));
         let stacks: FxHashSet<StackId> = sites.map(|site| site.stack).collect();
         let nodes = self.stack_ids.iter().filter(|(_, id)| stacks.contains(id));
         let callers: FxHashSet<FrameId> = nodes.map(|(node, _)| node.frame).collect();
@@ -193,7 +196,12 @@ impl Interning {
 
     fn stored_site(&mut self, site: Site) -> SiteId {
         let id = intern(&mut self.site_ids, &mut self.sites, site, SiteId::from_index);
-        if let Allocator::Mmap | Allocator::Mremap | Allocator::MmapFile | Allocator::MmapShared = site.allocator {
+        if let Allocator::Mmap
+        | Allocator::Mremap
+        | Allocator::MmapFile
+        | Allocator::MmapShared
+        | Allocator::MmapReserved = site.allocator
+        {
             self.mapping_sites.insert(id, site);
         }
         id
@@ -226,9 +234,12 @@ impl Interning {
 }
 
 impl MappedSites for Interning {
-    fn shows_something(&self, site: SiteId) -> bool {
-        let known = self.mapping_sites.get(&site);
-        known.is_some_and(|site| matches!(site.allocator, Allocator::MmapFile | Allocator::MmapShared))
+    fn content(&self, site: SiteId) -> Content {
+        match self.mapping_sites.get(&site).map(|site| site.allocator) {
+            Some(Allocator::MmapFile | Allocator::MmapShared) => Content::Shown,
+            Some(Allocator::MmapReserved) => Content::Reserved,
+            _ => Content::Memory,
+        }
     }
 
     fn moved(&mut self, by: SiteId, from: SiteId, bytes: u64) -> SiteId {

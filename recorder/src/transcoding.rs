@@ -129,6 +129,9 @@ impl ThreadTranscoder {
                     };
                     (stamp, event)
                 }
+                Record::Protect { stamp, address, size, site } => {
+                    (stamp, Event::Protect { address: Address(address), size, site: self.site(site)? })
+                }
                 Record::Unmap { stamp, address, size, moves: false } => {
                     (stamp, Event::Unmap { address: Address(address), size })
                 }

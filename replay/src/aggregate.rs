@@ -147,7 +147,7 @@ impl Closed {
     fn peak_alone(self, watermark: &HighWatermark, sites: &MappedSites) -> OwnPeak {
         let (mut live, mut peak) = (Amount::default(), Amount::default());
         let _ = self.finished.map(|slot, _| {
-            if !sites.is_of_files(slot.site) {
+            if !sites.is_address_space(slot.site) {
                 live.add(slot.live);
                 peak.add(slot.at_peak(watermark.epoch()));
             }
@@ -319,7 +319,7 @@ fn sum_up(
             let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
             let (thread, image) = threads[slot.thread as usize];
             let slot = SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary };
-            if !sites.is_of_files(slot.site) {
+            if !sites.is_address_space(slot.site) {
                 sums.add(&slot);
             }
             slot

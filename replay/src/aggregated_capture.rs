@@ -109,7 +109,7 @@ pub fn restore(stored: &StoredAggregate, processes: &Processes, tables: &Tables)
     };
     let slots: Vec<SlotSummary> = slots.iter().filter_map(slot).collect();
     let sites = MappedSites::of(tables);
-    let counted = slots.iter().filter(|slot| !sites.is_of_files(slot.site));
+    let counted = slots.iter().filter(|slot| !sites.is_address_space(slot.site));
     counted.for_each(|slot| sums[slot.process.index()].add(slot));
     let mut totals = Totals { peak_at: run.peak_at, ..Totals::default() };
     sums.iter().for_each(|process| totals.add(process));

@@ -1,4 +1,4 @@
-//! What the sites of a capture map that is more than memory of the process's own: files, and shared memory.
+//! What the sites of a capture map that is not memory of the process's own: files, reserved addresses, and shared memory.
 
 use memprof_capture::file::{Site, Tables};
 use memprof_capture::ids::SiteId;
@@ -20,8 +20,8 @@ pub struct ObjectPart {
 /// What a site maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MappedSite {
-    /// Whether it is a file or a device, and no memory that the program takes: it is counted apart.
-    pub is_of_files: bool,
+    /// Whether it is a file, a device, or what nobody may touch, and no memory that the program takes: it is counted apart.
+    pub is_address_space: bool,
     /// Of what, where all who map it see the same.
     pub part: Option<ObjectPart>,
 }
@@ -48,14 +48,14 @@ impl MappedSites {
     pub fn learn(&mut self, tables: &Tables) {
         for (index, site) in tables.sites.iter().enumerate().skip(self.seen) {
             if let Some(Site { allocator, part, .. }) = *site
-                && (allocator.is_of_files() || part.is_some())
+                && (allocator.is_address_space() || part.is_some())
             {
                 let part = part.and_then(|part| tables.part(part)).map(|part| {
                     let next = ObjectId(self.objects.len() as u32);
                     let object = *self.objects.entry((part.device, part.inode)).or_insert(next);
                     ObjectPart { object, offset: part.offset }
                 });
-                let mapped = MappedSite { is_of_files: allocator.is_of_files(), part };
+                let mapped = MappedSite { is_address_space: allocator.is_address_space(), part };
                 self.sites.insert(SiteId::from_index(index), mapped);
             }
         }
@@ -70,7 +70,7 @@ impl MappedSites {
 
     /// Whether what is allocated at a site is counted apart.
     #[must_use]
-    pub fn is_of_files(&self, site: SiteId) -> bool {
-        self.get(site).is_some_and(|mapped| mapped.is_of_files)
+    pub fn is_address_space(&self, site: SiteId) -> bool {
+        self.get(site).is_some_and(|mapped| mapped.is_address_space)
     }
 }

@@ -54,13 +54,13 @@ struct Mapping {
 impl Mapping {
     /// What lies between two addresses, which are within it or behind its end.
     fn shown_between(&self, from: u64, to: u64) -> Option<Shown> {
-        let MappedSite { is_of_files, part } = self.shown?;
+        let MappedSite { is_address_space, part } = self.shown?;
         let object = part.map(|part| {
             let at =
                 |address: u64| part.offset.saturating_add(address.min(self.requested_end).saturating_sub(self.start));
             (part.object, at(from)..at(to))
         });
-        Some(Shown { is_of_files, object })
+        Some(Shown { is_address_space, object })
     }
 }
 
@@ -68,7 +68,7 @@ impl Mapping {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// Whether it is counted apart: see [`MappedSite`].
-    pub is_of_files: bool,
+    pub is_address_space: bool,
     /// Which bytes of which object, where others may see them, too.
     pub object: Option<(ObjectId, Range<u64>)>,
 }

@@ -326,7 +326,7 @@ impl Present {
                 // What others may show as well has just been given up.
                 let bytes = if shown.as_ref().is_some_and(|shown| shown.object.is_some()) { 0 } else { bytes };
                 bins.release_since(*process, slot, mark, Release { bytes, ended, temporary: false });
-                if shown.is_some_and(|shown| shown.is_of_files) {
+                if shown.is_some_and(|shown| shown.is_address_space) {
                     bins.put_back(bytes);
                 }
             });
@@ -342,7 +342,7 @@ impl Present {
         if let Some(bins) = bins {
             for (slot, live) in memory.slots.live() {
                 bins.end_slot(*process, slot, live);
-                if sites.is_of_files(memory.slots.site(slot)) {
+                if sites.is_address_space(memory.slots.site(slot)) {
                     bins.put_back(live.bytes);
                 }
             }
@@ -358,7 +358,7 @@ impl Present {
         let epoch = self.watermark.epoch();
         let mut dropped = 0;
         for slot in self.memory.slots.iter_mut() {
-            if !self.sites.is_of_files(slot.site) {
+            if !self.sites.is_address_space(slot.site) {
                 self.watermark.shrink(slot.live.bytes);
                 dropped += slot.live.allocations;
             }

@@ -1,5 +1,7 @@
-//! What a run mapped that is not memory of one process's own: files, and what several processes see.
+//! What a run mapped that is not memory of one process's own: files, addresses that nobody may touch, and what several processes
+//! see.
 
+use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Site, Tables};
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::mapped_sites::{MappedSites, ObjectId};
@@ -45,11 +47,18 @@ pub(crate) struct SharedObject {
 pub(crate) struct MappedMemory {
     /// Files and devices together.
     pub files: MappedAmounts,
+    /// Addresses that nobody may touch.
+    pub reserved: MappedAmounts,
     /// Those with the most bytes at the peak first.
     pub objects: Vec<SharedObject>,
 }
 
 impl MappedMemory {
+    /// Whether there is anything that is counted apart.
+    pub fn has_address_space(&self) -> bool {
+        self.files.mappings > 0 || self.reserved.mappings > 0
+    }
+
     /// Of these processes, whose slots are all there.
     pub fn of(tables: &Tables, sites: &MappedSites, processes: &Processes, slots: &[SlotSummary]) -> Self {
         let mut all = Self::default();
@@ -57,13 +66,16 @@ impl MappedMemory {
         let mut holders: Vec<Vec<ProcessId>> = Vec::new();
         for slot in slots {
             let Some(mapped) = sites.get(slot.site) else { continue };
-            if mapped.is_of_files {
-                all.files.add(slot);
+            let site = tables.site(slot.site);
+            if mapped.is_address_space {
+                let is_reserved = site.is_some_and(|site| site.allocator == Allocator::MmapReserved);
+                let kind = if is_reserved { &mut all.reserved } else { &mut all.files };
+                kind.add(slot);
             }
             let Some(part) = mapped.part else { continue };
             let index = *numbers.entry(part.object).or_insert_with(|| {
-                let name = tables.site(slot.site).map_or_else(String::new, |site| name(tables, site));
-                let kind = if mapped.is_of_files { "file" } else { "memory" };
+                let name = site.map_or_else(String::new, |site| name(tables, site));
+                let kind = if mapped.is_address_space { "file" } else { "memory" };
                 all.objects.push(SharedObject { name, kind, amounts: MappedAmounts::default(), pids: Vec::new() });
                 holders.push(Vec::new());
                 all.objects.len() - 1

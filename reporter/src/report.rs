@@ -181,7 +181,7 @@ impl Report {
         let places = Places::resolve(reader.tables());
         let sites = MappedSites::of(reader.tables());
         let mapped = MappedMemory::of(reader.tables(), &sites, &processes, &aggregate.slots);
-        if query.filters_slots() || mapped.files.mappings > 0 {
+        if query.filters_slots() || mapped.has_address_space() {
             SlotFilter::of(query, reader.tables(), &places).apply(&mut aggregate);
         }
         Ok(Self {

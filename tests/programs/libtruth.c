@@ -45,7 +45,7 @@ void *truth_mremap_fixed(void *mapping, size_t old, size_t size, void *at) {
 /* Several mappings of `pages` pages that lie next to each other, made by one call of mmap each. */
 void *truth_adjacent_mappings(size_t count, size_t pages) {
     size_t size = pages * PAGE;
-    char *room = mmap(NULL, count * size, PROT_NONE, ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *room = mmap(NULL, count * size, PROT_READ | PROT_WRITE, ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (room == MAP_FAILED) return NULL;
     for (size_t i = 0; i < count; i++) {
         if (truth_mmap_fixed(room + i * size, size) == NULL) return NULL;

@@ -15,7 +15,7 @@ use crate::not_followed::NotFollowed;
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.

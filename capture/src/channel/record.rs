@@ -14,7 +14,7 @@
 //! | `MODULE` | likewise, of a module | the bytes |
 //! | `PROCESS` | likewise, of the process that the image belongs to | the bytes |
 //! | `MOVES` | what the next `UNMAP` takes away is what the `MAP` after it shows | |
-//! | `DESCRIPTOR` | what the next record maps: 0 if that is not known; bit 4: a file, bit 5: shared | of a file: device, inode, offset |
+//! | `DESCRIPTOR` | what the next record maps: 0 if that is not known; bit 4: a file, bit 5: shared; bit 6: nothing, it only protects | of a file: device, inode, offset |
 //!
 //! Frames are listed from the outermost to the innermost. Sites are numbered by each thread from 0.
 
@@ -48,6 +48,7 @@ pub(super) const MAX_EVENT_WORDS: usize = 5;
 pub(super) const MAX_DESCRIPTOR_WORDS: usize = 4;
 pub(super) const DESCRIBES_FILE: u64 = 1 << KIND_BITS;
 pub(super) const IS_SHARED: u64 = 1 << (KIND_BITS + 1);
+pub(super) const PROTECTS: u64 = 1 << (KIND_BITS + 2);
 
 /// What a mapping shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,6 +200,17 @@ pub enum Record<'a> {
         /// What it shows.
         mapped: Mapped,
     },
+    /// See [`Event::Protect`](crate::event::Event::Protect).
+    Protect {
+        /// When.
+        stamp: u64,
+        /// The range's first byte.
+        address: u64,
+        /// Its length.
+        size: u64,
+        /// The thread's site.
+        site: u32,
+    },
     /// See [`Event::Free`](crate::event::Event::Free).
     Free {
         /// When.
@@ -278,6 +290,7 @@ impl Record<'_> {
             Self::Allocation { stamp, .. }
             | Self::Resize { stamp, .. }
             | Self::Map { stamp, .. }
+            | Self::Protect { stamp, .. }
             | Self::Free { stamp, .. }
             | Self::Unmap { stamp, .. } => Some(stamp),
             Self::Frames { .. }
@@ -353,7 +366,7 @@ impl<'a> Records<'a> {
 
     #[inline]
     fn decode(&mut self) -> Option<Record<'a>> {
-        let (mut high, mut mapped, mut moves) = (0, Mapped::Memory, false);
+        let (mut high, mut mapped, mut moves, mut protects) = (0, Mapped::Memory, false, false);
         loop {
             let word = self.take(1)?[0];
             let kind = word & ((1 << KIND_BITS) - 1);
@@ -369,6 +382,10 @@ impl<'a> Records<'a> {
                 DESCRIPTOR if word & DESCRIBES_FILE != 0 => {
                     let &[device, inode, offset] = self.take(3)? else { return None };
                     mapped = Mapped::File(MappedFile { device, inode, offset, is_shared: word & IS_SHARED != 0 });
+                    continue;
+                }
+                DESCRIPTOR if word & PROTECTS != 0 => {
+                    protects = true;
                     continue;
                 }
                 DESCRIPTOR => {
@@ -397,6 +414,7 @@ impl<'a> Records<'a> {
                         match kind {
                             ALLOCATION => Record::Allocation { stamp, address, size, site },
                             RESIZE => Record::Resize { stamp, address, size, site },
+                            _ if protects => Record::Protect { stamp, address, size, site },
                             _ => Record::Map { stamp, address, size, site, mapped },
                         }
                     }

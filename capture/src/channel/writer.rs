@@ -8,7 +8,7 @@ use super::pool::{ChunkIndex, Pool};
 use super::record::{
     ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, DESCRIBES_FILE, DESCRIPTOR, FRAME_COUNT_BITS, FRAMES, FREE,
     IS_SHARED, KIND_BITS, LONG_SIZE, MAP, MAX_DELTA, MAX_DESCRIPTOR_WORDS, MAX_EVENT_WORDS, MODULE, MOVES, Mapped,
-    MappedFile, NAME, PROCESS, RESIZE, SITE, TIME, UNMAP, WIDE,
+    MappedFile, NAME, PROCESS, PROTECTS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
 use super::states::Task;
 use super::turns::Dating;
@@ -213,6 +213,20 @@ impl ChunkWriter {
                 [device, inode, offset].into_iter().for_each(|word| self.push(word));
             }
         }
+        let mut end = self.head(MAP, stamp, address)?;
+        end.push_site_and_size(site, size);
+        self.finish(end);
+        Ok(())
+    }
+
+    /// Records [`Event::Protect`](crate::event::Event::Protect).
+    ///
+    /// # Errors
+    /// See [`Self::allocation`].
+    pub fn protect(&mut self, stamp: Stamp, address: Address, size: u64, site: SiteId) -> Result<(), EarlyStop> {
+        // In one chunk: that nothing is mapped is said before.
+        self.reserve(1 + MAX_EVENT_WORDS)?;
+        self.push(DESCRIPTOR | PROTECTS);
         let mut end = self.head(MAP, stamp, address)?;
         end.push_site_and_size(site, size);
         self.finish(end);

@@ -4,14 +4,14 @@
 //! which is far more regular than their addresses, and a report needs no table of addresses.
 
 mod live_addresses;
-mod shown_ranges;
+mod mapped_ranges;
 mod sparse_page;
 
 use crate::event::{AllocationNumber, Event, ResolvedEvent};
 use crate::ids::ThreadId;
 use live_addresses::LiveAddresses;
-pub use shown_ranges::MappedSites;
-use shown_ranges::ShownRanges;
+use mapped_ranges::MappedRanges;
+pub use mapped_ranges::{Content, MappedSites};
 
 /// Resolves the events of one process image, in order.
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub struct Resolver {
     live: LiveAddresses,
     /// The number of the next allocation.
     next: AllocationNumber,
-    shown: ShownRanges,
+    mapped: MappedRanges,
     thread: ThreadId,
 }
 
@@ -42,7 +42,8 @@ impl Resolver {
         self.live.len()
     }
 
-    /// Passes what `event` did on to `sink`: mostly one resolved event, two where a release was not seen or not known.
+    /// Passes what `event` did on to `sink`: mostly one resolved event; two where a release was not seen or not known; of
+    /// protection as many as there are stretches that it changes.
     #[inline(always)]
     pub fn resolve(&mut self, event: Event, sites: &mut impl MappedSites, mut sink: impl FnMut(ResolvedEvent)) {
         match event {
@@ -68,23 +69,29 @@ impl Resolver {
                 }
             }
             Event::Map { address, size, site } => {
-                self.shown.map(address, size, site, sites);
+                self.mapped.map(address, size, site, sites);
                 sink(ResolvedEvent::Map { address, size, site });
             }
             Event::Unmap { address, size } => {
-                self.shown.unmap(address, size);
+                self.mapped.unmap(address, size);
                 sink(ResolvedEvent::Unmap { address, size });
             }
             Event::Move { address, size } => {
-                self.shown.begin_move(self.thread, address, size);
+                self.mapped.begin_move(self.thread, address, size);
                 if size > 0 {
                     sink(ResolvedEvent::Unmap { address, size });
                 }
             }
             Event::MapMoved { address, size, site } => {
-                let site = self.shown.end_move(self.thread, site, sites);
-                self.shown.map(address, size, site, sites);
+                let site = self.mapped.end_move(self.thread, site, sites);
+                self.mapped.map(address, size, site, sites);
                 sink(ResolvedEvent::Map { address, size, site });
+            }
+            // As if it had been mapped anew.
+            Event::Protect { address, size, site } => {
+                self.mapped.protect(address, size, site, sites, |address, size| {
+                    sink(ResolvedEvent::Map { address, size, site });
+                });
             }
         }
     }

@@ -257,10 +257,7 @@ impl Call {
     fn settle_python(&self, block: usize, size: usize) -> (usize, usize) {
         // SAFETY: the real function runs, as far as others see, and nothing else of this thread has the right.
         let recording = &mut unsafe { Recording::begin() };
-        let caller = match Unwinder::of_this_thread().walk(recording).caller(self.hook) {
-            Step::Caller { frame, .. } => frame.address.lookup(),
-            Step::End | Step::Lost => 0,
-        };
+        let caller = self.caller(recording);
         if python_start::is_expected() {
             python_start::note_call_from(caller, recording);
         }
@@ -268,6 +265,26 @@ impl Call {
             return (block, size);
         }
         python_allocators::settle(block, size, is_in_interpreter(caller))
+    }
+
+    /// The address that the hook was called from, or 0.
+    fn caller(&self, recording: &mut Recording) -> usize {
+        match Unwinder::of_this_thread().walk(recording).caller(self.hook) {
+            Step::Caller { frame, .. } => frame.address.lookup(),
+            Step::End | Step::Lost => 0,
+        }
+    }
+
+    /// Whether Python's own code makes the call.
+    #[cold]
+    #[inline(never)]
+    pub fn is_interpreter_s(&self) -> bool {
+        if self.interrupts || self.is_short() {
+            return false;
+        }
+        // SAFETY: the real function runs, as far as others see, and nothing else of this thread has the right.
+        let recording = &mut unsafe { Recording::begin() };
+        is_in_interpreter(self.caller(recording))
     }
 
     /// Records that `allocator` has left a block where it was, and changed its size.
@@ -363,7 +380,7 @@ impl Drop for Call {
 #[cold]
 fn first_call(block: Block, session: &'static Session, hook: usize) -> Option<NonNull<ThreadState>> {
     // Found now, it is known to handlers that interrupt records. To ask for it takes as much of it as a record.
-    if end_of_stack(block).is_some_and(|end| room::is_near(hook, end)) {
+    if end_of_stack(block).is_some_and(|end| room::is_near(hook, end)) || room::is_short_in_handlers(block, hook) {
         room::with_room(&mut None, StackRegion::of_this_thread);
     } else {
         let _ = StackRegion::of_this_thread();

@@ -97,7 +97,7 @@ macro_rules! hooks {
 hooks! {
     heap: malloc calloc realloc free posix_memalign aligned_alloc memalign valloc pvalloc free_sized free_aligned_sized
         __libc_malloc __libc_calloc __libc_realloc __libc_free __libc_memalign __libc_valloc __libc_pvalloc;
-    mapping: mmap mmap64 munmap mremap;
+    mapping: mmap mmap64 munmap mremap mprotect pkey_mprotect;
     program_break: sbrk __sbrk brk;
     code: dlclose;
     threads: pthread_create;

@@ -46,7 +46,11 @@ pub unsafe extern "C" fn mmap(
             |call| {
                 let start = real::mmap(at, length, protection, flags, fd, offset);
                 if start != libc::MAP_FAILED {
-                    call.mapped(start, length, Allocator::Mmap, || mapped_by(flags, fd, offset));
+                    // Python's mimalloc begins with a gibibyte, of which it hands out what it needs.
+                    let is_reserved =
+                        protection == libc::PROT_NONE || flags & libc::MAP_NORESERVE != 0 && call.is_interpreter_s();
+                    let by = if is_reserved { Allocator::MmapReserved } else { Allocator::Mmap };
+                    call.mapped(start, length, by, || mapped_by(flags, fd, offset));
                 }
                 start
             },
@@ -85,7 +89,7 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
                 if real::resolve() { real::munmap(start, length) } else { -1 }
             },
             |call| {
-                let before = call.before_release();
+                let before = call.before_unmapping();
                 let status = real::munmap(start, length);
                 if status == 0 {
                     call.unmapped(before, start, length);
@@ -94,6 +98,56 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
             },
         )
     }
+}
+
+/// `mprotect`
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn mprotect(start: *mut c_void, length: usize, protection: c_int) -> c_int {
+    // SAFETY: the program's own call, passed on as it came.
+    unsafe {
+        protect(
+            start,
+            length,
+            protection,
+            || {
+                if real::resolve() { real::mprotect(start, length, protection) } else { -1 }
+            },
+        )
+    }
+}
+
+/// `pkey_mprotect`, which old C libraries do not have: as theirs does, it asks the kernel, which may not know it either
+///
+/// # Safety
+/// As the C function.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn pkey_mprotect(start: *mut c_void, length: usize, protection: c_int, key: c_int) -> c_int {
+    // SAFETY: the program's own call, passed on as it came. Without a key it is `mprotect`, as pkey_mprotect(2) says.
+    unsafe {
+        protect(start, length, protection, || match key {
+            -1 if real::resolve() => real::mprotect(start, length, protection),
+            _ => libc::syscall(libc::SYS_pkey_mprotect, start, length, protection, key) as c_int,
+        })
+    }
+}
+
+/// Makes a call that changes who may touch a range.
+///
+/// # Safety
+/// `real` is that call.
+#[inline(always)]
+unsafe fn protect(start: *mut c_void, length: usize, protection: c_int, real: impl Fn() -> c_int) -> c_int {
+    Call::make(&real, |call| {
+        let status = real();
+        if status == 0 && length > 0 {
+            let nobody = protection & (libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC) == 0;
+            call.protected(start, length, if nobody { Allocator::MmapReserved } else { Allocator::Mprotect });
+        }
+        status
+    })
 }
 
 /// `mremap`. In C its last argument is optional; in the calling conventions of x86-64 and AArch64 a register that the
@@ -116,7 +170,7 @@ pub unsafe extern "C" fn mremap(
                 if real::resolve() { real::mremap(old, old_length, length, flags, at) } else { too_early() }
             },
             |call| {
-                let before = call.before_release();
+                let before = call.before_unmapping();
                 let start = real::mremap(old, old_length, length, flags, at);
                 if start != libc::MAP_FAILED {
                     // A length of zero makes a second mapping of the same pages, and leaves the first.

@@ -94,7 +94,7 @@ fn renumbered(stored: StoredAggregate, source: &mut Source, tables: &mut JoinedT
 /// The sums of captures that ran one after the other.
 fn added_up(all: Vec<StoredAggregate>, sites: &MappedSites) -> StoredAggregate {
     let peak = |stored: &StoredAggregate| {
-        let counted = stored.slots.iter().filter(|slot| !sites.is_of_files(slot.site));
+        let counted = stored.slots.iter().filter(|slot| !sites.is_address_space(slot.site));
         counted.map(|slot| slot.peak.bytes).fold(0, u64::saturating_add)
     };
     // Of equal ones the last.

@@ -27,17 +27,17 @@ pub(super) enum WithoutNext {
 impl Present {
     /// A mapping begins to show something.
     #[cold]
-    pub(super) fn show(&mut self, holder: Holder, size: u64, MappedSite { is_of_files, part }: MappedSite) {
+    pub(super) fn show(&mut self, holder: Holder, size: u64, MappedSite { is_address_space, part }: MappedSite) {
         let bytes = part
             .map_or(size, |part| self.shared.map(part.object, part.offset..part.offset.saturating_add(size), holder));
         if let Some(bins) = &mut self.bins {
             bins.grow(self.process, holder.slot, Amount { bytes, allocations: 0 });
-            if is_of_files {
+            if is_address_space {
                 bins.set_apart(bytes);
             }
         }
         self.memory.slots.get_mut(holder.slot).grow(bytes, self.watermark.epoch());
-        if !is_of_files {
+        if !is_address_space {
             self.watermark.grow(bytes);
             self.sizes.count(size);
             self.memory.own.grow(bytes);
@@ -48,27 +48,27 @@ impl Present {
     #[cold]
     pub(super) fn hide(&mut self, released: Released, stamp: Stamp, others: &mut [State]) {
         let Released { mapping, slot, mark, bytes, ended, shown } = released;
-        let is_of_files = shown.as_ref().is_some_and(|shown| shown.is_of_files);
+        let is_address_space = shown.as_ref().is_some_and(|shown| shown.is_address_space);
         match shown {
             Some(Shown { object: Some(object), .. }) => {
-                self.give_up(mapping, object, is_of_files, WithoutNext::Releases, stamp, others);
-                self.release_piece(slot, mark, 0, ended, is_of_files);
+                self.give_up(mapping, object, is_address_space, WithoutNext::Releases, stamp, others);
+                self.release_piece(slot, mark, 0, ended, is_address_space);
             }
-            _ => self.release_piece(slot, mark, bytes, ended, is_of_files),
+            _ => self.release_piece(slot, mark, bytes, ended, is_address_space),
         }
-        self.memory.endings.frees += u64::from(ended && !is_of_files);
+        self.memory.endings.frees += u64::from(ended && !is_address_space);
     }
 
     /// A piece of a mapping that shows something is given back, as far as it counts.
-    fn release_piece(&mut self, slot: SlotId, mark: BinMark, bytes: u64, ended: bool, is_of_files: bool) {
+    fn release_piece(&mut self, slot: SlotId, mark: BinMark, bytes: u64, ended: bool, is_address_space: bool) {
         if let Some(bins) = &mut self.bins {
             bins.release_since(self.process, slot, mark, Release { bytes, ended, temporary: false });
-            if is_of_files {
+            if is_address_space {
                 bins.put_back(bytes);
             }
         }
         self.memory.slots.get_mut(slot).release(bytes, ended, self.watermark.epoch());
-        if !is_of_files {
+        if !is_address_space {
             self.watermark.shrink(bytes);
             self.memory.own.shrink(bytes, ended);
         }
@@ -80,7 +80,7 @@ impl Present {
         &mut self,
         mapping: MappingId,
         (object, bytes): (ObjectId, Range<u64>),
-        is_of_files: bool,
+        is_address_space: bool,
         without_next: WithoutNext,
         stamp: Stamp,
         others: &mut [State],
@@ -88,17 +88,17 @@ impl Present {
         let mut shared = std::mem::take(&mut self.shared);
         shared.unmap(object, bytes, (self.process, mapping), |GivenUp { bytes, slot, mark, next }| {
             if next.is_some() || without_next == WithoutNext::Releases {
-                self.release_piece(slot, mark, bytes, false, is_of_files);
+                self.release_piece(slot, mark, bytes, false, is_address_space);
             } else if without_next == WithoutNext::KeepsOutOfBins
                 && let Some(bins) = &mut self.bins
             {
                 bins.release_since(self.process, slot, mark, Release { bytes, ended: false, temporary: false });
-                if is_of_files {
+                if is_address_space {
                     bins.put_back(bytes);
                 }
             }
             if let Some(next) = next {
-                *next = self.count_on(*next, bytes, is_of_files, stamp, others);
+                *next = self.count_on(*next, bytes, is_address_space, stamp, others);
             }
         });
         self.shared = shared;
@@ -109,7 +109,7 @@ impl Present {
         &mut self,
         holder: Holder,
         bytes: u64,
-        is_of_files: bool,
+        is_address_space: bool,
         stamp: Stamp,
         others: &mut [State],
     ) -> Holder {
@@ -122,7 +122,7 @@ impl Present {
         };
         let slot = memory.slots.present(holder.slot);
         memory.slots.get_mut(slot).grow(bytes, self.watermark.epoch());
-        if !is_of_files {
+        if !is_address_space {
             self.watermark.grow(bytes);
             memory.own.enlarge(bytes);
             if process != self.process {
@@ -132,7 +132,7 @@ impl Present {
         let mark = match &mut self.bins {
             Some(bins) => {
                 let mark = bins.grow(process, slot, Amount { bytes, allocations: 0 });
-                if is_of_files {
+                if is_address_space {
                     bins.set_apart(bytes);
                 }
                 mark
@@ -145,9 +145,9 @@ impl Present {
     /// The process goes: what others show, too, is theirs to count. What nobody else shows stays with the slots.
     pub(super) fn leave_shared(&mut self, without_next: WithoutNext, stamp: Stamp, others: &mut [State]) {
         let shared: Vec<(MappingId, Shown)> = self.memory.mappings.shared().collect();
-        for (mapping, Shown { is_of_files, object }) in shared {
+        for (mapping, Shown { is_address_space, object }) in shared {
             if let Some(object) = object {
-                self.give_up(mapping, object, is_of_files, without_next, stamp, others);
+                self.give_up(mapping, object, is_address_space, without_next, stamp, others);
             }
         }
     }

@@ -46,7 +46,7 @@ impl<'a> SlotFilter<'a> {
             return self.query.allocators.is_empty() && self.query.only.is_empty();
         };
         let is_wanted = match self.query.allocators.as_slice() {
-            [] => !site.allocator.is_of_files(),
+            [] => !site.allocator.is_address_space(),
             wanted => wanted.contains(&site.allocator),
         };
         is_wanted && self.stacks.get(site.stack.index()).copied().unwrap_or(self.query.only.is_empty())

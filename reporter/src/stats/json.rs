@@ -22,6 +22,7 @@ struct Stats<'a> {
     totals: RunTotals,
     processes: Vec<ProcessStats>,
     mapped_files: MappedAmounts,
+    reserved_addresses: MappedAmounts,
     shared_mappings: &'a [SharedObject],
     native_stacks: &'a NativeStacks,
     #[serde(serialize_with = "as_object")]
@@ -184,6 +185,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: 
         totals: run_totals(report),
         processes: processes(report),
         mapped_files: report.mapped.files,
+        reserved_addresses: report.mapped.reserved,
         shared_mappings: &report.mapped.objects,
         native_stacks: &report.native,
         by_allocator: report

@@ -102,9 +102,14 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
         ("Temporary", amount(totals.temporary)),
         ("Freed", counted(endings.frees, "allocation")),
     ];
-    let files = &report.mapped.files;
-    if files.mappings > 0 {
-        facts.push(("Mapped files", mapped_files(files)));
+    let apart = [
+        ("Mapped files", report.mapped.files, Allocator::MmapFile),
+        ("Reserved addresses", report.mapped.reserved, Allocator::MmapReserved),
+    ];
+    for (name, amounts, allocator) in apart {
+        if amounts.mappings > 0 {
+            facts.push((name, mapped(amounts, allocator)));
+        }
     }
     if endings.dropped_by_exec > 0 {
         facts.push(("Gone with exec", counted(endings.dropped_by_exec, "allocation")));
@@ -135,14 +140,15 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
 }
 
 /// What is in no other figure.
-fn mapped_files(files: &MappedAmounts) -> String {
-    let MappedAmounts { mappings, bytes, peak_bytes, leaked_bytes } = *files;
+fn mapped(amounts: MappedAmounts, allocator: Allocator) -> String {
+    let MappedAmounts { mappings, bytes, peak_bytes, leaked_bytes } = amounts;
     format!(
-        "{} in {} (at the peak {}, at the end {}), which count nowhere else; --allocator mmap_file shows where",
+        "{} in {} (at the peak {}, at the end {}), which count nowhere else; --allocator {} shows where",
         size(bytes),
         counted(mappings, "mapping"),
         size(peak_bytes),
         size(leaked_bytes),
+        allocator.name(),
     )
 }
 

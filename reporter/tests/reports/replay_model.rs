@@ -69,7 +69,7 @@ fn part(site: SiteId) -> Option<(u64, u64)> {
     }
 }
 
-fn is_of_files(site: SiteId) -> bool {
+fn is_address_space(site: SiteId) -> bool {
     site.0 == SITES || site.0 == SITES + 3
 }
 
@@ -125,7 +125,7 @@ fn count(amounts: &mut HashMap<Key, Amount>, key: Key, bytes: u64, allocations: 
 /// Without files.
 fn sum(amounts: &HashMap<Key, Amount>) -> Amount {
     let mut sum = Amount::default();
-    amounts.iter().filter(|(key, _)| !is_of_files(key.2)).for_each(|(_, amount)| sum.add(*amount));
+    amounts.iter().filter(|(key, _)| !is_address_space(key.2)).for_each(|(_, amount)| sum.add(*amount));
     sum
 }
 
@@ -242,7 +242,7 @@ impl Model {
             let next = *next;
             let key = self.memories[next.process].mappings[next.mapping].key;
             count(&mut self.total, key, 1, 0);
-            if next.process != process && !is_of_files(key.2) {
+            if next.process != process && !is_address_space(key.2) {
                 self.look_at(next.process, stamp);
             }
         }
@@ -259,7 +259,7 @@ impl Model {
         mappings.sort_unstable();
         mappings.dedup();
         mappings.retain(|gone| !memory.bytes.values().any(|left| left == gone));
-        mappings.retain(|&gone| !is_of_files(memory.mappings[gone].key.2));
+        mappings.retain(|&gone| !is_address_space(memory.mappings[gone].key.2));
         memory.frees += mappings.len() as u64;
         for &(byte, mapping) in &gone {
             if let Some(at) = self.memories[process].mappings[mapping].object_byte(byte) {

@@ -7,9 +7,18 @@ use memprof_capture::channel::record::Mapped;
 use memprof_capture::ids::{Address, Stamp};
 
 use super::{Call, OtherStack, OwnStack, Place};
+use crate::platform::tls;
+use crate::room;
 use crate::thread::Caller;
 
 impl Call {
+    /// Whether the stack may have too little room for a record. Handlers call these functions, on stacks of their own: when a page is
+    /// touched for the first time, say.
+    #[inline(always)]
+    fn is_short_in_handlers(&self) -> bool {
+        room::is_short_in_handlers(tls::block(), self.hook.sp)
+    }
+
     /// Records that the call, made by `allocator`, has just mapped a range. What that shows is found out where the record is
     /// made: there is stack for it.
     #[inline(always)]
@@ -20,7 +29,7 @@ impl Call {
         allocator: Allocator,
         shows: impl FnOnce() -> Mapped,
     ) {
-        if self.is_short() {
+        if self.is_short_in_handlers() {
             self.mapped_in::<OtherStack>(start, length, allocator, shows);
         } else {
             self.mapped_in::<OwnStack>(start, length, allocator, shows);
@@ -42,6 +51,25 @@ impl Call {
         });
     }
 
+    /// Records that who may touch a range has changed.
+    #[inline(always)]
+    pub fn protected(&mut self, start: *const c_void, length: usize, allocator: Allocator) {
+        if self.is_short_in_handlers() {
+            self.protected_in::<OtherStack>(start, length, allocator);
+        } else {
+            self.protected_in::<OwnStack>(start, length, allocator);
+        }
+    }
+
+    #[inline(never)]
+    fn protected_in<P: Place>(&mut self, start: *const c_void, length: usize, allocator: Allocator) {
+        let made = &(self.python(), Address(start as u64), length as u64, allocator);
+        self.record_in::<P>(move |state, hook, recording| {
+            let &(python, at, size, by) = made;
+            state.protect(&Caller { hook, python }, at, size, by, recording)
+        });
+    }
+
     /// Records that what a range showed is shown by another one since the moment `before`; with a length of 0 by both.
     #[inline(always)]
     pub fn moved(
@@ -51,7 +79,7 @@ impl Call {
         new: (*const c_void, usize),
         allocator: Allocator,
     ) {
-        if self.is_short() {
+        if self.is_short_in_handlers() {
             self.moved_in::<OtherStack>(before, old, new, allocator);
         } else {
             self.moved_in::<OwnStack>(before, old, new, allocator);
@@ -75,9 +103,36 @@ impl Call {
         });
     }
 
+    /// The moment before a function is called that may unmap something: see [`Self::before_release`].
+    #[inline(never)]
+    pub fn before_unmapping(&mut self) -> Stamp {
+        if self.is_short_in_handlers() { self.before_unmapping_with_room() } else { self.before_release() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn before_unmapping_with_room(&mut self) -> Stamp {
+        let mut before = Stamp(0);
+        self.record_in::<OtherStack>(|state, _, recording| {
+            before = state.hold(recording)?;
+            Ok(())
+        });
+        self.holds = true;
+        before
+    }
+
     /// Records that a range was unmapped after the moment `before`.
     pub fn unmapped(&mut self, before: Stamp, start: *const c_void, length: usize) {
+        if self.is_short_in_handlers() {
+            self.unmapped_in::<OtherStack>(before, start, length);
+        } else {
+            self.unmapped_in::<OwnStack>(before, start, length);
+        }
+    }
+
+    #[inline(never)]
+    fn unmapped_in<P: Place>(&mut self, before: Stamp, start: *const c_void, length: usize) {
         let at = Address(start as u64);
-        self.record(|state, _, recording| state.unmap(before, at, length as u64, recording));
+        self.record_in::<P>(|state, _, recording| state.unmap(before, at, length as u64, recording));
     }
 }

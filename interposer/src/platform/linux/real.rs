@@ -68,6 +68,7 @@ real_functions! {
     brk: fn(end: *mut c_void) -> c_int;
     mmap: fn(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     munmap: fn(at: *mut c_void, length: usize) -> c_int;
+    mprotect: fn(at: *mut c_void, length: usize, protection: c_int) -> c_int;
     dlclose: fn(library: *mut c_void) -> c_int;
     pthread_create: fn(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
     pthread_getattr_np: fn(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int;

@@ -11,13 +11,53 @@ use super::memory::{forbid, map, unmap};
 
 /// Whether the thread runs on the stack that it has set aside for signal handlers, which may lie within its own one.
 pub fn is_on_signal_stack() -> bool {
+    end_of_signal_stack().is_some()
+}
+
+/// Where the stack ends that the thread has set aside for signal handlers, if it runs on that.
+#[inline(always)]
+pub fn end_of_signal_stack() -> Option<usize> {
     let _errno = KeptErrno::new();
     let mut stack = MaybeUninit::<libc::stack_t>::zeroed();
-    // SAFETY: only asks; the structure is filled by the call, and is valid all zero.
-    unsafe {
-        let asked = libc::sigaltstack(ptr::null(), stack.as_mut_ptr());
-        asked != 0 || stack.assume_init().ss_flags & libc::SS_ONSTACK != 0
+    // SAFETY: only asks, which cannot fail; the structure is filled by the call, and is valid all zero.
+    let stack = unsafe {
+        libc::sigaltstack(ptr::null(), stack.as_mut_ptr());
+        stack.assume_init()
+    };
+    (stack.ss_flags & libc::SS_ONSTACK != 0).then_some(stack.ss_sp.addr())
+}
+
+/// As long as it exists, no handler begins in this thread.
+pub struct SignalsHeldBack {
+    /// Those that were held back before.
+    before: u64,
+}
+
+impl SignalsHeldBack {
+    /// Holds all of them back.
+    #[inline(always)]
+    pub fn begin() -> Self {
+        Self { before: set_signal_mask(u64::MAX) }
     }
+}
+
+impl Drop for SignalsHeldBack {
+    #[inline(always)]
+    fn drop(&mut self) {
+        set_signal_mask(self.before);
+    }
+}
+
+/// Sets the thread's signal mask, as the kernel has it: a bit for each of 64 signals. Returns what it was.
+#[inline(always)]
+fn set_signal_mask(mask: u64) -> u64 {
+    let _errno = KeptErrno::new();
+    let mut before = 0_u64;
+    // SAFETY: both are of the size that is named; the C library's own sets are larger, and leave out signals that it needs.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size_of::<u64>());
+    }
+    before
 }
 
 /// A stack of our own. The page at its end is not to be touched.
@@ -129,6 +169,8 @@ unsafe extern "C" fn call_on(top: *mut u8, function: Run, argument: *mut c_void)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::sync::atomic::AtomicU32;
+    use core::sync::atomic::Ordering::SeqCst;
 
     #[inline(never)]
     fn here() -> usize {
@@ -150,6 +192,29 @@ mod tests {
         }
         assert_eq!(calls, 3);
         assert_eq!(here(), outside, "the thread is back where it was");
+    }
+
+    #[test]
+    fn signals_that_are_held_back_come_later() {
+        static CAME: AtomicU32 = AtomicU32::new(0);
+        extern "C" fn note(_: libc::c_int) {
+            CAME.fetch_add(1, SeqCst);
+        }
+        // SAFETY: the handler only counts; no other test of this process uses this signal.
+        unsafe { libc::signal(libc::SIGURG, note as *const () as usize) };
+        let raise = || {
+            // SAFETY: it has a handler.
+            unsafe { libc::raise(libc::SIGURG) };
+            CAME.load(SeqCst)
+        };
+        assert_eq!(raise(), 1);
+        let outer = SignalsHeldBack::begin();
+        assert_eq!(raise(), 1);
+        drop(SignalsHeldBack::begin());
+        assert_eq!(raise(), 1, "those were held back before");
+        drop(outer);
+        assert_eq!(CAME.load(SeqCst), 2);
+        assert_eq!(raise(), 3);
     }
 
     #[test]

@@ -58,9 +58,13 @@ impl Function {
             Allocator::Memalign => Self::Memalign,
             Allocator::Valloc => Self::Valloc,
             Allocator::Pvalloc => Self::Pvalloc,
-            Allocator::Mmap | Allocator::Mremap | Allocator::Sbrk | Allocator::MmapFile | Allocator::MmapShared => {
-                Self::Mmap
-            }
+            Allocator::Mmap
+            | Allocator::Mremap
+            | Allocator::Sbrk
+            | Allocator::MmapFile
+            | Allocator::MmapShared
+            | Allocator::MmapReserved
+            | Allocator::Mprotect => Self::Mmap,
             Allocator::PymallocMalloc => Self::PymallocMalloc,
             Allocator::PymallocCalloc => Self::PymallocCalloc,
             Allocator::PymallocRealloc => Self::PymallocRealloc,
