@@ -43,17 +43,22 @@ fn python_and_c_in_the_order_of_the_calls() {
 }
 
 /// With `-X perf`, from 3.12 on, each function is called through code that is made for it at run time, and that no table describes.
+/// With `-X perf_jit`, from 3.13 on, it has no name either.
 #[test]
 fn through_trampolines() {
-    for python in pythons::all() {
-        eprintln!("{python}");
+    let variables = ["PYTHONPERFSUPPORT", "PYTHON_PERF_JIT_SUPPORT"];
+    for (python, variable) in pythons::all().iter().flat_map(|python| variables.map(|variable| (python, variable))) {
+        eprintln!("{python} {variable}");
         let recording = Recording::of_script(python, "python_and_c.py").variable("PYTHONPATH", crossing(python));
-        let recorded = recording.variable("PYTHONPERFSUPPORT", "1").run().succeeds();
+        let recorded = recording.variable(variable, "1").run().succeeds();
         Annotations::of(&["python_and_c.py", "crossing.c"], &[]).assert_hold(&recorded.capture());
         let stats = recorded.stats();
         assert_eq!(native_stacks(&stats, "unmerged"), 0, "{python}: {stats}");
         assert_eq!(native_stacks(&stats, "cut_short"), 0, "{python}: {stats}");
-        let _ = std::fs::remove_file(format!("/tmp/perf-{}.map", stats["metadata"]["pid"]));
+        let pid = &stats["metadata"]["pid"];
+        for map in [format!("/tmp/perf-{pid}.map"), format!("/tmp/jit-{pid}.dump")] {
+            let _ = std::fs::remove_file(map);
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use memprof_capture::ids::FrameId;
 
 use crate::line_table::LineIndex;
 use crate::places::{PlaceId, PlaceKind, Places};
+use crate::runtime_frames::{Known, known_frames, runtime_frames};
 use crate::runtime_functions::{Role, file_name};
 use crate::size_units::counted;
-use crate::start_frames::{Known, known_frames, start_frames};
 use crate::strings::StringId;
 
 /// The file name of a module that a damaged capture lost.
@@ -35,7 +35,7 @@ impl FramePlaces {
     pub(crate) fn resolve(tables: &Tables, places: &mut Places) -> Self {
         let python = python_places(tables, places);
         let modules = module_names(tables, places);
-        let starts = start_frames(tables, &known_frames(tables, |frame| known(tables, &modules, frame)));
+        let runtime = runtime_frames(tables, &known_frames(tables, |frame| known(tables, &modules, frame)));
         let mut resolved = Self::default();
         for (index, frame) in tables.frames.iter().enumerate() {
             resolved.starts.push(resolved.places.len() as u32);
@@ -46,7 +46,7 @@ impl FramePlaces {
                     let module = native.module.and_then(|module| modules.get(module.index())?.as_ref());
                     in_interpreter = native.evaluates || module.is_some_and(|module| module.is_interpreter);
                     let frame = FrameId::from_index(index);
-                    native_places(tables, places, (frame, native), (module, starts[index]), &mut resolved.places);
+                    native_places(tables, places, (frame, native), (module, runtime[index]), &mut resolved.places);
                 }
                 Some(Frame::ThreadStart) => resolved.places.push(places.new_thread()),
                 Some(Frame::Elided { frames }) => {
@@ -110,32 +110,46 @@ fn module_names(tables: &Tables, places: &mut Places) -> Vec<Option<ModuleNames>
     tables.modules.iter().map(|module| module.as_ref().map(&mut names)).collect()
 }
 
-/// What a frame says of itself about the start of a process or a thread.
+/// What a frame says of itself about running the program.
 fn known(tables: &Tables, modules: &[Option<ModuleNames>], frame: FrameId) -> Known {
-    let Some(Frame::Native(NativeFrame { module: Some(module), .. })) = tables.frame(frame) else {
-        return Known::Other;
+    let native = match tables.frame(frame) {
+        Some(Frame::Native(native)) => native,
+        Some(Frame::Python { .. }) => return Known::OfPython,
+        _ => return Known::Other,
+    };
+    if native.evaluates {
+        return Known::OfPython;
+    }
+    let functions = tables.functions_of(frame);
+    let Some(module) = native.module else {
+        return if functions.is_empty() { Known::Made } else { Known::Other };
     };
     let Some(Some(ModuleNames { role, .. })) = modules.get(module.index()) else { return Known::Other };
-    match tables.functions_of(frame) {
-        [] if *role == Role::CLibrary => Known::Nameless,
-        [function, ..] if role.starts(&function.name) => Known::Starts,
+    match (role, functions) {
+        (Role::CLibrary, []) => Known::OfCLibrary,
+        (_, [function, ..]) if role.starts(&function.name) => Known::Starts,
+        (Role::Interpreter | Role::Embedding, _)
+            if role.is_runtime(functions.last().map(|function| &*function.name)) =>
+        {
+            Known::OfPython
+        }
         _ => Known::Other,
     }
 }
 
-/// Adds the places of a native frame in a module, which may be nameless and start a process or a thread.
+/// Adds the places of a native frame in a module, which may be nameless and run the program.
 fn native_places(
     tables: &Tables,
     places: &mut Places,
     (frame, native): (FrameId, &NativeFrame),
-    (module, starts): (Option<&ModuleNames>, bool),
+    (module, runs): (Option<&ModuleNames>, bool),
     out: &mut Vec<PlaceId>,
 ) {
     let role = module.map_or(Role::MadeCode, |module| module.role);
     let kind_of = |name: Option<&str>| {
         if native.evaluates {
             PlaceKind::Evaluation
-        } else if starts || role.is_runtime(name) {
+        } else if runs || role.is_runtime(name) {
             PlaceKind::Runtime
         } else {
             PlaceKind::Native
