@@ -5,7 +5,7 @@
 //! recorded. Only what is new is put in under a lock.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, fence};
 
 use crate::lock::{AnyLock, Busy, Lock, Recording};
 use crate::memory::OutOfMemory;
@@ -16,6 +16,8 @@ const EMPTY: usize = 0;
 /// What stands for the number of a thing that has died. Its address stays in its place, where a search goes past it, until
 /// another thing is born there or the table grows.
 const DEAD: u32 = u32::MAX;
+/// This bit of a number says that whoever puts it in has not found yet that the thing is alive. Numbers are below it.
+const DOUBTED: u32 = 1 << 31;
 
 #[repr(C)]
 struct Place {
@@ -89,31 +91,50 @@ impl AddressTable {
         let generation = self.generation.load(Acquire);
         // SAFETY: it was stored here.
         let place = find(unsafe { places_of(generation) }, address)?;
-        Some(place.number.load(Acquire)).filter(|&number| number != DEAD)
+        Some(place.number.load(Acquire)).filter(|&number| number & DOUBTED == 0)
     }
 
-    /// Puts the thing at `address` in, which is alive, unless somebody else was quicker. Returns its number in any case.
+    /// Puts the thing at `address` in, if it is alive, unless somebody else was quicker. Returns its number; nothing if it
+    /// is dead. Whether it is alive is asked when its place has been taken already: if it dies after the answer, who lets
+    /// it die finds it there.
     #[cold]
-    pub fn insert(&self, address: usize, number: u32, recording: &mut Recording) -> Result<u32, NotInserted> {
+    pub fn insert(
+        &self,
+        address: usize,
+        number: u32,
+        recording: &mut Recording,
+        is_alive: impl FnOnce() -> bool,
+    ) -> Result<Option<u32>, NotInserted> {
         let mut taken = self.taken.lock(recording)?;
         let places = self.room_for_one(&mut taken)?;
-        if let Some(place) = find(places, address) {
-            let known = place.number.load(Acquire);
-            if known != DEAD {
-                return Ok(known);
+        let place = match find(places, address) {
+            Some(place) => {
+                let known = place.number.load(Acquire);
+                if known & DOUBTED == 0 {
+                    return Ok(Some(known));
+                }
+                // It is dead, or has been left in doubt by who held the lock before.
+                place.number.store(number | DOUBTED, SeqCst);
+                place
             }
-            place.number.store(number, SeqCst);
-        } else {
-            put(places, address, number);
-            *taken += 1;
-        }
-        Ok(number)
+            None => {
+                *taken += 1;
+                put(places, address, number | DOUBTED)
+            }
+        };
+        // Not while the table grows, which takes the same lock: there is no copy of this place.
+        fence(SeqCst);
+        let settled = if is_alive() { number } else { DEAD };
+        let doubted = place.number.compare_exchange(number | DOUBTED, settled, SeqCst, SeqCst);
+        Ok(Some(number).filter(|_| settled == number && doubted.is_ok()))
     }
 
     /// The thing at `address` dies. Returns its number, if it had one.
     #[inline]
     pub fn forget(&self, address: usize) -> Option<u32> {
-        self.get(address)?;
+        let generation = self.generation.load(SeqCst);
+        // SAFETY: it was stored here.
+        find(unsafe { places_of(generation) }, address)?;
         self.forget_known(address)
     }
 
@@ -125,7 +146,7 @@ impl AddressTable {
             // SAFETY: it was stored here.
             if let Some(place) = find(unsafe { places_of(generation) }, address) {
                 let number = place.number.swap(DEAD, SeqCst);
-                forgotten = forgotten.or(Some(number).filter(|&number| number != DEAD));
+                forgotten = forgotten.or(Some(number).filter(|&number| number & DOUBTED == 0));
             }
             // If the table is growing, either this sees the new generation, or who makes it sees that the thing is dead.
             if self.generation.load(SeqCst) == generation {
@@ -199,7 +220,7 @@ fn find(places: &'static [Place], address: usize) -> Option<&'static Place> {
     }
 }
 
-fn put(places: &[Place], address: usize, number: u32) {
+fn put(places: &[Place], address: usize, number: u32) -> &Place {
     let mask = places.len() - 1;
     let mut at = start(address) & mask;
     while places[at].address.load(Relaxed) != EMPTY {
@@ -207,6 +228,7 @@ fn put(places: &[Place], address: usize, number: u32) {
     }
     places[at].number.store(number, Relaxed);
     places[at].address.store(address, SeqCst);
+    &places[at]
 }
 
 #[cfg(test)]
@@ -233,7 +255,7 @@ mod tests {
                 assert_eq!(table.get(address), None);
             } else {
                 let expected = *model.entry(address).or_insert(number);
-                assert_eq!(table.insert(address, number, &mut recording()), Ok(expected));
+                assert_eq!(table.insert(address, number, &mut recording(), || true), Ok(Some(expected)));
             }
         }
         assert!((0..20_000).all(|at| table.get(0x1000 + at * 16) == model.get(&(0x1000 + at * 16)).copied()));
@@ -246,7 +268,7 @@ mod tests {
     fn threads_agree_on_numbers() {
         let table = AddressTable::new(64);
         let insert = |offset: u32| {
-            let number = |n: usize| table.insert(n * 16, n as u32 * 2 + offset, &mut recording()).unwrap();
+            let number = |n: usize| table.insert(n * 16, n as u32 * 2 + offset, &mut recording(), || true).unwrap();
             (1..5000).map(number).collect::<Vec<_>>()
         };
         let (first, second) = std::thread::scope(|scope| {
@@ -254,6 +276,25 @@ mod tests {
             (threads.0.join().unwrap(), threads.1.join().unwrap())
         });
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn what_is_not_found_to_be_alive_is_not_there() {
+        let table = AddressTable::new(64);
+        let recording = &mut recording();
+        assert_eq!(table.insert(0x1000, 1, recording, || false), Ok(None));
+        assert_eq!((table.get(0x1000), table.forget(0x1000)), (None, None));
+        // It is not there before it was found to be, and dies right after that.
+        let dies = || {
+            assert_eq!(table.get(0x1000), None);
+            assert_eq!(table.forget(0x1000), None);
+            true
+        };
+        assert_eq!(table.insert(0x1000, 2, recording, dies), Ok(None));
+        assert_eq!(table.get(0x1000), None);
+        assert_eq!(table.insert(0x1000, 3, recording, || true), Ok(Some(3)));
+        assert_eq!(table.insert(0x1000, 4, recording, || panic!("it is there")), Ok(Some(3)));
+        assert_eq!(table.forget(0x1000), Some(3));
     }
 
     /// One thread lets things die whose neighbours make the table grow meanwhile.
@@ -264,12 +305,12 @@ mod tests {
             let done = AtomicBool::new(false);
             let address = |n: usize| 0x10_0000 + n * 16;
             for n in 0..20 {
-                table.insert(address(n), n as u32, &mut recording()).unwrap();
+                table.insert(address(n), n as u32, &mut recording(), || true).unwrap();
             }
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     for n in 1000..1000 + 50 * (round % 20 + 1) {
-                        table.insert(address(n), n as u32, &mut recording()).unwrap();
+                        table.insert(address(n), n as u32, &mut recording(), || true).unwrap();
                     }
                     done.store(true, SeqCst);
                 });

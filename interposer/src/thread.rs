@@ -1,5 +1,7 @@
 //! What a thread keeps: its end of the channel, its last stack, the sites that it has used.
 
+mod python_frames;
+
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
@@ -11,22 +13,23 @@ use memprof_capture::channel::record::Mapped;
 use memprof_capture::channel::writer::Author;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
+use self::python_frames::Moment;
 use crate::channel::Channel;
 use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::{map, unmap};
 use crate::platform::stacks::SpareStack;
 use crate::platform::tls::{self, Activity, Block, Doing};
+use crate::python::bytecode_copies::MetCopies;
 use crate::python::descriptions::Descriptions;
-use crate::python::frames::{WithFrames, starts_thread, with_frames};
+use crate::python::detached::CopiedFrames;
+use crate::python::free_threads::OwnFreeState;
 use crate::python::interpreter::{self, Interpreter};
-use crate::python::thread_names::push_name;
 use crate::python::thread_states::{Current, OwnState};
 use crate::room;
 use crate::session::{self, Session};
 use crate::stacks::activations::ControlFrames;
 use crate::stacks::hash::StackHash;
-use crate::stacks::memo::FrameChain;
 use crate::stacks::merged::MergedStack;
 use crate::stacks::sites::SiteTable;
 use crate::stop::Stop;
@@ -93,6 +96,12 @@ pub struct ThreadState {
     channel: Channel,
     /// Its state in the interpreter.
     python: OwnState,
+    /// Likewise, where that has no global lock.
+    free: OwnFreeState,
+    /// Its frames, where they had to be copied.
+    copied: CopiedFrames,
+    /// The copies of bytecode that it has met.
+    met: MetCopies,
     /// Code objects that it has met, and not told of yet.
     descriptions: Descriptions,
     stack: MergedStack,
@@ -102,8 +111,8 @@ pub struct ThreadState {
     sites: SiteTable,
     /// Which generation of native code the stack's frames belong to.
     generation: u64,
-    /// Deaths of code objects when the memo was last brought up to date.
-    deaths: u32,
+    /// When the memo was last brought up to date; nothing if it is not to be trusted.
+    memo_is_of: Option<Moment>,
     /// Whether its name has been looked for.
     named: bool,
     /// The name, if it has one that was not told yet.
@@ -163,13 +172,16 @@ impl ThreadState {
                 state: Self {
                     channel: Channel::new(ChunkWriter::new(session.pool(), author)),
                     python: OwnState::unknown(),
+                    free: OwnFreeState::unknown(),
+                    copied: CopiedFrames::new(),
+                    met: MetCopies::new(),
                     descriptions: Descriptions::new(),
                     stack,
                     unwinder: session.native_stacks.then(Unwinder::of_this_thread),
                     checker,
                     sites,
                     generation: 0,
-                    deaths: 0,
+                    memo_is_of: None,
                     named,
                     name,
                     spare_stack: None,
@@ -411,44 +423,6 @@ impl ThreadState {
         }
     }
 
-    /// Brings the Python frames up to date. Returns where the innermost and the outermost control frame are, where there are
-    /// such frames.
-    #[inline(always)]
-    fn update_python(
-        &mut self,
-        interpreter: &'static Interpreter,
-        current: Current,
-        recording: &mut Recording,
-    ) -> Result<Option<(usize, usize)>, Stop> {
-        let deaths = interpreter.codes.deaths();
-        if deaths != self.deaths {
-            self.deaths = deaths;
-            self.stack.forget_python();
-        }
-        let Some(state) = self.python.read(interpreter, current, recording) else {
-            if interpreter.is_refused() {
-                session::note_refused_interpreter();
-            }
-            self.stack.forget_python();
-            return Ok(None);
-        };
-        let layout = &interpreter.layout;
-        let Self { stack, descriptions, .. } = self;
-        with_frames(interpreter, &state, descriptions, Update(stack))?;
-        // SAFETY: it is the offset of a pointer.
-        let innermost = layout.control_frame.map(|offset| unsafe { state.field::<usize>(offset) });
-        let control = innermost.map(|innermost| (innermost, state.state() + layout.control_root));
-        if !self.named {
-            self.find_name(interpreter)?;
-        }
-        // From here on the frames are not read any more, and the recorder may be waited for.
-        drop(state);
-        if !self.descriptions.is_empty() {
-            self.descriptions.tell(&interpreter.codes, &mut self.channel, recording)?;
-        }
-        Ok(control)
-    }
-
     #[inline(always)]
     fn update_native(
         &mut self,
@@ -529,21 +503,6 @@ impl ThreadState {
         let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
         Ok(self.channel.writer(recording).name(&name[..length])?)
     }
-
-    /// Finds out what Python calls the thread, once it runs Python code. Its frames are up to date, and there.
-    #[cold]
-    fn find_name(&mut self, interpreter: &Interpreter) -> Result<(), OutOfMemory> {
-        let Some(frame) = self.stack.outermost_python() else { return Ok(()) };
-        self.named = true;
-        // SAFETY: the frame is in the thread's present chain.
-        if unsafe { starts_thread(&interpreter.layout, frame) } {
-            let mut name = MappedVec::new();
-            if push_name(&interpreter.layout, frame, &mut name)? {
-                self.name = name;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What the kernel calls the calling thread, up to the first NUL.
@@ -554,13 +513,4 @@ fn name_in_kernel() -> [u8; 16] {
         libc::syscall(libc::SYS_prctl, libc::PR_GET_NAME, name.as_mut_ptr());
     }
     name
-}
-
-struct Update<'a>(&'a mut MergedStack);
-
-impl WithFrames<Result<(), OutOfMemory>> for Update<'_> {
-    #[inline(always)]
-    fn call<C: FrameChain<Error = OutOfMemory>>(self, chain: &mut C) -> Result<(), OutOfMemory> {
-        self.0.update_python(chain)
-    }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memprof_capture::channel::Pool;
 use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::{KNOWN_PYTHONS, NATIVE_STACKS, PoolHeader};
+use memprof_capture::channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS, NATIVE_STACKS, PoolHeader};
 use memprof_capture::channel::pool::{futex_wait, futex_wake};
 use memprof_capture::clock::monotonic_nanoseconds;
 use memprof_capture::early_stop::EarlyStop;
@@ -380,10 +380,11 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
     }
     if let Some(Fact::Python { version, stacks: false, .. }) = drain.python() {
         warnings.push(format!(
-            "memprof cannot read the stacks of Python {version}: it knows the standard builds of 3.{} to 3.{}; \
-             allocations were recorded without them",
+            "memprof cannot read the stacks of Python {version}: it knows the standard builds of 3.{} to 3.{}, and \
+             free-threaded ones of 3.{} and later; allocations were recorded without them",
             KNOWN_PYTHONS.start(),
-            KNOWN_PYTHONS.end()
+            KNOWN_PYTHONS.end(),
+            KNOWN_FREE_THREADED.start()
         ));
     }
     if let Some(reason) = summary.stopped {

@@ -124,6 +124,8 @@ pub const NATIVE_STACKS: bool = cfg!(target_arch = "x86_64");
 
 /// The minor versions of Python 3 whose stacks can be read, in builds with a global lock.
 pub const KNOWN_PYTHONS: RangeInclusive<u32> = 9..=15;
+/// Those whose stacks can be read in free-threaded builds.
+pub const KNOWN_FREE_THREADED: RangeInclusive<u32> = 14..=15;
 
 /// What the interposer found out about the process's Python interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,9 +45,16 @@ impl CodeTable {
         self.numbers.fetch_add(1, Relaxed)
     }
 
-    /// The living code object at `address` has been described under this number, or, by another thread, under another one.
-    pub fn insert(&self, address: usize, number: CodeNumber, recording: &mut Recording) -> Result<(), NotInserted> {
-        self.table.insert(address, number, recording).map(|_| ())
+    /// The code object at `address` has been described under this number, or, by another thread, under another one. If it
+    /// is still alive, its number is known from now on. Whether it is so.
+    pub fn insert(
+        &self,
+        address: usize,
+        number: CodeNumber,
+        recording: &mut Recording,
+        is_alive: impl FnOnce() -> bool,
+    ) -> Result<bool, NotInserted> {
+        self.table.insert(address, number, recording, is_alive).map(|known| known.is_some())
     }
 
     /// The code object at `address` dies.
@@ -84,8 +91,8 @@ mod tests {
         let recording = &mut unsafe { Recording::begin() };
         let table = CodeTable::new();
         let (first, second) = (table.next_number(), table.next_number());
-        table.insert(0x1000, first, recording).unwrap();
-        table.insert(0x1000, second, recording).unwrap();
+        assert_eq!(table.insert(0x1000, first, recording, || true), Ok(true));
+        assert_eq!(table.insert(0x1000, second, recording, || true), Ok(true));
         assert_eq!((table.get(0x1000), table.deaths()), (Some(first), 0));
         table.forget(0x2000);
         assert_eq!(table.deaths(), 0, "nobody knew it");
@@ -93,7 +100,9 @@ mod tests {
         assert_eq!((table.get(0x1000), table.deaths()), (None, 1));
         let third = table.next_number();
         assert!(third != first && third != second);
-        table.insert(0x1000, third, recording).unwrap();
+        assert_eq!(table.insert(0x1000, third, recording, || false), Ok(false));
+        assert_eq!(table.get(0x1000), None, "it has died meanwhile");
+        assert_eq!(table.insert(0x1000, third, recording, || true), Ok(true));
         assert_eq!(table.get(0x1000), Some(third));
     }
 }

@@ -9,7 +9,7 @@
 
 use memprof_capture::channel::code::LineTableFormat;
 
-use super::layout::{Attributes, Instruction, Layout, Top, object};
+use super::layout::{Attributes, FreeThreading, Instruction, Layout, ObjectLayout, Top};
 
 /// So many words are read: all tables end before, and `_PyRuntime` behind.
 pub const WORDS: usize = 96;
@@ -38,6 +38,8 @@ pub struct Table {
     pub object: ObjectWords,
     /// In a type: `ht_cached_keys`.
     pub cached_keys: Value,
+    /// What its free-threaded builds tell besides, where these can be read.
+    pub free_threading: Option<FreeThreadingWords>,
     /// See [`Layout::interpreter_in_block`].
     pub interpreter_in_block: bool,
     /// See [`Layout::reference_tags`].
@@ -49,8 +51,8 @@ pub struct Table {
 /// What some versions tell.
 #[derive(Clone, Copy)]
 pub enum Value {
-    /// It is this, in all builds.
-    Is(usize),
+    /// It is so many bytes behind what every object begins with, in all builds.
+    AfterHeader(usize),
     /// This word says it.
     At(usize),
 }
@@ -146,16 +148,44 @@ pub struct ObjectWords {
     pub ascii_header: usize,
 }
 
+/// See [`FreeThreading`].
+#[derive(Clone, Copy)]
+pub struct FreeThreadingWords {
+    /// The size of `_PyRuntime`.
+    pub runtime_bytes: usize,
+    /// `_finalizing` in it.
+    pub runtime_ending: usize,
+    /// `prev` of a thread state.
+    pub state_previous: usize,
+    /// `_status` of a thread state.
+    pub state_flags: usize,
+    /// `active` in it, as a mask: the table does not tell bits.
+    pub active: u32,
+    /// `finalizing`, `cleared` and `finalized` in it, likewise.
+    pub going: u32,
+    /// Bytes from there to `state`, which the table does not tell either.
+    pub attachment_behind: usize,
+    /// `tlbc_index` of a frame.
+    pub frame_copy: usize,
+    /// `co_tlbc` of a code object.
+    pub code_copies: usize,
+}
+
 const POINTER: usize = size_of::<usize>();
 
 impl Table {
     /// The layout that an interpreter tells by these words; nothing if it tells none that can be right.
     pub fn read(&self, words: &[u64; WORDS]) -> Option<Layout> {
         let version = 3 << 8 | u64::from(self.minor);
-        if words[0] != COOKIE || words[VERSION] >> 16 != version || words[FREE_THREADED] != 0 {
+        if words[0] != COOKIE || words[VERSION] >> 16 != version {
             return None;
         }
-        self.object.compare(words)?;
+        let (object, free) = match (words[FREE_THREADED], self.free_threading) {
+            (0, _) => (ObjectLayout::WITH_LOCK, None),
+            (1, Some(free)) => (ObjectLayout::FREE_THREADED, Some(free)),
+            _ => return None,
+        };
+        self.object.compare(words, object)?;
         let mut interpreter = Structure::new(words, self.interpreter.bytes, 16 << 20)?;
         let mut state = Structure::new(words, self.state.bytes, 1 << 16)?;
         let mut frame = Structure::new(words, self.frame.bytes, 1 << 12)?;
@@ -163,16 +193,22 @@ impl Table {
         let bytecode = code.field(self.code.bytecode, 1)?;
         let ascii_header = word(words, self.object.ascii_header)?;
         let cached_keys = match self.cached_keys {
-            Value::Is(offset) => offset,
+            Value::AfterHeader(bytes) => object.header + bytes,
             Value::At(at) => word(words, at)?,
         };
         let follows_type =
-            cached_keys > object::TYPE_DICT_OFFSET && cached_keys < 1 << 12 && cached_keys % POINTER == 0;
-        let follows_state = (object::TEXT_STATE + 4..=object::TEXT_STATE + 32).contains(&ascii_header);
+            cached_keys > object.type_dict_offset() && cached_keys < 1 << 12 && cached_keys % POINTER == 0;
+        let follows_state = (object.text_state() + 4..=object.text_state() + 32).contains(&ascii_header);
         if !follows_type || !follows_state {
             return None;
         }
+        let free_threading = match free {
+            Some(free) => Some(free.read(words, &mut state, &mut frame, &mut code)?),
+            None => None,
+        };
         Some(Layout {
+            object,
+            free_threading,
             top: Top::Field(state.field(self.state.frame, POINTER)?),
             base_frame: match self.state.base_frame {
                 Some(at) => Some(state.field(at, POINTER)?),
@@ -213,20 +249,43 @@ impl Table {
 
 impl ObjectWords {
     /// Whether everything is where it has always been.
-    fn compare(&self, words: &[u64; WORDS]) -> Option<()> {
+    fn compare(&self, words: &[u64; WORDS], object: ObjectLayout) -> Option<()> {
         let expected = [
-            (self.header, object::HEADER),
-            (self.class, object::TYPE),
-            (self.type_name, object::TYPE_NAME),
-            (self.type_flags, object::TYPE_FLAGS),
-            (self.dict_keys, object::DICT_KEYS),
-            (self.dict_values, object::DICT_VALUES),
-            (self.size, object::SIZE),
-            (self.bytes, object::BYTES),
-            (self.text_state, object::TEXT_STATE),
-            (self.text_length, object::TEXT_LENGTH),
+            (self.header, object.header),
+            (self.class, object.class()),
+            (self.type_name, object.type_name()),
+            (self.type_flags, object.type_flags()),
+            (self.dict_keys, object.dict_keys()),
+            (self.dict_values, object.dict_values()),
+            (self.size, object.size()),
+            (self.bytes, object.bytes()),
+            (self.text_state, object.text_state()),
+            (self.text_length, object.text_length()),
         ];
         expected.into_iter().all(|(at, offset)| word(words, at) == Some(offset)).then_some(())
+    }
+}
+
+impl FreeThreadingWords {
+    /// What an interpreter tells by these words; nothing if that cannot be right.
+    fn read(
+        &self,
+        words: &[u64; WORDS],
+        state: &mut Structure<'_>,
+        frame: &mut Structure<'_>,
+        code: &mut Structure<'_>,
+    ) -> Option<FreeThreading> {
+        let state_flags = state.field(self.state_flags, 4)?;
+        Some(FreeThreading {
+            runtime_ending: Structure::new(words, self.runtime_bytes, 16 << 20)?.field(self.runtime_ending, POINTER)?,
+            state_previous: state.field(self.state_previous, POINTER)?,
+            state_flags,
+            active: self.active,
+            going: self.going,
+            state_attachment: state_flags + self.attachment_behind,
+            frame_copy: frame.field(self.frame_copy, 4)?,
+            code_copies: code.field(self.code_copies, POINTER)?,
+        })
     }
 }
 
@@ -248,7 +307,7 @@ impl<'a> Structure<'a> {
     /// One whose size this word says, at most so many bytes.
     fn new(words: &'a [u64; WORDS], bytes: usize, most: usize) -> Option<Self> {
         let bytes = word(words, bytes)?;
-        let is_plausible = bytes > object::HEADER && bytes <= most && bytes % POINTER == 0;
+        let is_plausible = bytes > ObjectLayout::WITH_LOCK.header && bytes <= most && bytes % POINTER == 0;
         is_plausible.then_some(Self { words, bytes, taken: [(0, 0); MOST_FIELDS] })
     }
 

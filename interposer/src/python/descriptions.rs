@@ -53,23 +53,36 @@ impl Descriptions {
         self.list.push(Description { address, number, unused: 0, end: self.bytes.len() })
     }
 
-    /// Tells the recorder, and then lets other threads use the numbers. Two threads may describe the same code object at the
-    /// same time, each under a number of its own; the recorder finds that they are the same.
+    /// Forgets all.
+    pub fn forget(&mut self) {
+        self.list.truncate(0);
+        self.bytes.truncate(0);
+    }
+
+    /// Tells the recorder, and then lets other threads use the numbers, of what is still alive. Whether all of them are
+    /// known now: of one that is not, the death will not be seen. Two threads may describe the same code object at the same
+    /// time, each under a number of its own; the recorder finds that they are the same.
     #[cold]
     #[inline(never)]
-    pub fn tell(&mut self, codes: &CodeTable, channel: &mut Channel, recording: &mut Recording) -> Result<(), Stop> {
-        let mut start = 0;
+    pub fn tell(
+        &mut self,
+        codes: &CodeTable,
+        channel: &mut Channel,
+        recording: &mut Recording,
+        is_alive: impl Fn() -> bool,
+    ) -> Result<bool, Stop> {
+        let (mut start, mut all) = (0, true);
         for &Description { address, number, end, .. } in self.list.iter() {
             channel.writer(recording).code(number, &[&self.bytes[start..end]])?;
-            match codes.insert(address, number, recording) {
-                // Where it cannot be put in, it is described once more when it is met again.
-                Ok(()) | Err(NotInserted::Busy) => {}
+            match codes.insert(address, number, recording, &is_alive) {
+                Ok(is_known) => all &= is_known,
+                // It is described once more when it is met again.
+                Err(NotInserted::Busy) => all = false,
                 Err(NotInserted::OutOfMemory) => return Err(OutOfMemory.into()),
             }
             start = end;
         }
-        self.list.truncate(0);
-        self.bytes.truncate(0);
-        Ok(())
+        self.forget();
+        Ok(all)
     }
 }

@@ -1,12 +1,12 @@
 //! The chain of a thread's Python frames.
 
-use memprof_capture::channel::code::CodePrefix;
-
-use super::codes::{CodeNumber, CodeTable};
+use super::bytecode_copies::{Copies, MetCopies};
+use super::describing::describe;
 use super::descriptions::Descriptions;
 use super::interpreter::Interpreter;
-use super::layout::{Instruction, Layout, OWNED_BY_INTERPRETER, Top, object};
-use super::text::{bytes, push_utf8};
+use super::layout::{Instruction, Layout, OWNED_BY_INTERPRETER, Top};
+use super::sources::{InPlace, Source};
+use super::text::push_utf8;
 use super::thread_states::Reading;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::stacks::memo::{CodePosition, FrameAddress, FrameChain, FrameContent};
@@ -47,22 +47,23 @@ pub fn top_frame(layout: &Layout, state: &Reading, base: FrameAddress) -> FrameA
 /// Whether a frame runs `threading.Thread._bootstrap`, in which every thread of Python's `threading` starts.
 ///
 /// # Safety
-/// `frame` is a live frame of the calling thread, of an interpreter with this layout.
-pub unsafe fn starts_thread(layout: &Layout, frame: FrameAddress) -> bool {
-    let mut texts = MappedVec::new();
+/// `frame` is a frame of the calling thread, of an interpreter with this layout, that may be read in this way.
+pub unsafe fn starts_thread<S: Source>(source: &S, layout: &Layout, frame: FrameAddress) -> bool {
+    let (mut name, mut file) = (MappedVec::new(), MappedVec::new());
     // SAFETY: the frame keeps its code object alive, and that its names.
     let read = unsafe {
-        let code = layout.referenced(field(frame, layout.frame_code));
-        push_utf8(layout, field(code, layout.code_name), &mut texts)
-            .and_then(|()| push_utf8(layout, field(code, layout.code_file), &mut texts))
+        let Some(reference) = source.read(frame.wrapping_add(layout.frame_code)) else { return false };
+        let code = layout.referenced(reference);
+        let texts =
+            source.read(code.wrapping_add(layout.code_name)).zip(source.read(code.wrapping_add(layout.code_file)));
+        let Some((name_text, file_text)) = texts else { return false };
+        push_utf8(source, layout, name_text, usize::MAX, &mut name)
+            .and_then(|_| push_utf8(source, layout, file_text, usize::MAX, &mut file))
     };
-    read.is_ok()
-        && texts.starts_with(b"_bootstrap")
-        && texts.ends_with(b"threading.py")
-        && !texts.starts_with(b"_bootstrap_")
+    read == Ok(true) && &name[..] == b"_bootstrap" && file.ends_with(b"threading.py")
 }
 
-/// The two ways in which a frame says where it is. A type each, so that a walk has no branch for it.
+/// The ways in which a frame says where it is. A type each, so that a walk has no branch for it.
 pub trait Position {
     /// See [`FrameChain::identity`].
     ///
@@ -70,9 +71,15 @@ pub trait Position {
     /// `frame` is a live frame of the calling thread.
     unsafe fn identity(&self, frame: FrameAddress) -> u64;
 
-    /// Bytes from the start of the bytecode of `code` to the instruction of a frame with this identity.
-    fn offset(&self, identity: u64, code: usize) -> u32;
+    /// Bytes from the start of the bytecode of `code`, which the frame runs, to its instruction.
+    ///
+    /// # Safety
+    /// As [`Self::identity`], whose answer is that of this frame.
+    unsafe fn offset(&mut self, frame: FrameAddress, identity: u64, code: usize) -> Result<u32, OutOfMemory>;
 }
+
+/// The offset where it cannot be found out: behind all code, where there is no line.
+pub const NOWHERE: u32 = u32::MAX;
 
 /// See [`Instruction::Pointer`].
 pub struct ByPointer {
@@ -87,9 +94,45 @@ impl Position for ByPointer {
         unsafe { field(frame, self.field) }
     }
 
-    fn offset(&self, identity: u64, code: usize) -> u32 {
-        // A frame that has not begun points before its first instruction.
-        (identity as usize).checked_sub(code + self.bytecode).and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0)
+    unsafe fn offset(&mut self, _: FrameAddress, identity: u64, code: usize) -> Result<u32, OutOfMemory> {
+        Ok(offset_in(identity, code + self.bytecode))
+    }
+}
+
+/// Bytes from where bytecode starts to the instruction.
+fn offset_in(instruction: u64, start: usize) -> u32 {
+    // A frame that has not begun points before its first instruction.
+    (instruction as usize).checked_sub(start).and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0)
+}
+
+/// See [`Instruction::Pointer`], where threads run copies of the bytecode.
+struct ByCopy<'a> {
+    field: usize,
+    /// In a frame: the number of the copy.
+    copy: usize,
+    copies: Copies,
+    /// In a code object: how many units its bytecode has.
+    size: usize,
+    met: &'a mut MetCopies,
+}
+
+impl Position for ByCopy<'_> {
+    #[inline(always)]
+    unsafe fn identity(&self, frame: FrameAddress) -> u64 {
+        // SAFETY: the caller vouches for the frame. The pointer tells the code object as well: no copy is another one's as
+        // well.
+        unsafe { field(frame, self.field) }
+    }
+
+    unsafe fn offset(&mut self, frame: FrameAddress, identity: u64, code: usize) -> Result<u32, OutOfMemory> {
+        // SAFETY: the caller vouches for the frame.
+        match unsafe { field::<u32>(frame, self.copy) } {
+            0 => Ok(offset_in(identity, code + self.copies.bytecode)),
+            copy => {
+                let offset = self.met.offset(self.copies, self.size, code, copy, identity as usize)?;
+                Ok(offset.unwrap_or(NOWHERE))
+            }
+        }
     }
 }
 
@@ -112,9 +155,9 @@ impl Position for ByIndex {
         code >> 4 ^ (index.wrapping_add(1) as u64) << INDEX_SHIFT
     }
 
-    fn offset(&self, identity: u64, code: usize) -> u32 {
+    unsafe fn offset(&mut self, _: FrameAddress, identity: u64, code: usize) -> Result<u32, OutOfMemory> {
         let next = (identity ^ code as u64 >> 4) >> INDEX_SHIFT;
-        (next as u32).saturating_sub(1) * self.unit
+        Ok((next as u32).saturating_sub(1) * self.unit)
     }
 }
 
@@ -127,8 +170,7 @@ pub struct PythonFrames<'a, P: Position> {
     top: FrameAddress,
     /// See [`base_frame`].
     base: FrameAddress,
-    code_type: usize,
-    codes: &'static CodeTable,
+    interpreter: &'static Interpreter,
     /// Keeps the frames where they are.
     _state: &'a Reading,
     descriptions: &'a mut Descriptions,
@@ -166,69 +208,17 @@ impl<P: Position> FrameChain for PythonFrames<'_, P> {
             }
             (self.layout.referenced(field(frame, self.layout.frame_code)), self.identity(frame))
         };
-        let number = match self.codes.get(code) {
+        let number = match self.interpreter.codes.get(code) {
             Some(number) => number,
             // SAFETY: the frame keeps the object alive that its code field names.
-            None => match unsafe { self.describe(code)? } {
+            None => match unsafe { describe(&InPlace, self.interpreter, code, self.descriptions)? } {
                 Some(number) => number,
                 None => return Ok(FrameContent::Auxiliary),
             },
         };
-        let offset = self.position.offset(identity, code);
+        // SAFETY: it is this frame's.
+        let offset = unsafe { self.position.offset(frame, identity, code)? };
         Ok(FrameContent::Place(CodePosition { code: number, offset }))
-    }
-}
-
-impl<P: Position> PythonFrames<'_, P> {
-    /// Describes a code object, to be told when the frames have been read. Nothing if it is none.
-    ///
-    /// # Safety
-    /// `code` is null or an object that a frame of the present chain keeps alive.
-    #[cold]
-    #[inline(never)]
-    unsafe fn describe(&mut self, code: usize) -> Result<Option<CodeNumber>, OutOfMemory> {
-        // SAFETY: every object has a type.
-        if code == 0 || unsafe { field::<usize>(code, object::TYPE) } != self.code_type {
-            return Ok(None);
-        }
-        if let Some(number) = self.descriptions.number_of(code) {
-            return Ok(Some(number));
-        }
-        let (layout, number) = (self.layout, self.codes.next_number());
-        let mut texts = MappedVec::new();
-        // SAFETY: the code object keeps its names and tables alive. All are immutable.
-        unsafe {
-            let mut text = |offset| -> Result<usize, OutOfMemory> {
-                let before = texts.len();
-                push_utf8(layout, field(code, offset), &mut texts)?;
-                Ok(texts.len() - before)
-            };
-            let name = text(layout.code_name)?;
-            let qualified = text(layout.code_qualified_name.unwrap_or(layout.code_name))?;
-            let file = text(layout.code_file)?;
-            let line_table = bytes(field(code, layout.code_line_table));
-            let first_line: i32 = field(code, layout.code_first_line);
-            let prefix = CodePrefix::new(first_line.max(0) as u32, layout.line_table_format);
-            let (name_text, rest) = texts.split_at(name);
-            let (qualified_text, file_text) = rest.split_at(qualified);
-            let length = |bytes: usize| (bytes as u32).to_le_bytes();
-            self.descriptions.push(
-                code,
-                number,
-                &[
-                    prefix.as_bytes(),
-                    &length(name),
-                    name_text,
-                    &length(qualified),
-                    qualified_text,
-                    &length(file),
-                    file_text,
-                    &length(line_table.len()),
-                    line_table,
-                ],
-            )?;
-        }
-        Ok(Some(number))
     }
 }
 
@@ -238,45 +228,49 @@ pub fn with_frames<R>(
     interpreter: &'static Interpreter,
     state: &Reading,
     descriptions: &mut Descriptions,
+    met: &mut MetCopies,
     then: impl WithFrames<R>,
 ) -> R {
     let layout = &interpreter.layout;
-    let (code_type, codes, previous) = (interpreter.code_type, &interpreter.codes, layout.frame_previous);
-    let (base, _state) = (base_frame(layout, state), state);
-    let top = top_frame(layout, state, base);
-    match layout.instruction {
-        Instruction::Pointer { offset, bytecode } => {
-            let position = ByPointer { field: offset, bytecode };
-            then.call(&mut PythonFrames {
-                layout,
-                previous,
-                position,
-                top,
-                base,
-                code_type,
-                codes,
-                _state,
-                descriptions,
-            })
+    match (layout.instruction, &layout.free_threading) {
+        (Instruction::Pointer { offset, bytecode }, None) => {
+            then.call(&mut in_place(interpreter, state, descriptions, ByPointer { field: offset, bytecode }))
         }
-        Instruction::Index { offset, unit } => {
+        (Instruction::Pointer { offset, bytecode }, Some(free)) => {
+            let copies = Copies { bytecode, list: free.code_copies };
+            let size = layout.object.size();
+            let position = ByCopy { field: offset, copy: free.frame_copy, copies, size, met };
+            then.call(&mut in_place(interpreter, state, descriptions, position))
+        }
+        (Instruction::Index { offset, unit }, _) => {
             let position = ByIndex { field: offset, code: layout.frame_code, unit };
-            then.call(&mut PythonFrames {
-                layout,
-                previous,
-                position,
-                top,
-                base,
-                code_type,
-                codes,
-                _state,
-                descriptions,
-            })
+            then.call(&mut in_place(interpreter, state, descriptions, position))
         }
     }
 }
 
-/// What to do with frames of either kind: a closure that is generic.
+#[inline(always)]
+fn in_place<'a, P: Position>(
+    interpreter: &'static Interpreter,
+    state: &'a Reading,
+    descriptions: &'a mut Descriptions,
+    position: P,
+) -> PythonFrames<'a, P> {
+    let layout = &interpreter.layout;
+    let base = base_frame(layout, state);
+    PythonFrames {
+        layout,
+        previous: layout.frame_previous,
+        position,
+        top: top_frame(layout, state, base),
+        base,
+        interpreter,
+        _state: state,
+        descriptions,
+    }
+}
+
+/// What to do with frames of any kind: a closure that is generic.
 pub trait WithFrames<R> {
     /// Does it.
     fn call<C: FrameChain<Error = OutOfMemory>>(self, chain: &mut C) -> R;
@@ -289,27 +283,28 @@ mod tests {
     #[test]
     fn an_index_is_told_from_its_neighbours_and_from_other_code() {
         let mut frame = [0_u64; 20];
-        let position = ByIndex { field: 104, code: 32, unit: 2 };
+        let mut position = ByIndex { field: 104, code: 32, unit: 2 };
         let mut identity = |code: u64, index: i32| {
             frame[4] = code;
             frame[13] = u64::from(index.cast_unsigned());
             // SAFETY: the array has both fields.
-            unsafe { position.identity(frame.as_ptr() as usize) }
+            unsafe { ByIndex { field: 104, code: 32, unit: 2 }.identity(frame.as_ptr() as usize) }
         };
         let (one, other) = (0x7f12_3456_7890, 0x7f12_3456_78b0);
         assert_ne!(identity(one, -1), identity(one, 0));
         assert_ne!(identity(one, 5), identity(other, 5));
         for index in [0, 1, 77, 40_000, 1_000_000] {
             let seen = identity(one, index);
-            assert_eq!(position.offset(seen, one as usize), index as u32 * 2);
+            // SAFETY: nothing is read of the frame.
+            assert_eq!(unsafe { position.offset(0, seen, one as usize) }, Ok(index as u32 * 2));
         }
-        assert_eq!(position.offset(identity(one, -1), one as usize), 0);
+        // SAFETY: as above.
+        assert_eq!(unsafe { position.offset(0, identity(one, -1), one as usize) }, Ok(0));
     }
 
     #[test]
     fn a_pointer_before_the_bytecode_counts_as_its_start() {
-        let position = ByPointer { field: 56, bytecode: 184 };
-        assert_eq!(position.offset(0x1000 + 184 - 2, 0x1000), 0);
-        assert_eq!(position.offset(0x1000 + 184 + 10, 0x1000), 10);
+        assert_eq!(offset_in(0x1000 + 184 - 2, 0x1000 + 184), 0);
+        assert_eq!(offset_in(0x1000 + 184 + 10, 0x1000 + 184), 10);
     }
 }

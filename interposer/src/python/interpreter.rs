@@ -9,7 +9,8 @@ use super::allocator_functions::AllocatorFunctions;
 use super::codes::CodeTable;
 use super::debug_offsets::{Table, WORDS};
 use super::first_frame;
-use super::layout::{Layout, object};
+use super::free_threads::{Detached, FreeThreads};
+use super::layout::Layout;
 use super::symbols::Symbols;
 use super::thread_states::{Current, Reading};
 use super::versions::{self, Source, Version};
@@ -32,6 +33,8 @@ pub struct Interpreter {
     pub text_type: usize,
     /// The code objects that were described.
     pub codes: CodeTable,
+    /// Where it has no global lock: what is known of that.
+    pub free: Option<FreeThreads>,
     own_state: ThreadStateFunction,
     current_state: ThreadStateFunction,
     /// Whether [`Self::current_state`] is the calling thread's.
@@ -109,6 +112,8 @@ fn readable(
         code_type: symbols.code_type,
         text_type: symbols.text_type,
         codes: CodeTable::new(),
+        // SAFETY: the interpreter tells this layout, and stays as long as it is read.
+        free: layout.free_threading.map(|free| unsafe { FreeThreads::new(free, symbols.runtime) }),
         own_state: function(symbols.own_state),
         current_state: function(symbols.current_state),
         has_own_current: version.current_is_own,
@@ -148,8 +153,8 @@ fn activations(layout: &Layout, evaluate: usize, recording: &mut Recording) -> A
 unsafe fn is_code_type(code_type: usize, layout: &Layout) -> bool {
     // SAFETY: these fields are part of every type object, and are initialised statically.
     unsafe {
-        let name = *((code_type + object::TYPE_NAME) as *const *const c_char);
-        let size = *((code_type + object::TYPE_BASIC_SIZE) as *const usize);
+        let name = *((code_type + layout.object.type_name()) as *const *const c_char);
+        let size = *((code_type + layout.object.type_basic_size()) as *const usize);
         !name.is_null() && CStr::from_ptr(name) == c"code" && layout.code_basic_size == size
     }
 }
@@ -187,7 +192,22 @@ impl Interpreter {
             return false;
         }
         // SAFETY: the interpreter says that it is current in the calling thread.
-        match first_frame::is_right(self, &unsafe { Reading::of_current(state) }) {
+        let is_right = first_frame::is_right(self, &unsafe { Reading::of_current(state) });
+        self.judge(is_right)
+    }
+
+    /// Likewise, with the frames of a detached thread.
+    pub fn is_trusted_by(&self, thread: &Detached) -> bool {
+        if self.trust.load(Acquire) == TRUSTED {
+            return true;
+        }
+        let (top, base) = thread.frames();
+        let is_right = first_frame::is_right_at(self, top, base);
+        !self.is_refused() && thread.is_there() && self.judge(is_right)
+    }
+
+    fn judge(&self, is_right: Option<bool>) -> bool {
+        match is_right {
             None => return false,
             Some(true) => self.trust.store(TRUSTED, Release),
             Some(false) => {
@@ -212,7 +232,7 @@ impl Interpreter {
     /// From now on this is the interpreter that is [`present`]. Puts [`code_dies`] before its own function for dying code
     /// objects. To be called once, before it runs any code.
     pub fn begin(&'static self) {
-        let slot = (self.code_type + object::TYPE_DEALLOC) as *const AtomicUsize;
+        let slot = (self.code_type + self.layout.object.type_dealloc()) as *const AtomicUsize;
         // SAFETY: the slot is an aligned pointer in a type object, which is writable: the interpreter itself fills in
         // parts of it. It is swapped in one step, before the interpreter runs.
         let own = unsafe { (*slot).swap(code_dies as *const () as usize, AcqRel) };
@@ -225,6 +245,9 @@ static OWN_DEALLOC: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" fn code_dies(code: *mut c_void) {
     if let Some(interpreter) = present() {
+        if let Some(free) = &interpreter.free {
+            free.note_death();
+        }
         interpreter.codes.forget(code as usize);
     }
     // SAFETY: this is the function that was in the slot, a `destructor`.

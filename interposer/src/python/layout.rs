@@ -13,7 +13,8 @@ pub enum Instruction {
         /// Bytes of one unit.
         unit: u32,
     },
-    /// `prev_instr` or `instr_ptr`: a pointer into the bytecode, which is part of the code object.
+    /// `prev_instr` or `instr_ptr`: a pointer into the bytecode, which is part of the code object, or into one of its copies
+    /// ([`FreeThreading`]).
     Pointer {
         /// Where the field is in the frame.
         offset: usize,
@@ -36,18 +37,18 @@ pub enum Top {
 pub enum Attributes {
     /// In a dictionary, at an offset that the type names.
     Dict,
-    /// In values before the object, 32 bytes from it, or in a dictionary, 24 bytes. The type has the keys of values at this
-    /// offset.
+    /// In values before the object, 32 bytes from it, or in a dictionary, [`ObjectLayout::dict_before`]. The type has the
+    /// keys of values at this offset.
     ValuesBefore {
         /// `ht_cached_keys`.
         cached_keys: usize,
     },
-    /// In either, 24 bytes before the object, told apart by the lowest bit.
+    /// In either, where a dictionary would be, told apart by the lowest bit.
     TaggedBefore {
         /// `ht_cached_keys`.
         cached_keys: usize,
     },
-    /// In values within the object, or in a dictionary, 24 bytes before it.
+    /// In values within the object, or in a dictionary before it.
     Inline {
         /// `ht_cached_keys`.
         cached_keys: usize,
@@ -57,6 +58,10 @@ pub enum Attributes {
 /// Offsets in an interpreter's structures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// Objects.
+    pub object: ObjectLayout,
+    /// What it has besides if it has no global lock.
+    pub free_threading: Option<FreeThreading>,
     /// From the thread state to the innermost frame.
     pub top: Top,
     /// In a thread state: the address of the frame that ends every chain, where there is one. It runs nothing.
@@ -121,35 +126,111 @@ pub struct Layout {
 /// (`FRAME_OWNED_BY_INTERPRETER`, `FRAME_OWNED_BY_CSTACK`), which lie on the C stack.
 pub const OWNED_BY_INTERPRETER: u8 = 3;
 
-/// Offsets that are the same in all versions: extension modules rely on most of them.
-pub mod object {
-    /// In any object: its type.
-    pub const TYPE: usize = 8;
-    /// Bytes of what every object begins with.
-    pub const HEADER: usize = 16;
-    /// In an object of variable size: how many items it has.
-    pub const SIZE: usize = 16;
-    /// In a type: its name, a C string.
-    pub const TYPE_NAME: usize = 24;
-    /// In a type: `tp_basicsize`.
-    pub const TYPE_BASIC_SIZE: usize = 32;
-    /// In a type: `tp_dealloc`.
-    pub const TYPE_DEALLOC: usize = 48;
-    /// In a type: `tp_flags`.
-    pub const TYPE_FLAGS: usize = 168;
-    /// In a type: `tp_dictoffset`.
-    pub const TYPE_DICT_OFFSET: usize = 288;
-    /// In a dictionary: its keys.
-    pub const DICT_KEYS: usize = 32;
-    /// In a dictionary: its values, where it shares its keys with others.
-    pub const DICT_VALUES: usize = 40;
-    /// In a bytes object: its bytes.
-    pub const BYTES: usize = 32;
-    /// In a string: how many characters it has.
-    pub const TEXT_LENGTH: usize = 16;
-    /// In a string: its flags.
-    pub const TEXT_STATE: usize = 32;
+/// Where fields of objects are. They are the same in all versions, counted from the end of what every object begins with:
+/// extension modules rely on most of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectLayout {
+    /// Bytes of what every object begins with. It ends with the object's type.
+    pub header: usize,
+    /// From the reference to an object's dictionary, where its class keeps that before the object, to the object.
+    pub dict_before: usize,
+    /// In the flags of a string: the lowest of the bits that say how wide its characters are.
+    pub text_kind: u32,
 }
+
+impl ObjectLayout {
+    /// Of builds with a global lock.
+    pub const WITH_LOCK: Self = Self { header: 16, dict_before: 24, text_kind: 2 };
+    /// Of free-threaded builds: an object begins with its owner, a lock and two reference counts.
+    pub const FREE_THREADED: Self = Self { header: 32, dict_before: 8, text_kind: 8 };
+
+    /// In any object: its type.
+    #[inline(always)]
+    pub const fn class(self) -> usize {
+        self.header - 8
+    }
+
+    /// In an object of variable size: how many items it has.
+    pub const fn size(self) -> usize {
+        self.header
+    }
+
+    /// In a type: its name, a C string.
+    pub const fn type_name(self) -> usize {
+        self.header + 8
+    }
+
+    /// In a type: `tp_basicsize`.
+    pub const fn type_basic_size(self) -> usize {
+        self.header + 16
+    }
+
+    /// In a type: `tp_dealloc`.
+    pub const fn type_dealloc(self) -> usize {
+        self.header + 32
+    }
+
+    /// In a type: `tp_flags`.
+    pub const fn type_flags(self) -> usize {
+        self.header + 152
+    }
+
+    /// In a type: `tp_dictoffset`.
+    pub const fn type_dict_offset(self) -> usize {
+        self.header + 272
+    }
+
+    /// In a dictionary: its keys.
+    pub const fn dict_keys(self) -> usize {
+        self.header + 16
+    }
+
+    /// In a dictionary: its values, where it shares its keys with others.
+    pub const fn dict_values(self) -> usize {
+        self.header + 24
+    }
+
+    /// In a bytes object: its bytes.
+    pub const fn bytes(self) -> usize {
+        self.header + 16
+    }
+
+    /// In a string: how many characters it has.
+    pub const fn text_length(self) -> usize {
+        self.header
+    }
+
+    /// In a string: its flags.
+    pub const fn text_state(self) -> usize {
+        self.header + 16
+    }
+}
+
+/// What an interpreter without a global lock has besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeThreading {
+    /// In `_PyRuntime`: the thread state that is ending Python, if one is.
+    pub runtime_ending: usize,
+    /// In a thread state: the one before it in the list of its interpreter.
+    pub state_previous: usize,
+    /// In a thread state: 32 flags.
+    pub state_flags: usize,
+    /// The flag that a thread sets once it is attached, and takes off before it detaches.
+    pub active: u32,
+    /// The flags of states that are about to be deleted.
+    pub going: u32,
+    /// In a thread state: whether its thread is attached, 32 bits.
+    pub state_attachment: usize,
+    /// In a frame: which of its code object's copies of the bytecode it runs, 32 bits.
+    pub frame_copy: usize,
+    /// In a code object: a pointer to how many copies there can be, and where they are. The first one is its own bytecode.
+    pub code_copies: usize,
+}
+
+/// The value of `state` of a thread state whose thread is attached (`_Py_THREAD_ATTACHED`).
+pub const ATTACHED: u32 = 1;
+/// That of one whose thread will never attach again, since Python ends (`_Py_THREAD_SHUTTING_DOWN`).
+pub const SHUT_OUT: u32 = 3;
 
 impl Layout {
     /// The address of the object that a reference in a frame leads to.

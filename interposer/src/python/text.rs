@@ -1,67 +1,81 @@
 //! Python's strings as UTF-8, without calling Python.
 
-use super::layout::{Layout, object};
+use super::layout::Layout;
+use super::sources::Source;
 use crate::memory::{MappedVec, OutOfMemory};
 
 /// The characters of a string object, as it stores them.
-enum Characters<'a> {
-    /// ASCII: already UTF-8.
-    Ascii(&'a [u8]),
-    Latin1(&'a [u8]),
-    Ucs2(&'a [u16]),
-    Ucs4(&'a [u32]),
+struct Characters {
+    address: usize,
+    count: usize,
+    /// Bytes of one.
+    width: usize,
+    /// They are UTF-8 already.
+    are_ascii: bool,
 }
 
-/// Appends the string at `address` to `out`. A null pointer and what is no string with characters append nothing.
+/// Appends the string at `address` to `out`, up to so many characters of it. False if it cannot be read. A null pointer and
+/// what is no string with characters append nothing.
 ///
 /// # Safety
-/// `address` is null or a Python string that stays alive during the call, of an interpreter with this layout.
-pub unsafe fn push_utf8(layout: &Layout, address: usize, out: &mut MappedVec<u8>) -> Result<(), OutOfMemory> {
+/// `address` is null or a Python string that may be read in this way during the call, of an interpreter with this layout.
+pub unsafe fn push_utf8<S: Source>(
+    source: &S,
+    layout: &Layout,
+    address: usize,
+    most: usize,
+    out: &mut MappedVec<u8>,
+) -> Result<bool, OutOfMemory> {
     if address == 0 {
-        return Ok(());
+        return Ok(true);
     }
-    // SAFETY: the caller vouches for the string.
-    match unsafe { characters(layout, address) } {
-        None => Ok(()),
-        Some(Characters::Ascii(text)) => out.extend_from_slice(text),
-        Some(Characters::Latin1(text)) => text.iter().try_for_each(|&c| push_character(u32::from(c), out)),
-        Some(Characters::Ucs2(text)) => text.iter().try_for_each(|&c| push_character(u32::from(c), out)),
-        Some(Characters::Ucs4(text)) => text.iter().try_for_each(|&c| push_character(c, out)),
+    // SAFETY: the caller vouches for the string, which its characters live as long as.
+    unsafe {
+        let Some(Characters { address, count, width, are_ascii }) = characters(source, layout, address) else {
+            return Ok(false);
+        };
+        let count = count.min(most);
+        if are_ascii {
+            return source.append(address, count, out);
+        }
+        for index in 0..count {
+            let at = address.wrapping_add(index.wrapping_mul(width));
+            let character = match width {
+                1 => source.read::<u8>(at).map(u32::from),
+                2 => source.read::<u16>(at).map(u32::from),
+                _ => source.read::<u32>(at),
+            };
+            let Some(character) = character else { return Ok(false) };
+            push_character(character, out)?;
+        }
     }
+    Ok(true)
 }
 
 /// # Safety
 /// As [`push_utf8`].
-unsafe fn characters<'a>(layout: &Layout, address: usize) -> Option<Characters<'a>> {
+unsafe fn characters<S: Source>(source: &S, layout: &Layout, address: usize) -> Option<Characters> {
+    let object = layout.object;
     // SAFETY: these fields are part of every string object (Include/cpython/unicodeobject.h).
-    let (length, state) = unsafe {
+    let (count, state) = unsafe {
         (
-            ((address + object::TEXT_LENGTH) as *const usize).read(),
-            ((address + object::TEXT_STATE) as *const u32).read(),
+            source.read::<usize>(address.wrapping_add(object.text_length()))?,
+            source.read::<u32>(address.wrapping_add(object.text_state()))?,
         )
     };
-    // `struct { unsigned int interned:2, kind:3, compact:1, ascii:1, ... } state`, from the lowest bit.
-    let (kind, compact, ascii) = (state >> 2 & 7, state >> 5 & 1 != 0, state >> 6 & 1 != 0);
-    let data = match (compact, ascii) {
-        (true, true) => address + layout.ascii_header,
-        (true, false) => address + layout.compact_header,
+    // `struct { interned, unsigned int kind:3, compact:1, ascii:1, ... } state`, from the lowest bit.
+    let bits = state >> object.text_kind;
+    let (width, compact, are_ascii) = (bits as usize & 7, bits >> 3 & 1 != 0, bits >> 4 & 1 != 0);
+    let data = match (compact, are_ascii) {
+        (true, true) => address.wrapping_add(layout.ascii_header),
+        (true, false) => address.wrapping_add(layout.compact_header),
         // Of a subclass: a pointer to the characters follows the header.
         // SAFETY: a non-compact string has that pointer.
-        (false, _) => unsafe { ((address + layout.compact_header) as *const usize).read() },
+        (false, _) => unsafe { source.read(address.wrapping_add(layout.compact_header))? },
     };
-    if data == 0 {
-        return None;
-    }
-    // SAFETY: `data` points to `length` characters of the width that `kind` names, which live as long as the string.
-    unsafe {
-        match kind {
-            1 if ascii => Some(Characters::Ascii(core::slice::from_raw_parts(data as *const u8, length))),
-            1 => Some(Characters::Latin1(core::slice::from_raw_parts(data as *const u8, length))),
-            2 => Some(Characters::Ucs2(core::slice::from_raw_parts(data as *const u16, length))),
-            4 => Some(Characters::Ucs4(core::slice::from_raw_parts(data as *const u32, length))),
-            _ => None,
-        }
-    }
+    // What has none is no string that has characters yet.
+    let count = if data == 0 || !matches!(width, 1 | 2 | 4) { 0 } else { count };
+    Some(Characters { address: data, count, width, are_ascii: are_ascii && width == 1 })
 }
 
 /// Appends a character. A lone surrogate, as in undecodable file names, becomes three bytes as in WTF-8.
@@ -75,24 +89,32 @@ pub fn push_character(character: u32, out: &mut MappedVec<u8>) -> Result<(), Out
     }
 }
 
-/// The bytes of a bytes object.
+/// Appends the bytes of a bytes object. False if it cannot be read.
 ///
 /// # Safety
-/// `address` is null or a Python bytes object that outlives the result.
-pub unsafe fn bytes<'a>(address: usize) -> &'a [u8] {
+/// `address` is null or a Python bytes object that may be read in this way during the call, of an interpreter with this layout.
+pub unsafe fn push_bytes<S: Source>(
+    source: &S,
+    layout: &Layout,
+    address: usize,
+    out: &mut MappedVec<u8>,
+) -> Result<bool, OutOfMemory> {
     if address == 0 {
-        return &[];
+        return Ok(true);
     }
     // SAFETY: a bytes object has its length and, from a fixed offset, its bytes (Include/cpython/bytesobject.h).
     unsafe {
-        let length = ((address + object::SIZE) as *const usize).read();
-        core::slice::from_raw_parts((address + object::BYTES) as *const u8, length)
+        let Some(length) = source.read::<usize>(address.wrapping_add(layout.object.size())) else { return Ok(false) };
+        source.append(address.wrapping_add(layout.object.bytes()), length, out)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::memory::OwnMemory;
+    use crate::python::layout::ObjectLayout;
+    use crate::python::sources::InPlace;
     use crate::python::versions;
 
     #[test]
@@ -104,26 +126,50 @@ mod tests {
         }
     }
 
+    /// Reads a string object that has these characters, in both ways.
+    fn read(object: ObjectLayout, kind: u32, ascii: bool, length: usize, data: &[u8]) -> String {
+        let layout = Layout { object, ..versions::SAMPLE };
+        let header = if ascii { layout.ascii_header } else { layout.compact_header };
+        let mut words = vec![0_usize; 64];
+        words[object.text_length() / 8] = length;
+        words[object.text_state() / 8] = (kind | 1 << 3 | u32::from(ascii) << 4) as usize;
+        words[object.text_state() / 8] <<= object.text_kind;
+        let (bytes, address) = (words.as_mut_ptr().cast::<u8>(), words.as_ptr() as usize);
+        let (mut out, mut same) = (MappedVec::new(), MappedVec::new());
+        // SAFETY: the object is large enough for its header and these few characters, and outlives the calls.
+        unsafe {
+            bytes.add(header).copy_from_nonoverlapping(data.as_ptr(), data.len());
+            assert_eq!(push_utf8(&InPlace, &layout, address, usize::MAX, &mut out), Ok(true));
+            assert_eq!(push_utf8(&OwnMemory::open(), &layout, address, usize::MAX, &mut same), Ok(true));
+        }
+        assert_eq!(out[..], same[..]);
+        String::from_utf8(out.to_vec()).unwrap()
+    }
+
     #[test]
     fn string_objects_are_read_in_every_width() {
-        let layout = versions::SAMPLE;
-        let read = |kind: u32, ascii: bool, length: u64, data: &[u8]| {
-            let header = if ascii { layout.ascii_header } else { layout.compact_header };
-            let mut object = vec![0_u64; 64];
-            object[object::TEXT_LENGTH / 8] = length;
-            object[object::TEXT_STATE / 8] = u64::from(kind << 2 | 1 << 5 | u32::from(ascii) << 6);
-            let bytes = object.as_mut_ptr().cast::<u8>();
-            let mut out = MappedVec::new();
-            // SAFETY: the object is large enough for its header and these few characters, and outlives the call.
-            unsafe {
-                bytes.add(header).copy_from_nonoverlapping(data.as_ptr(), data.len());
-                push_utf8(&layout, object.as_ptr() as usize, &mut out).unwrap();
-            }
-            String::from_utf8(out.to_vec()).unwrap()
+        for object in [ObjectLayout::WITH_LOCK, ObjectLayout::FREE_THREADED] {
+            assert_eq!(read(object, 1, true, 3, b"abc"), "abc");
+            assert_eq!(read(object, 1, false, 2, &[0xe9, 0x61]), "éa");
+            assert_eq!(read(object, 2, false, 1, &0x20ac_u16.to_le_bytes()), "€");
+            assert_eq!(read(object, 4, false, 1, &0x1f980_u32.to_le_bytes()), "🦀");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_string() {
+        let mut out = MappedVec::new();
+        let (memory, layout) = (OwnMemory::open(), versions::SAMPLE);
+        // SAFETY: through the kernel any address may be read.
+        let mut read = |address| unsafe {
+            (
+                push_utf8(&memory, &layout, address, 10, &mut out).unwrap(),
+                push_bytes(&memory, &layout, address, &mut out).unwrap(),
+            )
         };
-        assert_eq!(read(1, true, 3, b"abc"), "abc");
-        assert_eq!(read(1, false, 2, &[0xe9, 0x61]), "éa");
-        assert_eq!(read(2, false, 1, &0x20ac_u16.to_le_bytes()), "€");
-        assert_eq!(read(4, false, 1, &0x1f980_u32.to_le_bytes()), "🦀");
+        assert_eq!(read(0), (true, true));
+        assert_eq!(read(16), (false, false));
+        assert_eq!(read(usize::MAX - 7), (false, false));
+        assert!(out.is_empty());
     }
 }

@@ -8,10 +8,9 @@
 //!
 //! Layouts: Objects/dict-common.h, and its successors Include/internal/pycore_dict.h and pycore_object.h.
 
-use core::mem::{MaybeUninit, size_of};
-
-use super::layout::{Attributes, Layout, object};
-use super::text::push_character;
+use super::layout::{Attributes, Layout};
+use super::sources;
+use super::text::push_utf8;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::platform::memory::OwnMemory;
 
@@ -48,12 +47,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read<T: Plain>(&self, address: usize) -> Option<T> {
-        let mut value = MaybeUninit::<T>::zeroed();
-        // SAFETY: the value has this many bytes, all of them initialised, and any bytes are a value.
-        unsafe {
-            let bytes = core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>());
-            self.memory.read(address, bytes).then(|| value.assume_init())
-        }
+        sources::value(&self.memory, address)
     }
 
     fn pointer(&self, address: usize) -> Option<usize> {
@@ -66,15 +60,16 @@ impl Reader<'_> {
     }
 
     fn attribute(&self, thread: usize, name: &[u8]) -> Option<usize> {
-        let class = self.pointer(thread + object::TYPE)?;
-        let flags: u64 = self.read(class + object::TYPE_FLAGS)?;
+        let object = self.layout.object;
+        let class = self.pointer(thread + object.class())?;
+        let flags: u64 = self.read(class + object.type_flags())?;
         let cached_keys = |offset: usize| self.pointer(class + offset);
         let managed = || {
-            if flags & MANAGED_DICT == 0 { None } else { self.pointer(thread.checked_sub(24)?) }
+            if flags & MANAGED_DICT == 0 { None } else { self.pointer(thread.checked_sub(object.dict_before)?) }
         };
         let lookup = match self.layout.attributes {
             Attributes::Dict => {
-                let offset: usize = self.read(class + object::TYPE_DICT_OFFSET)?;
+                let offset: usize = self.read(class + object.type_dict_offset())?;
                 self.dict(self.pointer(thread.checked_add(offset)?)?)?
             }
             Attributes::ValuesBefore { cached_keys: offset } => match self.pointer(thread.checked_sub(32)?) {
@@ -88,7 +83,7 @@ impl Reader<'_> {
             },
             Attributes::Inline { cached_keys: offset } => {
                 // Behind the object's header: capacity, size, embedded, valid, a byte each, then from 8 the values.
-                let values = thread + object::HEADER;
+                let values = thread + object.header;
                 let valid = flags & INLINE_VALUES != 0 && self.read::<u8>(values + 3)? != 0;
                 if valid { Lookup { keys: cached_keys(offset)?, values: values + 8 } } else { self.dict(managed()?)? }
             }
@@ -97,8 +92,8 @@ impl Reader<'_> {
     }
 
     fn dict(&self, dict: usize) -> Option<Lookup> {
-        let keys = self.pointer(dict + object::DICT_KEYS)?;
-        let values: usize = self.read(dict + object::DICT_VALUES)?;
+        let keys = self.pointer(dict + self.layout.object.dict_keys())?;
+        let values: usize = self.read(dict + self.layout.object.dict_values())?;
         let header = if matches!(self.layout.attributes, Attributes::Inline { .. }) { 8 } else { 0 };
         Some(Lookup { keys, values: if values == 0 { 0 } else { values + header } })
     }
@@ -140,30 +135,13 @@ impl Reader<'_> {
     fn is_ascii(&self, text: usize, expected: &[u8]) -> bool {
         let mut found = [0; 16];
         text != 0
-            && self.read::<usize>(text + object::TEXT_LENGTH) == Some(expected.len())
+            && self.read::<usize>(text + self.layout.object.text_length()) == Some(expected.len())
             && self.memory.read(text + self.layout.ascii_header, &mut found[..expected.len()])
             && &found[..expected.len()] == expected
     }
 
     fn push_text(&self, text: usize, out: &mut MappedVec<u8>) -> Result<bool, OutOfMemory> {
-        let (Some(length), Some(state)) =
-            (self.read::<usize>(text + object::TEXT_LENGTH), self.read::<u32>(text + object::TEXT_STATE))
-        else {
-            return Ok(false);
-        };
-        // As in `text.rs`: the width of a character, whether they follow the header, whether that is the short one.
-        let (width, compact, ascii) = ((state >> 2 & 7) as usize, state >> 5 & 1 != 0, state >> 6 & 1 != 0);
-        if !compact || !matches!(width, 1 | 2 | 4) || length == 0 {
-            return Ok(false);
-        }
-        let start = text + if ascii { self.layout.ascii_header } else { self.layout.compact_header };
-        for index in 0..length.min(LONGEST_NAME) {
-            let mut bytes = [0; 4];
-            if !self.memory.read(start + index * width, &mut bytes[..width]) {
-                return Ok(false);
-            }
-            push_character(u32::from_le_bytes(bytes), out)?;
-        }
-        Ok(true)
+        // SAFETY: through the kernel any address may be read.
+        unsafe { push_utf8(&self.memory, self.layout, text, LONGEST_NAME, out) }
     }
 }

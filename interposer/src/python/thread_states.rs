@@ -21,6 +21,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
 use super::interpreter::Interpreter;
 use super::layout::Layout;
+use super::sources::value;
 use crate::address_table::{AddressTable, NotInserted};
 use crate::lock::{AnyLock, Lock, Recording, wait_until};
 use crate::platform::memory::{OwnMemory, map};
@@ -319,8 +320,8 @@ impl OwnState {
         }
         let place = take_place(state, block, recording).ok()?;
         let inserted = BLOCKS
-            .insert(block, place, recording)
-            .and_then(|_| BLOCKS.insert(block.wrapping_sub(DEBUG_BYTES), place, recording));
+            .insert(block, place, recording, || true)
+            .and_then(|_| BLOCKS.insert(block.wrapping_sub(DEBUG_BYTES), place, recording, || true));
         if inserted.is_err() {
             bury(place);
             return None;
@@ -382,16 +383,16 @@ fn block_of(interpreter: usize, layout: &Layout) -> usize {
 }
 
 /// Words of this process's memory, read through the kernel.
-struct Words(OwnMemory);
+pub struct Words(pub OwnMemory);
 
 impl Words {
-    fn at(&self, address: usize) -> Option<usize> {
-        let mut word = [0; size_of::<usize>()];
-        self.0.read(address, &mut word).then(|| usize::from_ne_bytes(word))
+    /// The word at an address.
+    pub fn at(&self, address: usize) -> Option<usize> {
+        value(&self.0, address)
     }
 
     /// Whether a list, whose first element stands at `head` and each next one in the element before, has this element.
-    fn list_has(&self, head: usize, next: usize, element: usize) -> bool {
+    pub fn list_has(&self, head: usize, next: usize, element: usize) -> bool {
         const MOST: usize = 1 << 20;
         let mut at = self.at(head);
         for _ in 0..MOST {

@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
 use memprof_capture::channel::pool::futex_wait;
@@ -179,22 +180,55 @@ impl OwnMemory {
         Self { file: QuietFile::open(c"/proc/self/mem") }
     }
 
+    /// Opens it for who reads little, and often: where another process's could be read, there is nothing to open.
+    pub fn open_for_little() -> Self {
+        const UNKNOWN: u32 = 0;
+        const YES: u32 = 1;
+        const NO: u32 = 2;
+        static CAN_BE_READ: AtomicU32 = AtomicU32::new(UNKNOWN);
+        let unopened = Self { file: None };
+        if CAN_BE_READ.load(Relaxed) == UNKNOWN {
+            let (known, mut same) = (0x5a_u8, [0]);
+            let works = unopened.read((&raw const known).expose_provenance(), &mut same) && same == [known];
+            CAN_BE_READ.store(if works { YES } else { NO }, Relaxed);
+        }
+        if CAN_BE_READ.load(Relaxed) == YES { unopened } else { Self::open() }
+    }
+
     /// Fills `bytes` with what is at `address`. False if not all of it is mapped.
     pub fn read(&self, address: usize, bytes: &mut [u8]) -> bool {
         let _errno = KeptErrno::new();
-        let wanted = bytes.len();
-        if let Some(file) = &self.file {
-            return file.read_at(bytes, address as u64) == Some(wanted);
+        match &self.file {
+            Some(file) => {
+                let wanted = bytes.len();
+                file.read_at(bytes, address as u64) == Some(wanted)
+            }
+            None => read_as_another_s([(address, bytes)]),
         }
-        let to = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: wanted };
-        let from = libc::iovec { iov_base: core::ptr::with_exposed_provenance_mut(address), iov_len: wanted };
-        // SAFETY: fills at most as many bytes as there are; what it reads is for the kernel to find.
-        let read = unsafe {
-            let me = libc::getpid();
-            libc::syscall(libc::SYS_process_vm_readv, me, &raw const to, 1_usize, &raw const from, 1_usize, 0_usize)
-        };
-        usize::try_from(read) == Ok(wanted)
     }
+
+    /// Likewise, from two places, one after the other.
+    pub fn read_two(&self, first: (usize, &mut [u8]), second: (usize, &mut [u8])) -> bool {
+        if self.file.is_some() {
+            return self.read(first.0, first.1) && self.read(second.0, second.1);
+        }
+        let _errno = KeptErrno::new();
+        read_as_another_s([first, second])
+    }
+}
+
+/// Reads this process's memory as one would another process's.
+fn read_as_another_s<const N: usize>(pieces: [(usize, &mut [u8]); N]) -> bool {
+    let wanted: usize = pieces.iter().map(|(_, bytes)| bytes.len()).sum();
+    let from = core::array::from_fn::<_, N, _>(|at| libc::iovec {
+        iov_base: core::ptr::with_exposed_provenance_mut(pieces[at].0),
+        iov_len: pieces[at].1.len(),
+    });
+    let to = pieces.map(|(_, bytes)| libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() });
+    // SAFETY: fills at most as many bytes as there are; what it reads is for the kernel to find.
+    let read =
+        unsafe { libc::syscall(libc::SYS_process_vm_readv, libc::getpid(), to.as_ptr(), N, from.as_ptr(), N, 0_usize) };
+    usize::try_from(read) == Ok(wanted)
 }
 
 /// Lets the processor go for a moment, by a system call that every program with threads makes. Unlike `sched_yield` it

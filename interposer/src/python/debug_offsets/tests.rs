@@ -1,9 +1,37 @@
 use super::*;
 use crate::python::versions;
 
-/// What an interpreter of this version could tell: each field in a place of its own.
-fn told(table: &Table) -> [u64; WORDS] {
+/// A version's table, in a build with the lock or in a free-threaded one.
+#[derive(Clone, Copy)]
+struct Variant {
+    table: &'static Table,
+    free: Option<FreeThreadingWords>,
+}
+
+/// All builds that can be read.
+fn variants() -> impl Iterator<Item = Variant> {
+    let of = |table: &'static Table| {
+        let free = table.free_threading.map(|free| Variant { table, free: Some(free) });
+        [Some(Variant { table, free: None }), free].into_iter().flatten()
+    };
+    versions::tables().flat_map(of)
+}
+
+impl Variant {
+    fn read(self, words: &[u64; WORDS]) -> Option<Layout> {
+        self.table.read(words)
+    }
+
+    fn object(self) -> ObjectLayout {
+        if self.free.is_some() { ObjectLayout::FREE_THREADED } else { ObjectLayout::WITH_LOCK }
+    }
+}
+
+/// What an interpreter of this build could tell: each field in a place of its own.
+fn told(variant: Variant) -> [u64; WORDS] {
+    let (table, object) = (variant.table, variant.object());
     let mut words = [0; WORDS];
+    words[FREE_THREADED] = u64::from(variant.free.is_some());
     words[0] = COOKIE;
     words[VERSION] = (3 << 8 | u64::from(table.minor)) << 16 | 0x05f0;
     let Table { interpreter, state, frame, code, object: of, .. } = table;
@@ -20,7 +48,7 @@ fn told(table: &Table) -> [u64; WORDS] {
         (frame.code, 0),
         (frame.previous, 8),
         (frame.instruction, 56),
-        (frame.owner, 70),
+        (frame.owner, 68),
         (frame.locals, 72),
         (code.bytes, 208),
         (code.first_line, 68),
@@ -29,19 +57,29 @@ fn told(table: &Table) -> [u64; WORDS] {
         (code.qualified_name, 128),
         (code.line_table, 136),
         (code.bytecode, 200),
-        (of.header, object::HEADER),
-        (of.class, object::TYPE),
-        (of.type_name, object::TYPE_NAME),
-        (of.type_flags, object::TYPE_FLAGS),
-        (of.dict_keys, object::DICT_KEYS),
-        (of.dict_values, object::DICT_VALUES),
-        (of.size, object::SIZE),
-        (of.bytes, object::BYTES),
-        (of.text_state, object::TEXT_STATE),
-        (of.text_length, object::TEXT_LENGTH),
-        (of.ascii_header, 40),
+        (of.header, object.header),
+        (of.class, object.class()),
+        (of.type_name, object.type_name()),
+        (of.type_flags, object.type_flags()),
+        (of.dict_keys, object.dict_keys()),
+        (of.dict_values, object.dict_values()),
+        (of.size, object.size()),
+        (of.bytes, object.bytes()),
+        (of.text_state, object.text_state()),
+        (of.text_length, object.text_length()),
+        (of.ascii_header, object.text_state() + 8),
     ];
-    for (at, value) in pairs {
+    let free = variant.free.map(|free| {
+        [
+            (free.runtime_bytes, 300_000),
+            (free.runtime_ending, 800),
+            (free.state_previous, 0),
+            (free.state_flags, 32),
+            (free.frame_copy, 64),
+            (free.code_copies, 192),
+        ]
+    });
+    for (at, value) in pairs.into_iter().chain(free.into_iter().flatten()) {
         assert_eq!(words[at], 0, "word {at} is told twice");
         words[at] = value as u64;
     }
@@ -49,22 +87,23 @@ fn told(table: &Table) -> [u64; WORDS] {
         words[at] = 80;
     }
     if let Value::At(at) = table.cached_keys {
-        words[at] = 888;
+        words[at] = object.header as u64 + 872;
     }
     words
 }
 
-/// The words that are read of a table, beyond those that say what it is.
-fn read_words(table: &Table) -> Vec<usize> {
-    let words = told(table);
-    let code = table.frame.code;
-    (FREE_THREADED + 1..WORDS).filter(|&at| words[at] != 0 || at == code).collect()
+/// The words that are read of a build, beyond those that say what it is.
+fn read_words(variant: Variant) -> Vec<usize> {
+    let words = told(variant);
+    let zero = [Some(variant.table.frame.code), variant.free.map(|free| free.state_previous)];
+    (FREE_THREADED + 1..WORDS).filter(|&at| words[at] != 0 || zero.contains(&Some(at))).collect()
 }
 
 #[test]
 fn fields_are_where_the_interpreter_says() {
-    for table in versions::tables() {
-        let layout = table.read(&told(table)).expect("it makes sense");
+    for variant in variants() {
+        let table = variant.table;
+        let layout = variant.read(&told(variant)).expect("it makes sense");
         assert_eq!(layout.top, Top::Field(72));
         assert_eq!(layout.base_frame, table.state.base_frame.map(|_| 80));
         assert_eq!((layout.state_next, layout.state_interpreter, layout.state_thread), (8, 16, 152));
@@ -72,52 +111,63 @@ fn fields_are_where_the_interpreter_says() {
         assert_eq!((layout.interpreter_bytes, layout.code_basic_size), (Some(194_968), 200));
         assert_eq!((layout.frame_code, layout.frame_previous, layout.frame_locals), (0, 8, 72));
         assert_eq!(layout.instruction, Instruction::Pointer { offset: 56, bytecode: 200 });
-        assert_eq!((layout.frame_owner, layout.code_first_line, layout.code_file), (Some(70), 68, 112));
+        assert_eq!((layout.frame_owner, layout.code_first_line, layout.code_file), (Some(68), 68, 112));
+        assert_eq!((layout.object, layout.free_threading.is_some()), (variant.object(), variant.free.is_some()));
+        if let Some(free) = layout.free_threading {
+            assert_eq!((free.runtime_ending, free.state_previous, free.state_flags), (800, 0, 32));
+            assert!(free.state_attachment > 32 && free.active & free.going == 0);
+            assert_eq!((free.frame_copy, free.code_copies), (64, 192));
+        }
         assert_eq!((layout.code_name, layout.code_qualified_name), (120, Some(128)));
-        assert_eq!((layout.code_line_table, layout.ascii_header, layout.compact_header), (136, 40, 56));
+        let ascii_header = variant.object().text_state() + 8;
+        assert_eq!((layout.code_line_table, layout.ascii_header), (136, ascii_header));
+        assert_eq!(layout.compact_header, ascii_header + 16);
     }
 }
 
 #[test]
 fn a_field_may_move() {
-    for table in versions::tables() {
-        let mut words = told(table);
+    for variant in variants() {
+        let table = variant.table;
+        let mut words = told(variant);
         words[table.state.bytes] += 16;
         words[table.state.frame] += 16;
         words[table.frame.owner] += 1;
-        let layout = table.read(&words).expect("it makes sense");
-        assert_eq!((layout.top, layout.frame_owner), (Top::Field(88), Some(71)));
+        let layout = variant.read(&words).expect("it makes sense");
+        assert_eq!((layout.top, layout.frame_owner), (Top::Field(88), Some(69)));
     }
 }
 
 #[test]
 fn nothing_is_read_that_says_it_is_something_else() {
-    for table in versions::tables() {
+    for variant in variants() {
         let damaged = |at: usize, value: u64| {
-            let mut words = told(table);
+            let mut words = told(variant);
             words[at] = value;
-            table.read(&words).is_none()
+            variant.read(&words).is_none()
         };
         assert!(damaged(0, 0) && damaged(0, u64::from_le_bytes(*b"xdebugpz")));
-        assert!(damaged(FREE_THREADED, 1));
+        // Of the other kind, or of none: objects look different.
+        assert!(damaged(FREE_THREADED, u64::from(variant.free.is_none())) && damaged(FREE_THREADED, 2));
         for version in [0, 0x030c_00f0, 0x0310_00f0, 0x040d_00f0, u64::MAX] {
             assert!(damaged(VERSION, version));
         }
-        assert!(table.read(&[0; WORDS]).is_none() && table.read(&[u64::MAX; WORDS]).is_none());
+        assert!(variant.read(&[0; WORDS]).is_none() && variant.read(&[u64::MAX; WORDS]).is_none());
     }
 }
 
 #[test]
 fn no_word_may_be_nonsense() {
-    for table in versions::tables() {
-        for at in read_words(table) {
+    for variant in variants() {
+        let table = variant.table;
+        for at in read_words(variant) {
             for nonsense in [3, 1 << 40, u64::MAX - 6, u64::MAX] {
-                let mut words = told(table);
+                let mut words = told(variant);
                 words[at] = nonsense;
                 // Bytes stand anywhere.
                 let is_byte = at == table.frame.owner || at == table.code.bytecode;
                 if !is_byte || nonsense != 3 {
-                    assert_eq!(table.read(&words), None, "3.{}, word {at}: {nonsense}", table.minor);
+                    assert_eq!(variant.read(&words), None, "3.{}, word {at}: {nonsense}", table.minor);
                 }
             }
         }
@@ -127,31 +177,33 @@ fn no_word_may_be_nonsense() {
 /// A table that has a word more or less than is known, from any place on.
 #[test]
 fn words_that_have_moved_are_no_layout() {
-    for table in versions::tables() {
-        let (first, last) = (3, read_words(table).into_iter().max().unwrap());
+    for variant in variants() {
+        let table = variant.table;
+        let (first, last) = (3, read_words(variant).into_iter().max().unwrap());
         for from in first..=table.object.text_length {
-            let mut longer = told(table);
+            let mut longer = told(variant);
             longer.copy_within(from..last + 1, from + 1);
-            assert_eq!(table.read(&longer), None, "3.{}, a word more at {from}", table.minor);
-            let mut shorter = told(table);
+            assert_eq!(variant.read(&longer), None, "3.{}, a word more at {from}", table.minor);
+            let mut shorter = told(variant);
             shorter.copy_within(from + 1..last + 2, from);
-            assert_eq!(table.read(&shorter), None, "3.{}, a word less at {from}", table.minor);
+            assert_eq!(variant.read(&shorter), None, "3.{}, a word less at {from}", table.minor);
         }
     }
 }
 
 #[test]
 fn no_field_lies_over_another() {
-    for table in versions::tables() {
+    for variant in variants() {
+        let table = variant.table;
         for (at, over) in [
             (table.state.next, table.state.interpreter),
             (table.frame.previous, table.frame.code),
             (table.frame.owner, table.frame.instruction),
             (table.code.name, table.code.file),
         ] {
-            let mut words = told(table);
+            let mut words = told(variant);
             words[at] = words[over];
-            assert_eq!(table.read(&words), None, "3.{}, words {at} and {over}", table.minor);
+            assert_eq!(variant.read(&words), None, "3.{}, words {at} and {over}", table.minor);
         }
     }
 }

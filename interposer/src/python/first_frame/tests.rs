@@ -22,12 +22,12 @@ impl Memory {
         let code = memory.address(CODE);
         let Instruction::Pointer { offset, bytecode } = layout.instruction else { unreachable!() };
         let pairs = [
-            (CODE + object::TYPE, TYPES.code),
-            (CODE + object::SIZE, 10),
+            (CODE + layout.object.class(), TYPES.code),
+            (CODE + layout.object.size(), 10),
             (CODE + layout.code_name, memory.address(NAME)),
             (CODE + layout.code_file, memory.address(FILE)),
-            (NAME + object::TYPE, TYPES.text),
-            (FILE + object::TYPE, TYPES.text),
+            (NAME + layout.object.class(), TYPES.text),
+            (FILE + layout.object.class(), TYPES.text),
             (FRAME + layout.frame_code, code),
             (FRAME + offset, code + bytecode + 6),
             (ENTRY + layout.frame_previous, memory.address(FRAME)),
@@ -82,12 +82,12 @@ fn tags_are_no_part_of_an_address() {
 fn whatever_else_is_there_is_wrong() {
     let layout = versions::SAMPLE;
     for (at, value) in [
-        (CODE + object::TYPE, TYPES.text),
-        (NAME + object::TYPE, TYPES.code),
-        (FILE + object::TYPE, 0),
+        (CODE + layout.object.class(), TYPES.text),
+        (NAME + layout.object.class(), TYPES.code),
+        (FILE + layout.object.class(), 0),
         (CODE + layout.code_name, 0),
         (CODE + layout.code_file, usize::MAX),
-        (CODE + object::SIZE, usize::MAX),
+        (CODE + layout.object.size(), usize::MAX),
         (FRAME + layout.frame_code, 0),
         (FRAME + layout.frame_code, 1 << 46),
     ] {

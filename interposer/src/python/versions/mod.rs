@@ -1,6 +1,6 @@
 //! What is known of each version of CPython: a file per version, which has all of it.
 
-use memprof_capture::channel::layout::KNOWN_PYTHONS;
+use memprof_capture::channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS};
 
 use super::debug_offsets::Table;
 use super::layout::Layout;
@@ -46,6 +46,7 @@ static VERSIONS: [&Version; 7] = [
 const _: () = {
     assert!(v3_9::VERSION.minor == *KNOWN_PYTHONS.start() && v3_15::VERSION.minor == *KNOWN_PYTHONS.end());
     assert!(VERSIONS.len() as u32 == *KNOWN_PYTHONS.end() - *KNOWN_PYTHONS.start() + 1);
+    assert!(*KNOWN_FREE_THREADED.end() == *KNOWN_PYTHONS.end());
 };
 
 /// The version that `Py_GetVersion()` names, if it is known.
@@ -54,13 +55,12 @@ pub fn find(text: &[u8]) -> Option<&'static Version> {
     VERSIONS.into_iter().find(|version| version.minor == minor)
 }
 
-/// Takes the minor version out of what `Py_GetVersion()` returns: `3.11.7 (main, ...`. Nothing for a build whose objects look
-/// different: a free-threaded one, or another major version.
+/// Takes the minor version out of what `Py_GetVersion()` returns: `3.11.7 (main, ...`. Nothing for another major version.
+/// Whether it is a free-threaded build the interpreter's own table says.
 fn minor_version(text: &[u8]) -> Option<u32> {
-    const FREE_THREADED: &[u8] = b"free-threading";
     let digits = text.strip_prefix(b"3.")?;
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if length == 0 || length > 3 || text.windows(FREE_THREADED.len()).any(|window| window == FREE_THREADED) {
+    if length == 0 || length > 3 {
         return None;
     }
     Some(digits[..length].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')))
@@ -84,10 +84,15 @@ mod tests {
     fn versions_are_read() {
         assert_eq!(minor_version(b"3.11.7 (main, Jan  1 2024, 00:00:00) [GCC 12.2.0]"), Some(11));
         assert_eq!(minor_version(b"3.9.18"), Some(9));
-        assert_eq!(minor_version(b"3.13.0 experimental free-threading build (main, ..."), None);
-        assert_eq!(minor_version(b"3.15.1 free-threading build (main, ..."), None);
+        assert_eq!(minor_version(b"3.15.1 free-threading build (main, ..."), Some(15));
         assert_eq!(minor_version(b"2.7.18 (default)"), None);
         assert_eq!(minor_version(b"3."), None);
+    }
+
+    #[test]
+    fn free_threaded_builds_of_some_are_known() {
+        let known = |table: &&Table| table.free_threading.is_some();
+        assert!(tables().filter(known).map(|table| table.minor).eq(KNOWN_FREE_THREADED));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 use memprof_capture::channel::code::LineTableFormat;
 
 use super::{Source, Version, v3_10};
-use crate::python::layout::{Attributes, Instruction, Layout, Top};
+use crate::python::layout::{Attributes, Instruction, Layout, ObjectLayout, Top};
 
 pub const VERSION: Version = Version { minor: 11, source: Source::Fixed(LAYOUT), ..v3_10::VERSION };
 
 pub const LAYOUT: Layout = Layout {
+    object: ObjectLayout::WITH_LOCK,
+    free_threading: None,
     top: Top::Through(56, 8),
     base_frame: None,
     control_frame: Some(56),

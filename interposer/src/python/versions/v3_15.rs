@@ -1,7 +1,7 @@
 //! 3.15: every chain of frames ends with a frame that is part of the thread state. Sources: as of 3.14.
 
 use super::{Source, Version, v3_14};
-use crate::python::debug_offsets::{CodeWords, FrameWords, ObjectWords, StateWords, Table, Value};
+use crate::python::debug_offsets::{CodeWords, FrameWords, FreeThreadingWords, ObjectWords, StateWords, Table, Value};
 
 pub const VERSION: Version = Version { minor: 15, source: Source::Told(TABLE), ..v3_14::VERSION };
 
@@ -24,5 +24,12 @@ const TABLE: Table = Table {
         ascii_header: 92,
     },
     cached_keys: Value::At(67),
+    free_threading: Some(FreeThreadingWords {
+        state_flags: 33,
+        attachment_behind: 16,
+        frame_copy: 46,
+        code_copies: 57,
+        ..v3_14::FREE_THREADING
+    }),
     ..v3_14::TABLE
 };

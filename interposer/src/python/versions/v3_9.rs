@@ -3,12 +3,14 @@
 use memprof_capture::channel::code::LineTableFormat;
 
 use super::{Source, Version};
-use crate::python::layout::{Attributes, Instruction, Layout, Top};
+use crate::python::layout::{Attributes, Instruction, Layout, ObjectLayout, Top};
 
 pub const VERSION: Version =
     Version { minor: 9, source: Source::Fixed(LAYOUT), current_is_own: false, allocator_named_early: true };
 
 pub const LAYOUT: Layout = Layout {
+    object: ObjectLayout::WITH_LOCK,
+    free_threading: None,
     top: Top::Field(24),
     base_frame: None,
     control_frame: None,
