@@ -3,6 +3,7 @@
 use memprof_capture::allocator::Allocator;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
 use rustc_hash::FxHashSet;
 
 use crate::metadata::Metadata;
@@ -16,22 +17,35 @@ const TOP_ROWS: usize = 10;
 
 /// A sentence on how memory of Python's allocators is counted; nothing where that goes without saying.
 pub(crate) fn sentence(run: &Metadata) -> Option<String> {
+    let pieces = Pieces::of(run);
     if run.python_allocators_traced {
-        let text = "Python's own allocators were traced: what they hand out counts, object by object, and the memory \
-                    that they take for it (pymalloc's arenas) does not.";
-        return Some(text.to_owned());
+        let taken = match pieces {
+            Some(Pieces::OfMimalloc) => "what mimalloc maps",
+            _ => "pymalloc's arenas",
+        };
+        return Some(format!(
+            "Python's own allocators were traced: what they hand out counts, object by object, and the memory \
+             that they take for it ({taken}) does not."
+        ));
     }
-    let arena = arena_bytes(run)?;
-    let arena = if arena == 1 << 20 { "1 MiB" } else { "256 KiB" };
-    Some(format!(
-        "pymalloc takes its memory in arenas of {arena} by mmap. An arena appears under the line that happened to need \
-         a new one; --trace-python-allocators shows every object."
-    ))
+    Some(match pieces? {
+        Pieces::Arenas(bytes) => format!(
+            "pymalloc takes its memory in arenas of {} by mmap. An arena appears under the line that happened to need \
+             a new one; --trace-python-allocators shows every object.",
+            if bytes == 1 << 20 { "1 MiB" } else { "256 KiB" }
+        ),
+        Pieces::OfMimalloc => {
+            "Python's objects come from mimalloc, which takes its memory in large pieces by mmap. A piece \
+                               appears under the line that happened to need a new one; --trace-python-allocators shows \
+                               every object."
+                .to_owned()
+        }
+    })
 }
 
 /// The same sentence, where untraced arenas are among the first of `rows`.
 pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric: Metric) -> Option<String> {
-    let arena = arena_bytes(report.metadata()).filter(|_| !report.metadata().python_allocators_traced)?;
+    let pieces = Pieces::of(report.metadata()).filter(|_| !report.metadata().python_allocators_traced)?;
     let is_mapped = |row: &&Row| row.allocator == Some(Allocator::Mmap);
     let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.place).collect();
     let has_arenas = report.aggregate().slots.iter().any(|slot| {
@@ -42,10 +56,7 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric
         // Without native stacks nothing tells who called mmap but the size.
         let by_interpreter = !report.native.recorded
             || report.tables().stack(site.stack).is_some_and(|stack| report.places.is_in_interpreter(stack.frame));
-        amount.allocations > 0
-            && amount.allocations.checked_mul(arena) == Some(amount.bytes)
-            && by_interpreter
-            && top.contains(&row_places.get(site.stack))
+        amount.allocations > 0 && pieces.can_be(amount) && by_interpreter && top.contains(&row_places.get(site.stack))
     });
     sentence(report.metadata()).filter(|_| has_arenas)
 }
@@ -61,26 +72,60 @@ pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
                     (--from, --to).";
         hints.push(kept.to_owned());
     }
-    let has_arenas = !run.python_allocators_traced && arena_bytes(run).is_some();
+    let pieces = Pieces::of(run).filter(|_| !run.python_allocators_traced);
     let maps = |slot: &SlotSummary| {
         let site = report.tables().site(slot.site);
         slot.leaked.allocations > 0 && site.is_some_and(|site| site.allocator == Allocator::Mmap)
     };
-    if has_arenas && report.aggregate().slots.iter().any(maps) {
-        let arenas = "Python's objects lie in pymalloc's arenas, made by mmap. An arena stays as long as any object in it \
-                      lives, under the line that happened to need it. To see the objects themselves, record with \
-                      --trace-python-allocators, or set PYTHONMALLOC=malloc for the recording, which makes each a block \
-                      of malloc.";
-        hints.push(arenas.to_owned());
+    if let Some(pieces) = pieces
+        && report.aggregate().slots.iter().any(maps)
+    {
+        let text = match pieces {
+            Pieces::Arenas(_) => {
+                "Python's objects lie in pymalloc's arenas, made by mmap. An arena stays as long as any object in it \
+                 lives, under the line that happened to need it. To see the objects themselves, record with \
+                 --trace-python-allocators, or set PYTHONMALLOC=malloc for the recording, which makes each a block \
+                 of malloc."
+            }
+            Pieces::OfMimalloc => {
+                "Python's objects lie in what mimalloc maps. A piece of it stays as long as any object in it lives, \
+                 under the line that happened to need it. To see the objects themselves, record with \
+                 --trace-python-allocators."
+            }
+        };
+        hints.push(text.to_owned());
     }
     hints
 }
 
-/// The size of pymalloc's arenas, which grew in 3.10; nothing where it is not what the program ran with.
-fn arena_bytes(run: &Metadata) -> Option<u64> {
-    if !run.python_allocator.starts_with("pymalloc") {
-        return None;
+/// What Python's own allocator takes from the system.
+#[derive(Clone, Copy)]
+enum Pieces {
+    /// pymalloc's arenas, of so many bytes.
+    Arenas(u64),
+    /// Whatever mimalloc finds right.
+    OfMimalloc,
+}
+
+impl Pieces {
+    /// Of what the program ran with; nothing where that is the C library's allocator, or not known.
+    fn of(run: &Metadata) -> Option<Self> {
+        if run.python_allocator.starts_with("mimalloc") {
+            return Some(Self::OfMimalloc);
+        }
+        if !run.python_allocator.starts_with("pymalloc") {
+            return None;
+        }
+        // They grew in 3.10.
+        let mut numbers = run.python_version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        Some(Self::Arenas(if (numbers.next(), numbers.next()) >= (Some(3), Some(10)) { 1 << 20 } else { 256 << 10 }))
     }
-    let mut numbers = run.python_version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    Some(if (numbers.next(), numbers.next()) >= (Some(3), Some(10)) { 1 << 20 } else { 256 << 10 })
+
+    /// Whether mappings of this amount can be such.
+    fn can_be(self, amount: Amount) -> bool {
+        match self {
+            Self::Arenas(bytes) => amount.allocations.checked_mul(bytes) == Some(amount.bytes),
+            Self::OfMimalloc => true,
+        }
+    }
 }

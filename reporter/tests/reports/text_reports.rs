@@ -82,6 +82,13 @@ fn what_is_said_of_python_s_allocators() {
     let [stats, table] = texts("3.11.7", "pymalloc", true);
     assert!(stats.contains("3.11.7 with pymalloc, traced\n") && stats.contains("were traced: what they"), "{stats}");
     assert!(!table.contains("arena"), "{table}");
+    for version in ["3.14.9 free-threading", "3.13.1"] {
+        let [stats, table] = texts(version, "mimalloc", false);
+        assert!(stats.contains("come from mimalloc") && stats.contains("--trace-python-allocators"), "{stats}");
+        assert!(table.contains("come from mimalloc") && !table.contains("arena"), "{table}");
+        let [stats, table] = texts(version, "mimalloc_debug", true);
+        assert!(stats.contains("(what mimalloc maps)") && !table.contains("mimalloc"), "{stats}{table}");
+    }
     // What was asked for is not always to be had.
     let [stats, _] = texts("2.7.18", "", true);
     assert!(stats.contains("2.7.18, its allocators not traced\n") && !stats.contains("were traced"), "{stats}");
