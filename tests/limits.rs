@@ -80,7 +80,8 @@ for _ in range(20):
     truth.free(truth.valloc(100 << 20))
 print(made)
 ";
-    for python in pythons::all() {
+    // A free-threaded one has reserved more address space than that when it has begun, and takes its objects from there.
+    for python in pythons::all().iter().filter(|python| !python.free_threaded) {
         let recorded = Recording::of_code(python, code).variable("PYTHONPATH", programs()).run().succeeds();
         let made: u64 = recorded.finished().stdout().trim().parse().expect("a number");
         assert!((200..500).contains(&made), "{python}: {made}");

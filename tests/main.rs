@@ -14,6 +14,7 @@ mod errno;
 mod export_command;
 mod export_sizes;
 mod foreign_allocators;
+mod free_threads;
 mod frozen;
 mod full_disk;
 mod harmless;

@@ -138,15 +138,15 @@ fn none_without_the_option() {
 
 /// Runs a test program without memprof and followed: both runs must print and return the same.
 #[track_caller]
-fn same_as_without(python: &Python, script: &str) -> Recorded {
-    let recorded = Recording::of_script(python, script).option("--follow-fork").run();
+fn same_as_without(python: &Python, script: &str, with: impl FnOnce(Recording) -> Recording) -> Recorded {
+    let recorded = with(Recording::of_script(python, script)).option("--follow-fork").run();
     let mut bare = Command::new(&python.path);
     set_up(bare.arg(programs().join(script)).stdin(Stdio::null()), recorded.folder());
     let bare = Finished::of(&mut bare);
     assert_eq!(recorded.finished().stdout(), bare.stdout(), "{python}: {}", recorded.finished().stderr());
     assert_eq!(recorded.finished().status(), bare.status(), "{python}");
     let stats = recorded.stats();
-    assert_eq!(total(&stats, "unknown_frees"), 0, "{python}");
+    assert!(total(&stats, "unknown_frees") <= python.most_unknown_frees(), "{python}: {stats}");
     recorded
 }
 
@@ -154,7 +154,7 @@ fn same_as_without(python: &Python, script: &str) -> Recorded {
 fn children_run_unharmed() {
     for python in pythons::all() {
         eprintln!("{python}");
-        let recorded = same_as_without(python, "has_children.py");
+        let recorded = same_as_without(python, "has_children.py", |recording| recording);
         let rows = table(&recorded.capture(), "--total");
         let own = sum(&rows, |row| row.allocator == "valloc");
         assert_eq!(own, Amount { allocations: 10, bytes: 10 * 1111 }, "{python}");
@@ -169,7 +169,7 @@ fn children_run_unharmed() {
 fn pools_of_processes() {
     for python in pythons::all() {
         eprintln!("{python}");
-        let recorded = same_as_without(python, "process_pools.py");
+        let recorded = same_as_without(python, "process_pools.py", |recording| recording.with_objects_of(python));
         // The line makes 100 blocks of some 1000 bytes each time.
         let rows = table(&recorded.capture(), "--total");
         let worked = sum(&rows, |row| row.file.ends_with("process_pools.py") && row.bytes > 50_000);

@@ -1,10 +1,7 @@
 //! Interpreters that tell memprof something wrong about where their fields are: they run as ever, and are recorded without
 //! Python's frames.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-
+use crate::support::falsified::Interpreter;
 use crate::support::pythons::{self, Python};
 use crate::support::recording::Recording;
 
@@ -33,46 +30,21 @@ fn instruction(data: &[u8], table: usize) -> usize {
     found.expect("the table says where the instruction is") + 16
 }
 
-/// The file of an interpreter that has its table, a program or a library, and where in it the instruction's offset stands.
-struct Interpreter {
-    path: PathBuf,
-    data: Vec<u8>,
-    at: usize,
-}
-
-fn interpreter(python: &Python) -> Option<Interpreter> {
-    let path = python.library().unwrap_or_else(|| python.path.clone());
-    let data = fs::read(&path).expect("the interpreter can be read");
-    let at = instruction(&data, table(&data)?);
-    Some(Interpreter { path, data, at })
-}
-
-impl Interpreter {
-    /// Puts one into a folder that says that a frame's instruction is elsewhere.
-    fn write_into(&mut self, folder: &Path, offset: u64) -> PathBuf {
-        self.data[self.at..self.at + 8].copy_from_slice(&offset.to_le_bytes());
-        let path = folder.join(self.path.file_name().expect("it has a name"));
-        fs::write(&path, &self.data).expect("a file can be written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it can be made executable");
-        path
-    }
+/// An interpreter that has its table, and where in its file the instruction's offset stands.
+fn interpreter(python: &Python) -> Option<(Interpreter, usize)> {
+    let interpreter = Interpreter::of(python);
+    let at = instruction(interpreter.data(), table(interpreter.data())?);
+    Some((interpreter, at))
 }
 
 #[test]
 fn what_cannot_be_right_is_refused() {
     const CODE: &str = "block = bytearray(3_000_000)\nprint('done')";
-    for (python, mut interpreter) in pythons::that_have("a table of its own offsets", interpreter) {
-        let home = python.home();
+    for (python, (interpreter, at)) in pythons::that_have("a table of its own offsets", interpreter) {
         // What no field can be at; what another one is at; and what holds something else, as the first frame shows.
-        for offset in [57, 8, 48] {
-            let folder = tempfile::tempdir().expect("a temporary folder can be made");
-            let path = interpreter.write_into(folder.path(), offset);
-            let is_library = interpreter.path != python.path;
-            let wrong = Python { path: if is_library { python.path.clone() } else { path }, ..python.clone() };
-            // What a program finds by its own place must be told to one that has been put elsewhere.
-            let libraries = format!("{}:{home}/lib", folder.path().display());
-            let recording = Recording::of_code(&wrong, CODE).variable("PYTHONHOME", &home);
-            let recorded = recording.variable("LD_LIBRARY_PATH", libraries).run().succeeds();
+        for offset in [57_u64, 8, 48] {
+            let wrong = interpreter.with(python, at, &offset.to_le_bytes());
+            let recorded = wrong.place(Recording::of_code(&wrong.python, CODE)).run().succeeds();
             assert_eq!(recorded.finished().stdout(), "done\n", "{python}, {offset}");
             recorded.assert_stacks_are_refused();
         }

@@ -55,8 +55,9 @@ fn with_every_object_on_the_heap() {
     for (allocator, pythons) in [("malloc", pythons::all()), ("malloc_debug", from_ref(pythons::any()))] {
         for python in pythons {
             eprintln!("{allocator} with {python}");
-            let recording = Recording::of_script(python, "shapes.py").variable("PYTHONMALLOC", allocator);
-            let recorded = recording.run().succeeds();
+            let recording =
+                Recording::of_script(python, "shapes.py").variable("PYTHONMALLOC", python.allocator(allocator));
+            let recorded = recording.with_objects_of(python).run().succeeds();
             assert_eq!(assert_innermost_as_witnessed(&recorded), 112);
             if python.path == pythons::any().path && allocator == "malloc" {
                 // The flame graph is large: once is enough.

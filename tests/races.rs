@@ -89,7 +89,9 @@ fn threads_that_take_turns() {
 fn raw_memory_without_the_gil() {
     for python in pythons::all() {
         eprintln!("{python}");
-        raw_memory(python, None, ["malloc", "realloc", "calloc"]);
+        if python.has_raw_memory_of_c() {
+            raw_memory(python, None, ["malloc", "realloc", "calloc"]);
+        }
         let traced = ["pymalloc_malloc", "pymalloc_realloc", "pymalloc_calloc"];
         raw_memory(python, Some("--trace-python-allocators"), traced);
     }
@@ -103,7 +105,8 @@ fn raw_memory(python: &Python, option: Option<&str>, [malloc, realloc, calloc]: 
     }
     let recorded = recording.run().succeeds();
     let stats = recorded.stats();
-    assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
+    assert!(total(&stats, "unknown_frees") <= python.most_unknown_frees(), "{stats}");
+    assert_eq!(total(&stats, "skipped_events"), 0);
     let (file, line) = marked("raw_memory.py", "raw");
     for (allocator, size) in [(malloc, 100), (realloc, 300), (calloc, 40)] {
         let of = |metric: &str| -> Vec<Amount> {

@@ -104,7 +104,8 @@ fn parts_of_a_run_count_the_same() {
 fn of_python_count_once() {
     for python in pythons::all() {
         eprintln!("{python}");
-        let recording = Recording::of_script(python, "shared_memory.py").option("--follow-fork");
+        let recording =
+            Recording::of_script(python, "shared_memory.py").with_objects_of(python).option("--follow-fork");
         let recorded = recording.variable("TMPDIR", FOLDER).run().succeeds();
         assert!(recorded.finished().stdout().starts_with("7 0\nb'abc'\n"), "{}", recorded.finished().stdout());
         let stats = recorded.stats();

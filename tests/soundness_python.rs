@@ -18,14 +18,15 @@ fn endless_allocations() -> PathBuf {
 }
 
 /// Runs a script with these arguments on every Python, with each of these allocators.
-fn with_all(script: &str, allocators: &[&str], arguments: &[&OsStr], status: i32) {
+fn with_all(script: &str, allocators: &[&'static str], arguments: &[&OsStr], status: i32) {
     let script = programs().join(script);
     for python in pythons::all() {
         for &allocator in allocators {
             eprintln!("{python} {allocator}");
             let command = [&[python.path.as_os_str(), script.as_os_str()], arguments].concat();
             for _ in 0..repeated(1) {
-                let recorded = Unharmed::command(&command).variable("PYTHONMALLOC", allocator).check();
+                let recorded =
+                    Unharmed::command(&command).variable("PYTHONMALLOC", python.allocator(allocator)).check();
                 assert_eq!(recorded.finished().status(), status);
             }
         }
@@ -54,7 +55,7 @@ fn embedding() -> Vec<Embedding> {
 
 /// Runs the program that takes states away so many times, in this Python, and requires what its threads allocated in the
 /// end.
-fn without_states(embedding: &Embedding, how: &str, times: u32, threads: u64, allocators: &[&str]) {
+fn without_states(embedding: &Embedding, how: &str, times: u32, threads: u64, allocators: &[&'static str]) {
     let python = embedding.python;
     for &allocator in allocators {
         eprintln!("{python} {allocator}");
@@ -64,7 +65,7 @@ fn without_states(embedding: &Embedding, how: &str, times: u32, threads: u64, al
             for (name, value) in embedding.variables(None) {
                 case = case.variable(name, value);
             }
-            let recorded = case.variable("PYTHONMALLOC", allocator).check();
+            let recorded = case.variable("PYTHONMALLOC", python.allocator(allocator)).check();
             let calm = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
             let expected = Amount { allocations: threads * 1000, bytes: threads * 1000 * 12345 };
             assert_eq!(calm, expected, "{how} {python} {allocator}");

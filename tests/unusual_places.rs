@@ -18,8 +18,12 @@ fn there_is_no_proc() {
     let capture = folder.path().join("x.bin");
     let code = "print(len([bytearray(1000) for _ in range(3000)]))";
     for python in pythons::all() {
-        let script = "\"$1\" run -q -f -o \"$2\" --python \"$3\" -c \"$4\"; status=$?; ls /dev/shm /tmp; exit $status";
-        let arguments = [OsStr::new(EXECUTABLE), capture.as_os_str(), python.path.as_os_str(), OsStr::new(code)];
+        // Whose objects are in no block of the C library's.
+        let option = if python.free_threaded { "--trace-python-allocators" } else { "" };
+        let script =
+            "\"$1\" run -q -f $5 -o \"$2\" --python \"$3\" -c \"$4\"; status=$?; ls /dev/shm /tmp; exit $status";
+        let (python_path, options) = (python.path.as_os_str(), [code, option].map(OsStr::new));
+        let arguments = [OsStr::new(EXECUTABLE), capture.as_os_str(), python_path, options[0], options[1]];
         let Some(finished) = with_empty_disk("/proc", &[], script, &arguments) else { return };
         let finished = finished.succeeds();
         let printed = finished.stdout();
@@ -65,7 +69,7 @@ fn the_loader_is_called_by_name() {
         let code = "print(len([bytearray(1000) for _ in range(3000)]))";
         let command = [loader.as_os_str(), python.path.as_os_str(), "-c".as_ref(), code.as_ref()];
         let bare = Finished::of(Command::new(command[0]).args(&command[1..]).stdin(Stdio::null()));
-        let recorded = Recording::of_command(&command).option("-q").run();
+        let recorded = Recording::of_command(&command).with_objects_of(python).option("-q").run();
         assert_eq!(recorded.finished().status(), bare.status(), "{python}: {}", recorded.finished().stderr());
         if bare.status() == 0 {
             assert_eq!(recorded.finished().stdout(), "3000\n", "{python}");

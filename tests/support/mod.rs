@@ -5,6 +5,7 @@ pub mod command;
 pub mod embedding;
 pub mod expectations;
 pub mod exported;
+pub mod falsified;
 pub mod flame_data;
 pub mod limited;
 pub mod memprof;

@@ -23,7 +23,8 @@ pub fn with_version(python: &Python, package: &str, version: &str) -> Option<Pyt
 }
 
 fn with_requirements(python: &Python, packages: &[&str], requirements: &[&str]) -> Option<Python> {
-    let name = format!("{}-3.{}", requirements.join("-"), python.minor);
+    let suffix = if python.free_threaded { "t" } else { "" };
+    let name = format!("{}-3.{}{suffix}", requirements.join("-"), python.minor);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let path = folder.join("bin/python3");
     // Two tests may want the same one, at the same time.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::env;
 use std::fmt;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use memprof_capture::channel::layout::KNOWN_PYTHONS;
+use memprof_capture::channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS};
 
 use super::skipping::{python_lacks, skipped, tell};
 
@@ -20,15 +21,38 @@ pub struct Python {
     pub path: PathBuf,
     /// The version is 3.`minor`.
     pub minor: u32,
+    /// Whether it has no global lock.
+    pub free_threaded: bool,
 }
 
 impl fmt::Display for Python {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Python 3.{} ({})", self.minor, self.path.display())
+        let suffix = if self.free_threaded { "t" } else { "" };
+        write!(out, "Python 3.{}{suffix} ({})", self.minor, self.path.display())
     }
 }
 
 impl Python {
+    /// The value of `PYTHONMALLOC` that means this one. A free-threaded build has mimalloc in the place of all others.
+    pub fn allocator(&self, name: &'static str) -> &'static str {
+        match name {
+            "malloc" | "pymalloc" if self.free_threaded => "mimalloc",
+            "malloc_debug" | "pymalloc_debug" if self.free_threaded => "mimalloc_debug",
+            name => name,
+        }
+    }
+
+    /// Whether its raw memory (`PyMem_RawMalloc`) is the C library's.
+    pub fn has_raw_memory_of_c(&self) -> bool {
+        !self.free_threaded || self.minor == 14
+    }
+
+    /// How many unknown frees there may be where its allocators are traced. A mimalloc that makes raw memory maps a little for each
+    /// thread in the middle of a call, which counts once, keeps it for another thread, and unmaps it at the end.
+    pub fn most_unknown_frees(&self) -> u64 {
+        if self.has_raw_memory_of_c() { 0 } else { 32 }
+    }
+
     /// Where its library is, for who cannot find it (`PYTHONHOME`).
     pub fn home(&self) -> String {
         let output = Command::new(&self.path).args(["-c", "import sys; print(sys.base_prefix)"]).output();
@@ -54,13 +78,10 @@ pub fn all() -> &'static [Python] {
     &found().supported
 }
 
-/// CPythons 3 of this machine whose stacks memprof cannot read: free-threaded ones, and other versions.
+/// CPythons 3 of this machine whose stacks memprof cannot read: other versions, and free-threaded builds of some. Mostly
+/// there are none; see [`falsified`](super::falsified).
 pub fn unknown() -> &'static [Python] {
-    let unknown = &found().unknown;
-    if unknown.is_empty() {
-        skipped("no Python here is one that memprof does not know");
-    }
-    unknown
+    &found().unknown
 }
 
 struct Found {
@@ -118,16 +139,20 @@ fn find() -> Found {
     }
     let mut seen = BTreeSet::new();
     let mut found: Vec<_> = candidates.iter().filter_map(|candidate| examine(candidate)).collect();
-    found.retain(|(python, _)| seen.insert(python.path.clone()));
-    found.sort_by(|(a, _), (b, _)| (a.minor, &a.path).cmp(&(b.minor, &b.path)));
-    let (supported, unknown): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|(python, has_lock)| *has_lock && KNOWN_PYTHONS.contains(&python.minor));
-    let without = |found: Vec<(Python, bool)>| found.into_iter().map(|(python, _)| python).collect();
-    Found { supported: without(supported), unknown: without(unknown) }
+    found.retain(|python| seen.insert(python.path.clone()));
+    found.sort_by(|a, b| (a.minor, a.free_threaded, &a.path).cmp(&(b.minor, b.free_threaded, &b.path)));
+    let (supported, unknown) =
+        found.into_iter().partition(|python| known(python.free_threaded).contains(&python.minor));
+    Found { supported, unknown }
 }
 
-/// Asks an interpreter what it is, and whether it has a global lock. Nothing if it does not run or is no CPython 3.
-fn examine(candidate: &Path) -> Option<(Python, bool)> {
+/// The versions that are supported, of builds with a global lock or of others.
+fn known(free_threaded: bool) -> RangeInclusive<u32> {
+    if free_threaded { KNOWN_FREE_THREADED } else { KNOWN_PYTHONS }
+}
+
+/// Asks an interpreter what it is. Nothing if it does not run or is no CPython 3.
+fn examine(candidate: &Path) -> Option<Python> {
     const QUESTION: &str = "import os, sys; print(sys.implementation.name, *sys.version_info[:2], \
                             'free-threading' in sys.version, os.path.realpath(sys.executable), sep='\\n')";
     let output = Command::new(candidate).args(["-c", QUESTION]).output().ok()?;
@@ -137,8 +162,8 @@ fn examine(candidate: &Path) -> Option<(Python, bool)> {
         return None;
     }
     let minor = lines.next()?.parse().ok()?;
-    let has_lock = lines.next()? != "True";
-    Some((Python { path: PathBuf::from(lines.next()?), minor }, has_lock))
+    let free_threaded = lines.next()? == "True";
+    Some(Python { path: PathBuf::from(lines.next()?), minor, free_threaded })
 }
 
 /// Says which Pythons are tested and which are not.
@@ -146,7 +171,10 @@ fn announce(found: &[Python]) {
     for python in found {
         tell(&format!("testing with {python}"));
     }
-    for minor in KNOWN_PYTHONS.filter(|minor| found.iter().all(|python| python.minor != *minor)) {
-        python_lacks(&format!("no 3.{minor} here"));
+    for (free_threaded, suffix) in [(false, ""), (true, "t")] {
+        let is_here = |minor| found.iter().any(|python| (python.minor, python.free_threaded) == (minor, free_threaded));
+        for minor in known(free_threaded).filter(|&minor| !is_here(minor)) {
+            python_lacks(&format!("no 3.{minor}{suffix} here"));
+        }
     }
 }

@@ -29,20 +29,17 @@ impl Recording {
 
     /// Of any Python file.
     pub fn of_file(python: &Python, script: &Path) -> Self {
-        let options = vec!["--python".into(), python.path.clone().into()];
-        Self::new(options, vec![script.to_owned().into()])
+        Self::with(python, vec![script.to_owned().into()])
     }
 
     /// Of Python code.
     pub fn of_code(python: &Python, code: &str) -> Self {
-        let options = vec!["--python".into(), python.path.clone().into()];
-        Self::new(options, vec!["-c".into(), code.into()])
+        Self::with(python, vec!["-c".into(), code.into()])
     }
 
     /// Of a module that Python runs as a program.
     pub fn of_module(python: &Python, module: &str) -> Self {
-        let options = vec!["--python".into(), python.path.clone().into()];
-        Self::new(options, vec!["-m".into(), module.into()])
+        Self::with(python, vec!["-m".into(), module.into()])
     }
 
     /// Of any command.
@@ -51,9 +48,18 @@ impl Recording {
         Self::new(Vec::new(), command.into_iter().map(OsString::from).collect())
     }
 
+    fn with(python: &Python, program: Vec<OsString>) -> Self {
+        Self::new(vec!["--python".into(), python.path.clone().into()], program)
+    }
+
     fn new(options: Vec<OsString>, program: Vec<OsString>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self { folder, memprof: EXECUTABLE.into(), options, program, variables: Vec::new() }
+    }
+
+    /// With the memory of large objects: a free-threaded Python has it from an allocator of its own, which is traced.
+    pub fn with_objects_of(self, python: &Python) -> Self {
+        if python.free_threaded { self.option("--trace-python-allocators") } else { self }
     }
 
     /// With one more option for memprof.

@@ -1,0 +1,84 @@
+//! Interpreters that are not what they say: copies in whose files something was changed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::pythons::Python;
+use super::recording::Recording;
+
+/// The file of an interpreter: a program or a library.
+pub struct Interpreter {
+    path: PathBuf,
+    data: Vec<u8>,
+}
+
+impl Interpreter {
+    /// That of a Python.
+    pub fn of(python: &Python) -> Self {
+        let path = python.library().unwrap_or_else(|| python.path.clone());
+        let data = fs::read(&path).expect("the interpreter can be read");
+        Self { path, data }
+    }
+
+    /// What is in it.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Puts a copy into a folder in which this stands at one place.
+    pub fn with(&self, python: &Python, at: usize, bytes: &[u8]) -> Falsified {
+        let mut data = self.data.clone();
+        data[at..at + bytes.len()].copy_from_slice(bytes);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join(self.path.file_name().expect("it has a name"));
+        fs::write(&path, &data).expect("a file can be written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it can be made executable");
+        let is_library = self.path != python.path;
+        let copy = Python { path: if is_library { python.path.clone() } else { path }, ..python.clone() };
+        Falsified { python: copy, home: python.home(), folder }
+    }
+}
+
+/// A falsified interpreter.
+pub struct Falsified {
+    /// What to run, in [`Self::place`].
+    pub python: Python,
+    home: String,
+    folder: TempDir,
+}
+
+impl Falsified {
+    /// A copy that says that it is 3.7 or 3.77. Nothing if it cannot be found where it says what it is.
+    pub fn of_another_version(python: &Python) -> Option<Self> {
+        let interpreter = Interpreter::of(python);
+        let said = format!("3.{}.", python.minor);
+        let mut places = (0..interpreter.data.len()).filter(|&at| {
+            let rest = interpreter.data[at..].strip_prefix(said.as_bytes()).unwrap_or_default();
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            (1..3).contains(&digits) && rest.get(digits) == Some(&0)
+        });
+        // What `Py_GetVersion` begins with; it may be the end of another text as well.
+        let at = places.next().filter(|_| places.next().is_none())?;
+        let other = &"77"[..python.minor.to_string().len()];
+        let falsified = interpreter.with(python, at + 2, other.as_bytes());
+        let mut question = Command::new(&falsified.python.path);
+        question.args(["-c", "import sys; print(sys.version)"]).envs(falsified.variables());
+        let answer = question.output().ok()?.stdout;
+        answer.starts_with(format!("3.{other}.").as_bytes()).then_some(falsified)
+    }
+
+    /// What a program finds by its own place.
+    fn variables(&self) -> [(&'static str, String); 2] {
+        let libraries = format!("{}:{}/lib", self.folder.path().display(), self.home);
+        [("PYTHONHOME", self.home.clone()), ("LD_LIBRARY_PATH", libraries)]
+    }
+
+    /// Tells a recording of it what it would find by its own place.
+    pub fn place(&self, recording: Recording) -> Recording {
+        self.variables().into_iter().fold(recording, |recording, (name, value)| recording.variable(name, value))
+    }
+}
