@@ -23,6 +23,7 @@ use crate::interpreter_options::InterpreterOptions;
 use crate::output_file::{NoOutput, OutputFile, OutputKind};
 use crate::run_messages;
 use crate::symbolize::SourceArgs;
+use memprof_capture::object_tracing::ObjectTracing;
 
 /// Options whose value is the program, as [`set_off_program`](crate::command_line::set_off_program) needs them.
 pub const PROGRAM_OPTIONS: &[char] = &['c', 'm'];
@@ -55,8 +56,13 @@ pub struct Args {
     native_depth: u32,
 
     /// Record every object of Python as well: the blocks of PyMem_RawMalloc, PyMem_Malloc and PyObject_Malloc
-    #[arg(long)]
+    /// (the default for Python without a global lock, where nothing else would show them)
+    #[arg(long, overrides_with = "no_trace_python_allocators")]
     trace_python_allocators: bool,
+
+    /// Do not record every object of Python, not even where Python has no global lock
+    #[arg(long, overrides_with = "trace_python_allocators")]
+    no_trace_python_allocators: bool,
 
     /// Record the processes that the program starts as well, into the same capture; ends with the last of them
     #[arg(long)]
@@ -146,6 +152,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         no_native,
         native_depth,
         trace_python_allocators,
+        no_trace_python_allocators,
         follow_fork,
         aggregate,
         no_symbols,
@@ -204,7 +211,11 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         output: if kind == OutputKind::Stream { Destination::Stream(file) } else { Destination::File(file) },
         sums_at: aggregate.then(|| path.clone()),
         native_depth: (!no_native).then_some(native_depth),
-        python_allocators: trace_python_allocators,
+        python_allocators: match (trace_python_allocators, no_trace_python_allocators) {
+            (true, _) => ObjectTracing::Always,
+            (_, true) => ObjectTracing::Never,
+            _ => ObjectTracing::FreeThreaded,
+        },
         follow_fork,
         waiting: Box::new(move |processes| run_messages::waits_for(processes, quiet)),
         symbols: (!no_symbols).then(|| symbols.at_the_end()),

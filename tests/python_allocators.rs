@@ -10,6 +10,7 @@ use memprof_capture::file::columns::EventBatch;
 use crate::support::falsified::Falsified;
 use crate::support::pythons::{self, Python};
 use crate::support::recording::{Recorded, Recording, total};
+use crate::support::skipping::skipped;
 use crate::support::table::{sum, table};
 
 /// How often something happened to blocks of a size.
@@ -194,5 +195,24 @@ fn without_the_option_the_c_library_s_blocks_count() {
         let of_domains = counts.get(&(Allocator::Malloc, 98_439)).copied().unwrap_or_default();
         assert_eq!(of_domains, Counts { allocated: domains, resized: 0, freed: 0 }, "{python}");
         assert_eq!(recorded.stats()["metadata"]["python_allocators_traced"], false);
+    }
+}
+
+/// There nothing else would show what Python allocates.
+#[test]
+fn free_threaded_pythons_are_traced_anyway() {
+    let mut tested = 0;
+    for python in pythons::all() {
+        let metadata = |recording: Recording| recording.run().succeeds().stats()["metadata"].clone();
+        let recording = || Recording::of_code(python, "pass");
+        let (by_default, without) = (metadata(recording().with_default_tracing()), metadata(recording()));
+        assert_eq!(by_default["python_allocators_traced"], python.free_threaded, "{python}");
+        assert_eq!(without["python_allocators_traced"], false, "{python}");
+        let version = by_default["python_version"].as_str().expect("a text");
+        assert_eq!(version.ends_with('t'), python.free_threaded, "{python}: {version}");
+        tested += usize::from(python.free_threaded);
+    }
+    if tested == 0 {
+        skipped("no free-threaded Python here");
     }
 }

@@ -25,6 +25,7 @@ pub mod file;
 pub mod ids;
 pub mod kept_errno;
 pub mod not_followed;
+pub mod object_tracing;
 #[cfg(feature = "file")]
 pub mod os_error;
 #[cfg(feature = "file")]

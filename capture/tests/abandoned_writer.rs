@@ -13,6 +13,7 @@ use memprof_capture::channel::writer::Author;
 use memprof_capture::channel::{ChunkWriter, Pool, PoolSettings};
 use memprof_capture::clock::ClockKind;
 use memprof_capture::ids::{Address, SiteId};
+use memprof_capture::object_tracing::ObjectTracing;
 use proptest::prelude::*;
 
 const CHUNKS: usize = 3;
@@ -39,7 +40,7 @@ impl Own {
             clock: ClockKind::Monotonic,
             python_only: false,
             native_stacks: false,
-            python_allocators: false,
+            python_allocators: ObjectTracing::Never,
             followed: Followed::Nobody,
             pid_namespace: 0,
         };

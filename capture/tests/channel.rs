@@ -19,6 +19,7 @@ use memprof_capture::channel::writer::Author;
 use memprof_capture::channel::{ChunkIndex, ChunkWriter, Pool, PoolSettings, Record, Records};
 use memprof_capture::clock::ClockKind;
 use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_capture::object_tracing::ObjectTracing;
 use proptest::prelude::*;
 
 /// Shared memory for a pool, with room in front for what else the test shares.
@@ -44,7 +45,7 @@ impl Shared {
             clock: ClockKind::Monotonic,
             python_only: false,
             native_stacks: true,
-            python_allocators: false,
+            python_allocators: ObjectTracing::Never,
             followed: Followed::Nobody,
             pid_namespace: 0,
         };
@@ -163,7 +164,7 @@ fn a_thread_that_waits_for_nobody_gives_up() {
         clock: ClockKind::Monotonic,
         python_only: false,
         native_stacks: true,
-        python_allocators: false,
+        python_allocators: ObjectTracing::Never,
         followed: Followed::Nobody,
         pid_namespace: 0,
     };

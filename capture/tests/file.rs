@@ -13,6 +13,7 @@ use memprof_capture::file::{
     Site, StackNode, Summary, Thread,
 };
 use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::object_tracing::ObjectTracing;
 use proptest::prelude::*;
 
 fn point(stamp: u64) -> ClockPoint {
@@ -30,7 +31,7 @@ fn header() -> Header {
         page_size: 4096,
         machine: "linux-x86_64".to_owned(),
         native_stacks: false,
-        python_allocators_traced: false,
+        python_allocators_traced: ObjectTracing::Never,
     }
 }
 

@@ -27,6 +27,7 @@ use memprof_replay::aggregated_capture::write_aggregated;
 
 use crate::memory_file::MemoryFile;
 use crate::targets::channel_records::ChunkLine;
+use memprof_capture::object_tracing::ObjectTracing;
 
 /// Captures of the oldest version and of the last one whose chunks of events were each those of one thread, as the
 /// memprofs of then recorded them.
@@ -76,7 +77,7 @@ pub fn capture() -> io::Result<Vec<u8>> {
         page_size: 4096,
         machine: "linux-x86_64".to_owned(),
         native_stacks: true,
-        python_allocators_traced: false,
+        python_allocators_traced: ObjectTracing::Never,
     };
     let mut writer = CaptureWriter::new(Vec::new(), &header)?;
     let process = |image, parent, forked_from| Fact::Process {

@@ -10,7 +10,8 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use memprof_capture::channel::layout::{PythonState, store_text};
+use memprof_capture::channel::layout::{PythonState, is_free_threaded, store_text};
+use memprof_capture::object_tracing::ObjectTracing;
 
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;
@@ -76,7 +77,8 @@ pub fn begin(session: &Session, symbols: &Symbols, recording: &mut Recording) {
         tell(session, PythonState::Unknown, version);
     }
     // Whether stacks can be read has nothing to do with it.
-    if let Some(functions) = allocators.filter(|_| session.pool().header().python_allocators != 0) {
+    let tracing = ObjectTracing::from_number(session.pool().header().python_allocators);
+    if let Some(functions) = allocators.filter(|_| tracing.holds(is_free_threaded(version))) {
         // SAFETY: nobody else has moved the phase to KNOWN, and nobody refers to them yet.
         crate::record_python_allocators(unsafe { (*LATE.allocators.get()).write(functions) });
     }

@@ -61,12 +61,17 @@ mod tests {
     use super::*;
     use crate::shared_pool::{SharedPool, Wanted};
     use memprof_capture::channel::followed::Followed;
+    use memprof_capture::object_tracing::ObjectTracing;
     use std::process::Command;
 
     #[test]
     fn forked_processes_have_the_pool_and_executed_ones_its_name() {
-        let wanted =
-            Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::All };
+        let wanted = Wanted {
+            python_only: false,
+            native_stacks: false,
+            python_allocators: ObjectTracing::Never,
+            followed: Followed::All,
+        };
         let shared = SharedPool::create(wanted).unwrap();
         let attached = Attached::to(shared.inode().unwrap(), &shared.path());
         // SAFETY: the child makes system calls only.

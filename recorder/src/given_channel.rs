@@ -19,6 +19,7 @@ use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
 use crate::output::Output;
 use crate::shared_pool::{SharedPool, Wanted};
+use memprof_capture::object_tracing::ObjectTracing;
 
 /// A chunk as it is found in the pool. All of it may be nonsense.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +58,7 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
     let shared = SharedPool::create(Wanted {
         python_only: false,
         native_stacks: true,
-        python_allocators: false,
+        python_allocators: ObjectTracing::Never,
         followed: Followed::Nobody,
     })?;
     let pool = shared.pool();
@@ -112,7 +113,7 @@ pub(crate) fn header() -> Header {
         page_size: 4096,
         machine: String::new(),
         native_stacks: true,
-        python_allocators_traced: false,
+        python_allocators_traced: ObjectTracing::Never,
     }
 }
 

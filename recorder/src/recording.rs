@@ -36,6 +36,7 @@ use crate::signals::{Forwarding, told_to_end};
 use crate::start::{Child, Environment, become_program, start};
 use crate::symbols;
 use crate::wait::{Ended, wait};
+use memprof_capture::object_tracing::ObjectTracing;
 
 /// What to record.
 pub struct Options<'a> {
@@ -53,7 +54,7 @@ pub struct Options<'a> {
     /// processors whose native stacks memprof cannot read.
     pub native_depth: Option<u32>,
     /// Whether Python's own allocators are recorded as well.
-    pub python_allocators: bool,
+    pub python_allocators: ObjectTracing,
     /// Whether the processes that the program starts are recorded as well. Then the recording ends with the last of them.
     pub follow_fork: bool,
     /// Called when the program has ended and some of those have not, with their number.

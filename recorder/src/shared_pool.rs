@@ -16,6 +16,7 @@ use memprof_capture::channel::{Pool, PoolSettings};
 use memprof_capture::clock::{ClockKind, monotonic_nanoseconds};
 
 use crate::own_limits;
+use memprof_capture::object_tracing::ObjectTracing;
 
 /// A pool, and the file that it lies in.
 pub struct SharedPool {
@@ -33,7 +34,7 @@ pub struct Wanted {
     /// Native stacks.
     pub native_stacks: bool,
     /// Python's own allocators.
-    pub python_allocators: bool,
+    pub python_allocators: ObjectTracing,
     /// Other processes than the first.
     pub followed: Followed,
 }

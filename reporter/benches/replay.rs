@@ -17,6 +17,7 @@ use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, Frame, Header, Site, StackNode, Summary, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::object_tracing::ObjectTracing;
 use memprof_capture::resolution::Resolver;
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::{ReplaySettings, replay};
@@ -51,7 +52,7 @@ fn header() -> Header {
         page_size: 4096,
         machine: String::new(),
         native_stacks: false,
-        python_allocators_traced: false,
+        python_allocators_traced: ObjectTracing::Never,
     }
 }
 

@@ -57,7 +57,8 @@ impl Metadata {
         let pid = pids().find(|&pid| pid == header.pid).or_else(|| pids().next()).unwrap_or(header.pid);
         let (python_version, python_allocator) = python.unwrap_or_default();
         // Python 2 lets nobody put functions before its allocators.
-        let python_allocators_traced = header.python_allocators_traced && !python_version.starts_with("2.");
+        let python_allocators_traced =
+            header.python_allocators_traced.holds(python_version.ends_with('t')) && !python_version.starts_with("2.");
         let duration_s = duration_s(reader, clock);
         Self {
             command_line: join_quoted(command_line),

@@ -3,7 +3,6 @@
 use memprof_capture::allocator::Allocator;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
-use memprof_replay::slots::Amount;
 use rustc_hash::FxHashSet;
 
 use crate::metadata::Metadata;
@@ -35,17 +34,24 @@ pub(crate) fn sentence(run: &Metadata) -> Option<String> {
             if bytes == 1 << 20 { "1 MiB" } else { "256 KiB" }
         ),
         Pieces::OfMimalloc => {
-            "Python's objects come from mimalloc, which takes its memory in large pieces by mmap. A piece \
-                               appears under the line that happened to need a new one; --trace-python-allocators shows \
-                               every object."
+            "Python's objects come from mimalloc, which sets memory aside by the gibibyte: they are in no \
+                               figure but the resident set. --trace-python-allocators shows every object."
                 .to_owned()
         }
     })
 }
 
-/// The same sentence, where untraced arenas are among the first of `rows`.
+/// Whether that concerns all that Python allocates, and not arenas only.
+pub(crate) fn concerns_all(run: &Metadata) -> bool {
+    run.python_allocators_traced || matches!(Pieces::of(run), Some(Pieces::OfMimalloc))
+}
+
+/// The same sentence, where untraced arenas are among the first of `rows`, or objects are nowhere.
 pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric: Metric) -> Option<String> {
-    let pieces = Pieces::of(report.metadata()).filter(|_| !report.metadata().python_allocators_traced)?;
+    let arena = match Pieces::of(report.metadata()).filter(|_| !report.metadata().python_allocators_traced)? {
+        Pieces::Arenas(bytes) => bytes,
+        Pieces::OfMimalloc => return sentence(report.metadata()),
+    };
     let is_mapped = |row: &&Row| row.allocator == Some(Allocator::Mmap);
     let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.place).collect();
     let has_arenas = report.aggregate().slots.iter().any(|slot| {
@@ -56,7 +62,10 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric
         // Without native stacks nothing tells who called mmap but the size.
         let by_interpreter = !report.native.recorded
             || report.tables().stack(site.stack).is_some_and(|stack| report.places.is_in_interpreter(stack.frame));
-        amount.allocations > 0 && pieces.can_be(amount) && by_interpreter && top.contains(&row_places.get(site.stack))
+        amount.allocations > 0
+            && amount.allocations.checked_mul(arena) == Some(amount.bytes)
+            && by_interpreter
+            && top.contains(&row_places.get(site.stack))
     });
     sentence(report.metadata()).filter(|_| has_arenas)
 }
@@ -77,23 +86,16 @@ pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
         let site = report.tables().site(slot.site);
         slot.leaked.allocations > 0 && site.is_some_and(|site| site.allocator == Allocator::Mmap)
     };
-    if let Some(pieces) = pieces
-        && report.aggregate().slots.iter().any(maps)
-    {
-        let text = match pieces {
-            Pieces::Arenas(_) => {
-                "Python's objects lie in pymalloc's arenas, made by mmap. An arena stays as long as any object in it \
-                 lives, under the line that happened to need it. To see the objects themselves, record with \
-                 --trace-python-allocators, or set PYTHONMALLOC=malloc for the recording, which makes each a block \
-                 of malloc."
-            }
-            Pieces::OfMimalloc => {
-                "Python's objects lie in what mimalloc maps. A piece of it stays as long as any object in it lives, \
-                 under the line that happened to need it. To see the objects themselves, record with \
-                 --trace-python-allocators."
-            }
-        };
-        hints.push(text.to_owned());
+    match pieces {
+        Some(Pieces::OfMimalloc) => hints.extend(sentence(run)),
+        Some(Pieces::Arenas(_)) if report.aggregate().slots.iter().any(maps) => {
+            let arenas = "Python's objects lie in pymalloc's arenas, made by mmap. An arena stays as long as any object \
+                          in it lives, under the line that happened to need it. To see the objects themselves, record \
+                          with --trace-python-allocators, or set PYTHONMALLOC=malloc for the recording, which makes \
+                          each a block of malloc.";
+            hints.push(arenas.to_owned());
+        }
+        _ => {}
     }
     hints
 }
@@ -119,13 +121,5 @@ impl Pieces {
         // They grew in 3.10.
         let mut numbers = run.python_version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
         Some(Self::Arenas(if (numbers.next(), numbers.next()) >= (Some(3), Some(10)) { 1 << 20 } else { 256 << 10 }))
-    }
-
-    /// Whether mappings of this amount can be such.
-    fn can_be(self, amount: Amount) -> bool {
-        match self {
-            Self::Arenas(bytes) => amount.allocations.checked_mul(bytes) == Some(amount.bytes),
-            Self::OfMimalloc => true,
-        }
     }
 }

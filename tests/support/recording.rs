@@ -12,6 +12,8 @@ use super::memprof::{EXECUTABLE, Finished, memprof, programs};
 use super::pythons::Python;
 use super::table::table;
 
+const UNTRACED: &str = "--no-trace-python-allocators";
+
 /// A run to be made.
 pub struct Recording {
     folder: TempDir,
@@ -52,9 +54,17 @@ impl Recording {
         Self::new(vec!["--python".into(), python.path.clone().into()], program)
     }
 
+    /// Python's own allocators are not traced unless an option asks for it: what Python does for itself is no test's concern.
     fn new(options: Vec<OsString>, program: Vec<OsString>) -> Self {
+        let options = [vec![UNTRACED.into()], options].concat();
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self { folder, memprof: EXECUTABLE.into(), options, program, variables: Vec::new() }
+    }
+
+    /// As memprof does it by itself.
+    pub fn with_default_tracing(mut self) -> Self {
+        self.options.retain(|option| option != UNTRACED);
+        self
     }
 
     /// With the memory of large objects: a free-threaded Python has it from an allocator of its own, which is traced.

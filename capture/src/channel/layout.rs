@@ -48,7 +48,7 @@ pub struct PoolHeader {
     pub pid_namespace: u64,
     /// Non-zero: stacks have native frames.
     pub native_stacks: u32,
-    /// Non-zero: Python's own allocators are recorded as well.
+    /// An [`ObjectTracing`](crate::object_tracing::ObjectTracing) as a number.
     pub python_allocators: u32,
     /// A [`Followed`](super::followed::Followed) as a number.
     pub followed: u32,
@@ -126,6 +126,13 @@ pub const NATIVE_STACKS: bool = cfg!(target_arch = "x86_64");
 pub const KNOWN_PYTHONS: RangeInclusive<u32> = 9..=15;
 /// Those whose stacks can be read in free-threaded builds.
 pub const KNOWN_FREE_THREADED: RangeInclusive<u32> = 14..=15;
+
+/// Whether a Python whose `Py_GetVersion()` is this has no global lock.
+#[must_use]
+pub fn is_free_threaded(version: &[u8]) -> bool {
+    const SAID: &[u8] = b"free-threading";
+    version.windows(SAID.len()).any(|said| said == SAID)
+}
 
 /// What the interposer found out about the process's Python interpreter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use super::layout::{
 use super::states::{self, State, Task, Words};
 use super::writer::Author;
 use crate::clock::ClockKind;
+use crate::object_tracing::ObjectTracing;
 
 /// A chunk of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +50,7 @@ pub struct PoolSettings {
     /// Whether stacks have native frames.
     pub native_stacks: bool,
     /// Whether Python's own allocators are recorded as well.
-    pub python_allocators: bool,
+    pub python_allocators: ObjectTracing,
     /// Which processes are recorded beside the first one.
     pub followed: Followed,
     /// The recorder's pid namespace: see [`PoolHeader::pid_namespace`].
@@ -85,7 +86,7 @@ impl Pool {
             (*header).limit = settings.limit;
             (*header).python_only = u32::from(settings.python_only);
             (*header).native_stacks = u32::from(settings.native_stacks);
-            (*header).python_allocators = u32::from(settings.python_allocators);
+            (*header).python_allocators = settings.python_allocators as u32;
             (*header).followed = settings.followed as u32;
             (*header).pid_namespace = settings.pid_namespace;
             (*header).magic = MAGIC;

@@ -7,6 +7,7 @@ use crate::clock::ClockKind;
 use crate::early_stop::EarlyStop;
 use crate::ids::{ModuleId, Stamp};
 use crate::not_followed::NotFollowed;
+use crate::object_tracing::ObjectTracing;
 
 /// What is known when the recording starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub struct Header {
     /// Whether native stacks are recorded.
     pub native_stacks: bool,
     /// Whether CPython's own allocators are recorded.
-    pub python_allocators_traced: bool,
+    pub python_allocators_traced: ObjectTracing,
 }
 
 /// One moment on two clocks: what turns stamps into seconds.
@@ -56,7 +57,7 @@ pub enum Fact {
     },
     /// The image runs this Python.
     Python {
-        /// As `Py_GetVersion()` has it, up to the first blank: `3.11.7`.
+        /// As `Py_GetVersion()` has it, up to the first blank: `3.11.7`; with a `t` behind it where there is no global lock.
         version: String,
         /// The name of its allocator (`pymalloc`, `malloc`, ...); empty when the program ended before it was known.
         allocator: String,

@@ -23,6 +23,7 @@ use super::table_rows::{functions_in, place};
 use super::tables::{FrameSymbols, Function, OldStoredSite, StoredSite, Tables, Thread};
 use super::thread_columns::ThreadColumnDecoder;
 use crate::ids::{Stamp, ThreadId};
+use crate::object_tracing::ObjectTracing;
 
 /// A chunk of events, not yet read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -439,6 +440,6 @@ fn placeholder_header() -> Header {
         page_size: 4096,
         machine: String::new(),
         native_stacks: false,
-        python_allocators_traced: false,
+        python_allocators_traced: ObjectTracing::Never,
     }
 }

@@ -21,6 +21,7 @@ use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::unwind::frame::{CodeAddress, FrameState, Step};
 use crate::unwind::stack_region::StackRegion;
+use memprof_capture::object_tracing::ObjectTracing;
 
 const WORDS: usize = 1 << 14;
 /// Functions 0 to 15; these have a meaning.
@@ -288,7 +289,7 @@ impl Recorder {
             clock: ClockKind::Monotonic,
             python_only: false,
             native_stacks: true,
-            python_allocators: false,
+            python_allocators: ObjectTracing::Never,
             followed: Followed::Nobody,
             pid_namespace: 0,
         };

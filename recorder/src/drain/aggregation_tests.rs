@@ -23,11 +23,16 @@ use crate::capture_output::CaptureOutput;
 use crate::given_channel::{header, summary};
 use crate::output::Output;
 use crate::shared_pool::{SharedPool, Wanted};
+use memprof_capture::object_tracing::ObjectTracing;
 
 const PROCESSES: usize = 3;
 const THREADS: usize = 2;
-const WANTED: Wanted =
-    Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::All };
+const WANTED: Wanted = Wanted {
+    python_only: false,
+    native_stacks: false,
+    python_allocators: ObjectTracing::Never,
+    followed: Followed::All,
+};
 
 /// One of two recordings of the same.
 struct Recording {

@@ -6,7 +6,7 @@ mod tests;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use memprof_capture::channel::ChunkIndex;
-use memprof_capture::channel::layout::{PythonState, load_text};
+use memprof_capture::channel::layout::{PythonState, is_free_threaded, load_text};
 use memprof_capture::channel::process::ProcessDescription;
 use memprof_capture::file::Fact;
 use memprof_capture::file::facts::{ClockPoint, RssSample};
@@ -128,13 +128,20 @@ impl Drain {
         };
         let (mut version, mut allocator) = ([0; 128], [0; 32]);
         let version = load_text(&header.python_version, &mut version);
-        let version = version.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let version = python_version(version);
         let allocator = text(load_text(&header.python_allocator, &mut allocator));
-        let fact = Fact::Python { version: text(version), allocator, stacks };
+        let fact = Fact::Python { version, allocator, stacks };
         if self.python.as_ref() != Some(&fact) {
             self.output.facts(std::slice::from_ref(&fact));
             self.python = Some(fact);
         }
     }
+}
+
+/// What [`Fact::Python`] has of what `Py_GetVersion()` returns.
+fn python_version(said: &[u8]) -> String {
+    let number = said.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    let suffix = if is_free_threaded(said) { "t" } else { "" };
+    format!("{}{suffix}", String::from_utf8_lossy(number))
 }

@@ -20,6 +20,7 @@ use crate::capture_output::CaptureOutput;
 use crate::given_channel::{header, summary};
 use crate::output::Output;
 use crate::shared_pool::{SharedPool, Wanted};
+use memprof_capture::object_tracing::ObjectTracing;
 
 /// A pool, and its drain into a file.
 struct Recording {
@@ -30,8 +31,12 @@ struct Recording {
 
 impl Recording {
     fn new() -> Self {
-        let wanted =
-            Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::Nobody };
+        let wanted = Wanted {
+            python_only: false,
+            native_stacks: false,
+            python_allocators: ObjectTracing::Never,
+            followed: Followed::Nobody,
+        };
         let shared = SharedPool::create(wanted).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header()).unwrap();

@@ -20,6 +20,7 @@ use memprof_capture::ids::Stamp;
 use memprof_capture::os_error::in_words;
 
 use crate::event_writer::EventWriter;
+use memprof_capture::object_tracing::ObjectTracing;
 use source::Source;
 
 /// A capture to be joined with others, and how many seconds after its start a moment of it is.
@@ -117,12 +118,14 @@ pub fn join(captures: Vec<Joined>, out: impl Write) -> Result<u64, JoinError> {
 }
 
 fn header(first: &Header, sources: &[Source]) -> Header {
-    let any = |what: fn(&Header) -> bool| sources.iter().any(|source| what(source.reader.header()));
+    let any = |what: &dyn Fn(&Header) -> bool| sources.iter().any(|source| what(source.reader.header()));
+    let of = |tracing| any(&|header| header.python_allocators_traced == tracing);
+    let tracing = [ObjectTracing::Always, ObjectTracing::FreeThreaded].into_iter().find(|&tracing| of(tracing));
     Header {
         start: point(START),
         clock: CLOCK,
-        native_stacks: any(|header| header.native_stacks),
-        python_allocators_traced: any(|header| header.python_allocators_traced),
+        native_stacks: any(&|header| header.native_stacks),
+        python_allocators_traced: tracing.unwrap_or(ObjectTracing::Never),
         ..first.clone()
     }
 }

@@ -164,7 +164,7 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
     }
     columns.print(out, style)?;
     let maps = allocators.iter().any(|(allocator, _)| *allocator == Allocator::Mmap);
-    let sentence = pymalloc::sentence(report.metadata()).filter(|_| maps || report.metadata().python_allocators_traced);
+    let sentence = pymalloc::sentence(report.metadata()).filter(|_| maps || pymalloc::concerns_all(report.metadata()));
     for line in sentence.iter().flat_map(|sentence| wrap(sentence, style.width() - 2)) {
         writeln!(out, "  {line}")?;
     }

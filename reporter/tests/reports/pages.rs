@@ -12,6 +12,7 @@ use crate::sample_run::sample_run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
+use memprof_capture::object_tracing::ObjectTracing;
 use memprof_replay::metric::Metric;
 use memprof_reporter::flame_tree::Split;
 use memprof_reporter::flamegraph::{self, GraphShape};
@@ -180,7 +181,7 @@ fn a_hint_explains_arenas_where_there_are_some() {
     let text = hint(&sample_run());
     assert!(text.as_str().is_some_and(|text| text.contains("arenas of 1 MiB")), "{text}");
     let mut traced = sample_run();
-    traced.header.python_allocators_traced = true;
+    traced.header.python_allocators_traced = ObjectTracing::Always;
     assert_eq!(hint(&traced), Value::Null);
     // Native frames tell whose mapping it was.
     for (path, is_interpreter) in [("/lib/other.so", false), ("/lib/libpython3.11.so", true)] {

@@ -5,6 +5,7 @@ use crate::golden_text::assert_golden;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_capture::file::Fact;
+use memprof_capture::object_tracing::ObjectTracing;
 use memprof_replay::metric::Metric;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
@@ -59,7 +60,7 @@ fn families_at_several_widths() {
 fn what_is_said_of_python_s_allocators() {
     let texts = |version: &str, allocator: &str, traced: bool| {
         let mut builder = sample_run();
-        builder.header.python_allocators_traced = traced;
+        builder.header.python_allocators_traced = if traced { ObjectTracing::Always } else { ObjectTracing::Never };
         let (version, allocator) = (version.to_owned(), allocator.to_owned());
         builder.facts = vec![Fact::Python { version, allocator, stacks: true }];
         let report = builder.report();
@@ -82,7 +83,7 @@ fn what_is_said_of_python_s_allocators() {
     let [stats, table] = texts("3.11.7", "pymalloc", true);
     assert!(stats.contains("3.11.7 with pymalloc, traced\n") && stats.contains("were traced: what they"), "{stats}");
     assert!(!table.contains("arena"), "{table}");
-    for version in ["3.14.9 free-threading", "3.13.1"] {
+    for version in ["3.14.9t", "3.13.1"] {
         let [stats, table] = texts(version, "mimalloc", false);
         assert!(stats.contains("come from mimalloc") && stats.contains("--trace-python-allocators"), "{stats}");
         assert!(table.contains("come from mimalloc") && !table.contains("arena"), "{table}");

@@ -17,6 +17,7 @@ use crate::drain::Drain;
 use crate::given_channel::{header, summary};
 use crate::output::Output;
 use crate::shared_pool::{SharedPool, Wanted};
+use memprof_capture::object_tracing::ObjectTracing;
 
 /// A pool, and its drain into a file.
 struct Recording {
@@ -27,8 +28,12 @@ struct Recording {
 
 impl Recording {
     fn new() -> Self {
-        let wanted =
-            Wanted { python_only: false, native_stacks: false, python_allocators: false, followed: Followed::All };
+        let wanted = Wanted {
+            python_only: false,
+            native_stacks: false,
+            python_allocators: ObjectTracing::Never,
+            followed: Followed::All,
+        };
         let (shared, folder) = (SharedPool::create(wanted).unwrap(), tempfile::tempdir().unwrap());
         let output = CaptureOutput::new(File::create(folder.path().join("capture.bin")).unwrap(), &header()).unwrap();
         Self { drain: Drain::new(shared.pool(), Output::Events(Box::new(output)), 0), shared, folder }

@@ -9,6 +9,7 @@ use memprof_capture::file::{
     CaptureReader, CaptureWriter, Fact, Frame, FrameSymbols, Function, Header, NativeFrame, Summary, SymbolSource,
 };
 use memprof_capture::ids::{FrameId, ModuleId, Stamp};
+use memprof_capture::object_tracing::ObjectTracing;
 
 use super::super::redo::{NamedModule, Redone};
 use super::super::{Options, Process, perf_map};
@@ -57,7 +58,7 @@ impl Capture {
             page_size: 4096,
             machine: "a machine".to_owned(),
             native_stacks: true,
-            python_allocators_traced: false,
+            python_allocators_traced: ObjectTracing::Never,
         };
         let mut writer = CaptureWriter::new(Vec::new(), &header).unwrap();
         writer.modules(&[library.module(), module(Path::new("/gone/lib.so"), vec![3; 20])]).unwrap();

@@ -17,6 +17,7 @@ use memprof_capture::file::{
     Site, StackNode, Summary, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
+use memprof_capture::object_tracing::ObjectTracing;
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
 use memprof_replay::aggregate::Aggregate;
@@ -72,7 +73,7 @@ impl Default for CaptureBuilder {
                 page_size: 4096,
                 machine: "linux-x86_64".to_owned(),
                 native_stacks: false,
-                python_allocators_traced: false,
+                python_allocators_traced: ObjectTracing::Never,
             },
             facts: vec![Fact::Python { version: "3.11.7".to_owned(), allocator: "pymalloc".to_owned(), stacks: true }],
             threads: vec![Thread { tid: 4711, name: "python3".to_owned() }],
