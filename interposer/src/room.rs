@@ -55,7 +55,7 @@ pub const fn is_near(sp: usize, end: usize) -> bool {
 pub fn with_room<R>(spare: &mut Option<SpareStack>, act: impl FnOnce() -> R) -> R {
     // A handler would begin at the start of its stack again if the thread were seen to have left that.
     let held_back = match is_on_signal_stack() {
-        true => match unless_confined(SignalsHeldBack::begin) {
+        true => match unless_confined(SignalsHeldBack::begin).flatten() {
             None => return act(),
             held_back => held_back,
         },

@@ -275,18 +275,6 @@ impl Call {
         }
     }
 
-    /// Whether Python's own code makes the call.
-    #[cold]
-    #[inline(never)]
-    pub fn is_interpreter_s(&self) -> bool {
-        if self.interrupts || self.is_short() {
-            return false;
-        }
-        // SAFETY: the real function runs, as far as others see, and nothing else of this thread has the right.
-        let recording = &mut unsafe { Recording::begin() };
-        is_in_interpreter(self.caller(recording))
-    }
-
     /// Records that `allocator` has left a block where it was, and changed its size.
     #[inline]
     pub fn resized(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {

@@ -95,6 +95,10 @@ impl ModuleRange {
         self.0[0].store(start, Release);
     }
 
+    fn is_known(&self) -> bool {
+        self.0[0].load(Acquire) != 0
+    }
+
     fn contains(&self, address: usize) -> bool {
         let start = self.0[0].load(Acquire);
         start != 0 && (start..self.0[1].load(Relaxed)).contains(&address)
@@ -108,6 +112,11 @@ static GREENLET: ModuleRange = ModuleRange::unknown();
 /// Notes where the Python interpreter is: its first byte, and behind its last one.
 pub fn set_interpreter(range: (usize, usize)) {
     INTERPRETER.set(range);
+}
+
+/// Whether there is a Python interpreter.
+pub fn has_interpreter() -> bool {
+    INTERPRETER.is_known()
 }
 
 /// Whether an address is in the module of the Python interpreter.

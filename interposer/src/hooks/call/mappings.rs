@@ -7,9 +7,11 @@ use memprof_capture::channel::record::Mapped;
 use memprof_capture::ids::{Address, Stamp};
 
 use super::{Call, OtherStack, OwnStack, Place};
+use crate::lock::Recording;
 use crate::platform::tls;
 use crate::room;
 use crate::thread::Caller;
+use crate::unwind::modules::{has_interpreter, is_in_interpreter};
 
 impl Call {
     /// Whether the stack may have too little room for a record. Handlers call these functions, on stacks of their own: when a page is
@@ -17,6 +19,18 @@ impl Call {
     #[inline(always)]
     fn is_short_in_handlers(&self) -> bool {
         room::is_short_in_handlers(tls::block(), self.hook.sp)
+    }
+
+    /// Whether Python's own code makes the call.
+    #[cold]
+    #[inline(never)]
+    pub fn is_interpreter_s(&self) -> bool {
+        if !has_interpreter() || self.interrupts || self.is_short_in_handlers() {
+            return false;
+        }
+        // SAFETY: the real function runs, as far as others see, and nothing else of this thread has the right.
+        let recording = &mut unsafe { Recording::begin() };
+        is_in_interpreter(self.caller(recording))
     }
 
     /// Records that the call, made by `allocator`, has just mapped a range. What that shows is found out where the record is

@@ -9,22 +9,25 @@ use memprof_capture::kept_errno::KeptErrno;
 
 use super::memory::{forbid, map, unmap};
 
-/// Whether the thread runs on the stack that it has set aside for signal handlers, which may lie within its own one.
+/// Whether the thread runs on the stack that it has set aside for signal handlers, which may lie within its own one. Where that
+/// may not be asked for, it counts as true.
 pub fn is_on_signal_stack() -> bool {
-    end_of_signal_stack().is_some()
+    signal_stack().is_none_or(|stack| stack.ss_flags & libc::SS_ONSTACK != 0)
 }
 
-/// Where the stack ends that the thread has set aside for signal handlers, if it runs on that.
+/// Where the stack ends that the thread has set aside for signal handlers, if it is known to run on that.
 #[inline(always)]
 pub fn end_of_signal_stack() -> Option<usize> {
+    signal_stack().filter(|stack| stack.ss_flags & libc::SS_ONSTACK != 0).map(|stack| stack.ss_sp.addr())
+}
+
+/// Nothing where a filter forbids to ask.
+#[inline(always)]
+fn signal_stack() -> Option<libc::stack_t> {
     let _errno = KeptErrno::new();
     let mut stack = MaybeUninit::<libc::stack_t>::zeroed();
-    // SAFETY: only asks, which cannot fail; the structure is filled by the call, and is valid all zero.
-    let stack = unsafe {
-        libc::sigaltstack(ptr::null(), stack.as_mut_ptr());
-        stack.assume_init()
-    };
-    (stack.ss_flags & libc::SS_ONSTACK != 0).then_some(stack.ss_sp.addr())
+    // SAFETY: only asks; the structure is filled by the call, and is valid all zero.
+    unsafe { (libc::sigaltstack(ptr::null(), stack.as_mut_ptr()) == 0).then(|| stack.assume_init()) }
 }
 
 /// As long as it exists, no handler begins in this thread.
@@ -34,10 +37,10 @@ pub struct SignalsHeldBack {
 }
 
 impl SignalsHeldBack {
-    /// Holds all of them back.
+    /// Holds all of them back. Nothing where a filter forbids that.
     #[inline(always)]
-    pub fn begin() -> Self {
-        Self { before: set_signal_mask(u64::MAX) }
+    pub fn begin() -> Option<Self> {
+        set_signal_mask(u64::MAX).map(|before| Self { before })
     }
 }
 
@@ -48,16 +51,16 @@ impl Drop for SignalsHeldBack {
     }
 }
 
-/// Sets the thread's signal mask, as the kernel has it: a bit for each of 64 signals. Returns what it was.
+/// Sets the thread's signal mask, as the kernel has it: a bit for each of 64 signals. Returns what it was, if it could be set.
 #[inline(always)]
-fn set_signal_mask(mask: u64) -> u64 {
+fn set_signal_mask(mask: u64) -> Option<u64> {
     let _errno = KeptErrno::new();
     let mut before = 0_u64;
     // SAFETY: both are of the size that is named; the C library's own sets are larger, and leave out signals that it needs.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size_of::<u64>());
-    }
-    before
+    let status = unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size_of::<u64>())
+    };
+    (status == 0).then_some(before)
 }
 
 /// A stack of our own. The page at its end is not to be touched.
