@@ -35,6 +35,7 @@ pub(super) const DESCRIPTOR: u64 = 14;
 pub(super) const MOVES: u64 = 15;
 
 pub(super) const KIND_BITS: u32 = 4;
+const KIND_MASK: u64 = (1 << KIND_BITS) - 1;
 pub(super) const DELTA_BITS: u32 = 12;
 pub(super) const MAX_DELTA: u64 = (1 << DELTA_BITS) - 1;
 pub(super) const ADDRESS_SHIFT: u32 = KIND_BITS + DELTA_BITS;
@@ -364,12 +365,31 @@ impl<'a> Records<'a> {
         Some(taken)
     }
 
-    #[inline]
+    /// The next record, if it allocates or frees and takes no more words than most of those do.
+    #[inline(always)]
+    fn decode_short(&mut self) -> Option<Record<'a>> {
+        let &[word, ref rest @ ..] = self.words.get(self.position..)? else { return None };
+        let stamp = self.stamp.wrapping_add(word >> KIND_BITS & MAX_DELTA);
+        let address = word >> ADDRESS_SHIFT;
+        let (record, words) = match (word & KIND_MASK, rest) {
+            (FREE, _) => (Record::Free { stamp, address }, 1),
+            (ALLOCATION, &[second, ..]) if second >> 32 != LONG_SIZE => {
+                (Record::Allocation { stamp, address, size: second >> 32, site: second as u32 }, 2)
+            }
+            _ => return None,
+        };
+        self.stamp = stamp;
+        self.position += words;
+        Some(record)
+    }
+
+    /// The next record, whatever it is; nothing if it makes no sense.
+    #[inline(never)]
     fn decode(&mut self) -> Option<Record<'a>> {
         let (mut high, mut mapped, mut moves, mut protects) = (0, Mapped::Memory, false, false);
         loop {
             let word = self.take(1)?[0];
-            let kind = word & ((1 << KIND_BITS) - 1);
+            let kind = word & KIND_MASK;
             match kind {
                 TIME => {
                     self.stamp = word >> KIND_BITS;
@@ -451,8 +471,11 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, Malformed>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(record) = self.decode_short() {
+            return Some(Ok(record));
+        }
         if self.position == self.words.len() {
             return None;
         }

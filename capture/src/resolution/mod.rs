@@ -44,20 +44,32 @@ impl Resolver {
 
     /// Passes what `event` did on to `sink`: mostly one resolved event; two where a release was not seen or not known; of
     /// protection as many as there are stretches that it changes.
+    ///
+    /// Nearly all events allocate or free. Only for those the sink becomes part of this function: with a copy of it for each
+    /// kind, it would be called instead, and what is passed to it be stored and loaded.
     #[inline(always)]
     pub fn resolve(&mut self, event: Event, sites: &mut impl MappedSites, mut sink: impl FnMut(ResolvedEvent)) {
         match event {
             Event::Allocation { address, size, site } => {
                 let number = self.take_number();
                 if let Some(number) = self.live.insert(address, number) {
-                    sink(ResolvedEvent::UnseenFree { number });
+                    pass_on(ResolvedEvent::UnseenFree { number }, &mut sink);
                 }
                 sink(ResolvedEvent::Allocation { number, size, site });
             }
-            Event::Free { address } => sink(match self.live.remove(address) {
-                Some(number) => ResolvedEvent::Free { number },
-                None => ResolvedEvent::UnknownFree { address },
-            }),
+            Event::Free { address } => match self.live.remove(address) {
+                Some(number) => sink(ResolvedEvent::Free { number }),
+                None => pass_on(ResolvedEvent::UnknownFree { address }, &mut sink),
+            },
+            other => self.resolve_other(other, sites, &mut sink),
+        }
+    }
+
+    /// Likewise, of what is neither.
+    #[inline(never)]
+    fn resolve_other(&mut self, event: Event, sites: &mut impl MappedSites, sink: &mut dyn FnMut(ResolvedEvent)) {
+        match event {
+            Event::Allocation { .. } | Event::Free { .. } => self.resolve(event, sites, sink),
             Event::Resize { address, size, site } => {
                 let number = self.take_number();
                 match self.live.insert(address, number) {
@@ -102,6 +114,11 @@ impl Resolver {
         self.next.0 += 1;
         number
     }
+}
+
+#[cold]
+fn pass_on(event: ResolvedEvent, sink: &mut dyn FnMut(ResolvedEvent)) {
+    sink(event);
 }
 
 #[cfg(test)]
