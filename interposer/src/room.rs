@@ -18,8 +18,7 @@ const ROOM: usize = 12 << 10;
 /// it is not known where it ends.
 #[inline(always)]
 pub fn is_short(block: Block, sp: usize) -> bool {
-    let (low, _) = block.stack();
-    is_near(sp, low)
+    is_near(sp, block.end_of_stack())
 }
 
 /// Likewise of a hook that signal handlers may call, whose stacks may be just large enough for them.

@@ -92,7 +92,8 @@ static IS_THERE: AtomicBool = AtomicBool::new(false);
 pub fn active() -> Option<&'static Session> {
     // SAFETY: ACTIVE always points to a live counter: the static one, or one in a page that is never unmapped.
     let is_active = unsafe { (*ACTIVE.load(Acquire)).load(Acquire) != 0 };
-    if is_active { known() } else { None }
+    // SAFETY: the session was written before ACTIVE got to point to what may be on.
+    is_active.then(|| unsafe { (*SESSION.0.get()).assume_init_ref() })
 }
 
 /// The session of this process, or of the one that this one was forked from, whether or not calls are recorded.

@@ -302,7 +302,7 @@ impl ThreadState {
     }
 
     /// Records a heap block.
-    #[inline]
+    #[inline(always)]
     pub fn allocation(
         &mut self,
         caller: &Caller<'_>,

@@ -66,16 +66,12 @@ impl Call {
     #[inline(always)]
     fn begin(hook: usize) -> Option<(*mut ThreadState, bool)> {
         let block = tls::block();
-        if block.doing() != Doing::Program && !left_calls::clear(block, hook) {
-            let state = Self::begin_within(block, hook)?;
-            return Some((state.as_ptr(), true));
-        }
         let session = match session::active() {
             Some(session) => session,
-            None => start::start()?,
+            None => Self::start(block, hook)?,
         };
         while !block.begin_from_program(Activity::in_hook(Doing::Real, hook)) {
-            // A handler came in between, and has left its own call.
+            // Another hook is at work, or was and has been left.
             if !left_calls::clear(block, hook) {
                 let state = Self::begin_within(block, hook)?;
                 return Some((state.as_ptr(), true));
@@ -86,6 +82,13 @@ impl Call {
             state = first_call(block, session, hook)?.as_ptr();
         }
         Some((state, false))
+    }
+
+    /// Recording begins with this call, unless another hook is at work, or it does not begin at all.
+    #[cold]
+    fn start(block: Block, hook: usize) -> Option<&'static Session> {
+        let is_program_s = block.doing() == Doing::Program || left_calls::clear(block, hook);
+        if is_program_s { start::start() } else { None }
     }
 
     /// The state for a call that is made from within another hook, if it is one that a signal handler makes in the middle of a
@@ -405,7 +408,7 @@ fn end_again(block: Block) {
 /// thread reads to find its stack.
 #[inline(always)]
 pub fn about_to_free(block: *const core::ffi::c_void) {
-    if session::active().is_some() {
+    if thread_states::is_block(block as usize) && session::active().is_some() {
         thread_states::release_block(block as usize);
     }
 }

@@ -22,8 +22,8 @@ struct Types {
 
 /// Whether the innermost frame of this state that runs code is one of an interpreter with this layout. Nothing where none does.
 pub fn is_right(interpreter: &Interpreter, state: &Reading) -> Option<bool> {
-    let base = base_frame(&interpreter.layout, state);
-    is_right_at(interpreter, top_frame(&interpreter.layout, state, base), base)
+    let layout = &interpreter.layout;
+    is_right_at(interpreter, top_frame(layout, state), base_frame(layout, state))
 }
 
 /// Likewise, of a state with this innermost frame, and this one at the end of its chain.

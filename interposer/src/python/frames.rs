@@ -28,11 +28,12 @@ pub fn base_frame(layout: &Layout, state: &Reading) -> FrameAddress {
     layout.base_frame.map_or(0, |offset| unsafe { state.address(offset) })
 }
 
-/// The innermost frame of a thread state, which is of an interpreter with this layout, and whose chains end with this frame.
+/// The innermost frame of a thread state, which is of an interpreter with this layout; the one that ends its chains if there is
+/// no other.
 #[inline]
-pub fn top_frame(layout: &Layout, state: &Reading, base: FrameAddress) -> FrameAddress {
+pub fn top_frame(layout: &Layout, state: &Reading) -> FrameAddress {
     // SAFETY: the fields exist, and a control frame is there as long as its thread state names it.
-    let top = unsafe {
+    unsafe {
         match layout.top {
             Top::Field(offset) => state.address(offset),
             Top::Through(outer, inner) => match state.address(outer) {
@@ -40,8 +41,7 @@ pub fn top_frame(layout: &Layout, state: &Reading, base: FrameAddress) -> FrameA
                 middle => field(middle, inner),
             },
         }
-    };
-    if top == base { 0 } else { top }
+    }
 }
 
 /// Whether a frame runs `threading.Thread._bootstrap`, in which every thread of Python's `threading` starts.
@@ -169,7 +169,7 @@ pub struct PythonFrames<'a, P: Position> {
     position: P,
     top: FrameAddress,
     /// See [`base_frame`].
-    base: FrameAddress,
+    end: FrameAddress,
     interpreter: &'static Interpreter,
     /// Keeps the frames where they are.
     _state: &'a Reading,
@@ -185,6 +185,11 @@ impl<P: Position> FrameChain for PythonFrames<'_, P> {
     }
 
     #[inline(always)]
+    fn end(&self) -> FrameAddress {
+        self.end
+    }
+
+    #[inline(always)]
     unsafe fn identity(&self, frame: FrameAddress) -> u64 {
         // SAFETY: the frame is in the present chain.
         unsafe { self.position.identity(frame) }
@@ -193,8 +198,7 @@ impl<P: Position> FrameChain for PythonFrames<'_, P> {
     #[inline(always)]
     unsafe fn previous(&self, frame: FrameAddress) -> FrameAddress {
         // SAFETY: the frame is in the present chain.
-        let previous = unsafe { field(frame, self.previous) };
-        if previous == self.base { 0 } else { previous }
+        unsafe { field(frame, self.previous) }
     }
 
     #[inline]
@@ -257,13 +261,12 @@ fn in_place<'a, P: Position>(
     position: P,
 ) -> PythonFrames<'a, P> {
     let layout = &interpreter.layout;
-    let base = base_frame(layout, state);
     PythonFrames {
         layout,
         previous: layout.frame_previous,
         position,
-        top: top_frame(layout, state, base),
-        base,
+        top: top_frame(layout, state),
+        end: base_frame(layout, state),
         interpreter,
         _state: state,
         descriptions,

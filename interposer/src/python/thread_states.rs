@@ -109,8 +109,14 @@ fn take_place(state: usize, block: usize, recording: &mut Recording) -> Result<u
     Ok(place)
 }
 
+/// Whether a state lies in this block.
+#[inline(always)]
+pub fn is_block(block: usize) -> bool {
+    BLOCKS.get(block).is_some()
+}
+
 /// The program is about to give back this block.
-#[inline]
+#[cold]
 pub fn release_block(block: usize) {
     if let Some(place) = BLOCKS.get(block) {
         bury(place);

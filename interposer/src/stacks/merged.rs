@@ -119,7 +119,7 @@ impl MergedStack {
     }
 
     /// Brings the Python frames up to date.
-    #[inline]
+    #[inline(always)]
     pub fn update_python<C: FrameChain>(&mut self, chain: &mut C) -> Result<(), C::Error> {
         self.python.update(chain)
     }
@@ -130,13 +130,13 @@ impl MergedStack {
     }
 
     /// The hash of the Python frames alone, for stacks without native ones.
-    #[inline]
+    #[inline(always)]
     pub fn python_hash(&self) -> StackHash {
         self.python.hash()
     }
 
     /// Brings the native frames up to date with the chain whose innermost frame is the caller of `hook`.
-    #[inline]
+    #[inline(always)]
     pub fn update_native<C: NativeChain>(&mut self, chain: &mut C, hook: &FrameState) -> Result<(), OutOfMemory> {
         self.native.update(chain, hook)
     }
@@ -151,7 +151,7 @@ impl MergedStack {
     ///
     /// # Safety
     /// `control` says where the calling thread's stack is.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn join(
         &mut self,
         source: &ActivationSource,
@@ -164,12 +164,12 @@ impl MergedStack {
     }
 
     /// The hash of the stack of a process without an interpreter.
-    #[inline]
+    #[inline(always)]
     pub fn native_hash(&mut self, generation: u64) -> StackHash {
         self.hash(None, generation)
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash(&mut self, changed: Option<Change>, generation: u64) -> StackHash {
         if let Some(changed) = changed {
             self.python.untell(changed.start);

@@ -158,7 +158,7 @@ impl NativeMemo {
     }
 
     /// Brings the frames up to date with the chain whose innermost frame is the caller of `callee`.
-    #[inline]
+    #[inline(always)]
     pub fn update<C: NativeChain>(&mut self, chain: &mut C, callee: &FrameState) -> Result<(), OutOfMemory> {
         self.fresh.truncate(0);
         // Remembered frames from this one on are no longer looked at: they lie below the walk.
@@ -225,7 +225,7 @@ impl NativeMemo {
 
     /// Compares the slots of the frames outwards from `index`, which is in the present chain. Returns the outermost frame
     /// of those that are as they were; 0 when all are.
-    #[inline]
+    #[inline(always)]
     fn verify<C: NativeChain>(&self, chain: &C, index: usize) -> usize {
         let frames = &self.frames[..index];
         for (at, frame) in frames.iter().enumerate().rev() {
@@ -245,7 +245,7 @@ impl NativeMemo {
 
     /// Finds out which frames evaluate which activations, where frames or activations are new.
     /// Returns the hash of the whole stack.
-    #[inline]
+    #[inline(always)]
     pub fn hash(&mut self, activations: &Activations, changed: Option<Change>) -> StackHash {
         if let Some(changed) = changed {
             let affected = self.frames[..self.hashed]
@@ -263,7 +263,7 @@ impl NativeMemo {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn hash_frame(&mut self, index: usize, activations: &Activations) {
         let (hash, used, caller_sp) = match index.checked_sub(1) {
             Some(caller) => {

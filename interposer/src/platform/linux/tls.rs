@@ -111,7 +111,8 @@ pub fn block() -> Block {
             "mov {0}, qword ptr [rip + memprof_thread_block@GOTTPOFF]",
             "add {0}, qword ptr fs:[0]",
             out(reg) block,
-            options(pure, readonly, nostack),
+            // What is read never changes as long as the thread runs.
+            options(pure, nomem, nostack),
         );
     }
     #[cfg(target_arch = "aarch64")]
@@ -124,7 +125,7 @@ pub fn block() -> Block {
             "add {0}, {0}, {1}",
             out(reg) block,
             out(reg) _,
-            options(pure, readonly, nostack),
+            options(pure, nomem, nostack),
         );
     }
     // SAFETY: it is the address of an object.
@@ -258,7 +259,14 @@ impl Block {
         self.get().asking_sp.store(sp, Relaxed);
     }
 
+    /// The first byte of the thread's own stack, once it has made an event; else 0.
+    #[inline(always)]
+    pub fn end_of_stack(&self) -> usize {
+        self.get().stack_low.load(Relaxed)
+    }
+
     /// The thread's own stack, from its first byte to behind its last one, once it has made an event; else nothing.
+    #[inline(always)]
     pub fn stack(&self) -> (usize, usize) {
         (self.get().stack_low.load(Relaxed), self.get().stack_high.load(Relaxed))
     }

@@ -11,7 +11,7 @@ use core::ops::Range;
 use super::hash::StackHash;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 
-/// Where a frame is in memory. Zero ends the chain.
+/// Where a frame is in memory. Zero is none, and ends every chain.
 pub type FrameAddress = usize;
 
 /// Where a Python frame is: its code object's number, and the byte offset of its instruction.
@@ -39,8 +39,13 @@ pub trait FrameChain {
     /// What keeps this chain's owner from going on.
     type Error: From<OutOfMemory>;
 
-    /// Its innermost frame.
+    /// Its innermost frame; its end if it has none.
     fn top(&self) -> FrameAddress;
+
+    /// What stands for the caller of its outermost frame, and is no frame of its own.
+    fn end(&self) -> FrameAddress {
+        0
+    }
 
     /// A number that changes whenever the frame's function or instruction changes.
     ///
@@ -109,7 +114,7 @@ impl FrameFinder {
 
 /// A thread's last stack.
 pub struct StackMemo {
-    /// `links[0]` stands for the end of the chain; frame `i` (from 1, outermost first) is `links[i]`.
+    /// `links[0]` stands for the [end of the chain](FrameChain::end); frame `i` (from 1, outermost first) is `links[i]`.
     links: MappedVec<Link>,
     hashes: MappedVec<StackHash>,
     contributions: MappedVec<Contribution>,
@@ -163,12 +168,17 @@ impl StackMemo {
     }
 
     /// Brings the stack up to date with the chain.
-    #[inline]
+    #[inline(always)]
     pub fn update<C: FrameChain>(&mut self, chain: &mut C) -> Result<(), C::Error> {
         self.fresh.truncate(0);
+        let end = chain.end();
+        if self.links[0].frame != end {
+            self.forget();
+            self.links[0].frame = end;
+        }
         let mut frame = chain.top();
         let mut intact = 1;
-        while frame != 0 {
+        while frame != end && frame != 0 {
             if let Some(index) = self.find(frame) {
                 // SAFETY: the frame is in the present chain, as far as it was followed.
                 match unsafe { self.verify(chain, index) } {
@@ -202,7 +212,7 @@ impl StackMemo {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, frame: FrameAddress) -> Option<usize> {
         let guess = self.finder.guesses[self.finder.place(frame)] as usize;
         let link = self.links.get(guess)?;
@@ -212,16 +222,16 @@ impl StackMemo {
     /// Checks the remembered frames from `index` outwards.
     ///
     /// # Safety
-    /// The frame of that link is in the present chain.
-    #[inline]
+    /// The frame of that link is in the present chain, and is not link 0.
+    #[inline(always)]
     unsafe fn verify<C: FrameChain>(&self, chain: &C, index: usize) -> Verified {
         let links = &self.links[..=index];
         let mut intact = index + 1;
         let mut at = index;
         let mut frame = links[index].frame;
-        // The end of the chain, link 0, has frame 0, and no other link has.
-        while frame != 0 {
-            // SAFETY: `at` starts within the links and is above 0 here, since link 0 ends the loop.
+        // Link 0 is the end of the chain.
+        loop {
+            // SAFETY: `at` starts within the links and is above 0 here.
             let (identity, caller) = unsafe { (links.get_unchecked(at).identity, links.get_unchecked(at - 1).frame) };
             // SAFETY: the frame is that of `index`, or the one further in has it for its caller at this moment.
             let (present, previous) = unsafe { (chain.identity(frame), chain.previous(frame)) };
@@ -232,14 +242,16 @@ impl StackMemo {
                 return Verified::Broken { at };
             }
             at -= 1;
+            if at == 0 {
+                return Verified::Chain { intact };
+            }
             frame = caller;
         }
-        Verified::Chain { intact }
     }
 
     /// # Safety
     /// The frame is in the present chain.
-    #[inline]
+    #[inline(always)]
     unsafe fn push<C: FrameChain>(&mut self, chain: &mut C, frame: FrameAddress) -> Result<(), C::Error> {
         let last = self.links.len() - 1;
         let (hash, places) = (self.hashes[last], self.contributions[last].places);

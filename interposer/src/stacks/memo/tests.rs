@@ -11,6 +11,8 @@ struct Machine {
     slots: Vec<(FrameAddress, u64)>,
     /// The present chain, outermost first.
     chain: Vec<FrameAddress>,
+    /// What ends it.
+    end: FrameAddress,
 }
 
 const SLOTS: usize = 40;
@@ -27,13 +29,19 @@ impl Machine {
         if self.chain.contains(&frame) {
             return;
         }
-        let previous = self.chain.last().copied().unwrap_or(0);
+        let previous = self.top();
         *self.slot(frame) = (previous, identity);
         self.chain.push(frame);
     }
 
     fn unwind(&mut self, depth: usize) {
         self.chain.truncate(depth);
+    }
+
+    /// Another chain begins, which ends otherwise.
+    fn switch(&mut self, end: FrameAddress) {
+        self.unwind(0);
+        self.end = end;
     }
 
     fn step(&mut self, identity: u64) {
@@ -65,7 +73,11 @@ impl FrameChain for Machine {
     type Error = OutOfMemory;
 
     fn top(&self) -> FrameAddress {
-        self.chain.last().copied().unwrap_or(0)
+        self.chain.last().copied().unwrap_or(self.end)
+    }
+
+    fn end(&self) -> FrameAddress {
+        self.end
     }
 
     unsafe fn identity(&self, frame: FrameAddress) -> u64 {
@@ -89,6 +101,7 @@ enum Step {
     Call { slot: usize, identity: u64 },
     Unwind { depth: usize },
     Execute { identity: u64 },
+    Switch { end: FrameAddress },
     Allocate,
     AllocateWithoutTelling,
     Forget,
@@ -99,6 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..SLOTS, 1..40_u64).prop_map(|(slot, identity)| Step::Call { slot, identity }),
         2 => (0..12_usize).prop_map(|depth| Step::Unwind { depth }),
         3 => (1..40_u64).prop_map(|identity| Step::Execute { identity }),
+        1 => (0..3_usize).prop_map(|end| Step::Switch { end: end * 8 }),
         3 => Just(Step::Allocate),
         3 => Just(Step::AllocateWithoutTelling),
         1 => Just(Step::Forget),
@@ -109,7 +123,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]
     fn the_stack_is_always_that_of_a_full_walk(steps in proptest::collection::vec(step(), 1..120)) {
-        let mut machine = Machine { slots: vec![(0, 0); SLOTS], chain: Vec::new() };
+        let mut machine = Machine { slots: vec![(0, 0); SLOTS], chain: Vec::new(), end: 0 };
         let mut memo = StackMemo::new().unwrap();
         let mut told: Vec<CodePosition> = Vec::new();
         let mut hashes: HashMap<Vec<(u32, u32)>, StackHash> = HashMap::new();
@@ -118,6 +132,7 @@ proptest! {
                 Step::Call { slot, identity } => machine.call(slot, identity),
                 Step::Unwind { depth } => machine.unwind(depth),
                 Step::Execute { identity } => machine.step(identity),
+                Step::Switch { end } => machine.switch(end),
                 Step::Forget => memo.forget(),
                 Step::Allocate | Step::AllocateWithoutTelling => {
                     memo.update(&mut machine).unwrap();
