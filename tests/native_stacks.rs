@@ -234,6 +234,32 @@ fn a_library_in_the_place_of_another() {
     assert_eq!(build_ids.len(), 2, "the two builds are the same");
 }
 
+/// Libraries with frame pointers, without, and with some, and functions that use the register for something else, call each other
+/// in any order: another unwinder finds the same stacks.
+#[test]
+fn with_and_without_frame_pointers() {
+    let build = |name: &str, flags: &[&str]| {
+        Build::c("mixed_frames.c", name).flags(&["-g", "-DLIBRARY", "-shared", "-fPIC"]).flags(flags).path()
+    };
+    let libraries = [
+        build("mixed_frames_keeps.so", &["-O2", "-fno-omit-frame-pointer"]),
+        build("mixed_frames_omits.so", &["-O2", "-fomit-frame-pointer"]),
+        build("mixed_frames_simple.so", &["-O0"]),
+    ];
+    for (name, flag) in [("mixed_frames", "-fomit-frame-pointer"), ("mixed_frames_kept", "-fno-omit-frame-pointer")] {
+        let program = Build::c("mixed_frames.c", name).flags(&["-g", "-O2", flag]).path();
+        let mut command = vec![program.as_os_str()];
+        command.extend(libraries.iter().map(|library| library.as_os_str()));
+        let recorded =
+            Recording::of_command(&command).variable("MEMPROF_CHECK_STACKS", "libunwind.so.8").run().succeeds();
+        let rounds: u64 = recorded.finished().stdout().trim().parse().expect("a number");
+        assert_whole(&recorded, 0);
+        let stats = recorded.stats();
+        assert!(native_stacks(&stats, "checked") >= rounds, "{stats}");
+        assert_eq!(native_stacks(&stats, "differing"), 0, "{stats}");
+    }
+}
+
 /// Interrupted at any instruction, also where a frame is only half there, no caller is missing.
 #[test]
 fn interrupted_anywhere() {

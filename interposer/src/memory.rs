@@ -106,11 +106,29 @@ impl<T: Plain> MappedVec<T> {
         Ok(())
     }
 
+    /// Makes room for so many more elements.
+    #[inline]
+    pub fn reserve(&mut self, more: usize) -> Result<(), OutOfMemory> {
+        if self.capacity - self.length < more { self.grow(self.length + more) } else { Ok(()) }
+    }
+
+    /// The room behind the last element: what was there before, or zeros.
+    #[inline]
+    pub fn spare(&mut self) -> &mut [T] {
+        // SAFETY: there is room for so many elements. Pages are zero to begin with, and hold elements only: any bytes are a value.
+        // A dangling start is aligned, and has no room.
+        unsafe { slice::from_raw_parts_mut(self.start.add(self.length).as_ptr(), self.capacity - self.length) }
+    }
+
+    /// Makes elements of what was written to the beginning of [`Self::spare`].
+    #[inline]
+    pub fn lengthen(&mut self, by: usize) {
+        self.length += by.min(self.capacity - self.length);
+    }
+
     /// Appends elements.
     pub fn extend_from_slice(&mut self, values: &[T]) -> Result<(), OutOfMemory> {
-        if self.capacity - self.length < values.len() {
-            self.grow(self.length + values.len())?;
-        }
+        self.reserve(values.len())?;
         // SAFETY: there is room for them, and they are not within this array, which is borrowed mutably.
         unsafe { self.start.add(self.length).copy_from_nonoverlapping(NonNull::from(values).cast(), values.len()) };
         self.length += values.len();

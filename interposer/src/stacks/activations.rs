@@ -327,6 +327,12 @@ impl Activations {
         }
     }
 
+    /// Whether there are more than these.
+    #[inline]
+    pub fn has_more_than(&self, used: usize) -> bool {
+        used < if self.function.is_empty() { self.list.len() } else { self.frames }
+    }
+
     /// What a native frame has to do with activations, of which `used` belong to frames further out. Its part of the
     /// stack reaches from its stack pointer to its caller's.
     #[inline]

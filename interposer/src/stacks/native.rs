@@ -7,6 +7,8 @@
 //!
 //! A frame in which the interpreter evaluates Python code is marked so: see [`activations`](super::activations).
 
+use core::slice;
+
 use super::activations::{Activations, Change};
 use super::hash::StackHash;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
@@ -21,56 +23,66 @@ pub trait NativeChain {
     /// as a whole, which would stall the processor (a quarter of all time, when it was so).
     fn caller(&mut self, of: FrameState) -> Step;
 
+    /// Goes from frame to caller as long as that is quickly done, and `each` says so, which gets what [`Step::Caller`] has of the
+    /// caller. Returns the last frame that it came to, perhaps the first: from there on [`Self::caller`] knows more.
+    fn follow(&self, from: FrameState, each: impl FnMut(FrameState, usize, bool) -> bool) -> FrameState;
+
     /// What is in a slot of the stack.
     ///
     /// # Safety
-    /// The slot is below the stack pointer of a frame of the present chain, or `caller` named it for such a frame.
+    /// The slot is below the stack pointer of a frame of the present chain, or `caller` or `follow` named it for such a frame.
     unsafe fn slot(&self, slot: usize) -> usize;
+}
+
+/// A frame as a walk meets it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Met {
+    sp: usize,
+    address: u64,
+    bp: usize,
+    /// Where its callee saved its frame pointer; 0 where the callee did not. Odd where its state does not follow from its callee's
+    /// and the two slots.
+    bp_slot: usize,
+}
+
+// SAFETY: integers, without padding.
+unsafe impl Plain for Met {}
+
+impl Met {
+    #[inline(always)]
+    fn new(frame: FrameState, bp_slot: usize, in_place: bool) -> Self {
+        let bp_slot = bp_slot | usize::from(!in_place);
+        Self { sp: frame.sp, address: frame.address.bits(), bp: frame.bp, bp_slot }
+    }
+
+    fn state(&self) -> FrameState {
+        FrameState { address: CodeAddress::from_bits(self.address), sp: self.sp, bp: self.bp }
+    }
+
+    #[inline(always)]
+    fn is(&self, frame: &FrameState) -> bool {
+        self.sp == frame.sp && self.address == frame.address.bits() && self.bp == frame.bp
+    }
 }
 
 /// A frame as it was.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Remembered {
-    sp: usize,
-    address: u64,
-    bp: usize,
-    /// Where its callee saved its frame pointer; 0 where the callee did not.
-    bp_slot: usize,
+    met: Met,
     /// The hash of the stack up to this frame.
     hash: StackHash,
     /// Activations that belong to this frame and those further out.
     activations: u32,
     /// Whether the last of these belongs to this frame.
     evaluates: u32,
-    /// Whether its state follows from its callee's and the two slots.
-    in_place: u64,
 }
 
-const _: () = assert!(size_of::<Remembered>() == 64);
+const _: () = assert!(size_of::<Remembered>() == 56);
 
 // SAFETY: integers, without padding.
 unsafe impl Plain for Remembered {}
-
-impl Remembered {
-    fn of(frame: &FrameState, bp_slot: usize, in_place: bool) -> Self {
-        Self {
-            sp: frame.sp,
-            address: frame.address.bits(),
-            bp: frame.bp,
-            bp_slot,
-            hash: StackHash::EMPTY,
-            activations: 0,
-            evaluates: 0,
-            in_place: u64::from(in_place),
-        }
-    }
-
-    #[inline]
-    fn is(&self, frame: &FrameState) -> bool {
-        self.sp == frame.sp && self.address == frame.address.bits() && self.bp == frame.bp
-    }
-}
 
 /// A frame of the stack, for those who read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +109,7 @@ pub enum Outcome {
 pub struct NativeMemo {
     frames: MappedVec<Remembered>,
     /// Frames met on the way to a remembered one, innermost first.
-    fresh: MappedVec<Remembered>,
+    fresh: MappedVec<Met>,
     /// Frames whose hash and activations are up to date.
     hashed: usize,
     /// Frames that are as they were when the stack was last told to the recorder.
@@ -146,7 +158,7 @@ impl NativeMemo {
     pub fn frame(&self, index: usize) -> NativeFrame {
         let frame = &self.frames[index];
         NativeFrame {
-            address: CodeAddress::from_bits(frame.address),
+            address: CodeAddress::from_bits(frame.met.address),
             activations: frame.activations as usize,
             evaluates: frame.evaluates != 0,
         }
@@ -160,87 +172,87 @@ impl NativeMemo {
     /// Brings the frames up to date with the chain whose innermost frame is the caller of `callee`.
     #[inline(always)]
     pub fn update<C: NativeChain>(&mut self, chain: &mut C, callee: &FrameState) -> Result<(), OutOfMemory> {
-        self.fresh.truncate(0);
-        // Remembered frames from this one on are no longer looked at: they lie below the walk.
-        let mut candidates = self.frames.len();
+        let Self { frames, fresh, outcome, .. } = self;
+        fresh.truncate(0);
+        // Remembered frames behind these are no longer looked at: they lie below the walk.
+        let mut remembered = frames.iter();
         let mut intact = 0;
         // Three variables, and no structure: see `NativeChain::caller`.
         let FrameState { mut address, mut sp, mut bp } = *callee;
         let mut walked = 0;
         loop {
-            let (bp_slot, in_place) = match chain.caller(FrameState { address, sp, bp }) {
-                Step::Caller { frame, bp_slot, in_place } => {
-                    (address, sp, bp) = (frame.address, frame.sp, frame.bp);
-                    (bp_slot, in_place)
+            fresh.reserve(1)?;
+            let (mut last, mut is_known) = ((0, false), false);
+            let spare = fresh.spare();
+            let room = spare.len();
+            let mut places = spare.iter_mut();
+            let reached = chain.follow(FrameState { address, sp, bp }, |frame, bp_slot, in_place| {
+                if is_last(&mut remembered, &frame) {
+                    (last, is_known) = ((bp_slot, in_place), true);
+                    return false;
                 }
-                Step::End => {
-                    self.outcome = Outcome::Whole;
-                    break;
-                }
-                Step::Lost => {
-                    self.outcome = Outcome::CutShort;
-                    break;
-                }
-            };
-            let frame = FrameState { address, sp, bp };
-            while candidates > 0 && self.frames[candidates - 1].sp < sp {
-                candidates -= 1;
+                let Some(place) = places.next() else { unreachable!("it stops where there is no more room") };
+                *place = Met::new(frame, bp_slot, in_place);
+                places.len() > 0
+            });
+            let met = room - places.len();
+            fresh.lengthen(met);
+            FrameState { address, sp, bp } = reached;
+            walked += met;
+            if !is_known {
+                last = match chain.caller(reached) {
+                    Step::Caller { frame, bp_slot, in_place } => {
+                        FrameState { address, sp, bp } = frame;
+                        (bp_slot, in_place)
+                    }
+                    Step::End => {
+                        *outcome = Outcome::Whole;
+                        break;
+                    }
+                    Step::Lost => {
+                        *outcome = Outcome::CutShort;
+                        break;
+                    }
+                };
+                is_known = is_last(&mut remembered, &FrameState { address, sp, bp });
             }
-            if candidates > 0 && self.frames[candidates - 1].is(&frame) {
-                let same = candidates - 1;
-                let oldest = self.verify(chain, same);
+            let (bp_slot, in_place) = last;
+            if is_known {
+                let known = remembered.as_slice();
+                let same = known.len() - 1;
+                let oldest = verify(chain, &known[..same]);
                 if oldest == 0 {
                     // What the walk would have found at its end is what it found then.
-                    intact = candidates;
+                    intact = known.len();
                     // The frame's own slots may be others now: it may have been reached from another callee.
-                    let found = &mut self.frames[same];
-                    (found.bp_slot, found.in_place) = (bp_slot, u64::from(in_place));
+                    frames[same].met = Met::new(FrameState { address, sp, bp }, bp_slot, in_place);
                     break;
                 }
                 // Frames from `oldest` on are as they were; its caller is another.
-                self.fresh.push(Remembered::of(&frame, bp_slot, in_place))?;
-                for index in (oldest..same).rev() {
-                    let frame = self.frames[index];
-                    self.fresh.push(frame)?;
+                fresh.push(Met::new(FrameState { address, sp, bp }, bp_slot, in_place))?;
+                for frame in known[oldest..same].iter().rev() {
+                    fresh.push(frame.met)?;
                 }
-                let oldest_frame = &self.frames[oldest];
-                (address, sp, bp) = (CodeAddress::from_bits(oldest_frame.address), oldest_frame.sp, oldest_frame.bp);
-                candidates = oldest;
+                FrameState { address, sp, bp } = known[oldest].met.state();
+                remembered = known[..oldest].iter();
             } else {
-                self.fresh.push(Remembered::of(&frame, bp_slot, in_place))?;
+                fresh.push(Met::new(FrameState { address, sp, bp }, bp_slot, in_place))?;
             }
             walked += 1;
             if walked > MOST_FRAMES {
-                self.outcome = Outcome::CutShort;
+                *outcome = Outcome::CutShort;
                 break;
             }
         }
         self.keep(intact);
-        for index in (0..self.fresh.len()).rev() {
-            let frame = self.fresh[index];
-            self.frames.push(frame)?;
+        let count = self.fresh.len();
+        self.frames.reserve(count)?;
+        let places = &mut self.frames.spare()[..count];
+        for (index, met) in self.fresh.iter().rev().enumerate() {
+            places[index].met = *met;
         }
+        self.frames.lengthen(count);
         Ok(())
-    }
-
-    /// Compares the slots of the frames outwards from `index`, which is in the present chain. Returns the outermost frame
-    /// of those that are as they were; 0 when all are.
-    #[inline(always)]
-    fn verify<C: NativeChain>(&self, chain: &C, index: usize) -> usize {
-        let frames = &self.frames[..index];
-        for (at, frame) in frames.iter().enumerate().rev() {
-            // SAFETY: the frame further in was found to be in the present chain, so its caller's return address and saved
-            // frame pointer are in the same slots as before.
-            let same = frame.in_place != 0
-                && unsafe {
-                    chain.slot(frame.sp - 8) as u64 == frame.address
-                        && (frame.bp_slot == 0 || chain.slot(frame.bp_slot) == frame.bp)
-                };
-            if !same {
-                return at + 1;
-            }
-        }
-        0
     }
 
     /// Finds out which frames evaluate which activations, where frames or activations are new.
@@ -249,34 +261,64 @@ impl NativeMemo {
     pub fn hash(&mut self, activations: &Activations, changed: Option<Change>) -> StackHash {
         if let Some(changed) = changed {
             let affected = self.frames[..self.hashed]
-                .partition_point(|frame| activations.is_unaffected(changed, frame.activations as usize, frame.sp));
+                .partition_point(|frame| activations.is_unaffected(changed, frame.activations as usize, frame.met.sp));
             self.hashed = affected;
             self.told = self.told.min(affected);
         }
-        for index in self.hashed..self.frames.len() {
-            self.hash_frame(index, activations);
+        let (hashed, rest) = self.frames.split_at_mut(self.hashed);
+        let (mut hash, mut used, mut caller_sp) = match hashed.last() {
+            Some(caller) => (caller.hash, caller.activations as usize, caller.met.sp),
+            // The outermost frame has no caller whose stack pointer would say where it begins.
+            None => (StackHash::EMPTY, 0, rest.first().map_or(0, |frame| frame.met.sp)),
+        };
+        let mut rest = rest.iter_mut();
+        let mut depth = self.hashed;
+        while activations.has_more_than(used)
+            && let Some(frame) = rest.next()
+        {
+            let address = CodeAddress::from_bits(frame.met.address);
+            let found = activations.of_frame(used, address, frame.met.sp, caller_sp);
+            hash = hash.with_at(frame.met.address | u64::from(found.evaluates) << 63, depth);
+            (frame.hash, frame.activations, frame.evaluates) = (hash, found.up_to as u32, u32::from(found.evaluates));
+            (used, caller_sp) = (found.up_to, frame.met.sp);
+            depth += 1;
+        }
+        // Further in, none evaluates.
+        for frame in rest {
+            hash = hash.with_at(frame.met.address, depth);
+            (frame.hash, frame.activations, frame.evaluates) = (hash, used as u32, 0);
+            depth += 1;
         }
         self.hashed = self.frames.len();
-        match self.frames.last() {
-            Some(frame) => frame.hash,
-            None => StackHash::EMPTY,
+        hash
+    }
+}
+
+/// Whether a frame is the last of those that are remembered, after the ones that lie below it were left out.
+#[inline(always)]
+fn is_last(remembered: &mut slice::Iter<'_, Remembered>, frame: &FrameState) -> bool {
+    while let Some(last) = remembered.as_slice().last() {
+        if last.met.sp >= frame.sp {
+            return last.met.is(frame);
+        }
+        remembered.next_back();
+    }
+    false
+}
+
+/// Compares the slots of the frames outwards from the last one, whose callee is in the present chain. Returns how many of the
+/// outermost ones may be others; 0 when all are as they were.
+#[inline(always)]
+fn verify<C: NativeChain>(chain: &C, frames: &[Remembered]) -> usize {
+    for (at, frame) in frames.iter().enumerate().rev() {
+        let Met { sp, address, bp, bp_slot } = frame.met;
+        // SAFETY: the frame further in was found to be in the present chain, so its caller's return address and saved
+        // frame pointer are in the same slots as before.
+        let same = bp_slot & 1 == 0
+            && unsafe { chain.slot(sp - 8) as u64 == address && (bp_slot == 0 || chain.slot(bp_slot) == bp) };
+        if !same {
+            return at + 1;
         }
     }
-
-    #[inline(always)]
-    fn hash_frame(&mut self, index: usize, activations: &Activations) {
-        let (hash, used, caller_sp) = match index.checked_sub(1) {
-            Some(caller) => {
-                let caller = &self.frames[caller];
-                (caller.hash, caller.activations as usize, caller.sp)
-            }
-            // The outermost frame has no caller whose stack pointer would say where it begins.
-            None => (StackHash::EMPTY, 0, self.frames[0].sp),
-        };
-        let frame = &mut self.frames[index];
-        let found = activations.of_frame(used, CodeAddress::from_bits(frame.address), frame.sp, caller_sp);
-        frame.activations = found.up_to as u32;
-        frame.evaluates = u32::from(found.evaluates);
-        frame.hash = hash.with(frame.address | u64::from(found.evaluates) << 63);
-    }
+    0
 }

@@ -246,7 +246,32 @@ struct NativeWalk<'a>(&'a Program);
 
 // Slots are checked: one below the stack pointer fails the test.
 impl NativeChain for NativeWalk<'_> {
+    fn follow(&self, from: FrameState, mut each: impl FnMut(FrameState, usize, bool) -> bool) -> FrameState {
+        let mut frame = from;
+        // Of some functions that is not quickly done.
+        while function_of(frame.address.get()) % 5 != 4
+            && let Step::Caller { frame: caller, bp_slot, in_place: true } = self.step(frame)
+        {
+            frame = caller;
+            if !each(frame, bp_slot, true) {
+                break;
+            }
+        }
+        frame
+    }
+
     fn caller(&mut self, of: FrameState) -> Step {
+        self.step(of)
+    }
+
+    unsafe fn slot(&self, slot: usize) -> usize {
+        assert!(slot >= self.0.top().sp, "read below the stack");
+        self.0.memory[(slot - self.0.memory.as_ptr() as usize) / 8]
+    }
+}
+
+impl NativeWalk<'_> {
+    fn step(&self, of: FrameState) -> Step {
         let function = function_of(of.address.get());
         let cfa = of.sp + frame_words(function) * 8;
         // SAFETY: as checked there.
@@ -261,11 +286,6 @@ impl NativeChain for NativeWalk<'_> {
             return Step::Caller { frame, bp_slot: 0, in_place: false };
         }
         Step::Caller { frame, bp_slot, in_place: true }
-    }
-
-    unsafe fn slot(&self, slot: usize) -> usize {
-        assert!(slot >= self.0.top().sp, "read below the stack");
-        self.0.memory[(slot - self.0.memory.as_ptr() as usize) / 8]
     }
 }
 

@@ -1,8 +1,9 @@
 //! Native frames: from one to its caller.
 //!
-//! Code is compiled without frame pointers, so the way to a function's caller stands in its module's `.eh_frame`. To read
+//! Much code is compiled without frame pointers, so the way to a function's caller stands in its module's `.eh_frame`. To read
 //! it costs a microsecond; so what it says about an address is packed into 16 bits ([`Rule`](x86_64::Rule)) and kept in
-//! one table for all threads ([`rule_table`]). A step then costs one look-up and two loads.
+//! one table for all threads ([`rule_table`]). A step then costs one look-up and two loads; where it says that there is a frame
+//! pointer, the processor need not wait for the look-up.
 //!
 //! - [`frame`]: what is known of a frame.
 //! - [`x86_64`]: registers and rules of the processor.
@@ -14,6 +15,7 @@
 //! - [`unloading`]: modules that go, and what must be forgotten then.
 //! - [`stack_region`]: memory that may be read as stack.
 //! - [`unwinder`]: all of it together.
+//! - [`walk`]: the way along a thread's frames.
 //! - [`checking`]: the same stacks as another unwinder sees them.
 //! - [`modules`]: the modules that were described to the recorder.
 
@@ -23,9 +25,12 @@ pub mod frame;
 pub mod jit_code;
 pub mod loaded_objects;
 pub mod mappings;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod mixed_frames;
 pub mod modules;
 pub mod rule_table;
 pub mod stack_region;
 pub mod unloading;
 pub mod unwinder;
+pub mod walk;
 pub mod x86_64;

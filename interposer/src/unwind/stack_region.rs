@@ -66,6 +66,12 @@ impl StackRegion {
         sp.saturating_add(BEYOND) >= self.low && sp < self.high
     }
 
+    /// Whether two words from `address` on may be read while the stack pointer is `sp`.
+    #[inline(always)]
+    pub const fn may_read_two(&self, sp: usize, address: usize) -> bool {
+        address >= sp && address < self.high.saturating_sub(8) && address.is_multiple_of(8)
+    }
+
     /// Whether the word at `address` may be read while the stack pointer is `sp`.
     #[inline]
     pub const fn may_read(&self, sp: usize, address: usize) -> bool {

@@ -4,13 +4,14 @@ use super::call_frame_information::{self, DearStep};
 use super::frame::{CodeAddress, FrameState, Step};
 use super::rule_table::RULES;
 use super::stack_region::{StackRegion, StackRegions};
+use super::walk::Walk;
 use super::x86_64::rule::Caller;
 use super::x86_64::{Registers, Rule};
 use super::{loaded_objects, unloading};
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;
 use crate::platform::memory::OwnMemory;
-use crate::stacks::native::{MOST_FRAMES, NativeChain};
+use crate::stacks::native::MOST_FRAMES;
 
 /// Gets ready. To be called once, before anything else here.
 pub fn prepare(modules: &[LoadedModule]) {
@@ -21,28 +22,30 @@ pub fn prepare(modules: &[LoadedModule]) {
 pub struct Unwinder {
     regions: StackRegions,
     /// The one that the last step was in.
-    region: StackRegion,
+    pub(super) region: StackRegion,
+    /// Whether that is the thread's own stack. Others may be gone the next time: each of their frames is walked anew.
+    pub(super) is_own: bool,
 }
 
 impl Unwinder {
     /// The calling thread's.
     pub fn of_this_thread() -> Self {
-        Self { regions: StackRegions::of_this_thread(), region: StackRegion::NONE }
+        Self { regions: StackRegions::of_this_thread(), region: StackRegion::NONE, is_own: false }
     }
 
     /// The way from here on, for one walk.
     #[inline]
     pub fn walk<'a>(&'a mut self, recording: &'a mut Recording) -> Walk<'a> {
         // Another stack may have gone since the last walk, and its memory with it.
-        if !self.regions.is_own(self.region) {
+        if !self.is_own {
             self.region = StackRegion::NONE;
         }
-        Walk { unwinder: self, recording }
+        Walk::new(self, recording)
     }
 
     /// The rule for an address, from the table or, the first time, from the module.
     #[inline]
-    fn rule(address: CodeAddress, recording: &mut Recording) -> Option<Rule> {
+    pub(super) fn rule(address: CodeAddress, recording: &mut Recording) -> Option<Rule> {
         if unloading::is_settled()
             && let Some(rule) = RULES.get(address)
         {
@@ -63,13 +66,14 @@ impl Unwinder {
 
     /// Whether the stack pointer is in a stack that may be read.
     #[inline]
-    fn enter(&mut self, sp: usize) -> bool {
+    pub(super) fn enter(&mut self, sp: usize) -> bool {
         if self.region.contains(sp) {
             return true;
         }
         match self.regions.of(sp) {
             Some(region) => {
                 self.region = region;
+                self.is_own = self.regions.is_own(region);
                 true
             }
             None => false,
@@ -84,7 +88,7 @@ impl Unwinder {
 
     /// Whether a word may be read while the stack pointer is `sp`, which is in the present region.
     #[inline]
-    fn may_read(&mut self, sp: usize, slot: usize) -> bool {
+    pub(super) fn may_read(&mut self, sp: usize, slot: usize) -> bool {
         self.region.may_read(sp, slot) || self.may_read_further(sp, slot)
     }
 
@@ -101,7 +105,7 @@ impl Unwinder {
     /// A step that takes more than a rule.
     #[cold]
     #[inline(never)]
-    fn dear_step(&self, of: FrameState, recording: &mut Recording) -> Step {
+    pub(super) fn dear_step(&self, of: FrameState, recording: &mut Recording) -> Step {
         let may_read = |address| self.region.may_read(lowest_slot(&of), address);
         match call_frame_information::step(of.address, &Registers::of(&of), may_read, recording) {
             DearStep::UnknownRegister => match self.all_registers(&of, recording) {
@@ -147,7 +151,7 @@ impl Unwinder {
     /// Code of which nothing is known.
     #[cold]
     #[inline(never)]
-    fn without_rule(&self, of: FrameState, recording: &mut Recording) -> Step {
+    pub(super) fn without_rule(&self, of: FrameState, recording: &mut Recording) -> Step {
         match loaded_objects::find(of.address.lookup(), recording) {
             Some(object) if object.starts_process_at(of.address.lookup()) => Step::End,
             Some(_) => Step::Lost,
@@ -179,7 +183,7 @@ impl Unwinder {
             return Step::Lost;
         }
         // As long as a call is to return there, the code is there.
-        let in_place = epilogue.is_some() && self.regions.is_own(self.region);
+        let in_place = epilogue.is_some() && self.is_own;
         Step::Caller { frame: caller.state(address, bp), bp_slot: caller.bp_slot, in_place }
     }
 }
@@ -191,7 +195,7 @@ const LONGEST_EPILOGUE: usize = 24;
 /// raised the stack pointer above registers that it had saved; they are still there, in the red zone (System V ABI,
 /// AMD64 supplement, 3.2.2), which signal handlers leave alone.
 #[inline(always)]
-const fn lowest_slot(of: &FrameState) -> usize {
+pub(super) const fn lowest_slot(of: &FrameState) -> usize {
     const RED_ZONE: usize = 128;
     if of.address.is_interrupted() { of.sp.saturating_sub(RED_ZONE) } else { of.sp }
 }
@@ -201,61 +205,16 @@ const fn lowest_slot(of: &FrameState) -> usize {
 /// # Safety
 /// `slot` is an aligned address in the calling thread's stack, above its stack pointer.
 #[inline(always)]
-unsafe fn read(slot: usize) -> usize {
+pub(super) unsafe fn read(slot: usize) -> usize {
     // SAFETY: the caller vouches for it. Volatile, since the words belong to frames of other functions.
     unsafe { (slot as *const usize).read_volatile() }
-}
-
-/// A thread's way along its native frames, while it makes a record.
-pub struct Walk<'a> {
-    unwinder: &'a mut Unwinder,
-    recording: &'a mut Recording,
-}
-
-impl NativeChain for Walk<'_> {
-    #[inline]
-    fn caller(&mut self, of: FrameState) -> Step {
-        let Self { unwinder, recording } = self;
-        if !unwinder.enter(of.sp) {
-            return Step::Lost;
-        }
-        let Some(rule) = Unwinder::rule(of.address, recording) else { return unwinder.without_rule(of, recording) };
-        if rule == Rule::END {
-            return Step::End;
-        }
-        if rule == Rule::DEAR {
-            return unwinder.dear_step(of, recording);
-        }
-        let caller = rule.apply(&of);
-        let lowest = lowest_slot(&of);
-        if !unwinder.may_read(lowest, caller.return_slot())
-            || (caller.bp_slot != 0 && !unwinder.may_read(lowest, caller.bp_slot))
-        {
-            return Step::Lost;
-        }
-        // SAFETY: the slots were just checked.
-        let (return_address, bp) =
-            unsafe { (read(caller.return_slot()), if caller.bp_slot == 0 { of.bp } else { read(caller.bp_slot) }) };
-        if return_address == 0 {
-            return Step::End;
-        }
-        // Other stacks may be gone the next time: each of their frames is walked anew.
-        let in_place = unwinder.regions.is_own(unwinder.region);
-        Step::Caller { frame: caller.state(return_address, bp), bp_slot: caller.bp_slot, in_place }
-    }
-
-    #[inline(always)]
-    unsafe fn slot(&self, slot: usize) -> usize {
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { read(slot) }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::platform::loaded_modules::{MayAskLoader, all};
-    use crate::stacks::native::{NativeMemo, Outcome};
+    use crate::stacks::native::{NativeChain, NativeMemo, Outcome};
     use core::ffi::{c_int, c_void};
     use std::sync::Mutex;
     use std::sync::Once;

@@ -39,6 +39,8 @@ impl Rule {
     pub const END: Self = Self(0);
     /// No rule can say it: the information must be read again each time.
     pub const DEAR: Self = Self(1);
+    /// The function keeps a frame pointer: the register points to where the caller's is saved, with the return address above.
+    pub const FRAME_POINTER: Self = Self(1 | 2 << 1 | 1 << 12);
 
     /// A rule as it was stored.
     pub const fn from_bits(bits: u16) -> Self {
@@ -111,6 +113,12 @@ impl Rule {
         Self(from_bp | (words as u16) << 1 | (slot as u16) << 12)
     }
 
+    /// Whether it is one that [`Self::apply`] knows.
+    #[inline(always)]
+    pub const fn is_plain(self) -> bool {
+        self.0 > Self::DEAR.0
+    }
+
     /// Where the rule leads from a frame. Not for [`Self::END`] and [`Self::DEAR`].
     #[inline]
     pub fn apply(self, frame: &FrameState) -> Caller {
@@ -174,6 +182,7 @@ mod tests {
         let after_push = Rule::pack(0, 16, 1);
         assert_eq!(after_push.apply(&frame()), Caller { cfa: 0x1010, bp_slot: 0x1000 });
         let with_frame_pointer = Rule::pack(1, 16, 1);
+        assert_eq!(with_frame_pointer, Rule::FRAME_POINTER);
         assert_eq!(with_frame_pointer.apply(&frame()), Caller { cfa: 0x2010, bp_slot: 0x2000 });
         let leaf = Rule::pack(0, 8, 0);
         assert_eq!(leaf.apply(&frame()), Caller { cfa: 0x1008, bp_slot: 0 });
