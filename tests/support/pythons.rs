@@ -44,7 +44,7 @@ impl Python {
 
     /// Whether its raw memory (`PyMem_RawMalloc`) is the C library's.
     pub fn has_raw_memory_of_c(&self) -> bool {
-        !self.free_threaded || self.minor == 14
+        !self.free_threaded || self.minor <= 14
     }
 
     /// How many unknown frees there may be where its allocators are traced. A mimalloc that makes raw memory maps a little for each

@@ -125,7 +125,7 @@ pub const NATIVE_STACKS: bool = cfg!(target_arch = "x86_64");
 /// The minor versions of Python 3 whose stacks can be read, in builds with a global lock.
 pub const KNOWN_PYTHONS: RangeInclusive<u32> = 9..=15;
 /// Those whose stacks can be read in free-threaded builds.
-pub const KNOWN_FREE_THREADED: RangeInclusive<u32> = 14..=15;
+pub const KNOWN_FREE_THREADED: RangeInclusive<u32> = 13..=15;
 
 /// Whether a Python whose `Py_GetVersion()` is this has no global lock.
 #[must_use]

@@ -9,7 +9,7 @@
 
 use memprof_capture::channel::code::LineTableFormat;
 
-use super::layout::{Attributes, FreeThreading, Instruction, Layout, ObjectLayout, Top};
+use super::layout::{Attributes, CopyFields, FreeThreading, Instruction, Layout, ObjectLayout, Top};
 
 /// So many words are read: all tables end before, and `_PyRuntime` behind.
 pub const WORDS: usize = 96;
@@ -151,6 +151,8 @@ pub struct ObjectWords {
 /// See [`FreeThreading`].
 #[derive(Clone, Copy)]
 pub struct FreeThreadingWords {
+    /// Objects.
+    pub object: ObjectLayout,
     /// The size of `_PyRuntime`.
     pub runtime_bytes: usize,
     /// `_finalizing` in it.
@@ -165,10 +167,17 @@ pub struct FreeThreadingWords {
     pub going: u32,
     /// Bytes from there to `state`, which the table does not tell either.
     pub attachment_behind: usize,
+    /// Where threads run copies of the bytecode.
+    pub copies: Option<CopyWords>,
+}
+
+/// See [`CopyFields`].
+#[derive(Clone, Copy)]
+pub struct CopyWords {
     /// `tlbc_index` of a frame.
-    pub frame_copy: usize,
+    pub frame: usize,
     /// `co_tlbc` of a code object.
-    pub code_copies: usize,
+    pub code: usize,
 }
 
 const POINTER: usize = size_of::<usize>();
@@ -182,7 +191,7 @@ impl Table {
         }
         let (object, free) = match (words[FREE_THREADED], self.free_threading) {
             (0, _) => (ObjectLayout::WITH_LOCK, None),
-            (1, Some(free)) => (ObjectLayout::FREE_THREADED, Some(free)),
+            (1, Some(free)) => (free.object, Some(free)),
             _ => return None,
         };
         self.object.compare(words, object)?;
@@ -283,8 +292,12 @@ impl FreeThreadingWords {
             active: self.active,
             going: self.going,
             state_attachment: state_flags + self.attachment_behind,
-            frame_copy: frame.field(self.frame_copy, 4)?,
-            code_copies: code.field(self.code_copies, POINTER)?,
+            copies: match self.copies {
+                Some(copies) => {
+                    Some(CopyFields { frame: frame.field(copies.frame, 4)?, code: code.field(copies.code, POINTER)? })
+                }
+                None => None,
+            },
         })
     }
 }

@@ -8,7 +8,7 @@ use super::descriptions::Descriptions;
 use super::frames::{NOWHERE, WithFrames};
 use super::free_threads::Detached;
 use super::interpreter::Interpreter;
-use super::layout::{FreeThreading, Instruction, Layout, OWNED_BY_INTERPRETER};
+use super::layout::{Instruction, Layout, OWNED_BY_INTERPRETER};
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::platform::memory::OwnMemory;
 use crate::stacks::memo::{CodePosition, FrameAddress, FrameChain, FrameContent};
@@ -53,11 +53,8 @@ impl CopiedFrames {
         self.frames.truncate(0);
         self.filled = 0;
         let (mut frame, base) = thread.frames();
-        let (Instruction::Pointer { offset: instruction, .. }, Some(free)) =
-            (layout.instruction, layout.free_threading)
-        else {
-            return Ok(false);
-        };
+        let Instruction::Pointer { offset: instruction, .. } = layout.instruction else { return Ok(false) };
+        let copies = layout.copies();
         while frame != 0 {
             if self.frames.len() == MOST_FRAMES || !self.bring(memory, frame, layout.frame_locals)? {
                 return Ok(false);
@@ -72,7 +69,8 @@ impl CopiedFrames {
                 previous: if previous == base { 0 } else { previous },
                 code: layout.referenced(word(layout.frame_code)),
                 instruction: word(instruction) as u64,
-                copy: half(free.frame_copy),
+                // Where there are no copies, all run the first one, which is the bytecode itself.
+                copy: copies.map_or(0, |fields| half(fields.frame)),
                 owner: u32::from(owner),
             };
             self.frames.push(copied)?;
@@ -99,7 +97,6 @@ impl CopiedFrames {
 /// Copied frames, together with what it takes to describe their code.
 struct CopiedChain<'a> {
     interpreter: &'static Interpreter,
-    free: FreeThreading,
     memory: OwnMemory,
     frames: &'a [Frame],
     /// The one that was looked at last.
@@ -151,7 +148,7 @@ impl FrameChain for CopiedChain<'_> {
         };
         let layout = &self.interpreter.layout;
         let Instruction::Pointer { bytecode, .. } = layout.instruction else { return Ok(FrameContent::Auxiliary) };
-        let copies = Copies { bytecode, list: self.free.code_copies };
+        let copies = Copies { bytecode, list: layout.copies().map_or(0, |fields| fields.code) };
         let offset = self.met.offset(copies, layout.object.size(), code, copy, instruction as usize)?;
         Ok(FrameContent::Place(CodePosition { code: number, offset: offset.unwrap_or(NOWHERE) }))
     }
@@ -169,10 +166,9 @@ pub fn with_frames<R>(
 ) -> Result<Option<R>, OutOfMemory> {
     let layout = &interpreter.layout;
     let memory = OwnMemory::open_for_little();
-    let Some(free) = layout.free_threading else { return Ok(None) };
     if !copied.copy(layout, &memory, thread)? {
         return Ok(None);
     }
     let frames = &copied.frames[..];
-    Ok(Some(then.call(&mut CopiedChain { interpreter, free, memory, frames, at: Cell::new(0), descriptions, met })))
+    Ok(Some(then.call(&mut CopiedChain { interpreter, memory, frames, at: Cell::new(0), descriptions, met })))
 }

@@ -67,11 +67,11 @@ fn runs_code(layout: &Layout, types: Types, frame: usize, memory: &OwnMemory) ->
     let (name, file) = (at(code, layout.code_name)?, at(code, layout.code_file)?);
     // The items of a code object are units of bytecode, two bytes each.
     let bytes = at(code, layout.object.size())?.checked_mul(2)?;
-    let start = match &layout.free_threading {
+    let start = match layout.copies() {
         None => code.wrapping_add(bytecode),
-        Some(free) => {
-            let copy = value(memory, frame.wrapping_add(free.frame_copy))?;
-            Copies { bytecode, list: free.code_copies }.start(memory, code, copy)?
+        Some(copies) => {
+            let copy = value(memory, frame.wrapping_add(copies.frame))?;
+            Copies { bytecode, list: copies.code }.start(memory, code, copy)?
         }
     };
     let instruction = at(frame, offset)?.wrapping_sub(start);

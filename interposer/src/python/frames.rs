@@ -236,14 +236,14 @@ pub fn with_frames<R>(
     then: impl WithFrames<R>,
 ) -> R {
     let layout = &interpreter.layout;
-    match (layout.instruction, &layout.free_threading) {
+    match (layout.instruction, layout.copies()) {
         (Instruction::Pointer { offset, bytecode }, None) => {
             then.call(&mut in_place(interpreter, state, descriptions, ByPointer { field: offset, bytecode }))
         }
-        (Instruction::Pointer { offset, bytecode }, Some(free)) => {
-            let copies = Copies { bytecode, list: free.code_copies };
+        (Instruction::Pointer { offset, bytecode }, Some(fields)) => {
+            let copies = Copies { bytecode, list: fields.code };
             let size = layout.object.size();
-            let position = ByCopy { field: offset, copy: free.frame_copy, copies, size, met };
+            let position = ByCopy { field: offset, copy: fields.frame, copies, size, met };
             then.call(&mut in_place(interpreter, state, descriptions, position))
         }
         (Instruction::Index { offset, unit }, _) => {

@@ -26,7 +26,7 @@ pub struct FreeThreads {
     layout: FreeThreading,
     /// Where it says which thread state is ending Python.
     ending: &'static AtomicUsize,
-    /// Whether it was doing so when a code object last died.
+    /// Whether it was doing so when that was last looked at.
     was_ending: AtomicBool,
     /// How often it has begun to.
     endings: AtomicU32,
@@ -45,17 +45,26 @@ impl FreeThreads {
 
     /// A code object dies. Many do while Python ends, so that this sees it.
     pub fn note_death(&self) {
-        let is_ending = self.ending.load(SeqCst) != 0;
-        if is_ending != self.was_ending.load(Acquire) && !self.was_ending.swap(is_ending, SeqCst) {
-            self.endings.fetch_add(1, SeqCst);
-        }
+        self.note_ending();
         // Who has told of a code object and finds that it was alive after it has made that known is seen by what follows.
         fence(SeqCst);
     }
 
-    /// Whether no state but this one may end Python now.
-    fn is_ended_by_no_other_than(&self, state: usize) -> bool {
+    /// The state that is ending Python, or 0. Counts how often it has begun to.
+    #[inline]
+    fn note_ending(&self) -> usize {
         let ending = self.ending.load(SeqCst);
+        if (ending != 0) != self.was_ending.load(Acquire) && !self.was_ending.swap(ending != 0, SeqCst) {
+            self.endings.fetch_add(1, SeqCst);
+        }
+        ending
+    }
+
+    /// Whether no state but this one may end Python now. Where code objects are immortal (3.13, once there was a second thread), it
+    /// is here that it is seen to end.
+    #[inline]
+    fn is_ended_by_no_other_than(&self, state: usize) -> bool {
+        let ending = self.note_ending();
         ending == 0 || ending == state
     }
 

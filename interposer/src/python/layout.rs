@@ -141,7 +141,8 @@ pub struct ObjectLayout {
 impl ObjectLayout {
     /// Of builds with a global lock.
     pub const WITH_LOCK: Self = Self { header: 16, dict_before: 24, text_kind: 2 };
-    /// Of free-threaded builds: an object begins with its owner, a lock and two reference counts.
+    /// Of free-threaded builds: an object begins with its owner, a lock and two reference counts. Whether a string is interned
+    /// is a byte of its own.
     pub const FREE_THREADED: Self = Self { header: 32, dict_before: 8, text_kind: 8 };
 
     /// In any object: its type.
@@ -221,10 +222,17 @@ pub struct FreeThreading {
     pub going: u32,
     /// In a thread state: whether its thread is attached, 32 bits.
     pub state_attachment: usize,
-    /// In a frame: which of its code object's copies of the bytecode it runs, 32 bits.
-    pub frame_copy: usize,
+    /// Where threads run copies of the bytecode.
+    pub copies: Option<CopyFields>,
+}
+
+/// Which copy of the bytecode a frame runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyFields {
+    /// In a frame: which of its code object's copies it runs, 32 bits.
+    pub frame: usize,
     /// In a code object: a pointer to how many copies there can be, and where they are. The first one is its own bytecode.
-    pub code_copies: usize,
+    pub code: usize,
 }
 
 /// The value of `state` of a thread state whose thread is attached (`_Py_THREAD_ATTACHED`).
@@ -238,5 +246,12 @@ impl Layout {
     #[must_use]
     pub const fn referenced(&self, reference: usize) -> usize {
         reference & !self.reference_tags
+    }
+
+    /// Which copy of the bytecode a frame runs, where threads run copies.
+    #[inline(always)]
+    #[must_use]
+    pub fn copies(&self) -> Option<CopyFields> {
+        self.free_threading.and_then(|free| free.copies)
     }
 }

@@ -23,7 +23,7 @@ impl Variant {
     }
 
     fn object(self) -> ObjectLayout {
-        if self.free.is_some() { ObjectLayout::FREE_THREADED } else { ObjectLayout::WITH_LOCK }
+        self.free.map_or(ObjectLayout::WITH_LOCK, |free| free.object)
     }
 }
 
@@ -70,16 +70,11 @@ fn told(variant: Variant) -> [u64; WORDS] {
         (of.ascii_header, object.text_state() + 8),
     ];
     let free = variant.free.map(|free| {
-        [
-            (free.runtime_bytes, 300_000),
-            (free.runtime_ending, 800),
-            (free.state_previous, 0),
-            (free.state_flags, 32),
-            (free.frame_copy, 64),
-            (free.code_copies, 192),
-        ]
+        [(free.runtime_bytes, 300_000), (free.runtime_ending, 800), (free.state_previous, 0), (free.state_flags, 32)]
     });
-    for (at, value) in pairs.into_iter().chain(free.into_iter().flatten()) {
+    let copies = variant.free.and_then(|free| free.copies);
+    let copies = copies.map(|copies| [(copies.frame, 64), (copies.code, 192)]);
+    for (at, value) in pairs.into_iter().chain(free.into_iter().flatten()).chain(copies.into_iter().flatten()) {
         assert_eq!(words[at], 0, "word {at} is told twice");
         words[at] = value as u64;
     }
@@ -116,7 +111,8 @@ fn fields_are_where_the_interpreter_says() {
         if let Some(free) = layout.free_threading {
             assert_eq!((free.runtime_ending, free.state_previous, free.state_flags), (800, 0, 32));
             assert!(free.state_attachment > 32 && free.active & free.going == 0);
-            assert_eq!((free.frame_copy, free.code_copies), (64, 192));
+            let expected = variant.free.and_then(|free| free.copies).map(|_| CopyFields { frame: 64, code: 192 });
+            assert_eq!(free.copies, expected);
         }
         assert_eq!((layout.code_name, layout.code_qualified_name), (120, Some(128)));
         let ascii_header = variant.object().text_state() + 8;
@@ -206,4 +202,46 @@ fn no_field_lies_over_another() {
             assert_eq!(variant.read(&words), None, "3.{}, words {at} and {over}", table.minor);
         }
     }
+}
+
+/// What a free-threaded 3.13.15 tells, which no machine has that does not build it.
+#[test]
+fn what_3_13_tells_without_the_lock() {
+    #[rustfmt::skip]
+    const TOLD: [u64; 73] = [
+        COOKIE, 0x030d_0ff0, 1,
+        328_384, 608, 632,
+        215_616, 7272, 7264, 7344, 7400, 7664, 7648, 7656, 16, 7760, 0, 7784, 7776,
+        312, 0, 8, 16, 72, 152, 160, 232, 32,
+        80, 8, 0, 56, 72, 70,
+        224, 128, 136, 144, 152, 84, 68, 112, 120, 216,
+        32, 24,
+        432, 40, 104, 184,
+        48, 40, 32,
+        56, 40, 32,
+        64, 48, 56,
+        40, 32,
+        48, 32, 40,
+        56, 32, 48,
+        80, 48, 32, 56,
+        248, 200,
+    ];
+    let mut words = [0; WORDS];
+    words[..TOLD.len()].copy_from_slice(&TOLD);
+    let table = versions::tables().find(|table| table.minor == 13).expect("it is known");
+    let layout = table.read(&words).expect("it makes sense");
+    assert_eq!((layout.object.header, layout.object.dict_before, layout.object.text_kind), (32, 8, 2));
+    assert_eq!((layout.frame_locals, layout.frame_owner, layout.reference_tags), (72, Some(70), 0));
+    assert_eq!(layout.instruction, Instruction::Pointer { offset: 56, bytecode: 216 });
+    assert_eq!(layout.attributes, Attributes::Inline { cached_keys: 896 });
+    let free = FreeThreading {
+        runtime_ending: 608,
+        state_previous: 0,
+        state_flags: 32,
+        active: 1 << 4,
+        going: 0b111 << 6,
+        state_attachment: 40,
+        copies: None,
+    };
+    assert_eq!(layout.free_threading, Some(free));
 }

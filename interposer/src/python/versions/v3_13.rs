@@ -1,9 +1,13 @@
-//! 3.13: the first that says itself where its fields are. Source: `_Py_DebugOffsets` in Include/internal/pycore_runtime.h.
+//! 3.13: the first that says itself where its fields are, and the first with free-threaded builds. Sources: `_Py_DebugOffsets` in
+//! Include/internal/pycore_runtime.h, Include/cpython/pystate.h and unicodeobject.h.
 
 use memprof_capture::channel::code::LineTableFormat;
 
 use super::{Source, Version};
-use crate::python::debug_offsets::{CodeWords, FrameWords, InterpreterWords, ObjectWords, StateWords, Table, Value};
+use crate::python::debug_offsets::{
+    CodeWords, FrameWords, FreeThreadingWords, InterpreterWords, ObjectWords, StateWords, Table, Value,
+};
+use crate::python::layout::ObjectLayout;
 
 pub const VERSION: Version =
     Version { minor: 13, source: Source::Told(TABLE), current_is_own: true, allocator_named_early: true };
@@ -28,8 +32,23 @@ pub const TABLE: Table = Table {
         ascii_header: 70,
     },
     cached_keys: Value::AfterHeader(864),
-    free_threading: None,
+    free_threading: Some(FREE_THREADING),
     interpreter_in_block: false,
     reference_tags: 0,
     line_table_format: LineTableFormat::Locations,
+};
+
+/// All threads run the bytecode of the code object itself, which is not specialized.
+pub const FREE_THREADING: FreeThreadingWords = FreeThreadingWords {
+    // Strings are still as with the lock.
+    object: ObjectLayout { text_kind: ObjectLayout::WITH_LOCK.text_kind, ..ObjectLayout::FREE_THREADED },
+    runtime_bytes: 3,
+    runtime_ending: 4,
+    state_previous: 20,
+    state_flags: 27,
+    active: 1 << 4,
+    // Between them stands who has the lock, which an extension module can bring back.
+    going: 0b111 << 6,
+    attachment_behind: 8,
+    copies: None,
 };

@@ -1,11 +1,12 @@
-//! 3.14: frames hold tagged references (`_PyStackRef`), and interpreters are aligned within their blocks. Its free-threaded
-//! builds are the first that can be read. Sources: Include/internal/pycore_debug_offsets.h and pycore_stackref.h,
-//! Include/cpython/code.h and pystate.h, Python/pystate.c (`alloc_interpreter`).
+//! 3.14: frames hold tagged references (`_PyStackRef`), and interpreters are aligned within their blocks. Sources:
+//! Include/internal/pycore_debug_offsets.h and pycore_stackref.h, Include/cpython/code.h, pystate.h and unicodeobject.h,
+//! Python/pystate.c (`alloc_interpreter`).
 
 use super::{Source, Version, v3_13};
 use crate::python::debug_offsets::{
-    CodeWords, FrameWords, FreeThreadingWords, InterpreterWords, ObjectWords, StateWords, Table, Value,
+    CodeWords, CopyWords, FrameWords, FreeThreadingWords, InterpreterWords, ObjectWords, StateWords, Table, Value,
 };
+use crate::python::layout::ObjectLayout;
 
 pub const VERSION: Version = Version { minor: 14, source: Source::Told(TABLE), ..v3_13::VERSION };
 
@@ -37,13 +38,11 @@ pub const TABLE: Table = Table {
 
 /// Threads of a free-threaded build run copies of the bytecode (`_PyCodeArray`).
 pub const FREE_THREADING: FreeThreadingWords = FreeThreadingWords {
-    runtime_bytes: 3,
-    runtime_ending: 4,
+    object: ObjectLayout::FREE_THREADED,
     state_previous: 23,
     state_flags: 30,
-    active: 1 << 4,
     going: 0b111 << 5,
     attachment_behind: 12,
-    frame_copy: 38,
-    code_copies: 49,
+    copies: Some(CopyWords { frame: 38, code: 49 }),
+    ..v3_13::FREE_THREADING
 };

@@ -1,7 +1,9 @@
 //! 3.15: every chain of frames ends with a frame that is part of the thread state. Sources: as of 3.14.
 
 use super::{Source, Version, v3_14};
-use crate::python::debug_offsets::{CodeWords, FrameWords, FreeThreadingWords, ObjectWords, StateWords, Table, Value};
+use crate::python::debug_offsets::{
+    CodeWords, CopyWords, FrameWords, FreeThreadingWords, ObjectWords, StateWords, Table, Value,
+};
 
 pub const VERSION: Version = Version { minor: 15, source: Source::Told(TABLE), ..v3_14::VERSION };
 
@@ -27,8 +29,7 @@ const TABLE: Table = Table {
     free_threading: Some(FreeThreadingWords {
         state_flags: 33,
         attachment_behind: 16,
-        frame_copy: 46,
-        code_copies: 57,
+        copies: Some(CopyWords { frame: 46, code: 57 }),
         ..v3_14::FREE_THREADING
     }),
     ..v3_14::TABLE
