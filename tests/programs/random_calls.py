@@ -1,6 +1,6 @@
 """Functions of random shape that call each other at random.
 
-Argument: a seed, if not the usual one. With a seed every run is the same.
+Arguments: a seed, if not the usual one, and how many allocations to make. With a seed every run is the same.
 """
 import random
 import sys
@@ -9,6 +9,7 @@ from truth import witnessed
 
 chance = random.Random(int(sys.argv[1]) if len(sys.argv) > 1 else 20240229)
 FUNCTIONS = 60
+ALLOCATIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 600
 
 
 def blank_lines():
@@ -55,10 +56,10 @@ text = source().replace("witness()", "(witnessed() if allowed() else None)")
 def allowed():
     global calls
     calls += 1
-    return calls <= 600
+    return calls <= ALLOCATIONS
 
 
 space = {"witnessed": witnessed, "allowed": allowed}
 exec(compile(text, "/generated/random.py", "exec"), space)
-while calls < 600:
+while calls < ALLOCATIONS:
     space[f"f{chance.randrange(FUNCTIONS)}"](9)
