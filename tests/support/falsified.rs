@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -19,7 +19,9 @@ pub struct Interpreter {
 impl Interpreter {
     /// That of a Python.
     pub fn of(python: &Python) -> Self {
-        let path = python.library().unwrap_or_else(|| python.path.clone());
+        // There may be a library for other programs, and the interpreter in its own as well.
+        let library = python.library().filter(|library| has_mapped(python, library));
+        let path = library.unwrap_or_else(|| python.path.clone());
         let data = fs::read(&path).expect("the interpreter can be read");
         Self { path, data }
     }
@@ -41,6 +43,14 @@ impl Interpreter {
         let copy = Python { path: if is_library { python.path.clone() } else { path }, ..python.clone() };
         Falsified { python: copy, home: python.home(), folder }
     }
+}
+
+/// Whether a Python runs what is in this file.
+fn has_mapped(python: &Python, file: &Path) -> bool {
+    let question = ["-c", "print(open('/proc/self/maps').read())"];
+    let output = Command::new(&python.path).args(question).output().expect("Python runs");
+    let file = fs::canonicalize(file).expect("it is there").display().to_string();
+    String::from_utf8_lossy(&output.stdout).lines().any(|mapping| mapping.ends_with(&file))
 }
 
 /// A falsified interpreter.
