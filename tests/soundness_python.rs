@@ -86,7 +86,8 @@ fn other_interpreters_begin_and_end() {
 
 #[test]
 fn the_interpreter_ends_and_begins_anew() {
-    let all = embedding();
+    let mut all = embedding();
+    all.retain(|built| !built.python.hangs_when_restarted());
     all.iter().for_each(|built| without_states(built, "restarts", 5, 5, &["default", "debug"]));
     all.iter().take(1).for_each(|built| without_states(built, "restarts", 20, 20, &["debug"]));
 }

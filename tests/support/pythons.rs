@@ -53,6 +53,12 @@ impl Python {
         if self.has_raw_memory_of_c() { 0 } else { 32 }
     }
 
+    /// Whether it may wait for ever when it has been ended and begins anew: the free-threaded 3.13 keeps objects whose locks it
+    /// takes for held.
+    pub fn hangs_when_restarted(&self) -> bool {
+        self.free_threaded && self.minor == 13
+    }
+
     /// Where its library is, for who cannot find it (`PYTHONHOME`).
     pub fn home(&self) -> String {
         let output = Command::new(&self.path).args(["-c", "import sys; print(sys.base_prefix)"]).output();
