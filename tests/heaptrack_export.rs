@@ -87,7 +87,8 @@ fn assert_same_allocations(recorded: &Recorded, loses_parts: bool) {
     let more: u64 = mapped.iter().map(|stack| found.get(stack).unwrap_or(&0) - expected.get(stack).unwrap_or(&0)).sum();
     assert!(more > 0 || !loses_parts);
     for stack in &mapped {
-        (found.remove(stack), expected.remove(stack));
+        found.remove(stack);
+        expected.remove(stack);
     }
     assert_eq!(found, expected);
 }
