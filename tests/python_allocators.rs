@@ -7,6 +7,7 @@ use memprof_capture::event::{AllocationNumber, ResolvedEvent};
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
 
+use crate::support::embedding::Embedding;
 use crate::support::falsified::Falsified;
 use crate::support::pythons::{self, Python};
 use crate::support::recording::{Recorded, Recording, total};
@@ -214,5 +215,26 @@ fn free_threaded_pythons_are_traced_anyway() {
     }
     if tested == 0 {
         skipped("no free-threaded Python here");
+    }
+}
+
+/// From 3.13 on an interpreter that begins anew has its own allocators again.
+#[test]
+fn an_interpreter_that_ends_and_begins_anew() {
+    const LIVES: u64 = 5;
+    let built = Embedding::with_all("begins_anew.c", "begins_anew");
+    for embedding in built.into_iter().filter(|built| !built.python.hangs_when_restarted()) {
+        let python = embedding.python;
+        eprintln!("{python}");
+        let lives = LIVES.to_string();
+        let recording = Recording::of_command(&[embedding.program.as_os_str(), lives.as_ref()]);
+        let variables = embedding.variables(None).into_iter();
+        let recording = variables.fold(recording, |recording, (name, value)| recording.variable(name, value));
+        let recorded = recording.option("--trace-python-allocators").run().succeeds();
+        let rows = table(&recorded.capture(), "--total");
+        let made = sum(&rows, |row| row.file == "<string>" && row.allocator == "pymalloc_calloc");
+        // The empty one is there already; older versions make a few things more.
+        assert!((LIVES * 19_999..LIVES * 21_000).contains(&made.allocations), "{python}: {made:?}");
+        assert!(total(&recorded.stats(), "unknown_frees") <= LIVES * python.most_unknown_frees());
     }
 }

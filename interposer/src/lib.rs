@@ -71,3 +71,13 @@ fn install(recording: &mut Recording, ask: &MayAskLoader) {
 fn record_python_allocators(functions: &'static AllocatorFunctions) {
     hooks::python_allocators::record(functions);
 }
+
+/// Whether they are.
+fn are_python_allocators_recorded() -> bool {
+    hooks::python_allocators::are_recorded()
+}
+
+/// The interpreter has been unloaded.
+fn forget_python_allocators() {
+    hooks::python_allocators::forget();
+}

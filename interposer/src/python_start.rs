@@ -88,8 +88,9 @@ pub fn begin(session: &Session, symbols: &Symbols, recording: &mut Recording) {
 pub fn note_modules(loaded: &[LoadedModule]) {
     if LATE.phase.load(Acquire) != NONE {
         let is_there = || loaded.iter().any(|module| modules::is_in_interpreter(module.range().start));
-        if interpreter::present().is_some() && !is_there() {
+        if (interpreter::present().is_some() || crate::are_python_allocators_recorded()) && !is_there() {
             interpreter::end();
+            crate::forget_python_allocators();
         }
         return;
     }

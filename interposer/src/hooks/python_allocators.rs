@@ -5,7 +5,8 @@
 //! in turn (`malloc` for large blocks, `mmap` for arenas) is part of the same call, and not recorded a second time.
 //!
 //! While Python starts it may choose other allocators (`PYTHONMALLOC`, `-X dev`), which replaces ours: until it is
-//! initialised, each call of the C library's allocator looks whether that has happened.
+//! initialised, each call of the C library's allocator looks whether that has happened. From 3.13 on one that has ended and begins
+//! anew has first of all its own ones again: that it has ended is seen when it gives back what the first domain handed out.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -24,8 +25,10 @@ struct Originals {
     used: AtomicUsize,
 }
 
-/// Three domains, set up once or twice; each time that Python replaces them for a while takes another.
+/// Three domains, set up once or twice; each time that Python replaces them for a while may take another.
 const MOST: usize = 32;
+/// The domain of `PyMem_RawMalloc`.
+const FIRST_DOMAIN: usize = 0;
 
 // SAFETY: a slot is written once, by the one thread that has claimed it, before its address is given to Python.
 unsafe impl Sync for Originals {}
@@ -34,6 +37,8 @@ static ORIGINALS: Originals =
     Originals { slots: UnsafeCell::new([const { MaybeUninit::uninit() }; MOST]), used: AtomicUsize::new(0) };
 static INTERPRETER: AtomicPtr<AllocatorFunctions> = AtomicPtr::new(core::ptr::null_mut());
 static UNSETTLED: AtomicBool = AtomicBool::new(false);
+/// Whether Python has ended, and not begun anew.
+static ENDED: AtomicBool = AtomicBool::new(false);
 static LOOKING: AtomicBool = AtomicBool::new(false);
 
 /// Puts our functions before those of all domains, and keeps them there while Python starts.
@@ -45,6 +50,44 @@ pub fn record(functions: &'static AllocatorFunctions) {
     UNSETTLED.store(true, Release);
 }
 
+/// The interpreter has been unloaded.
+pub fn forget() {
+    UNSETTLED.store(false, Release);
+    INTERPRETER.store(core::ptr::null_mut(), Release);
+}
+
+/// Whether there is an interpreter whose allocators are recorded.
+pub fn are_recorded() -> bool {
+    !INTERPRETER.load(Acquire).is_null()
+}
+
+impl Originals {
+    /// A slot in which these stand. One at a time asks for one.
+    fn slot_with(&self, functions: Functions) -> Option<*mut Functions> {
+        let used = self.used.load(Acquire);
+        let slot = |number: usize| self.slots.get().cast::<Functions>().wrapping_add(number);
+        // SAFETY: slots below their number have been written, and are not any more.
+        if let Some(known) = (0..used).map(slot).find(|&slot| are_same(unsafe { &*slot }, &functions)) {
+            return Some(known);
+        }
+        if used == MOST {
+            return None;
+        }
+        // SAFETY: the slot is within the array, this call's alone, and not looked at before its number is raised.
+        unsafe { slot(used).write(functions) };
+        self.used.store(used + 1, Release);
+        Some(slot(used))
+    }
+}
+
+fn are_same(one: &Functions, other: &Functions) -> bool {
+    let addresses = |functions: &Functions| {
+        let Functions { context, malloc, calloc, realloc, free } = *functions;
+        [context as usize, malloc as usize, calloc as usize, realloc as usize, free as usize]
+    };
+    addresses(one) == addresses(other)
+}
+
 fn are_ours(functions: &Functions) -> bool {
     functions.malloc as usize == malloc as *const () as usize
 }
@@ -52,16 +95,10 @@ fn are_ours(functions: &Functions) -> bool {
 /// Puts our functions before these, where they are not ours already.
 fn put_before(functions: &AllocatorFunctions, present: [Functions; 3]) {
     for (domain, present) in present.into_iter().enumerate().filter(|(_, present)| !are_ours(present)) {
-        let slot = ORIGINALS.used.fetch_add(1, AcqRel);
-        if slot >= MOST {
-            return;
-        }
-        // SAFETY: the slot is this call's alone, and is not looked at before Python has its address.
-        unsafe {
-            let original = ORIGINALS.slots.get().cast::<Functions>().add(slot);
-            original.write(present);
-            functions.set(domain, Functions { context: original.cast(), malloc, calloc, realloc, free });
-        }
+        let Some(original) = ORIGINALS.slot_with(present) else { return };
+        let free = if domain == FIRST_DOMAIN { free_raw } else { free };
+        // SAFETY: our functions do what the original ones do, whose slot lives for ever.
+        unsafe { functions.set(domain, Functions { context: original.cast(), malloc, calloc, realloc, free }) };
     }
 }
 
@@ -80,17 +117,22 @@ const DEBUG_EXTRA: usize = 24;
 /// new ones: returns the block and its size as Python will know them.
 #[cold]
 pub fn settle(block: usize, size: usize, is_python_s: bool) -> (usize, usize) {
-    if LOOKING.swap(true, AcqRel) {
+    // Once it has ended, its library may be about to go: nothing of it is called, but where it calls itself.
+    if ENDED.load(Acquire) && !is_python_s || LOOKING.swap(true, AcqRel) {
         return (block, size);
     }
     // SAFETY: `record` stored a reference that lives forever.
-    let functions = unsafe { &*INTERPRETER.load(Acquire) };
+    let Some(functions) = (unsafe { INTERPRETER.load(Acquire).as_ref() }) else {
+        LOOKING.store(false, Release);
+        return (block, size);
+    };
     let present = functions.present();
     // Python also replaces the functions of the first domain alone, for moments.
     let chosen = if present.iter().any(are_ours) { None } else { functions.remember_name() };
     put_before(functions, present);
     if functions.is_initialized() {
         UNSETTLED.store(false, Release);
+        ENDED.store(false, Release);
     }
     LOOKING.store(false, Release);
     let is_debug = chosen.is_some_and(|name| name.to_bytes().ends_with(b"_debug"));
@@ -175,5 +217,18 @@ unsafe extern "C" fn free(context: *mut c_void, block: *mut c_void) {
                 (real.free)(real.context, block);
             },
         )
+    }
+}
+
+/// That of the first domain.
+unsafe extern "C" fn free_raw(context: *mut c_void, block: *mut c_void) {
+    // SAFETY: Python's own call, passed on as it came.
+    unsafe { free(context, block) };
+    // SAFETY: `record` stored a reference that lives for ever, before Python had this function.
+    let Some(functions) = (unsafe { INTERPRETER.load(Acquire).as_ref() }) else { return };
+    // Its last interpreter goes when it has ended. It may begin anew, with other allocators.
+    if !is_unsettled() && !functions.is_initialized() {
+        ENDED.store(true, Release);
+        UNSETTLED.store(true, Release);
     }
 }
