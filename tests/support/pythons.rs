@@ -59,12 +59,6 @@ impl Python {
         self.free_threaded && self.minor == 13
     }
 
-    /// Whether its allocator, when it is traced, maps memory for each thread within one of its own calls, which hide what they do,
-    /// and unmaps it outside of them: memory that nobody has seen.
-    pub fn unmaps_what_was_not_seen(&self) -> bool {
-        self.free_threaded && self.minor >= 15
-    }
-
     /// Where its library is, for who cannot find it (`PYTHONHOME`).
     pub fn home(&self) -> String {
         let output = Command::new(&self.path).args(["-c", "import sys; print(sys.base_prefix)"]).output();

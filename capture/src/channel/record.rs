@@ -366,6 +366,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next record, if it allocates or frees and takes no more words than most of those do.
+    /// [`Self::decode`] knows these as well, but is too long to become part of a loop.
     #[inline(always)]
     fn decode_short(&mut self) -> Option<Record<'a>> {
         let &[word, ref rest @ ..] = self.words.get(self.position..)? else { return None };
