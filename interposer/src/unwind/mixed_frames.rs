@@ -14,10 +14,13 @@ use crate::platform::loaded_modules::{MayAskLoader, all};
 use crate::stacks::native::{NativeChain, NativeMemo, Outcome};
 
 /// Defines a function: what it does before it calls, and after that, with what its unwinding information says. The next function's
-/// kind is the byte at rdi; after the last one, `then` in rsi is called with rdx.
+/// kind is the byte at rdi; after the last one, `then` in rsi is called with rdx. Its name is global: whoever calls it may be
+/// compiled to another object file.
 macro_rules! kind {
     ($name:literal, $enter:literal, $leave:literal) => {
         global_asm!(
+            concat!(".globl ", $name),
+            concat!(".hidden ", $name),
             concat!(".type ", $name, ", @function"),
             concat!($name, ":"),
             ".cfi_startproc",
@@ -90,6 +93,8 @@ kind!(
     "mov r10, [rbp - 8]\n.cfi_def_cfa r10, 0\nleave\nlea rsp, [r10 - 8]\n.cfi_def_cfa rsp, 8"
 );
 global_asm!(
+    ".hidden mixed_frames_ends, mixed_frames_kinds",
+    ".globl mixed_frames_ends, mixed_frames_kinds",
     ".type mixed_frames_ends, @function",
     "mixed_frames_ends:",
     ".cfi_startproc",
