@@ -63,6 +63,24 @@ fn preloaded_ones_are_recorded() {
     }
 }
 
+/// What an allocator maps for itself within a call is not recorded, and neither is its end outside of one. What the program maps
+/// is, whoever had the addresses before.
+#[test]
+fn what_they_map_for_themselves() {
+    let library = compile("maps_within_calls.c", "libmaps.so", &["-shared", "-fPIC"]);
+    let program = compile("maps_within_calls.c", "maps_within_calls", &["-DMAIN", "-pthread"]);
+    for _ in 0..repeated(3) {
+        let recorded = Unharmed::command(&[program.as_os_str()]).variable("LD_PRELOAD", &library).check();
+        let rows = table(&recorded.capture(), "--total");
+        let blocks = sum(&rows, |row| row.allocator == "memalign");
+        assert_eq!(blocks, Amount { allocations: 1000, bytes: 1000 * 8192 }, "{rows:#?}");
+        let mapped = sum(&rows, |row| row.allocator == "mmap" && row.function == "map");
+        assert_eq!(mapped, Amount { allocations: 204, bytes: 204 * 8192 }, "{rows:#?}");
+        let left = table(&recorded.capture(), "--leaks");
+        assert_eq!(sum(&left, |row| ["mmap", "memalign"].contains(&row.allocator.as_str())).bytes, 0, "{left:#?}");
+    }
+}
+
 /// Where the loader would find a library.
 fn installed(name: &str) -> Option<PathBuf> {
     let cache = Command::new("/sbin/ldconfig").arg("-p").output().ok()?;

@@ -59,7 +59,7 @@ fn interpreters_that_come_and_go() {
         let (seed, interpreters) = (seed.to_string(), INTERPRETERS.to_string());
         let mut case = Unharmed::command(&[embedding.program.as_os_str(), seed.as_ref(), interpreters.as_ref()]);
         if option == "--trace-python-allocators" {
-            case = case.with_unknown_frees_up_to(INTERPRETERS * embedding.python.most_unknown_frees());
+            case = case.with_unknown_frees_up_to(INTERPRETERS * embedding.python.most_unseen_in_another_life());
         }
         for (name, value) in embedding.variables(Some(signal_safe_allocator().as_os_str())) {
             case = case.variable(name, value);

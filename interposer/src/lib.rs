@@ -24,6 +24,7 @@
 // The test program exports no hooks: it must not interpose itself. So nothing calls what they call.
 #![cfg_attr(test, allow(dead_code))]
 
+mod address_ranges;
 mod address_table;
 mod births;
 mod channel;
@@ -31,6 +32,7 @@ mod confinement;
 mod environment;
 mod execution;
 mod hooks;
+mod internal_mappings;
 #[cfg(target_arch = "x86_64")]
 mod linked_allocators;
 mod lock;

@@ -1,6 +1,7 @@
 //! All locks of this library: what is done with them when a thread is left, and in a forked child. A new lock is one more
 //! line here.
 
+use crate::internal_mappings;
 use crate::lock::{AnyLock, Recording};
 use crate::python::{interpreter, thread_states};
 use crate::unwind::{call_frame_information, loaded_objects, modules};
@@ -9,6 +10,7 @@ fn for_each(mut act: impl FnMut(&dyn AnyLock)) {
     act(call_frame_information::lock());
     act(loaded_objects::lock());
     act(modules::lock());
+    act(internal_mappings::lock());
     #[cfg(target_arch = "x86_64")]
     act(crate::linked_allocators::lock());
     thread_states::locks().into_iter().for_each(&mut act);

@@ -61,7 +61,7 @@ impl Unharmed {
         Self { may_skip: true, ..self }
     }
 
-    /// So many frees may be unknown: see `Python::most_unknown_frees`. Else none.
+    /// So many frees may be unknown: see `Python::most_unseen_in_another_life`. Else none.
     pub fn with_unknown_frees_up_to(self, most: u64) -> Self {
         Self { most_unknown_frees: most, ..self }
     }

@@ -7,8 +7,12 @@ use memprof_capture::channel::record::Mapped;
 
 use super::call::{Call, about_to_unmap};
 use crate::confinement::unless_confined;
+use crate::internal_mappings;
+use crate::lock::Recording;
 use crate::platform::descriptors::mapped_of;
 use crate::platform::real;
+use crate::platform::tls::{self, Activity, Doing};
+use crate::session;
 
 /// While the real functions are being looked up, nothing but the loader itself maps memory, and it does not call us.
 fn too_early() -> *mut c_void {
@@ -22,6 +26,32 @@ fn mapped_by(flags: c_int, fd: c_int, offset: i64) -> Mapped {
     }
     let is_shared = matches!(flags & libc::MAP_TYPE, libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE);
     unless_confined(|| mapped_of(fd, offset.cast_unsigned(), is_shared)).unwrap_or(Mapped::Something)
+}
+
+/// A call that is not recorded has mapped a range.
+fn note_internal(start: *const c_void, length: usize) {
+    within_real_function(|recording| internal_mappings::insert(start.addr(), length, recording));
+}
+
+/// A call that is not recorded is about to unmap a range.
+fn about_to_unmap_internal(start: *const c_void, length: usize) {
+    if internal_mappings::are_any() {
+        within_real_function(|recording| _ = internal_mappings::remove(start.addr(), length, recording));
+    }
+}
+
+/// Does something while a hook waits for its real function, if that is what the thread is doing.
+fn within_real_function(act: impl FnOnce(&mut Recording)) {
+    let block = tls::block();
+    let activity = block.activity();
+    if activity.doing() != Doing::Real || session::active().is_none() {
+        return;
+    }
+    block.begin(Activity::in_hook(Doing::Recording, activity.hook_sp()));
+    // SAFETY: the line above says what the thread does, which ends below. The hook records nothing before its real function has
+    // returned, and who has a right without making a record calls nothing that maps memory.
+    act(&mut unsafe { Recording::begin() });
+    block.begin(activity);
 }
 
 /// `mmap`
@@ -41,11 +71,19 @@ pub unsafe extern "C" fn mmap(
     unsafe {
         Call::make(
             || {
-                if real::resolve() { real::mmap(at, length, protection, flags, fd, offset) } else { too_early() }
+                if !real::resolve() {
+                    return too_early();
+                }
+                let start = real::mmap(at, length, protection, flags, fd, offset);
+                if start != libc::MAP_FAILED {
+                    note_internal(start, length);
+                }
+                start
             },
             |call| {
                 let start = real::mmap(at, length, protection, flags, fd, offset);
                 if start != libc::MAP_FAILED {
+                    call.takes_internal(start, length);
                     // Python's mimalloc begins with a gibibyte, of which it hands out what it needs.
                     let is_reserved =
                         protection == libc::PROT_NONE || flags & libc::MAP_NORESERVE != 0 && call.is_interpreter_s();
@@ -86,9 +124,13 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
     unsafe {
         Call::make(
             || {
+                about_to_unmap_internal(start, length);
                 if real::resolve() { real::munmap(start, length) } else { -1 }
             },
             |call| {
+                if call.takes_internal(start, length) {
+                    return real::munmap(start, length);
+                }
                 let before = call.before_unmapping();
                 let status = real::munmap(start, length);
                 if status == 0 {
@@ -167,12 +209,21 @@ pub unsafe extern "C" fn mremap(
     unsafe {
         Call::make(
             || {
-                if real::resolve() { real::mremap(old, old_length, length, flags, at) } else { too_early() }
+                if !real::resolve() {
+                    return too_early();
+                }
+                about_to_unmap_internal(old, old_length);
+                let start = real::mremap(old, old_length, length, flags, at);
+                if start != libc::MAP_FAILED {
+                    note_internal(start, length);
+                }
+                start
             },
             |call| {
                 let before = call.before_unmapping();
                 let start = real::mremap(old, old_length, length, flags, at);
                 if start != libc::MAP_FAILED {
+                    call.takes_internal(start, length);
                     // A length of zero makes a second mapping of the same pages, and leaves the first.
                     let gone = if flags & libc::MREMAP_DONTUNMAP == 0 { old_length } else { 0 };
                     call.moved(before, (old, gone), (start, length), Allocator::Mremap);

@@ -7,6 +7,7 @@ use memprof_capture::channel::record::Mapped;
 use memprof_capture::ids::{Address, Stamp};
 
 use super::{Call, OtherStack, OwnStack, Place};
+use crate::internal_mappings;
 use crate::lock::Recording;
 use crate::platform::tls;
 use crate::room;
@@ -148,5 +149,27 @@ impl Call {
     fn unmapped_in<P: Place>(&mut self, before: Stamp, start: *const c_void, length: usize) {
         let at = Address(start as u64);
         self.record_in::<P>(|state, _, recording| state.unmap(before, at, length as u64, recording));
+    }
+
+    /// The call has mapped a range, or is about to unmap it: no allocator has it for itself any more. Whether one had all of it,
+    /// so that its end is not to be recorded.
+    pub fn takes_internal(&mut self, start: *const c_void, length: usize) -> bool {
+        if !internal_mappings::are_any() {
+            false
+        } else if self.is_short_in_handlers() {
+            self.takes_internal_in::<OtherStack>(start, length)
+        } else {
+            self.takes_internal_in::<OwnStack>(start, length)
+        }
+    }
+
+    #[inline(never)]
+    fn takes_internal_in<P: Place>(&mut self, start: *const c_void, length: usize) -> bool {
+        let mut internal = false;
+        self.record_in::<P>(|_, _, recording| {
+            internal = internal_mappings::remove(start.addr(), length, recording);
+            Ok(())
+        });
+        internal
     }
 }
