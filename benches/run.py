@@ -56,6 +56,7 @@ def arguments():
     parser.add_argument("--cpu", type=int, help="run everything on this processor alone")
     parser.add_argument("--scale", type=float, default=1.0, help="makes every program so many times as long")
     parser.add_argument("--no-others", action="store_true", help="leave memray and heaptrack out")
+    parser.add_argument("--before", metavar="PROGRAM", help="another build of memprof, which takes part in the turns")
     return parser.parse_args()
 
 
@@ -89,9 +90,10 @@ class Benchmark:
             return command
         if tool == "heaptrack":
             return [tools.HEAPTRACK, "-o", self.capture(tool), *command]
-        if tool.startswith("memprof"):
+        if is_memprof(tool):
             options = ["-q", "-f", *tool.split()[1:], "-o", self.capture(tool)]
-            return [self.memprof, "run", *options, *(["--python", *command] if is_python else ["--", *command])]
+            program = self.options.before if tool.startswith("before") else self.memprof
+            return [program, "run", *options, *(["--python", *command] if is_python else ["--", *command])]
         options = ["-q", "-f", *tool.split()[1:], "-o", self.capture(tool)]
         return [self.python, "-m", "memray", "run", *options, *command[1:]]
 
@@ -103,7 +105,9 @@ class Benchmark:
         else:
             command = [tools.c_program(file), *values]
         def can(tool):
-            if self.options.no_others and not tool.startswith(("bare", "memprof")):
+            if tool.startswith("before"):
+                return self.options.before is not None
+            if self.options.no_others and tool != "bare" and not is_memprof(tool):
                 return False
             # memray records Python programs only.
             return tools.HEAPTRACK is not None if tool == "heaptrack" else "memray" not in tool or file.endswith(".py")
@@ -113,10 +117,10 @@ class Benchmark:
         return interleaved(commands, runs or self.options.runs, self.remove_capture, cpu=self.options.cpu)
 
     def measure_programs(self):
-        wanted = ["bare", "memprof", "memprof --no-native", "memray", "memray --native", "heaptrack"]
-        print("| program | CPU s, bare | memprof | at most | | --no-native | memray | memray --native | heaptrack "
+        wanted = ["bare", "memprof", "before", "memprof --no-native", "memray", "memray --native", "heaptrack"]
+        print("| program | CPU s, bare | memprof | at most | | before | --no-native | memray | memray --native | heaptrack "
               "| wall: memprof | memray --native | heaptrack | file: memprof | memray --native | heaptrack |")
-        print("|---" * 15 + "|", flush=True)
+        print("|---" * 16 + "|", flush=True)
         for name, file, values, limit in self.programs:
             tools.say(f"{name}...")
             usages = self.turns(self.commands(file, values, wanted))
@@ -141,19 +145,21 @@ class Benchmark:
         print()
 
     def measure_traced(self):
-        wanted = ["bare", "memprof --no-native --trace-python-allocators", "memray --trace-python-allocators"]
-        print("| Python's allocators traced | CPU s, bare | memprof | at most | | memray | file: memprof | memray | ratio "
-              "| at most | |")
-        print("|---" * 11 + "|", flush=True)
+        how = "--no-native --trace-python-allocators"
+        wanted = ["bare", f"memprof {how}", f"before {how}", "memray --trace-python-allocators"]
+        print("| Python's allocators traced | CPU s, bare | memprof | at most | | before | memray | file: memprof | memray "
+              "| ratio | at most | |")
+        print("|---" * 12 + "|", flush=True)
         for name, file, values, limit in self.traced:
             tools.say(f"{name}, traced...")
             usages = self.turns(self.commands(file, values, wanted))
             ratios = {tool: median_ratio(usages[tool], usages["bare"], "cpu") for tool in usages}
             sizes = {tool: os.path.getsize(self.capture(tool)) for tool in usages if tool != "bare"}
-            _, ours, theirs = wanted
+            _, ours, before, theirs = wanted
             share = sizes[ours] / sizes[theirs] if theirs in sizes else None
             print(f"| {name} | {median(usages['bare'], 'cpu'):.2f} | {ratios[ours]:.2f} | {limit} "
-                  f"| {verdict(ratios[ours], limit)} | {shown_ratio(ratios.get(theirs))} | {sizes[ours] / MIB:.1f} MiB "
+                  f"| {verdict(ratios[ours], limit)} | {shown_ratio(ratios.get(before))} "
+                  f"| {shown_ratio(ratios.get(theirs))} | {sizes[ours] / MIB:.1f} MiB "
                   f"| {shown_ratio(sizes[theirs] / MIB if theirs in sizes else None)} MiB | {shown_ratio(share)} "
                   f"| {LARGEST_TRACED_CAPTURE} | {verdict(share, LARGEST_TRACED_CAPTURE) if share else ''} |", flush=True)
         print()
@@ -235,6 +241,11 @@ class Benchmark:
                     cells += [f"{ratio:.2f}", str(LARGEST_REPORT_RATIO), verdict(ratio, LARGEST_REPORT_RATIO)]
             print(f"| {report[0]} | " + " | ".join(cells) + " |", flush=True)
         print()
+
+
+def is_memprof(tool):
+    """Whether a tool, by its name in the tables, is this build of memprof or the one from before."""
+    return tool.startswith(("memprof", "before"))
 
 
 def memory_status(path):
