@@ -184,13 +184,19 @@ fn code_made_at_run_time() {
     let told = u64::from_str_radix(told.trim_end_matches('>'), 16).unwrap_or_else(|_| panic!("no address: {made:?}"));
     assert!((address + 4..=address + 6).contains(&told), "{made:?} is not at {address:x}");
 
-    // What it does when it returns says as much as tables.
-    let found = stack_of(1_000_005);
-    let [main, runs, _, led] = &found[..] else { panic!("{found:?}") };
-    assert_eq!(
-        [main, runs, led],
-        [&marks.frame("main", "main-led"), &marks.frame("runs", "runs"), &marks.frame("led", "led")]
-    );
+    // What it does when it returns says as much as tables, and so does the way in which it was entered.
+    for (bytes, runs, name) in
+        [(1_000_005, "runs", "led"), (1_000_006, "runs", "entered"), (1_000_007, "runs_framed", "framed")]
+    {
+        let found = stack_of(bytes);
+        let [main, caller, _, last] = &found[..] else { panic!("{found:?}") };
+        let expected = [
+            marks.frame("main", &format!("main-{name}")),
+            marks.frame(runs, &runs.replace('_', "-")),
+            marks.frame(name, name),
+        ];
+        assert_eq!([main, caller, last], expected.each_ref());
+    }
 
     // Otherwise nobody knows what called it.
     for (bytes, name) in [(1_000_003, "unknown"), (1_000_004, "forgotten")] {

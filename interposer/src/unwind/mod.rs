@@ -12,6 +12,7 @@
 //! - [`loaded_objects`]: which module holds an address, as the loader knows it.
 //! - [`mappings`]: the same, and stacks, as the kernel lists them.
 //! - [`jit_code`]: unwinding information that the program registers for code that it makes.
+//! - [`made_code`]: out of such code where there is none.
 //! - [`unloading`]: modules that go, and what must be forgotten then.
 //! - [`stack_region`]: memory that may be read as stack.
 //! - [`unwinder`]: all of it together.
@@ -24,6 +25,7 @@ pub mod checking;
 pub mod frame;
 pub mod jit_code;
 pub mod loaded_objects;
+mod made_code;
 pub mod mappings;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod mixed_frames;

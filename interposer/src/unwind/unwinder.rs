@@ -5,12 +5,10 @@ use super::frame::{CodeAddress, FrameState, Step};
 use super::rule_table::RULES;
 use super::stack_region::{StackRegion, StackRegions};
 use super::walk::Walk;
-use super::x86_64::rule::Caller;
 use super::x86_64::{Registers, Rule};
 use super::{loaded_objects, unloading};
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;
-use crate::platform::memory::OwnMemory;
 use crate::stacks::native::MOST_FRAMES;
 
 /// Gets ready. To be called once, before anything else here.
@@ -158,38 +156,7 @@ impl Unwinder {
             None => self.out_of_made_code(of, recording),
         }
     }
-
-    /// Code that was made at run time: what it does from the return address on shows the way, if that is to return; or it keeps a
-    /// frame pointer. Both have to lead to a return address in code that is known.
-    fn out_of_made_code(&self, of: FrameState, recording: &mut Recording) -> Step {
-        let mut code = [0; LONGEST_EPILOGUE];
-        let epilogue = if !of.address.is_interrupted() && OwnMemory::open().read(of.address.get(), &mut code) {
-            Rule::of_epilogue(&code)
-        } else {
-            None
-        };
-        let caller = match epilogue {
-            Some(rule) => rule.apply(&of),
-            None => Caller { cfa: of.bp.wrapping_add(16), bp_slot: of.bp },
-        };
-        let readable = |slot| slot == 0 || self.region.may_read(of.sp, slot);
-        if !readable(caller.return_slot()) || !readable(caller.bp_slot) {
-            return Step::Lost;
-        }
-        // SAFETY: the words lie in the thread's stack, above the stack pointer.
-        let (address, bp) =
-            unsafe { (read(caller.return_slot()), if caller.bp_slot == 0 { of.bp } else { read(caller.bp_slot) }) };
-        if Self::rule(CodeAddress::return_address(address), recording).is_none() {
-            return Step::Lost;
-        }
-        // As long as a call is to return there, the code is there.
-        let in_place = epilogue.is_some() && self.is_own;
-        Step::Caller { frame: caller.state(address, bp), bp_slot: caller.bp_slot, in_place }
-    }
 }
-
-/// Bytes of code that are looked at: no more is needed to take a frame down that keeps every register.
-const LONGEST_EPILOGUE: usize = 24;
 
 /// The lowest word that may be read for a frame. A function that was interrupted while it took its frame down has already
 /// raised the stack pointer above registers that it had saved; they are still there, in the red zone (System V ABI,

@@ -119,6 +119,11 @@ impl Rule {
         self.0 > Self::DEAR.0
     }
 
+    /// Whether it counts from the frame pointer.
+    pub const fn is_from_bp(self) -> bool {
+        self.is_plain() && self.0 & 1 != 0
+    }
+
     /// Where the rule leads from a frame. Not for [`Self::END`] and [`Self::DEAR`].
     #[inline]
     pub fn apply(self, frame: &FrameState) -> Caller {
