@@ -30,6 +30,7 @@ mod mappings;
 mod memray_export;
 mod native_names;
 mod native_stacks;
+mod new_stacks;
 mod other_profilers;
 mod output_streams;
 mod privacy;

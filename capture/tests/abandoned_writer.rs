@@ -102,7 +102,7 @@ fn make(writer: &mut ChunkWriter, step: Step) {
         Step::TellsName(bytes) => writer.name(&vec![b'a'; bytes]),
         Step::Seals => {
             writer.seal();
-            writer.site(Allocator::Malloc)
+            writer.site(SiteId(0), Allocator::Malloc)
         }
     }
     .unwrap();

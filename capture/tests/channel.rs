@@ -87,7 +87,7 @@ fn take(pool: &Pool, all: bool, mut each: impl FnMut(u32, &[u64])) {
 /// Writes events numbered from 1 until it is killed; `done` says how many are complete.
 fn produce(pool: Pool, thread: u32, done: &AtomicU64) -> ! {
     let mut writer = ChunkWriter::new(pool, author(thread));
-    writer.site(Allocator::Malloc).unwrap();
+    writer.site(SiteId(0), Allocator::Malloc).unwrap();
     for number in 1_u64.. {
         // Now and then a size, an address or a pause that takes the longer form.
         let size = if number.is_multiple_of(100) { number << 32 } else { number };
@@ -193,7 +193,7 @@ enum Step {
     Unmap(u64, u64, u64),
     Move(u64, u64, u64),
     Frames(u32, Vec<ChannelFrame>),
-    Site(Allocator),
+    Site(u32, Allocator),
     Name(Vec<u8>),
     Code(u32, Vec<u8>),
     Module(u32, Vec<u8>),
@@ -232,7 +232,7 @@ fn step() -> impl Strategy<Value = Step> {
         (gap(), address(), size()).prop_map(|(g, a, s)| Step::Unmap(g, a, s)),
         (gap(), address(), size()).prop_map(|(g, a, s)| Step::Move(g, a, s)),
         (0..1000_u32, proptest::collection::vec(frame(), 0..3000)).prop_map(|(k, f)| Step::Frames(k, f)),
-        (1..11_u8).prop_map(|code| Step::Site(Allocator::from_code(code).unwrap())),
+        (any::<u32>(), 1..11_u8).prop_map(|(site, code)| Step::Site(site, Allocator::from_code(code).unwrap())),
         proptest::collection::vec(any::<u8>(), 0..1000).prop_map(Step::Name),
         (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..20_000)).prop_map(|(c, b)| Step::Code(c, b)),
         (any::<u32>(), proptest::collection::vec(any::<u8>(), 0..9000)).prop_map(|(m, b)| Step::Module(m, b)),
@@ -256,7 +256,7 @@ fn read_back(pool: &Pool) -> Vec<Step> {
                 Record::Free { stamp, address } => Step::Free(gap(stamp), address),
                 Record::Unmap { stamp, address, size, moves: false } => Step::Unmap(gap(stamp), address, size),
                 Record::Unmap { stamp, address, size, moves: true } => Step::Move(gap(stamp), address, size),
-                Record::Site { allocator } => Step::Site(Allocator::from_code(allocator).unwrap()),
+                Record::Site { site, allocator } => Step::Site(site, Allocator::from_code(allocator).unwrap()),
                 Record::Frames { keep, fresh } => {
                     let fresh = Record::frames_of(fresh);
                     match steps.last_mut() {
@@ -324,7 +324,7 @@ proptest! {
                 Step::Unmap(gap, a, size) => writer.unmap(at(gap), Address(a), size),
                 Step::Move(gap, a, size) => writer.moves(at(gap), Address(a), size),
                 Step::Frames(keep, frames) => writer.frames(keep, frames.into_iter()),
-                Step::Site(allocator) => writer.site(allocator),
+                Step::Site(site, allocator) => writer.site(SiteId(site), allocator),
                 Step::Name(name) => writer.name(&name),
                 Step::Code(code, bytes) => {
                     let (front, back) = bytes.split_at(bytes.len() / 3);

@@ -456,8 +456,6 @@ impl ThreadState {
     #[cold]
     #[inline(never)]
     fn tell_site(&mut self, hash: StackHash, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
-        // What can fail comes first, so that both sides count alike.
-        self.sites.reserve()?;
         let findings = self.stack.tell(&mut self.channel, recording)?;
         let header = self.channel.header();
         if findings.cut_short {
@@ -475,8 +473,9 @@ impl ThreadState {
             self.channel.writer(recording).name(&self.name)?;
             self.name = MappedVec::new();
         }
-        self.channel.writer(recording).site(allocator)?;
-        Ok(SiteId(self.sites.insert_new(hash)))
+        let site = SiteId(self.sites.insert_new(hash));
+        self.channel.writer(recording).site(site, allocator)?;
+        Ok(site)
     }
 
     /// The present stack as that of a thread's creator; nothing if the creator is the Python interpreter.

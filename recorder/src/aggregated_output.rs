@@ -75,7 +75,7 @@ impl AggregatedOutput {
 
     /// Takes rows of the tables.
     pub fn rows(&mut self, rows: NewRows) {
-        let NewRows { codes, modules, frames, stacks, parts, sites } = rows;
+        let NewRows { codes, modules, frames, stacks, parts, sites, may_repeat: _ } = rows;
         let Self { tables, aggregator, .. } = self;
         tables.codes.extend(codes.into_iter().map(Some));
         tables.modules.extend(modules.into_iter().map(Some));

@@ -20,6 +20,8 @@ pub struct CaptureOutput {
     written: u64,
     /// Allocations in what was written.
     allocations: u64,
+    /// Whether the file says that rows may be repeated.
+    told_repetition: bool,
 }
 
 impl CaptureOutput {
@@ -27,12 +29,19 @@ impl CaptureOutput {
     pub fn new(file: File, header: &Header) -> io::Result<Self> {
         let mut writer = CaptureWriter::new(WholeChunks { file: file.try_clone()?, pending: Vec::new() }, header)?;
         writer.get_mut().flush()?;
-        Ok(Self { written: writer.bytes(), writer: Some(writer), file, failure: None, allocations: 0 })
+        Ok(Self {
+            written: writer.bytes(),
+            writer: Some(writer),
+            file,
+            failure: None,
+            allocations: 0,
+            told_repetition: false,
+        })
     }
 
     /// A file that could not even be started.
     pub fn broken(file: File, error: io::Error) -> Self {
-        Self { writer: None, file, failure: Some(error), written: 0, allocations: 0 }
+        Self { writer: None, file, failure: Some(error), written: 0, allocations: 0, told_repetition: false }
     }
 
     /// Whether it was written.
@@ -59,6 +68,9 @@ impl CaptureOutput {
 
     /// Writes rows of the tables. They must come before the events that refer to them.
     pub fn rows(&mut self, rows: &NewRows) {
+        if rows.may_repeat && !std::mem::replace(&mut self.told_repetition, true) {
+            self.facts(&[Fact::RowsRepeat]);
+        }
         self.write(|writer| {
             writer.codes(&rows.codes)?;
             writer.modules(&rows.modules)?;

@@ -12,9 +12,9 @@ use memprof_capture::resolution::{Content, MappedSites};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::mapped_files::MappedFiles;
+use crate::recent_ids::RecentIds;
 
 /// The tables of a recording, as far as they must be remembered.
-#[derive(Default)]
 pub struct Interning {
     codes: DescribedRows<Code>,
     modules: DescribedRows<Module>,
@@ -22,13 +22,35 @@ pub struct Interning {
     known_modules: Vec<Option<Module>>,
     frame_ids: FxHashMap<Frame, FrameId>,
     frames: Vec<Frame>,
-    stack_ids: FxHashMap<StackNode, StackId>,
+    stack_ids: RecentIds<StackNode>,
     stacks: Vec<StackNode>,
-    site_ids: FxHashMap<Site, SiteId>,
+    site_ids: RecentIds<Site>,
     sites: Vec<Site>,
     mapped_files: MappedFiles,
-    /// The sites where mappings are made.
+    /// The sites where mappings are made, all of them, and their numbers.
     mapping_sites: FxHashMap<SiteId, Site>,
+    mapping_ids: FxHashMap<Site, SiteId>,
+    /// The frames that have called `mmap` or `sbrk`.
+    mapping_frames: FxHashSet<FrameId>,
+}
+
+/// A stack, and whether it got its number just now. Used once: afterwards something refers to it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FoundStack {
+    /// Its number.
+    pub id: StackId,
+    /// Whether there is nothing yet that refers to it.
+    pub is_new: bool,
+}
+
+impl FoundStack {
+    /// The stack without frames.
+    pub const EMPTY: Self = Self::known(StackId::EMPTY);
+
+    /// One that has its number already.
+    pub const fn known(id: StackId) -> Self {
+        Self { id, is_new: false }
+    }
 }
 
 /// Rows that are to be written next.
@@ -45,6 +67,8 @@ pub struct NewRows {
     pub parts: Vec<MappedPart>,
     /// Sites.
     pub sites: Vec<Site>,
+    /// Whether rows of stacks or sites may be equal to earlier ones.
+    pub may_repeat: bool,
 }
 
 /// A table whose rows are described by the program, in any order, and maybe after they were first referred to.
@@ -101,7 +125,46 @@ impl<T: Clone + Eq + Hash> DescribedRows<T> {
     }
 }
 
+/// What is remembered of the rows of stacks and of sites, where that is bounded: 24 MiB and 8 MiB.
+const MOST_STACKS: usize = 1 << 21;
+const MOST_SITES: usize = 1 << 19;
+
 impl Interning {
+    /// Tables of which every row has its like nowhere. They grow as long as there are new ones.
+    pub fn without_repetition() -> Self {
+        Self::with(RecentIds::all(), RecentIds::all())
+    }
+
+    /// Tables in which stacks and sites may be repeated that have been forgotten.
+    pub fn bounded() -> Self {
+        Self::bounded_to(MOST_STACKS, MOST_SITES)
+    }
+
+    /// The same, with so many stacks and sites.
+    pub fn bounded_to(stacks: usize, sites: usize) -> Self {
+        let node = StackNode { parent: StackId::EMPTY, frame: FrameId(0) };
+        let site = Site::new(StackId::EMPTY, Allocator::Malloc);
+        Self::with(RecentIds::at_most(stacks, node), RecentIds::at_most(sites, site))
+    }
+
+    fn with(stack_ids: RecentIds<StackNode>, site_ids: RecentIds<Site>) -> Self {
+        Self {
+            codes: DescribedRows::default(),
+            modules: DescribedRows::default(),
+            known_modules: Vec::new(),
+            frame_ids: FxHashMap::default(),
+            frames: Vec::new(),
+            stack_ids,
+            stacks: Vec::new(),
+            site_ids,
+            sites: Vec::new(),
+            mapped_files: MappedFiles::default(),
+            mapping_sites: FxHashMap::default(),
+            mapping_ids: FxHashMap::default(),
+            mapping_frames: FxHashSet::default(),
+        }
+    }
+
     /// Notes what a code object is. False when the description makes no sense.
     pub fn describe_code(&mut self, image: u32, number: u32, description: &[u8]) -> bool {
         let Some(code) = CodeDescription::parse(description) else { return false };
@@ -153,14 +216,27 @@ impl Interning {
     }
 
     fn stored_frame(&mut self, frame: Frame) -> FrameId {
-        intern(&mut self.frame_ids, &mut self.frames, frame, FrameId::from_index)
+        let next = FrameId::from_index(self.frame_ids.len());
+        *self.frame_ids.entry(frame).or_insert_with(|| {
+            self.frames.push(frame);
+            next
+        })
     }
 
     /// The stack that has one more frame than `parent`.
-    pub fn stack(&mut self, parent: StackId, frame: FrameId) -> StackId {
-        let node = StackNode { parent, frame };
+    #[inline]
+    pub fn stack(&mut self, parent: FoundStack, frame: FrameId) -> FoundStack {
+        let node = StackNode { parent: parent.id, frame };
+        // Nothing is known that follows a new one.
+        let (row, is_new) = match parent.is_new {
+            true => (self.stack_ids.new_number(node), true),
+            false => self.stack_ids.number(node),
+        };
+        if is_new {
+            self.stacks.push(node);
+        }
         // Row 0 is stack 1: stack 0 is the empty one.
-        intern(&mut self.stack_ids, &mut self.stacks, node, |row| StackId::from_index(row + 1))
+        FoundStack { id: StackId(row + 1), is_new }
     }
 
     /// All native frames so far, with their numbers.
@@ -178,31 +254,37 @@ impl Interning {
 
     /// The modules whose code has mapped memory itself.
     pub fn modules_that_map(&self) -> FxHashSet<ModuleId> {
-        let sites = self
-            .site_ids
-            .keys()
-            .filter(|site| matches!(site.allocator, Allocator::Mmap | Allocator::MmapReserved | Allocator::Sbrk));
-        let stacks: FxHashSet<StackId> = sites.map(|site| site.stack).collect();
-        let nodes = self.stack_ids.iter().filter(|(_, id)| stacks.contains(id));
-        let callers: FxHashSet<FrameId> = nodes.map(|(node, _)| node.frame).collect();
-        let frames = self.native_frames().filter(|(id, _)| callers.contains(id));
+        let frames = self.native_frames().filter(|(id, _)| self.mapping_frames.contains(id));
         frames.filter_map(|(_, frame)| frame.module).collect()
     }
 
-    /// The site of this stack and allocator.
-    pub fn site(&mut self, stack: StackId, allocator: Allocator) -> SiteId {
-        self.stored_site(Site::new(stack, allocator))
+    /// The site of this stack, whose innermost frame this is, and allocator.
+    pub fn site(&mut self, stack: FoundStack, caller: Option<FrameId>, allocator: Allocator) -> SiteId {
+        if let Allocator::Mmap | Allocator::MmapReserved | Allocator::Sbrk = allocator {
+            self.mapping_frames.extend(caller);
+        }
+        let site = Site::new(stack.id, allocator);
+        if stack.is_new && !maps(allocator) {
+            let row = self.site_ids.new_number(site);
+            self.sites.push(site);
+            return SiteId(row);
+        }
+        self.stored_site(site)
     }
 
     fn stored_site(&mut self, site: Site) -> SiteId {
-        let id = intern(&mut self.site_ids, &mut self.sites, site, SiteId::from_index);
-        if let Allocator::Mmap
-        | Allocator::Mremap
-        | Allocator::MmapFile
-        | Allocator::MmapShared
-        | Allocator::MmapReserved = site.allocator
-        {
+        let maps = maps(site.allocator);
+        if maps && let Some(&known) = self.mapping_ids.get(&site) {
+            return known;
+        }
+        let (row, is_new) = self.site_ids.number(site);
+        if is_new {
+            self.sites.push(site);
+        }
+        let id = SiteId(row);
+        if maps {
             self.mapping_sites.insert(id, site);
+            self.mapping_ids.insert(site, id);
         }
         id
     }
@@ -229,6 +311,7 @@ impl Interning {
             stacks: std::mem::take(&mut self.stacks),
             parts: self.mapped_files.take_rows(),
             sites: std::mem::take(&mut self.sites),
+            may_repeat: self.stack_ids.may_repeat() || self.site_ids.may_repeat(),
         }
     }
 }
@@ -253,21 +336,16 @@ impl MappedSites for Interning {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+/// Whether its sites are those of mappings, of which it must be known later what they are.
+const fn maps(allocator: Allocator) -> bool {
+    matches!(
+        allocator,
+        Allocator::Mmap | Allocator::Mremap | Allocator::MmapFile | Allocator::MmapShared | Allocator::MmapReserved
+    )
 }
 
-fn intern<K: Copy + Eq + Hash, I: Copy>(
-    ids: &mut FxHashMap<K, I>,
-    new_rows: &mut Vec<K>,
-    key: K,
-    id_of_row: impl FnOnce(usize) -> I,
-) -> I {
-    let row = ids.len();
-    *ids.entry(key).or_insert_with(|| {
-        new_rows.push(key);
-        id_of_row(row)
-    })
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The program was killed between the use of a code object and its description.
@@ -307,26 +385,26 @@ mod tests {
 
     #[test]
     fn equal_things_have_one_number_and_one_row() {
-        let mut interning = Interning::default();
+        let mut interning = Interning::without_repetition();
         let zeroth = interning.frame(1, frame(0));
-        let outer = interning.stack(StackId::EMPTY, zeroth);
-        let inner = interning.stack(outer, zeroth);
+        let outer = interning.stack(FoundStack::EMPTY, zeroth).id;
+        let inner = interning.stack(FoundStack::known(outer), zeroth).id;
         assert_eq!((outer, inner), (StackId(1), StackId(2)));
         assert_eq!(interning.frame(1, frame(0)), zeroth);
-        assert_eq!(interning.stack(StackId::EMPTY, zeroth), outer);
-        let site = interning.site(inner, Allocator::Malloc);
-        assert_eq!(interning.site(inner, Allocator::Malloc), site);
-        assert_ne!(interning.site(inner, Allocator::Calloc), site);
+        assert_eq!(interning.stack(FoundStack::EMPTY, zeroth), FoundStack::known(outer));
+        let site = interning.site(FoundStack::known(inner), None, Allocator::Malloc);
+        assert_eq!(interning.site(FoundStack::known(inner), None, Allocator::Malloc), site);
+        assert_ne!(interning.site(FoundStack::known(inner), None, Allocator::Calloc), site);
         let rows = interning.take_rows(false);
         assert_eq!((rows.frames.len(), rows.stacks.len(), rows.sites.len()), (1, 2, 2));
         let first = interning.frame(1, frame(1));
-        assert_eq!(interning.stack(outer, first), StackId(3));
+        assert_eq!(interning.stack(FoundStack::known(outer), first), FoundStack { id: StackId(3), is_new: true });
         assert_eq!(interning.take_rows(false).stacks.len(), 1);
     }
 
     #[test]
     fn a_module_maps_memory_if_its_own_code_calls_mmap() {
-        let mut interning = Interning::default();
+        let mut interning = Interning::without_repetition();
         let mut native = |module, address| {
             let native = ChannelNativeFrame { module, address, interrupted: false, evaluates: false };
             interning.frame(1, ChannelFrame::Native(native))
@@ -334,11 +412,12 @@ mod tests {
         let [outer, maps, allocates] = [native(Some(7), 1), native(Some(8), 2), native(Some(9), 3)];
         let modules: Vec<ModuleId> = interning.native_frames().filter_map(|(_, frame)| frame.module).collect();
         assert_eq!(modules.len(), 3);
-        let below = interning.stack(StackId::EMPTY, outer);
-        let [maps_there, allocates_there] = [maps, allocates].map(|frame| interning.stack(below, frame));
-        interning.site(allocates_there, Allocator::Malloc);
+        let below = interning.stack(FoundStack::EMPTY, outer).id;
+        let [maps_there, allocates_there] =
+            [maps, allocates].map(|frame| interning.stack(FoundStack::known(below), frame));
+        interning.site(allocates_there, Some(allocates), Allocator::Malloc);
         assert!(interning.modules_that_map().is_empty());
-        interning.site(maps_there, Allocator::Mmap);
+        interning.site(maps_there, Some(maps), Allocator::Mmap);
         interning.take_rows(false);
         let expected = interning.native_frames().find(|(id, _)| *id == maps).and_then(|(_, frame)| frame.module);
         assert_eq!(interning.modules_that_map().into_iter().collect::<Vec<_>>(), Vec::from_iter(expected));
@@ -346,7 +425,7 @@ mod tests {
 
     #[test]
     fn what_a_forked_process_describes_again_is_one_row() {
-        let mut interning = Interning::default();
+        let mut interning = Interning::without_repetition();
         assert!(interning.describe_code(1, 0, &description("function")));
         let parents = interning.frame(1, frame(0));
         assert_eq!(interning.take_rows(false).codes.len(), 1);
@@ -362,7 +441,7 @@ mod tests {
 
     #[test]
     fn code_objects_are_written_in_order_however_they_are_described() {
-        let mut interning = Interning::default();
+        let mut interning = Interning::without_repetition();
         interning.frame(1, frame(5));
         assert!(interning.describe_code(1, 6, &description("second")));
         assert!(interning.take_rows(false).codes.is_empty());

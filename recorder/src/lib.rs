@@ -30,6 +30,7 @@ pub mod own_limits;
 pub mod path_search;
 mod process_maps;
 pub mod program;
+mod recent_ids;
 pub mod recording;
 mod resident_moments;
 mod resident_set;

@@ -12,7 +12,7 @@ use std::ops::Range;
 use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::ids::{FrameId, StackId};
 
-use crate::interning::Interning;
+use crate::interning::{FoundStack, Interning};
 
 /// A thread's last stack, outermost frame first.
 pub struct ThreadStack {
@@ -60,6 +60,11 @@ impl ThreadStack {
         self.frames.push(StackFrame { id, is_native, natives, whole: None, bare: None });
     }
 
+    /// The innermost frame, if there is one.
+    pub fn innermost(&self) -> Option<FrameId> {
+        self.frames.last().map(|frame| frame.id)
+    }
+
     /// How many of the outermost native frames are always kept.
     const fn outer(&self) -> u32 {
         self.limit.div_ceil(2)
@@ -76,15 +81,15 @@ impl ThreadStack {
     }
 
     /// The capture's stack.
-    pub fn id(&mut self, interning: &mut Interning) -> StackId {
-        let Some(last) = self.frames.last() else { return StackId::EMPTY };
+    pub fn id(&mut self, interning: &mut Interning) -> FoundStack {
+        let Some(last) = self.frames.last() else { return FoundStack::EMPTY };
         let (left_out, outer, length) = (self.last_left_out(last.natives), self.outer(), self.frames.len());
         if left_out == 0 {
-            return self.whole(0..length, 0, StackId::EMPTY, interning);
+            return self.whole(0..length, 0, FoundStack::EMPTY, interning);
         }
         let first_left_out = self.frames.partition_point(|frame| frame.natives <= outer);
         let after_last = self.frames.partition_point(|frame| frame.natives < left_out) + 1;
-        let stack = self.whole(0..first_left_out, 0, StackId::EMPTY, interning);
+        let stack = self.whole(0..first_left_out, 0, FoundStack::EMPTY, interning);
         let stack = self.bare(first_left_out..after_last, stack, interning);
         let mark = interning.elided(left_out - outer);
         let stack = interning.stack(stack, mark);
@@ -92,28 +97,37 @@ impl ThreadStack {
     }
 
     /// The stack up to the last of these frames, which follow `stack`.
-    fn whole(&mut self, range: Range<usize>, left_out: u32, stack: StackId, interning: &mut Interning) -> StackId {
+    fn whole(
+        &mut self,
+        range: Range<usize>,
+        left_out: u32,
+        stack: FoundStack,
+        interning: &mut Interning,
+    ) -> FoundStack {
         let known = |frame: &StackFrame| frame.whole.filter(|whole| whole.left_out == left_out);
         let frames = &mut self.frames[range];
         let unknown = frames.iter().rposition(|frame| known(frame).is_some()).map_or(0, |last| last + 1);
-        let mut stack = unknown.checked_sub(1).and_then(|last| known(&frames[last])).map_or(stack, |whole| whole.stack);
+        let mut stack = unknown
+            .checked_sub(1)
+            .and_then(|last| known(&frames[last]))
+            .map_or(stack, |whole| FoundStack::known(whole.stack));
         for frame in &mut frames[unknown..] {
             stack = interning.stack(stack, frame.id);
-            frame.whole = Some(Whole { stack, left_out });
+            frame.whole = Some(Whole { stack: stack.id, left_out });
         }
         stack
     }
 
     /// The stack up to the last of these frames, which follow `stack`, without the native ones among them.
-    fn bare(&mut self, range: Range<usize>, stack: StackId, interning: &mut Interning) -> StackId {
+    fn bare(&mut self, range: Range<usize>, stack: FoundStack, interning: &mut Interning) -> FoundStack {
         let frames = &mut self.frames[range];
         let unknown = frames.iter().rposition(|frame| frame.bare.is_some()).map_or(0, |last| last + 1);
-        let mut stack = unknown.checked_sub(1).and_then(|last| frames[last].bare).unwrap_or(stack);
+        let mut stack = unknown.checked_sub(1).and_then(|last| frames[last].bare).map_or(stack, FoundStack::known);
         for frame in &mut frames[unknown..] {
             if !frame.is_native {
                 stack = interning.stack(stack, frame.id);
             }
-            frame.bare = Some(stack);
+            frame.bare = Some(stack.id);
         }
         stack
     }
@@ -131,17 +145,22 @@ mod tests {
     }
 
     /// All rows so far.
-    #[derive(Default)]
     struct Rows {
         interning: Interning,
         stacks: Vec<StackNode>,
         frames: Vec<Frame>,
     }
 
+    impl Default for Rows {
+        fn default() -> Self {
+            Self { interning: Interning::without_repetition(), stacks: Vec::new(), frames: Vec::new() }
+        }
+    }
+
     impl Rows {
         /// The stack, and the frames of its row, innermost last: addresses, `-n` for n elided frames, 1000 + offset for Python.
         fn shown(&mut self, stack: &mut ThreadStack) -> (StackId, Vec<i64>) {
-            let id = stack.id(&mut self.interning);
+            let id = stack.id(&mut self.interning).id;
             let rows = self.interning.take_rows(true);
             self.stacks.extend(rows.stacks);
             self.frames.extend(rows.frames);

@@ -1,6 +1,7 @@
 //! From the channel's records to events: threads' own numbers become the recording's.
 
 use memprof_capture::allocator::Allocator;
+use memprof_capture::channel::layout::MOST_SITES;
 use memprof_capture::channel::record::{Malformed, Progress};
 use memprof_capture::channel::{Record, Records};
 use memprof_capture::event::{Event, TimedEvent};
@@ -143,10 +144,10 @@ impl ThreadTranscoder {
                     self.change_stack(keep, fresh, interning)?;
                     continue;
                 }
-                Record::Site { allocator } => {
+                Record::Site { site, allocator } => {
                     let stack = self.stack.id(interning);
                     let allocator = Allocator::from_code(allocator).ok_or(Malformed { word: 0 })?;
-                    self.sites.push(interning.site(stack, allocator));
+                    self.define_site(site, interning.site(stack, self.stack.innermost(), allocator))?;
                     continue;
                 }
                 Record::Name { words, bytes } => {
@@ -185,6 +186,17 @@ impl ThreadTranscoder {
 
     fn site(&self, number: u32) -> Result<SiteId, Malformed> {
         self.sites.get(number as usize).copied().ok_or(Malformed { word: 0 })
+    }
+
+    /// Numbers are given in order at first, and then again.
+    fn define_site(&mut self, number: u32, site: SiteId) -> Result<(), Malformed> {
+        let known = self.sites.len();
+        match self.sites.get_mut(number as usize) {
+            Some(place) => *place = site,
+            None if number as usize == known && number < MOST_SITES => self.sites.push(site),
+            None => return Err(Malformed { word: 0 }),
+        }
+        Ok(())
     }
 
     fn change_stack(&mut self, keep: u32, fresh: &[u64], interning: &mut Interning) -> Result<(), Malformed> {

@@ -15,7 +15,7 @@ use crate::not_followed::NotFollowed;
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
 /// Counts incompatible changes of this layout.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 /// Bytes of one chunk: some thousand events.
 pub const CHUNK_BYTES: usize = 16 * 1024;
 /// Words of one chunk.
@@ -27,6 +27,8 @@ pub const MAX_CHUNKS: usize = 4096;
 pub const DEFAULT_CHUNKS: usize = MAX_CHUNKS;
 /// Chunks that may wait for the recorder, unless told otherwise: 16 MiB. Beyond that, threads wait for it.
 pub const DEFAULT_LIMIT: usize = 1024;
+/// A thread's own numbers of sites are below this: its table of them takes half a MiB.
+pub const MOST_SITES: u32 = 1 << 15;
 
 /// The first page of the pool.
 #[repr(C, align(64))]

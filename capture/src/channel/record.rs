@@ -8,7 +8,7 @@
 //! | `TIME` | absolute stamp (60 bits), from which the next delta counts | |
 //! | `WIDE` | bits 48 to 63 of the next record's address | |
 //! | `FRAMES` | frames to keep of the thread's last stack (28 bits), fresh frames (28) | a fresh frame each: see [`ChannelFrame`] |
-//! | `SITE` | allocator: the thread's next site is its last stack with this allocator | |
+//! | `SITE` | allocator (bits 4 to 11), number (high 32): the thread's site with this number is from now on its last stack with this allocator | |
 //! | `NAME` | bytes (bits 8 to 31): what the program itself calls the thread | the bytes, UTF-8 |
 //! | `CODE` | 1 if it is the description's last part (bit 4), bytes (bits 8 to 31), code (high 32) | the bytes |
 //! | `MODULE` | likewise, of a module | the bytes |
@@ -16,7 +16,7 @@
 //! | `MOVES` | what the next `UNMAP` takes away is what the `MAP` after it shows | |
 //! | `DESCRIPTOR` | what the next record maps: 0 if that is not known; bit 4: a file, bit 5: shared; bit 6: nothing, it only protects | of a file: device, inode, offset |
 //!
-//! Frames are listed from the outermost to the innermost. Sites are numbered by each thread from 0.
+//! Frames are listed from the outermost to the innermost. Each thread has site numbers of its own, below [`MOST_SITES`](super::layout::MOST_SITES).
 
 pub(super) const ALLOCATION: u64 = 1;
 pub(super) const FREE: u64 = 2;
@@ -238,8 +238,10 @@ pub enum Record<'a> {
         /// The fresh frames, a word each; see [`Record::frames_of`].
         fresh: &'a [u64],
     },
-    /// The thread's next site: its stack and this allocator (a code).
+    /// What a site of the thread is from now on: its stack and this allocator (a code).
     Site {
+        /// The site's number.
+        site: u32,
         /// The allocator's code.
         allocator: u8,
     },
@@ -448,7 +450,7 @@ impl<'a> Records<'a> {
                     let fresh = self.take((word >> (KIND_BITS + FRAME_COUNT_BITS) & mask) as usize)?;
                     Some(Record::Frames { keep, fresh })
                 }
-                SITE => Some(Record::Site { allocator: (word >> KIND_BITS & 0xff) as u8 }),
+                SITE => Some(Record::Site { site: (word >> 32) as u32, allocator: (word >> KIND_BITS & 0xff) as u8 }),
                 NAME => {
                     let bytes = (word >> 8 & 0xff_ffff) as u32;
                     Some(Record::Name { words: self.take(bytes.div_ceil(8) as usize)?, bytes })

@@ -289,13 +289,13 @@ impl ChunkWriter {
         }
     }
 
-    /// Defines the thread's next site: its stack, and `allocator`.
+    /// Defines a site of the thread, which may have had another one with this number: its stack, and `allocator`.
     ///
     /// # Errors
     /// See [`Self::allocation`].
-    pub fn site(&mut self, allocator: Allocator) -> Result<(), EarlyStop> {
+    pub fn site(&mut self, site: SiteId, allocator: Allocator) -> Result<(), EarlyStop> {
         self.reserve(1)?;
-        self.push(SITE | u64::from(allocator.code()) << KIND_BITS);
+        self.push(SITE | u64::from(allocator.code()) << KIND_BITS | u64::from(site.0) << 32);
         self.publish();
         Ok(())
     }

@@ -123,6 +123,9 @@ pub enum Fact {
     },
     /// What the program started, and is not in the capture.
     NotRecorded(NotRecorded),
+    /// Tables of stacks and sites may have equal rows: those that the recorder had forgotten when they came again. Only in files;
+    /// readers make them one.
+    RowsRepeat,
 }
 
 /// Processes and programs that a program started, and allocators that it had, that were not recorded.

@@ -3,7 +3,7 @@
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The newest version of the format: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = 7;
+pub const FILE_VERSION: u32 = 8;
 /// Up to this version, sites had no parts, and it alone was the version of aggregated captures.
 pub const LAST_VERSION_WITHOUT_PARTS: u32 = 5;
 /// Up to this version, chunks of events were each those of one thread, with their addresses.

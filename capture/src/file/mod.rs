@@ -5,6 +5,7 @@
 //! - [`tables`]: code objects, modules, frames and their names, stacks, sites, what is mapped, threads.
 //! - [`columns`]: the events of a chunk.
 //! - `table_rows`: their rows in chunks. [`joined_tables`]: the tables of a capture that is made of others.
+//! - `repeated_rows`: rows that a table has more than once.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
 //! - [`aggregate`]: what an aggregated capture has in place of events; [`aggregated_capture`] writes one.
 //! - [`image_events`]: how events come into their final order, and so into columns.
@@ -22,6 +23,7 @@ pub mod image_events;
 pub mod joined_tables;
 mod open_error;
 pub mod reader;
+mod repeated_rows;
 pub mod rewrite;
 mod scan;
 mod table_rows;

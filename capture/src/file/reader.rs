@@ -18,6 +18,7 @@ use super::format::{
     LAST_VERSION_WITHOUT_PARTS, MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
 };
 use super::open_error::OpenError;
+use super::repeated_rows::{self, SiteNumbers};
 use super::scan::{Damage, Scan, decompress, read_chunk};
 use super::table_rows::{functions_in, place};
 use super::tables::{FrameSymbols, Function, OldStoredSite, StoredSite, Tables, Thread};
@@ -68,6 +69,10 @@ pub struct CaptureReader {
     header: Header,
     facts: Vec<Fact>,
     tables: Tables,
+    /// The numbers of sites, where rows of tables are repeated in the file.
+    site_numbers: Option<SiteNumbers>,
+    /// How many sites there are in the file.
+    stored_sites: usize,
     rss: Vec<RssSample>,
     children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
@@ -138,6 +143,8 @@ impl CaptureReader {
             header: placeholder_header(),
             facts: Vec::new(),
             tables: Tables::default(),
+            site_numbers: None,
+            stored_sites: 0,
             rss: Vec::new(),
             children_rss: BTreeMap::new(),
             summary: None,
@@ -165,6 +172,11 @@ impl CaptureReader {
         if version <= LAST_VERSION_WITH_ADDRESSES {
             reader.rewrite_events().map_err(io_error)?;
         }
+        reader.stored_sites = reader.tables.sites.len();
+        if reader.facts.contains(&Fact::RowsRepeat) {
+            reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
+            reader.unite_repeated_rows();
+        }
         if Contents::of(&preamble) == Contents::Sums {
             let Some(run) = reader.run_sums.take() else { return Err(OpenError::NoSums(path.to_owned())) };
             // Where a copy of the file was cut off, there is no trace of what came behind.
@@ -178,6 +190,18 @@ impl CaptureReader {
             reader.damage.references = reader.tables.dangling_references();
         }
         Ok(reader)
+    }
+
+    /// Makes equal rows of tables one.
+    fn unite_repeated_rows(&mut self) {
+        let rows = self.tables.stacks.len() + self.tables.sites.len();
+        if self.allowance.take(rows, repeated_rows::BYTES_A_ROW).is_none() {
+            self.damage.chunks += 1;
+            return;
+        }
+        let numbers = repeated_rows::unite(&mut self.tables);
+        self.slots.iter_mut().for_each(|slot| slot.site = numbers.of(slot.site));
+        self.site_numbers = Some(numbers);
     }
 
     /// Reads a chunk into memory, unless it holds events, and says what it was.
@@ -285,10 +309,13 @@ impl CaptureReader {
                 decompress(&chunk.header, stored, &mut self.payload)
             }
         };
-        let limits = Limits { sites: self.tables.sites.len(), threads: self.most_threads };
+        let limits = Limits { sites: self.stored_sites, threads: self.most_threads };
         if !sound || self.decoder.decode(&self.payload, chunk.first, chunk.rows, limits, out).is_err() {
             out.clear();
             self.count_damage(chunk);
+        }
+        if let Some(numbers) = &self.site_numbers {
+            numbers.apply(&mut out.events);
         }
         if let Some(observer) = &mut self.observer {
             observer(chunk);

@@ -72,9 +72,9 @@ impl Recording {
             let mut writer = ChunkWriter::new(pool, author);
             let forked_from = if process == 1 { 1 } else { 0 };
             writer.process(&[ProcessPrefix::new(1, forked_from).as_bytes(), b"program\0"]).unwrap();
-            writer.site(Allocator::Malloc).unwrap();
-            writer.site(Allocator::Mmap).unwrap();
-            writer.site(Allocator::Mremap).unwrap();
+            writer.site(SiteId(0), Allocator::Malloc).unwrap();
+            writer.site(SiteId(1), Allocator::Mmap).unwrap();
+            writer.site(SiteId(2), Allocator::Mremap).unwrap();
             writer
         })
     }

@@ -6,6 +6,8 @@ mod aggregation_tests;
 mod hidden_allocators;
 mod processes;
 #[cfg(test)]
+mod repetition_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,10 +82,14 @@ const MOST_UNKNOWN_THREADS: u32 = 1 << 16;
 impl Drain {
     /// Drains `pool` into `output`, keeping at most `native_depth` native frames of a stack.
     pub fn new(pool: Pool, output: Output, native_depth: u32) -> Self {
+        let interning = match output {
+            Output::Events(_) => Interning::bounded(),
+            Output::Sums(_) => Interning::without_repetition(),
+        };
         Self {
             pool,
             output,
-            interning: Interning::default(),
+            interning,
             modules_seen: 0,
             kept_files: None,
             native_depth,

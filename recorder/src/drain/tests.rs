@@ -53,7 +53,7 @@ impl Recording {
         let pool = self.shared.pool();
         let thread = pool.header().threads_started.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
         let mut writer = ChunkWriter::new(pool, Author { thread, tid: 1, image: 1, pid: 1, name: [0; 16] });
-        writer.site(Allocator::Malloc).unwrap();
+        writer.site(SiteId(0), Allocator::Malloc).unwrap();
         writer
     }
 

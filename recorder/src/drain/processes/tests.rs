@@ -45,7 +45,7 @@ impl Recording {
         let thread = pool.header().threads_started.fetch_add(1, AcqRel);
         let author = Author { thread, tid: process.id(), image, pid: process.id(), name: [0; 16] };
         let mut writer = ChunkWriter::new(pool, author);
-        writer.site(Allocator::Malloc).unwrap();
+        writer.site(SiteId(0), Allocator::Malloc).unwrap();
         let stamp = writer.date();
         writer.allocation(stamp, Address(16), 8, SiteId(0)).unwrap();
         if hands_over {

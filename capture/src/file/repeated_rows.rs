@@ -1,0 +1,133 @@
+//! Rows that a table has more than once.
+//!
+//! A recorder remembers a bounded number of stacks and sites. When one that it has forgotten comes again, it gets another row.
+//! Here each gets one number, in the order in which they came first: the one that a recorder without bounds would have given it.
+
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+use super::tables::{Site, StackNode, Tables};
+use crate::event::{ResolvedEvent, Timed};
+use crate::ids::{SiteId, StackId};
+
+/// What the rows of sites have become, by the numbers that events have for them.
+#[derive(Debug, Default)]
+pub(super) struct SiteNumbers(Vec<SiteId>);
+
+impl SiteNumbers {
+    /// The site that has this number in the file.
+    #[inline]
+    pub fn of(&self, site: SiteId) -> SiteId {
+        // Nobody refers to others: they are not in the table.
+        self.0.get(site.index()).copied().unwrap_or(site)
+    }
+
+    /// Puts the sites' new numbers into events.
+    pub fn apply(&self, events: &mut [Timed<ResolvedEvent>]) {
+        for timed in events {
+            if let ResolvedEvent::Allocation { site, .. }
+            | ResolvedEvent::Resize { site, .. }
+            | ResolvedEvent::Map { site, .. } = &mut timed.event
+            {
+                *site = self.of(*site);
+            }
+        }
+    }
+}
+
+/// What [`unite`] takes meanwhile for each row: its new number, and a place in a table of them that grows by doubling.
+pub(super) const BYTES_A_ROW: usize = 16;
+
+/// Makes equal rows of stacks and of sites one.
+pub(super) fn unite(tables: &mut Tables) -> SiteNumbers {
+    // Of the rows' stacks; stack 0 is the empty one. Who refers to one that does not come before is damaged, and stays so.
+    let known = |stacks: &[StackId], stack: StackId| stacks.get(stack.index()).copied().unwrap_or(StackId(u32::MAX));
+    let mut stacks = vec![StackId::EMPTY];
+    unite_rows(
+        &mut tables.stacks,
+        &mut stacks,
+        |node: StackNode, stacks| StackNode { parent: known(stacks, node.parent), ..node },
+        |row| StackId::from_index(row + 1),
+    );
+    let mut sites = Vec::new();
+    let renumbered = |site: Site, _: &[SiteId]| Site { stack: known(&stacks, site.stack), ..site };
+    unite_rows(&mut tables.sites, &mut sites, renumbered, SiteId::from_index);
+    SiteNumbers(sites)
+}
+
+/// Makes equal rows of a table one, the first of them, and appends the new number of each to `numbers`. A row that is lost is
+/// equal to none. `renumbered` is told the numbers of the rows before.
+fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
+    rows: &mut Vec<Option<T>>,
+    numbers: &mut Vec<I>,
+    renumbered: impl Fn(T, &[I]) -> T,
+    id: impl Fn(usize) -> I,
+) {
+    // Of row numbers alone: a map with keys would hold all rows once more.
+    let mut known: HashTable<u32> = HashTable::new();
+    let hash = |row: &Option<T>| FxBuildHasher.hash_one(row);
+    numbers.reserve(rows.len());
+    let mut distinct = 0;
+    for at in 0..rows.len() {
+        let row = rows[at].map(|row| renumbered(row, numbers));
+        let found = row.and_then(|_| known.find(hash(&row), |&other| rows[other as usize] == row));
+        let number = match found {
+            Some(&number) => number as usize,
+            None => {
+                rows[distinct] = row;
+                if let (Some(_), Ok(number)) = (row, u32::try_from(distinct)) {
+                    known.insert_unique(hash(&row), number, |&other| hash(&rows[other as usize]));
+                }
+                distinct += 1;
+                distinct - 1
+            }
+        };
+        numbers.push(id(number));
+    }
+    rows.truncate(distinct);
+    rows.shrink_to_fit();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocator::Allocator;
+    use crate::ids::FrameId;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Rows in any order, some of them repeated, some lost, and some with callers that come later.
+        #[test]
+        fn every_row_is_what_it_was_and_no_two_are_equal(
+            nodes in proptest::collection::vec((0..40_u32, 0..3_u32, 0..20), 0..40),
+            sites in proptest::collection::vec((0..45_u32, 0..2_usize, 0..20), 0..40),
+        ) {
+            let stacks = nodes.iter().map(|&(parent, frame, lost)| {
+                (lost > 0).then_some(StackNode { parent: StackId(parent), frame: FrameId(frame) })
+            });
+            let of = |stack: u32, allocator: usize| Site::new(StackId(stack), Allocator::ALL[allocator]);
+            let sites = sites.iter().map(|&(stack, allocator, lost)| (lost > 0).then(|| of(stack, allocator)));
+            let before = Tables { stacks: stacks.collect(), sites: sites.collect(), ..Tables::default() };
+            let mut after = before.clone();
+            let numbers = unite(&mut after);
+            let frames = |tables: &Tables, stack: StackId| tables.frames_of(stack).collect::<Vec<_>>();
+            for (row, site) in before.sites.iter().enumerate() {
+                let united = after.sites[numbers.of(SiteId::from_index(row)).index()];
+                prop_assert_eq!(united.is_some(), site.is_some());
+                if let (Some(united), Some(site)) = (united, site) {
+                    prop_assert_eq!(united.allocator, site.allocator);
+                    prop_assert_eq!(frames(&after, united.stack), frames(&before, site.stack));
+                }
+            }
+            let distinct = |row: usize, rows: &[Option<StackNode>]| !rows[..row].contains(&rows[row]);
+            prop_assert!((0..after.stacks.len()).all(|row| after.stacks[row].is_none() || distinct(row, &after.stacks)));
+            prop_assert_eq!(after.sites.iter().flatten().count(), after.sites.iter().flatten().collect::<std::collections::HashSet<_>>().len());
+            // Once more there is nothing to do.
+            let mut again = after.clone();
+            unite(&mut again);
+            prop_assert_eq!(again.sites, after.sites);
+        }
+    }
+}
