@@ -94,6 +94,7 @@ pub fn capture() -> io::Result<Vec<u8>> {
         process(1, 1, None),
         process(2, 42, Some(1)),
         Fact::ProcessEnded { image: 2, at: Stamp(6000) },
+        Fact::RowsRepeat,
     ])?;
     let code = |name: &str, format, line_table: &[u8]| Code {
         name: name.to_owned(),
@@ -132,11 +133,15 @@ pub fn capture() -> io::Result<Vec<u8>> {
     ])?;
     let node = |parent, frame| StackNode { parent: StackId(parent), frame: FrameId(frame) };
     writer.stacks(&[node(0, 2), node(1, 0), node(2, 1), node(3, 3), node(4, 5), node(5, 7), node(6, 6), node(7, 4)])?;
+    // Two that were forgotten, the second one above the first.
+    writer.stacks(&[node(2, 1), node(9, 3)])?;
     let sites: Vec<Site> = (0..=8)
         .zip(Allocator::ALL.into_iter().cycle())
         .map(|(stack, allocator)| Site::new(StackId(stack), allocator))
         .chain([
             Site::new(StackId(3), Allocator::MmapReserved),
+            Site::new(StackId(9), Allocator::MmapReserved),
+            Site::new(StackId(10), Allocator::Malloc),
             Site { part: Some(PartId(0).into()), ..Site::new(StackId(1), Allocator::MmapShared) },
             Site { part: Some(PartId(1).into()), ..Site::new(StackId(2), Allocator::MmapFile) },
         ])
@@ -274,7 +279,7 @@ pub fn channel() -> Vec<u8> {
     words.extend([
         8 | 1 << 4 | 1 << 32,
         ChannelFrame::ThreadStart.to_word(),
-        9 | 2 << 4,
+        9 | 2 << 4 | 1 << 32,
         3 | 0x1000 << 16,
         1 | 64 << 32,
     ]);
