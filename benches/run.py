@@ -25,6 +25,7 @@ PROGRAMS = [
     ("four threads", "threads.py", ["1500"], 1.6),
     ("deep recursion, small blocks", "deeptree.py", ["15000", "100"], None),
     ("JSON", "jsonbig.py", ["240000"], None),
+    ("trees, every stack new", "random_recursion.py", ["1500000"], 1.9),
     ("C, 10 M pairs, stacks of 20", "churn", ["10000000", "1", "20"], 0.5),
     ("C, the same in 4 threads", "churn", ["10000000", "4", "20"], 0.5),
 ]
@@ -37,6 +38,8 @@ TRACED_PROGRAMS = [
     ("JSON", "jsonbig.py", ["240000"], 1.5),
     ("pandas", "frames.py", ["400000"], 1.7),
     ("four threads", "threads.py", ["1500"], 1.8),
+    ("trees, every stack new", "random_recursion.py", ["1500000"], 3.0),
+    ("trees, one call in ten by chance", "random_recursion.py", ["1500000", "10"], None),
 ]
 # Of memray's capture of the same program.
 LARGEST_TRACED_CAPTURE = 0.8
@@ -157,7 +160,7 @@ class Benchmark:
             sizes = {tool: os.path.getsize(self.capture(tool)) for tool in usages if tool != "bare"}
             _, ours, before, theirs = wanted
             share = sizes[ours] / sizes[theirs] if theirs in sizes else None
-            print(f"| {name} | {median(usages['bare'], 'cpu'):.2f} | {ratios[ours]:.2f} | {limit} "
+            print(f"| {name} | {median(usages['bare'], 'cpu'):.2f} | {ratios[ours]:.2f} | {limit or '-'} "
                   f"| {verdict(ratios[ours], limit)} | {shown_ratio(ratios.get(before))} "
                   f"| {shown_ratio(ratios.get(theirs))} | {sizes[ours] / MIB:.1f} MiB "
                   f"| {shown_ratio(sizes[theirs] / MIB if theirs in sizes else None)} MiB | {shown_ratio(share)} "
