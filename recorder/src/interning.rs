@@ -1,6 +1,6 @@
 //! Numbers for code objects, frames, stacks and sites, the same for all threads; and their rows, until they are written.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::CodeDescription;
@@ -9,7 +9,7 @@ use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, Mapped}
 use memprof_capture::file::{Code, Frame, MappedPart, Module, NativeFrame, Site, StackNode};
 use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
 use memprof_capture::resolution::{Content, MappedSites};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use crate::mapped_files::MappedFiles;
 use crate::recent_ids::RecentIds;
@@ -21,6 +21,8 @@ pub struct Interning {
     /// All modules that have been described, for the names of their frames at the end.
     known_modules: Vec<Option<Module>>,
     frame_ids: FxHashMap<Frame, FrameId>,
+    /// By the hash of what is seen.
+    recent_frames: Vec<Option<(SeenFrame, FrameId)>>,
     frames: Vec<Frame>,
     stack_ids: RecentIds<StackNode>,
     stacks: Vec<StackNode>,
@@ -33,6 +35,16 @@ pub struct Interning {
     /// The frames that have called `mmap` or `sbrk`.
     mapping_frames: FxHashSet<FrameId>,
 }
+
+/// A frame as an image of the program tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct SeenFrame {
+    image: u32,
+    word: u64,
+}
+
+/// So many frames are found at once: programs come back to the same ones in the most different orders.
+const RECENT_FRAMES: usize = 1 << 12;
 
 /// A stack, and whether it got its number just now. Used once: afterwards something refers to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -153,6 +165,7 @@ impl Interning {
             modules: DescribedRows::default(),
             known_modules: Vec::new(),
             frame_ids: FxHashMap::default(),
+            recent_frames: vec![None; RECENT_FRAMES],
             frames: Vec::new(),
             stack_ids,
             stacks: Vec::new(),
@@ -199,6 +212,20 @@ impl Interning {
 
     /// The number of a frame that the program sees in this image.
     pub fn frame(&mut self, image: u32, frame: ChannelFrame) -> FrameId {
+        let seen = SeenFrame { image, word: frame.to_word() };
+        let place = (FxBuildHasher.hash_one(seen) >> 32) as usize % RECENT_FRAMES;
+        if let Some((known, id)) = self.recent_frames[place]
+            && known == seen
+        {
+            return id;
+        }
+        let id = self.new_frame(image, frame);
+        self.recent_frames[place] = Some((seen, id));
+        id
+    }
+
+    /// The same, of one that may be new.
+    fn new_frame(&mut self, image: u32, frame: ChannelFrame) -> FrameId {
         let frame = match frame {
             ChannelFrame::Python { code, offset } => Frame::Python { code: CodeId(self.codes.id(image, code)), offset },
             ChannelFrame::Native(ChannelNativeFrame { module, address, interrupted, evaluates }) => {
