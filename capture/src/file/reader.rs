@@ -173,6 +173,7 @@ impl CaptureReader {
             reader.rewrite_events().map_err(io_error)?;
         }
         reader.stored_sites = reader.tables.sites.len();
+        let references = reader.tables.dangling_references();
         if reader.facts.contains(&Fact::RowsRepeat) {
             reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
             reader.unite_repeated_rows();
@@ -187,7 +188,7 @@ impl CaptureReader {
         }
         // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
         if reader.damage.is_none() && reader.summary.is_some() {
-            reader.damage.references = reader.tables.dangling_references();
+            reader.damage.references = references;
         }
         Ok(reader)
     }
