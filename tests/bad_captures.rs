@@ -10,6 +10,7 @@ use memprof_capture::file::format::FILE_VERSION;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::executables::copy_executable;
 use crate::support::memprof::{EXECUTABLE, Finished, memprof};
 use crate::support::pythons;
 use crate::support::recording::{Recording, total};
@@ -103,8 +104,7 @@ fn a_capture_of_another_user() {
     }
     // Root may read everything, so that another user must try, with a copy that it can execute.
     let executable = given.folder.path().join("memprof");
-    fs::copy(EXECUTABLE, &executable).expect("it can be copied");
-    set_mode(&executable, 0o755);
+    copy_executable(Path::new(EXECUTABLE), &executable);
     set_mode(given.folder.path(), 0o755);
     set_mode(&given.file, 0o600);
     let finished = Finished::of(Command::new(&executable).arg("stats").arg(&given.file).uid(65534).gid(65534));

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::c_programs::{Build, tool};
+use crate::support::executables::copy_executable;
 use crate::support::flame_data::{View, flame_tree, page_data};
 use crate::support::memprof::{EXECUTABLE, Finished, memprof};
 use crate::support::native_expectations::Annotations;
@@ -45,7 +46,7 @@ impl Program {
         let built = Build::c("native_names.c", "native_names").flags(flags).path();
         // Not over the file: it may be mapped.
         let _ = fs::remove_file(&self.path);
-        fs::copy(built, &self.path).expect("a file can be copied");
+        copy_executable(&built, &self.path);
     }
 
     fn tool(&self, name: &str, arguments: &[&OsStr]) -> String {
@@ -328,7 +329,7 @@ fn bare_root(capture: &Path) -> Option<TempDir> {
     for file in files.chain([Path::new(EXECUTABLE)]) {
         let copy = root.path().join(file.strip_prefix("/").expect("it is absolute"));
         fs::create_dir_all(copy.parent().expect("it is in a folder")).expect("a folder can be made");
-        fs::copy(file, copy).expect("a file can be copied");
+        copy_executable(file, &copy);
     }
     fs::copy(capture, root.path().join("capture.bin")).expect("a file can be copied");
     let possible = in_root(root.path()).arg("--version").output();

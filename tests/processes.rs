@@ -1,10 +1,11 @@
 //! Programs that run other programs, fork, replace themselves, or have very many threads: recorded is the one process
 //! that was asked for, and all of them run as they would without memprof.
 
-use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::c_programs::{Build, compile};
+use crate::support::executables::copy_executable;
 use crate::support::memprof::{Finished, programs};
 use crate::support::pythons::{self, Python};
 use crate::support::recording::{Recorded, Recording, set_up, total};
@@ -121,7 +122,7 @@ fn what_they_used_is_told_where_it_is_much() {
 fn those_that_cannot_be_followed_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let loader = folder.path().join("ld-other.so.1");
-    fs::copy("/lib64/ld-linux-x86-64.so.2", &loader).unwrap();
+    copy_executable(Path::new("/lib64/ld-linux-x86-64.so.2"), &loader);
     let flag = format!("-Wl,--dynamic-linker={}", loader.display());
     let other = Build::c("stranger.c", "stranger_of_another_loader").flags(&[&flag]).path();
     let fixed = Build::c("stranger.c", "stranger_without_loader").flags(&["-static"]).path();

@@ -1,10 +1,9 @@
 //! Between memprof and the interpreter there may be wrappers: scripts that become Python, or run it as their child. The
 //! interpreter is recorded, the wrappers are not.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::support::executables::write_executable;
 use crate::support::pythons::{self, Python};
 use crate::support::recording::{Recorded, Recording};
 use crate::support::table::{Amount, sum, table};
@@ -13,8 +12,7 @@ const CODE: &str = "import os\ndef large(): return bytearray(54_321_000)\nblock 
 
 fn wrapper(folder: &Path, lines: &str) -> PathBuf {
     let path = folder.join("python");
-    fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    write_executable(&path, format!("#!/bin/sh\n{lines}\n").as_bytes());
     path
 }
 

@@ -1,12 +1,12 @@
 //! Interpreters that are not what they say: copies in whose files something was changed.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
+use super::executables::write_executable;
 use super::pythons::Python;
 use super::recording::Recording;
 
@@ -37,8 +37,7 @@ impl Interpreter {
         data[at..at + bytes.len()].copy_from_slice(bytes);
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join(self.path.file_name().expect("it has a name"));
-        fs::write(&path, &data).expect("a file can be written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it can be made executable");
+        write_executable(&path, &data);
         let is_library = self.path != python.path;
         let copy = Python { path: if is_library { python.path.clone() } else { path }, ..python.clone() };
         Falsified { python: copy, home: python.home(), folder }

@@ -3,6 +3,7 @@
 pub mod c_programs;
 pub mod command;
 pub mod embedding;
+pub mod executables;
 pub mod expectations;
 pub mod exported;
 pub mod falsified;
