@@ -49,7 +49,8 @@ fn within_real_function(act: impl FnOnce(&mut Recording)) {
     }
     block.begin(Activity::in_hook(Doing::Recording, activity.hook_sp()));
     // SAFETY: the line above says what the thread does, which ends below. The hook records nothing before its real function has
-    // returned, and who has a right without making a record calls nothing that maps memory.
+    // returned. A signal handler may come here that has interrupted somebody with a right and without a record, such as
+    // `Call::is_interpreter_s`: that one holds other locks than this right is used for, and what is done under this one waits for nobody.
     act(&mut unsafe { Recording::begin() });
     block.begin(activity);
 }
