@@ -154,7 +154,7 @@ impl<T: Hash> DescribedRows<T> {
     }
 }
 
-/// What is remembered of the rows of stacks and of sites, where that is bounded: 24 MiB and 8 MiB.
+/// What is remembered of the rows of stacks and of sites, where that is bounded: 26 MiB and 9 MiB.
 const MOST_STACKS: usize = 1 << 21;
 const MOST_SITES: usize = 1 << 19;
 

@@ -12,20 +12,20 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 /// What rows of a table are.
 pub trait Row: Copy + Eq + Hash {
     /// What it belongs to, which has few others.
-    fn group(&self) -> usize;
+    fn group(&self) -> u32;
 }
 
 impl Row for StackNode {
     #[inline]
-    fn group(&self) -> usize {
-        self.parent.index()
+    fn group(&self) -> u32 {
+        self.parent.0
     }
 }
 
 impl Row for Site {
     #[inline]
-    fn group(&self) -> usize {
-        self.stack.index()
+    fn group(&self) -> u32 {
+        self.stack.0
     }
 }
 
@@ -47,7 +47,6 @@ pub struct Recent<K> {
     places: Vec<(K, u32)>,
     /// By set, the last groups of which a row had to go to another set.
     full_of: Vec<Option<Groups>>,
-    sets: usize,
     taken: usize,
     most_sets: usize,
     /// How many rows there have been.
@@ -61,10 +60,10 @@ const WAYS: usize = 8;
 
 /// Groups with numbers side by side, which share a set: most have one row or none.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Groups(usize);
+struct Groups(u32);
 
 impl Groups {
-    const TOGETHER: usize = 4;
+    const TOGETHER: u32 = 4;
 
     #[inline]
     fn of<K: Row>(row: &K) -> Self {
@@ -85,7 +84,7 @@ impl<K: Row> RecentIds<K> {
         let most_sets = (places / WAYS).max(1);
         let sets = FIRST_SETS.min(most_sets);
         let (places, full_of) = (vec![(any, 0); sets * WAYS], vec![None; sets]);
-        Self::Recent(Recent { places, full_of, sets, taken: 0, most_sets, rows: 0, forgot: false })
+        Self::Recent(Recent { places, full_of, taken: 0, most_sets, rows: 0, forgot: false })
     }
 
     /// The number of a row that is `key`, and whether it is a new one.
@@ -123,14 +122,14 @@ impl<K: Row> Recent<K> {
     /// The set of the row's groups.
     #[inline]
     fn set_of(&self, groups: Groups) -> usize {
-        groups.0 & (self.sets - 1)
+        groups.0 as usize & (self.full_of.len() - 1)
     }
 
     /// The set of the row alone.
     #[inline]
     fn other_set_of(&self, key: &K) -> usize {
         // The upper bits of this hash are the better ones.
-        (FxBuildHasher.hash_one(key) >> 32) as usize & (self.sets - 1)
+        (FxBuildHasher.hash_one(key) >> 32) as usize & (self.full_of.len() - 1)
     }
 
     #[inline]
@@ -156,19 +155,20 @@ impl<K: Row> Recent<K> {
 
     #[inline]
     fn put(&mut self, key: K, number: u32) {
-        let may_grow = self.sets < self.most_sets && self.taken >= self.sets;
         let groups = Groups::of(&key);
-        let is_beside = |&(row, number): &(K, u32)| number != 0 && Groups::of(&row) == groups;
         let mut set = self.set_of(groups);
-        if self.places[set * WAYS..(set + 1) * WAYS].iter().all(is_beside) {
-            self.full_of[set] = Some(groups);
-            set = self.other_set_of(&key);
-        }
+        let place = match self.last_of_others(set, groups) {
+            Some(place) => place,
+            None => {
+                self.full_of[set] = Some(groups);
+                set = self.other_set_of(&key);
+                self.last_of_others(set, groups).unwrap_or(WAYS - 1)
+            }
+        };
+        let sets = self.full_of.len();
         let places = &mut self.places[set * WAYS..(set + 1) * WAYS];
-        // The last one that is not of these groups goes, if there is one.
-        let place = places.iter().rposition(|place| !is_beside(place)).unwrap_or(WAYS - 1);
         let forgets = places[place].1 != 0;
-        if forgets && may_grow {
+        if forgets && sets < self.most_sets && self.taken >= sets {
             return self.put_in_larger(key, number);
         }
         places[..=place].rotate_right(1);
@@ -177,13 +177,19 @@ impl<K: Row> Recent<K> {
         self.taken += usize::from(!forgets);
     }
 
+    /// The last place of a set that nobody has taken, or, if there is none, with a row that is not of these groups.
+    #[inline]
+    fn last_of_others(&self, set: usize, groups: Groups) -> Option<usize> {
+        let is_other = |&(row, number): &(K, u32)| number == 0 || Groups::of(&row) != groups;
+        self.places[set * WAYS..(set + 1) * WAYS].iter().rposition(is_other)
+    }
+
     /// With twice as many places.
     #[cold]
     fn put_in_larger(&mut self, key: K, number: u32) {
         let (any, before) = (self.places[0].0, std::mem::take(&mut self.places));
-        self.sets *= 2;
-        self.places = vec![(any, 0); self.sets * WAYS];
-        self.full_of = vec![None; self.sets];
+        self.places = vec![(any, 0); before.len() * 2];
+        self.full_of = vec![None; self.full_of.len() * 2];
         self.taken = 0;
         // From the end of each set on, so that what came last is in front again.
         for &(key, number) in before.iter().rev().filter(|(_, number)| *number != 0) {

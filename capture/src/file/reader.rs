@@ -71,8 +71,6 @@ pub struct CaptureReader {
     tables: Tables,
     /// The numbers of sites, where rows of tables are repeated in the file.
     site_numbers: Option<SiteNumbers>,
-    /// How many sites there are in the file.
-    stored_sites: usize,
     rss: Vec<RssSample>,
     children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
@@ -144,7 +142,6 @@ impl CaptureReader {
             facts: Vec::new(),
             tables: Tables::default(),
             site_numbers: None,
-            stored_sites: 0,
             rss: Vec::new(),
             children_rss: BTreeMap::new(),
             summary: None,
@@ -172,8 +169,9 @@ impl CaptureReader {
         if version <= LAST_VERSION_WITH_ADDRESSES {
             reader.rewrite_events().map_err(io_error)?;
         }
-        reader.stored_sites = reader.tables.sites.len();
-        let references = reader.tables.dangling_references();
+        // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
+        let is_whole = reader.damage.is_none() && reader.summary.is_some();
+        let references = if is_whole { reader.tables.dangling_references() } else { 0 };
         if reader.facts.contains(&Fact::RowsRepeat) {
             reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
             reader.unite_repeated_rows();
@@ -186,8 +184,7 @@ impl CaptureReader {
             reader.aggregate = Some(StoredAggregate { slots: std::mem::take(&mut reader.slots), run });
             reader.events.clear();
         }
-        // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
-        if reader.damage.is_none() && reader.summary.is_some() {
+        if reader.damage.is_none() {
             reader.damage.references = references;
         }
         Ok(reader)
@@ -310,7 +307,8 @@ impl CaptureReader {
                 decompress(&chunk.header, stored, &mut self.payload)
             }
         };
-        let limits = Limits { sites: self.stored_sites, threads: self.most_threads };
+        let sites = self.site_numbers.as_ref().map_or(self.tables.sites.len(), SiteNumbers::len);
+        let limits = Limits { sites, threads: self.most_threads };
         if !sound || self.decoder.decode(&self.payload, chunk.first, chunk.rows, limits, out).is_err() {
             out.clear();
             self.count_damage(chunk);

@@ -17,6 +17,11 @@ use crate::ids::{SiteId, StackId};
 pub(super) struct SiteNumbers(Vec<SiteId>);
 
 impl SiteNumbers {
+    /// How many sites the file has.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The site that has this number in the file.
     #[inline]
     pub fn of(&self, site: SiteId) -> SiteId {
