@@ -32,6 +32,7 @@ pub mod not_recorded;
 mod notes;
 pub mod origins;
 mod page;
+pub mod place_report;
 pub mod places;
 mod process_labels;
 mod pymalloc;

@@ -143,9 +143,14 @@ impl Report {
         watch: impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>,
     ) -> Result<Self, ReportError> {
         let reader = CaptureReader::open(path).map_err(ReportError::Open)?;
-        let processes = Processes::of(&reader).only(&query.processes);
-        let processes = processes.map_err(|unknown| ReportError::NoProcess(path.to_owned(), unknown))?;
+        let processes = Self::processes_of(&reader, query)?;
         Self::of_processes(reader, processes, query, bins, watch)
+    }
+
+    /// The processes of a capture that a query is about.
+    pub(crate) fn processes_of(reader: &CaptureReader, query: &Query) -> Result<Processes, ReportError> {
+        let processes = Processes::of(reader).only(&query.processes);
+        processes.map_err(|unknown| ReportError::NoProcess(reader.path().to_owned(), unknown))
     }
 
     /// The same of one process alone: from its own events, with a peak of its own.
@@ -158,11 +163,23 @@ impl Report {
     }
 
     fn of_processes(
-        mut reader: CaptureReader,
+        reader: CaptureReader,
         processes: Processes,
         query: &Query,
         bins: BinsWanted,
         watch: impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>,
+    ) -> Result<Self, ReportError> {
+        let places = Places::resolve(reader.tables());
+        Self::of_capture(reader, places, processes, query, (bins, watch))
+    }
+
+    /// Of a capture whose places are known.
+    pub(crate) fn of_capture(
+        mut reader: CaptureReader,
+        places: Places,
+        processes: Processes,
+        query: &Query,
+        (bins, watch): (BinsWanted, impl FnOnce(u64) -> Option<Box<dyn FnMut(u64)>>),
     ) -> Result<Self, ReportError> {
         let clock = RunClock::of(&reader);
         let settings =
@@ -178,7 +195,6 @@ impl Report {
         let resident = ResidentSets::of(&reader, &processes);
         let native = NativeStacks::of(&reader);
         let notes = notes::of(&reader, &clock, &native);
-        let places = Places::resolve(reader.tables());
         let sites = MappedSites::of(reader.tables());
         let mapped = MappedMemory::of(reader.tables(), &sites, &processes, &aggregate.slots);
         if query.filters_slots() || mapped.has_address_space() {

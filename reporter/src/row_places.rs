@@ -8,6 +8,7 @@ use crate::places::{PlaceId, Places};
 use crate::view::{View, ViewKind};
 
 /// By stack: its place in a view.
+#[derive(Clone)]
 pub(crate) struct RowPlaces {
     of_stack: Vec<PlaceId>,
     lost: PlaceId,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use memprof_replay::metric::Metric;
 use memprof_reporter::check::BudgetError;
 use memprof_reporter::lines::NoSuchSource;
+use memprof_reporter::place_report::PlaceReport;
 use memprof_reporter::report::{BinsWanted, Report, ReportError};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::SuppressionsError;
@@ -273,6 +274,15 @@ impl Notes {
     const fn of(is_text: bool) -> Self {
         if is_text { Self::InText } else { Self::Apart }
     }
+
+    /// Says on standard error what its reader would not see otherwise.
+    fn say(self, capture: &Path, notes: &[String]) {
+        if self == Self::Apart || !io::stdout().is_terminal() {
+            for note in notes {
+                say(format_args!("{}: {note}", capture.display()));
+            }
+        }
+    }
 }
 
 /// Opens a capture for a report, with a line on standard error for each thing that its reader must know and would not see
@@ -290,13 +300,23 @@ fn open_in_bins(
     notes: Notes,
 ) -> Result<Report, Failure> {
     let report = Report::open_watched(capture, &query.query(), bins, progress::watch).map_err(Failure::Capture)?;
-    if view.kind == ViewKind::Native && !report.metadata().native_stacks {
+    require_stacks(capture, view, report.metadata().native_stacks)?;
+    notes.say(capture, report.notes());
+    Ok(report)
+}
+
+/// Likewise, for lists by place.
+fn open_places(capture: &Path, query: &QueryArgs, view: View, notes: Notes) -> Result<PlaceReport, Failure> {
+    let report = PlaceReport::open_watched(capture, &query.query(), view, progress::watch).map_err(Failure::Capture)?;
+    require_stacks(capture, view, report.has_native_stacks())?;
+    notes.say(capture, report.notes());
+    Ok(report)
+}
+
+/// The native view has nothing to show where native stacks were not recorded.
+fn require_stacks(capture: &Path, view: View, has_native_stacks: bool) -> Result<(), Failure> {
+    if view.kind == ViewKind::Native && !has_native_stacks {
         return Err(Failure::NoNativeStacks(capture.to_owned()));
     }
-    if notes == Notes::Apart || !io::stdout().is_terminal() {
-        for note in report.notes() {
-            say(format_args!("{}: {note}", capture.display()));
-        }
-    }
-    Ok(report)
+    Ok(())
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::place_report::PlaceReport;
 use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::view::View;
 
 use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, Notes, ViewArgs, open_in_bins};
+use super::{Failure, MetricArgs, Notes, ViewArgs, open_in_bins, open_places};
 
 /// What a report shows.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,6 +37,11 @@ impl ShownArgs {
     /// Opens the capture.
     pub fn open(&self, notes: Notes) -> Result<Report, Failure> {
         open_in_bins(&self.capture, &self.query, self.view(), BinsWanted::Never, notes)
+    }
+
+    /// Opens the capture for lists by place.
+    pub fn open_places(&self, notes: Notes) -> Result<PlaceReport, Failure> {
+        open_places(&self.capture, &self.query, self.view(), notes)
     }
 
     /// Opens the capture for a page, and cuts the run into bins if they are wanted.

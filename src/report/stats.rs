@@ -35,20 +35,20 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.shown.metric(), args.shown.view());
+    let metric = args.shown.metric();
     if let Some(path) = args.output {
         let output = OutputFile::choose(Some(path), args.force, &args.shown.capture, "stats", "json")?;
-        let report = args.shown.open(Notes::Apart)?;
-        let path = output.write(|out| write_json(&report, view, metric, args.top, out))?;
+        let report = args.shown.open_places(Notes::Apart)?;
+        let path = output.write(|out| write_json(&report.lists(), metric, args.top, out))?;
         say_written(&path);
         return Ok(());
     }
-    let report = args.shown.open(Notes::of(!args.json))?;
+    let report = args.shown.open_places(Notes::of(!args.json))?;
     stdout_text::write(|out| {
         if args.json {
-            write_json(&report, view, metric, args.top, out)
+            write_json(&report.lists(), metric, args.top, out)
         } else {
-            write_text(&report, view, metric, args.top, &args.text.style(), out)
+            write_text(&report.lists(), metric, args.top, &args.text.style(), out)
         }
     })
 }

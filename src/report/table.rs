@@ -45,20 +45,20 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the table not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.shown.metric(), args.shown.view());
+    let metric = args.shown.metric();
     if args.html || args.output.is_some() {
         let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "table", "html")?;
         let mut report = args.shown.open(Notes::Apart)?;
-        let path = output.write(|out| flamegraph::write_table(&mut report, view, metric, out))?;
+        let path = output.write(|out| flamegraph::write_table(&mut report, args.shown.view(), metric, out))?;
         say_written(&path);
         return Ok(());
     }
-    let report = args.shown.open(Notes::of(!args.json))?;
+    let report = args.shown.open_places(Notes::of(!args.json))?;
     stdout_text::write(|out| {
         if args.json {
-            write_json(&report, view, metric, out)
+            write_json(&report.lists(), metric, out)
         } else {
-            write_text(&report, view, metric, args.rows, &args.text.style(), out)
+            write_text(&report.lists(), metric, args.rows, &args.text.style(), out)
         }
     })
 }

@@ -18,8 +18,9 @@ use super::format::{
     LAST_VERSION_WITHOUT_PARTS, MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
 };
 use super::open_error::OpenError;
-use super::repeated_rows::{self, SiteNumbers};
+use super::repeated_rows;
 use super::scan::{Damage, Scan, decompress, read_chunk};
+use super::site_numbers::{SiteGroups, SiteNumbers};
 use super::table_rows::{functions_in, place};
 use super::tables::{FrameSymbols, Function, OldStoredSite, StoredSite, Tables, Thread};
 use super::thread_columns::ThreadColumnDecoder;
@@ -69,7 +70,9 @@ pub struct CaptureReader {
     header: Header,
     facts: Vec<Fact>,
     tables: Tables,
-    /// The numbers of sites, where rows of tables are repeated in the file.
+    /// Whether there may be several rows for one stack, and for one site.
+    has_repeated_rows: bool,
+    /// The numbers of sites, where they are others than in the file.
     site_numbers: Option<SiteNumbers>,
     rss: Vec<RssSample>,
     children_rss: BTreeMap<u32, Vec<RssSample>>,
@@ -99,6 +102,19 @@ impl CaptureReader {
     /// When it is no capture, or one that this version cannot read. Damage further in is no error: see
     /// [`Self::damage`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let mut reader = Self::open_with_repeated_rows(path)?;
+        if std::mem::take(&mut reader.has_repeated_rows) {
+            reader.unite_repeated_rows();
+        }
+        Ok(reader)
+    }
+
+    /// Likewise, for somebody who does not tell stacks apart: there may be several rows for one stack, and for one site. To make
+    /// them one takes time and memory for each.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub fn open_with_repeated_rows(path: &Path) -> Result<Self, OpenError> {
         let io_error = |error| OpenError::Io(path.to_owned(), error);
         // A pipe that nobody writes to would keep the reader waiting.
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io_error)?;
@@ -141,6 +157,7 @@ impl CaptureReader {
             header: placeholder_header(),
             facts: Vec::new(),
             tables: Tables::default(),
+            has_repeated_rows: false,
             site_numbers: None,
             rss: Vec::new(),
             children_rss: BTreeMap::new(),
@@ -172,10 +189,8 @@ impl CaptureReader {
         // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
         let is_whole = reader.damage.is_none() && reader.summary.is_some();
         let references = if is_whole { reader.tables.dangling_references() } else { 0 };
-        if reader.facts.contains(&Fact::RowsRepeat) {
-            reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
-            reader.unite_repeated_rows();
-        }
+        reader.has_repeated_rows = reader.facts.contains(&Fact::RowsRepeat);
+        reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
         if Contents::of(&preamble) == Contents::Sums {
             let Some(run) = reader.run_sums.take() else { return Err(OpenError::NoSums(path.to_owned())) };
             // Where a copy of the file was cut off, there is no trace of what came behind.
@@ -198,8 +213,22 @@ impl CaptureReader {
             return;
         }
         let numbers = repeated_rows::unite(&mut self.tables);
-        self.slots.iter_mut().for_each(|slot| slot.site = numbers.of(slot.site));
-        self.site_numbers = Some(numbers);
+        self.renumber_sites(numbers);
+    }
+
+    /// Makes the sites of each group one: the first of them.
+    pub fn group_sites(&mut self, SiteGroups { numbers, first_sites }: SiteGroups) {
+        self.tables.sites = first_sites;
+        self.renumber_sites(numbers);
+    }
+
+    fn renumber_sites(&mut self, numbers: SiteNumbers) {
+        let slots = self.aggregate.as_mut().map_or(&mut self.slots, |aggregate| &mut aggregate.slots);
+        slots.iter_mut().for_each(|slot| slot.site = numbers.of(slot.site));
+        self.site_numbers = Some(match self.site_numbers.take() {
+            Some(before) => before.then(&numbers),
+            None => numbers,
+        });
     }
 
     /// Reads a chunk into memory, unless it holds events, and says what it was.

@@ -8,39 +8,9 @@ use std::hash::{BuildHasher, Hash};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
+use super::site_numbers::SiteNumbers;
 use super::tables::{Site, StackNode, Tables};
-use crate::event::{ResolvedEvent, Timed};
 use crate::ids::{SiteId, StackId};
-
-/// What the rows of sites have become, by the numbers that events have for them.
-#[derive(Debug, Default)]
-pub(super) struct SiteNumbers(Vec<SiteId>);
-
-impl SiteNumbers {
-    /// How many sites the file has.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The site that has this number in the file.
-    #[inline]
-    pub fn of(&self, site: SiteId) -> SiteId {
-        // Nobody refers to others: they are not in the table.
-        self.0.get(site.index()).copied().unwrap_or(site)
-    }
-
-    /// Puts the sites' new numbers into events.
-    pub fn apply(&self, events: &mut [Timed<ResolvedEvent>]) {
-        for timed in events {
-            if let ResolvedEvent::Allocation { site, .. }
-            | ResolvedEvent::Resize { site, .. }
-            | ResolvedEvent::Map { site, .. } = &mut timed.event
-            {
-                *site = self.of(*site);
-            }
-        }
-    }
-}
 
 /// What [`unite`] takes meanwhile for each row: its new number, and a place in a table of them that grows by doubling.
 pub(super) const BYTES_A_ROW: usize = 16;
@@ -59,7 +29,7 @@ pub(super) fn unite(tables: &mut Tables) -> SiteNumbers {
     let mut sites = Vec::new();
     let renumbered = |site: Site, _: &[SiteId]| Site { stack: known(&stacks, site.stack), ..site };
     unite_rows(&mut tables.sites, &mut sites, renumbered, SiteId::from_index);
-    SiteNumbers(sites)
+    SiteNumbers::new(sites)
 }
 
 /// Makes equal rows of a table one, the first of them, and appends the new number of each to `numbers`. A row that is lost is

@@ -15,6 +15,8 @@ use memprof_replay::processes::Processes;
 use memprof_replay::replay::TimeRange;
 use memprof_replay::trimming::{Cut, trim};
 use memprof_reporter::export::{Format, write};
+use memprof_reporter::place_report::{PlaceLists, PlaceReport};
+use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
@@ -53,7 +55,7 @@ pub fn run(bytes: &[u8]) {
         write(&mut report, format, View::default(), Metric::Peak, &mut sink())
             .expect("nothing refuses what is written");
     }
-    show(&mut report, View { show_runtime: choice == 3, ..View::of(kinds[choice]) })
+    show(&file.path(), &mut report, View { show_runtime: choice == 3, ..View::of(kinds[choice]) })
         .expect("nothing refuses what is written");
 }
 
@@ -99,7 +101,7 @@ fn derive(path: &Path, choice: usize) -> io::Result<()> {
     }
     let file = MemoryFile::of(&made)?;
     let report = Report::open(&file.path()).expect("it is a capture, too");
-    stats::write_json(&report, View::default(), Metric::Peak, 10, &mut sink())
+    stats::write_json(&PlaceLists::of(&report, View::default()), Metric::Peak, 10, &mut sink())
 }
 
 /// How many events can be read, and how many chunks of them there are.
@@ -113,13 +115,17 @@ fn read_all(reader: &mut CaptureReader) -> (usize, usize) {
     (events, chunks.len())
 }
 
-fn show(report: &mut Report, view: View) -> std::io::Result<()> {
+fn show(path: &Path, report: &mut Report, view: View) -> std::io::Result<()> {
     let style = TextStyle::new(80, false);
     for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
-        stats::write_text(report, view, metric, 10, &style, &mut sink())?;
-        stats::write_json(report, view, metric, 10, &mut sink())?;
-        table::write_text(report, view, metric, 10, &style, &mut sink())?;
-        table::write_json(report, view, metric, &mut sink())?;
+        stats::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut sink())?;
+        stats::write_json(&PlaceLists::of(report, view), metric, 10, &mut sink())?;
+        table::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut sink())?;
+        let mut rows = Vec::new();
+        table::write_json(&PlaceLists::of(report, view), metric, &mut rows)?;
+        let (mut alone, of_places) = (Vec::new(), PlaceReport::open(path, &Query::default(), view));
+        table::write_json(&of_places.expect("it can be opened again").lists(), metric, &mut alone)?;
+        assert!(rows == alone, "rows by place do not depend on whether stacks are told apart");
     }
     flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;

@@ -11,9 +11,9 @@ use serde::{Serialize, Serializer};
 use crate::json_head::JsonHead;
 use crate::mapped_memory::{MappedAmounts, SharedObject};
 use crate::native_stacks::NativeStacks;
+use crate::place_report::PlaceLists;
 use crate::report::Report;
 use crate::rows::{PlaceRow, Ranking};
-use crate::view::View;
 
 #[derive(Serialize)]
 struct Stats<'a> {
@@ -167,8 +167,8 @@ fn processes(report: &Report) -> Vec<ProcessStats> {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: &mut impl Write) -> io::Result<()> {
-    let row_places = report.row_places(view);
+pub fn write_json(lists: &PlaceLists<'_>, metric: Metric, top: usize, out: &mut impl Write) -> io::Result<()> {
+    let report = lists.report;
     let ranking = |metric, ranking| {
         let place = |PlaceRow { place, amount: Amount { bytes, allocations } }| TopPlace {
             function: report.places.function(place),
@@ -178,10 +178,10 @@ pub fn write_json(report: &Report, view: View, metric: Metric, top: usize, out: 
             bytes,
             allocations,
         };
-        report.by_place(&row_places, metric, ranking).into_iter().take(top).map(place).collect::<Vec<_>>()
+        lists.by_place(metric, ranking).into_iter().take(top).map(place).collect::<Vec<_>>()
     };
     let stats = Stats {
-        head: JsonHead::new("memprof-stats-1", report, view, metric),
+        head: JsonHead::new("memprof-stats-1", report, lists.view, metric),
         totals: run_totals(report),
         processes: processes(report),
         mapped_files: report.mapped.files,

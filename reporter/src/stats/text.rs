@@ -9,35 +9,33 @@ use memprof_replay::slots::Amount;
 use super::{process_list, shared_list};
 use crate::mapped_memory::MappedAmounts;
 use crate::metadata::Metadata;
+use crate::place_report::PlaceLists;
 use crate::pymalloc;
 use crate::report::Report;
-use crate::row_places::RowPlaces;
 use crate::rows::Ranking;
 use crate::size_units::{count, counted, percent, seconds, size};
 use crate::text::{Align, BAR, Cell, Columns, TextStyle, wrap};
-use crate::view::View;
 
 /// Writes the figures as text, with `top` places in each ranking.
 ///
 /// # Errors
 /// What `out` answers to a write.
 pub fn write_text(
-    report: &Report,
-    view: View,
+    lists: &PlaceLists<'_>,
     metric: Metric,
     top: usize,
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let row_places = report.row_places(view);
+    let report = lists.report;
     write_run(report, style, out)?;
     write_totals(report, style, out)?;
     process_list::write(report, top, style, out)?;
     shared_list::write(report, top, style, out)?;
     write_allocators(report, style, out)?;
     write_sizes(report, style, out)?;
-    write_ranking(report, (view, &row_places), (metric, Ranking::Bytes), top, style, out)?;
-    write_ranking(report, (view, &row_places), (Metric::Total, Ranking::Allocations), top, style, out)
+    write_ranking(lists, (metric, Ranking::Bytes), top, style, out)?;
+    write_ranking(lists, (Metric::Total, Ranking::Allocations), top, style, out)
 }
 
 /// Labels with their values, which continue on further lines where they are too long.
@@ -192,14 +190,14 @@ fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::
 }
 
 fn write_ranking(
-    report: &Report,
-    (view, row_places): (View, &RowPlaces),
+    lists: &PlaceLists<'_>,
     (metric, ranking): (Metric, Ranking),
     top: usize,
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let rows = report.by_place(row_places, metric, ranking);
+    let (report, view) = (lists.report, lists.view);
+    let rows = lists.by_place(metric, ranking);
     let title = match ranking {
         Ranking::Bytes => format!("Most bytes {}{}", metric.heading(), view.kind.heading()),
         Ranking::Allocations => format!("Most allocations {}{}", report.span(), view.kind.heading()),

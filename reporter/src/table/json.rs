@@ -9,9 +9,8 @@ use serde::Serialize;
 use super::LOST_ALLOCATOR;
 use crate::json_columns::Sequence;
 use crate::json_head::JsonHead;
-use crate::report::Report;
+use crate::place_report::PlaceLists;
 use crate::rows::Row;
-use crate::view::View;
 
 #[derive(Serialize)]
 struct Table<'a, R> {
@@ -38,8 +37,8 @@ struct TableRow<'a> {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, view: View, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let rows = report.rows(&report.row_places(view), metric);
+pub fn write_json(lists: &PlaceLists<'_>, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    let (report, rows) = (lists.report, lists.rows(metric));
     let threads = report.thread_labels();
     let row = |row: &Row| TableRow {
         function: report.places.function(row.place),
@@ -53,7 +52,7 @@ pub fn write_json(report: &Report, view: View, metric: Metric, out: &mut impl Wr
         process: report.processes().get(row.process).pid,
     };
     let table = Table {
-        head: JsonHead::new("memprof-table-1", report, view, metric),
+        head: JsonHead::new("memprof-table-1", report, lists.view, metric),
         total: report.total(metric),
         rows: Sequence(rows.iter().map(row)),
     };

@@ -6,29 +6,27 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
 use super::LOST_ALLOCATOR;
+use crate::place_report::PlaceLists;
 use crate::pymalloc;
-use crate::report::Report;
 use crate::report_title;
 use crate::rows::Row;
 use crate::size_units::{count, counted, percent, size};
 use crate::text::{Align, Cell, Columns, TextStyle, wrap};
-use crate::view::View;
 
 /// Writes the first `most` rows as text.
 ///
 /// # Errors
 /// What `out` answers to a write.
 pub fn write_text(
-    report: &Report,
-    view: View,
+    lists: &PlaceLists<'_>,
     metric: Metric,
     most: usize,
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let row_places = report.row_places(view);
-    let (rows, whole) = (report.rows(&row_places, metric), report.total(metric));
-    report_title::write(report, view, metric, style, out)?;
+    let report = lists.report;
+    let (rows, whole) = (lists.rows(metric), report.total(metric));
+    report_title::write(report, lists.view, metric, style, out)?;
     if rows.is_empty() {
         return Ok(());
     }
@@ -71,7 +69,7 @@ pub fn write_text(
         let more = counted((rows.len() - most) as u64, "more row");
         writeln!(out, "  and {more}: {} in {}", size(rest.bytes), counted(rest.allocations, "allocation"))?;
     }
-    if let Some(hint) = pymalloc::hint(report, &row_places, &rows, metric) {
+    if let Some(hint) = pymalloc::hint(report, &lists.row_places, &rows, metric) {
         writeln!(out)?;
         for line in wrap(&hint, style.width()) {
             writeln!(out, "{line}")?;

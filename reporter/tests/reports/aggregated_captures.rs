@@ -9,6 +9,7 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::file::rewrite::{Names, rewrite};
 use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::metric::Metric;
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::view::{View, ViewKind};
@@ -41,8 +42,8 @@ fn reports(bytes: &[u8], of: Of) -> Result<Vec<String>, String> {
         let view = View::of(kind);
         for metric in [Metric::Peak, Metric::Leaks, Metric::Total, Metric::Temporary] {
             let (mut figures, mut rows) = (Vec::new(), Vec::new());
-            stats::write_json(&report, view, metric, 10, &mut figures).expect("memory can be written");
-            table::write_json(&report, view, metric, &mut rows).expect("memory can be written");
+            stats::write_json(&PlaceLists::of(&report, view), metric, 10, &mut figures).expect("memory can be written");
+            table::write_json(&PlaceLists::of(&report, view), metric, &mut rows).expect("memory can be written");
             keep(figures);
             keep(rows);
         }

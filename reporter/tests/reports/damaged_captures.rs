@@ -11,6 +11,7 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::check::{self, Budget, Outcome, Rules};
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::flamegraph;
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
@@ -78,10 +79,10 @@ fn render(report: &mut Report, view: View) {
     let style = TextStyle::new(80, false);
     for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
         let mut out = Vec::new();
-        stats::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
-        stats::write_json(report, view, metric, 10, &mut out).expect("memory can be written");
-        table::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
-        table::write_json(report, view, metric, &mut out).expect("memory can be written");
+        stats::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out).expect("memory can be written");
+        stats::write_json(&PlaceLists::of(report, view), metric, 10, &mut out).expect("memory can be written");
+        table::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out).expect("memory can be written");
+        table::write_json(&PlaceLists::of(report, view), metric, &mut out).expect("memory can be written");
         for inverted in [false, true] {
             let folding = Folding::Libraries(Patterns::default());
             let options = TreeOptions { view, metric, ranking: Ranking::Bytes, inverted, folding, biggest: None };
@@ -170,7 +171,8 @@ fn a_lost_table_leaves_the_figures() {
         let mut report = report_on(&bytes);
         assert_eq!(report.total(Metric::Peak).bytes, 10_000, "table {table}");
         let mut out = Vec::new();
-        table::write_json(&report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
+        table::write_json(&PlaceLists::of(&report, View::default()), Metric::Peak, &mut out)
+            .expect("memory can be written");
         assert!(String::from_utf8(out).expect("JSON is UTF-8").contains(lost), "table {table}");
         render_all(&mut report);
     }
@@ -193,7 +195,8 @@ fn a_lost_table_leaves_the_native_figures() {
         assert_eq!(report.total(Metric::Peak).bytes, whole, "table {table}");
         let mut out = Vec::new();
         for kind in [ViewKind::Hybrid, ViewKind::Native] {
-            table::write_json(&report, View::of(kind), Metric::Peak, &mut out).expect("memory can be written");
+            table::write_json(&PlaceLists::of(&report, View::of(kind)), Metric::Peak, &mut out)
+                .expect("memory can be written");
         }
         assert!(String::from_utf8(out).expect("JSON is UTF-8").contains(lost), "table {table}");
         render_all(&mut report);

@@ -15,6 +15,7 @@ use memprof_replay::processes::Processes;
 use memprof_replay::replay::TimeRange;
 use memprof_replay::slots::Amount;
 use memprof_replay::trimming::{Cut, trim};
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::query::{Moment, Query};
 use memprof_reporter::report::Report;
 use memprof_reporter::run_clock::RunClock;
@@ -24,7 +25,8 @@ use proptest::prelude::*;
 
 fn figures(report: &Report) -> String {
     let mut out = Vec::new();
-    stats::write_json(report, View::default(), Metric::Peak, 100, &mut out).expect("memory can be written");
+    stats::write_json(&PlaceLists::of(report, View::default()), Metric::Peak, 100, &mut out)
+        .expect("memory can be written");
     String::from_utf8(out).expect("JSON is UTF-8")
 }
 
@@ -215,7 +217,7 @@ proptest! {
         prop_assert_eq!(part.total(Metric::Peak).bytes, expected.total(Metric::Peak).bytes);
         let by_place = |report: &Report| {
             let mut out = Vec::new();
-            memprof_reporter::table::write_json(report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
+            memprof_reporter::table::write_json(&PlaceLists::of(report, View::default()), Metric::Peak, &mut out).expect("memory can be written");
             let table: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
             // Pieces of mappings that were cut before count one by one.
             let of = |row: &serde_json::Value| format!("{} {} {} {}", row["line"], row["allocator"], row["thread"], row["bytes"]);

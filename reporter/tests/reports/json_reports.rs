@@ -6,6 +6,7 @@ use crate::json_schema;
 use crate::native_run::{PYTHON, ZLIB, native_run};
 use crate::sample_run::sample_run;
 use memprof_replay::metric::Metric;
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
@@ -17,13 +18,13 @@ const METRICS: [Metric; 3] = [Metric::Peak, Metric::Leaks, Metric::Total];
 
 fn stats_json(report: &Report, metric: Metric) -> Value {
     let mut out = Vec::new();
-    stats::write_json(report, View::default(), metric, 10, &mut out).expect("memory can be written");
+    stats::write_json(&PlaceLists::of(report, View::default()), metric, 10, &mut out).expect("memory can be written");
     serde_json::from_slice(&out).expect("it is JSON")
 }
 
 fn table_json(report: &Report, metric: Metric) -> Value {
     let mut out = Vec::new();
-    table::write_json(report, View::default(), metric, &mut out).expect("memory can be written");
+    table::write_json(&PlaceLists::of(report, View::default()), metric, &mut out).expect("memory can be written");
     serde_json::from_slice(&out).expect("it is JSON")
 }
 

@@ -31,6 +31,7 @@ mod odd_names;
 mod old_captures;
 mod page_ranges;
 mod pages;
+mod place_reports;
 mod places_of;
 mod process_vectors;
 mod replay_model;

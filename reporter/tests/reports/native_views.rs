@@ -7,6 +7,7 @@ use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
 use memprof_replay::metric::Metric;
 use memprof_reporter::flame_tree::{FlameTree, NodeId};
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::places::Places;
 use memprof_reporter::report::Report;
 use memprof_reporter::table;
@@ -21,7 +22,7 @@ const NATIVE: View = View::of(ViewKind::Native);
 /// The rows of the table: kind, function and bytes, most bytes first.
 fn rows(report: &Report, view: View) -> Vec<(String, String, u64)> {
     let mut out = Vec::new();
-    table::write_json(report, view, Metric::Peak, &mut out).expect("memory can be written");
+    table::write_json(&PlaceLists::of(report, view), Metric::Peak, &mut out).expect("memory can be written");
     let table: Value = serde_json::from_slice(&out).expect("it is JSON");
     assert_eq!(table["view"], view.kind.name());
     let text = |value: &Value| value.as_str().expect("a text").to_owned();

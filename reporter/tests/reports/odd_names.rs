@@ -7,6 +7,7 @@ use memprof_capture::event::Event;
 use memprof_capture::file::Thread;
 use memprof_capture::ids::Address;
 use memprof_replay::metric::Metric;
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::text::TextStyle;
@@ -61,8 +62,8 @@ fn texts(report: &mut Report, style: &TextStyle) -> Vec<(&'static str, String)> 
     let (view, metric) = (View::default(), Metric::Peak);
     let options = TreeOptions { view, metric, ranking: Ranking::Bytes, inverted: false, folding, biggest: None };
     let (mut stats, mut table, mut tree) = (Vec::new(), Vec::new(), Vec::new());
-    stats::write_text(report, view, metric, 40, style, &mut stats).expect("memory can be written");
-    table::write_text(report, view, metric, 60, style, &mut table).expect("memory can be written");
+    stats::write_text(&PlaceLists::of(report, view), metric, 40, style, &mut stats).expect("memory can be written");
+    table::write_text(&PlaceLists::of(report, view), metric, 60, style, &mut table).expect("memory can be written");
     tree::write_text(report, &options, Limits::NONE, style, &mut tree).expect("memory can be written");
     let text = |bytes| String::from_utf8(bytes).expect("the text is UTF-8");
     vec![("stats", text(stats)), ("table", text(table)), ("tree", text(tree))]

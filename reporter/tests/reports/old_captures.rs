@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
@@ -28,7 +29,7 @@ fn json(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Value {
 fn version_1() {
     let report = open("version-1.bin");
     for kind in [ViewKind::Hybrid, ViewKind::Python] {
-        let table = json(|out| table::write_json(&report, View::of(kind), Metric::Peak, out));
+        let table = json(|out| table::write_json(&PlaceLists::of(&report, View::of(kind)), Metric::Peak, out));
         let found = table["rows"].as_array().expect("rows").iter().find(|row| row["function"] == "<listcomp>");
         let row = found.expect("the script's line has a row");
         assert_eq!((row["line"].as_u64(), row["bytes"].as_u64()), (Some(2), Some(3 * 70_001)), "{row}");
@@ -42,7 +43,7 @@ fn version_1() {
 #[test]
 fn version_3() {
     let report = open("version-3.bin");
-    let stats = json(|out| stats::write_json(&report, View::default(), Metric::Peak, 10, out));
+    let stats = json(|out| stats::write_json(&PlaceLists::of(&report, View::default()), Metric::Peak, 10, out));
     let totals = stats["totals"].as_object().expect("an object");
     for (name, number) in [
         ("allocations", 1743),
@@ -57,7 +58,7 @@ fn version_3() {
         assert_eq!(totals[name].as_u64(), Some(number), "{name}");
     }
     assert_eq!(totals["peak_at_s"].as_f64(), Some(0.032_512_506));
-    let table = json(|out| table::write_json(&report, View::default(), Metric::Total, out));
+    let table = json(|out| table::write_json(&PlaceLists::of(&report, View::default()), Metric::Total, out));
     let rows = table["rows"].as_array().expect("rows").iter().filter(|row| row["line"] == 5);
     let mut found: Vec<(&str, &str, &str, u64)> = rows
         .map(|row| {

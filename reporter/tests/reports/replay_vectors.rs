@@ -9,6 +9,7 @@ use memprof_capture::ids::{Address, SiteId, Stamp};
 use memprof_replay::metric::Metric;
 use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
 use memprof_reporter::view::View;
 
@@ -20,7 +21,8 @@ const FAR: u64 = 0x7f00_0000_0000;
 /// The rows of `table --json`: function, line, allocator, bytes, allocations.
 fn rows(report: &Report, metric: Metric) -> Vec<(String, u64, String, u64, u64)> {
     let mut out = Vec::new();
-    memprof_reporter::table::write_json(report, View::default(), metric, &mut out).expect("memory can be written");
+    memprof_reporter::table::write_json(&PlaceLists::of(report, View::default()), metric, &mut out)
+        .expect("memory can be written");
     let table: serde_json::Value = serde_json::from_slice(&out).expect("the table is JSON");
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
     let number = |value: &serde_json::Value| value.as_u64().expect("a number");

@@ -7,6 +7,7 @@ use crate::sample_run::sample_run;
 use memprof_capture::file::Fact;
 use memprof_capture::object_tracing::ObjectTracing;
 use memprof_replay::metric::Metric;
+use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
@@ -17,11 +18,13 @@ fn stats_and_tables_at_several_widths() {
     for width in [60, 80, 120] {
         let style = TextStyle::new(width, false);
         let mut out = Vec::new();
-        stats::write_text(&report, View::default(), Metric::Peak, 5, &style, &mut out).expect("memory can be written");
+        stats::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 5, &style, &mut out)
+            .expect("memory can be written");
         let text = String::from_utf8(out).expect("the text is UTF-8");
         assert_golden(&format!("stats-{width}.txt"), &text);
         let mut out = Vec::new();
-        table::write_text(&report, View::default(), Metric::Leaks, 5, &style, &mut out).expect("memory can be written");
+        table::write_text(&PlaceLists::of(&report, View::default()), Metric::Leaks, 5, &style, &mut out)
+            .expect("memory can be written");
         let text = String::from_utf8(out).expect("the text is UTF-8");
         assert_golden(&format!("table-leaks-{width}.txt"), &text);
     }
@@ -33,8 +36,10 @@ fn native_names_at_several_widths() {
     for width in [60, 80, 120] {
         let style = TextStyle::new(width, false);
         let mut out = Vec::new();
-        stats::write_text(&report, View::default(), Metric::Peak, 20, &style, &mut out).expect("memory can be written");
-        table::write_text(&report, view, Metric::Total, 20, &style, &mut out).expect("memory can be written");
+        stats::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 20, &style, &mut out)
+            .expect("memory can be written");
+        table::write_text(&PlaceLists::of(&report, view), Metric::Total, 20, &style, &mut out)
+            .expect("memory can be written");
         assert_golden(&format!("native-{width}.txt"), &String::from_utf8(out).expect("the text is UTF-8"));
     }
 }
@@ -45,14 +50,17 @@ fn families_at_several_widths() {
     for width in [60, 80, 120] {
         let style = TextStyle::new(width, false);
         let mut out = Vec::new();
-        stats::write_text(&report, View::default(), Metric::Peak, 3, &style, &mut out).expect("memory can be written");
-        table::write_text(&report, View::default(), Metric::Leaks, 3, &style, &mut out).expect("memory can be written");
+        stats::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 3, &style, &mut out)
+            .expect("memory can be written");
+        table::write_text(&PlaceLists::of(&report, View::default()), Metric::Leaks, 3, &style, &mut out)
+            .expect("memory can be written");
         assert_golden(&format!("family-{width}.txt"), &String::from_utf8(out).expect("the text is UTF-8"));
     }
     let some = family_run().report_of(&[MAIN, GZIP]).expect("they were recorded");
     let mut out = Vec::new();
     let style = TextStyle::new(80, false);
-    stats::write_text(&some, View::default(), Metric::Peak, 3, &style, &mut out).expect("memory can be written");
+    stats::write_text(&PlaceLists::of(&some, View::default()), Metric::Peak, 3, &style, &mut out)
+        .expect("memory can be written");
     assert_golden("family-some.txt", &String::from_utf8(out).expect("the text is UTF-8"));
 }
 
@@ -66,8 +74,10 @@ fn what_is_said_of_python_s_allocators() {
         let report = builder.report();
         let style = TextStyle::new(240, false);
         let (mut stats, mut table) = (Vec::new(), Vec::new());
-        stats::write_text(&report, View::default(), Metric::Peak, 5, &style, &mut stats).expect("it can be written");
-        table::write_text(&report, View::default(), Metric::Peak, 5, &style, &mut table).expect("it can be written");
+        stats::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 5, &style, &mut stats)
+            .expect("it can be written");
+        table::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 5, &style, &mut table)
+            .expect("it can be written");
         [stats, table].map(|text| String::from_utf8(text).expect("the text is UTF-8"))
     };
     let [stats, table] = texts("3.11.7", "pymalloc", false);
@@ -107,8 +117,10 @@ fn no_line_is_longer_than_the_width() {
         {
             let view = View::of(kind);
             for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
-                stats::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
-                table::write_text(report, view, metric, 10, &style, &mut out).expect("memory can be written");
+                stats::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out)
+                    .expect("memory can be written");
+                table::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out)
+                    .expect("memory can be written");
             }
         }
         for line in String::from_utf8(out).expect("the text is UTF-8").lines() {
@@ -124,7 +136,7 @@ fn a_missing_end_is_said() {
     builder.summary = None;
     let mut out = Vec::new();
     let style = TextStyle::new(80, false);
-    stats::write_text(&builder.report(), View::default(), Metric::Leaks, 3, &style, &mut out)
+    stats::write_text(&PlaceLists::of(&builder.report(), View::default()), Metric::Leaks, 3, &style, &mut out)
         .expect("memory can be written");
     assert_golden("stats-cut-off.txt", &String::from_utf8(out).expect("the text is UTF-8"));
 }
@@ -134,8 +146,14 @@ fn headings_are_bold_where_that_can_be_seen() {
     let report = sample_run().report();
     let text = |emphasis| {
         let mut out = Vec::new();
-        stats::write_text(&report, View::default(), Metric::Peak, 5, &TextStyle::new(80, emphasis), &mut out)
-            .expect("it can be written");
+        stats::write_text(
+            &PlaceLists::of(&report, View::default()),
+            Metric::Peak,
+            5,
+            &TextStyle::new(80, emphasis),
+            &mut out,
+        )
+        .expect("it can be written");
         String::from_utf8(out).expect("the text is UTF-8")
     };
     assert!(text(true).starts_with("\x1b[1mRun\x1b[0m\n"));

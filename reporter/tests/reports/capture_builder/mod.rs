@@ -48,6 +48,8 @@ pub struct CaptureBuilder {
     pub chunk_rows: usize,
     /// Events are dated to within so many stamp units.
     pub precision: u64,
+    /// Whether each stack and each site gets rows of its own, whatever rows there are.
+    pub repeats_rows: bool,
     codes: Vec<Code>,
     frames: Vec<Frame>,
     modules: Vec<Module>,
@@ -91,6 +93,7 @@ impl Default for CaptureBuilder {
             }),
             chunk_rows: 4096,
             precision: 1,
+            repeats_rows: false,
             codes: Vec::new(),
             frames: Vec::new(),
             modules: Vec::new(),
@@ -109,6 +112,15 @@ fn position_or_push<T: PartialEq>(table: &mut Vec<T>, row: T) -> usize {
         table.push(row);
         table.len() - 1
     })
+}
+
+/// Likewise, or a new row in any case.
+fn place_for<T: PartialEq>(table: &mut Vec<T>, row: T, repeats_rows: bool) -> usize {
+    if repeats_rows {
+        table.push(row);
+        return table.len() - 1;
+    }
+    position_or_push(table, row)
 }
 
 /// A table in which code unit `n` is on line `first + n`.
@@ -178,7 +190,7 @@ impl CaptureBuilder {
     /// A stack of these frames, the outermost first.
     pub fn stack_of(&mut self, frames: &[FrameId]) -> StackId {
         frames.iter().fold(StackId::EMPTY, |parent, &frame| {
-            let row = position_or_push(&mut self.stacks, StackNode { parent, frame });
+            let row = place_for(&mut self.stacks, StackNode { parent, frame }, self.repeats_rows);
             StackId::from_index(row + 1)
         })
     }
@@ -192,7 +204,7 @@ impl CaptureBuilder {
     /// The site of an allocator below these Python frames.
     pub fn site(&mut self, frames: &[Place], allocator: Allocator) -> SiteId {
         let stack = self.stack(frames);
-        SiteId::from_index(position_or_push(&mut self.sites, Site::new(stack, allocator)))
+        SiteId::from_index(place_for(&mut self.sites, Site::new(stack, allocator), self.repeats_rows))
     }
 
     /// The site of an allocator below these frames.

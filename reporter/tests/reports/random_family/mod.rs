@@ -10,7 +10,8 @@ use crate::capture_builder::{CaptureBuilder, START};
 
 /// The most processes of a family.
 pub const PROCESSES: u32 = 3;
-const SITES: u32 = 6;
+/// The numbers of sites in events are below this.
+pub const SITES: u32 = 6;
 
 /// Process, thread of that process (0 or 1), whether the process becomes another program before, nanoseconds since the last step,
 /// event.
@@ -30,11 +31,16 @@ pub fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Records the family. Returns when the last step was.
-pub fn record(builder: &mut CaptureBuilder, steps: Vec<Step>) -> u64 {
+/// Adds the family's sites to a capture.
+pub fn add_sites(builder: &mut CaptureBuilder) {
     for line in 0..SITES {
         builder.site(&[("main", "a.py", 90), ("f", "a.py", line + 1)], if line < 4 { Malloc } else { Mmap });
     }
+}
+
+/// Records the family. Returns when the last step was.
+pub fn record(builder: &mut CaptureBuilder, steps: Vec<Step>) -> u64 {
+    add_sites(builder);
     let (mut now, mut images, mut last) = (START, [0; PROCESSES as usize], 0);
     for (process, thread, execs, gap, event) in steps {
         now += gap;

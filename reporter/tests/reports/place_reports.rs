@@ -1,0 +1,113 @@
+//! Lists by place say the same, whether all stacks of a capture have been told apart or not.
+
+use memprof_capture::allocator::Allocator;
+use memprof_capture::event::Event;
+use memprof_capture::file::Fact;
+use memprof_replay::aggregated_capture::write_aggregated;
+use memprof_replay::metric::Metric;
+use memprof_reporter::place_report::{PlaceLists, PlaceReport};
+use memprof_reporter::query::{Moment, Query};
+use memprof_reporter::report::Report;
+use memprof_reporter::text::TextStyle;
+use memprof_reporter::view::{View, ViewKind};
+use memprof_reporter::{stats, table};
+use proptest::prelude::*;
+
+use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::family_run::family_run;
+use crate::native_run::native_run;
+use crate::random_family::{PROCESSES, SITES, add_sites, event, record};
+use crate::sample_run::sample_run;
+
+/// All lists in all metrics.
+fn lists(lists: &PlaceLists) -> String {
+    let (mut out, style) = (Vec::new(), TextStyle::new(80, false));
+    for metric in [Metric::Peak, Metric::Leaks, Metric::Total, Metric::Temporary] {
+        stats::write_json(lists, metric, 10, &mut out).expect("memory can be written");
+        stats::write_text(lists, metric, 10, &style, &mut out).expect("memory can be written");
+        table::write_json(lists, metric, &mut out).expect("memory can be written");
+        table::write_text(lists, metric, 10, &style, &mut out).expect("memory can be written");
+    }
+    String::from_utf8(out).expect("reports are UTF-8")
+}
+
+/// The lists of the two kinds of reports, in all views.
+fn both(bytes: &[u8], query: &Query) -> [Vec<String>; 2] {
+    let (_folder, path) = file_of(bytes);
+    let views = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native].map(View::of);
+    let whole = Report::open_with(&path, query).expect("it can be opened");
+    let of_whole = views.map(|view| lists(&PlaceLists::of(&whole, view)));
+    let of_places = views.map(|view| {
+        let report = PlaceReport::open(&path, query, view).expect("it can be opened");
+        assert_eq!(report.notes(), whole.notes());
+        lists(&report.lists())
+    });
+    [of_whole.into(), of_places.into()]
+}
+
+fn aggregated(bytes: &[u8]) -> Vec<u8> {
+    let (_folder, path) = file_of(bytes);
+    let mut reader = memprof_capture::file::CaptureReader::open(&path).expect("it can be opened");
+    let mut out = Vec::new();
+    write_aggregated(&mut reader, &mut out).expect("memory can be written");
+    out
+}
+
+#[test]
+fn of_runs_with_everything() {
+    for builder in [sample_run(), native_run(), family_run()] {
+        for bytes in [builder.to_bytes(), aggregated(&builder.to_bytes())] {
+            let [whole, places] = both(&bytes, &Query::default());
+            assert_eq!(places, whole);
+        }
+    }
+}
+
+/// Some of the queries that there can be.
+fn query() -> impl Strategy<Value = Query> {
+    let range = prop::option::of((0.0..0.5, 0.5..1.0)).prop_map(|range| match range {
+        Some((from, to)) => (Some(Moment::Share(from)), Some(Moment::Share(to))),
+        None => (None, None),
+    });
+    let allocators =
+        prop_oneof![3 => Just(vec![]), 1 => Just(vec![Allocator::Malloc]), 1 => Just(vec![Allocator::Mmap])];
+    let pattern = |pattern: &str| vec![pattern.parse().expect("it is a pattern")];
+    let only = prop_oneof![3 => Just(vec![]), 1 => Just(pattern("a.py")), 1 => Just(pattern("b.py"))];
+    (range, allocators, only, 0..20_u64).prop_map(|((from, to), allocators, only, temporary_threshold)| Query {
+        from,
+        to,
+        allocators,
+        only,
+        temporary_threshold,
+        ..Query::default()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    /// Processes side by side, of which some become other programs, with stacks and sites that have several rows.
+    #[test]
+    fn of_any_run(
+        steps in prop::collection::vec(
+            (0..PROCESSES, 0..2_u32, prop::bool::weighted(0.02), 0..2_000_000_u64, event()), 0..150),
+        query in query(),
+    ) {
+        let mut builder = CaptureBuilder::new();
+        builder.repeats_rows = true;
+        builder.facts.push(Fact::RowsRepeat);
+        let at_another_row = |number: usize, mut event: Event| {
+            if let Event::Allocation { site, .. } | Event::Resize { site, .. } | Event::Map { site, .. } = &mut event {
+                site.0 += if number.is_multiple_of(2) { 0 } else { SITES };
+            }
+            event
+        };
+        let steps = steps.into_iter().enumerate();
+        let steps = steps.map(|(number, (process, thread, execs, gap, event))| {
+            (process, thread, execs, gap, at_another_row(number, event))
+        });
+        record(&mut builder, steps.collect());
+        add_sites(&mut builder);
+        let [whole, places] = both(&builder.to_bytes(), &query);
+        prop_assert_eq!(places, whole);
+    }
+}
