@@ -227,17 +227,25 @@ fn absurd_numbers_of_rows() {
 
 #[test]
 fn rows_that_refer_to_nothing() {
-    // Each row is two numbers of one byte: a stack and a frame, or an allocator; behind the latter, that there is no part.
+    let numbers = |numbers: &[u64]| {
+        let mut bytes = Vec::new();
+        numbers.iter().for_each(|&number| varint::push(&mut bytes, number));
+        bytes
+    };
     let stacks = with(|capture| {
         let replaced = [ChunkKind::Stacks, ChunkKind::Frames, ChunkKind::Sites, ChunkKind::Events].map(|it| it as u8);
         capture.chunks.retain(|chunk| !replaced.contains(&chunk.header.kind));
-        let mut circle = Chunk::new(ChunkKind::Stacks, 3, list(3, &[2, 0, 1, 0, 0, 99]));
+        // How far the caller is, and a frame: a stack below the next one, that one below it, and one by itself.
+        let nodes = numbers(&[u32::MAX.into(), 0, 1, 0, 3, 99]);
+        let mut circle = Chunk::new(ChunkKind::Stacks, 3, list(3, &nodes));
         circle.header.last = 2;
         capture.chunks.insert(4, circle);
         capture.chunks.insert(4, Chunk::new(ChunkKind::Frames, 2, list(2, &[2, 2])));
-        capture
-            .chunks
-            .insert(4, Chunk::new(ChunkKind::Sites, 100, list(100, &[[1, 1, 0], [77, 1, 0]].concat().repeat(50))));
+        // How far the stack is from that of the site before, the allocator, that there is no part: stacks 1 and 77, in turns.
+        let to = |distance| numbers(&[varint::zigzag(distance), 1, 0]);
+        let sites: Vec<u8> =
+            [to(1)].into_iter().chain((1..100).map(|row| to(if row % 2 == 1 { 76 } else { -76 }))).flatten().collect();
+        capture.chunks.insert(4, Chunk::new(ChunkKind::Sites, 100, list(100, &sites)));
     });
     // The caller that comes later, the frame that is not there, fifty sites with such a stack.
     let stats = stacks.is_reported(&[&left_out("52 references to what is not in it")]);
@@ -251,6 +259,7 @@ fn small_files_that_unpack_to_all_there_is() {
     for (kind, row_bytes) in [
         (ChunkKind::Codes, 6),
         (ChunkKind::Frames, 3),
+        (ChunkKind::Stacks, 2),
         (ChunkKind::Modules, 6),
         (ChunkKind::Symbols, 2),
         (ChunkKind::Facts, 3),

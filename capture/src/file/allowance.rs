@@ -13,8 +13,9 @@ pub(super) struct Allowance {
 
 /// However small a file is, its tables may take this.
 const BASE_BYTES: u64 = 256 << 20;
-/// And so much for each byte of it. Tables become 3 to 10 times as large when they are read.
-const BYTES_PER_BYTE: u64 = 64;
+/// And so much for each byte of it. Most tables become 3 to 10 times as large when they are read; a stack takes 28 bytes, and may
+/// take a tenth of one in the file where stacks are regular.
+const BYTES_PER_BYTE: u64 = 256;
 
 impl Allowance {
     /// For a file of this size.
@@ -28,11 +29,18 @@ impl Allowance {
         Some(())
     }
 
+    /// Takes the length of a list off the front of a payload, if there is room for so many rows.
+    pub fn count<T>(&mut self, payload: &mut &[u8]) -> Option<usize> {
+        // A row has at least a byte.
+        let length = usize::try_from(varint::take(payload)?).ok().filter(|&length| length <= payload.len())?;
+        self.take(length, size_of::<T>())?;
+        Some(length)
+    }
+
     /// Reads a list, if there is room for so many rows.
     pub fn rows<T: DeserializeOwned>(&mut self, mut payload: &[u8]) -> Option<Vec<T>> {
-        // A list begins with its length. Texts in the rows take about as much in memory as in the payload.
-        let length = usize::try_from(varint::take(&mut payload)?).ok().filter(|&length| length <= payload.len())?;
-        self.take(length, size_of::<T>())?;
+        let length = self.count::<T>(&mut payload)?;
+        // Texts in the rows take about as much in memory as in the payload.
         self.take(payload.len(), 1)?;
         // Row by row: a list that grows would take twice as much for a moment.
         let mut rows = Vec::with_capacity(length);

@@ -3,7 +3,9 @@
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The newest version of the format: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = 8;
+pub const FILE_VERSION: u32 = 9;
+/// Up to this version, the rows of stacks and sites stood there whole.
+pub const LAST_VERSION_WITH_WHOLE_ROWS: u32 = 8;
 /// Up to this version, sites had no parts, and it alone was the version of aggregated captures.
 pub const LAST_VERSION_WITHOUT_PARTS: u32 = 5;
 /// Up to this version, chunks of events were each those of one thread, with their addresses.
@@ -44,7 +46,7 @@ impl Contents {
 }
 
 /// What a chunk holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ChunkKind {
     /// A [`Header`](super::Header): the first chunk.

@@ -14,15 +14,16 @@ use super::columns::{ColumnDecoder, EventBatch, Limits};
 use super::event_rewriting::EventRewriting;
 use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{
-    ChunkHeader, ChunkKind, Contents, FILE_MAGIC, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES,
-    LAST_VERSION_WITHOUT_PARTS, MAX_CHUNK_EVENTS, PREAMBLE_BYTES,
+    ChunkHeader, ChunkKind, Contents, FILE_MAGIC, FILE_VERSION, LAST_VERSION_WITH_ADDRESSES, MAX_CHUNK_EVENTS,
+    PREAMBLE_BYTES,
 };
 use super::open_error::OpenError;
 use super::repeated_rows;
 use super::scan::{Damage, Scan, decompress, read_chunk};
 use super::site_numbers::{SiteGroups, SiteNumbers};
+use super::stored_rows::RowFormat;
 use super::table_rows::{functions_in, place};
-use super::tables::{FrameSymbols, Function, OldStoredSite, StoredSite, Tables, Thread};
+use super::tables::{FrameSymbols, Function, Tables, Thread};
 use super::thread_columns::ThreadColumnDecoder;
 use crate::ids::{Stamp, ThreadId};
 use crate::object_tracing::ObjectTracing;
@@ -84,8 +85,7 @@ pub struct CaptureReader {
     rewritten: Vec<u8>,
     /// Numbers of threads from here on are damage.
     most_threads: u32,
-    /// Whether its sites have parts.
-    has_parts: bool,
+    row_format: RowFormat,
     allowance: Allowance,
     damage: Damage,
     stored: Vec<u8>,
@@ -168,7 +168,7 @@ impl CaptureReader {
             aggregate: None,
             rewritten: Vec::new(),
             most_threads,
-            has_parts: version > LAST_VERSION_WITHOUT_PARTS,
+            row_format: RowFormat::of(version),
             allowance: Allowance::for_file(bytes),
             damage,
             stored: Vec::new(),
@@ -270,15 +270,13 @@ impl CaptureReader {
             }
             ChunkKind::Codes => place(&mut self.tables.codes, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Frames => place(&mut self.tables.frames, header, allowance.rows(payload)?, allowance)?,
-            ChunkKind::Stacks => place(&mut self.tables.stacks, header, allowance.rows(payload)?, allowance)?,
+            ChunkKind::Stacks => {
+                let rows = self.row_format.stacks(header.first, payload, allowance)?;
+                place(&mut self.tables.stacks, header, rows, allowance)?;
+            }
             ChunkKind::Sites => {
-                let sites: Vec<StoredSite> = if self.has_parts {
-                    allowance.rows(payload)?
-                } else {
-                    allowance.rows::<OldStoredSite>(payload)?.into_iter().map(StoredSite::from).collect()
-                };
-                let sites: Option<Vec<_>> = sites.into_iter().map(StoredSite::into_site).collect();
-                place(&mut self.tables.sites, header, sites?, allowance)?;
+                let rows = self.row_format.sites(payload, allowance)?;
+                place(&mut self.tables.sites, header, rows, allowance)?;
             }
             ChunkKind::Parts => place(&mut self.tables.parts, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Threads => {

@@ -271,37 +271,3 @@ impl Tables {
         self.codes.get(code.index())?.as_ref()
     }
 }
-
-/// A site as it stands in the file.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct StoredSite {
-    stack: StackId,
-    allocator: u8,
-    part: Option<PartId>,
-}
-
-/// A site as it stood in files up to version 5.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct OldStoredSite {
-    stack: StackId,
-    allocator: u8,
-}
-
-impl From<Site> for StoredSite {
-    fn from(Site { stack, allocator, part }: Site) -> Self {
-        Self { stack, allocator: allocator.code(), part: part.map(SharedPart::id) }
-    }
-}
-
-impl From<OldStoredSite> for StoredSite {
-    fn from(OldStoredSite { stack, allocator }: OldStoredSite) -> Self {
-        Self { stack, allocator, part: None }
-    }
-}
-
-impl StoredSite {
-    pub(super) fn into_site(self) -> Option<Site> {
-        let Self { stack, allocator, part } = self;
-        Some(Site { stack, allocator: Allocator::from_code(allocator)?, part: part.map(SharedPart::from) })
-    }
-}

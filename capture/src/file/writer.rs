@@ -1,5 +1,6 @@
 //! Writes a capture file, chunk by chunk.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -11,7 +12,8 @@ use super::format::{
     CHUNK_HEADER_BYTES, ChunkHeader, ChunkKind, Codec, Contents, FILE_MAGIC, FILE_VERSION, PREAMBLE_BYTES, TAIL_MAGIC,
 };
 use super::rewrite::batches;
-use super::tables::{Code, Frame, FrameSymbols, MappedPart, Module, Site, StackNode, StoredSite, Tables, Thread};
+use super::stored_rows::StoredRow;
+use super::tables::{Code, Frame, FrameSymbols, MappedPart, Module, Site, StackNode, Tables, Thread};
 use crate::ids::FrameId;
 
 /// Writes chunks and remembers where they are.
@@ -25,8 +27,8 @@ pub struct CaptureWriter<W: Write> {
     most_index_entries: usize,
     payload: Vec<u8>,
     stored: Vec<u8>,
-    /// Rows of each table written so far: codes, frames, stacks, sites, modules.
-    rows: [u64; 6],
+    /// By the kind of chunk: rows of a table written so far.
+    rows: BTreeMap<ChunkKind, u64>,
 }
 
 /// So many chunks are kept in mind; the memory of a recording does not grow with its length.
@@ -91,7 +93,7 @@ impl<W: Write> CaptureWriter<W> {
             most_index_entries: usize::MAX,
             payload: Vec::new(),
             stored: Vec::new(),
-            rows: [0; 6],
+            rows: BTreeMap::new(),
         }
     }
 
@@ -124,7 +126,7 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn codes(&mut self, rows: &[Code]) -> io::Result<()> {
-        self.table(ChunkKind::Codes, 0, rows)
+        self.table(rows)
     }
 
     /// Writes the next rows of the table of frames.
@@ -132,7 +134,7 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn frames(&mut self, rows: &[Frame]) -> io::Result<()> {
-        self.table(ChunkKind::Frames, 1, rows)
+        self.table(rows)
     }
 
     /// Writes the next rows of the table of stacks.
@@ -140,7 +142,7 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn stacks(&mut self, rows: &[StackNode]) -> io::Result<()> {
-        self.table(ChunkKind::Stacks, 2, rows)
+        self.table(rows)
     }
 
     /// Writes the next rows of the table of sites.
@@ -148,8 +150,7 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn sites(&mut self, rows: &[Site]) -> io::Result<()> {
-        let rows: Vec<StoredSite> = rows.iter().copied().map(StoredSite::from).collect();
-        self.table(ChunkKind::Sites, 3, &rows)
+        self.table(rows)
     }
 
     /// Writes the next rows of the table of modules.
@@ -157,7 +158,7 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn modules(&mut self, rows: &[Module]) -> io::Result<()> {
-        self.table(ChunkKind::Modules, 4, rows)
+        self.table(rows)
     }
 
     /// Writes the next rows of the table of parts. They must come before sites that have them.
@@ -165,7 +166,7 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn parts(&mut self, rows: &[MappedPart]) -> io::Result<()> {
-        self.table(ChunkKind::Parts, 5, rows)
+        self.table(rows)
     }
 
     /// Writes the names of native frames. For a frame that has names already, these replace them.
@@ -179,15 +180,20 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
-    fn table<T: Serialize>(&mut self, kind: ChunkKind, table: usize, rows: &[T]) -> io::Result<()> {
-        // So many rows at once that no chunk comes near the limit on its size.
-        for part in rows.chunks(4096) {
-            let first = self.rows[table];
-            self.rows[table] += part.len() as u64;
-            let labels = Labels { rows: part.len(), first, last: self.rows[table] - 1, ..Labels::default() };
-            self.serialized(kind, part, labels)?;
+    fn table<'a, R: StoredRow + 'a>(&mut self, rows: impl IntoIterator<Item = &'a R>) -> io::Result<()> {
+        let mut rows = rows.into_iter();
+        loop {
+            let part: Vec<&R> = rows.by_ref().take(R::MOST_IN_A_CHUNK).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            let written = self.rows.entry(R::KIND).or_default();
+            let first = *written;
+            *written += part.len() as u64;
+            let labels = Labels { rows: part.len(), first, last: *written - 1, ..Labels::default() };
+            let payload = R::encode(first, &part).map_err(io::Error::other)?;
+            self.chunk(R::KIND, &payload, labels)?;
         }
-        Ok(())
     }
 
     /// Writes whole tables. Rows that they lack are lacking in the file, too.
@@ -204,12 +210,12 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     /// See [`Self::new`].
     pub fn rows_to_come(&mut self, tables: &Tables) -> io::Result<()> {
-        self.table_with_gaps(ChunkKind::Codes, 0, &tables.codes, |row| row)?;
-        self.table_with_gaps(ChunkKind::Modules, 4, &tables.modules, |row| row)?;
-        self.table_with_gaps(ChunkKind::Frames, 1, &tables.frames, |row| row)?;
-        self.table_with_gaps(ChunkKind::Stacks, 2, &tables.stacks, |row| row)?;
-        self.table_with_gaps(ChunkKind::Parts, 5, &tables.parts, |row| row)?;
-        self.table_with_gaps(ChunkKind::Sites, 3, &tables.sites, |&site| StoredSite::from(site))
+        self.table_with_gaps(&tables.codes)?;
+        self.table_with_gaps(&tables.modules)?;
+        self.table_with_gaps(&tables.frames)?;
+        self.table_with_gaps(&tables.stacks)?;
+        self.table_with_gaps(&tables.parts)?;
+        self.table_with_gaps(&tables.sites)
     }
 
     /// Writes the names of native frames, and the threads.
@@ -226,21 +232,14 @@ impl<W: Write> CaptureWriter<W> {
         if threads.is_empty() { Ok(()) } else { self.threads(&threads) }
     }
 
-    /// Writes the rows from the first that has not been written on, as they are stored.
-    fn table_with_gaps<'a, T, S: Serialize>(
-        &mut self,
-        kind: ChunkKind,
-        table: usize,
-        rows: &'a [Option<T>],
-        stored: impl Fn(&'a T) -> S,
-    ) -> io::Result<()> {
-        let from = usize::try_from(self.rows[table]).unwrap_or(usize::MAX).min(rows.len());
+    /// Writes the rows from the first that has not been written on.
+    fn table_with_gaps<R: StoredRow>(&mut self, rows: &[Option<R>]) -> io::Result<()> {
+        let written = self.rows.get(&R::KIND).copied().unwrap_or(0);
+        let from = usize::try_from(written).unwrap_or(usize::MAX).min(rows.len());
         for run in rows[from..].chunk_by(|one, other| one.is_some() == other.is_some()) {
-            let known: Vec<S> = run.iter().flatten().map(&stored).collect();
-            if known.is_empty() {
-                self.rows[table] += run.len() as u64;
-            } else {
-                self.table(kind, table, &known)?;
+            match run {
+                [Some(_), ..] => self.table(run.iter().flatten())?,
+                lost => *self.rows.entry(R::KIND).or_default() += lost.len() as u64,
             }
         }
         Ok(())
