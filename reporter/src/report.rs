@@ -220,7 +220,7 @@ impl Report {
     /// # Errors
     /// See [`Self::open`].
     pub fn peaks(path: &Path) -> Result<Peaks, ReportError> {
-        let mut reader = CaptureReader::open(path).map_err(ReportError::Open)?;
+        let mut reader = CaptureReader::open_for_totals(path).map_err(ReportError::Open)?;
         let processes = Processes::of(&reader);
         let aggregate = replay(&mut reader, &processes, &ReplaySettings::default())
             .map_err(|error| ReportError::reading(path, error))?;

@@ -20,7 +20,7 @@ use super::format::{
 use super::open_error::OpenError;
 use super::repeated_rows;
 use super::scan::{Damage, Scan, decompress, read_chunk};
-use super::site_numbers::{SiteGroups, SiteNumbers};
+use super::site_numbers::{SiteGroups, SiteNumbers, SitesForTotals};
 use super::stored_rows::RowFormat;
 use super::table_rows::{functions_in, place};
 use super::tables::{FrameSymbols, Function, Tables, Thread};
@@ -75,6 +75,8 @@ pub struct CaptureReader {
     has_repeated_rows: bool,
     /// The numbers of sites, where they are others than in the file.
     site_numbers: Option<SiteNumbers>,
+    /// The sites, while the file is opened for totals alone.
+    totals: Option<SitesForTotals>,
     rss: Vec<RssSample>,
     children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
@@ -115,6 +117,19 @@ impl CaptureReader {
     /// # Errors
     /// See [`Self::open`].
     pub fn open_with_repeated_rows(path: &Path) -> Result<Self, OpenError> {
+        Self::read(path, None)
+    }
+
+    /// Likewise, for somebody who wants totals alone: there are no stacks and no names, and of all sites that count alike there is
+    /// one. Memory does not grow with their number.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
+    pub fn open_for_totals(path: &Path) -> Result<Self, OpenError> {
+        Self::read(path, Some(SitesForTotals::default()))
+    }
+
+    fn read(path: &Path, totals: Option<SitesForTotals>) -> Result<Self, OpenError> {
         let io_error = |error| OpenError::Io(path.to_owned(), error);
         // A pipe that nobody writes to would keep the reader waiting.
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io_error)?;
@@ -159,6 +174,7 @@ impl CaptureReader {
             tables: Tables::default(),
             has_repeated_rows: false,
             site_numbers: None,
+            totals,
             rss: Vec::new(),
             children_rss: BTreeMap::new(),
             summary: None,
@@ -183,11 +199,15 @@ impl CaptureReader {
         if !has_header {
             return Err(OpenError::NoHeader(path.to_owned()));
         }
+        let is_for_totals = reader.totals.is_some();
+        if let Some(sites) = reader.totals.take() {
+            reader.group_sites(sites.finish());
+        }
         if version <= LAST_VERSION_WITH_ADDRESSES {
             reader.rewrite_events().map_err(io_error)?;
         }
         // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
-        let is_whole = reader.damage.is_none() && reader.summary.is_some();
+        let is_whole = reader.damage.is_none() && reader.summary.is_some() && !is_for_totals;
         let references = if is_whole { reader.tables.dangling_references() } else { 0 };
         reader.has_repeated_rows = reader.facts.contains(&Fact::RowsRepeat);
         reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
@@ -244,7 +264,9 @@ impl CaptureReader {
             self.events.push(EventChunk::of(header, Place::File(offset)));
             return Ok(Some(kind));
         }
-        if kind == ChunkKind::Index {
+        use ChunkKind::{Codes, Frames, Index, Modules, Stacks, Symbols};
+        let is_of_stacks = matches!(kind, Codes | Frames | Modules | Stacks | Symbols);
+        if kind == Index || (is_of_stacks && self.totals.is_some()) {
             return Ok(Some(kind));
         }
         let understood = self.read_payload(offset, header)? && self.take_payload(kind, header).is_some();
@@ -276,7 +298,11 @@ impl CaptureReader {
             }
             ChunkKind::Sites => {
                 let rows = self.row_format.sites(payload, allowance)?;
-                place(&mut self.tables.sites, header, rows, allowance)?;
+                match &mut self.totals {
+                    Some(sites) if rows.len() == header.rows as usize => sites.add(header.first, &rows)?,
+                    Some(_) => return None,
+                    None => place(&mut self.tables.sites, header, rows, allowance)?,
+                }
             }
             ChunkKind::Parts => place(&mut self.tables.parts, header, allowance.rows(payload)?, allowance)?,
             ChunkKind::Threads => {
@@ -334,8 +360,7 @@ impl CaptureReader {
                 decompress(&chunk.header, stored, &mut self.payload)
             }
         };
-        let sites = self.site_numbers.as_ref().map_or(self.tables.sites.len(), SiteNumbers::len);
-        let limits = Limits { sites, threads: self.most_threads };
+        let limits = Limits { sites: self.sites_in_file(), threads: self.most_threads };
         if !sound || self.decoder.decode(&self.payload, chunk.first, chunk.rows, limits, out).is_err() {
             out.clear();
             self.count_damage(chunk);
@@ -354,6 +379,11 @@ impl CaptureReader {
         self.observer = observer;
     }
 
+    /// How many sites the events of the file may have.
+    fn sites_in_file(&self) -> usize {
+        self.site_numbers.as_ref().map_or(self.tables.sites.len(), SiteNumbers::len)
+    }
+
     fn count_damage(&mut self, chunk: &EventChunk) {
         self.damage.chunks += 1;
         self.damage.events += u64::from(chunk.rows);
@@ -370,7 +400,7 @@ impl CaptureReader {
             let next = old.get(index + 1).filter(|next| next.image == chunk.image);
             let Place::File(offset) = chunk.at else { continue };
             let events = rewriting.queue(ThreadId(chunk.header.thread));
-            let (before, sites) = (events.len(), self.tables.sites.len());
+            let (before, sites) = (events.len(), self.sites_in_file());
             let sound = self.read_payload(offset, &chunk.header)?
                 && decoder.decode(&self.payload, chunk.first, chunk.rows, sites, events).is_some();
             if !sound {

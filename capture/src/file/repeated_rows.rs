@@ -29,7 +29,7 @@ pub(super) fn unite(tables: &mut Tables) -> SiteNumbers {
     let mut sites = Vec::new();
     let renumbered = |site: Site, _: &[SiteId]| Site { stack: known(&stacks, site.stack), ..site };
     unite_rows(&mut tables.sites, &mut sites, renumbered, SiteId::from_index);
-    SiteNumbers::new(sites)
+    SiteNumbers::Each(sites)
 }
 
 /// Makes equal rows of a table one, the first of them, and appends the new number of each to `numbers`. A row that is lost is

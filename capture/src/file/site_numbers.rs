@@ -6,30 +6,37 @@ use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
-use super::tables::{Site, Tables};
+use super::tables::{SharedPart, Site, Tables};
+use crate::allocator::Allocator;
 use crate::event::{ResolvedEvent, Timed};
-use crate::ids::SiteId;
+use crate::ids::{SiteId, StackId};
 
 /// What the rows of sites have become, by the numbers that events have for them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct SiteNumbers(Vec<SiteId>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SiteNumbers {
+    /// Each something of its own.
+    Each(Vec<SiteId>),
+    /// Of so many rows, all but these the same.
+    Few { rows: usize, these: FxHashMap<SiteId, SiteId>, others: SiteId },
+}
 
 impl SiteNumbers {
-    /// Of rows that have become these.
-    pub const fn new(numbers: Vec<SiteId>) -> Self {
-        Self(numbers)
-    }
-
     /// How many sites the file has.
     pub const fn len(&self) -> usize {
-        self.0.len()
+        match self {
+            Self::Each(numbers) => numbers.len(),
+            Self::Few { rows, .. } => *rows,
+        }
     }
 
     /// What has this number in the file.
     #[inline]
     pub fn of(&self, site: SiteId) -> SiteId {
-        // Nobody refers to others: they are not in the table.
-        self.0.get(site.index()).copied().unwrap_or(site)
+        match self {
+            // Nobody refers to others: they are not in the table.
+            Self::Each(numbers) => numbers.get(site.index()).copied().unwrap_or(site),
+            Self::Few { these, others, .. } => these.get(&site).copied().unwrap_or(*others),
+        }
     }
 
     /// Puts the sites' new numbers into events.
@@ -46,7 +53,12 @@ impl SiteNumbers {
 
     /// After these numbers others have been given in turn.
     pub fn then(mut self, next: &Self) -> Self {
-        self.0.iter_mut().for_each(|number| *number = next.of(*number));
+        match &mut self {
+            Self::Each(numbers) => numbers.iter_mut().for_each(|number| *number = next.of(*number)),
+            Self::Few { these, others, .. } => {
+                these.values_mut().chain([others]).for_each(|number| *number = next.of(*number));
+            }
+        }
         self
     }
 }
@@ -73,16 +85,58 @@ impl SiteGroups {
                 *group.insert(SiteId::from_index(first_sites.len() - 1))
             }
         };
-        let numbers = SiteNumbers(tables.sites.iter().enumerate().map(number).collect());
+        let numbers = SiteNumbers::Each(tables.sites.iter().enumerate().map(number).collect());
         Self { numbers, first_sites }
+    }
+}
+
+/// Sites of which totals alone are wanted: in memory are those that map something which is counted apart, or that others see as
+/// well, and one that stands for all others.
+#[derive(Debug)]
+pub(super) struct SitesForTotals {
+    rows: usize,
+    these: FxHashMap<SiteId, SiteId>,
+    groups: FxHashMap<(Allocator, Option<SharedPart>), SiteId>,
+    first_sites: Vec<Option<Site>>,
+}
+
+impl Default for SitesForTotals {
+    fn default() -> Self {
+        let other = Site::new(StackId::EMPTY, Allocator::Malloc);
+        Self { rows: 0, these: FxHashMap::default(), groups: FxHashMap::default(), first_sites: vec![Some(other)] }
+    }
+}
+
+impl SitesForTotals {
+    /// Takes rows of the table from this one on.
+    pub fn add(&mut self, first: u64, rows: &[Site]) -> Option<()> {
+        let first = u32::try_from(first).ok()?;
+        let end = first.checked_add(u32::try_from(rows.len()).ok()?)?;
+        self.rows = self.rows.max(end as usize);
+        for (number, site) in (first..end).map(SiteId).zip(rows) {
+            let Site { allocator, part, .. } = *site;
+            if allocator.is_address_space() || part.is_some() {
+                let group = *self.groups.entry((allocator, part)).or_insert_with(|| {
+                    self.first_sites.push(Some(Site { stack: StackId::EMPTY, ..*site }));
+                    SiteId::from_index(self.first_sites.len() - 1)
+                });
+                self.these.insert(number, group);
+            }
+        }
+        Some(())
+    }
+
+    /// Their groups.
+    pub fn finish(self) -> SiteGroups {
+        let numbers = SiteNumbers::Few { rows: self.rows, these: self.these, others: SiteId(0) };
+        SiteGroups { numbers, first_sites: self.first_sites }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allocator::Allocator;
-    use crate::ids::StackId;
+    use crate::ids::PartId;
 
     #[test]
     fn a_group_has_the_number_of_its_first_site_among_groups() {
@@ -91,9 +145,25 @@ mod tests {
         let tables = Tables { sites, ..Tables::default() };
         let groups = SiteGroups::by(&tables, |_, site| site.stack.0 % 2);
         assert_eq!(groups.first_sites, [site(7), None, site(4)]);
-        let numbers = |numbers: &[u32]| SiteNumbers(numbers.iter().copied().map(SiteId).collect());
+        let numbers = |numbers: &[u32]| SiteNumbers::Each(numbers.iter().copied().map(SiteId).collect());
         assert_eq!(groups.numbers, numbers(&[0, 1, 2, 0, 1, 2]));
         // The file's own rows 0 to 2 are rows 5, 1 and 0 of the table.
         assert_eq!(numbers(&[5, 1, 0]).then(&groups.numbers), numbers(&[2, 1, 0]));
+    }
+    #[test]
+    fn totals_tell_apart_what_counts_otherwise() {
+        let shared = Site { part: Some(SharedPart::from(PartId(3))), ..Site::new(StackId(5), Allocator::Mmap) };
+        let file = Site::new(StackId(6), Allocator::MmapFile);
+        let plain = Site::new(StackId(7), Allocator::Mmap);
+        let mut sites = SitesForTotals::default();
+        sites.add(10, &[plain, file, shared, file]).unwrap();
+        sites.add(2, &[plain, shared]).unwrap();
+        assert_eq!(sites.add(u32::MAX.into(), &[plain, plain]), None);
+        let SiteGroups { numbers, first_sites } = sites.finish();
+        assert_eq!(numbers.len(), 14);
+        assert_eq!([2, 3, 7, 10, 11, 12, 13].map(|site| numbers.of(SiteId(site)).0), [0, 2, 0, 0, 1, 2, 1]);
+        let kinds = first_sites.iter().flatten().map(|site| (site.allocator, site.part));
+        let expected = [(Allocator::Malloc, None), (Allocator::MmapFile, None), (Allocator::Mmap, shared.part)];
+        assert_eq!(kinds.collect::<Vec<_>>(), expected);
     }
 }

@@ -40,6 +40,8 @@ pub fn run(bytes: &[u8]) {
         }
     };
     assert!(report.damage().is_none() || !report.notes().is_empty(), "damage is told");
+    let peaks = Report::peaks(&file.path()).expect("it can be opened again");
+    assert_eq!(peaks.heap_bytes, report.total(Metric::Peak).bytes, "a peak does not depend on who told sites apart");
     // One view, one export and one capture made of each input, for more inputs in the same time.
     let kinds = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native, ViewKind::Hybrid];
     let choice = bytes.len() % kinds.len();

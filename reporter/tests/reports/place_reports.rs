@@ -1,4 +1,4 @@
-//! Lists by place say the same, whether all stacks of a capture have been told apart or not.
+//! Lists by place and peaks are the same, whether all stacks of a capture have been told apart or not.
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::Event;
@@ -36,6 +36,9 @@ fn both(bytes: &[u8], query: &Query) -> [Vec<String>; 2] {
     let (_folder, path) = file_of(bytes);
     let views = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native].map(View::of);
     let whole = Report::open_with(&path, query).expect("it can be opened");
+    let all = Report::open(&path).expect("it can be opened");
+    let peaks = Report::peaks(&path).expect("it can be opened");
+    assert_eq!(peaks.heap_bytes, all.total(Metric::Peak).bytes);
     let of_whole = views.map(|view| lists(&PlaceLists::of(&whole, view)));
     let of_places = views.map(|view| {
         let report = PlaceReport::open(&path, query, view).expect("it can be opened");
