@@ -113,7 +113,7 @@ def main():
     parser.add_argument("program", nargs="*", help="a script and its arguments (default: the benchmark programs)")
     options = parser.parse_args()
     memprof = tools.memprof()
-    python = tools.environment(tools.interpreter(options.python), libraries=False)
+    python = tools.environment(tools.interpreter(options.python))
     # Both tools run the very same interpreter with the same hashes, so that its tables grow at the same places.
     os.environ["PYTHONHASHSEED"] = "0"
     folder = tempfile.mkdtemp(prefix="memprof-agreement-")

@@ -1,5 +1,6 @@
 """Runs a command and says what it used: processor time, wall time, memory, all with its child processes."""
 import dataclasses
+import math
 import os
 import statistics
 import time
@@ -49,6 +50,16 @@ def median(usages, what):
 def median_ratio(usages, others, what):
     """The median of one figure's ratio, turn by turn: what disturbs one turn disturbs both of its runs."""
     return statistics.median(getattr(one, what) / getattr(other, what) for one, other in zip(usages, others))
+
+
+def geometric_mean(ratios):
+    return math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))
+
+
+def percentile(values, percent):
+    """The smallest of the values that so many percent of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def interleaved(commands, runs, before_each=lambda name: None, **how):

@@ -118,7 +118,7 @@ def measure_lengths(memprof, python, folder):
 def main():
     options = arguments()
     memprof = tools.memprof()
-    python = tools.environment(tools.interpreter(options.python), libraries=False)
+    python = tools.environment(tools.interpreter(options.python))
     folder = tempfile.mkdtemp(prefix="memprof-reports-")
     try:
         if "reports" in options.parts:

@@ -76,7 +76,7 @@ class Benchmark:
                   *(self.traced if "traced" in options.parts else [])]
         libraries = any(program[1] in ("arrays.py", "frames.py") for program in chosen)
         # The environment has memray and numpy; all runs use its interpreter.
-        self.python = tools.environment(base, libraries)
+        self.python = tools.environment(base, packages=[tools.MEMRAY, *(tools.LIBRARIES if libraries else [])])
 
     def capture(self, tool):
         return os.path.join(self.folder, tool.replace(" ", "") + ".bin")

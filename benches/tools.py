@@ -32,14 +32,13 @@ def memprof():
     return os.path.join(target_folder(), "release", "memprof")
 
 
-def environment(base, libraries=True):
-    """An environment with memray in it, made with the interpreter `base`; returns its interpreter. It is kept for the
-    next time."""
+def environment(base, name="python", packages=(MEMRAY,)):
+    """An environment with these packages in it, made with the interpreter `base`; returns its interpreter. It is kept for
+    the next time, under this name."""
     version = subprocess.run([base, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], check=True,
                              stdout=subprocess.PIPE, text=True).stdout.strip()
-    folder = os.path.join(target_folder(), "benches", f"python{version}")
+    folder = os.path.join(target_folder(), "benches", f"{name}{version}")
     python = os.path.join(folder, "bin", "python")
-    packages = [MEMRAY, *(LIBRARIES if libraries else [])]
     finished = os.path.join(folder, "installed")
     if os.path.exists(finished):
         with open(finished) as file:
