@@ -169,6 +169,33 @@ fn a_complete_capture_is_read_back() {
     assert!(reader.damage().is_none());
 }
 
+/// For its totals, nothing of a capture is in memory that grows with its stacks.
+#[test]
+fn totals_need_no_stacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("capture.bin");
+    std::fs::write(&path, capture()).unwrap();
+    let mut reader = CaptureReader::open_for_totals(&path).unwrap();
+    let tables = reader.tables();
+    assert!(
+        tables.codes.is_empty() && tables.frames.is_empty() && tables.stacks.is_empty() && tables.symbols.is_empty()
+    );
+    assert_eq!(tables.sites, [Some(Site::new(StackId::EMPTY, Allocator::Malloc))], "one for all that count alike");
+    let at_one_site = |(thread, timed): Made| {
+        let event = match timed.event {
+            ResolvedEvent::Allocation { number, size, .. } => {
+                ResolvedEvent::Allocation { number, size, site: SiteId(0) }
+            }
+            other => other,
+        };
+        (thread, Timed { event, ..timed })
+    };
+    for (chunk, read) in (0..).zip(read_all(&mut reader)) {
+        assert_eq!(read, events(chunk).into_iter().map(at_one_site).collect::<Vec<_>>());
+    }
+    assert!(reader.damage().is_none());
+}
+
 #[test]
 fn a_capture_cut_off_anywhere_gives_what_it_has() {
     let whole = capture();
