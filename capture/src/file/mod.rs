@@ -4,7 +4,8 @@
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].
 //! - [`tables`]: code objects, modules, frames and their names, stacks, sites, what is mapped, threads.
 //! - [`columns`]: the events of a chunk.
-//! - `stored_rows`: their rows as bytes; `table_rows`: as parts of a table. [`joined_tables`]: the tables of a capture that is made of others.
+//! - `stored_rows`: their rows as bytes; `table_rows`: as parts of a table.
+//! - [`joined_tables`]: the tables of a capture that is made of others.
 //! - `repeated_rows`: rows that a table has more than once. [`site_numbers`]: what becomes of their numbers in events.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
 //! - [`aggregate`]: what an aggregated capture has in place of events; [`aggregated_capture`] writes one.

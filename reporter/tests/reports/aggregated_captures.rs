@@ -1,13 +1,12 @@
 //! Aggregated captures: reports on them are those on the captures that they were made of, whatever state these are in.
 
-use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
 use crate::family_run::family_run;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, event, record};
 use crate::sample_run::sample_run;
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::rewrite::{Names, rewrite};
-use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::query::Query;
@@ -15,14 +14,6 @@ use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{flamegraph, stats, table};
 use proptest::prelude::*;
-
-fn aggregated(bytes: &[u8]) -> Vec<u8> {
-    let (_folder, path) = file_of(bytes);
-    let mut reader = CaptureReader::open(&path).expect("it can be opened");
-    let mut out = Vec::new();
-    write_aggregated(&mut reader, &mut out).expect("memory can be written");
-    out
-}
 
 /// Which reports.
 #[derive(Clone, Copy, PartialEq)]

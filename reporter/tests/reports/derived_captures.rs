@@ -1,6 +1,6 @@
 //! Captures that are made of others: parts of one, and several as one.
 
-use crate::capture_builder::{CaptureBuilder, START, file_of, report_on};
+use crate::capture_builder::{CaptureBuilder, START, aggregated, file_of, report_on};
 use crate::family_run::family_run;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, event, record};
@@ -8,7 +8,6 @@ use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Thread};
 use memprof_capture::ids::Stamp;
-use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::joining::{JoinError, Joined, join};
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::Processes;
@@ -55,14 +54,6 @@ fn joined(captures: &[&[u8]]) -> Result<Vec<u8>, JoinError> {
     let readers: Vec<Joined> = readers.collect();
     let mut out = Vec::new();
     join(readers, &mut out).map(|_| out)
-}
-
-fn aggregated(bytes: &[u8]) -> Vec<u8> {
-    let (_folder, path) = file_of(bytes);
-    let mut out = Vec::new();
-    let mut reader = CaptureReader::open(&path).expect("it can be opened");
-    write_aggregated(&mut reader, &mut out).expect("memory can be written");
-    out
 }
 
 /// A capture that begins so many seconds later.

@@ -88,8 +88,8 @@ fn version_3() {
 }
 
 /// Recorded by the last memprof that wrote version 8, with whole rows of stacks and sites: two threads that each make fifty
-/// blocks of 70,000 bytes and more in line 5, anonymous memory that is shared (line 6), and a mapped file. The figures are those of that
-/// memprof's reports.
+/// blocks of 70,000 bytes and more in line 5, anonymous memory that is shared (line 6), and a mapped file. The figures are
+/// those of that memprof's reports.
 #[test]
 fn version_8() {
     let report = open("version-8.bin");

@@ -3,7 +3,6 @@
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::Event;
 use memprof_capture::file::Fact;
-use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::{Moment, Query};
@@ -13,7 +12,7 @@ use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
 use proptest::prelude::*;
 
-use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
 use crate::family_run::family_run;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, SITES, add_sites, event, record};
@@ -46,14 +45,6 @@ fn both(bytes: &[u8], query: &Query) -> [Vec<String>; 2] {
         lists(&report.lists())
     });
     [of_whole.into(), of_places.into()]
-}
-
-fn aggregated(bytes: &[u8]) -> Vec<u8> {
-    let (_folder, path) = file_of(bytes);
-    let mut reader = memprof_capture::file::CaptureReader::open(&path).expect("it can be opened");
-    let mut out = Vec::new();
-    write_aggregated(&mut reader, &mut out).expect("memory can be written");
-    out
 }
 
 #[test]

@@ -21,6 +21,7 @@ use memprof_capture::object_tracing::ObjectTracing;
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
 use memprof_replay::aggregate::Aggregate;
+use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::{ReplaySettings, replay};
 use memprof_reporter::query::Query;
@@ -373,6 +374,15 @@ pub fn file_of(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join("memprof-test.bin");
     std::fs::write(&path, bytes).expect("the capture can be written");
     (folder, path)
+}
+
+/// The aggregated capture that is made of one of these bytes.
+pub fn aggregated(bytes: &[u8]) -> Vec<u8> {
+    let (_folder, path) = file_of(bytes);
+    let mut reader = CaptureReader::open(&path).expect("it can be opened");
+    let mut out = Vec::new();
+    write_aggregated(&mut reader, &mut out).expect("memory can be written");
+    out
 }
 
 /// A report on a capture of these bytes.
