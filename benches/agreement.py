@@ -60,7 +60,7 @@ def by_place(rows, folder):
 
 
 def of_memprof(memprof, python, command, capture):
-    run = [memprof, "run", "-q", "-f", "-o", capture, "--python", python, *command]
+    run = tools.under_memprof(memprof, [], capture, [python, *command])
     subprocess.run(run, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     output = subprocess.run([memprof, "table", "--json", "--total", capture], check=True, stdout=subprocess.PIPE).stdout
     return [((row["file"], row["line"], row["function"], row["allocator"]), row["allocations"], row["bytes"])
@@ -69,7 +69,7 @@ def of_memprof(memprof, python, command, capture):
 
 def of_memray(python, command, capture):
     # Native stacks tell which allocations are memray's own doing.
-    run = [python, "-m", "memray", "run", "--native", "-q", "-f", "-o", capture, *command]
+    run = tools.under_memray(["--native"], capture, [python, *command])
     subprocess.run(run, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     output = subprocess.run([python, "-c", READ_MEMRAY, capture], check=True, stdout=subprocess.PIPE).stdout
     found = json.loads(output)

@@ -47,10 +47,9 @@ def recorded(memprof, python, folder, allocations, ways=(), tool="memprof"):
     path = os.path.join(folder, f"{tool}-{allocations}.bin")
     tools.say(f"recording {allocations:,} allocations with {tool}...")
     if tool == "memprof":
-        options = ["-q", "-f", "--trace-python-allocators", "--no-native", "-o", path]
-        run([memprof, "run", *options, "--python", python, *program])
+        run(tools.under_memprof(memprof, ["--trace-python-allocators", "--no-native"], path, [python, *program]))
     else:
-        run([python, "-m", "memray", "run", "-q", "-f", "--trace-python-allocators", "-o", path, *program])
+        run(tools.under_memray(["--trace-python-allocators"], path, [python, *program]))
     return path
 
 

@@ -93,12 +93,11 @@ class Benchmark:
             return command
         if tool == "heaptrack":
             return [tools.HEAPTRACK, "-o", self.capture(tool), *command]
+        options = tool.split()[1:]
         if is_memprof(tool):
-            options = ["-q", "-f", *tool.split()[1:], "-o", self.capture(tool)]
             program = self.options.before if tool.startswith("before") else self.memprof
-            return [program, "run", *options, *(["--python", *command] if is_python else ["--", *command])]
-        options = ["-q", "-f", *tool.split()[1:], "-o", self.capture(tool)]
-        return [self.python, "-m", "memray", "run", *options, *command[1:]]
+            return tools.under_memprof(program, options, self.capture(tool), command, is_python)
+        return tools.under_memray(options, self.capture(tool), command)
 
     def commands(self, file, values, wanted):
         """The command under each of the wanted tools that can record it."""

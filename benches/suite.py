@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 
 import tools
@@ -49,11 +48,11 @@ def arguments():
 
 
 class Suite:
-    def __init__(self, options):
+    def __init__(self, options, folder):
         self.options = options
         self.memprof = tools.memprof()
         self.python = tools.environment(tools.interpreter(options.python), "suite", [tools.MEMRAY, PYPERFORMANCE])
-        self.capture = os.path.join(tempfile.mkdtemp(prefix="memprof-suite-"), "capture.bin")
+        self.capture = os.path.join(folder, "capture.bin")
 
     def benchmarks(self):
         listed = subprocess.run([self.python, "-c", LIST], check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -67,11 +66,9 @@ class Suite:
                 "--worker", f"--loops={loops}", "--warmups=0", "--values=1"]
 
     def under(self, tool, command):
-        program, *_ = tool.split()
-        options = ["-q", "-f", *TOOLS[tool], "-o", self.capture]
-        if program == "memprof":
-            return [self.memprof, "run", *options, "--python", *command]
-        return [self.python, "-m", "memray", "run", *options, *command[1:]]
+        if tool.startswith("memprof"):
+            return tools.under_memprof(self.memprof, TOOLS[tool], self.capture, command)
+        return tools.under_memray(TOOLS[tool], self.capture, command)
 
     def loops(self, benchmark):
         """So many that a bare run takes long enough."""
@@ -103,7 +100,12 @@ class Suite:
 
 
 def main():
-    suite = Suite(arguments())
+    options = arguments()
+    with tempfile.TemporaryDirectory(prefix="memprof-suite-") as folder:
+        measure(Suite(options, folder))
+
+
+def measure(suite):
     ratios = {(tool, what): [] for tool in TOOLS for what in ("cpu", "peak_rss")}
     print("| benchmark | CPU s, bare |" + "".join(f" {tool} |" for tool in TOOLS)
           + " RSS MiB, bare |" + "".join(f" {tool} |" for tool in TOOLS))
@@ -133,4 +135,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -52,6 +52,17 @@ def environment(base, name="python", packages=(MEMRAY,)):
     return python
 
 
+def under_memprof(memprof, options, capture, command, is_python=True):
+    """A command under memprof. That of a Python program begins with the interpreter."""
+    return [memprof, "run", "-q", "-f", *options, "-o", capture, "--python" if is_python else "--", *command]
+
+
+def under_memray(options, capture, command):
+    """A command under memray. It begins with the interpreter of an environment that has memray."""
+    python, *script = command
+    return [python, "-m", "memray", "run", "-q", "-f", *options, "-o", capture, *script]
+
+
 def c_program(name):
     """Compiles one of the programs, and returns the executable."""
     folder = os.path.join(target_folder(), "benches")
