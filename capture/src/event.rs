@@ -152,6 +152,18 @@ pub struct Timed<E> {
 pub type TimedEvent = Timed<Event>;
 
 impl Event {
+    /// Who asked, for what somebody asks for.
+    pub const fn site_mut(&mut self) -> Option<&mut SiteId> {
+        match self {
+            Self::Allocation { site, .. }
+            | Self::Resize { site, .. }
+            | Self::Map { site, .. }
+            | Self::MapMoved { site, .. }
+            | Self::Protect { site, .. } => Some(site),
+            Self::Free { .. } | Self::Unmap { .. } | Self::Move { .. } => None,
+        }
+    }
+
     /// Whether it gives memory to the program. At one stamp such events come after those that take it back, for a block
     /// is given back before it is handed out again.
     #[must_use]

@@ -5,6 +5,7 @@ use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::event::TimedEvent;
+use crate::file::site_numbers::SiteNumbers;
 use crate::ids::{Stamp, ThreadId};
 
 /// Events that wait for those of other threads that may come before them.
@@ -54,6 +55,12 @@ impl ThreadMerge {
     pub fn queue(&mut self, thread: ThreadId) -> &mut Vec<TimedEvent> {
         let Self { queues, spare } = self;
         queues.entry(thread).or_insert_with(|| spare.pop().unwrap_or_default())
+    }
+
+    /// Sites have got other numbers.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
+        let events = self.queues.values_mut().flatten();
+        events.filter_map(|timed| timed.event.site_mut()).for_each(|site| *site = numbers.of(*site));
     }
 
     /// How many events wait.
@@ -130,7 +137,7 @@ fn run_while(events: &[TimedEvent], surely: Stamp, goes_on: impl Fn(&TimedEvent)
 mod tests {
     use super::*;
     use crate::event::Event;
-    use crate::ids::Address;
+    use crate::ids::{Address, SiteId};
     use proptest::prelude::*;
 
     /// Events of one thread by their gaps, each with an address of its own.
@@ -179,6 +186,28 @@ mod tests {
             sorted.sort_by_key(|(thread, event)| (event.stamp, *thread));
             prop_assert_eq!(out, sorted);
         }
+    }
+
+    #[test]
+    fn what_waits_has_the_new_numbers_of_sites() {
+        let (address, size, site) = (Address(16), 1, SiteId(1));
+        let events = [
+            Event::Allocation { address, size, site },
+            Event::Resize { address, size, site },
+            Event::Map { address, size, site },
+            Event::MapMoved { address, size, site },
+            Event::Protect { address, size, site },
+            Event::Free { address },
+        ];
+        let mut merge = ThreadMerge::default();
+        for (thread, event) in (0..).map(ThreadId).zip(events) {
+            merge.queue(thread).push(TimedEvent { stamp: Stamp(0), event });
+        }
+        merge.renumber_sites(&SiteNumbers::Each(vec![SiteId(0), SiteId(7)]));
+        let mut sites = Vec::new();
+        merge.drain(Stamp(1), |_, run| sites.extend(run.iter().map(|timed| timed.event.clone().site_mut().copied())));
+        sites.sort_unstable();
+        assert_eq!(sites, [&[None][..], &[Some(SiteId(7)); 5]].concat());
     }
 
     #[test]

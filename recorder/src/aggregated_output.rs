@@ -195,7 +195,7 @@ impl AggregatedOutput {
         let end = known.chain([self.header.start.stamp]).max().unwrap_or_default();
         let images: Vec<u32> = self.merge.images().collect();
         let spans = self.spans.values().copied().collect();
-        let mut stored = store(&self.aggregator.so_far(end), &images, spans);
+        let mut stored = store(self.aggregator.so_far(end), &images, spans);
         for process in &mut stored.run.processes {
             process.largest_rss = self.resident.largest(process.image);
         }

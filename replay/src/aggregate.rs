@@ -3,6 +3,7 @@
 use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::Tables;
 pub use memprof_capture::file::aggregate::Endings;
+use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 
 use crate::high_watermark::{HighWatermark, OwnPeak};
@@ -13,9 +14,10 @@ use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
 use crate::shared_objects::SharedObjects;
 use crate::size_histogram::SizeHistogram;
-use crate::slots::{Amount, FinishedSlots, Slot};
+use crate::slots::{Amount, FinishedSlots, Slot, SlotNumbers};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
+use rustc_hash::FxHashMap;
 
 /// The sums over the whole run and all processes. docs/metrics.md defines each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,6 +166,16 @@ pub(crate) enum State {
     Ended(Closed),
 }
 
+impl State {
+    fn slots(&self) -> &[Slot] {
+        match self {
+            Self::Blank => &[],
+            Self::Running(memory) => memory.slots.as_slice(),
+            Self::Ended(closed) => closed.finished.as_slice(),
+        }
+    }
+}
+
 /// Applies events, in order, to the state of the processes' memory.
 pub struct Aggregator {
     page_size: u32,
@@ -263,6 +275,61 @@ impl Aggregator {
             State::Ended(closed) => closed.own = closed.clone().peak_alone(watermark, sites),
             State::Running(_) | State::Blank => memory.own = Closed::so_far(memory).peak_alone(watermark, sites),
         }
+    }
+
+    /// The sites of the tables have got other numbers: what a thread has at one site now is one slot.
+    ///
+    /// # Panics
+    /// When the run is cut into bins: nobody needs both.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers, tables: &Tables) {
+        assert!(self.present.bins.is_none(), "the slots of bins keep their numbers");
+        let (epoch, turn) = (self.present.watermark.epoch(), self.turn);
+        let mut of_process: FxHashMap<ProcessId, SlotNumbers> = FxHashMap::default();
+        of_process.insert(turn, self.present.memory.renumber_sites(numbers, epoch));
+        for (process, state) in (0..).map(ProcessId).zip(&mut self.states) {
+            match state {
+                State::Blank => {}
+                State::Running(memory) => drop(of_process.insert(process, memory.renumber_sites(numbers, epoch))),
+                State::Ended(closed) => closed.finished.renumber_sites(numbers, epoch),
+            }
+        }
+        self.present.shared.renumber_slots(|process| of_process.get(&process));
+        self.present.sites.learn_anew(tables);
+    }
+
+    /// The slots of each process.
+    fn slots(&self) -> impl Iterator<Item = &[Slot]> {
+        self.states.iter().map(State::slots).chain([self.present.memory.slots.as_slice()])
+    }
+
+    /// How many slots there are: pairs of a thread and a site.
+    #[must_use]
+    pub fn slot_count(&self) -> usize {
+        self.slots().map(<[Slot]>::len).sum()
+    }
+
+    /// How much each of so many sites matters: its shares in all allocations, in their bytes, in what is live, and in what was
+    /// at the peak, added up. Of address space that is no memory, the allocations alone count.
+    #[must_use]
+    pub fn weights(&self, sites: usize) -> Vec<f64> {
+        let epoch = self.present.watermark.epoch();
+        let amounts = |slot: &Slot| {
+            let memory = u64::from(!self.present.sites.is_address_space(slot.site));
+            let bytes = [slot.total.bytes, slot.live.bytes, slot.at_peak(epoch).bytes].map(|bytes| bytes * memory);
+            [slot.total.allocations, bytes[0], bytes[1], bytes[2]].map(|amount| amount as f64)
+        };
+        let mut sums = [0.0; 4];
+        for slot in self.slots().flatten() {
+            sums.iter_mut().zip(amounts(slot)).for_each(|(sum, amount)| *sum += amount);
+        }
+        let mut weights = vec![0.0; sites];
+        for slot in self.slots().flatten() {
+            let shares = amounts(slot).into_iter().zip(sums).map(|(amount, sum)| amount / sum.max(1.0));
+            if let Some(weight) = weights.get_mut(slot.site.index()) {
+                *weight += shares.sum::<f64>();
+            }
+        }
+        weights
     }
 
     /// Ends the replay.

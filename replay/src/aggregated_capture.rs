@@ -65,9 +65,9 @@ pub fn events_needed(reader: &CaptureReader, processes: &Processes, settings: &R
 
 /// The sums as they stand in a file. `images` are one of each process, in order, and `spans` those that made events.
 #[must_use]
-pub fn store(aggregate: &Aggregate, images: &[u32], spans: Vec<ImageSpan>) -> StoredAggregate {
-    let slot = |slot: &SlotSummary| {
-        let &SlotSummary { process: _, thread, image, site, total, peak, leaked, temporary } = slot;
+pub fn store(aggregate: Aggregate, images: &[u32], spans: Vec<ImageSpan>) -> StoredAggregate {
+    let slot = |slot: SlotSummary| {
+        let SlotSummary { process: _, thread, image, site, total, peak, leaked, temporary } = slot;
         SlotRow { image, thread, site, total, peak, leaked, temporary }
     };
     let process = |(&image, totals): (&u32, &ProcessTotals)| ProcessSums {
@@ -77,13 +77,14 @@ pub fn store(aggregate: &Aggregate, images: &[u32], spans: Vec<ImageSpan>) -> St
         own_peak_at: totals.own_peak_at,
         largest_rss: None,
     };
-    let slots: Vec<SlotRow> = aggregate.slots.iter().map(slot).collect();
+    // (In the same place in memory.)
+    let slots: Vec<SlotRow> = aggregate.slots.into_iter().map(slot).collect();
     let run = RunSums {
         slots: slots.len() as u64,
         peak_at: aggregate.totals.peak_at,
         processes: images.iter().zip(&aggregate.processes).map(process).collect(),
         sizes: aggregate.sizes.amounts().to_vec(),
-        timeline: aggregate.timeline.clone(),
+        timeline: aggregate.timeline,
         images: spans,
     };
     StoredAggregate { slots, run }
@@ -148,7 +149,7 @@ pub(crate) fn aggregate_of(reader: &mut CaptureReader) -> io::Result<StoredAggre
     // A process without images made no event.
     let image = |process: &Process| process.images.first().map_or(0, |image| image.number);
     let images: Vec<u32> = processes.list().iter().map(image).collect();
-    Ok(store(&aggregate, &images, reader.image_spans()))
+    Ok(store(aggregate, &images, reader.image_spans()))
 }
 
 /// The facts of a capture whose events have been read, with what could not be.

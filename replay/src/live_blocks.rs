@@ -9,7 +9,7 @@ use memprof_capture::page_index::PageIndex;
 use rustc_hash::FxHashMap;
 
 use crate::prefetching::prefetch;
-use crate::slots::SlotId;
+use crate::slots::{SlotId, SlotNumbers};
 
 /// A live block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +206,14 @@ impl LiveBlocks {
         }
         self.by_key.remove(key);
         self.blank.push(index);
+    }
+
+    /// Slots have got other numbers.
+    pub fn renumber_slots(&mut self, numbers: &SlotNumbers) {
+        let on_pages = self.pages.iter_mut().flat_map(|page| &mut page.places).filter(|place| **place != VACANT);
+        for place in on_pages.chain(self.stragglers.values_mut()) {
+            place.slot = numbers.of(place.slot);
+        }
     }
 
     /// All of them, in no particular order.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use memprof_capture::file::Fact;
 use memprof_capture::file::columns::EventBatch;
+use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::Stamp;
 use rustc_hash::FxHashMap;
 
@@ -101,6 +102,13 @@ impl LiveMerge {
         let mut images = self.processes[process.index()].images.iter_mut();
         // Where it is not found, the process is known to run another one, or to have ended.
         images.find(|known| known.number == image).map_or(&mut self.late, |image| &mut image.events.batch)
+    }
+
+    /// Sites have got other numbers.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
+        let images = self.processes.iter_mut().flat_map(|process| &mut process.images);
+        let batches = images.map(|image| &mut image.events.batch).chain([&mut self.late]);
+        batches.for_each(|batch| numbers.apply(&mut batch.events));
     }
 
     /// Events that came when their image was through, and were left out.

@@ -62,6 +62,14 @@ impl MappedSites {
         self.seen = self.seen.max(tables.sites.len());
     }
 
+    /// The sites of the tables have got other numbers.
+    pub fn learn_anew(&mut self, tables: &Tables) {
+        // What is mapped keeps its number.
+        self.sites.clear();
+        self.seen = 0;
+        self.learn(tables);
+    }
+
     /// What a site maps; nothing where that is memory of the process's own.
     #[must_use]
     pub fn get(&self, site: SiteId) -> Option<MappedSite> {

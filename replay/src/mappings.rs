@@ -6,7 +6,7 @@ use std::ops::Range;
 use memprof_capture::ids::Address;
 
 use crate::mapped_sites::{MappedSite, ObjectId};
-use crate::slots::SlotId;
+use crate::slots::{SlotId, SlotNumbers};
 use crate::time_bins::BinMark;
 
 /// Live mappings, as disjoint pieces by address.
@@ -204,6 +204,11 @@ impl Mappings {
             self.vacant.push(number);
         }
         released
+    }
+
+    /// Slots have got other numbers.
+    pub fn renumber_slots(&mut self, numbers: &SlotNumbers) {
+        self.mappings.iter_mut().for_each(|mapping| mapping.slot = numbers.of(mapping.slot));
     }
 
     /// What is mapped, by address: mapped anew with these sizes, one by one, as much would count.

@@ -3,6 +3,7 @@
 mod shown;
 
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
+use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
 use crate::aggregate::{Endings, State};
@@ -14,7 +15,7 @@ use crate::merge::Strand;
 use crate::processes::ProcessId;
 use crate::shared_objects::{Holder, SharedObjects};
 use crate::size_histogram::SizeHistogram;
-use crate::slots::{Amount, Slots};
+use crate::slots::{Amount, SlotNumbers, Slots};
 use crate::time_bins::{BinMark, Release, TimeBinsBuilder};
 use crate::timeline::TimelineBuilder;
 use shown::WithoutNext;
@@ -97,6 +98,14 @@ impl ProcessMemory {
         if let Some(slot) = self.blocks.slot_at_hand(number) {
             self.slots.expect(slot);
         }
+    }
+
+    /// Sites have got other numbers, after so many peaks. Returns what the slots have become.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers, epoch: u64) -> SlotNumbers {
+        let slots = self.slots.renumber_sites(numbers, epoch);
+        self.blocks.renumber_slots(&slots);
+        self.mappings.renumber_slots(&slots);
+        slots
     }
 
     /// Forgets what lies where. Its sums stay.

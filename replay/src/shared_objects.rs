@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::mapped_sites::ObjectId;
 use crate::mappings::MappingId;
 use crate::processes::ProcessId;
-use crate::slots::SlotId;
+use crate::slots::{SlotId, SlotNumbers};
 use crate::time_bins::BinMark;
 
 /// A mapping that shows some bytes.
@@ -75,6 +75,22 @@ impl SharedObjects {
             self.objects.resize_with(index + 1, Object::default);
         }
         self.objects[index].map(bytes, holder)
+    }
+
+    /// The slots of processes have got other numbers, those of each process that shows something what `numbers` says.
+    pub fn renumber_slots<'a>(&mut self, numbers: impl Fn(ProcessId) -> Option<&'a SlotNumbers>) {
+        for Object { counted, holders, .. } in &mut self.objects {
+            for counted in counted.values_mut() {
+                if let Some(numbers) = holders.get(&counted.age).and_then(|holder| numbers(holder.process)) {
+                    counted.slot = numbers.of(counted.slot);
+                }
+            }
+            for holder in holders.values_mut() {
+                if let Some(numbers) = numbers(holder.process) {
+                    holder.slot = numbers.of(holder.slot);
+                }
+            }
+        }
     }
 
     /// A mapping of this process no longer shows these bytes. Calls `given_up` for those that it counted.

@@ -2,12 +2,15 @@
 
 use memprof_capture::event::AllocationNumber;
 pub use memprof_capture::file::aggregate::Amount;
+use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{SiteId, ThreadId};
 
 use crate::merge::Strand;
 use crate::prefetching::prefetch;
 use crate::processes::ProcessId;
 use crate::recent_allocations::RecentAllocations;
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +85,15 @@ impl Slot {
         self.live = Amount::default();
     }
 
+    /// Takes what another slot of the same thread has counted, after so many peaks.
+    fn absorb(&mut self, other: &Self, epoch: u64) {
+        self.touch(epoch);
+        self.at_peak.add(other.at_peak(epoch));
+        self.total.add(other.total);
+        self.live.add(other.live);
+        self.temporary.add(other.temporary);
+    }
+
     /// What was live at the last of `epoch` peaks.
     #[must_use]
     pub const fn at_peak(&self, epoch: u64) -> Amount {
@@ -105,6 +117,29 @@ struct ThreadSlots {
     recent: RecentAllocations,
 }
 
+impl ThreadSlots {
+    /// Where the number of the slot of a site stands, or [`NONE`].
+    fn place(&mut self, site: SiteId) -> &mut u32 {
+        if self.pages.len() <= site.index() / PAGE {
+            self.pages.resize_with(site.index() / PAGE + 1, || None);
+        }
+        let page = self.pages[site.index() / PAGE].get_or_insert_with(|| Box::new([NONE; PAGE]));
+        &mut page[site.index() % PAGE]
+    }
+}
+
+/// What the slots of a process have become.
+pub struct SlotNumbers(Vec<SlotId>);
+
+impl SlotNumbers {
+    /// The number that a slot has now.
+    #[must_use]
+    pub fn of(&self, slot: SlotId) -> SlotId {
+        // What has no slot any more, such as a mapping that is gone, may name any.
+        self.0.get(slot.0 as usize).copied().unwrap_or(slot)
+    }
+}
+
 /// What is left of the slots of a process that has ended.
 #[derive(Clone)]
 pub struct FinishedSlots {
@@ -117,6 +152,38 @@ pub struct FinishedSlots {
 }
 
 impl FinishedSlots {
+    /// Sites have got other numbers: what has one site now is one slot, after so many peaks.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers, epoch: u64) {
+        debug_assert_eq!(self.first_of_range, 0, "what is renumbered has no range");
+        let mut known: FxHashMap<(u32, SiteId), usize> = FxHashMap::default();
+        let leaked_before = self.leaked.take();
+        let mut leaked: Vec<Amount> = Vec::new();
+        for (index, mut slot) in std::mem::take(&mut self.slots).into_iter().enumerate() {
+            slot.site = numbers.of(slot.site);
+            let of_slot = leaked_before.as_ref().map(|leaked| leaked[index]);
+            match known.entry((slot.thread, slot.site)) {
+                Entry::Occupied(first) => {
+                    self.slots[*first.get()].absorb(&slot, epoch);
+                    if let Some(of_slot) = of_slot {
+                        leaked[*first.get()].add(of_slot);
+                    }
+                }
+                Entry::Vacant(place) => {
+                    place.insert(self.slots.len());
+                    self.slots.push(slot);
+                    leaked.extend(of_slot);
+                }
+            }
+        }
+        self.leaked = leaked_before.map(|_| leaked);
+    }
+
+    /// The slots, as they are.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Slot] {
+        &self.slots
+    }
+
     /// Turns each slot, with what it leaked, into something else. Slots from before the range of time have allocated
     /// nothing in it.
     ///
@@ -162,14 +229,10 @@ impl Slots {
         if self.threads.len() <= thread {
             self.threads.resize_with(thread + 1, ThreadSlots::default);
         }
-        let ThreadSlots { thread: known, image, pages, .. } = &mut self.threads[thread];
-        (*known, *image) = (strand.thread, strand.image);
-        if pages.len() <= site.index() / PAGE {
-            pages.resize_with(site.index() / PAGE + 1, || None);
-        }
-        let page = pages[site.index() / PAGE].get_or_insert_with(|| Box::new([NONE; PAGE]));
+        let slots = &mut self.threads[thread];
+        (slots.thread, slots.image) = (strand.thread, strand.image);
         let id = self.slots.len() as u32;
-        page[site.index() % PAGE] = id;
+        *slots.place(site) = id;
         self.slots.push(Slot {
             thread: strand.number,
             site,
@@ -180,6 +243,37 @@ impl Slots {
             epoch: 0,
         });
         SlotId(id)
+    }
+
+    /// Sites have got other numbers: what a thread has at one site now is one slot, after so many peaks. Returns what the slots
+    /// have become.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers, epoch: u64) -> SlotNumbers {
+        debug_assert_eq!(self.first_of_range, 0, "what is renumbered has no range");
+        self.threads.iter_mut().for_each(|thread| thread.pages.clear());
+        // In place: there may be many.
+        let mut kept = 0;
+        let mut ids = Vec::with_capacity(self.slots.len());
+        for index in 0..self.slots.len() {
+            let mut slot = self.slots[index].clone();
+            slot.site = numbers.of(slot.site);
+            let place = self.threads[slot.thread as usize].place(slot.site);
+            if *place == NONE {
+                *place = kept as u32;
+                self.slots[kept] = slot;
+                kept += 1;
+            } else {
+                self.slots[*place as usize].absorb(&slot, epoch);
+            }
+            ids.push(SlotId(*place));
+        }
+        self.slots.truncate(kept);
+        SlotNumbers(ids)
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Slot] {
+        &self.slots
     }
 
     /// Whether there are so many that most of them are not in the processor's cache.

@@ -13,6 +13,7 @@
 
 use super::columns::{ColumnEncoder, EventBatch, RecentSizes, Turn};
 use super::format::MAX_CHUNK_EVENTS;
+use super::site_numbers::SiteNumbers;
 use crate::event::{ResolvedEvent, Timed, TimedEvent};
 use crate::ids::{Stamp, ThreadId};
 use crate::resolution::{MappedSites, Resolver};
@@ -110,6 +111,14 @@ impl ImageEvents {
             }
         });
         allocations
+    }
+
+    /// Sites have got other numbers, before any events have gathered in columns.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
+        let Self { merge, resolver, encoder, .. } = self;
+        debug_assert!(encoder.is_empty(), "what is in columns keeps its numbers");
+        merge.renumber_sites(numbers);
+        resolver.renumber_sites(numbers);
     }
 
     /// The events that have gathered in order.

@@ -13,16 +13,23 @@ use crate::ids::{SiteId, StackId};
 
 /// What the rows of sites have become, by the numbers that events have for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SiteNumbers {
+pub enum SiteNumbers {
     /// Each something of its own.
     Each(Vec<SiteId>),
     /// Of so many rows, all but these the same.
-    Few { rows: usize, these: FxHashMap<SiteId, SiteId>, others: SiteId },
+    Few {
+        /// How many rows there are.
+        rows: usize,
+        /// Those that are not the same, and what they are.
+        these: FxHashMap<SiteId, SiteId>,
+        /// What all others are.
+        others: SiteId,
+    },
 }
 
 impl SiteNumbers {
     /// How many sites the file has.
-    pub const fn len(&self) -> usize {
+    pub(super) const fn len(&self) -> usize {
         match self {
             Self::Each(numbers) => numbers.len(),
             Self::Few { rows, .. } => *rows,
@@ -31,6 +38,7 @@ impl SiteNumbers {
 
     /// What has this number in the file.
     #[inline]
+    #[must_use]
     pub fn of(&self, site: SiteId) -> SiteId {
         match self {
             // Nobody refers to others: they are not in the table.
@@ -52,6 +60,7 @@ impl SiteNumbers {
     }
 
     /// After these numbers others have been given in turn.
+    #[must_use]
     pub fn then(mut self, next: &Self) -> Self {
         match &mut self {
             Self::Each(numbers) => numbers.iter_mut().for_each(|number| *number = next.of(*number)),

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
+use crate::file::site_numbers::SiteNumbers;
 use crate::ids::{Address, SiteId, ThreadId};
 
 /// What somebody has mapped.
@@ -65,6 +66,13 @@ impl MappedRanges {
         if start < end {
             self.ranges.insert(start, Mapped { end, content: sites.content(site), site, begins: start });
         }
+    }
+
+    /// Sites have got other numbers.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
+        let Self { ranges, moving } = self;
+        let sites = ranges.values_mut().map(|mapped| &mut mapped.site);
+        sites.chain(moving.values_mut().map(|(site, _)| site)).for_each(|site| *site = numbers.of(*site));
     }
 
     /// A range was unmapped.

@@ -8,6 +8,7 @@ mod mapped_ranges;
 mod sparse_page;
 
 use crate::event::{AllocationNumber, Event, ResolvedEvent};
+use crate::file::site_numbers::SiteNumbers;
 use crate::ids::ThreadId;
 use live_addresses::LiveAddresses;
 use mapped_ranges::MappedRanges;
@@ -34,6 +35,11 @@ impl Resolver {
     #[must_use]
     pub const fn next(&self) -> AllocationNumber {
         self.next
+    }
+
+    /// Sites have got other numbers.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
+        self.mapped.renumber_sites(numbers);
     }
 
     /// Heap blocks that are live.
