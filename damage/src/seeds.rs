@@ -130,6 +130,7 @@ pub fn capture() -> io::Result<Vec<u8>> {
         Frame::ThreadStart,
         Frame::Elided { frames: 7 },
         Frame::Python { code: CodeId(2), offset: 0 },
+        Frame::ElidedCallers,
     ])?;
     let node = |parent, frame| StackNode { parent: StackId(parent), frame: FrameId(frame) };
     writer.stacks(&[node(0, 2), node(1, 0), node(2, 1), node(3, 3), node(4, 5), node(5, 7), node(6, 6), node(7, 4)])?;

@@ -4,7 +4,7 @@ use memprof_capture::file::{Frame, NativeFrame, Tables};
 use memprof_capture::ids::FrameId;
 
 use crate::line_table::LineIndex;
-use crate::places::{PlaceId, PlaceKind, Places};
+use crate::places::{ELIDED_CALLERS, PlaceId, PlaceKind, Places};
 use crate::runtime_frames::{Known, known_frames, runtime_frames};
 use crate::runtime_functions::{Role, file_name};
 use crate::size_units::counted;
@@ -53,6 +53,7 @@ impl FramePlaces {
                     let name = format!("<{} elided>", counted((*frames).into(), "native frame"));
                     resolved.places.push(places.mark(&name));
                 }
+                Some(Frame::ElidedCallers) => resolved.places.push(places.special(ELIDED_CALLERS)),
             }
             resolved.in_interpreter.push(in_interpreter);
         }
@@ -80,7 +81,7 @@ fn python_places(tables: &Tables, places: &mut Places) -> Vec<PlaceId> {
         .zip(&tables.frames)
         .filter_map(|(index, frame)| match (*frame)? {
             Frame::Python { code, offset } => Some((code.0, offset, index)),
-            Frame::Native(_) | Frame::ThreadStart | Frame::Elided { .. } => None,
+            Frame::Native(_) | Frame::ThreadStart | Frame::Elided { .. } | Frame::ElidedCallers => None,
         })
         .collect();
     frames.sort_unstable();

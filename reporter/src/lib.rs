@@ -7,6 +7,7 @@ mod call_sums;
 pub mod check;
 mod claims;
 pub mod diff;
+mod elided_callers;
 pub mod expected_size;
 pub mod export;
 pub mod flame_cells;

@@ -1,7 +1,9 @@
 //! What the reader of a report must know about its capture: what is missing, damaged or estimated.
 
 use memprof_capture::file::{CaptureReader, Fact};
+use memprof_replay::aggregate::SlotSummary;
 
+use crate::elided_callers;
 use crate::hidden_allocators;
 use crate::native_notes;
 use crate::native_stacks::NativeStacks;
@@ -10,7 +12,12 @@ use crate::run_clock::RunClock;
 use crate::size_units::{count, counted};
 
 /// The notes on a capture whose events have been read. Empty for a sound one.
-pub(crate) fn of(reader: &CaptureReader, clock: &RunClock, native: &NativeStacks) -> Vec<String> {
+pub(crate) fn of(
+    reader: &CaptureReader,
+    clock: &RunClock,
+    native: &NativeStacks,
+    slots: &[SlotSummary],
+) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(missing_end(reader));
     notes.extend(damage(reader));
@@ -45,6 +52,7 @@ pub(crate) fn of(reader: &CaptureReader, clock: &RunClock, native: &NativeStacks
     }));
     notes.extend(hidden_allocators::note(reader.facts(), reader.tables()));
     notes.extend(native_notes::of(native));
+    notes.extend(elided_callers::note(reader.tables(), slots));
     if !clock.is_calibrated() {
         notes.push("The capture ends before its clock could be calibrated: times are estimates.".to_owned());
     }

@@ -11,6 +11,7 @@ use memprof_capture::ids::{SiteId, StackId};
 use memprof_replay::metric::Metric;
 
 use crate::bins_wanted::BinsWanted;
+use crate::elided_callers::ElidedCallers;
 use crate::places::Places;
 use crate::query::{Query, SlotFilter};
 use crate::report::{Report, ReportError};
@@ -50,11 +51,13 @@ impl PlaceReport {
         let places = Places::resolve(reader.tables());
         let row_places = RowPlaces::of(reader.tables(), &places, view);
         let filter = SlotFilter::of(query, reader.tables(), &places);
-        // What a list by place may still tell apart.
+        let elided = ElidedCallers::of(reader.tables());
+        // What a list by place, and the notes, may still tell apart.
         let key = |number: SiteId, Site { stack, allocator, part }: Site| {
             // Whether mappings are pymalloc's arenas is known by who asked for them, and by their sizes.
             let of_mapping = if allocator == Allocator::Mmap { stack } else { StackId::EMPTY };
-            (row_places.get(stack), allocator, part, of_mapping, filter.admits_site(number))
+            let lacks_callers = elided.are_in(stack);
+            (row_places.get(stack), allocator, part, of_mapping, lacks_callers, filter.admits_site(number))
         };
         let groups = SiteGroups::by(reader.tables(), key);
         reader.group_sites(groups);

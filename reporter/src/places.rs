@@ -18,6 +18,8 @@ pub const NO_NATIVE_STACK: &str = "<no native stack>";
 pub const PYTHON_RUNTIME: &str = "<Python runtime>";
 /// The name of the mark between a thread's creator and its own frames.
 pub const NEW_THREAD: &str = "<new thread>";
+/// The name of the mark where an aggregated recording had no room for the callers of a rare stack.
+pub const ELIDED_CALLERS: &str = "<callers elided>";
 /// The name where a damaged capture lost the stack.
 pub const LOST_STACK: &str = "<stack lost>";
 /// The name where a damaged capture lost the function of a frame.

@@ -194,7 +194,7 @@ impl Report {
         let metadata = Metadata::of(&reader, &processes, &clock, query);
         let resident = ResidentSets::of(&reader, &processes);
         let native = NativeStacks::of(&reader);
-        let notes = notes::of(&reader, &clock, &native);
+        let notes = notes::of(&reader, &clock, &native, &aggregate.slots);
         let sites = MappedSites::of(reader.tables());
         let mapped = MappedMemory::of(reader.tables(), &sites, &processes, &aggregate.slots);
         if query.filters_slots() || mapped.has_address_space() {

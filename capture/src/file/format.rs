@@ -3,7 +3,7 @@
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The newest version of the format: counts incompatible changes. Readers open this one and older ones.
-pub const FILE_VERSION: u32 = 9;
+pub const FILE_VERSION: u32 = 10;
 /// Up to this version, the rows of stacks and sites stood there whole.
 pub const LAST_VERSION_WITH_WHOLE_ROWS: u32 = 8;
 /// Up to this version, sites had no parts, and it alone was the version of aggregated captures.

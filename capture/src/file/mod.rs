@@ -6,7 +6,8 @@
 //! - [`columns`]: the events of a chunk.
 //! - `stored_rows`: their rows as bytes; `table_rows`: as parts of a table.
 //! - [`joined_tables`]: the tables of a capture that is made of others.
-//! - `repeated_rows`: rows that a table has more than once. [`site_numbers`]: what becomes of their numbers in events.
+//! - `repeated_rows`: rows that a table has more than once. [`elided_callers`]: rows that a table has no room for.
+//!   [`site_numbers`]: what becomes of their numbers in events.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
 //! - [`aggregate`]: what an aggregated capture has in place of events; [`aggregated_capture`] writes one.
 //! - [`image_events`]: how events come into their final order, and so into columns.
@@ -17,6 +18,7 @@ pub mod aggregate;
 pub mod aggregated_capture;
 mod allowance;
 pub mod columns;
+pub mod elided_callers;
 mod event_rewriting;
 pub mod facts;
 pub mod format;

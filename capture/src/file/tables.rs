@@ -45,6 +45,9 @@ pub enum Frame {
         /// How many.
         frames: u32,
     },
+    /// Frames were left out here, because the stack was too rare to be kept as a whole: see
+    /// [`elided_callers`](super::elided_callers).
+    ElidedCallers,
 }
 
 /// An address in native code.
@@ -224,7 +227,7 @@ impl Tables {
         let frames = self.frames.iter().flatten().filter(|frame| match frame {
             Frame::Python { code, .. } => code.index() >= self.codes.len(),
             Frame::Native(native) => native.module.is_some_and(|module| module.index() >= self.modules.len()),
-            Frame::ThreadStart | Frame::Elided { .. } => false,
+            Frame::ThreadStart | Frame::Elided { .. } | Frame::ElidedCallers => false,
         });
         let stacks = self.stacks.iter().enumerate().filter(|(row, node)| {
             node.is_some_and(|node| node.parent.index() > *row || node.frame.index() >= self.frames.len())

@@ -21,6 +21,7 @@ mod check;
 mod damaged_captures;
 mod derived_captures;
 mod diff;
+mod elided_callers;
 mod event_exports;
 mod exports;
 mod json_reports;
