@@ -1,6 +1,7 @@
 //! An aggregated capture while it is being recorded: the sums of the events so far, and the whole file anew from time to time.
 //!
-//! Memory and file are bounded by what is different (stacks, threads, processes) and by what is live, however long the run is.
+//! Memory and file are bounded by what is different (threads, processes, code) and by what is live, however long the run is. Of
+//! stacks there may be any number: where there is no more room, callers of the rarest are left out.
 //! At any moment there is a whole file: a new one takes the name of the old one when it has been written.
 
 use std::collections::BTreeMap;
@@ -10,17 +11,20 @@ use std::time::{Duration, Instant};
 
 use memprof_capture::file::aggregate::{ImageSpan, StoredAggregate};
 use memprof_capture::file::aggregated_capture::AggregatedCapture;
+use memprof_capture::file::elided_callers::elide_rare_callers;
 use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::image_events::ImageEvents;
+use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::file::whole_file::{Existing, Readers, WholeFile};
 use memprof_capture::file::{Fact, FrameSymbols, Header, Summary, Tables, Thread};
-use memprof_capture::ids::Stamp;
+use memprof_capture::ids::{FrameId, Stamp};
 use memprof_replay::aggregate::Aggregator;
 use memprof_replay::aggregated_capture::store;
 use memprof_replay::live_merge::LiveMerge;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 
 use crate::interning::{Interning, NewRows};
+use crate::large_blocks;
 use crate::output::{Failure, Written};
 use crate::resident_moments::ResidentMoments;
 
@@ -28,6 +32,38 @@ use crate::resident_moments::ResidentMoments;
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// So many times as long as it took to write the last file passes before the next one: a hundredth of the time.
 const WAIT_FOR_WORK: u32 = 100;
+
+/// How many rows there may be before callers of rare stacks are left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    stacks: usize,
+    sites: usize,
+    /// Pairs of a thread and a site.
+    slots: usize,
+}
+
+impl Room {
+    /// The hash tables of the recorder have 2^19 and 2^18 places then, and are nearly full. With a copy of the slots for a file,
+    /// that is some 70 MiB.
+    const OF_A_RECORDING: Self = Self { stacks: 440_000, sites: 220_000, slots: 220_000 };
+}
+
+/// Whether less than half of the room is free.
+const fn is_half_full(rows: usize, room: usize) -> bool {
+    rows > room / 2
+}
+
+/// How many sites there are, but for those of parts of what is mapped, which become no fewer with the stacks.
+const fn sites_of_stacks(tables: &Tables) -> usize {
+    tables.sites.len().saturating_sub(tables.parts.len())
+}
+
+/// So many of the last sites have not had the time to show whether they are rare: a thread of the program tells a stack once and
+/// remembers it until it has told as many others.
+const YOUNG_SITES: usize = memprof_capture::channel::layout::MOST_SITES as usize;
+
+/// Each of them counts as if it had so much of everything.
+const WEIGHT_OF_YOUNG: f64 = 1e-5;
 
 /// Sums up events, and writes files.
 pub struct AggregatedOutput {
@@ -37,6 +73,11 @@ pub struct AggregatedOutput {
     tables: Tables,
     aggregator: Aggregator,
     merge: LiveMerge,
+    room: Room,
+    /// How many stacks were kept whole when there was too little.
+    whole: usize,
+    /// How many slots there were when events were last summed up.
+    slots: usize,
     alone: bool,
     spans: BTreeMap<u32, ImageSpan>,
     resident: ResidentMoments,
@@ -49,6 +90,7 @@ pub struct AggregatedOutput {
 impl AggregatedOutput {
     /// Writes the first file at `path`, which holds nothing yet. `alone` says that there will be one process at a time.
     pub fn new(path: PathBuf, header: Header, alone: bool) -> io::Result<Self> {
+        large_blocks::give_back();
         let aggregator = Aggregator::new(header.page_size, 0, header.start.stamp, TEMPORARY_THRESHOLD);
         let mut output = Self {
             path,
@@ -57,6 +99,9 @@ impl AggregatedOutput {
             tables: Tables::default(),
             aggregator,
             merge: LiveMerge::default(),
+            room: Room::OF_A_RECORDING,
+            whole: Room::OF_A_RECORDING.stacks / 4,
+            slots: 0,
             alone,
             spans: BTreeMap::new(),
             resident: ResidentMoments::default(),
@@ -71,6 +116,65 @@ impl AggregatedOutput {
     /// The same with another header, before anything has come.
     pub fn with_header(self, header: Header) -> Self {
         Self { header, ..self }
+    }
+
+    /// The same with other room.
+    #[cfg(test)]
+    pub fn with_room(self, (stacks, sites, slots): (usize, usize, usize)) -> Self {
+        Self { room: Room { stacks, sites, slots }, whole: stacks / 4, ..self }
+    }
+
+    /// Whether there is no more room for new stacks.
+    pub fn is_full(&self) -> bool {
+        let Self { tables, room, slots, .. } = self;
+        tables.stacks.len() > room.stacks || sites_of_stacks(tables) > room.sites || *slots > room.slots
+    }
+
+    /// Makes room, so that half of it is free: leaves out callers of the rarest stacks, where this mark stands then. Returns what
+    /// the sites have become, and the tables.
+    pub fn make_room(&mut self, mark: FrameId) -> (SiteNumbers, &Tables) {
+        let mut numbers = self.keep_whole(mark);
+        while let Some(fewest) = self.fewest_that_help()
+            && self.whole > fewest
+        {
+            self.whole /= 2;
+            numbers = numbers.then(&self.keep_whole(mark));
+        }
+        if self.rows_and_room().into_iter().all(|(rows, room)| !is_half_full(2 * rows, *room)) {
+            self.whole = (self.whole * 2 + 1).min(self.room.stacks / 4);
+        }
+        // What that leaves must have room.
+        for (rows, room) in self.rows_and_room() {
+            if is_half_full(rows, *room) {
+                *room = 2 * rows;
+            }
+        }
+        self.slots = self.aggregator.slot_count();
+        (numbers, &self.tables)
+    }
+
+    /// How few stacks are to be kept whole if there is still too little room; nothing if there is enough. Stacks and sites become
+    /// few with them. The slots of many threads need not, and some stacks are worth more than they take.
+    fn fewest_that_help(&mut self) -> Option<usize> {
+        let enough = self.room.stacks / 64;
+        let [stacks, sites, slots] = self.rows_and_room().map(|(rows, room)| is_half_full(rows, *room));
+        if stacks || sites { Some(0) } else { slots.then_some(enough) }
+    }
+
+    /// How many rows there are of each kind, and how many there may be.
+    fn rows_and_room(&mut self) -> [(usize, &mut usize); 3] {
+        let Self { tables, room: Room { stacks, sites, slots }, aggregator, .. } = self;
+        [(tables.stacks.len(), stacks), (sites_of_stacks(tables), sites), (aggregator.slot_count(), slots)]
+    }
+
+    fn keep_whole(&mut self, mark: FrameId) -> SiteNumbers {
+        let Self { tables, aggregator, merge, whole, .. } = self;
+        let mut weights = aggregator.weights(tables.sites.len());
+        weights.iter_mut().rev().take(YOUNG_SITES).for_each(|weight| *weight += WEIGHT_OF_YOUNG);
+        let numbers = elide_rare_callers(tables, &weights, *whole, mark);
+        aggregator.renumber_sites(&numbers, tables);
+        merge.renumber_sites(&numbers);
+        numbers
     }
 
     /// Takes rows of the tables.
@@ -143,6 +247,7 @@ impl AggregatedOutput {
     /// Sums up the events before `bound`; those of all processes have been taken up to there.
     pub fn sum_up(&mut self, bound: Stamp) {
         self.merge.drain(bound, &mut self.aggregator);
+        self.slots = self.aggregator.slot_count();
     }
 
     /// Writes a file, if it is time to.

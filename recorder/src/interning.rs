@@ -6,7 +6,7 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::CodeDescription;
 use memprof_capture::channel::module::ModuleDescription;
 use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
-use memprof_capture::file::{Code, Frame, MappedPart, Module, NativeFrame, Site, StackNode};
+use memprof_capture::file::{Code, Frame, MappedPart, Module, NativeFrame, Site, StackNode, Tables};
 use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
 use memprof_capture::resolution::{Content, MappedSites};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -252,6 +252,24 @@ impl Interning {
             ChannelFrame::ThreadStart => Frame::ThreadStart,
         };
         self.stored_frame(frame)
+    }
+
+    /// Lets somebody make the tables smaller. `shrink` is given the rows that have come since the last call of
+    /// [`Self::take_rows`], and the mark for callers that are left out; besides anything else it returns all rows that there are now.
+    pub fn shrink<'a, T>(&mut self, shrink: impl FnOnce(NewRows, FrameId) -> (T, &'a Tables)) -> T {
+        let mark = self.stored_frame(Frame::ElidedCallers);
+        let rows = self.take_rows(false);
+        // What is numbered anew takes no memory meanwhile.
+        (self.stack_ids, self.site_ids) = (RecentIds::all(), RecentIds::all());
+        let (outcome, tables) = shrink(rows, mark);
+        // A recording loses no rows.
+        let rows = |node: &Option<StackNode>| node.expect("a row of a recording");
+        self.stack_ids = RecentIds::of(tables.stacks.iter().map(rows));
+        let sites = || tables.sites.iter().map(|site| site.expect("a row of a recording"));
+        self.site_ids = RecentIds::of(sites());
+        self.mapping_sites = (0..).map(SiteId).zip(sites()).filter(|(_, site)| maps(site.allocator)).collect();
+        self.mapping_ids = self.mapping_sites.iter().map(|(&id, &site)| (site, id)).collect();
+        outcome
     }
 
     /// The number of the mark for native frames that were left out.

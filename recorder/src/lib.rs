@@ -7,7 +7,7 @@
 //! - `shared_pool`, `look`, `drain`, `family`, `attached`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
 //!   through the channel.
 //! - [`given_channel`]: the same for a channel that no program filled.
-//! - `output`: where it goes, event by event (`capture_output`) or summed up (`aggregated_output`, `resident_moments`).
+//! - `output`: where it goes, event by event (`capture_output`) or summed up (`aggregated_output`, `resident_moments`, `large_blocks`).
 //! - [`symbols`]: the names of native frames, at the end or later.
 
 mod aggregated_output;
@@ -21,6 +21,7 @@ pub mod given_channel;
 pub mod inherited;
 mod interning;
 pub mod interpreter;
+mod large_blocks;
 pub mod last_resort;
 mod look;
 mod mapped_files;

@@ -79,6 +79,11 @@ impl<K: Row> RecentIds<K> {
         Self::All(FxHashMap::default())
     }
 
+    /// Remembers all, and has these rows already, no two of them equal.
+    pub fn of(rows: impl ExactSizeIterator<Item = K>) -> Self {
+        Self::All(rows.zip(0..).collect())
+    }
+
     /// Remembers at most so many, a power of two. `any` is a row like any other.
     pub fn at_most(places: usize, any: K) -> Self {
         let most_sets = (places / WAYS).max(1);

@@ -5,6 +5,7 @@ use memprof_capture::channel::layout::MOST_SITES;
 use memprof_capture::channel::record::{Malformed, Progress};
 use memprof_capture::channel::{Record, Records};
 use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
 use crate::interning::Interning;
@@ -100,6 +101,12 @@ impl ThreadTranscoder {
         }
         self.present = Some(Present { sequence, is_complete, progress: progress.filter(|_| taken.is_ok()) });
         taken
+    }
+
+    /// Sites have got other numbers, and so have stacks.
+    pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
+        self.sites.iter_mut().for_each(|site| *site = numbers.of(*site));
+        self.stack.forget_stacks();
     }
 
     #[inline]

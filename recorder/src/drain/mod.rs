@@ -276,7 +276,24 @@ impl Drain {
                 let mut file = ToFile { output, image, allocations };
                 events.settle(bound, interning, sizes, |events, interning| file.write(events, interning));
             }
-            Output::Sums(sums) => *allocations += sums.take(image, bound, events, interning),
+            Output::Sums(sums) => {
+                *allocations += sums.take(image, bound, events, interning);
+                self.make_room();
+            }
+        }
+    }
+
+    /// Where events are summed up: makes room for new stacks, if there is none left.
+    fn make_room(&mut self) {
+        let Self { output, interning, transcoders, events, .. } = self;
+        let Output::Sums(sums) = output else { return };
+        if sums.is_full() {
+            let numbers = interning.shrink(|rows, mark| {
+                sums.rows(rows);
+                sums.make_room(mark)
+            });
+            transcoders.values_mut().for_each(|transcoder| transcoder.renumber_sites(&numbers));
+            events.values_mut().for_each(|events| events.renumber_sites(&numbers));
         }
     }
 
