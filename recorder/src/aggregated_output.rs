@@ -43,9 +43,8 @@ pub struct Room {
 }
 
 impl Room {
-    /// The hash tables of the recorder have 2^19 and 2^18 places then, and are nearly full. With a copy of the slots for a file,
-    /// that is some 70 MiB.
-    const OF_A_RECORDING: Self = Self { stacks: 440_000, sites: 220_000, slots: 220_000 };
+    /// The hash tables of the recorder have 2^19 and 2^18 places then. With a copy of the slots for a file, that is some 40 MiB.
+    const OF_A_RECORDING: Self = Self { stacks: 440_000, sites: 160_000, slots: 160_000 };
 }
 
 /// Whether less than half of the room is free.

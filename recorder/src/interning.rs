@@ -154,8 +154,8 @@ impl<T: Hash> DescribedRows<T> {
     }
 }
 
-/// What is remembered of the rows of stacks and of sites, where that is bounded: 26 MiB and 9 MiB.
-const MOST_STACKS: usize = 1 << 21;
+/// What is remembered of the rows of stacks and of sites, where that is bounded: 13 MiB and 9 MiB.
+const MOST_STACKS: usize = 1 << 20;
 const MOST_SITES: usize = 1 << 19;
 
 impl Interning {
