@@ -7,6 +7,7 @@ mod interposer_file;
 mod interpreter_options;
 mod merge;
 mod output_file;
+mod peaks_apart;
 mod report;
 mod run;
 mod run_messages;

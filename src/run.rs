@@ -15,12 +15,11 @@ use memprof_recorder::program::{AskedFor, Program, Subject, Unusable};
 use memprof_recorder::recording::{Options, RecordError, record, run_unrecorded};
 use memprof_recorder::wait::Exit;
 
-use memprof_reporter::report::Report;
-
 use crate::Cli;
 use crate::interposer_file::{InterposerFile, NoPlace};
 use crate::interpreter_options::InterpreterOptions;
 use crate::output_file::{NoOutput, OutputFile, OutputKind};
+use crate::peaks_apart;
 use crate::run_messages;
 use crate::symbolize::SourceArgs;
 use memprof_capture::object_tracing::ObjectTracing;
@@ -240,7 +239,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     progress.clear();
     // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a report.
     let readable = kind != OutputKind::Stream;
-    let peaks = if quiet || !readable { None } else { Report::peaks(&path).ok() };
+    let peaks = if quiet || !readable { None } else { peaks_apart::find(&path) };
     run_messages::end(&mut io::stderr(), &outcome, peaks, (&path, kind), quiet);
     Ok(exit_status(outcome.exit))
 }
