@@ -1,5 +1,7 @@
 //! The last size of each site, as the encoder and the decoder remember it: most sites ask for the same size again.
 
+use rustc_hash::FxHashMap;
+
 use crate::ids::SiteId;
 
 /// The sizes that sites asked for last, for all encoders of a recording: a bounded memory, which may forget. An encoder
@@ -42,19 +44,25 @@ impl RecentSizes {
     }
 }
 
+/// Sites below this have a place of their own: programs without a pattern aside, that is all of them.
+const PLACES: usize = 1 << 14;
+
 /// The last size of each site in the chunk that is being decoded.
 #[derive(Default)]
 pub(in crate::file) struct LastSizes {
-    /// Size, and the chunk in which it was seen.
-    sizes: Vec<(u64, u32)>,
+    /// Of the first sites: size, and the chunk in which it was seen.
+    places: Vec<(u64, u32)>,
+    /// Of others, those that occur in the chunk: that takes memory for a chunk's events at most, and not for millions of sites.
+    others: FxHashMap<SiteId, u64>,
     chunk: u32,
 }
 
 impl LastSizes {
     pub fn start_chunk(&mut self) {
+        self.others.clear();
         self.chunk = self.chunk.wrapping_add(1);
         if self.chunk == 0 {
-            self.sizes.clear();
+            self.places.clear();
             self.chunk = 1;
         }
     }
@@ -62,14 +70,51 @@ impl LastSizes {
     #[inline]
     pub fn set(&mut self, site: SiteId, size: u64) {
         let index = site.index();
-        if index >= self.sizes.len() {
-            self.sizes.resize((index + 1).next_power_of_two(), (0, 0));
+        if index >= PLACES {
+            self.others.insert(site, size);
+            return;
         }
-        self.sizes[index] = (size, self.chunk);
+        if index >= self.places.len() {
+            self.places.resize((index + 1).next_power_of_two(), (0, 0));
+        }
+        self.places[index] = (size, self.chunk);
     }
 
     #[inline]
     pub fn get(&self, site: SiteId) -> Option<u64> {
-        self.sizes.get(site.index()).filter(|(_, chunk)| *chunk == self.chunk).map(|&(size, _)| size)
+        if site.index() >= PLACES {
+            return self.others.get(&site).copied();
+        }
+        self.places.get(site.index()).filter(|(_, chunk)| *chunk == self.chunk).map(|&(size, _)| size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_last_size_of_a_site_is_that_of_the_same_chunk(
+            steps in prop::collection::vec((0..4_usize, 0..10_usize, any::<u64>(), prop::bool::weighted(0.05)), 0..200)
+        ) {
+            let (mut sizes, mut model) = (LastSizes::default(), HashMap::new());
+            sizes.start_chunk();
+            for (base, offset, size, is_next_chunk) in steps {
+                if is_next_chunk {
+                    sizes.start_chunk();
+                    model.clear();
+                }
+                // Of all kinds, and around the first that have no place.
+                let site = SiteId::from_index([0, PLACES - 5, PLACES, 1 << 30][base] + offset);
+                prop_assert_eq!(sizes.get(site), model.get(&site).copied());
+                sizes.set(site, size);
+                model.insert(site, size);
+            }
+        }
     }
 }
