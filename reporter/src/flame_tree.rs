@@ -2,22 +2,23 @@
 //!
 //! Nothing here recurses: stacks may be a hundred thousand frames deep.
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{Site, Tables};
-use memprof_capture::ids::{StackId, ThreadId};
+use std::borrow::Cow;
+
+use memprof_capture::file::{Tables, Thread};
+use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
-use memprof_replay::processes::{ProcessId, Processes};
+use memprof_replay::processes::Processes;
 use memprof_replay::slots::Amount;
-use rustc_hash::FxHashMap;
 
-use crate::flame_cells::{self, Amounts, Cell};
-use crate::node_lookup::{ChildIndex, StackNodes};
-use crate::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
-use crate::process_labels::ProcessLabels;
+use crate::actors::{Actor, NewActors};
+use crate::flame_cells::{Amounts, Cell, Cells, NewCells};
+use crate::grafting::Grafting;
+use crate::places::{PlaceId, Places};
+use crate::query::SlotFilter;
+use crate::report::Report;
 use crate::rows::indistinguishable;
-use crate::stack_views::StackViews;
-use crate::thread_labels::ThreadLabels;
+use crate::site_tree::SiteTree;
 use crate::view::Views;
 
 /// The name of the root.
@@ -57,16 +58,35 @@ pub enum Split {
     ByThread,
 }
 
+/// Whether somebody will ask for the cells of slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SlotCells {
+    /// No: that saves eight bytes for each.
+    #[default]
+    Unknown,
+    /// Yes.
+    Known,
+}
+
+/// What a tree is made of, apart from sites and slots.
+pub(crate) struct TreeContext<'a> {
+    pub tables: &'a Tables,
+    pub places: &'a mut Places,
+    pub processes: &'a Processes,
+    pub split: Split,
+    pub slot_cells: SlotCells,
+}
+
 /// The tree of a capture.
 pub struct FlameTree {
     nodes: Vec<Node>,
-    cells: Vec<Cell>,
+    cells: Cells,
     cell_of_slot: Vec<u32>,
     of_process: Vec<Option<NodeId>>,
 }
 
 impl FlameTree {
-    /// Builds the tree of everything that was allocated, with the frames that some of `views` show.
+    /// Builds the tree of everything that was allocated in these slots, with the frames that some of `views` show.
     ///
     /// Each view sees the tree without the nodes whose places it does not show. Where it shows no frame of a stack at
     /// all, a node above the stack says so to this view alone. Where there are several processes, each has a node above
@@ -79,72 +99,31 @@ impl FlameTree {
         slots: &[SlotSummary],
         views: Views,
     ) -> Self {
-        Self::build_split(tables, places, processes, slots, (views, Split::ByProcess))
+        let mut has_slots = vec![false; tables.sites.len()];
+        for slot in slots {
+            if let Some(has_slots) = has_slots.get_mut(slot.site.index()) {
+                *has_slots = true;
+            }
+        }
+        let sites = SiteTree::of(tables, places, views, |site| has_slots[site.index()]);
+        let (split, slot_cells) = (Split::ByProcess, SlotCells::Unknown);
+        Self::grow(TreeContext { tables, places, processes, split, slot_cells }, sites, Cow::Borrowed(slots))
     }
 
-    /// The same with a node for each thread, too, where they are split like that.
-    #[must_use]
-    pub fn build_split(
-        tables: &Tables,
-        places: &mut Places,
-        processes: &Processes,
-        slots: &[SlotSummary],
-        (views, split): (Views, Split),
-    ) -> Self {
-        let mut builder = Builder {
-            views,
-            nodes: Vec::new(),
-            children: ChildIndex::default(),
-            node_of: StackNodes::new(tables.stacks.len()),
-            of_process: vec![None; processes.list().len()],
-            of_thread: FxHashMap::default(),
-            top: NodeId::ROOT,
-        };
-        let root = places.special(ROOT);
-        builder.push(NodeId::ROOT, root);
-        let stack_views = StackViews::of(tables, places);
-        let threads = indistinguishable(&tables.threads, slots);
-        let thread_of = |slot: &SlotSummary| threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
-        let labels = &ThreadLabels::of(tables, processes);
-        let names = &ProcessLabels::of(tables, processes);
-        // In the order of stacks, so that the tree depends on the capture only.
-        let mut order: Vec<u32> = (0..slots.len() as u32).collect();
-        let stack_of = |slot: &SlotSummary| tables.site(slot.site).map(|site| site.stack);
-        order.sort_by_cached_key(|&index| (slots[index as usize].process, stack_of(&slots[index as usize]), index));
-        // The node of each slot. Cells are made of them when the tree is complete: they are large.
-        let mut of_slots: Vec<(NodeId, u32)> = Vec::with_capacity(slots.len());
-        for index in order {
-            let slot = &slots[index as usize];
-            let site = tables.site(slot.site);
-            builder.enter_process(places, (processes, names), slot.process);
-            if split == Split::ByThread {
-                builder.enter_thread(places, labels, slot.process, thread_of(slot));
-            }
-            let node = match site {
-                Some(site) => {
-                    let base = builder.base(places, &stack_views, site);
-                    builder.stack(tables, places, base, site.stack)
-                }
-                None => builder.lost(places),
-            };
-            of_slots.push((node, index));
-        }
-        drop(stack_views);
-        let (nodes, of_process) = builder.finish(&mut of_slots);
-        let cell = |(node, index): (NodeId, u32)| {
-            let slot = &slots[index as usize];
-            Cell {
-                node,
-                process: slot.process,
-                thread: thread_of(slot),
-                allocator: tables.site(slot.site).map(|site| site.allocator),
-                slot: index,
-                amounts: Amounts::of(slot),
-            }
-        };
-        let mut cells: Vec<Cell> = of_slots.into_iter().map(cell).collect();
-        let cell_of_slot = flame_cells::merge(&mut cells);
-        Self { nodes, cells, cell_of_slot, of_process }
+    /// The same of a report that has all stacks, of any kind.
+    pub(crate) fn of_report(report: &mut Report, views: Views, split: Split, slot_cells: SlotCells) -> Self {
+        let Report { reader, places, processes, aggregate, query, .. } = report;
+        let tables = reader.tables();
+        let filter = SlotFilter::of(query, tables, places);
+        let sites = SiteTree::of(tables, places, views, |site| filter.may_leave(site));
+        let context = TreeContext { tables, places, processes, split, slot_cells };
+        Self::grow(context, sites, Cow::Borrowed(&aggregate.slots))
+    }
+
+    fn grow(context: TreeContext, sites: SiteTree, slots: Cow<[SlotSummary]>) -> Self {
+        let mut growing = GrowingTree::new(context.split, &context.tables.threads, &slots);
+        growing.add(context.tables, &sites, slots);
+        growing.finish(context, sites)
     }
 
     /// The nodes: each is followed by all that is below it.
@@ -155,13 +134,23 @@ impl FlameTree {
 
     /// What was allocated at the nodes, in their order.
     #[must_use]
-    pub fn cells(&self) -> &[Cell] {
-        &self.cells
+    pub fn cells(&self) -> impl ExactSizeIterator<Item = Cell> + Clone {
+        self.cells.iter()
     }
 
-    /// The number of each slot's cell.
+    /// Who has any cell.
+    pub(crate) fn actors(&self) -> &[Actor] {
+        self.cells.actors().list()
+    }
+
+    /// One of the cells.
+    pub(crate) fn cell(&self, number: u32) -> Cell {
+        self.cells.get(number)
+    }
+
+    /// The number of each slot's cell, where that was asked for.
     #[must_use]
-    pub fn cell_of_slot(&self) -> &[u32] {
+    pub(crate) fn cell_of_slot(&self) -> &[u32] {
         &self.cell_of_slot
     }
 
@@ -171,9 +160,9 @@ impl FlameTree {
         &self.of_process
     }
 
-    /// By slot: the node that its memory is counted at.
-    pub fn of_slot(&self) -> impl Iterator<Item = NodeId> {
-        self.cell_of_slot.iter().map(|&cell| self.cells[cell as usize].node)
+    /// By slot: the node that its memory is counted at, where the cells of slots were asked for.
+    pub(crate) fn of_slot(&self) -> impl Iterator<Item = NodeId> {
+        self.cell_of_slot.iter().map(|&cell| self.cells.get(cell).node)
     }
 
     /// A node and its callers, the innermost first, without the root.
@@ -195,17 +184,30 @@ impl FlameTree {
     #[must_use]
     pub fn own(&self, metric: Metric) -> Vec<Amount> {
         let mut sums = vec![Amount::default(); self.nodes.len()];
-        for cell in &self.cells {
+        for cell in self.cells.iter() {
             sums[cell.node.index()].add(cell.amounts.get(metric));
         }
         sums
+    }
+
+    /// The same of the nodes that have a cell alone, in order.
+    pub(crate) fn own_of_nodes(&self, metric: Metric) -> impl Iterator<Item = (NodeId, Amount)> {
+        let mut cells = self.cells.iter().peekable();
+        std::iter::from_fn(move || {
+            let Cell { node, amounts, .. } = cells.next()?;
+            let mut sum = amounts.get(metric);
+            while let Some(cell) = cells.next_if(|cell| cell.node == node) {
+                sum.add(cell.amounts.get(metric));
+            }
+            Some((node, sum))
+        })
     }
 
     /// A figure of each node and everything below it.
     #[must_use]
     pub fn inclusive_by(&self, figure: impl Fn(&Amounts) -> u64) -> Vec<u64> {
         let mut sums = vec![0_u64; self.nodes.len()];
-        for cell in &self.cells {
+        for cell in self.cells.iter() {
             let sum = &mut sums[cell.node.index()];
             *sum = sum.saturating_add(figure(&cell.amounts));
         }
@@ -228,169 +230,52 @@ impl FlameTree {
     }
 }
 
-/// The number of each of so many nodes, of which the parents are known, in the order in which a walk down every branch meets them. Parents have lower numbers than
-/// their children before and after.
-pub(crate) fn preorder(count: usize, parent: impl Fn(usize) -> NodeId) -> Vec<NodeId> {
-    // Below each node, itself included.
-    let mut sizes = vec![1_u32; count];
-    for index in (1..count).rev() {
-        sizes[parent(index).index()] += sizes[index];
-    }
-    let mut numbers = vec![NodeId::ROOT; count];
-    // Where the next child of each node will stand.
-    let mut next = vec![1_u32; count];
-    for index in 1..count {
-        let free = &mut next[parent(index).index()];
-        numbers[index] = NodeId(*free);
-        *free += sizes[index];
-        next[index] = numbers[index].0 + 1;
-    }
-    numbers
+/// A tree to which slots are added, some after the others.
+pub(crate) struct GrowingTree {
+    /// For each thread, the first that cannot be told from it.
+    threads: Vec<ThreadId>,
+    cells: NewCells,
 }
 
-struct Builder {
-    views: Views,
-    nodes: Vec<Node>,
-    children: ChildIndex,
-    node_of: StackNodes,
-    of_process: Vec<Option<NodeId>>,
-    of_thread: FxHashMap<(ProcessId, ThreadId), NodeId>,
-    /// What the stacks of the present process or thread begin below.
-    top: NodeId,
-}
+impl GrowingTree {
+    /// For slots of these threads. In `slots` is one at least of each.
+    pub(crate) fn new(split: Split, threads: &[Option<Thread>], slots: &[SlotSummary]) -> Self {
+        let threads = indistinguishable(threads, slots);
+        Self { threads, cells: NewCells::new(NewActors::new(split)) }
+    }
 
-impl Builder {
-    /// The nodes, numbered so that what is below a node follows it directly, those of the processes, and of slots.
-    fn finish(self, of_slots: &mut [(NodeId, u32)]) -> (Vec<Node>, Vec<Option<NodeId>>) {
-        let Self { nodes, children, node_of, mut of_process, .. } = self;
-        // What follows needs as much room again.
-        drop((children, node_of));
-        let new_numbers = preorder(nodes.len(), |node| nodes[node].parent);
-        let renumber = |node: &mut NodeId| *node = new_numbers[node.index()];
-        let mut ordered = vec![nodes[0]; nodes.len()];
-        for (mut node, number) in nodes.into_iter().zip(&new_numbers) {
-            renumber(&mut node.parent);
-            ordered[number.index()] = node;
+    /// Takes note of slots, so that their threads are in this order.
+    pub(crate) fn see(&mut self, slots: &[SlotSummary]) {
+        let mut last = None;
+        for slot in slots {
+            if last.replace((slot.process, slot.thread)) != Some((slot.process, slot.thread)) {
+                self.cells.see(slot.process, first(&self.threads, slot));
+            }
         }
-        of_slots.iter_mut().for_each(|(node, _)| renumber(node));
-        of_process.iter_mut().flatten().for_each(renumber);
-        (ordered, of_process)
     }
 
-    fn push(&mut self, parent: NodeId, place: PlaceId) -> NodeId {
-        let id = NodeId(self.nodes.len() as u32);
-        self.nodes.push(Node { parent, place });
-        id
-    }
-
-    fn child(&mut self, parent: NodeId, place: PlaceId) -> NodeId {
-        self.children.get(&self.nodes, parent, place).unwrap_or_else(|| {
-            let child = self.push(parent, place);
-            self.children.insert(&self.nodes, child);
-            child
-        })
-    }
-
-    fn lost(&mut self, places: &Places) -> NodeId {
-        self.child(self.top, places.lost_stack())
-    }
-
-    /// Goes to the node of a process: its own, or the root's where it is alone.
-    fn enter_process(
-        &mut self,
-        places: &mut Places,
-        (processes, labels): (&Processes, &ProcessLabels),
-        process: ProcessId,
-    ) {
-        self.top = NodeId::ROOT;
-        if !processes.are_several() {
-            return;
-        }
-        self.top = self.of_process[process.index()].unwrap_or_else(|| {
-            let pid = processes.get(process).label();
-            let place = places.process(&format!("process {pid}: {}", labels.get(process)));
-            // Not a child to be found again: two processes may have had the same number.
-            let node = self.push(NodeId::ROOT, place);
-            self.of_process[process.index()] = Some(node);
-            node
+    /// Adds slots, of which each has a site with a node.
+    pub(crate) fn add(&mut self, tables: &Tables, sites: &SiteTree, slots: Cow<[SlotSummary]>) {
+        let threads = &self.threads;
+        self.cells.add(slots, |slot| {
+            let actor = Actor {
+                process: slot.process,
+                thread: first(threads, slot),
+                allocator: tables.site(slot.site).map(|site| site.allocator),
+            };
+            (sites.of_site(slot.site), actor)
         });
     }
 
-    /// Goes on to the node of a thread of the process.
-    fn enter_thread(&mut self, places: &mut Places, labels: &ThreadLabels, process: ProcessId, thread: ThreadId) {
-        let of_process = self.top;
-        self.top = self.of_thread.get(&(process, thread)).copied().unwrap_or_else(|| {
-            let place = places.thread(&format!("thread {}", labels.get(thread)));
-            // Not a child to be found again: threads of two programs that a process ran may be called the same.
-            let node = self.push(of_process, place);
-            self.of_thread.insert((process, thread), node);
-            node
-        });
+    /// The tree: the nodes of those sites that have slots.
+    pub(crate) fn finish(self, context: TreeContext, sites: SiteTree) -> FlameTree {
+        let TreeContext { tables, places, processes, slot_cells, .. } = context;
+        let (mut cells, cell_of_slot) = self.cells.finish(slot_cells);
+        let (nodes, of_process) = Grafting::new(sites, (tables, processes)).run(places, &mut cells);
+        FlameTree { nodes, cells, cell_of_slot, of_process }
     }
+}
 
-    /// The node that a site's stack begins below: the top, or what stands in for the stack where a view shows none of
-    /// its frames. It stands above the frames, not below, so that one node does for all these stacks.
-    fn base(&mut self, places: &mut Places, stack_views: &StackViews, site: Site) -> NodeId {
-        let blind = self.views.without(stack_views.shown(site.stack));
-        if blind.is_empty() {
-            return self.top;
-        }
-        let is_runtime = stack_views.has_interpreter(site.stack);
-        let runtime = if is_runtime { blind.within(Views::BOTH_HYBRID) } else { Views::NONE };
-        let no_native = blind.within(Views::NATIVE);
-        let no_python = blind.without(runtime).without(no_native);
-        let mut base = self.stand_in(self.top, places, PYTHON_RUNTIME, runtime);
-        base = self.stand_in(base, places, NO_NATIVE_STACK, no_native);
-        base = self.stand_in(base, places, NO_PYTHON_STACK, no_python);
-        self.by_allocator(base, places, site.allocator, no_python)
-    }
-
-    fn stand_in(&mut self, above: NodeId, places: &mut Places, name: &str, views: Views) -> NodeId {
-        if views.is_empty() {
-            return above;
-        }
-        let place = places.special_in(name, views);
-        self.child(above, place)
-    }
-
-    fn by_allocator(&mut self, above: NodeId, places: &mut Places, allocator: Allocator, views: Views) -> NodeId {
-        if views.is_empty() {
-            return above;
-        }
-        let place = places.allocator_in(allocator, views);
-        self.child(above, place)
-    }
-
-    /// The node of a stack below `base`: from the innermost caller that has one already.
-    fn stack(&mut self, tables: &Tables, places: &Places, base: NodeId, stack: StackId) -> NodeId {
-        let mut missing = Vec::new();
-        let (mut at, mut node) = (stack, base);
-        while at != StackId::EMPTY {
-            if let Some(known) = self.node_of.get(base, at) {
-                node = known;
-                break;
-            }
-            match tables.stack(at).filter(|node| node.parent < at) {
-                Some(parent) => {
-                    missing.push((at, parent.frame));
-                    at = parent.parent;
-                }
-                None => {
-                    // Damage: the callers are unknown.
-                    node = self.lost(places);
-                    self.node_of.insert(base, at, node);
-                    break;
-                }
-            }
-        }
-        for (stack, frame) in missing.into_iter().rev() {
-            for &place in places.of_frame(frame) {
-                if places.get(place).shown.meets(self.views) {
-                    node = self.child(node, place);
-                }
-            }
-            self.node_of.insert(base, stack, node);
-        }
-        node
-    }
+fn first(threads: &[ThreadId], slot: &SlotSummary) -> ThreadId {
+    threads.get(slot.thread.index()).copied().unwrap_or(slot.thread)
 }

@@ -1,5 +1,6 @@
 //! From a capture to reports: names for what a replay summed up, and renderers of that.
 
+mod actors;
 mod allocation_functions;
 pub mod amounts;
 mod bins_wanted;
@@ -15,6 +16,7 @@ pub mod flame_tree;
 pub mod flamegraph;
 mod folded_names;
 mod frame_places;
+mod grafting;
 mod hidden_allocators;
 pub mod histogram;
 mod json_columns;
@@ -28,10 +30,13 @@ mod markdown;
 pub mod metadata;
 mod native_notes;
 mod native_stacks;
+mod node_groups;
 mod node_lookup;
+pub mod node_report;
 pub mod not_recorded;
 mod notes;
 pub mod origins;
+mod packed_amounts;
 mod page;
 pub mod place_report;
 pub mod places;
@@ -48,6 +53,7 @@ pub mod run_clock;
 mod runtime_frames;
 mod runtime_functions;
 mod short_commands;
+mod site_tree;
 pub mod size_units;
 mod stack_groups;
 mod stack_paths;

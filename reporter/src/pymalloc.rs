@@ -10,6 +10,7 @@ use crate::places::PlaceId;
 use crate::report::Report;
 use crate::row_places::RowPlaces;
 use crate::rows::Row;
+use crate::view::View;
 
 /// Arenas are worth a word where one of so many largest rows is made of them.
 const TOP_ROWS: usize = 10;
@@ -44,6 +45,25 @@ pub(crate) fn sentence(run: &Metadata) -> Option<String> {
 /// Whether that concerns all that Python allocates, and not arenas only.
 pub(crate) fn concerns_all(run: &Metadata) -> bool {
     run.python_allocators_traced || matches!(Pieces::of(run), Some(Pieces::OfMimalloc))
+}
+
+/// Whether [`hint`] depends on who asked for memory.
+pub(crate) fn hint_depends_on_stacks(run: &Metadata) -> bool {
+    !run.python_allocators_traced && matches!(Pieces::of(run), Some(Pieces::Arenas(_)))
+}
+
+/// The same sentence for a page that begins with a view.
+pub(crate) fn page_hint(report: &Report, view: View, metric: Metric) -> Option<String> {
+    if report.metadata().python_allocators_traced {
+        return None;
+    }
+    match Pieces::of(report.metadata())? {
+        Pieces::OfMimalloc => sentence(report.metadata()),
+        Pieces::Arenas(_) => {
+            let row_places = report.row_places(view);
+            hint(report, &row_places, &report.rows(&row_places, metric), metric)
+        }
+    }
 }
 
 /// The same sentence, where untraced arenas are among the first of `rows`, or objects are nowhere.

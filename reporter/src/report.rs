@@ -101,7 +101,7 @@ pub struct Report {
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
     pub(crate) mapped: MappedMemory,
-    query: Query,
+    pub(crate) query: Query,
     resident: ResidentSets,
     notes: Vec<String>,
 }

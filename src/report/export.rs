@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use memprof_reporter::expected_size::SizedWrite;
 use memprof_reporter::export::{Format, write};
+use memprof_reporter::flame_tree::Split;
 use memprof_reporter::report::Report;
 
 use super::output_file::OutputFile;
@@ -163,6 +164,10 @@ impl Export<'_> {
     }
 
     fn to_stdout(&self) -> Result<(), Failure> {
+        if let Some(format) = self.format.of_tree() {
+            let report = self.shown.open_nodes(Split::ByProcess)?;
+            return stdout_text::write_sized(&self.shown.capture, self.force, |out| report.write(format, out));
+        }
         let mut report = self.shown.open(Notes::Apart)?;
         if self.is_divided(&report) {
             return Err(self.several_processes(&report));
@@ -173,6 +178,12 @@ impl Export<'_> {
     fn to_file(&self, file: Option<PathBuf>) -> Result<(), Failure> {
         let (kind, extension) = (self.format.name(), self.format.extension());
         let output = OutputFile::choose(file, self.force, &self.shown.capture, kind, extension)?;
+        if let Some(format) = self.format.of_tree() {
+            let report = self.shown.open_nodes(Split::ByProcess)?;
+            let path = output.write(|out| report.write(format, out))?;
+            say_written(&path);
+            return Ok(());
+        }
         let mut report = self.shown.open(Notes::Apart)?;
         if !self.is_divided(&report) {
             return self.finish(&mut report, output);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use memprof_reporter::diff;
 use memprof_reporter::flame_tree::Split;
-use memprof_reporter::flamegraph::{GraphShape, write_html, write_svg};
+use memprof_reporter::flamegraph::{GraphShape, PageKind};
 use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
@@ -59,17 +59,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
         say_written(&path);
         return Ok(());
     }
-    let bins = match (args.svg, args.temporal) {
-        (true, _) => BinsWanted::Never,
-        (false, true) => BinsWanted::Always,
-        (false, false) => BinsWanted::WhereCheap,
-    };
-    let mut report = args.shown.open_in_bins(bins)?;
+    let bins = if args.temporal { BinsWanted::Always } else { BinsWanted::WhereCheap };
     let split = if args.split_threads { Split::ByThread } else { Split::ByProcess };
-    let shape = GraphShape { view, inverted: args.inverted, split };
-    let path = output.write(|out| {
-        if args.svg { write_svg(&mut report, shape, metric, out) } else { write_html(&mut report, shape, metric, out) }
-    })?;
+    let path = if args.svg {
+        let report = args.shown.open_nodes(split)?;
+        output.write(|out| report.write_svg(out))?
+    } else {
+        let mut report = args.shown.open_page(GraphShape { view, inverted: args.inverted, split }, bins)?;
+        output.write(|out| report.write_page(PageKind::FlameGraph, out))?
+    };
     say_written(&path);
     Ok(())
 }

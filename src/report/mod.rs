@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
 use memprof_reporter::check::BudgetError;
+use memprof_reporter::flamegraph::GraphShape;
 use memprof_reporter::lines::NoSuchSource;
+use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::PlaceReport;
 use memprof_reporter::report::{BinsWanted, Report, ReportError};
 use memprof_reporter::rows::Ranking;
@@ -310,6 +312,22 @@ fn open_places(capture: &Path, query: &QueryArgs, view: View, notes: Notes) -> R
     let report = PlaceReport::open_watched(capture, &query.query(), view, progress::watch).map_err(Failure::Capture)?;
     require_stacks(capture, view, report.has_native_stacks())?;
     notes.say(capture, report.notes());
+    Ok(report)
+}
+
+/// Likewise, for a tree of calls.
+fn open_nodes(
+    capture: &Path,
+    query: &QueryArgs,
+    of: NodesOf,
+    (shape, metric): (GraphShape, Metric),
+    bins: BinsWanted,
+) -> Result<NodeReport, Failure> {
+    let watched = (bins, progress::watch);
+    let report =
+        NodeReport::open_watched(capture, &query.query(), of, (shape, metric), watched).map_err(Failure::Capture)?;
+    require_stacks(capture, shape.view, report.has_native_stacks())?;
+    Notes::Apart.say(capture, report.notes());
     Ok(report)
 }
 

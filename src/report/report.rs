@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::flamegraph::write_report;
+use memprof_reporter::flamegraph::PageKind;
 use memprof_reporter::report::BinsWanted;
 
 use super::output_file::OutputFile;
@@ -27,10 +27,9 @@ pub struct Args {
 /// # Errors
 /// When the capture cannot be read or the page not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (metric, view) = (args.shown.metric(), args.shown.view());
     let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "report", "html")?;
-    let mut report = args.shown.open_in_bins(BinsWanted::Always)?;
-    let path = output.write(|out| write_report(&mut report, view, metric, out))?;
+    let mut report = args.shown.open_page(args.shown.view().into(), BinsWanted::Always)?;
+    let path = output.write(|out| report.write_page(PageKind::Report, out))?;
     say_written(&path);
     Ok(())
 }

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::flame_tree::Split;
+use memprof_reporter::flamegraph::GraphShape;
+use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::PlaceReport;
 use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::view::View;
 
 use super::query_args::QueryArgs;
-use super::{Failure, MetricArgs, Notes, ViewArgs, open_in_bins, open_places};
+use super::{Failure, MetricArgs, Notes, ViewArgs, open, open_nodes, open_places};
 
 /// What a report shows.
 #[derive(Clone, Debug, clap::Args)]
@@ -36,7 +39,7 @@ impl ShownArgs {
 
     /// Opens the capture.
     pub fn open(&self, notes: Notes) -> Result<Report, Failure> {
-        open_in_bins(&self.capture, &self.query, self.view(), BinsWanted::Never, notes)
+        open(&self.capture, &self.query, self.view(), notes)
     }
 
     /// Opens the capture for lists by place.
@@ -45,7 +48,13 @@ impl ShownArgs {
     }
 
     /// Opens the capture for a page, and cuts the run into bins if they are wanted.
-    pub fn open_in_bins(&self, bins: BinsWanted) -> Result<Report, Failure> {
-        open_in_bins(&self.capture, &self.query, self.view(), bins, Notes::Apart)
+    pub fn open_page(&self, shape: GraphShape, bins: BinsWanted) -> Result<NodeReport, Failure> {
+        open_nodes(&self.capture, &self.query, NodesOf::Page, (shape, self.metric()), bins)
+    }
+
+    /// Opens the capture for a tree of the view alone.
+    pub fn open_nodes(&self, split: Split) -> Result<NodeReport, Failure> {
+        let shape = GraphShape { split, ..self.view().into() };
+        open_nodes(&self.capture, &self.query, NodesOf::View, (shape, self.metric()), BinsWanted::Never)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::flamegraph;
+use memprof_reporter::flamegraph::PageKind;
+use memprof_reporter::report::BinsWanted;
 use memprof_reporter::table::{DEFAULT_ROWS, write_json, write_text};
 
 use super::output_file::OutputFile;
@@ -48,8 +49,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let metric = args.shown.metric();
     if args.html || args.output.is_some() {
         let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "table", "html")?;
-        let mut report = args.shown.open(Notes::Apart)?;
-        let path = output.write(|out| flamegraph::write_table(&mut report, args.shown.view(), metric, out))?;
+        let mut report = args.shown.open_page(args.shown.view().into(), BinsWanted::Never)?;
+        let path = output.write(|out| report.write_page(PageKind::Table, out))?;
         say_written(&path);
         return Ok(());
     }

@@ -20,7 +20,7 @@ use super::format::{
 use super::open_error::OpenError;
 use super::repeated_rows;
 use super::scan::{Damage, Scan, decompress, read_chunk};
-use super::site_numbers::{SiteGroups, SiteNumbers, SitesForTotals};
+use super::site_numbers::{SiteGroups, SiteNumbers, SiteWindow, SitesForTotals};
 use super::stored_rows::RowFormat;
 use super::table_rows::{functions_in, place};
 use super::tables::{FrameSymbols, Function, Tables, Thread};
@@ -75,6 +75,8 @@ pub struct CaptureReader {
     has_repeated_rows: bool,
     /// The numbers of sites, where they are others than in the file.
     site_numbers: Option<SiteNumbers>,
+    /// Which of them are told apart at present, if not all.
+    site_window: Option<SiteWindow>,
     /// The sites, while the file is opened for totals alone.
     totals: Option<SitesForTotals>,
     rss: Vec<RssSample>,
@@ -174,6 +176,7 @@ impl CaptureReader {
             tables: Tables::default(),
             has_repeated_rows: false,
             site_numbers: None,
+            site_window: None,
             totals,
             rss: Vec::new(),
             children_rss: BTreeMap::new(),
@@ -240,6 +243,24 @@ impl CaptureReader {
     pub fn group_sites(&mut self, SiteGroups { numbers, first_sites }: SiteGroups) {
         self.tables.sites = first_sites;
         self.renumber_sites(numbers);
+    }
+
+    /// Tells apart no other sites from now on than a window does. The sums of an aggregated capture stay as they are.
+    pub fn look_through(&mut self, window: SiteWindow) {
+        self.site_window = Some(window);
+    }
+
+    /// Reads events that have been read before. What cannot be read was counted then.
+    pub fn reread<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let damage = self.damage.clone();
+        let outcome = read(self);
+        self.damage = damage;
+        outcome
+    }
+
+    /// Drops the stacks: there is not one of them in the tables any more.
+    pub fn forget_stacks(&mut self) {
+        self.tables.stacks = Vec::new();
     }
 
     fn renumber_sites(&mut self, numbers: SiteNumbers) {
@@ -367,6 +388,9 @@ impl CaptureReader {
         }
         if let Some(numbers) = &self.site_numbers {
             numbers.apply(&mut out.events);
+        }
+        if let Some(window) = &self.site_window {
+            window.apply(&mut out.events);
         }
         if let Some(observer) = &mut self.observer {
             observer(chunk);

@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
+use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
@@ -49,14 +50,7 @@ impl SiteNumbers {
 
     /// Puts the sites' new numbers into events.
     pub fn apply(&self, events: &mut [Timed<ResolvedEvent>]) {
-        for timed in events {
-            if let ResolvedEvent::Allocation { site, .. }
-            | ResolvedEvent::Resize { site, .. }
-            | ResolvedEvent::Map { site, .. } = &mut timed.event
-            {
-                *site = self.of(*site);
-            }
-        }
+        renumber(events, |site| self.of(site));
     }
 
     /// After these numbers others have been given in turn.
@@ -72,6 +66,42 @@ impl SiteNumbers {
     }
 }
 
+fn renumber(events: &mut [Timed<ResolvedEvent>], number: impl Fn(SiteId) -> SiteId) {
+    for timed in events {
+        if let ResolvedEvent::Allocation { site, .. }
+        | ResolvedEvent::Resize { site, .. }
+        | ResolvedEvent::Map { site, .. } = &mut timed.event
+        {
+            *site = number(*site);
+        }
+    }
+}
+
+/// Which sites have numbers of their own in the events that are read, while others have one together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteWindow {
+    /// Sites below this always have them.
+    pub always: SiteId,
+    /// These have them at present.
+    pub present: Range<SiteId>,
+    /// What all others are called.
+    pub others: SiteId,
+}
+
+impl SiteWindow {
+    /// What a site is called.
+    #[inline]
+    #[must_use]
+    pub fn of(&self, site: SiteId) -> SiteId {
+        if site < self.always || self.present.contains(&site) { site } else { self.others }
+    }
+
+    /// Puts that into events.
+    pub(super) fn apply(&self, events: &mut [Timed<ResolvedEvent>]) {
+        renumber(events, |site| self.of(site));
+    }
+}
+
 /// Sites between which a reader makes no difference.
 #[derive(Clone, Debug)]
 pub struct SiteGroups {
@@ -81,6 +111,12 @@ pub struct SiteGroups {
 }
 
 impl SiteGroups {
+    /// Groups by their numbers: that of each site, and the first site of each.
+    #[must_use]
+    pub const fn new(numbers: Vec<SiteId>, first_sites: Vec<Option<Site>>) -> Self {
+        Self { numbers: SiteNumbers::Each(numbers), first_sites }
+    }
+
     /// A group for each key that sites have, and one for all that the file has lost.
     pub fn by<K: Eq + Hash>(tables: &Tables, key: impl Fn(SiteId, Site) -> K) -> Self {
         let mut groups: FxHashMap<Option<K>, SiteId> = FxHashMap::default();
@@ -159,6 +195,14 @@ mod tests {
         // The file's own rows 0 to 2 are rows 5, 1 and 0 of the table.
         assert_eq!(numbers(&[5, 1, 0]).then(&groups.numbers), numbers(&[2, 1, 0]));
     }
+
+    #[test]
+    fn a_window_leaves_what_is_in_it_and_what_is_always_seen() {
+        let window = SiteWindow { always: SiteId(2), present: SiteId(5)..SiteId(7), others: SiteId(9) };
+        let seen = (0..10).map(|site| window.of(SiteId(site)).0).collect::<Vec<_>>();
+        assert_eq!(seen, [0, 1, 9, 9, 9, 5, 6, 9, 9, 9]);
+    }
+
     #[test]
     fn totals_tell_apart_what_counts_otherwise() {
         let shared = Site { part: Some(SharedPart::from(PartId(3))), ..Site::new(StackId(5), Allocator::Mmap) };

@@ -14,7 +14,8 @@ use memprof_replay::metric::Metric;
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::TimeRange;
 use memprof_replay::trimming::{Cut, trim};
-use memprof_reporter::export::{Format, write};
+use memprof_reporter::export::{Format, TreeFormat, write};
+use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
@@ -132,5 +133,11 @@ fn show(path: &Path, report: &mut Report, view: View) -> std::io::Result<()> {
     }
     flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;
+    let (mut tree, mut alone) = (Vec::new(), Vec::new());
+    write(report, Format::Json, view, Metric::Peak, &mut tree)?;
+    let (query, shown) = (Query::default(), (view.into(), Metric::Peak));
+    let nodes = NodeReport::open_in_turns(path, &query, NodesOf::View, shown, 3).expect("it can be opened again");
+    nodes.write(TreeFormat::Json, &mut alone)?;
+    assert!(tree == alone, "a tree does not depend on how many counters are in memory at a time");
     flamegraph::write_svg(report, view, Metric::Total, &mut sink())
 }

@@ -29,7 +29,7 @@ pub use page::write_html;
 pub use path_matching::MovedFolder;
 pub use text::write_text;
 
-use crate::flame_tree::FlameTree;
+use crate::flame_tree::{FlameTree, SlotCells, Split};
 use crate::places::PlaceId;
 use crate::report::Report;
 use crate::rows::Ranking;
@@ -279,8 +279,7 @@ fn rank(change: &Change, order: Order) -> Rank {
 }
 
 fn flame_tree(report: &mut Report, views: Views) -> FlameTree {
-    let Report { reader, places, processes, aggregate, .. } = report;
-    FlameTree::build(reader.tables(), places, processes, &aggregate.slots, views)
+    FlameTree::of_report(report, views, Split::ByProcess, SlotCells::Unknown)
 }
 
 fn stack_changes(tree: &StackTree, trees: [&FlameTree; 2], metric: Metric) -> Vec<(Subject, Change)> {

@@ -5,35 +5,31 @@ use std::io;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
-use super::call_tree;
 use super::stack_lengths::stack_lengths;
 use crate::expected_size::{ExpectedSize, SizedWrite, digits};
-use crate::flame_tree::NodeId;
+use crate::flame_tree::{FlameTree, NodeId};
 use crate::folded_names::folded_name;
 use crate::report::Report;
-use crate::view::View;
 
 /// Writes a line for each stack with memory of its own.
 ///
 /// # Errors
 /// What `out` answers to a write.
 pub(super) fn write_collapsed(
-    report: &mut Report,
-    view: View,
+    report: &Report,
+    tree: &FlameTree,
     metric: Metric,
     out: &mut impl SizedWrite,
 ) -> io::Result<()> {
-    let tree = call_tree(report, view);
     let names: Vec<String> = report.places.ids().map(|place| folded_name(&report.places, place)).collect();
-    let own = tree.own(metric);
-    let stacks = || own.iter().zip((0..).map(NodeId)).filter(|(own, _)| own.bytes > 0);
+    let stacks = || tree.own_of_nodes(metric).filter(|(_, own)| own.bytes > 0);
     let name = |node: NodeId| &names[tree.nodes()[node.index()].place.index()];
     // A separator or the space behind each name, and the end of the line.
-    let lengths = stack_lengths(&tree, |node| name(node).len() as u64 + 1);
-    let line = |(own, node): (&Amount, NodeId)| lengths[node.index()].max(1) + digits(own.bytes) + 1;
+    let lengths = stack_lengths(tree, |node| name(node).len() as u64 + 1);
+    let line = |(node, own): (NodeId, Amount)| lengths[node.index()].max(1) + digits(own.bytes) + 1;
     out.expect(ExpectedSize::Exactly(stacks().map(line).fold(0, u64::saturating_add)))?;
     let mut stack = Vec::new();
-    for (own, node) in stacks() {
+    for (node, own) in stacks() {
         stack.clear();
         stack.extend(tree.path(node));
         for (index, place) in stack.iter().rev().enumerate() {

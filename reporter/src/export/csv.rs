@@ -5,14 +5,12 @@ use std::io;
 
 use memprof_replay::metric::Metric;
 
-use super::call_tree;
 use super::stack_lengths::stack_lengths;
 use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_cells::Cell;
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::places::Places;
 use crate::report::Report;
-use crate::view::View;
 
 const COLUMNS: &[u8] = b"allocator,num_allocations,size,tid,thread_name,stack_trace,pid\r\n";
 /// What a field must not have unless it is quoted.
@@ -22,20 +20,26 @@ const SEPARATORS: [char; 4] = ['"', ',', '\r', '\n'];
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_csv(report: &mut Report, view: View, metric: Metric, out: &mut impl SizedWrite) -> io::Result<()> {
-    let tree = call_tree(report, view);
+pub(super) fn write_csv(
+    report: &Report,
+    tree: &FlameTree,
+    metric: Metric,
+    out: &mut impl SizedWrite,
+) -> io::Result<()> {
     let amount = |cell: &Cell| cell.amounts.get(metric);
-    let mut cells: Vec<&Cell> = tree.cells().iter().filter(|cell| !amount(cell).is_zero()).collect();
-    cells.sort_by_key(|cell| Reverse((amount(cell).bytes, amount(cell).allocations)));
-    let stacks = Stacks::of(&tree, &report.places);
+    let numbered = (0..).zip(tree.cells());
+    let mut cells: Vec<u32> = numbered.filter(|(_, cell)| !amount(cell).is_zero()).map(|(number, _)| number).collect();
+    cells.sort_by_key(|&cell| Reverse((amount(&tree.cell(cell)).bytes, amount(&tree.cell(cell)).allocations)));
+    let cells = || cells.iter().map(|&cell| tree.cell(cell));
+    let stacks = Stacks::of(tree, &report.places);
     let row = |cell: &Cell| before_stack(report, cell, metric).len() + after_stack(report, cell).len();
-    let sizes = cells.iter().map(|cell| stacks.bytes(cell.node).saturating_add(row(cell) as u64));
+    let sizes = cells().map(|cell| stacks.bytes(cell.node).saturating_add(row(&cell) as u64));
     out.expect(ExpectedSize::Exactly(sizes.fold(COLUMNS.len() as u64, u64::saturating_add)))?;
     out.write_all(COLUMNS)?;
-    for cell in cells {
-        out.write_all(before_stack(report, cell, metric).as_bytes())?;
+    for cell in cells() {
+        out.write_all(before_stack(report, &cell, metric).as_bytes())?;
         stacks.write(cell.node, out)?;
-        out.write_all(after_stack(report, cell).as_bytes())?;
+        out.write_all(after_stack(report, &cell).as_bytes())?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use memprof_capture::ids::{SiteId, ThreadId};
 
 use rustc_hash::FxHashSet;
 
-use super::call_tree;
+use super::call_tree_of_slots;
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::report::Report;
 use crate::view::View;
@@ -32,7 +32,7 @@ pub(super) struct EventPlaces {
 impl EventPlaces {
     /// Of a report on one process.
     pub(super) fn of(report: &mut Report, view: View) -> Self {
-        let tree = call_tree(report, view);
+        let tree = call_tree_of_slots(report, view);
         let (slots, tables) = (&report.aggregate.slots, report.reader.tables());
         let mut of_site = vec![None; slots.iter().map(|slot| slot.site.index() + 1).max().unwrap_or(0)];
         for (slot, node) in slots.iter().zip(tree.of_slot()) {

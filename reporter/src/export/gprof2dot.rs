@@ -9,15 +9,13 @@ use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::call_tree;
 use super::stack_lengths::list_lengths;
 use crate::expected_size::{ByteCount, ExpectedSize, SizedWrite};
-use crate::flame_tree::NodeId;
+use crate::flame_tree::{FlameTree, NodeId};
 use crate::json_columns::Sequence;
 use crate::places::PlaceId;
 use crate::report::Report;
 use crate::strings::StringId;
-use crate::view::View;
 
 #[derive(Serialize)]
 struct Profile<F, E> {
@@ -53,12 +51,11 @@ struct Event {
 /// # Errors
 /// What `out` answers to a write.
 pub(super) fn write_gprof2dot(
-    report: &mut Report,
-    view: View,
+    report: &Report,
+    tree: &FlameTree,
     metric: Metric,
     out: &mut impl SizedWrite,
 ) -> io::Result<()> {
-    let tree = call_tree(report, view);
     let places = &report.places;
     // A place of each function stands for all of them. The root, which comes first, is no function.
     let mut functions: Vec<PlaceId> = Vec::new();
@@ -78,7 +75,7 @@ pub(super) fn write_gprof2dot(
     let event = |callchain, amount: &Amount| Event { callchain, cost: [amount.bytes, amount.allocations] };
     let without_chains = profile(functions.clone(), events.clone().map(|(_, amount)| event(Vec::new(), amount)));
     let bytes = ByteCount::of(|count| Ok(serde_json::to_writer(count, &without_chains)?))? + 1;
-    let chains = list_lengths(&tree, |node| of_node[node.index()]);
+    let chains = list_lengths(tree, |node| of_node[node.index()]);
     let bytes = events.clone().map(|(node, _)| chains[node.index()]).fold(bytes, u64::saturating_add);
     out.expect(ExpectedSize::Exactly(bytes))?;
     let events =

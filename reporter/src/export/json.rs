@@ -6,10 +6,9 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
-use super::call_tree;
 use super::frames::Frames;
 use crate::flame_cells::Cell;
-use crate::flame_tree::{Node, NodeId};
+use crate::flame_tree::{FlameTree, Node, NodeId};
 use crate::json_columns::Sequence;
 use crate::metadata::Metadata;
 use crate::places::{PlaceId, Places};
@@ -79,10 +78,8 @@ struct SampleEntry {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_json(report: &mut Report, view: View, out: &mut impl Write) -> io::Result<()> {
-    let tree = call_tree(report, view);
-    let report = &*report;
-    let frames = Frames::of(&tree, &report.places, |_, _| true);
+pub(super) fn write_json(report: &Report, tree: &FlameTree, view: View, out: &mut impl Write) -> io::Result<()> {
+    let frames = Frames::of(tree, &report.places, |_, _| true);
     let threads = report.thread_labels();
     let export = Export {
         schema: "memprof-export-2",
@@ -93,7 +90,7 @@ pub(super) fn write_json(report: &mut Report, view: View, out: &mut impl Write) 
         totals: ByMetric::of(|metric| report.total(metric)),
         frames: Sequence(frames.places().iter().map(|&place| frame(&report.places, place))),
         stacks: Sequence(tree.nodes().iter().skip(1).map(|node| stack(&frames, node))),
-        samples: Sequence(tree.cells().iter().map(|cell| entry(report, &threads, cell))),
+        samples: Sequence(tree.cells().map(|cell| entry(report, &threads, &cell))),
     };
     serde_json::to_writer(&mut *out, &export)?;
     writeln!(out)

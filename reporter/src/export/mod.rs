@@ -24,7 +24,7 @@ use std::io;
 use memprof_replay::metric::Metric;
 
 use crate::expected_size::SizedWrite;
-use crate::flame_tree::FlameTree;
+use crate::flame_tree::{FlameTree, SlotCells, Split};
 use crate::report::Report;
 use crate::view::View;
 
@@ -119,6 +119,35 @@ impl Format {
     pub const fn has_events(self) -> bool {
         matches!(self, Self::Firefox | Self::Dhat | Self::Heaptrack | Self::Memray)
     }
+
+    /// The same format, if the tree of calls is all that it shows: then a [`NodeReport`](crate::node_report::NodeReport) is
+    /// enough.
+    #[must_use]
+    pub const fn of_tree(self) -> Option<TreeFormat> {
+        match self {
+            Self::Collapsed => Some(TreeFormat::Collapsed),
+            Self::Speedscope => Some(TreeFormat::Speedscope),
+            Self::Csv => Some(TreeFormat::Csv),
+            Self::Json => Some(TreeFormat::Json),
+            Self::Gprof2dot => Some(TreeFormat::Gprof2dot),
+            Self::Pprof | Self::Firefox | Self::Dhat | Self::Heaptrack | Self::Memray => None,
+        }
+    }
+}
+
+/// The formats that show a tree of calls, and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeFormat {
+    /// See [`Format::Collapsed`].
+    Collapsed,
+    /// See [`Format::Speedscope`].
+    Speedscope,
+    /// See [`Format::Csv`].
+    Csv,
+    /// See [`Format::Json`].
+    Json,
+    /// See [`Format::Gprof2dot`].
+    Gprof2dot,
 }
 
 /// Writes a report in a format. Where that can be far larger than the capture, `out` is told how large.
@@ -132,13 +161,17 @@ pub fn write(
     metric: Metric,
     out: &mut impl SizedWrite,
 ) -> io::Result<()> {
+    let of_tree = |report: &mut Report, format, out| {
+        let tree = call_tree(report, view);
+        write_tree(report, &tree, format, (view, metric), out)
+    };
     match format {
-        Format::Collapsed => collapsed::write_collapsed(report, view, metric, out),
-        Format::Speedscope => speedscope::write_speedscope(report, view, metric, out),
+        Format::Collapsed => of_tree(report, TreeFormat::Collapsed, out),
+        Format::Speedscope => of_tree(report, TreeFormat::Speedscope, out),
+        Format::Csv => of_tree(report, TreeFormat::Csv, out),
+        Format::Json => of_tree(report, TreeFormat::Json, out),
+        Format::Gprof2dot => of_tree(report, TreeFormat::Gprof2dot, out),
         Format::Pprof => pprof::write_pprof(report, view, metric, out),
-        Format::Csv => csv::write_csv(report, view, metric, out),
-        Format::Json => json::write_json(report, view, out),
-        Format::Gprof2dot => gprof2dot::write_gprof2dot(report, view, metric, out),
         Format::Firefox => firefox::write_firefox(report, view, out),
         Format::Dhat => dhat::write_dhat(report, view, out),
         Format::Heaptrack => heaptrack::write_heaptrack(report, view, out),
@@ -146,8 +179,29 @@ pub fn write(
     }
 }
 
+/// Writes a format for which the tree of a view is enough.
+pub(crate) fn write_tree(
+    report: &Report,
+    tree: &FlameTree,
+    format: TreeFormat,
+    (view, metric): (View, Metric),
+    out: &mut impl SizedWrite,
+) -> io::Result<()> {
+    match format {
+        TreeFormat::Collapsed => collapsed::write_collapsed(report, tree, metric, out),
+        TreeFormat::Speedscope => speedscope::write_speedscope(report, tree, metric, out),
+        TreeFormat::Csv => csv::write_csv(report, tree, metric, out),
+        TreeFormat::Json => json::write_json(report, tree, view, out),
+        TreeFormat::Gprof2dot => gprof2dot::write_gprof2dot(report, tree, metric, out),
+    }
+}
+
 /// The tree of calls that a view shows.
 fn call_tree(report: &mut Report, view: View) -> FlameTree {
-    let Report { reader, places, processes, aggregate, .. } = report;
-    FlameTree::build(reader.tables(), places, processes, &aggregate.slots, view.alone())
+    FlameTree::of_report(report, view.alone(), Split::ByProcess, SlotCells::Unknown)
+}
+
+/// The same, which knows what has become of each slot.
+fn call_tree_of_slots(report: &mut Report, view: View) -> FlameTree {
+    FlameTree::of_report(report, view.alone(), Split::ByProcess, SlotCells::Known)
 }

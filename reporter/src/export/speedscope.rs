@@ -11,12 +11,10 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
-use super::call_tree;
 use super::frames::{Frames, NamedFrame};
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::json_columns::Sequence;
 use crate::report::Report;
-use crate::view::View;
 
 #[derive(Serialize)]
 struct File<'a, F> {
@@ -70,19 +68,17 @@ enum EventKind {
 /// # Errors
 /// What `out` answers to a write.
 pub(super) fn write_speedscope(
-    report: &mut Report,
-    view: View,
+    report: &Report,
+    tree: &FlameTree,
     metric: Metric,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let tree = call_tree(report, view);
     let places = &report.places;
     let sums = tree.inclusive(metric);
-    let frames = Frames::of(&tree, places, |id, _| !sums[id.index()].is_zero());
-    let (frames, own) = (&frames, &tree.own(metric));
+    let frames = Frames::of(tree, places, |id, _| !sums[id.index()].is_zero());
+    let (frames, own) = (&frames, tree.own(metric));
     let profile = |what: &str, unit, weight: fn(Amount) -> u64| {
-        let (events, end) =
-            walk(&tree, frames, |node| weight(own[node.index()]), |node| weight(sums[node.index()]) > 0);
+        let (events, end) = walk(tree, frames, |node| weight(own[node.index()]), |node| weight(sums[node.index()]) > 0);
         Profile { kind: "evented", name: format!("{what} {}", metric.heading()), unit, start: 0, end, events }
     };
     let file = File {

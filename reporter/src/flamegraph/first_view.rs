@@ -128,7 +128,7 @@ fn sprouts(
     }
     drop(sums);
     let mut own: FxHashMap<usize, Amount> = FxHashMap::default();
-    for cell in tree.cells().iter().filter(|cell| is_kept[cell.node.index()]) {
+    for cell in tree.cells().filter(|cell| is_kept[cell.node.index()]) {
         own.entry(cell.node.index()).or_default().add(cell.amounts.get(metric));
     }
     let amount = |of: &FxHashMap<usize, Amount>, index| of.get(&index).copied().unwrap_or_default();

@@ -9,6 +9,7 @@ use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;
+use memprof_replay::time_bins::TimeBins;
 use memprof_replay::timeline::{MOST_BINS, TimelinePoint, thin_out};
 use serde::Serialize;
 
@@ -17,7 +18,7 @@ use super::bin_columns::{self, BinsHead};
 use super::first_view::FirstView;
 use super::tree_columns::{CellAxes, UsedFrames, write_tree};
 use super::whole_sources;
-use crate::flame_tree::{FlameTree, NodeId};
+use crate::flame_tree::{FlameTree, NodeId, SlotCells};
 use crate::page::{Columns, PageHeader, PageParts, SourceLines, write_page};
 use crate::pymalloc;
 use crate::report::Report;
@@ -75,8 +76,8 @@ pub(crate) const PARTS: PageParts = PageParts {
 };
 
 /// What a page is asked for. All pages have the same tabs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PageKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageKind {
     /// It opens on the flame graph, and has the lines of source that occur.
     FlameGraph,
     /// It opens on the table, and has the lines of source that occur.
@@ -215,6 +216,7 @@ pub fn write_report(
     write(PageKind::Report, report, shape.into(), metric, out)
 }
 
+/// Makes the page of a report that has all stacks.
 fn write(
     kind: PageKind,
     report: &mut Report,
@@ -222,27 +224,39 @@ fn write(
     metric: Metric,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let GraphShape { view, inverted, split } = shape;
-    // Without native frames there is nothing to choose between.
-    let views = if report.native.recorded { Views::ALL } else { Views::BOTH_HYBRID };
-    let (tables, slots) = (report.reader.tables(), &report.aggregate.slots);
-    let tree = FlameTree::build_split(tables, &mut report.places, &report.processes, slots, (views, split));
+    let slot_cells = if report.aggregate.bins.is_some() { SlotCells::Known } else { SlotCells::Unknown };
+    let tree = FlameTree::of_report(report, page_views(report.native.recorded), shape.split, slot_cells);
     let bins = report.aggregate.bins.take();
-    let report = &*report;
-    let row_places = report.row_places(view);
-    let hint = pymalloc::hint(report, &row_places, &report.rows(&row_places, metric), metric);
-    let used = UsedFrames::of(&tree, &report.places);
-    let axes = CellAxes::of(&tree);
+    let hint = pymalloc::page_hint(report, shape.view, metric);
+    write_page_of(kind, (&*report, &tree, hint), bins, (shape, metric), out)
+}
+
+/// The views that a page has. Without native frames there is nothing to choose between.
+pub(crate) const fn page_views(has_native: bool) -> Views {
+    if has_native { Views::ALL } else { Views::BOTH_HYBRID }
+}
+
+/// Makes the page of a tree that has the views of a page; where there are bins, it knows the cells of slots.
+pub(crate) fn write_page_of(
+    kind: PageKind,
+    (report, tree, hint): (&Report, &FlameTree, Option<String>),
+    bins: Option<TimeBins>,
+    (shape, metric): (GraphShape, Metric),
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let GraphShape { view, inverted, .. } = shape;
+    let used = UsedFrames::of(tree, &report.places);
+    let axes = CellAxes::of(tree);
     let mut columns = Columns::default();
     let mut strings = Strings::default();
     let mut lines = SourceLines::new(report.reader.header().start_unix_ns);
     used.write(report, &mut lines, &mut strings, &mut columns);
     if kind == PageKind::Report {
-        whole_sources::write(&tree, &report.places, &mut lines, &mut strings, &mut columns);
+        whole_sources::write(tree, &report.places, &mut lines, &mut strings, &mut columns);
     }
     columns.text("strings", strings.iter());
-    write_tree(&tree, &used, &mut columns);
-    axes.write(&tree, metric, &mut columns);
+    write_tree(tree, &used, &mut columns);
+    axes.write(tree, metric, &mut columns);
     let bins = bins.map(|bins| bin_columns::write(report, bins, tree.cell_of_slot(), &mut columns));
     let totals = &report.aggregate.totals;
     let head = Head {
@@ -269,7 +283,7 @@ fn write(
     };
     let title = format!("{}: {}", kind.title(), report.metadata().command_line);
     // What is narrow top-down may be wide when it is inverted.
-    let first = if inverted { None } else { FirstView::of(report, &tree, metric, &head) };
+    let first = if inverted { None } else { FirstView::of(report, tree, metric, &head) };
     write_page(&PARTS, &title, first.as_ref(), (SCHEMA, &head, &columns), out)
 }
 

@@ -9,9 +9,11 @@ mod svg;
 mod tree_columns;
 mod whole_sources;
 
-pub(crate) use html::{PARTS, SCHEMA};
-pub use html::{write_html, write_report, write_table};
+pub(crate) use html::{PARTS, SCHEMA, page_views, write_page_of};
+pub use html::{PageKind, write_html, write_report, write_table};
 pub use shape::GraphShape;
 #[cfg(feature = "svg")]
 pub use svg::write_svg;
+#[cfg(feature = "svg")]
+pub(crate) use svg::write_svg_of;
 pub(crate) use tree_columns::write_nodes;

@@ -7,7 +7,7 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
 use super::GraphShape;
-use crate::flame_tree::{FlameTree, Node, NodeId};
+use crate::flame_tree::{FlameTree, Node, NodeId, SlotCells};
 use crate::folded_names::folded_name;
 use crate::places::Places;
 use crate::report::Report;
@@ -29,11 +29,13 @@ pub fn write_svg(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let GraphShape { view, split, .. } = shape.into();
-    let slots = &report.aggregate.slots;
-    let tables = report.reader.tables();
-    let tree = FlameTree::build_split(tables, &mut report.places, &report.processes, slots, (view.alone(), split));
-    let report = &*report;
-    let lines = folded_lines(&tree, &report.places, metric);
+    let tree = FlameTree::of_report(report, view.alone(), split, SlotCells::Unknown);
+    write_svg_of(report, &tree, metric, out)
+}
+
+/// Writes the picture of a tree.
+pub(crate) fn write_svg_of(report: &Report, tree: &FlameTree, metric: Metric, out: &mut impl Write) -> io::Result<()> {
+    let lines = folded_lines(tree, &report.places, metric);
     let mut options = Options::default();
     options.title = report.metadata().command_line.clone();
     options.subtitle = Some(format!("{} {}", size(report.total(metric).bytes), metric.heading()));

@@ -95,27 +95,26 @@ pub(super) struct CellAxes {
 impl CellAxes {
     /// All that occur.
     pub(super) fn of(tree: &FlameTree) -> Self {
-        let cells = tree.cells();
-        let threads: BTreeSet<_> = cells.iter().map(|cell| (cell.process, cell.thread)).collect();
-        let allocators: BTreeSet<_> = cells.iter().map(|cell| cell.allocator).collect();
+        let threads: BTreeSet<_> = tree.actors().iter().map(|actor| (actor.process, actor.thread)).collect();
+        let allocators: BTreeSet<_> = tree.actors().iter().map(|actor| actor.allocator).collect();
         Self { threads: threads.into_iter().collect(), allocators: allocators.into_iter().collect() }
     }
 
     /// The metric that the page begins with comes first, so that it can be drawn when the rest is still being unpacked.
     pub(super) fn write(&self, tree: &FlameTree, first: Metric, columns: &mut Columns) {
-        let cells = tree.cells();
+        let cells = || tree.cells();
         let number = |found: Result<usize, usize>| found.unwrap_or_else(|next| next) as u32;
-        columns.ascending("cells.node", cells.iter().map(|cell| cell.node.0));
+        columns.ascending("cells.node", cells().map(|cell| cell.node.0));
         let others = Metric::ALL.into_iter().filter(|metric| *metric != first);
         for metric in [first].into_iter().chain(others) {
-            let amounts = || cells.iter().map(move |cell| cell.amounts.get(metric));
+            let amounts = || cells().map(move |cell| cell.amounts.get(metric));
             columns.unsigned(&format!("cells.{}_bytes", metric.name()), amounts().map(|amount| amount.bytes));
             columns
                 .unsigned(&format!("cells.{}_allocations", metric.name()), amounts().map(|amount| amount.allocations));
         }
         let thread = |(process, thread)| number(self.threads.binary_search(&(process, thread)));
-        columns.unsigned("cells.thread", cells.iter().map(|cell| thread((cell.process, cell.thread))));
+        columns.unsigned("cells.thread", cells().map(|cell| thread((cell.process, cell.thread))));
         let allocator = |allocator| number(self.allocators.binary_search(&allocator));
-        columns.unsigned("cells.allocator", cells.iter().map(|cell| allocator(cell.allocator)));
+        columns.unsigned("cells.allocator", cells().map(|cell| allocator(cell.allocator)));
     }
 }

@@ -75,6 +75,11 @@ impl Query {
         !(self.threads.is_empty() && self.allocators.is_empty() && self.only.is_empty() && self.exclude.is_empty())
     }
 
+    /// Whether what is on a stack selects slots.
+    pub(crate) const fn selects_stacks(&self) -> bool {
+        !(self.only.is_empty() && self.exclude.is_empty())
+    }
+
     /// What the replay of a run of this length (in seconds) is to count.
     pub(crate) fn settings(&self, clock: &RunClock, duration_s: f64) -> ReplaySettings {
         let range = self.has_range().then(|| {

@@ -52,6 +52,11 @@ impl<'a> SlotFilter<'a> {
         is_wanted && self.stacks.get(site.stack.index()).copied().unwrap_or(self.query.only.is_empty())
     }
 
+    /// Whether it may leave slots of a site: all of them, where the query selects none.
+    pub(crate) fn may_leave(&self, site: SiteId) -> bool {
+        !self.query.filters_slots() || self.admits_site(site)
+    }
+
     fn admits(&self, slot: &SlotSummary) -> bool {
         self.admits_thread(slot.thread) && self.admits_site(slot.site)
     }

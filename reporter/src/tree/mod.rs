@@ -21,7 +21,7 @@ use call_tree::{Direction, Memory};
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 
-use crate::flame_tree::FlameTree;
+use crate::flame_tree::{FlameTree, SlotCells, Split};
 use crate::report::Report;
 use crate::rows::Ranking;
 use crate::view::View;
@@ -52,8 +52,13 @@ impl TreeOptions {
 
     /// The stacks of their view, of these slots or all.
     fn stacks(&self, report: &mut Report, slots: Option<&[SlotSummary]>) -> FlameTree {
-        let slots = slots.unwrap_or(&report.aggregate.slots);
-        FlameTree::build(report.reader.tables(), &mut report.places, &report.processes, slots, self.view.alone())
+        let views = self.view.alone();
+        match slots {
+            Some(slots) => {
+                FlameTree::build(report.reader.tables(), &mut report.places, &report.processes, slots, views)
+            }
+            None => FlameTree::of_report(report, views, Split::ByProcess, SlotCells::Unknown),
+        }
     }
 
     /// The tree of these stacks.

@@ -28,6 +28,7 @@ mod json_reports;
 mod large_page;
 mod line_tables;
 mod native_views;
+mod node_reports;
 mod odd_names;
 mod old_captures;
 mod page_ranges;

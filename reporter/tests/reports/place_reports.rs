@@ -1,21 +1,18 @@
 //! Lists by place and peaks are the same, whether all stacks of a capture have been told apart or not.
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::event::Event;
-use memprof_capture::file::Fact;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
-use memprof_reporter::query::{Moment, Query};
+use memprof_reporter::query::Query;
 use memprof_reporter::report::Report;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{stats, table};
 use proptest::prelude::*;
 
-use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
+use crate::capture_builder::{aggregated, file_of};
 use crate::family_run::family_run;
 use crate::native_run::native_run;
-use crate::random_family::{PROCESSES, SITES, add_sites, event, record};
+use crate::random_family::{PROCESSES, event, query, record_with_repeated_rows};
 use crate::sample_run::sample_run;
 
 /// All lists in all metrics.
@@ -57,26 +54,6 @@ fn of_runs_with_everything() {
     }
 }
 
-/// Some of the queries that there can be.
-fn query() -> impl Strategy<Value = Query> {
-    let range = prop::option::of((0.0..0.5, 0.5..1.0)).prop_map(|range| match range {
-        Some((from, to)) => (Some(Moment::Share(from)), Some(Moment::Share(to))),
-        None => (None, None),
-    });
-    let allocators =
-        prop_oneof![3 => Just(vec![]), 1 => Just(vec![Allocator::Malloc]), 1 => Just(vec![Allocator::Mmap])];
-    let pattern = |pattern: &str| vec![pattern.parse().expect("it is a pattern")];
-    let only = prop_oneof![3 => Just(vec![]), 1 => Just(pattern("a.py")), 1 => Just(pattern("b.py"))];
-    (range, allocators, only, 0..20_u64).prop_map(|((from, to), allocators, only, temporary_threshold)| Query {
-        from,
-        to,
-        allocators,
-        only,
-        temporary_threshold,
-        ..Query::default()
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     /// Processes side by side, of which some become other programs, with stacks and sites that have several rows.
@@ -86,21 +63,7 @@ proptest! {
             (0..PROCESSES, 0..2_u32, prop::bool::weighted(0.02), 0..2_000_000_u64, event()), 0..150),
         query in query(),
     ) {
-        let mut builder = CaptureBuilder::new();
-        builder.repeats_rows = true;
-        builder.facts.push(Fact::RowsRepeat);
-        let at_another_row = |number: usize, mut event: Event| {
-            if let Event::Allocation { site, .. } | Event::Resize { site, .. } | Event::Map { site, .. } = &mut event {
-                site.0 += if number.is_multiple_of(2) { 0 } else { SITES };
-            }
-            event
-        };
-        let steps = steps.into_iter().enumerate();
-        let steps = steps.map(|(number, (process, thread, execs, gap, event))| {
-            (process, thread, execs, gap, at_another_row(number, event))
-        });
-        record(&mut builder, steps.collect());
-        add_sites(&mut builder);
+        let builder = record_with_repeated_rows(steps);
         let [whole, places] = both(&builder.to_bytes(), &query);
         prop_assert_eq!(places, whole);
     }

@@ -18,7 +18,7 @@ use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
-use super::call_tree;
+use super::call_tree_of_slots;
 use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_tree::FlameTree;
 use crate::places::{PlaceId, PlaceKind};
@@ -72,7 +72,7 @@ pub(super) fn write_pprof(
     metric: Metric,
     out: &mut impl SizedWrite,
 ) -> io::Result<()> {
-    let tree = call_tree(report, view);
+    let tree = call_tree_of_slots(report, view);
     let report = &*report;
     let mut locations = Locations::new(report.tables(), &report.places, view.alone());
     let samples = samples(report, &tree, &mut locations);

@@ -1,9 +1,10 @@
 //! Families of processes that do things at random, of which some become other programs.
 
-use memprof_capture::allocator::Allocator::{Malloc, Mmap};
+use memprof_capture::allocator::Allocator::{self, Malloc, Mmap};
 use memprof_capture::event::Event;
 use memprof_capture::file::Fact;
 use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_reporter::query::{Moment, Query};
 use proptest::prelude::*;
 
 use crate::capture_builder::{CaptureBuilder, START};
@@ -57,4 +58,44 @@ pub fn record(builder: &mut CaptureBuilder, steps: Vec<Step>) -> u64 {
         builder.event_of(*image, process * 2 + thread, now, event);
     }
     now
+}
+
+/// Records the family with two rows for each stack and each site, by turns.
+pub fn record_with_repeated_rows(steps: Vec<Step>) -> CaptureBuilder {
+    let mut builder = CaptureBuilder::new();
+    builder.repeats_rows = true;
+    builder.facts.push(Fact::RowsRepeat);
+    let at_another_row = |number: usize, mut event: Event| {
+        if let Event::Allocation { site, .. } | Event::Resize { site, .. } | Event::Map { site, .. } = &mut event {
+            site.0 += if number.is_multiple_of(2) { 0 } else { SITES };
+        }
+        event
+    };
+    let steps = steps.into_iter().enumerate();
+    let steps = steps.map(|(number, (process, thread, execs, gap, event))| {
+        (process, thread, execs, gap, at_another_row(number, event))
+    });
+    record(&mut builder, steps.collect());
+    add_sites(&mut builder);
+    builder
+}
+
+/// Some of the queries that there can be.
+pub fn query() -> impl Strategy<Value = Query> {
+    let range = prop::option::of((0.0..0.5, 0.5..1.0)).prop_map(|range| match range {
+        Some((from, to)) => (Some(Moment::Share(from)), Some(Moment::Share(to))),
+        None => (None, None),
+    });
+    let allocators =
+        prop_oneof![3 => Just(vec![]), 1 => Just(vec![Allocator::Malloc]), 1 => Just(vec![Allocator::Mmap])];
+    let pattern = |pattern: &str| vec![pattern.parse().expect("it is a pattern")];
+    let only = prop_oneof![3 => Just(vec![]), 1 => Just(pattern("a.py")), 1 => Just(pattern("b.py"))];
+    (range, allocators, only, 0..20_u64).prop_map(|((from, to), allocators, only, temporary_threshold)| Query {
+        from,
+        to,
+        allocators,
+        only,
+        temporary_threshold,
+        ..Query::default()
+    })
 }
