@@ -8,6 +8,11 @@ use memprof_replay::slots::Amount;
 use crate::places::ELIDED_CALLERS;
 use crate::size_units::{counted, size};
 
+/// Whether there are any.
+pub(crate) fn occur(tables: &Tables) -> bool {
+    tables.frames.contains(&Some(Frame::ElidedCallers))
+}
+
 /// Which stacks lack callers.
 pub(crate) struct ElidedCallers {
     /// By stack; empty where all are whole.
@@ -18,7 +23,7 @@ impl ElidedCallers {
     /// Of these stacks.
     pub(crate) fn of(tables: &Tables) -> Self {
         let mut lacks = Vec::new();
-        if tables.frames.contains(&Some(Frame::ElidedCallers)) {
+        if occur(tables) {
             lacks.push(false);
             for (index, node) in (1..).zip(&tables.stacks) {
                 lacks.push(node.is_some_and(|node| {

@@ -12,6 +12,7 @@ use memprof_replay::metric::Metric;
 use memprof_replay::replay::replay;
 
 use crate::bins_wanted::BinsWanted;
+use crate::elided_callers;
 use crate::expected_size::SizedWrite;
 use crate::export::{self, TreeFormat};
 use crate::flame_tree::{FlameTree, GrowingTree, SlotCells, TreeContext};
@@ -124,7 +125,9 @@ impl NodeReport {
             && reader.aggregate().is_none();
         let (groups, windows) = if in_turns { groups.in_windows(most) } else { (groups.at_once(), Vec::new()) };
         reader.group_sites(groups);
-        if row_places.is_none() && !query.selects_stacks() {
+        // The note on callers that are left out is about stacks, too; where it is made, there are not that many.
+        let has_note = elided_callers::occur(reader.tables());
+        if row_places.is_none() && !query.selects_stacks() && !has_note {
             reader.forget_stacks();
         }
         if let [first, _, ..] = windows.as_slice() {

@@ -5,9 +5,11 @@ use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
 use memprof_replay::metric::Metric;
 use memprof_reporter::export::{self, Format};
+use memprof_reporter::flamegraph::GraphShape;
+use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::Query;
-use memprof_reporter::report::Report;
+use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::table;
 use memprof_reporter::view::{View, ViewKind};
 use serde_json::Value;
@@ -59,6 +61,9 @@ fn lists_by_place_do_not_show_it() {
         let note = "2 allocations of 2.0 KiB in all have stacks that were too rare for the recording to keep: some of their \
                     callers are left out, where trees show <callers elided>.";
         assert_eq!(report.notes(), [note]);
+        let shape = GraphShape::from(View::of(kind));
+        let tree = NodeReport::open(&path, &Query::default(), NodesOf::View, (shape, Metric::Total), BinsWanted::Never);
+        assert_eq!(tree.expect("it can be opened").notes(), [note]);
     }
 }
 
