@@ -9,7 +9,8 @@ const LARGE: libc::c_int = 1 << 20;
 /// that sums up.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: `mallopt` may be called at any time; it changes where memory is taken from, and nothing that anybody relies on.
+    // SAFETY: a recording calls this before it has a second thread. Elsewhere, as in tests, `mallopt` holds the lock of the main
+    // arena and writes two words that other threads may read before or after: either says where memory may be taken from.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
     }

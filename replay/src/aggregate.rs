@@ -5,6 +5,7 @@ use memprof_capture::file::Tables;
 pub use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
+use rustc_hash::FxHashMap;
 
 use crate::high_watermark::{HighWatermark, OwnPeak};
 use crate::mapped_sites::MappedSites;
@@ -17,7 +18,6 @@ use crate::size_histogram::SizeHistogram;
 use crate::slots::{Amount, FinishedSlots, Slot, SlotNumbers};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
-use rustc_hash::FxHashMap;
 
 /// The sums over the whole run and all processes. docs/metrics.md defines each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

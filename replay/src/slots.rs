@@ -1,16 +1,17 @@
 //! Where the memory of a process is attributed to: a slot for each pair of a thread and a site, with its counters.
 
+use std::collections::hash_map::Entry;
+
 use memprof_capture::event::AllocationNumber;
 pub use memprof_capture::file::aggregate::Amount;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{SiteId, ThreadId};
+use rustc_hash::FxHashMap;
 
 use crate::merge::Strand;
 use crate::prefetching::prefetch;
 use crate::processes::ProcessId;
 use crate::recent_allocations::RecentAllocations;
-use rustc_hash::FxHashMap;
-use std::collections::hash_map::Entry;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,17 +1,18 @@
 //! Makes room in the tables of a recording that may keep no more stacks: of the rarest, callers are left out.
 //!
 //! Which stacks are rare is said by the weights of sites: all of the sites of a stack and of what it called count for it. So a
-//! stack never weighs more than that of its callers, and the heaviest ones are a tree from the root on. Of another stack what is
-//! left is its innermost part that stays in the tree, a [`Frame::ElidedCallers`] as a mark, and the few frames at its end that say where
-//! the memory was allocated. So lists by place are what they would have been, and trees end earlier.
+//! stack never weighs more than that of its callers, and the heaviest ones are a tree from the root on. Of another stack there
+//! remain the outermost frames that are in this tree, a [`Frame::ElidedCallers`] as a mark, and a few frames at its end that say where
+//! the memory was allocated. So lists by Python function are what they would have been, and trees end earlier. A native function is
+//! listed as ever if it is one of the last three; further out, one of these stands for it.
 
 use std::cmp::Ordering;
-use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
+use super::repeated_rows::unite_rows;
 use super::site_numbers::SiteNumbers;
-use super::tables::{Frame, Site, StackNode, Tables};
+use super::tables::{Frame, StackNode, Tables};
 use crate::ids::{FrameId, SiteId, StackId};
 
 /// What is left of a stack.
@@ -125,33 +126,18 @@ pub fn elide_rare_callers(tables: &mut Tables, weights: &[f64], most: usize, mar
     let stays = heaviest(tables, weights, most, mark);
     let (left, endings) = keep(tables, &stays, mark);
     let mut ended = EndedStacks { mark, known: FxHashMap::default(), nodes: FxHashMap::default() };
-    let mut known: FxHashMap<Site, SiteId> = FxHashMap::default();
-    let before = std::mem::take(&mut tables.sites);
-    let mut numbers = Vec::with_capacity(before.len());
-    for site in before {
-        let site = site.map(|site| {
-            let stack = match left.get(site.stack.index()) {
-                Some(&Left::All(stack)) => stack,
-                Some(&Left::CallersAndEnding(callers, ending)) => {
-                    ended.stack(&mut tables.stacks, callers, ending, &endings)
-                }
-                // Damage, which stays what it is.
-                None => StackId(u32::MAX),
-            };
-            Site { stack, ..site }
-        });
-        let next = SiteId::from_index(tables.sites.len());
-        numbers.push(match site.map(|site| known.entry(site)) {
-            Some(Entry::Occupied(known)) => *known.get(),
-            new => {
-                if let Some(Entry::Vacant(place)) = new {
-                    place.insert(next);
-                }
-                tables.sites.push(site);
-                next
+    for site in tables.sites.iter_mut().flatten() {
+        site.stack = match left.get(site.stack.index()) {
+            Some(&Left::All(stack)) => stack,
+            Some(&Left::CallersAndEnding(callers, ending)) => {
+                ended.stack(&mut tables.stacks, callers, ending, &endings)
             }
-        });
+            // Damage, which stays what it is.
+            None => StackId(u32::MAX),
+        };
     }
+    let mut numbers = Vec::new();
+    unite_rows(&mut tables.sites, &mut numbers, |site, _| site, SiteId::from_index);
     SiteNumbers::Each(numbers)
 }
 
@@ -247,7 +233,7 @@ impl EndedStacks {
 mod tests {
     use super::*;
     use crate::allocator::Allocator;
-    use crate::file::NativeFrame;
+    use crate::file::{NativeFrame, Site};
     use crate::ids::CodeId;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet, HashSet};

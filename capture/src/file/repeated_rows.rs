@@ -34,7 +34,7 @@ pub(super) fn unite(tables: &mut Tables) -> SiteNumbers {
 
 /// Makes equal rows of a table one, the first of them, and appends the new number of each to `numbers`. A row that is lost is
 /// equal to none. `renumbered` is told the numbers of the rows before.
-fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
+pub(super) fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
     rows: &mut Vec<Option<T>>,
     numbers: &mut Vec<I>,
     renumbered: impl Fn(T, &[I]) -> T,
