@@ -1,6 +1,6 @@
 //! Numbers for code objects, frames, stacks and sites, the same for all threads; and their rows, until they are written.
 
-use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::code::CodeDescription;
@@ -11,8 +11,10 @@ use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId};
 use memprof_capture::resolution::{Content, MappedSites};
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
+use crate::fingerprint::Fingerprint;
 use crate::mapped_files::MappedFiles;
 use crate::recent_ids::RecentIds;
+use crate::stack_runs::{Run, RunEnd, StackRuns};
 
 /// The tables of a recording, as far as they must be remembered.
 pub struct Interning {
@@ -26,6 +28,8 @@ pub struct Interning {
     frames: Vec<Frame>,
     stack_ids: RecentIds<StackNode>,
     stacks: Vec<StackNode>,
+    /// Where not all stacks are remembered.
+    runs: Option<StackRuns>,
     site_ids: RecentIds<Site>,
     sites: Vec<Site>,
     mapped_files: MappedFiles,
@@ -87,7 +91,7 @@ pub struct NewRows {
 struct DescribedRows<T> {
     /// The number of each row, by image and the image's own number.
     ids: FxHashMap<(u32, u32), u32>,
-    /// The numbers of the rows that have been described: forked processes, which describe everything again, share them.
+    /// The numbers of the rows that have been described, which are long, and not needed any more when they are written: forked processes, which describe everything again, share them.
     known: FxHashMap<Fingerprint, u32>,
     /// Rows from the first one that has not been written; one that has not been described yet is `None`.
     rows: Vec<Option<T>>,
@@ -97,22 +101,6 @@ struct DescribedRows<T> {
 impl<T> Default for DescribedRows<T> {
     fn default() -> Self {
         Self { ids: FxHashMap::default(), known: FxHashMap::default(), rows: Vec::new(), written: 0 }
-    }
-}
-
-/// What stands for a row that is written, and not needed any more: descriptions are long. Of a billion rows, no two have the same
-/// one but with odds of one in 10^20.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Fingerprint([u64; 2]);
-
-impl Fingerprint {
-    fn of(row: &impl Hash) -> Self {
-        Self([0_u8, 1].map(|half| {
-            let mut hasher = DefaultHasher::new();
-            half.hash(&mut hasher);
-            row.hash(&mut hasher);
-            hasher.finish()
-        }))
     }
 }
 
@@ -157,11 +145,13 @@ impl<T: Hash> DescribedRows<T> {
 /// What is remembered of the rows of stacks and of sites, where that is bounded: 13 MiB and 9 MiB.
 const MOST_STACKS: usize = 1 << 20;
 const MOST_SITES: usize = 1 << 19;
+/// For so many stacks, one run of them is remembered: 6 MiB.
+const STACKS_A_RUN: usize = 4;
 
 impl Interning {
     /// Tables of which every row has its like nowhere. They grow as long as there are new ones.
     pub fn without_repetition() -> Self {
-        Self::with(RecentIds::all(), RecentIds::all())
+        Self::with(RecentIds::all(), None, RecentIds::all())
     }
 
     /// Tables in which stacks and sites may be repeated that have been forgotten.
@@ -173,10 +163,11 @@ impl Interning {
     pub fn bounded_to(stacks: usize, sites: usize) -> Self {
         let node = StackNode { parent: StackId::EMPTY, frame: FrameId(0) };
         let site = Site::new(StackId::EMPTY, Allocator::Malloc);
-        Self::with(RecentIds::at_most(stacks, node), RecentIds::at_most(sites, site))
+        let runs = StackRuns::at_most(stacks / STACKS_A_RUN);
+        Self::with(RecentIds::at_most(stacks, node), Some(runs), RecentIds::at_most(sites, site))
     }
 
-    fn with(stack_ids: RecentIds<StackNode>, site_ids: RecentIds<Site>) -> Self {
+    fn with(stack_ids: RecentIds<StackNode>, runs: Option<StackRuns>, site_ids: RecentIds<Site>) -> Self {
         Self {
             codes: DescribedRows::default(),
             modules: DescribedRows::default(),
@@ -186,6 +177,7 @@ impl Interning {
             frames: Vec::new(),
             stack_ids,
             stacks: Vec::new(),
+            runs,
             site_ids,
             sites: Vec::new(),
             mapped_files: MappedFiles::default(),
@@ -299,6 +291,25 @@ impl Interning {
         }
         // Row 0 is stack 1: stack 0 is the empty one.
         FoundStack { id: StackId(row + 1), is_new }
+    }
+
+    /// The run of these frames above `callers`, if it is worth remembering.
+    #[inline]
+    pub fn run(&self, callers: &FoundStack, frames: impl ExactSizeIterator<Item = FrameId> + Clone) -> Option<Run> {
+        // Nothing is known that follows a new one.
+        (self.runs.is_some() && !callers.is_new).then(|| Run::of(callers.id, frames)).flatten()
+    }
+
+    /// Where a run ends, if that is remembered.
+    pub fn end_of(&mut self, run: Run) -> Option<RunEnd> {
+        self.runs.as_mut()?.get(run)
+    }
+
+    /// Remembers where a run ends.
+    pub fn remember(&mut self, run: Run, end: RunEnd) {
+        if let Some(runs) = &mut self.runs {
+            runs.insert(run, end);
+        }
     }
 
     /// All native frames so far, with their numbers.

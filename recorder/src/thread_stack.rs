@@ -13,6 +13,7 @@ use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::ids::{FrameId, StackId};
 
 use crate::interning::{FoundStack, Interning};
+use crate::stack_runs::RunEnd;
 
 /// A thread's last stack, outermost frame first.
 pub struct ThreadStack {
@@ -118,9 +119,22 @@ impl ThreadStack {
             .checked_sub(1)
             .and_then(|last| known(&frames[last]))
             .map_or(stack, |whole| FoundStack::known(whole.stack));
-        for frame in &mut frames[unknown..] {
+        let fresh = &mut frames[unknown..];
+        let whole = |stack| Some(Whole { stack, left_out });
+        let run = interning.run(&stack, fresh.iter().map(|frame| frame.id));
+        if let Some(end) = run.and_then(|run| interning.end_of(run)) {
+            // Of the frames before, the stacks are found when they are needed.
+            fresh.iter_mut().rev().zip(end.stacks()).for_each(|(frame, stack)| frame.whole = whole(stack));
+            return FoundStack::known(end.last());
+        }
+        let mut new = 0;
+        for frame in fresh {
             stack = interning.stack(stack, frame.id);
-            frame.whole = Some(Whole { stack: stack.id, left_out });
+            new += u32::from(stack.is_new);
+            frame.whole = whole(stack.id);
+        }
+        if let Some(run) = run {
+            interning.remember(run, RunEnd::new(stack.id, new));
         }
         stack
     }
@@ -160,11 +174,15 @@ mod tests {
 
     impl Default for Rows {
         fn default() -> Self {
-            Self { interning: Interning::without_repetition(), stacks: Vec::new(), frames: Vec::new() }
+            Self::with(Interning::without_repetition())
         }
     }
 
     impl Rows {
+        fn with(interning: Interning) -> Self {
+            Self { interning, stacks: Vec::new(), frames: Vec::new() }
+        }
+
         /// The stack, and the frames of its row, innermost last: addresses, `-n` for n elided frames, 1000 + offset for Python.
         fn shown(&mut self, stack: &mut ThreadStack) -> (StackId, Vec<i64>) {
             let id = stack.id(&mut self.interning).id;
@@ -254,6 +272,29 @@ mod tests {
                 assert!(natives <= limit || natives - left_out > limit - limit.div_ceil(8).max(1), "{limit} {natives}");
             }
         }
+    }
+
+    #[test]
+    fn a_run_that_comes_again_is_found_when_its_stacks_are_forgotten() {
+        let mut rows = Rows::with(Interning::bounded_to(1 << 9, 1 << 6));
+        let mut stack = ThreadStack::new(100);
+        let mut shown = |base: u64| {
+            stack.keep(0);
+            (0..20).for_each(|frame| stack.push(1, native(base + frame), &mut rows.interning));
+            let (id, frames) = rows.shown(&mut stack);
+            if base % 4 == 0 {
+                // What stands above a part of it.
+                stack.keep(17);
+                stack.push(1, native(5), &mut rows.interning);
+                let above = rows.shown(&mut stack).1;
+                assert_eq!(above[..17], frames[..17]);
+            }
+            (id, frames)
+        };
+        let [first, again] = [0, 1].map(|_| (0..40).map(|base| shown(base * 101)).collect::<Vec<_>>());
+        assert!(first.iter().zip(&again).all(|(first, again)| first.1 == again.1));
+        let known = first.iter().zip(&again).filter(|(first, again)| first.0 == again.0).count();
+        assert!(known > 35, "{known}");
     }
 
     #[test]

@@ -37,8 +37,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Allocator::Mmap),
         1 => Just(Allocator::Mremap),
     ];
-    (0..8_usize, proptest::collection::vec(0..3_u64, 0..4), allocator, prop::bool::weighted(0.1))
-        .prop_map(|(keep, fresh, allocator, look)| Step { keep, fresh, allocator, look })
+    // Some of a few long runs come again and again.
+    let run = (0..3_u64, 4..9_u64).prop_map(|(step, length)| (0..length).map(|frame| frame * step % 3).collect());
+    let fresh = prop_oneof![2 => proptest::collection::vec(0..3_u64, 0..4), 1 => run];
+    (0..8_usize, fresh, allocator, prop::bool::weighted(0.1)).prop_map(|(keep, fresh, allocator, look)| Step {
+        keep,
+        fresh,
+        allocator,
+        look,
+    })
 }
 
 fn frame(number: u64) -> ChannelFrame {
