@@ -44,12 +44,18 @@ pub(super) fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
     let mut known: HashTable<u32> = HashTable::new();
     let hash = |row: &Option<T>| FxBuildHasher.hash_one(row);
     numbers.reserve(rows.len());
-    let mut distinct = 0;
+    let (mut distinct, mut after_last) = (0, 0);
     for at in 0..rows.len() {
         let row = rows[at].map(|row| renumbered(row, numbers));
-        let found = row.and_then(|_| known.find(hash(&row), |&other| rows[other as usize] == row));
+        // What comes again comes in the same order: most of a stack was new at once. This saves a wait for memory.
+        let is_next = row.is_some() && after_last < distinct && rows[after_last] == row;
+        let found = if is_next {
+            Some(after_last)
+        } else {
+            row.and_then(|_| known.find(hash(&row), |&other| rows[other as usize] == row)).map(|&found| found as usize)
+        };
         let number = match found {
-            Some(&number) => number as usize,
+            Some(number) => number,
             None => {
                 rows[distinct] = row;
                 if let (Some(_), Ok(number)) = (row, u32::try_from(distinct)) {
@@ -59,6 +65,7 @@ pub(super) fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
                 distinct - 1
             }
         };
+        after_last = number + 1;
         numbers.push(id(number));
     }
     rows.truncate(distinct);
