@@ -47,6 +47,14 @@ struct SeenFrame {
     word: u64,
 }
 
+impl SeenFrame {
+    /// Where it stands among recent ones. The lower bits of this hash depend on all of a frame, others not on its offset.
+    #[inline]
+    fn place(self) -> usize {
+        FxBuildHasher.hash_one(self) as usize % RECENT_FRAMES
+    }
+}
+
 /// So many frames are found at once: programs come back to the same ones in the most different orders.
 const RECENT_FRAMES: usize = 1 << 12;
 
@@ -222,7 +230,7 @@ impl Interning {
     /// The number of a frame that the program sees in this image.
     pub fn frame(&mut self, image: u32, frame: ChannelFrame) -> FrameId {
         let seen = SeenFrame { image, word: frame.to_word() };
-        let place = (FxBuildHasher.hash_one(seen) >> 32) as usize % RECENT_FRAMES;
+        let place = seen.place();
         if let Some((known, id)) = self.recent_frames[place]
             && known == seen
         {
@@ -445,6 +453,14 @@ mod tests {
 
     fn frame(code: u32) -> ChannelFrame {
         ChannelFrame::Python { code, offset: 4 }
+    }
+
+    /// A function that calls itself from two lines has them in turns.
+    #[test]
+    fn frames_of_one_function_have_places_of_their_own() {
+        let place = |offset| SeenFrame { image: 1, word: ChannelFrame::Python { code: 7, offset }.to_word() }.place();
+        let places: std::collections::HashSet<_> = (0..200).map(|line| place(line * 14)).collect();
+        assert!(places.len() > 180, "{}", places.len());
     }
 
     fn description(name: &str) -> Vec<u8> {

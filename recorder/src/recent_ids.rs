@@ -133,8 +133,8 @@ impl<K: Row> Recent<K> {
     /// The set of the row alone.
     #[inline]
     fn other_set_of(&self, key: &K) -> usize {
-        // The upper bits of this hash are the better ones.
-        (FxBuildHasher.hash_one(key) >> 32) as usize & (self.full_of.len() - 1)
+        // The lower bits of this hash are the better ones.
+        FxBuildHasher.hash_one(key) as usize & (self.full_of.len() - 1)
     }
 
     #[inline]
