@@ -9,7 +9,8 @@ use rustc_hash::FxBuildHasher;
 use crate::flame_tree::{Node, NodeId};
 use crate::places::PlaceId;
 
-/// The nodes by parent and place: five bytes each, since the nodes themselves say what the key is.
+/// The nodes by parent and place: five bytes each, since the nodes themselves say what the key is. Most of a stack is new at once
+/// when it comes first, so that most nodes stand right behind their parents: these are found without a table.
 #[derive(Default)]
 pub(crate) struct ChildIndex {
     table: HashTable<NodeId>,
@@ -19,21 +20,29 @@ fn hash(parent: NodeId, place: PlaceId) -> u64 {
     FxBuildHasher.hash_one((parent, place))
 }
 
+/// Where a child stands that came right after its parent.
+fn first_child(parent: NodeId) -> NodeId {
+    NodeId(parent.0 + 1)
+}
+
 impl ChildIndex {
     /// The child of a node at a place.
     pub(crate) fn get(&self, nodes: &[Node], parent: NodeId, place: PlaceId) -> Option<NodeId> {
         let is_it = |node: &Node| (node.parent, node.place) == (parent, place);
-        // Most of a stack was new at once when it came first, and its nodes got numbers side by side. Where stacks come again and
-        // again, in rows of their own, this saves a wait for memory for each of their frames. The last node has no child.
-        let next = NodeId(parent.0 + 1);
-        if nodes.get(next.index()).is_none_or(is_it) {
-            return (next.index() < nodes.len()).then_some(next);
+        match nodes.get(first_child(parent).index()) {
+            Some(first) if is_it(first) => return Some(first_child(parent)),
+            Some(_) => {}
+            // Nothing has come yet that follows the last one.
+            None => return None,
         }
         self.table.find(hash(parent, place), |node| is_it(&nodes[node.index()])).copied()
     }
 
     /// Enters a node that is not there yet.
     pub(crate) fn insert(&mut self, nodes: &[Node], node: NodeId) {
+        if node == first_child(nodes[node.index()].parent) {
+            return;
+        }
         let hash_of = |node: &NodeId| hash(nodes[node.index()].parent, nodes[node.index()].place);
         self.table.insert_unique(hash_of(&node), node, hash_of);
     }

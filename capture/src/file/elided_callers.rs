@@ -137,7 +137,7 @@ pub fn elide_rare_callers(tables: &mut Tables, weights: &[f64], most: usize, mar
         };
     }
     let mut numbers = Vec::new();
-    unite_rows(&mut tables.sites, &mut numbers, |site, _| site, SiteId::from_index);
+    unite_rows(&mut tables.sites, &mut numbers, |site, _| site, |_| None, SiteId::from_index);
     SiteNumbers::Each(numbers)
 }
 

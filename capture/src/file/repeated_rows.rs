@@ -24,48 +24,51 @@ pub(super) fn unite(tables: &mut Tables) -> SiteNumbers {
         &mut tables.stacks,
         &mut stacks,
         |node: StackNode, stacks| StackNode { parent: known(stacks, node.parent), ..node },
+        // Behind the row of its callers.
+        |node| Some(node.parent.index()),
         |row| StackId::from_index(row + 1),
     );
     let mut sites = Vec::new();
     let renumbered = |site: Site, _: &[SiteId]| Site { stack: known(&stacks, site.stack), ..site };
-    unite_rows(&mut tables.sites, &mut sites, renumbered, SiteId::from_index);
+    unite_rows(&mut tables.sites, &mut sites, renumbered, |_| None, SiteId::from_index);
     SiteNumbers::Each(sites)
 }
 
 /// Makes equal rows of a table one, the first of them, and appends the new number of each to `numbers`. A row that is lost is
-/// equal to none. `renumbered` is told the numbers of the rows before.
+/// equal to none. `renumbered` is told the numbers of the rows before. `beside` says where a row stands if it came right after the
+/// row that it refers to, as most do: no table is needed to find it there. If that is the end, none before can be equal.
 pub(super) fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
     rows: &mut Vec<Option<T>>,
     numbers: &mut Vec<I>,
     renumbered: impl Fn(T, &[I]) -> T,
+    beside: impl Fn(&T) -> Option<usize>,
     id: impl Fn(usize) -> I,
 ) {
     // Of row numbers alone: a map with keys would hold all rows once more.
     let mut known: HashTable<u32> = HashTable::new();
     let hash = |row: &Option<T>| FxBuildHasher.hash_one(row);
     numbers.reserve(rows.len());
-    let (mut distinct, mut after_last) = (0, 0);
+    let mut distinct = 0;
     for at in 0..rows.len() {
         let row = rows[at].map(|row| renumbered(row, numbers));
-        // What comes again comes in the same order: most of a stack was new at once. This saves a wait for memory.
-        let is_next = row.is_some() && after_last < distinct && rows[after_last] == row;
-        let found = if is_next {
-            Some(after_last)
-        } else {
-            row.and_then(|_| known.find(hash(&row), |&other| rows[other as usize] == row)).map(|&found| found as usize)
-        };
-        let number = match found {
-            Some(number) => number,
-            None => {
-                rows[distinct] = row;
-                if let (Some(_), Ok(number)) = (row, u32::try_from(distinct)) {
-                    known.insert_unique(hash(&row), number, |&other| hash(&rows[other as usize]));
-                }
-                distinct += 1;
-                distinct - 1
+        let beside = row.as_ref().and_then(&beside);
+        let found = match beside {
+            Some(beside) if beside == distinct => None,
+            Some(beside) if beside < distinct && rows[beside] == row => Some(beside),
+            _ => {
+                row.and_then(|_| known.find(hash(&row), |&other| rows[other as usize] == row)).map(|&row| row as usize)
             }
         };
-        after_last = number + 1;
+        let number = found.unwrap_or_else(|| {
+            rows[distinct] = row;
+            if let (Some(_), Ok(number)) = (row, u32::try_from(distinct))
+                && beside != Some(distinct)
+            {
+                known.insert_unique(hash(&row), number, |&other| hash(&rows[other as usize]));
+            }
+            distinct += 1;
+            distinct - 1
+        });
         numbers.push(id(number));
     }
     rows.truncate(distinct);
