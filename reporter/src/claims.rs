@@ -4,7 +4,7 @@ use crate::allocation_functions::{enters_allocator, passes_on};
 use crate::origins::Origin;
 use crate::view::PlacesOf;
 
-/// What is known of a native function for that. The page has it too (templates/row_places.js).
+/// What is known of a native function for that. The page has it too (templates/page/data/row_places.js).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// Whose it is.

@@ -95,7 +95,7 @@ impl View {
     }
 }
 
-/// A set of views: where a place is shown. The page has these bits too (templates/views.js).
+/// A set of views: where a place is shown. The page has these bits too (templates/page/data/views.js).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Views(u8);
 

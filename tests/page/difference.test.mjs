@@ -105,6 +105,14 @@ test('there is nothing but the graph, and the signs are explained', options, asy
   assert.match(await text('#hint'), /^Compared with .*Taken for the same: 1 moved file, 1 renamed file/);
 });
 
+test('the help has the key of the widths, and no tab but the graph', options, async () => {
+  await open();
+  await page.keyboard.press('?');
+  const rows = await page.locator('#help-keys tr').allInnerTexts();
+  assert.ok(rows.some((row) => row.startsWith('x') && row.includes('as wide as after or as before')), rows.join('\n'));
+  assert.ok(rows.includes('Flame graph') && !rows.includes('Table'), rows.join('\n'));
+});
+
 test('the tooltip has both', options, async () => {
   await open();
   const box = await page.locator('#canvas').boundingBox();

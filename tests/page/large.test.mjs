@@ -88,19 +88,18 @@ test('the first view shows what the whole tree shows', options, async () => {
 test('drawing is fluid, and so is every change of the view', options, async (context) => {
   await open();
   await page.evaluate(() => {
-    // The page's classes are names of its script.
     window.taken = { draw: [], apply: [] };
-    const time = (prototype, method, list) => {
-      const original = prototype[method];
-      prototype[method] = function (...rest) {
+    const time = (object, method, list) => {
+      const original = object[method];
+      object[method] = function (...rest) {
         const start = performance.now();
         const result = original.apply(this, rest);
         list.push(performance.now() - start);
         return result;
       };
     };
-    time(Painter.prototype, 'draw', window.taken.draw);
-    time(ReportPage.prototype, 'apply', window.taken.apply);
+    time(memprof.tabs.current.painter, 'draw', window.taken.draw);
+    time(memprof, 'apply', window.taken.apply);
   });
   const box = await page.locator('#canvas').boundingBox();
   for (let i = 0; i < 20; i++) await page.mouse.move(box.x + 40 + 50 * i, box.y + 30 + 10 * i);

@@ -4,13 +4,19 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-
-const templates = new URL('../../templates/', import.meta.url);
-const source = ['data.js', 'common.js', 'views.js', 'model.js', 'tree.js', 'layout.js', 'sandwich.js', 'keys.js', 'search.js', 'colour.js', 'row_places.js'].map((file) => readFileSync(new URL(file, templates), 'utf8')).join('\n');
-const names = ['METRICS', 'buildModel', 'ownValues', 'withOwnValues', 'readContainer', 'importFrames', 'hiddenFrames', 'Tree', 'Sandwich', 'layoutTree', 'layoutSandwich', 'neighbour', 'orderAll', 'searchModel', 'treeNodeOf', 'placesOf', 'withoutArguments', 'findRectangle', 'inclusiveSums', 'Colours', 'luminance', 'PlaceSums', 'rowPlaces'];
-const page = new Function(`${source}\nreturn { ${names.join(', ')} };`)();
-
-const METRICS = page.METRICS;
+import { withoutArguments } from '../../templates/page/common/names.js';
+import { readContainer } from '../../templates/page/data/container.js';
+import { METRICS } from '../../templates/page/data/metrics.js';
+import { buildModel, inclusiveSums, ownValues, withOwnValues } from '../../templates/page/data/model.js';
+import { PlaceSums, rowPlaces } from '../../templates/page/data/row_places.js';
+import { searchModel } from '../../templates/page/data/search.js';
+import { hiddenFrames, importFrames } from '../../templates/page/data/views.js';
+import { Colours, luminance } from '../../templates/page/graph/colour.js';
+import { findRectangle, layoutTree } from '../../templates/page/graph/layout.js';
+import { placesOf, treeNodeOf } from '../../templates/page/graph/matches.js';
+import { neighbour } from '../../templates/page/graph/moves.js';
+import { Sandwich, layoutSandwich } from '../../templates/page/graph/sandwich.js';
+import { Tree } from '../../templates/page/graph/tree.js';
 
 /** A small generator of random numbers, so that a failure can be repeated. */
 function randomFrom(seed) {
@@ -81,17 +87,17 @@ function preorder(parents) {
 /** What every view hides, and one that hides nothing. */
 function everyHiding(report) {
   const states = ['hybrid', 'python', 'native'].flatMap((frames) => ['hidden', 'shown'].map((runtime) => ({ frames, runtime, imports: runtime })));
-  return [...states.map((state) => page.hiddenFrames(report, state)), new Uint8Array(report.frames.line.length)];
+  return [...states.map((state) => hiddenFrames(report, state)), new Uint8Array(report.frames.line.length)];
 }
 
 function everyTree(report) {
-  const model = page.buildModel(report);
+  const model = buildModel(report);
   const trees = [];
   for (const metric of METRICS) {
     for (const measure of ['bytes', 'allocations']) {
       for (const inverted of [false, true]) {
         for (const group of ['line', 'function', 'file']) {
-          for (const hidden of everyHiding(report)) trees.push(new page.Tree(model, { metric, measure, inverted, group }, hidden));
+          for (const hidden of everyHiding(report)) trees.push(new Tree(model, { metric, measure, inverted, group }, hidden));
         }
       }
     }
@@ -100,7 +106,7 @@ function everyTree(report) {
 }
 
 function checkLayout(tree, root, width) {
-  const layout = page.layoutTree(tree, root, width);
+  const layout = layoutTree(tree, root, width);
   assert.equal(layout.sum, root.value);
   for (const row of layout.rows) {
     for (let i = 0; i < row.x.length; i++) {
@@ -134,16 +140,16 @@ for (const [name, count, siblings] of [['deep', 600, 0], ['wide', 5000, 4000], [
 
 test('filters let through what the threads and allocators have', () => {
   const report = randomReport(13, 400, 0);
-  const model = page.buildModel(report);
+  const model = buildModel(report);
   const { cells } = report;
   for (const filter of [{ threads: [1, 0, 0] }, { allocators: [0, 1, 1, 0] }, { threads: [0, 1, 1], allocators: [1, 0, 0, 0] }, { threads: [0, 0, 0] }]) {
     const lets = (c) => (filter.threads?.[cells.thread[c]] ?? 1) && (filter.allocators?.[cells.allocator[c]] ?? 1);
-    const filtered = page.withOwnValues(model, page.ownValues(model, filter));
+    const filtered = withOwnValues(model, ownValues(model, filter));
     for (const column of ['peak_bytes', 'leaked_allocations', 'total_bytes']) {
       const expected = Array.from({ length: model.count }, () => 0);
       cells.node.forEach((node, c) => lets(c) && (expected[node] += cells[column][c]));
       assert.deepEqual(Array.from(filtered.own[column]), expected, column);
-      assert.equal(page.inclusiveSums(filtered, column)[0], expected.reduce((a, b) => a + b, 0));
+      assert.equal(inclusiveSums(filtered, column)[0], expected.reduce((a, b) => a + b, 0));
     }
   }
 });
@@ -161,7 +167,7 @@ function container(numbers, column, extra = []) {
 }
 
 test('columns are unpacked when they are read, and damage is told', () => {
-  const read = (...parts) => page.readContainer(container(...parts), 's');
+  const read = (...parts) => readContainer(container(...parts), 's');
   assert.deepEqual(Array.from(read([0n, 127n, 128n, 2n ** 31n - 1n], { name: 't.x', encoding: 'unsigned' }).t.x), [0, 127, 128, 2 ** 31 - 1]);
   assert.deepEqual(Array.from(read([2n ** 31n, 2n ** 53n], { name: 't.x', encoding: 'unsigned', wide: true }).t.x), [2 ** 31, 2 ** 53]);
   assert.deepEqual(Array.from(read([1n, 0n, 200n, 3n], { name: 'x', encoding: 'signed' }).x), [-1, 0, 100, -2]);
@@ -169,19 +175,19 @@ test('columns are unpacked when they are read, and damage is told', () => {
   const text = new TextEncoder().encode('é𝄞x');
   assert.deepEqual(read([0n, 1n, 3n], { name: 'x', encoding: 'text', length: 3 + text.length }, text).x, ['', 'é', '𝄞x']);
   assert.equal(read([1n], { name: 'x', encoding: 'unsigned' }).a, 1);
-  assert.throws(() => page.readContainer(container([1n], { name: 'x' }), 'other'), /this page reads other/);
+  assert.throws(() => readContainer(container([1n], { name: 'x' }), 'other'), /this page reads other/);
   assert.throws(() => read([1n, 2n], { name: 'x', encoding: 'unsigned', length: 1 }), /the data has/);
   assert.throws(() => read([1n, 2n], { name: 'x', encoding: 'unsigned', count: 1 }).x, /1 numbers in 1/);
 });
 
 test('every member of a block can be reached by zooming', () => {
   const report = randomReport(3, 5000, 4000);
-  const model = page.buildModel(report);
-  const tree = new page.Tree(model, { metric: 'peak', measure: 'bytes', inverted: false, group: 'line' }, page.importFrames(report));
-  const parent = page.treeNodeOf(tree, 0);
+  const model = buildModel(report);
+  const tree = new Tree(model, { metric: 'peak', measure: 'bytes', inverted: false, group: 'line' }, importFrames(report));
+  const parent = treeNodeOf(tree, 0);
   const seen = new Set();
   const visit = (root) => {
-    const below = page.layoutTree(tree, root, 400).rows[1];
+    const below = layoutTree(tree, root, 400).rows[1];
     for (const node of below ? below.node : []) {
       if (node.block) visit(node);
       else seen.add(node);
@@ -195,8 +201,8 @@ test('every member of a block can be reached by zooming', () => {
 
 test('inverted: the first row is what each frame allocated by itself', () => {
   const report = randomReport(11, 800, 0);
-  const model = page.buildModel(report);
-  const tree = new page.Tree(model, { metric: 'total', measure: 'bytes', inverted: true, group: 'line' }, new Uint8Array(report.frames.line.length));
+  const model = buildModel(report);
+  const tree = new Tree(model, { metric: 'total', measure: 'bytes', inverted: true, group: 'line' }, new Uint8Array(report.frames.line.length));
   const expected = new Map();
   for (let i = 1; i < model.count; i++) {
     const bytes = report.nodes.total_bytes[i];
@@ -209,11 +215,11 @@ test('inverted: the first row is what each frame allocated by itself', () => {
 
 test('a sandwich has what goes through a function once, by callers and by callees', () => {
   const report = randomReport(5, 700, 0);
-  const model = page.buildModel(report);
-  const hidden = page.importFrames(report);
+  const model = buildModel(report);
+  const hidden = importFrames(report);
   for (const group of ['line', 'function', 'file']) {
     for (const focus of [2, 4, 7]) {
-      const sandwich = new page.Sandwich(model, { metric: 'total', measure: 'bytes', group, focus }, hidden);
+      const sandwich = new Sandwich(model, { metric: 'total', measure: 'bytes', group, focus }, hidden);
       const isIn = (frame) => !hidden[frame] && sandwich.keys[frame] === sandwich.keys[focus];
       // By hand: stacks with the function in them, and what called its outermost frame there.
       let expected = 0;
@@ -229,7 +235,7 @@ test('a sandwich has what goes through a function once, by callers and by callee
       });
       assert.ok(expected > 0 && expected < sandwich.whole.value, `${group} ${focus}`);
       assert.equal(sandwich.root.value, expected);
-      const layout = page.layoutSandwich(sandwich, 900);
+      const layout = layoutSandwich(sandwich, 900);
       assert.equal(layout.sum, expected);
       assert.equal(layout.callerSum, expected);
       assert.equal(layout.rows[layout.above].node[0], sandwich.root);
@@ -240,9 +246,9 @@ test('a sandwich has what goes through a function once, by callers and by callee
       // Every rectangle is found where it is, and leads back to the function row by row.
       layout.rows.forEach((row, r) =>
         row.node.forEach((node, index) => {
-          assert.deepEqual(page.findRectangle(layout, node), { row: r, index, node });
+          assert.deepEqual(findRectangle(layout, node), { row: r, index, node });
           let at = { row: r, index, node };
-          while (at.row !== layout.above) at = page.neighbour(layout, at, at.row < layout.above ? 'child' : 'parent');
+          while (at.row !== layout.above) at = neighbour(layout, at, at.row < layout.above ? 'child' : 'parent');
           assert.equal(at.node, sandwich.root);
         }),
       );
@@ -252,7 +258,7 @@ test('a sandwich has what goes through a function once, by callers and by callee
 
 test('search counts a stack once, whichever of its frames match', () => {
   const report = randomReport(5, 500, 0);
-  const model = page.buildModel(report);
+  const model = buildModel(report);
   const matches = (frame) => /^f[1-4] /.test(`${report.strings[report.frames.function[frame]]} `);
   let bytes = 0;
   let outermost = 0;
@@ -260,9 +266,9 @@ test('search counts a stack once, whichever of its frames match', () => {
     const stack = [];
     for (let at = i; at > 0; at = model.parent[at]) stack.push(matches(report.nodes.frame[at]));
     if (stack.includes(true)) bytes += report.nodes.peak_bytes[i];
-    if (stack.indexOf(true) === 0 && stack.lastIndexOf(true) === 0 && page.inclusiveSums(model, 'peak_bytes')[i] > 0) outermost++;
+    if (stack.indexOf(true) === 0 && stack.lastIndexOf(true) === 0 && inclusiveSums(model, 'peak_bytes')[i] > 0) outermost++;
   }
-  const found = page.searchModel(model, /^f[1-4] /, new Uint8Array(report.frames.line.length), 'peak', 'bytes');
+  const found = searchModel(model, /^f[1-4] /, new Uint8Array(report.frames.line.length), 'peak', 'bytes');
   assert.ok(bytes > 0 && bytes < report.nodes.peak_bytes.reduce((a, b) => a + b, 0));
   assert.equal(found.bytes, bytes);
   assert.equal(found.outermost.length, outermost);
@@ -270,14 +276,14 @@ test('search counts a stack once, whichever of its frames match', () => {
 
 test('places of a search are the nodes that the view shows, each once', () => {
   const report = randomReport(5, 500, 0);
-  const model = page.buildModel(report);
+  const model = buildModel(report);
   for (const hidden of everyHiding(report)) {
     for (const group of ['line', 'function', 'file']) {
-      const tree = new page.Tree(model, { metric: 'peak', measure: 'bytes', inverted: false, group }, hidden);
-      const found = page.searchModel(model, /^f[1-4] /, hidden, 'peak', 'bytes');
-      const places = page.placesOf(tree, found.outermost);
+      const tree = new Tree(model, { metric: 'peak', measure: 'bytes', inverted: false, group }, hidden);
+      const found = searchModel(model, /^f[1-4] /, hidden, 'peak', 'bytes');
+      const places = placesOf(tree, found.outermost);
       assert.equal(new Set(places).size, places.length);
-      assert.deepEqual(new Set(places), new Set(found.outermost.map((node) => page.treeNodeOf(tree, node))));
+      assert.deepEqual(new Set(places), new Set(found.outermost.map((node) => treeNodeOf(tree, node))));
       // Grouped by line, a place is one frame, and so holds what matched and nothing else.
       if (group === 'line') assert.equal(places.reduce((sum, place) => sum + place.value, 0), found.bytes);
       for (const place of places) assert.ok(place.parent && !hidden[place.frame]);
@@ -291,7 +297,7 @@ test('arguments of native functions are left out', () => {
   const examples = source.slice(source.indexOf('fn arguments_are_left_out')).matchAll(/^ +\("([^"]*)", "([^"]*)"\),$/gm);
   let count = 0;
   for (const [, name, short] of examples) {
-    assert.equal(page.withoutArguments(name), short);
+    assert.equal(withoutArguments(name), short);
     count++;
   }
   assert.ok(count > 10, `${count} examples`);
@@ -300,10 +306,10 @@ test('arguments of native functions are left out', () => {
 test('labels are readable on every colour (WCAG AA, 4.5 to 1)', () => {
   const data = { frames: { function: [] } };
   for (const theme of ['light', 'dark']) {
-    const colours = new page.Colours(data, theme);
+    const colours = new Colours(data, theme);
     const paints = [...Object.values(colours.families).flat(), ...colours.heat, colours.match, colours.faded, colours.block];
     for (const { fill, text } of paints) {
-      const [light, dark] = [page.luminance(fill), page.luminance(text)].sort((a, b) => b - a);
+      const [light, dark] = [luminance(fill), luminance(text)].sort((a, b) => b - a);
       assert.ok((light + 0.05) / (dark + 0.05) >= 4.5, `${text} on ${fill}`);
     }
   }
@@ -311,11 +317,11 @@ test('labels are readable on every colour (WCAG AA, 4.5 to 1)', () => {
 
 test('sums by place add up, and count stacks of functions that call themselves once', () => {
   const report = randomReport(17, 900, 0);
-  const model = page.buildModel(report);
+  const model = buildModel(report);
   const { frames, nodes } = report;
   for (const state of [{ frames: 'hybrid', runtime: 'hidden', imports: 'shown' }, { frames: 'python', runtime: 'hidden', imports: 'shown' }, { frames: 'native', runtime: 'shown', imports: 'shown' }]) {
-    const hidden = page.hiddenFrames(report, state);
-    const sums = new page.PlaceSums({ data: report, model, hidden, state, modelName: '' });
+    const hidden = hiddenFrames(report, state);
+    const sums = new PlaceSums({ data: report, model, hidden, state, modelName: '' });
     for (const by of ['function', 'line', 'source', 'file', 'module']) {
       const groups = sums.groupsBy(by);
       const expected = new Float64Array(groups.count);
@@ -349,7 +355,7 @@ test('the place of native memory is a function of the program, unless libraries 
     const column = (index) => claims.map((claim) => claim[index]);
     const frames = { function: column(0).map((_, i) => i), kind: claims.map((_, i) => (i ? 1 : 3)), origin: column(0), passes_on: column(1), enters_allocator: column(2) };
     const model = { count: claims.length, parent: claims.map((_, i) => Math.max(0, i - 1)), frame: claims.map((_, i) => i), data: { frames, strings: ['all', ...stack] } };
-    return stack[page.rowPlaces(model, new Uint8Array(claims.length), { frames: 'hybrid', places }).at(-1) - 1];
+    return stack[rowPlaces(model, new Uint8Array(claims.length), { frames: 'hybrid', places }).at(-1) - 1];
   };
   for (const [stack, ...expected] of [
     [['program', 'std', 'passes'], 'program', 'program', 'std'],

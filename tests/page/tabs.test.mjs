@@ -12,6 +12,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { TABS } from '../../templates/page/tabs.js';
 import { launch, watch } from './browser.mjs';
 import { readReport } from './page_data.mjs';
 
@@ -21,7 +22,7 @@ const statsFile = process.env.MEMPROF_STATS;
 const withStats = { skip: file && statsFile ? false : 'MEMPROF_REPORT or MEMPROF_STATS is not set' };
 const emptyFile = process.env.MEMPROF_EMPTY_PAGE;
 const url = file ? pathToFileURL(resolve(file)).href : '';
-const NAMES = ['overview', 'flame', 'table', 'lines', 'threads', 'sizes'];
+const NAMES = TABS.map(({ name }) => name);
 
 let browser;
 let page;
@@ -78,17 +79,40 @@ test('a report opens on its overview; keys, clicks and arrows open the other tab
     assert.ok(await page.locator(`#panel-${name}`).isVisible());
     assert.equal(await page.locator('[role=tabpanel]:visible').count(), 1);
   }
-  assert.equal(fragment().get('tab'), 'sizes');
+  assert.equal(fragment().get('tab'), NAMES.at(-1));
   await page.goBack();
-  await page.waitForFunction(() => document.querySelector('[role=tab][aria-selected=true]').dataset.tab === 'threads');
+  await page.waitForFunction((name) => document.querySelector('[role=tab][aria-selected=true]').dataset.tab === name, NAMES.at(-2));
   await page.locator('#tab-lines').click();
   assert.equal(await openTab(), 'lines');
   await page.keyboard.press('ArrowRight');
-  assert.equal(await openTab(), 'threads');
+  assert.equal(await openTab(), NAMES[NAMES.indexOf('lines') + 1]);
   await page.keyboard.press('End');
-  assert.equal(await openTab(), 'sizes');
+  assert.equal(await openTab(), NAMES.at(-1));
   await open('#tab=table');
   assert.equal(await openTab(), 'table');
+});
+
+test('the help lists the keys of the page and of every tab', options, async () => {
+  await open();
+  await page.keyboard.press('?');
+  const rows = await page.locator('#help-keys tr').allInnerTexts();
+  for (const { title, shortcuts = [] } of TABS) {
+    assert.equal(rows.includes(title), shortcuts.length > 0, title);
+    for (const { help, when } of shortcuts) assert.equal(rows.some((row) => row.includes(help)), !when, help);
+  }
+  const labels = TABS.map(({ label }) => label.toLowerCase()).join(', ');
+  assert.deepEqual(rows[0].split(/\s*\t/), [NAMES.map((_, index) => index + 1).join(' '), labels]);
+});
+
+test('a tab has the controls that it heeds, and no others', options, async () => {
+  for (const { name, controls } of TABS) {
+    await open(`#tab=${name}`);
+    const shown = await page.locator('[data-control]:visible').evaluateAll((all) => all.map((element) => element.dataset.control));
+    // Some have nothing to choose in this page.
+    for (const control of shown) assert.ok(controls.includes(control), `${name}: ${control}`);
+    for (const control of ['metric', 'search', 'imports']) assert.equal(shown.includes(control), controls.includes(control), `${name}: ${control}`);
+    assert.equal(await page.locator('.toolbar:visible').count(), [controls.length > 0, controls.includes('search')].filter(Boolean).length, name);
+  }
 });
 
 test('each list of the overview adds up to its total', options, async () => {

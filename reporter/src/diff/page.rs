@@ -1,4 +1,4 @@
-//! The flame graph of two captures: the page of one, with the amounts of both (templates/difference.js).
+//! The flame graph of two captures: the page of one, with the amounts of both (templates/page/choices/difference.js).
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

@@ -17,7 +17,7 @@ const SMALLEST_TREE: usize = 50_000;
 const SMALLEST_SHARE: u64 = 2048;
 /// Rows that a screen may have room for.
 const DEEPEST: u32 = 64;
-/// The number of what stands for frames that are too narrow, after the kinds of places; templates/views.js has it, too.
+/// The number of what stands for frames that are too narrow, after the kinds of places; templates/page/data/views.js has it, too.
 const MERGED_KIND: u8 = 7;
 
 /// The head with a small tree, in the shape in which the page has the whole one.

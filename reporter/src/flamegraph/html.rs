@@ -30,49 +30,15 @@ use crate::view::Views;
 /// What the page reads.
 pub(crate) const SCHEMA: &str = "memprof-page-1";
 
-/// All pages are made of the same.
+/// All pages are made of the same. The script is made of the modules in templates/page, by reporter/build/.
 pub(crate) const PARTS: PageParts = PageParts {
-    template: include_str!("../../../templates/flamegraph.html"),
+    template: include_str!("../../../templates/page.html"),
     styles: &[
-        include_str!("../../../templates/page.css"),
-        include_str!("../../../templates/flamegraph.css"),
-        include_str!("../../../templates/tabs.css"),
+        include_str!("../../../templates/styles/page.css"),
+        include_str!("../../../templates/styles/graph.css"),
+        include_str!("../../../templates/styles/tabs.css"),
     ],
-    scripts: &[
-        include_str!("../../../templates/data.js"),
-        include_str!("../../../templates/common.js"),
-        include_str!("../../../templates/views.js"),
-        include_str!("../../../templates/model.js"),
-        include_str!("../../../templates/difference.js"),
-        include_str!("../../../templates/range.js"),
-        include_str!("../../../templates/tree.js"),
-        include_str!("../../../templates/selection.js"),
-        include_str!("../../../templates/layout.js"),
-        include_str!("../../../templates/sandwich.js"),
-        include_str!("../../../templates/colour.js"),
-        include_str!("../../../templates/draw.js"),
-        include_str!("../../../templates/first_view.js"),
-        include_str!("../../../templates/timeline.js"),
-        include_str!("../../../templates/range_control.js"),
-        include_str!("../../../templates/search.js"),
-        include_str!("../../../templates/export.js"),
-        include_str!("../../../templates/state.js"),
-        include_str!("../../../templates/panels.js"),
-        include_str!("../../../templates/frame_mirror.js"),
-        include_str!("../../../templates/keys.js"),
-        include_str!("../../../templates/row_places.js"),
-        include_str!("../../../templates/virtual_table.js"),
-        include_str!("../../../templates/sums_table.js"),
-        include_str!("../../../templates/flame_tab.js"),
-        include_str!("../../../templates/overview.js"),
-        include_str!("../../../templates/table_tab.js"),
-        include_str!("../../../templates/lines_tab.js"),
-        include_str!("../../../templates/threads_tab.js"),
-        include_str!("../../../templates/sizes_tab.js"),
-        include_str!("../../../templates/tabs.js"),
-        include_str!("../../../templates/report_page.js"),
-        include_str!("../../../templates/main.js"),
-    ],
+    script: include_str!(concat!(env!("OUT_DIR"), "/page.js")),
 };
 
 /// What a page is asked for. All pages have the same tabs.
@@ -87,7 +53,7 @@ pub enum PageKind {
 }
 
 impl PageKind {
-    /// The tab that the page opens on (templates/tabs.js).
+    /// The tab that the page opens on (templates/page/tabs.js).
     const fn first_tab(self) -> &'static str {
         match self {
             Self::FlameGraph => "flame",

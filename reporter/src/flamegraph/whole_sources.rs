@@ -82,7 +82,7 @@ fn files<'a>(tree: &FlameTree, places: &'a Places) -> Vec<&'a str> {
     files.into_iter().map(|(file, _)| file).collect()
 }
 
-/// Whether a file was installed with Python or as a package; the page tells them apart likewise (templates/colour.js).
+/// Whether a file was installed with Python or as a package; the page tells them apart likewise (templates/page/graph/colour.js).
 fn is_library(file: &str) -> bool {
     ["/site-packages/", "/dist-packages/", "/lib/python"].iter().any(|folder| file.contains(folder))
 }

@@ -1,4 +1,4 @@
-//! Self-contained HTML pages: a template, a style, scripts and compressed data in one file.
+//! Self-contained HTML pages: a template, a style, a script and compressed data in one file.
 
 mod columns;
 mod header;
@@ -27,8 +27,8 @@ pub(crate) struct PageParts {
     pub template: &'static str,
     /// Style sheets, in order.
     pub styles: &'static [&'static str],
-    /// Scripts, in order.
-    pub scripts: &'static [&'static str],
+    /// The script.
+    pub script: &'static str,
 }
 
 /// Writes a page around a head and columns, with what it is to show before it has unpacked them.
@@ -48,7 +48,7 @@ pub(crate) fn write_page(
     // The text stands in a script element, which `</script` or `<!--` would end.
     let first = first.map(serde_json::to_string).transpose()?.map(|json| json.replace('<', "\\u003c"));
     let mut script = Vec::new();
-    compress(&mut script, |script| script.write_all(parts.scripts.concat().as_bytes()))?;
+    compress(&mut script, |script| script.write_all(parts.script.as_bytes()))?;
     let mut context = Context::new();
     context.insert("title", title);
     context.insert("style", &parts.styles.concat());

@@ -1,5 +1,5 @@
 //! Shorter forms of native functions' names. Demangled names of C++ and Rust can be hundreds of characters long, most of
-//! them template arguments and parameters. templates/common.js does the same.
+//! them template arguments and parameters. templates/page/common/names.js does the same.
 
 /// What stands for left out arguments.
 const LEFT_OUT: char = '…';
