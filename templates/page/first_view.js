@@ -38,9 +38,22 @@ export function drawFirstView(data) {
   const tree = new Tree(model, { metric, measure, inverted: false, group }, hiddenFrames(data, state));
   const [background, accent, text] = ['--ground', '--accent', '--text'].map(cssColour);
   new Painter(/** @type {HTMLCanvasElement} */ (byId('canvas'))).draw({
-    layout: layoutTree(tree, tree.root, width), tree, model, totals: data.totals, state, limits: '', matches: null,
-    colours: new Colours(data, currentTheme()), background, accent, text,
-    width, height, scrollTop: 0, focus: null, hover: null,
+    layout: layoutTree(tree, tree.root, width),
+    tree,
+    model,
+    totals: data.totals,
+    state,
+    limits: '',
+    matches: null,
+    colours: new Colours(data, currentTheme()),
+    background,
+    accent,
+    text,
+    width,
+    height,
+    scrollTop: 0,
+    focus: null,
+    hover: null,
   });
   performance.mark('memprof-first-view');
 }

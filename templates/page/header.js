@@ -10,7 +10,10 @@ import { formatCount, formatSeconds } from './common/format.js';
  * @param {Header} header @returns {[string, string]}
  */
 export function processFact({ pid, processes, processes_recorded: recorded }) {
-  const others = recorded > processes.length ? ` (${formatCount(processes.length)} of ${formatCount(recorded)} that were recorded)` : '';
+  const others =
+    recorded > processes.length
+      ? ` (${formatCount(processes.length)} of ${formatCount(recorded)} that were recorded)`
+      : '';
   if (processes.length < 2) return ['Process', `pid ${pid}${others}`];
   const named = processes.slice(0, 6).map((process) => process.pid || 'lost');
   const more = processes.length > named.length ? ` and ${formatCount(processes.length - named.length)} more` : '';
@@ -25,7 +28,11 @@ export function showHeader(header) {
   byId('command').textContent = header.command_line;
   byId('command').title = header.command_line;
   const list = byId('facts');
-  const facts = [['Duration', formatSeconds(header.duration_s)], processFact(header), ...(header.python_version ? [['Python', header.python_version]] : [])];
+  const facts = [
+    ['Duration', formatSeconds(header.duration_s)],
+    processFact(header),
+    ...(header.python_version ? [['Python', header.python_version]] : []),
+  ];
   for (const [name, value] of facts) {
     const item = makeElement('div');
     item.append(makeElement('dt', name), makeElement('dd', value));
@@ -43,7 +50,9 @@ export function showHeader(header) {
 function showBanner(header) {
   const messages = [...(header.notes || [])];
   if (!header.complete) {
-    messages.unshift('This capture is incomplete: it ends before the program did. Everything recorded up to that moment is shown.');
+    messages.unshift(
+      'This capture is incomplete: it ends before the program did. Everything recorded up to that moment is shown.',
+    );
   }
   const banner = byId('banner');
   banner.hidden = messages.length === 0;

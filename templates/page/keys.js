@@ -90,7 +90,9 @@ export function listenToKeys(page) {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open || event.defaultPrevented) return;
     const isSearch = event.target === page.searchBox;
     if (!isSearch && isTyping(event.target)) return;
-    const isHandled = isSearch ? searchBoxKey(page, event) : page.tabs.current?.key?.(event) || press(SHORTCUTS, event.key, page, page);
+    const isHandled = isSearch
+      ? searchBoxKey(page, event)
+      : page.tabs.current?.key?.(event) || press(SHORTCUTS, event.key, page, page);
     if (isHandled) event.preventDefault();
   });
 }

@@ -4,7 +4,13 @@ import { offerDifference, Sides } from './choices/difference.js';
 import { Folding } from './choices/folding.js';
 import { Selection } from './choices/selection.js';
 import {
-  defaultState, fragmentFromState, isPossible, stateFromFragment, valueAfter, valuesOf, writeFragment,
+  defaultState,
+  fragmentFromState,
+  isPossible,
+  stateFromFragment,
+  valueAfter,
+  valuesOf,
+  writeFragment,
 } from './choices/state.js';
 import { byId } from './common/dom.js';
 import { formatBytes, plural } from './common/format.js';
@@ -92,7 +98,8 @@ export class ReportPage {
     const { bins, data } = this;
     const range = bins?.parse(name) ?? null;
     this.range = range;
-    if (bins && range) this.selection.selectFrom(modelInRange(this.recorded, bins, range), bins.totalsIn(range.from, range.to));
+    if (bins && range)
+      this.selection.selectFrom(modelInRange(this.recorded, bins, range), bins.totalsIn(range.from, range.to));
     else this.selection.selectFrom(this.recorded, data.totals);
   }
 
@@ -110,7 +117,8 @@ export class ReportPage {
 
   /** What decides about `model` and `hidden`, as a text: what was computed from them can be kept by it. */
   get modelName() {
-    return `${this.folding.nameOf(this.state)} ${this.selection.nameOf(this.state)} ${this.rangeName} ${this.state.widths ?? ''}`;
+    const { state, folding, selection, rangeName } = this;
+    return [folding.nameOf(state), selection.nameOf(state), rangeName, state.widths].join(' ');
   }
 
   /** What the capture says that what is selected has, by metric. */

@@ -45,14 +45,7 @@ import { threadsEntry } from './tabs/threads.js';
  * In the order of the strip and of the keys from 1 on.
  * @type {TabEntry[]}
  */
-export const TABS = [
-  overviewEntry,
-  flameEntry,
-  tableEntry,
-  linesEntry,
-  threadsEntry,
-  sizesEntry,
-];
+export const TABS = [overviewEntry, flameEntry, tableEntry, linesEntry, threadsEntry, sizesEntry];
 
 offerChoices(Object.assign({}, ...TABS.map(({ choices }) => choices), { tab: TABS.map(({ name }) => name) }));
 

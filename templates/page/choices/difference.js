@@ -14,7 +14,12 @@ const USUAL_SIDE = 'after';
 
 /** What the page of two captures has to choose, and others do not: the lines of a function are one frame there. */
 export function offerDifference() {
-  offerChoices({ widths: ['after', 'before'], colour: ['change', 'kind', 'heat'], group: ['function', 'file'], tab: ['flame'] });
+  offerChoices({
+    widths: ['after', 'before'],
+    colour: ['change', 'kind', 'heat'],
+    group: ['function', 'file'],
+    tab: ['flame'],
+  });
   byId('widths-choice').hidden = false;
   byId('tabs').hidden = true;
   document.querySelector('[data-choice=group] [value=line]')?.remove();

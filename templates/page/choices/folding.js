@@ -25,7 +25,8 @@ export class Folding {
     this.data = data;
     this.hasNative = data.header.native_stacks;
     const nodes = nodesByFrame(model);
-    const count = (/** @type {Uint8Array} */ frames) => nodes.reduce((sum, number, frame) => sum + number * frames[frame], 0);
+    const count = (/** @type {Uint8Array} */ frames) =>
+      nodes.reduce((sum, number, frame) => sum + number * frames[frame], 0);
     this.counts = { imports: count(importFrames(data)), runtime: count(runtimeFrames(data)) };
     /** @type {Map<string, Uint8Array>} */
     this.hiddenBy = new Map();

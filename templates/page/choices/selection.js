@@ -1,5 +1,5 @@
-// Whose allocations the reader looks at: of which processes, which of their threads, and by which allocators. The rest is
-// as if it had not been recorded, except that the peak stays the moment at which all together were largest.
+// Whose allocations the reader looks at: of which processes, which of their threads, and by which allocators. The rest
+// is as if it had not been recorded, except that the peak stays the moment at which all together were largest.
 
 import { byId, makeButton, makeElement } from '../common/dom.js';
 import { formatBytes, formatCount, formatSeconds } from '../common/format.js';
@@ -24,15 +24,27 @@ const AXES = ['processes', 'threads', 'allocators'];
 const AXIS_LABELS = { processes: 'Processes', threads: 'Threads', allocators: 'Allocators' };
 
 /**
- * By axis, what there is to choose from: {key, name, detail, title, note}. Two processes may have the same key, their pid.
+ * By axis, what there is to choose from: {key, name, detail, title, note}. Two processes may have the same key, their
+ * pid.
  * @param {PageData} data @returns {Record<Axis, Choice[]>}
  */
 function choicesOf(data) {
   const { processes } = data.header;
   const several = processes.length > 1;
   return {
-    processes: processes.map(({ pid, label, command_line: title, started_s: started }, i) => ({ key: String(pid), name: String(pid || 'lost'), detail: `from ${formatSeconds(started)}  ${label}`, title, note: `own peak ${formatBytes(data.processes[i].own_peak_bytes)}` })),
-    threads: data.threads.map(({ label, process }, i) => ({ key: String(i), name: label, detail: several ? `of ${processes[process].pid || 'lost'}` : '', note: '' })),
+    processes: processes.map(({ pid, label, command_line: title, started_s: started }, i) => ({
+      key: String(pid),
+      name: String(pid || 'lost'),
+      detail: `from ${formatSeconds(started)}  ${label}`,
+      title,
+      note: `own peak ${formatBytes(data.processes[i].own_peak_bytes)}`,
+    })),
+    threads: data.threads.map(({ label, process }, i) => ({
+      key: String(i),
+      name: label,
+      detail: several ? `of ${processes[process].pid || 'lost'}` : '',
+      note: '',
+    })),
     // A comma separates keys in the state.
     allocators: data.allocators.map((name) => ({ key: name, name, detail: '', note: '' })),
   };
@@ -103,10 +115,16 @@ export class Selection {
   filterOf(state) {
     const [pids, threads, allocators] = AXES.map((axis) => this.keysOf(axis, state));
     const { header } = this.data;
-    const hasThread = (/** @type {number} */ process, /** @type {number} */ i) => (!pids.size || pids.has(String(header.processes[process].pid))) && (!threads.size || threads.has(String(i)));
+    const hasThread = (/** @type {number} */ process, /** @type {number} */ i) =>
+      (!pids.size || pids.has(String(header.processes[process].pid))) && (!threads.size || threads.has(String(i)));
     return {
-      threads: pids.size || threads.size ? Uint8Array.from(this.data.threads, ({ process }, i) => Number(hasThread(process, i))) : null,
-      allocators: allocators.size ? Uint8Array.from(this.data.allocators, (name) => Number(allocators.has(name))) : null,
+      threads:
+        pids.size || threads.size
+          ? Uint8Array.from(this.data.threads, ({ process }, i) => Number(hasThread(process, i)))
+          : null,
+      allocators: allocators.size
+        ? Uint8Array.from(this.data.allocators, (name) => Number(allocators.has(name)))
+        : null,
     };
   }
 
@@ -117,7 +135,8 @@ export class Selection {
   modelOf(state) {
     const name = this.nameOf(state);
     if (name === '') return this.all;
-    if (this.last?.name !== name) this.last = { name, model: withOwnValues(this.all, ownValues(this.all, this.filterOf(state))) };
+    if (this.last?.name !== name)
+      this.last = { name, model: withOwnValues(this.all, ownValues(this.all, this.filterOf(state))) };
     return this.last.model;
   }
 
@@ -142,7 +161,10 @@ export class Selection {
     const words = (/** @type {Axis} */ axis) => {
       const keys = this.keysOf(axis, state);
       const names = this.choices[axis].filter(({ key }) => keys.has(key)).map(({ name }) => name);
-      return names.length ? `${axis} ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''} of ${formatCount(this.choices[axis].length)}` : '';
+      const first = names.slice(0, 3).join(', ');
+      return names.length
+        ? `${axis} ${first}${names.length > 3 ? ', …' : ''} of ${formatCount(this.choices[axis].length)}`
+        : '';
     };
     return AXES.map(words).filter(Boolean).join('; ');
   }
@@ -156,7 +178,9 @@ export class Selection {
     byId('split-owners').textContent = this.owners.length === 1 ? AXIS_LABELS[this.owners[0]] : 'Processes and threads';
     const axes = AXES.filter((axis) => this.choices[axis].length > 1);
     byId('selection').hidden = axes.length === 0;
-    this.groups = new Map(axes.map((axis) => [axis, this.makeGroup(axis, (keys) => choose({ [axis]: keys.join(',') }))]));
+    this.groups = new Map(
+      axes.map((axis) => [axis, this.makeGroup(axis, (keys) => choose({ [axis]: keys.join(',') }))]),
+    );
     byId('selection').lastElementChild?.append(...this.groups.values());
   }
 
@@ -165,7 +189,8 @@ export class Selection {
     const group = makeElement('fieldset', undefined, 'selection');
     group.id = `select-${axis}`;
     group.append(makeElement('legend', AXIS_LABELS[axis]));
-    if (axis === 'processes') group.append(makeElement('p', '“Peak” shows what each had when all together were largest.'));
+    if (axis === 'processes')
+      group.append(makeElement('p', '“Peak” shows what each had when all together were largest.'));
     const list = makeElement('div');
     for (const { key, name, detail, title = detail, note } of this.choices[axis]) {
       const box = makeElement('input');
@@ -205,7 +230,10 @@ export class Selection {
 
 /** @param {(metric: Metric, measure: Measure) => number} sum @returns {Amounts} */
 function totalsBy(sum) {
-  const of = (/** @type {Metric} */ metric) => ({ bytes: sum(metric, 'bytes'), allocations: sum(metric, 'allocations') });
+  const of = (/** @type {Metric} */ metric) => ({
+    bytes: sum(metric, 'bytes'),
+    allocations: sum(metric, 'allocations'),
+  });
   return { peak: of('peak'), leaked: of('leaked'), total: of('total'), temporary: of('temporary') };
 }
 
@@ -215,5 +243,7 @@ function totalsBy(sum) {
  */
 function cellTotals(cells, filter) {
   const kept = keptCells(cells, filter);
-  return totalsBy((metric, measure) => cells[`${metric}_${measure}`].reduce((sum, value, cell) => (kept === null || kept[cell] ? sum + value : sum), 0));
+  return totalsBy((metric, measure) =>
+    cells[`${metric}_${measure}`].reduce((sum, value, cell) => (kept === null || kept[cell] ? sum + value : sum), 0),
+  );
 }

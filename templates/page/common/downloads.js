@@ -32,7 +32,12 @@ export function saveRows(page, kind, format, rows) {
     return;
   }
   const columns = Object.keys(rows[0] ?? {});
-  const lines = [`${columns.join(',')}\n`, ...rows.map((row) => `${columns.map((column) => csvField(/** @type {Record<string, unknown>} */ (row)[column])).join(',')}\n`)];
+  const lines = [
+    `${columns.join(',')}\n`,
+    ...rows.map(
+      (row) => `${columns.map((column) => csvField(/** @type {Record<string, unknown>} */ (row)[column])).join(',')}\n`,
+    ),
+  ];
   download(`memprof-${page.data.header.pid}-${kind}.csv`, 'text/csv', lines);
 }
 

@@ -31,10 +31,19 @@ export function withoutArguments(name) {
   const open = [];
   let out = '';
   let enclosing = 0;
-  for (let at = 0; at < name.length; ) {
+  for (let at = 0; at < name.length;) {
     const rest = name.slice(at, at + 24);
-    const operator = open.length === 0 && /(?:^|[^\p{L}\p{N}_])operator$/u.test(out) ? OPERATORS.find((signs) => rest.startsWith(signs)) : undefined;
-    const whole = operator ?? (open.length === 0 && rest.startsWith('(anonymous namespace)') ? '(anonymous namespace)' : rest.startsWith('->') ? '->' : undefined);
+    const operator =
+      open.length === 0 && /(?:^|[^\p{L}\p{N}_])operator$/u.test(out)
+        ? OPERATORS.find((signs) => rest.startsWith(signs))
+        : undefined;
+    const whole =
+      operator ??
+      (open.length === 0 && rest.startsWith('(anonymous namespace)')
+        ? '(anonymous namespace)'
+        : rest.startsWith('->')
+          ? '->'
+          : undefined);
     const c = name[at];
     if (whole) {
       if (open.length === 0) out += whole;

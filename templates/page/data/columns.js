@@ -35,7 +35,8 @@ export function unpackNumbers(bytes, { count, encoding, wide }) {
   const values = wide ? new Float64Array(count) : new Int32Array(count);
   const end = wide ? readWide(bytes, values) : readNarrow(bytes, values);
   if (end !== bytes.length) throw new Error(`a column of ${bytes.length} bytes has ${count} numbers in ${end}`);
-  if (encoding === 'signed') for (let i = 0; i < count; i++) values[i] = values[i] % 2 ? -(values[i] + 1) / 2 : values[i] / 2;
+  if (encoding === 'signed')
+    for (let i = 0; i < count; i++) values[i] = values[i] % 2 ? -(values[i] + 1) / 2 : values[i] / 2;
   if (encoding === 'ascending') for (let i = 1; i < count; i++) values[i] += values[i - 1];
   return values;
 }

@@ -35,16 +35,23 @@ import { defineLazily, unpackNumbers, unpackTexts } from './columns.js';
  */
 /** @typedef {{ up: Numbers, frame: Numbers }} Nodes how many levels each node stands above the one before it */
 /** @typedef {{ node: Numbers } & Record<AmountName, Numbers>} CellAmounts */
-/** @typedef {CellAmounts & { thread: Numbers, allocator: Numbers }} Cells what a thread allocated at a node with an allocator */
+/**
+ * @typedef {CellAmounts & { thread: Numbers, allocator: Numbers }} Cells what a thread allocated at a node with an
+ *   allocator
+ */
 /** @typedef {CellAmounts & { totals: Totals }} Before the amounts of the earlier of two captures */
 /** @typedef {{ t: Numbers, bytes: Numbers }} Series seconds, and bytes from then on */
 /** @typedef {{ min_bytes: number, max_bytes: number, allocations: number, bytes: number }} SizeBucket */
-/** @typedef {{ width_s: number, highest: Numbers, highest_at_s: (number | null)[] } & Record<BinColumn, Numbers>} BinColumns */
 /**
- * @typedef {'allocated_rows' | 'allocated_step' | 'allocated_head' | 'allocated_bytes' | 'released_rows' | 'released_step'
+ * @typedef {{ width_s: number, highest: Numbers, highest_at_s: (number | null)[] } & Record<BinColumn, Numbers>}
+ *   BinColumns
+ */
+/**
+ * @typedef {'allocated_rows' | 'allocated_step' | 'allocated_head' | 'allocated_bytes' | 'released_rows' |
+ *   'released_step'
  *   | 'released_head' | 'released_bytes' | 'released_allocations' | `${'ended' | 'changed'}_${'rows' | 'step'}`
- *   | `${'ended' | 'changed'}_${'bytes' | 'allocations'}` | `mixed_${'released' | 'temporary'}_${'bytes' | 'allocations'}`
- * } BinColumn
+ *   | `${'ended' | 'changed'}_${'bytes' | 'allocations'}` | `mixed_${'released' | 'temporary'}_${'bytes' |
+ * 'allocations'}` } BinColumn
  */
 
 /**
@@ -158,7 +165,9 @@ export function readContainer(bytes, schema) {
     at += column.length;
     const [table, name] = column.name.includes('.') ? column.name.split('.') : ['', column.name];
     const owner = table ? (head[table] ??= {}) : head;
-    defineLazily(owner, name, () => (column.encoding === 'text' ? unpackTexts(part, column.count) : unpackNumbers(part, column)));
+    defineLazily(owner, name, () =>
+      column.encoding === 'text' ? unpackTexts(part, column.count) : unpackNumbers(part, column),
+    );
   }
   if (at !== bytes.length) throw new Error(`the data has ${bytes.length} bytes, its columns ${at}`);
   return head;

@@ -16,7 +16,12 @@ export const MEASURES = ['bytes', 'allocations'];
  */
 export const METRIC_LABELS = { peak: 'Peak', leaked: 'Leaked', total: 'Total', temporary: 'Temporary' };
 /** @type {Record<Metric, string>} */
-export const METRIC_NAMES = { peak: 'In memory at the peak', leaked: 'Leaked', total: 'Allocated in total', temporary: 'Temporary' };
+export const METRIC_NAMES = {
+  peak: 'In memory at the peak',
+  leaked: 'Leaked',
+  total: 'Allocated in total',
+  temporary: 'Temporary',
+};
 
 /**
  * The columns of values; `metric` and `measure` name the values of the model.
@@ -27,5 +32,11 @@ export const VALUE_COLUMNS = [
   { id: 'leaked', label: 'Leaked', metric: 'leaked', measure: 'bytes', hint: 'Not freed by the end' },
   { id: 'total', label: 'Total', metric: 'total', measure: 'bytes', hint: 'Allocated in total, freed or not' },
   { id: 'allocations', label: 'Allocations', metric: 'total', measure: 'allocations', hint: 'How often' },
-  { id: 'temporary', label: 'Temporary', metric: 'temporary', measure: 'allocations', hint: 'Allocations that were freed almost at once' },
+  {
+    id: 'temporary',
+    label: 'Temporary',
+    metric: 'temporary',
+    measure: 'allocations',
+    hint: 'Allocations that were freed almost at once',
+  },
 ];

@@ -21,8 +21,8 @@ import { MEASURES, METRICS } from './metrics.js';
 
 /**
  * Columns by node; node 0 is the root. Nodes stand in preorder: what is below node i is i+1 up to (not with) end[i].
- * `own` has a column for each metric and measure (peak_bytes, leaked_allocations, ...): what was allocated right at each
- * node, without what it called.
+ * `own` has a column for each metric and measure (peak_bytes, leaked_allocations, ...): what was allocated right at
+ * each node, without what it called.
  * @param {PageData} data @returns {Model}
  */
 export function buildModel(data) {
@@ -54,8 +54,8 @@ export function withOwnValues(model, own) {
 }
 
 /**
- * Own values by node: the sums over those of its cells (what one thread allocated there with one allocator) that a filter
- * lets through. filter: {threads, allocators}, each one byte per thread or allocator, or null for all.
+ * Own values by node: the sums over those of its cells (what one thread allocated there with one allocator) that a
+ * filter lets through. filter: {threads, allocators}, each one byte per thread or allocator, or null for all.
  * @param {TreeStructure} model @param {Filter} filter @param {{ cells: CellAmounts }} source @returns {OwnValues}
  */
 export function ownValues(model, filter = {}, { cells } = model.data) {
@@ -81,7 +81,8 @@ export function keptCells(cells, { threads = null, allocators = null }) {
   if (!threads && !allocators) return null;
   const { thread, allocator } = cells;
   const kept = new Uint8Array(thread.length);
-  for (let c = 0; c < kept.length; c++) kept[c] = (threads ? threads[thread[c]] : 1) & (allocators ? allocators[allocator[c]] : 1);
+  for (let c = 0; c < kept.length; c++)
+    kept[c] = (threads ? threads[thread[c]] : 1) & (allocators ? allocators[allocator[c]] : 1);
   return kept;
 }
 

@@ -12,7 +12,10 @@ import { KINDS, isNative, isOwner } from './views.js';
 /** @import { Model } from './model.js' */
 /** @typedef {'function' | 'line' | 'source' | 'file' | 'module'} GroupedBy */
 /** @typedef {{ of: Int32Array, first: Int32Array, count: number }} Groups see `groupFrames` */
-/** @typedef {Pick<ReportPage, 'data' | 'model' | 'hidden' | 'modelName'> & { state: Pick<State, 'frames' | 'places'> }} Shown */
+/**
+ * @typedef {Pick<ReportPage, 'data' | 'model' | 'hidden' | 'modelName'> & { state: Pick<State, 'frames' | 'places'> }}
+ *   Shown
+ */
 
 const NEW_THREAD = '<new thread>';
 
@@ -24,13 +27,14 @@ const ORIGINS = { unknown: 0, program: 1, dependency: 2, standardLibrary: 3 };
  * @param {Frames} frames @param {string} places
  */
 function libraryFrames({ origin }, places) {
-  const isLibrary = (/** @type {number} */ whose) => (whose === ORIGINS.standardLibrary && places !== 'all') || (whose === ORIGINS.dependency && places === 'program');
+  const isLibrary = (/** @type {number} */ whose) =>
+    (whose === ORIGINS.standardLibrary && places !== 'all') || (whose === ORIGINS.dependency && places === 'program');
   return Uint8Array.from(origin ?? [], (whose) => Number(isLibrary(whose)));
 }
 
 /**
- * By node: the node above or at it that what was allocated there is listed under. That is the innermost Python frame, in
- * the hybrid view after the last start of a thread; else the native function with the best claim, as
+ * By node: the node above or at it that what was allocated there is listed under. That is the innermost Python frame,
+ * in the hybrid view after the last start of a thread; else the native function with the best claim, as
  * reporter/src/claims.rs says; else what stands in for a stack without frames.
  * @param {Model} model @param {Uint8Array} hidden @param {Pick<State, 'frames' | 'places'>} state
  */
@@ -46,7 +50,9 @@ export function rowPlaces(model, hidden, { frames: view, places }) {
   const inAllocator = new Uint8Array(count);
   const isLibrary = libraryFrames(frames, places);
   const place = new Int32Array(count);
-  const isNewThread = Uint8Array.from(frames.function, (name, f) => (frames.kind[f] === KINDS.special && strings[name] === NEW_THREAD ? 1 : 0));
+  const isNewThread = Uint8Array.from(frames.function, (name, f) =>
+    frames.kind[f] === KINDS.special && strings[name] === NEW_THREAD ? 1 : 0,
+  );
   for (let i = 1; i < count; i++) {
     const f = frame[i];
     const kind = frames.kind[f];
@@ -107,8 +113,8 @@ export function modulePattern(data, f) {
 }
 
 /**
- * Frames put together by what rows are for. `of` has the group of each frame, `first` a frame of each group, `count` says
- * how many groups there are.
+ * Frames put together by what rows are for. `of` has the group of each frame, `first` a frame of each group, `count`
+ * says how many groups there are.
  * @param {PageData} data @param {GroupedBy} by @returns {Groups}
  */
 function groupFrames(data, by) {
@@ -254,8 +260,10 @@ export function describeGroup(data, groups, by, group) {
   const name = f === 0 ? '<folded frames>' : strings[frames.function[f]];
   const file = strings[frames.file[f]];
   if (f === 0) return { name, shortName: name, file, place: '', line: 0 };
-  if (by === 'module') return { name: moduleName(data, f), shortName: moduleName(data, f), file: '', place: '', line: 0 };
-  if (by === 'file') return { name: shortenPath(file) || name, shortName: shortenPath(file) || name, file, place: file, line: 0 };
+  if (by === 'module')
+    return { name: moduleName(data, f), shortName: moduleName(data, f), file: '', place: '', line: 0 };
+  if (by === 'file')
+    return { name: shortenPath(file) || name, shortName: shortenPath(file) || name, file, place: file, line: 0 };
   const line = by === 'function' ? 0 : frames.line[f];
   const suffix = line > 0 ? `:${line}` : '';
   const shortName = isNative(frames.kind[f]) ? withoutArguments(name) : name;

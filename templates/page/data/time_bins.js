@@ -1,130 +1,23 @@
-// The run in bins, without touching the page: what every cell has in any range of them (reporter/src/flamegraph/bin_columns.rs).
+// The run in bins, without touching the page: what every cell has in any range of them
+// (reporter/src/flamegraph/bin_columns.rs).
 //
-// What is allocated and leaked in a range are sums over the rows of its bins; what is live when a bin begins, over those of
-// all bins before. The peak of a range is that of its highest bin, for which the differences from its beginning are kept.
+// What is allocated and leaked in a range are sums over the rows of its bins; what is live when a bin begins, over
+// those of all bins before. The peak of a range is that of its highest bin, for which the differences from its
+// beginning are kept.
 
-import { defineLazily, twiceAsLong } from './columns.js';
+import { GrowingRows, addReleased, addRows, emptyAmounts, fromSteps, startsOf, sumsByBin } from './bin_rows.js';
+import { defineLazily } from './columns.js';
 import { MEASURES, METRICS } from './metrics.js';
 import { ownValues, withOwnValues } from './model.js';
 
-/** @import { BinColumns, Cells, Numbers, Totals } from './container.js' */
+/** @import { ReleasedRows, Rows, Sums } from './bin_rows.js' */
+/** @import { BinColumns, Cells, Totals } from './container.js' */
 /** @import { Metric } from './metrics.js' */
 /** @import { Model } from './model.js' */
 
 /** @typedef {{ from: number, to: number }} BinRange bins, the last one not included */
-/** @typedef {{ bytes: Float64Array, allocations: Float64Array }} Sums */
-/** @typedef {{ start: ArrayLike<number>, cell: ArrayLike<number>, bytes: Numbers, allocations: Numbers }} Rows */
-/** @typedef {Rows & { since: Int32Array, temporary: Uint8Array }} ReleasedRows */
-
 /** What became of an allocated row by the end of its bin. */
 const FATE = { kept: 0, released: 1, temporary: 2, mixed: 3 };
-
-/**
- * Where the rows of each bin begin; one more number says where the last ones end.
- * @param {Numbers} rows
- */
-function startsOf(rows) {
-  const start = new Int32Array(rows.length + 1);
-  for (let b = 0; b < rows.length; b++) start[b + 1] = start[b] + rows[b];
-  return start;
-}
-
-/**
- * Numbers that stand as the difference to the one before in their bin.
- * @param {Numbers} steps @param {Int32Array} start
- */
-function fromSteps(steps, start) {
-  const numbers = new Int32Array(steps.length);
-  for (let b = 0; b + 1 < start.length; b++) for (let i = start[b], last = 0; i < start[b + 1]; i++) numbers[i] = last += steps[i];
-  return numbers;
-}
-
-/**
- * Bytes and allocations of so many things, all 0 at first.
- * @param {number} count
- */
-function emptyAmounts(count) {
-  return { bytes: new Float64Array(count), allocations: new Float64Array(count) };
-}
-
-/**
- * Adds the rows of the bins `from` up to (not with) `to` to the amounts of their cells.
- * @param {Sums} sums @param {Rows} rows @param {number} from @param {number} to @param {number} sign
- */
-function addRows(sums, rows, from, to, sign) {
-  const { start, cell } = rows;
-  for (let i = start[from]; i < start[to]; i++) {
-    sums.bytes[cell[i]] += sign * rows.bytes[i];
-    sums.allocations[cell[i]] += sign * rows.allocations[i];
-  }
-}
-
-/**
- * Likewise with rows of what was given back, as far as it had been allocated in the same range.
- * @param {Sums} sums @param {ReleasedRows} rows @param {number} from @param {number} to @param {number} sign
- * @param {boolean} temporaryOnly
- */
-function addReleased(sums, rows, from, to, sign, temporaryOnly) {
-  const { start, cell, since, temporary } = rows;
-  for (let i = start[from]; i < start[to]; i++) {
-    if (since[i] < from || (temporaryOnly && !temporary[i])) continue;
-    sums.bytes[cell[i]] += sign * rows.bytes[i];
-    sums.allocations[cell[i]] += sign * rows.allocations[i];
-  }
-}
-
-/**
- * The sums of the rows of each bin.
- * @param {Rows} rows
- */
-function sumsByBin({ start, bytes, allocations }) {
-  const sums = emptyAmounts(start.length - 1);
-  for (let b = 0; b + 1 < start.length; b++) {
-    for (let i = start[b]; i < start[b + 1]; i++) {
-      sums.bytes[b] += bytes[i];
-      sums.allocations[b] += allocations[i];
-    }
-  }
-  return sums;
-}
-
-/** Rows of which nobody knows beforehand how many there are. */
-class GrowingRows {
-  /** @param {number} bins */
-  constructor(bins) {
-    this.start = new Int32Array(bins + 1);
-    this.count = 0;
-    this.cell = new Int32Array(1024);
-    this.bytes = new Float64Array(1024);
-    this.allocations = new Float64Array(1024);
-  }
-
-  /** @param {number} cell @param {number} bytes @param {number} allocations */
-  push(cell, bytes, allocations) {
-    if (bytes === 0 && allocations === 0) return;
-    if (this.count === this.cell.length) this.grow();
-    this.cell[this.count] = cell;
-    this.bytes[this.count] = bytes;
-    this.allocations[this.count++] = allocations;
-  }
-
-  grow() {
-    this.cell = twiceAsLong(this.cell);
-    this.bytes = twiceAsLong(this.bytes);
-    this.allocations = twiceAsLong(this.allocations);
-  }
-
-  /** @param {number} bin */
-  endBin(bin) {
-    this.start[bin + 1] = this.count;
-  }
-
-  /** @returns {Rows} */
-  rows() {
-    const { start, cell, bytes, allocations } = this;
-    return { start, cell, bytes, allocations };
-  }
-}
 
 export class TimeBins {
   /** @param {BinColumns} columns @param {Cells} cells */
@@ -186,7 +79,13 @@ export class TimeBins {
   }
 
   unpackReleased() {
-    const { released_rows: rows, released_step: steps, released_head: heads, released_bytes: bytes, released_allocations: allocations } = this.columns;
+    const {
+      released_rows: rows,
+      released_step: steps,
+      released_head: heads,
+      released_bytes: bytes,
+      released_allocations: allocations,
+    } = this.columns;
     const start = startsOf(rows);
     const since = new Int32Array(heads.length);
     const temporary = new Uint8Array(heads.length);
@@ -225,7 +124,8 @@ export class TimeBins {
     let top = from;
     for (let b = from + 1; b < to; b++) {
       // A bin that only began with the total of one before has the same memory.
-      if (this.highest[b] > this.highest[top] || (this.highest[b] === this.highest[top] && this.highestAt[b] !== null)) top = b;
+      if (this.highest[b] > this.highest[top] || (this.highest[b] === this.highest[top] && this.highestAt[b] !== null))
+        top = b;
     }
     return top;
   }
@@ -244,7 +144,8 @@ export class TimeBins {
    */
   cellsIn(from, to) {
     const cells = /** @type {Cells} */ ({});
-    for (const name of /** @type {const} */ (['node', 'thread', 'allocator'])) defineLazily(cells, name, () => this.cells[name]);
+    for (const name of /** @type {const} */ (['node', 'thread', 'allocator']))
+      defineLazily(cells, name, () => this.cells[name]);
     for (const metric of METRICS) {
       /** @type {Sums | null} */
       let amounts = null;
@@ -285,7 +186,12 @@ export class TimeBins {
   /** @returns {Record<Metric, Sums>} */
   sumByBin() {
     const { total, kept, temporary } = this.allocated;
-    const sums = { total: sumsByBin(total), leaked: sumsByBin(kept), temporary: sumsByBin(temporary), peak: sumsByBin(this.changed) };
+    const sums = {
+      total: sumsByBin(total),
+      leaked: sumsByBin(kept),
+      temporary: sumsByBin(temporary),
+      peak: sumsByBin(this.changed),
+    };
     const [released, ended] = [sumsByBin(this.released), sumsByBin(this.ended)];
     for (const measure of MEASURES) {
       let live = 0;
@@ -313,7 +219,10 @@ export class TimeBins {
     addReleased(leaked, ofAll, from, to, -1, false);
     addReleased(temporary, ofAll, from, to, 1, true);
     const top = this.topOf(from, to);
-    const at = (/** @type {Sums} */ { bytes, allocations }, row = 0) => ({ bytes: bytes[row], allocations: allocations[row] });
+    const at = (/** @type {Sums} */ { bytes, allocations }, row = 0) => ({
+      bytes: bytes[row],
+      allocations: allocations[row],
+    });
     const peak = { ...at(this.sums.peak, top), at_s: this.peakMoment(from, to) };
     return { total: at(total), leaked: at(leaked), temporary: at(temporary), peak };
   }
@@ -356,7 +265,8 @@ export class TimeBins {
   parse(text) {
     const found = /^(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)$/.exec(text);
     if (!found) return null;
-    const at = (/** @type {string} */ seconds) => Math.max(0, Math.min(this.count, Math.round(Number(seconds) / this.width)));
+    const at = (/** @type {string} */ seconds) =>
+      Math.max(0, Math.min(this.count, Math.round(Number(seconds) / this.width)));
     const from = Math.min(at(found[1]), this.count - 1);
     const to = Math.max(at(found[2]), from + 1);
     return from === 0 && to === this.count ? null : { from, to };

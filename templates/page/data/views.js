@@ -4,7 +4,9 @@
 /** @import { PageData } from './container.js' */
 /** @import { Model } from './model.js' */
 
-/** @typedef {Pick<State, 'frames' | 'runtime' | 'imports'> & Partial<Pick<State, 'split'>>} Folded what decides about it */
+/**
+ * @typedef {Pick<State, 'frames' | 'runtime' | 'imports'> & Partial<Pick<State, 'split'>>} Folded what decides about it
+ */
 
 /** Where a frame is shown: bits of the column `shown` of frames (see reporter/src/view.rs). */
 const SHOWN_IN = { hybrid: 1, hybridWithRuntime: 2, python: 4, native: 8 };
@@ -18,8 +20,11 @@ export function isNative(kind) {
   return kind === KINDS.native || kind === KINDS.runtime || kind === KINDS.evaluation;
 }
 
-/** How Python starts modules: importlib and runpy, frozen or not; not what stands beside them, like importlib.metadata. */
-const IMPORT_MACHINERY = /^<frozen (?:importlib|runpy)|\/python\d[\d.]*\/(?:importlib\/(?:__init__|_bootstrap|_bootstrap_external)|runpy)\.py$/;
+/**
+ * How Python starts modules: importlib and runpy, frozen or not; not what stands beside them, like importlib.metadata.
+ */
+const IMPORT_MACHINERY =
+  /^<frozen (?:importlib|runpy)|\/python\d[\d.]*\/(?:importlib\/(?:__init__|_bootstrap(?:_external)?)|runpy)\.py$/;
 
 /**
  * One byte per frame: 1 where the frame belongs to the import machinery.
@@ -62,8 +67,8 @@ export function shownBit({ frames, runtime }) {
 }
 
 /**
- * One byte per frame: 1 where the view does not show the frame, it belongs to hidden import machinery, or it stands for a
- * process or thread and these are looked at together.
+ * One byte per frame: 1 where the view does not show the frame, it belongs to hidden import machinery, or it stands for
+ * a process or thread and these are looked at together.
  * @param {PageData} data @param {Folded} state
  */
 export function hiddenFrames(data, state) {

@@ -11,7 +11,9 @@ import { CHANGE_SIGNS } from './difference.js';
 
 /** @typedef {'program' | 'library' | 'native' | 'runtime' | 'special'} Family */
 /** @typedef {{ fill: string, text: string, line?: string }} Paint of a frame, of the text on it, and of its hatching */
-/** @typedef {{ fills: (string | null)[], label: string }} LegendEntry colours, or null for hatching, and what they say */
+/**
+ * @typedef {{ fills: (string | null)[], label: string }} LegendEntry colours, or null for hatching, and what they say
+ */
 
 const SHADES = 5;
 
@@ -36,10 +38,20 @@ const HEAT = {
   dark: ['#2a2623', '#43301f', '#5f3a1c', '#7d4719', '#9c5518', '#c06a1d', '#e58f3f', '#ffc489'],
 };
 
-/** What differs, from little to much: more in oranges, less in blues, and the same in grey. The last of each is for all. */
+/**
+ * What differs, from little to much: more in oranges, less in blues, and the same in grey. The last of each is for all.
+ */
 const CHANGE = {
-  light: { grown: ['#fdeee2', '#fbcfa6', '#f3a163', '#d8691f'], shrunk: ['#e8f1fa', '#bcd9f0', '#85b5dd', '#3c7fb8'], same: '#eceef0' },
-  dark: { grown: ['#3a2c22', '#5c3a1e', '#8a4f1b', '#c96f20'], shrunk: ['#222d38', '#274560', '#2d6592', '#4a9ad6'], same: '#33383e' },
+  light: {
+    grown: ['#fdeee2', '#fbcfa6', '#f3a163', '#d8691f'],
+    shrunk: ['#e8f1fa', '#bcd9f0', '#85b5dd', '#3c7fb8'],
+    same: '#eceef0',
+  },
+  dark: {
+    grown: ['#3a2c22', '#5c3a1e', '#8a4f1b', '#c96f20'],
+    shrunk: ['#222d38', '#274560', '#2d6592', '#4a9ad6'],
+    same: '#33383e',
+  },
 };
 
 /** @param {string} text */
@@ -67,7 +79,9 @@ export function familyOf(kind, file) {
 /** @param {Family} family @param {Theme} theme */
 function shadesOf(family, theme) {
   const [hue, saturation, lightest, darkest] = FAMILIES[family][theme];
-  return Array.from({ length: SHADES }, (_, i) => hslToHex(hue, saturation, lightest + ((darkest - lightest) * i) / (SHADES - 1)));
+  return Array.from({ length: SHADES }, (_, i) =>
+    hslToHex(hue, saturation, lightest + ((darkest - lightest) * i) / (SHADES - 1)),
+  );
 }
 
 /** @param {number} hue @param {number} saturation @param {number} lightness */
@@ -76,7 +90,9 @@ function hslToHex(hue, saturation, lightness) {
   const channel = (/** @type {number} */ n) => {
     const k = (n + hue / 30) % 12;
     const value = lightness / 100 - amplitude * Math.max(-1, Math.min(k - 3, 9 - k, 1));
-    return Math.round(255 * value).toString(16).padStart(2, '0');
+    return Math.round(255 * value)
+      .toString(16)
+      .padStart(2, '0');
   };
   return `#${channel(0)}${channel(8)}${channel(4)}`;
 }
@@ -108,14 +124,22 @@ export class Colours {
     const paints = (/** @type {Family} */ family) => shadesOf(family, theme).map(paint);
     /** @type {Record<Family, Paint[]>} */
     this.families = {
-      program: paints('program'), library: paints('library'), native: paints('native'), runtime: paints('runtime'), special: paints('special'),
+      program: paints('program'),
+      library: paints('library'),
+      native: paints('native'),
+      runtime: paints('runtime'),
+      special: paints('special'),
     };
     this.heat = HEAT[theme].map(paint);
     const { grown, shrunk, same } = CHANGE[theme];
     this.change = { grown: grown.map(paint), shrunk: shrunk.map(paint), same: paint(same) };
     this.match = paint(theme === 'dark' ? '#ffd54a' : '#ffe23d');
     this.faded = { fill: theme === 'dark' ? '#2b3036' : '#e9ecef', text: theme === 'dark' ? '#b4bcc5' : '#4a525a' };
-    this.block = { fill: theme === 'dark' ? '#1d2228' : '#f6f7f9', text: theme === 'dark' ? '#e4e8ec' : '#22282e', line: theme === 'dark' ? '#5d6873' : '#9aa5b1' };
+    this.block = {
+      fill: theme === 'dark' ? '#1d2228' : '#f6f7f9',
+      text: theme === 'dark' ? '#e4e8ec' : '#22282e',
+      line: theme === 'dark' ? '#5d6873' : '#9aa5b1',
+    };
     /** @type {Paint[]} */
     this.ofFrame = new Array(data.frames.function.length);
   }
@@ -160,15 +184,24 @@ export class Colours {
     const fills = (/** @type {Paint[]} */ paints) => paints.map(({ fill }) => fill);
     const entries = {
       change: () => [
-        { fills: fills(this.change.shrunk).reverse(), label: `${CHANGE_SIGNS.gone} gone, ${CHANGE_SIGNS.shrunk} shrunk` },
+        {
+          fills: fills(this.change.shrunk).reverse(),
+          label: `${CHANGE_SIGNS.gone} gone, ${CHANGE_SIGNS.shrunk} shrunk`,
+        },
         { fills: [this.change.same.fill], label: `${CHANGE_SIGNS.unchanged} unchanged` },
         { fills: fills(this.change.grown), label: `${CHANGE_SIGNS.grown} grown, ${CHANGE_SIGNS.new} new` },
       ],
       heat: () => {
         const { view, measure } = scene.state;
-        return [{ fills: fills(this.heat), label: `${view === 'inverted' ? 'share of' : 'own'} ${measure}, little to much` }];
+        return [
+          { fills: fills(this.heat), label: `${view === 'inverted' ? 'share of' : 'own'} ${measure}, little to much` },
+        ];
       },
-      kind: () => this.usedFamilies(scene.tree.hidden).map((family) => ({ fills: [this.families[family][2].fill], label: FAMILIES[family].label })),
+      kind: () =>
+        this.usedFamilies(scene.tree.hidden).map((family) => ({
+          fills: [this.families[family][2].fill],
+          label: FAMILIES[family].label,
+        })),
     };
     const ofFrames = scene.matches ? [{ fills: [this.match.fill], label: 'matches' }] : entries[scene.state.colour]();
     return [...ofFrames, { fills: [null], label: 'merged' }];
@@ -181,7 +214,8 @@ export class Colours {
   usedFamilies(hidden) {
     const { frames, strings } = this.data;
     const used = new Set();
-    for (let i = 1; i < frames.kind.length; i++) if (!hidden[i]) used.add(familyOf(frames.kind[i], strings[frames.file[i]]));
+    for (let i = 1; i < frames.kind.length; i++)
+      if (!hidden[i]) used.add(familyOf(frames.kind[i], strings[frames.file[i]]));
     return /** @type {Family[]} */ (Object.keys(FAMILIES)).filter((family) => used.has(family));
   }
 }

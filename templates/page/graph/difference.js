@@ -10,7 +10,8 @@ import { Sandwich } from './sandwich.js';
 /** @typedef {'new' | 'gone' | 'grown' | 'shrunk' | 'unchanged'} Status */
 
 /**
- * A node before and after. `difference` is of what is looked at, and `share` the part of it that came or went, from -1 to 1.
+ * A node before and after. `difference` is of what is looked at, and `share` the part of it that came or went, from -1
+ * to 1.
  * @typedef {{ status: Status, before: Value, after: Value, difference: number, share: number }} Change
  */
 
@@ -84,7 +85,15 @@ function formatSigned(difference, format) {
  * @param {Change} change
  */
 export function changeRows({ before, after }) {
-  const row = (/** @type {string} */ name, /** @type {Value} */ side) => [name, formatBytes(side.bytes), formatCount(side.allocations)];
-  const difference = ['Difference', formatSigned(after.bytes - before.bytes, formatBytes), formatSigned(after.allocations - before.allocations, formatCount)];
+  const row = (/** @type {string} */ name, /** @type {Value} */ side) => [
+    name,
+    formatBytes(side.bytes),
+    formatCount(side.allocations),
+  ];
+  const difference = [
+    'Difference',
+    formatSigned(after.bytes - before.bytes, formatBytes),
+    formatSigned(after.allocations - before.allocations, formatCount),
+  ];
   return [row('Before', before), row('After', after), difference];
 }

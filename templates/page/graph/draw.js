@@ -87,7 +87,12 @@ export function namesOf(model, node, group) {
   if (group === 'file') return only(shortenPath(file) || name);
   const suffix = group === 'line' && line > 0 ? `:${line}` : '';
   const native = isNative(frames.kind[node.frame]);
-  return { name, shortName: native ? shortNameOf(model, node.frame, name) : name, place: shortenPath(file) + suffix, shortPlace: baseName(file) + suffix };
+  return {
+    name,
+    shortName: native ? shortNameOf(model, node.frame, name) : name,
+    place: shortenPath(file) + suffix,
+    shortPlace: baseName(file) + suffix,
+  };
 }
 
 /**
@@ -152,8 +157,8 @@ function withoutParameters(name) {
 }
 
 /**
- * A qualified name with ever fewer of the scopes around it, so that what is called stays: …::Index<…>::insert(…); or the
- * address in a module without names.
+ * A qualified name with ever fewer of the scopes around it, so that what is called stays: …::Index<…>::insert(…); or
+ * the address in a module without names.
  * @param {string} name
  */
 function innerNames(name) {

@@ -31,11 +31,16 @@ function layoutToSvg(scene) {
   const title = 24;
   const height = layout.rows.length * ROW_HEIGHT + title;
   const { colours } = scene;
+  const shown = `${describeView(scene)}: ${formatMeasure(layout.root.value, state.measure)}`;
+  const caption = `${model.data.header.command_line}  ${shown}`;
   const parts = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${layout.width} ${height}" width="${layout.width}" height="${height}" font-family="monospace" font-size="12">\n`,
-    `<defs><pattern id="more" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" fill="${colours.block.fill}"/><path d="M-1 7L7 -1" stroke="${colours.block.line}"/></pattern></defs>\n`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${layout.width} ${height}" width="${layout.width}"`,
+    ` height="${height}" font-family="monospace" font-size="12">\n`,
+    `<defs><pattern id="more" width="6" height="6" patternUnits="userSpaceOnUse">`,
+    `<rect width="6" height="6" fill="${colours.block.fill}"/><path d="M-1 7L7 -1" stroke="${colours.block.line}"/>`,
+    `</pattern></defs>\n`,
     `<rect width="100%" height="100%" fill="${scene.background}"/>\n`,
-    `<text x="4" y="16" fill="${scene.text}">${escapeXml(`${model.data.header.command_line}  ${describeView(scene)}: ${formatMeasure(layout.root.value, state.measure)}`)}</text>\n`,
+    `<text x="4" y="16" fill="${scene.text}">${escapeXml(caption)}</text>\n`,
   ];
   layout.rows.forEach((row, r) => {
     const y = growsUpward(state) ? height - (r + 1) * ROW_HEIGHT : title + r * ROW_HEIGHT;
@@ -44,10 +49,16 @@ function layoutToSvg(scene) {
       const width = Math.max(0.5, row.width[i] < 3 ? row.width[i] : row.width[i] - 1);
       const label = labelFor(scene, node, Math.floor((row.width[i] - 2 * LABEL_PADDING) / 7.3));
       const { name, place } = namesOf(model, node, state.group);
-      const hint = `${name} ${place} ${formatMeasure(node.value, state.measure)} ${formatPercent(node.value, tree.whole.value)}`;
+      const share = formatPercent(node.value, tree.whole.value);
+      const hint = `${name} ${place} ${formatMeasure(node.value, state.measure)} ${share}`;
+      const fill = node.block ? 'url(#more)' : paint.fill;
+      const [x, textX] = [row.x[i], row.x[i] + LABEL_PADDING].map((at) => at.toFixed(2));
+      const where = `x="${textX}" y="${y + 14}" fill="${paint.text}" xml:space="preserve"`;
       parts.push(
-        `<g><title>${escapeXml(hint)}</title><rect x="${row.x[i].toFixed(2)}" y="${y}" width="${width.toFixed(2)}" height="${ROW_HEIGHT - 1}" fill="${node.block ? 'url(#more)' : paint.fill}"/>`,
-        label ? `<text x="${(row.x[i] + LABEL_PADDING).toFixed(2)}" y="${y + 14}" fill="${paint.text}" xml:space="preserve">${escapeXml(label)}</text></g>\n` : '</g>\n',
+        `<g><title>${escapeXml(hint)}</title>`,
+        `<rect x="${x}" y="${y}" width="${width.toFixed(2)}" height="${ROW_HEIGHT - 1}" fill="${fill}"/>`,
+        label ? `<text ${where}>${escapeXml(label)}</text>` : '',
+        '</g>\n',
       );
     });
   });
@@ -109,7 +120,8 @@ function collapsedStacks(scene) {
   };
   const stackOf = (/** @type {number} */ node) => {
     const chain = [];
-    for (let at = node; at > 0; at = model.parent[at]) if (!tree.hidden[model.frame[at]]) chain.push(nameOf(model.frame[at]));
+    for (let at = node; at > 0; at = model.parent[at])
+      if (!tree.hidden[model.frame[at]]) chain.push(nameOf(model.frame[at]));
     return chain.reverse().join(';') || 'all';
   };
   /** @type {string[]} */
@@ -126,7 +138,8 @@ function collapsedStacks(scene) {
     return lines;
   }
   // Inverted: each member is a caller of the frames on the way to the zoomed node.
-  const stepName = (/** @type {TreeNode} */ node) => (state.group === 'line' ? nameOf(node.frame) : namesOf(model, node, state.group).name.replace(/;/g, ','));
+  const stepName = (/** @type {TreeNode} */ node) =>
+    state.group === 'line' ? nameOf(node.frame) : namesOf(model, node, state.group).name.replace(/;/g, ',');
   const suffixOf = (/** @type {TreeNode} */ node) => {
     let suffix = '';
     for (let at = node.parent; at && at.parent; at = at.parent) if (!at.block) suffix += `;${stepName(at)}`;
@@ -177,7 +190,8 @@ function membersOfBlock(tree, node) {
 function modelNodesBelow(tree, node) {
   const { model } = tree;
   const below = new Uint8Array(model.count);
-  for (const part of membersOfBlock(tree, node)) for (const member of part.members) below.fill(1, member, model.end[member]);
+  for (const part of membersOfBlock(tree, node))
+    for (const member of part.members) below.fill(1, member, model.end[member]);
   return below;
 }
 
@@ -185,6 +199,8 @@ function modelNodesBelow(tree, node) {
 export function exportView(page, scene, format) {
   const kind = `${scene.state.metric}-frames`;
   if (format === 'csv' || format === 'json') saveRows(page, kind, format, layoutToRows(scene));
-  if (format === 'svg') download(`memprof-${scene.model.data.header.pid}-${kind}.svg`, 'image/svg+xml', layoutToSvg(scene));
-  if (format === 'collapsed') download(`memprof-${scene.model.data.header.pid}-${kind}.collapsed.txt`, 'text/plain', collapsedStacks(scene));
+  if (format === 'svg')
+    download(`memprof-${scene.model.data.header.pid}-${kind}.svg`, 'image/svg+xml', layoutToSvg(scene));
+  if (format === 'collapsed')
+    download(`memprof-${scene.model.data.header.pid}-${kind}.collapsed.txt`, 'text/plain', collapsedStacks(scene));
 }

@@ -6,10 +6,11 @@ import { currentTheme } from '../theme.js';
 import { Colours } from './colour.js';
 import { Painter, ROW_HEIGHT, growsUpward } from './draw.js';
 import { FrameMirror } from './frame_mirror.js';
-import { findRectangle, layoutTree, rectangleAt } from './layout.js';
+import { findRectangle, layoutTree } from './layout.js';
 import { Matches, treeNodeOf } from './matches.js';
 import { neighbour } from './moves.js';
 import { Tooltip, describeView, emptyMessage, showBreadcrumb, showLegend, showSum } from './panels.js';
+import { listenToPointer } from './pointer.js';
 import { Sandwich, focusFrame, layoutSandwich } from './sandwich.js';
 import { Tree } from './tree.js';
 
@@ -145,10 +146,22 @@ export class FlameGraph {
   /** @returns {Scene} */
   scene() {
     return {
-      layout: this.layout, tree: this.tree, model: this.model, state: this.state, colours: this.colours,
-      totals: this.page.totals, limits: this.page.selection.describe(this.state), matches: this.matches.found,
-      width: this.width, height: this.height, scrollTop: this.graph.scrollTop, focus: this.focus, hover: this.hover,
-      background: this.background, accent: this.accent, text: this.text,
+      layout: this.layout,
+      tree: this.tree,
+      model: this.model,
+      state: this.state,
+      colours: this.colours,
+      totals: this.page.totals,
+      limits: this.page.selection.describe(this.state),
+      matches: this.matches.found,
+      width: this.width,
+      height: this.height,
+      scrollTop: this.graph.scrollTop,
+      focus: this.focus,
+      hover: this.hover,
+      background: this.background,
+      accent: this.accent,
+      text: this.text,
     };
   }
 
@@ -190,12 +203,16 @@ export class FlameGraph {
     byId('empty').textContent = message;
     byId('empty').hidden = message === '';
     this.stage.hidden = message !== '';
-    /** @type {HTMLButtonElement} */ (byId('reset')).disabled = !this.layout.root.parent && this.state.view !== 'sandwich';
+    /** @type {HTMLButtonElement} */ (byId('reset')).disabled =
+      !this.layout.root.parent && this.state.view !== 'sandwich';
     showBreadcrumb(byId('breadcrumb'), scene, (node) => this.zoomTo(node));
     showSum(byId('sum'), scene);
     showLegend(byId('legend'), scene);
     this.matches.show();
-    this.graph.setAttribute('aria-label', `Call tree, ${describeView(scene)}, ${formatMeasure(this.tree.root.value, this.state.measure)}`);
+    this.graph.setAttribute(
+      'aria-label',
+      `Call tree, ${describeView(scene)}, ${formatMeasure(this.tree.root.value, this.state.measure)}`,
+    );
   }
 
   // ---- changes of the state ----
@@ -207,7 +224,8 @@ export class FlameGraph {
   stateChanged(changes) {
     const turned = 'view' in changes || 'group' in changes;
     // Turned to a sandwich without a word of which: of what is looked at.
-    if (changes.view === 'sandwich' && !('focus' in changes) && this.presentFrame() > 0) this.state.focus = this.presentFrame().toString(36);
+    if (changes.view === 'sandwich' && !('focus' in changes) && this.presentFrame() > 0)
+      this.state.focus = this.presentFrame().toString(36);
     if (turned && !('zoom' in changes)) this.state.zoom = '';
     const zoomed = 'frames' in changes || 'runtime' in changes ? this.zoomedModelNode() : -1;
     if (zoomed >= 0) this.state.zoom = this.pathInView(zoomed);
@@ -233,7 +251,9 @@ export class FlameGraph {
 
   /** The frame that has the focus of the keyboard or the pointer, or is zoomed to; -1 where there is none. */
   presentFrame() {
-    const node = [this.focus?.node, this.hover?.node, this.layout.root].find((candidate) => candidate && candidate.key >= 0);
+    const node = [this.focus?.node, this.hover?.node, this.layout.root].find(
+      (candidate) => candidate && candidate.key >= 0,
+    );
     return node ? node.frame : -1;
   }
 
@@ -344,7 +364,7 @@ export class FlameGraph {
     byId('reset').addEventListener('click', () => this.resetZoom());
     byId('next').addEventListener('click', () => this.matches.go(1));
     byId('previous').addEventListener('click', () => this.matches.go(-1));
-    this.listenToPointer();
+    listenToPointer(this);
     new ResizeObserver(() => this.resized()).observe(this.graph);
   }
 
@@ -356,41 +376,5 @@ export class FlameGraph {
     this.fitStage();
     if (this.state.draw === 'flame') this.graph.scrollTop = this.stage.offsetHeight - this.height - fromBottom;
     this.draw();
-  }
-
-  /** @param {MouseEvent} event */
-  rectangleUnder(event) {
-    const box = this.graph.getBoundingClientRect();
-    const row = Painter.rowAt(this.scene(), event.clientY - box.top - this.graph.clientTop);
-    return rectangleAt(this.layout, row, event.clientX - box.left - this.graph.clientLeft);
-  }
-
-  listenToPointer() {
-    this.stage.addEventListener('pointermove', (event) => {
-      const found = this.rectangleUnder(event);
-      if (found?.node !== this.hover?.node) {
-        this.hover = found;
-        this.stage.classList.toggle('over', found !== null);
-        this.scheduleDraw();
-      }
-      if (found) this.tooltip.show(this.scene(), found.node, event.clientX, event.clientY);
-      else this.tooltip.hide();
-    });
-    this.stage.addEventListener('pointerleave', () => this.leave());
-    this.stage.addEventListener('click', (event) => {
-      const found = this.rectangleUnder(event);
-      if (found) this.activate(found);
-    });
-    this.graph.addEventListener('scroll', () => {
-      this.tooltip.hide();
-      this.scheduleDraw();
-    });
-    this.graph.addEventListener('blur', () => this.tooltip.hide());
-  }
-
-  leave() {
-    this.hover = null;
-    this.tooltip.hide();
-    this.scheduleDraw();
   }
 }

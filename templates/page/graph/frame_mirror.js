@@ -26,7 +26,8 @@ function framesInSight(scene) {
   for (let row = first; row <= last; row++) rows[row].node.forEach((node, index) => found.push({ row, index, node }));
   const width = (/** @type {Rectangle} */ { row, index }) => rows[row].width[index];
   const x = (/** @type {Rectangle} */ { row, index }) => rows[row].x[index];
-  const widest = found.length > MOST_MIRRORED ? found.sort((a, b) => width(b) - width(a)).slice(0, MOST_MIRRORED) : found;
+  const widest =
+    found.length > MOST_MIRRORED ? found.sort((a, b) => width(b) - width(a)).slice(0, MOST_MIRRORED) : found;
   return widest.sort((a, b) => x(a) - x(b) || a.row - b.row);
 }
 

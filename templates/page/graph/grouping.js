@@ -1,5 +1,6 @@
 // Frames put together: the numbers by which they are told apart, and the children of a node in order of what they have.
 
+import { twiceAsLong } from '../data/columns.js';
 import { KINDS } from '../data/views.js';
 
 /** @import { Group } from '../choices/state.js' */
@@ -43,7 +44,8 @@ export function groupingKeys(model, group) {
   const keys = new Int32Array(count);
   if (group === 'file') {
     // What has no file is told apart by its name.
-    for (let i = 0; i < count; i++) keys[i] = strings[frames.file[i]] ? frames.file[i] : strings.length + frames.function[i];
+    for (let i = 0; i < count; i++)
+      keys[i] = strings[frames.file[i]] ? frames.file[i] : strings.length + frames.function[i];
     return { keys, limit: 2 * strings.length };
   }
   // A function is its name and its file. The key is the first frame of that function. Special frames are one by their
@@ -59,6 +61,29 @@ export function groupingKeys(model, group) {
     keys[i] = seen.get(name);
   }
   return { keys, limit: count };
+}
+
+/** Nodes of the model that are to be grouped, with what each of them counts for. */
+export class Entries {
+  constructor() {
+    this.count = 0;
+    this.node = new Int32Array(1024);
+    this.bytes = new Float64Array(1024);
+    this.allocations = new Float64Array(1024);
+  }
+
+  /** @param {number} node @param {number} bytes @param {number} allocations */
+  add(node, bytes, allocations) {
+    if (this.count === this.node.length) {
+      this.node = twiceAsLong(this.node);
+      this.bytes = twiceAsLong(this.bytes);
+      this.allocations = twiceAsLong(this.allocations);
+    }
+    this.node[this.count] = node;
+    this.bytes[this.count] = bytes;
+    this.allocations[this.count] = allocations;
+    this.count++;
+  }
 }
 
 /** @param {Pick<Children, 'keys' | 'value' | 'lastKey'>} children @returns {(a: number, b: number) => number} */

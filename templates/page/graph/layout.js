@@ -17,7 +17,8 @@ import { orderAll } from './grouping.js';
  * @property {number} frames how many have a rectangle
  * @property {number} blocks how many stand for several
  * @property {number} merged how many frames these stand for
- * @property {number} sum own values of the frames and whole values of the blocks; nothing is left out, so it is the root's
+ * @property {number} sum own values of the frames and whole values of the blocks; nothing is left out, so it is the
+ *   root's
  * @property {number} [callerSum] in a sandwich, the same for the callers
  */
 
@@ -35,7 +36,16 @@ export function layoutTree(tree, root, width) {
   const scale = root.value > 0 ? width / root.value : 0;
   const rows = [{ x: [0], width: [width], node: [root] }];
   /** @type {Layout} */
-  const result = { root, width, rows, above: 0, frames: root.block || !root.parent ? 0 : 1, blocks: 0, merged: 0, sum: 0 };
+  const result = {
+    root,
+    width,
+    rows,
+    above: 0,
+    frames: root.block || !root.parent ? 0 : 1,
+    blocks: 0,
+    merged: 0,
+    sum: 0,
+  };
   if (scale === 0) return result;
   for (let r = 0; r < rows.length; r++) {
     const row = rows[r];
@@ -125,5 +135,10 @@ export function findRectangle(layout, node) {
 /** @param {TreeNode} a @param {TreeNode} b */
 function isSameNode(a, b) {
   if (a === b) return true;
-  return Boolean(a.block && b.block) && a.block?.owner === b.block?.owner && a.block?.from === b.block?.from && a.block?.to === b.block?.to;
+  return (
+    Boolean(a.block && b.block) &&
+    a.block?.owner === b.block?.owner &&
+    a.block?.from === b.block?.from &&
+    a.block?.to === b.block?.to
+  );
 }

@@ -34,7 +34,10 @@ export function neighbour(layout, from, direction) {
   // Towards the root there is one, and it begins no later.
   if (Math.abs(row - above) < Math.abs(from.row - above)) return at(row, findLastAtOrBefore(rows[row].x, left));
   // Away from it, the first of those that stand on this one, which is the largest.
-  return at(row, rows[row].x.findIndex((x) => x > left - 1e-6 && x < left + width - 1e-6));
+  return at(
+    row,
+    rows[row].x.findIndex((x) => x > left - 1e-6 && x < left + width - 1e-6),
+  );
 }
 
 /** @param {number[]} values @param {number} limit */

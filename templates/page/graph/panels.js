@@ -9,7 +9,7 @@ import { hasMore } from './moves.js';
 /** @import { Model } from '../data/model.js' */
 /** @import { Scene } from './draw.js' */
 /** @import { Rectangle } from './layout.js' */
-/** @import { NodePlace, TreeNode } from './tree.js' */
+/** @import { NodePlace, TreeNode, Value } from './tree.js' */
 
 /**
  * All there is to know about one node, as text. Shared by the tooltip and the announcement for screen readers. In an
@@ -34,8 +34,20 @@ function describeNode(scene, node) {
       [isCaller(state, node) ? 'Through here' : 'With callees', formatBytes(node.bytes), formatCount(node.allocations)],
       ...(node.block || isCaller(state, node) ? [] : [['Own', formatBytes(own.bytes), formatCount(own.allocations)]]),
       ...(change ? changeRows(change) : []),
-      ['Of total', formatPercent(node.bytes, tree.whole.bytes), formatPercent(node.allocations, tree.whole.allocations)],
-      ...(layout.root.key >= 0 || layout.root.parent ? [[tree.spec.focus === undefined ? 'Of zoomed' : 'Of function', formatPercent(node.bytes, layout.root.bytes), formatPercent(node.allocations, layout.root.allocations)]] : []),
+      [
+        'Of total',
+        formatPercent(node.bytes, tree.whole.bytes),
+        formatPercent(node.allocations, tree.whole.allocations),
+      ],
+      ...(layout.root.key >= 0 || layout.root.parent
+        ? [
+            [
+              tree.spec.focus === undefined ? 'Of zoomed' : 'Of function',
+              formatPercent(node.bytes, layout.root.bytes),
+              formatPercent(node.allocations, layout.root.allocations),
+            ],
+          ]
+        : []),
     ],
   };
 }
@@ -131,12 +143,16 @@ export function showBreadcrumb(element, scene, zoomTo) {
 export function showSum(element, scene) {
   const { layout, tree, state } = scene;
   const { root } = layout;
-  const blocks = layout.blocks ? ` + ${plural(layout.blocks, 'merged block')} (${plural(layout.merged, 'frame')} and all below)` : '';
+  const blocks = layout.blocks
+    ? ` + ${plural(layout.blocks, 'merged block')} (${plural(layout.merged, 'frame')} and all below)`
+    : '';
   const sum = formatMeasure(layout.sum, state.measure) + (state.measure === 'bytes' ? '' : ' allocations');
   const between = tree.spec.focus !== undefined;
   const complete = layout.sum === root.value && (!between || layout.callerSum === root.value);
   const equals = complete ? '=' : '≠';
-  const sums = between ? `Callees ${sum}, callers ${formatMeasure(layout.callerSum ?? 0, state.measure)} ${equals} the function` : `Sum drawn ${sum} ${equals} ${root.parent ? 'the zoomed frame' : 'total'}`;
+  const sums = between
+    ? `Callees ${sum}, callers ${formatMeasure(layout.callerSum ?? 0, state.measure)} ${equals} the function`
+    : `Sum drawn ${sum} ${equals} ${root.parent ? 'the zoomed frame' : 'total'}`;
   let text = `Drawn: ${plural(layout.frames, 'frame')}${blocks}. ${sums}`;
   if (!complete) text += ` (${formatMeasure(root.value, state.measure)})`;
   if (root.parent || between) text += `, ${formatPercent(root.value, tree.whole.value)} of all`;
@@ -174,16 +190,19 @@ export function announcement(scene, rectangle) {
   const facts = describeNode(scene, node);
   const change = changeOf(scene, node);
   const share = formatPercent(node.value, tree.whole.value);
+  const measured = (/** @type {Value} */ { value }) => formatMeasure(value, state.measure);
   return [
     facts.name,
     facts.path,
     facts.module && `in ${facts.module}`,
     `${formatBytes(node.bytes)} in ${plural(node.allocations, 'allocation')}`,
     `${share} of total ${state.measure}`,
-    change && `${change.status}, ${formatMeasure(change.before.value, state.measure)} before and ${formatMeasure(change.after.value, state.measure)} after`,
+    change && `${change.status}, ${measured(change.before)} before and ${measured(change.after)} after`,
     node.depth < 0 ? `caller ${-node.depth} above` : `level ${node.depth + 1}`,
     node.block ? 'merged block' : hasMore(layout, rectangle) ? '' : node.depth < 0 ? 'nothing above' : 'nothing below',
-  ].filter(Boolean).join(', ');
+  ]
+    .filter(Boolean)
+    .join(', ');
 }
 
 /**
@@ -193,10 +212,13 @@ export function announcement(scene, rectangle) {
 export function emptyMessage(scene) {
   if (scene.tree.root.value > 0) return '';
   const { totals } = scene;
-  if (scene.tree.whole.value > 0) return 'The function of this sandwich has nothing here, or no frame in this view. Escape leads back to all.';
+  if (scene.tree.whole.value > 0)
+    return 'The function of this sandwich has nothing here, or no frame in this view. Escape leads back to all.';
   if (!(totals.total.allocations > 0)) return 'No allocations were recorded in this run, so there is nothing to draw.';
-  if (scene.state.metric === 'leaked') return 'Nothing leaked: everything that was allocated had been freed by the end of the recording.';
-  if (scene.state.metric === 'temporary') return 'No allocation was temporary: given back before its thread had gone on allocating.';
+  if (scene.state.metric === 'leaked')
+    return 'Nothing leaked: everything that was allocated had been freed by the end of the recording.';
+  if (scene.state.metric === 'temporary')
+    return 'No allocation was temporary: given back before its thread had gone on allocating.';
   return `No ${scene.state.measure} to show for this metric. Choose another one above.`;
 }
 
@@ -205,7 +227,14 @@ export function emptyMessage(scene) {
  * @param {Pick<Scene, 'state' | 'limits'>} scene
  */
 export function describeView({ state, limits }) {
-  const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated', temporary: 'temporary' }[state.metric];
-  const frames = { hybrid: state.runtime === 'shown' ? ', with the Python runtime' : '', python: ', Python frames', native: ', native frames' }[state.frames];
-  return `${state.measure} ${metric}${frames}${{ 'top-down': '', inverted: ', inverted', sandwich: ', callers and callees' }[state.view]}${limits && `, only ${limits}`}`;
+  const metric = { peak: 'at the peak', leaked: 'leaked', total: 'total allocated', temporary: 'temporary' }[
+    state.metric
+  ];
+  const frames = {
+    hybrid: state.runtime === 'shown' ? ', with the Python runtime' : '',
+    python: ', Python frames',
+    native: ', native frames',
+  }[state.frames];
+  const view = { 'top-down': '', inverted: ', inverted', sandwich: ', callers and callees' }[state.view];
+  return `${state.measure} ${metric}${frames}${view}${limits && `, only ${limits}`}`;
 }

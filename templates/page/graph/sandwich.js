@@ -70,8 +70,8 @@ export class Sandwich {
 }
 
 /**
- * The rows of both trees: the outermost callers on top, the function in row `above`. What was allocated when nothing had
- * called it is the empty space above it, so `callerSum`, which adds up where the callers' stacks begin, equals the
+ * The rows of both trees: the outermost callers on top, the function in row `above`. What was allocated when nothing
+ * had called it is the empty space above it, so `callerSum`, which adds up where the callers' stacks begin, equals the
  * function's value, too.
  * @param {Sandwich} sandwich @param {number} width @returns {Layout}
  */
@@ -80,8 +80,13 @@ export function layoutSandwich(sandwich, width) {
   const up = layoutTree(callers, callers.root, width);
   const down = layoutTree(callees, callees.root, width);
   return {
-    ...down, rows: [...up.rows.slice(1).reverse(), ...down.rows], above: up.rows.length - 1, callerSum: up.sum,
-    frames: up.frames + down.frames + 1, blocks: up.blocks + down.blocks, merged: up.merged + down.merged,
+    ...down,
+    rows: [...up.rows.slice(1).reverse(), ...down.rows],
+    above: up.rows.length - 1,
+    callerSum: up.sum,
+    frames: up.frames + down.frames + 1,
+    blocks: up.blocks + down.blocks,
+    merged: up.merged + down.merged,
   };
 }
 

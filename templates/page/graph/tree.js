@@ -1,10 +1,9 @@
-// From the model to a tree one can look at, without touching the page: one way to look at it (metric, top-down or inverted,
-// grouping, what is hidden), made of nodes that are grouped only when somebody looks at them.
+// From the model to a tree one can look at, without touching the page: one way to look at it (metric, top-down or
+// inverted, grouping, what is hidden), made of nodes that are grouped only when somebody looks at them.
 
-import { twiceAsLong } from '../data/columns.js';
 import { inclusiveSums } from '../data/model.js';
 import { KINDS, visibleNodes } from '../data/views.js';
-import { groupingKeys, orderAll, orderLarge } from './grouping.js';
+import { Entries, groupingKeys, orderAll, orderLarge } from './grouping.js';
 
 /** @import { Group } from '../choices/state.js' */
 /** @import { Measure, Metric } from '../data/metrics.js' */
@@ -12,7 +11,8 @@ import { groupingKeys, orderAll, orderLarge } from './grouping.js';
 /** @import { Children } from './grouping.js' */
 
 /**
- * One way to look at the model. `focus` is a frame: the tree is then of its function's callees, or inverted of its callers.
+ * One way to look at the model. `focus` is a frame: the tree is then of its function's callees, or inverted of its
+ * callers.
  * @typedef {{ metric: Metric, measure: Measure, inverted: boolean, group: Group, focus?: number }} TreeSpec
  */
 /** @typedef {{ bytes: number, allocations: number, value: number }} Value `value` is the one that is looked at */
@@ -57,13 +57,15 @@ export class Tree {
     this.mergedKey = model.data.frames.kind.indexOf(KINDS.merged);
     this.slotOfKey = new Int32Array(limit).fill(-1);
     /** @type {Upwards | null} */
-    this.upwards = spec.inverted ? { slotOfNode: new Int32Array(model.count).fill(-1), visible: visibleNodes(model, hidden) } : null;
+    this.upwards = spec.inverted
+      ? { slotOfNode: new Int32Array(model.count).fill(-1), visible: visibleNodes(model, hidden) }
+      : null;
     /**
      * The tree of the other capture, where there are two.
      * @type {Tree | null}
      */
     this.other = null;
-    this.entries = { count: 0, node: new Int32Array(1024), bytes: new Float64Array(1024), allocations: new Float64Array(1024) };
+    this.entries = new Entries();
     this.step = spec.inverted && spec.focus !== undefined ? -1 : 1;
     this.root = spec.focus === undefined ? this.makeRoot() : this.makeFunctionRoot(spec.focus);
   }
@@ -81,9 +83,18 @@ export class Tree {
     const bytes = any ? this.bytes[0] : 0;
     const allocations = any ? this.allocations[0] : 0;
     return {
-      parent: null, key: -1, frame: any ? model.frame[0] : -1, depth: 0, block: null,
-      bytes, allocations, value: spec.measure === 'bytes' ? bytes : allocations, children: null,
-      members: any ? Int32Array.of(0) : NO_MEMBERS, memberBytes: null, memberAllocations: null,
+      parent: null,
+      key: -1,
+      frame: any ? model.frame[0] : -1,
+      depth: 0,
+      block: null,
+      bytes,
+      allocations,
+      value: spec.measure === 'bytes' ? bytes : allocations,
+      children: null,
+      members: any ? Int32Array.of(0) : NO_MEMBERS,
+      memberBytes: null,
+      memberAllocations: null,
     };
   }
 
@@ -93,34 +104,28 @@ export class Tree {
     const key = keys[focus];
     /** @type {number[]} */
     const members = [];
-    for (let i = 1; i < model.count; ) {
-      const isMember = keys[model.frame[i]] === key && !hidden[model.frame[i]] && (this.bytes[i] > 0 || this.allocations[i] > 0);
+    for (let i = 1; i < model.count;) {
+      const isMember =
+        keys[model.frame[i]] === key && !hidden[model.frame[i]] && (this.bytes[i] > 0 || this.allocations[i] > 0);
       if (isMember) members.push(i);
       i = isMember ? model.end[i] : i + 1;
     }
     const bytes = members.reduce((sum, member) => sum + this.bytes[member], 0);
     const allocations = members.reduce((sum, member) => sum + this.allocations[member], 0);
     return {
-      parent: null, key, frame: focus, depth: 0, block: null,
-      bytes, allocations, value: spec.measure === 'bytes' ? bytes : allocations, children: null,
+      parent: null,
+      key,
+      frame: focus,
+      depth: 0,
+      block: null,
+      bytes,
+      allocations,
+      value: spec.measure === 'bytes' ? bytes : allocations,
+      children: null,
       members: Int32Array.from(members),
       memberBytes: spec.inverted ? Float64Array.from(members, (member) => this.bytes[member]) : null,
       memberAllocations: spec.inverted ? Float64Array.from(members, (member) => this.allocations[member]) : null,
     };
-  }
-
-  /** @param {number} node @param {number} bytes @param {number} allocations */
-  addEntry(node, bytes, allocations) {
-    const entries = this.entries;
-    if (entries.count === entries.node.length) {
-      entries.node = twiceAsLong(entries.node);
-      entries.bytes = twiceAsLong(entries.bytes);
-      entries.allocations = twiceAsLong(entries.allocations);
-    }
-    entries.node[entries.count] = node;
-    entries.bytes[entries.count] = bytes;
-    entries.allocations[entries.count] = allocations;
-    entries.count++;
   }
 
   /**
@@ -131,13 +136,13 @@ export class Tree {
     const { model, hidden, bytes, allocations } = this;
     const { frame, end } = model;
     for (const member of node.members) {
-      for (let at = member + 1; at < end[member]; ) {
+      for (let at = member + 1; at < end[member];) {
         if (bytes[at] === 0 && allocations[at] === 0) {
           at = end[at];
         } else if (hidden[frame[at]]) {
           at++; // Into it: what follows a node is below it.
         } else {
-          this.addEntry(at, bytes[at], allocations[at]);
+          this.entries.add(at, bytes[at], allocations[at]);
           at = end[at];
         }
       }
@@ -173,13 +178,14 @@ export class Tree {
    * @param {Int32Array} slotOfNode @param {number} caller @param {number} bytes @param {number} allocations
    */
   addCaller(slotOfNode, caller, bytes, allocations) {
+    const { entries } = this;
     const slot = slotOfNode[caller];
     if (slot >= 0) {
-      this.entries.bytes[slot] += bytes;
-      this.entries.allocations[slot] += allocations;
+      entries.bytes[slot] += bytes;
+      entries.allocations[slot] += allocations;
     } else {
-      slotOfNode[caller] = this.entries.count;
-      this.addEntry(caller, bytes, allocations);
+      slotOfNode[caller] = entries.count;
+      entries.add(caller, bytes, allocations);
     }
   }
 
@@ -245,8 +251,20 @@ export class Tree {
     const totalAllocations = allocations.reduce((a, b) => a + b, 0);
     const order = orderLarge({ keys: keysOfGroups, value, lastKey: this.mergedKey }, node.value);
     return {
-      count: groups, keys: keysOfGroups, bytes, allocations, value, start, members, memberBytes, memberAllocations, nodes: [],
-      lastKey: this.mergedKey, totalBytes, totalAllocations, ...order,
+      count: groups,
+      keys: keysOfGroups,
+      bytes,
+      allocations,
+      value,
+      start,
+      members,
+      memberBytes,
+      memberAllocations,
+      nodes: [],
+      lastKey: this.mergedKey,
+      totalBytes,
+      totalAllocations,
+      ...order,
     };
   }
 
@@ -261,8 +279,15 @@ export class Tree {
       const from = children.start[group];
       const to = children.start[group + 1];
       child = children.nodes[group] = {
-        parent: node, key: children.keys[group], frame: this.model.frame[children.members[from]], depth: node.depth + this.step, block: null,
-        bytes: children.bytes[group], allocations: children.allocations[group], value: children.value[group], children: null,
+        parent: node,
+        key: children.keys[group],
+        frame: this.model.frame[children.members[from]],
+        depth: node.depth + this.step,
+        block: null,
+        bytes: children.bytes[group],
+        allocations: children.allocations[group],
+        value: children.value[group],
+        children: null,
         members: children.members.subarray(from, to),
         memberBytes: children.memberBytes && children.memberBytes.subarray(from, to),
         memberAllocations: children.memberAllocations && children.memberAllocations.subarray(from, to),
@@ -321,8 +346,18 @@ export class Tree {
     }
     const value = this.spec.measure === 'bytes' ? bytes : allocations;
     return {
-      parent, key: -1, frame: -1, depth: owner.depth + this.step, block: { owner, from, to }, bytes, allocations, value,
-      children: null, members: NO_MEMBERS, memberBytes: null, memberAllocations: null,
+      parent,
+      key: -1,
+      frame: -1,
+      depth: owner.depth + this.step,
+      block: { owner, from, to },
+      bytes,
+      allocations,
+      value,
+      children: null,
+      members: NO_MEMBERS,
+      memberBytes: null,
+      memberAllocations: null,
     };
   }
 

@@ -7,9 +7,15 @@ import { makeBar } from './virtual_table.js';
 
 /** @import { Metric } from '../data/metrics.js' */
 
-/** @typedef {{ name: string, title?: string, key?: string, values: number[] }} SumsRow a number for each of VALUE_COLUMNS */
+/**
+ * @typedef {{ name: string, title?: string, key?: string, values: number[] }} SumsRow a number for each of
+ *   VALUE_COLUMNS
+ */
 /** @typedef {{ label: string, noun: string, rows: SumsRow[] }} Sums `noun` heads the column of names */
-/** @typedef {{ chosen: Set<string>, choose: (key: string) => void }} Choosing the keys that the page is limited to, and what a click does */
+/**
+ * @typedef {{ chosen: Set<string>, choose: (key: string) => void }} Choosing the keys that the page is limited to, and
+ *   what a click does
+ */
 
 /** More rows than these are added up in one. */
 const MOST_SUM_ROWS = 200;
@@ -52,7 +58,9 @@ function addUp(rows) {
   return VALUE_COLUMNS.map((_, c) => rows.reduce((sum, { values }) => sum + values[c], 0));
 }
 
-/** @param {SumsRow} row @param {number} order @param {number[] | null} largestValues @param {Choosing | null} choosing */
+/**
+ * @param {SumsRow} row @param {number} order @param {number[] | null} largestValues @param {Choosing | null} choosing
+ */
 function makeSumsRow({ name, title, key, values }, order, largestValues = null, choosing = null) {
   const row = makeElement('tr');
   VALUE_COLUMNS.forEach(({ measure }, c) => {

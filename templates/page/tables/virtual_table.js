@@ -44,7 +44,7 @@ import { makeButton, makeElement } from '../common/dom.js';
  */
 export const ROW_KEYS = [
   { shown: ['↑', '↓', 'Home', 'End'], help: 'move from row to row' },
-  { shown: ['Enter'], help: 'the row\'s stacks in the flame graph' },
+  { shown: ['Enter'], help: "the row's stacks in the flame graph" },
 ];
 
 /** Browsers limit the height of elements; longer tables scroll through this height in proportion. */
@@ -123,7 +123,9 @@ export class VirtualTable {
 
   makeHead() {
     this.narrow = this.host.clientWidth < NARROW;
-    this.shown = this.columns.map((column, at) => ({ column, at })).filter(({ column }) => !this.narrow || !column.wide);
+    this.shown = this.columns
+      .map((column, at) => ({ column, at }))
+      .filter(({ column }) => !this.narrow || !column.wide);
     this.host.style.setProperty('--columns', this.shown.map(({ column }) => column.width).join(' '));
     this.head.replaceChildren(
       ...this.shown.map(({ column }) => {
@@ -199,7 +201,10 @@ export class VirtualTable {
     }
     const around = this.head.offsetHeight + (this.foot.hidden ? 0 : this.foot.offsetHeight);
     this.height = Math.max(0, this.host.clientHeight - around);
-    this.stageHeight = Math.max(Math.min(this.height, this.count * this.rowHeight), Math.min(MAX_STAGE_HEIGHT, this.count * this.rowHeight));
+    this.stageHeight = Math.max(
+      Math.min(this.height, this.count * this.rowHeight),
+      Math.min(MAX_STAGE_HEIGHT, this.count * this.rowHeight),
+    );
     this.stage.style.height = `${this.stageHeight}px`;
     this.rows.style.height = `${Math.min(this.height, this.stageHeight)}px`;
     this.draw();
@@ -208,7 +213,9 @@ export class VirtualTable {
   /** How far the table is scrolled, in rows. */
   get scrolledRows() {
     const range = this.stageHeight - this.height;
-    return range > 0 ? Math.max(0, Math.min(1, this.host.scrollTop / range)) * (this.count - this.height / this.rowHeight) : 0;
+    return range > 0
+      ? Math.max(0, Math.min(1, this.host.scrollTop / range)) * (this.count - this.height / this.rowHeight)
+      : 0;
   }
 
   draw() {
@@ -222,7 +229,8 @@ export class VirtualTable {
     const shift = -(scrolled - first) * this.rowHeight;
     for (const element of elements) element.style.transform = `translateY(${shift}px)`;
     for (const [canvas, paint] of this.paints) paint(canvas);
-    if (this.selected >= first && this.selected < last) this.host.setAttribute('aria-activedescendant', this.rowId(this.selected));
+    if (this.selected >= first && this.selected < last)
+      this.host.setAttribute('aria-activedescendant', this.rowId(this.selected));
     else this.host.removeAttribute('aria-activedescendant');
   }
 
@@ -248,7 +256,11 @@ export class VirtualTable {
   makeCell(column, content) {
     /** @type {CellContent} */
     const { text, title, bar, className, draw } = typeof content === 'object' ? content : { text: content };
-    const cell = makeElement('div', text, [column.number && 'number', column.className, className].filter(Boolean).join(' '));
+    const cell = makeElement(
+      'div',
+      text,
+      [column.number && 'number', column.className, className].filter(Boolean).join(' '),
+    );
     cell.setAttribute('role', 'gridcell');
     if (title) cell.title = title;
     if (bar !== undefined) cell.append(makeBar(bar));
@@ -338,5 +350,7 @@ export function makeBar(length) {
  */
 export function emptyTableMessage(page) {
   if (!(page.totals.total.allocations > 0)) return 'No allocations were recorded in this run, so there are no rows.';
-  return page.state.metric === 'leaked' ? 'Nothing leaked: everything that was allocated had been freed by the end of the recording.' : 'There is nothing of this metric.';
+  return page.state.metric === 'leaked'
+    ? 'Nothing leaked: everything that was allocated had been freed by the end of the recording.'
+    : 'There is nothing of this metric.';
 }

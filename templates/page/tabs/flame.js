@@ -24,7 +24,7 @@ const SHORTCUTS = [
   },
   {
     shown: ['w'],
-    help: 'sandwich: the frame\'s function, its callers above it and its callees below; a click goes on to another',
+    help: "sandwich: the frame's function, its callers above it and its callees below; a click goes on to another",
     actions: { w: (tab) => tab.openSandwich() },
   },
   {
@@ -52,7 +52,20 @@ export const flameEntry = {
   label: 'Flame graph',
   title: 'Flame graph',
   controls: [
-    'metric', 'measure', 'widths', 'frames', 'filter', 'split', 'view', 'group', 'display', 'imports', 'runtime', 'zoom', 'search', 'matches',
+    'metric',
+    'measure',
+    'widths',
+    'frames',
+    'filter',
+    'split',
+    'view',
+    'group',
+    'display',
+    'imports',
+    'runtime',
+    'zoom',
+    'search',
+    'matches',
   ],
   content: makeGraph,
   shortcuts: SHORTCUTS,
@@ -82,7 +95,8 @@ function makeGraph() {
   graph.append(empty, stage, mirror);
   const help = makeElement(
     'p',
-    'Arrow keys move from frame to frame, Enter zooms, 0 or Escape resets, slash searches, question mark shows all keys.',
+    'Arrow keys move from frame to frame, Enter zooms, 0 or Escape resets, slash searches, ' +
+      'question mark shows all keys.',
     'visually-hidden',
   );
   help.id = 'graph-help';

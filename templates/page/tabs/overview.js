@@ -8,6 +8,7 @@ import { showFooterText } from '../footer.js';
 import { processFact } from '../header.js';
 import { makeBar } from '../tables/virtual_table.js';
 
+/** @import { Amount } from '../data/container.js' */
 /** @import { Measure, Metric } from '../data/metrics.js' */
 /** @import { ReportPage } from '../report_page.js' */
 /** @import { TabEntry } from '../tabs.js' */
@@ -61,7 +62,10 @@ class OverviewTab {
     const cards = [this.factsCard(), ...TOP_LISTS.map((list) => this.listCard(list))];
     this.panel.replaceChildren(...cards);
     const { peak, leaked, total } = this.page.totals;
-    showFooterText(`Peak ${formatBytes(peak.bytes)}, leaked ${formatBytes(leaked.bytes)}, allocated ${formatBytes(total.bytes)} in ${plural(total.allocations, 'allocation')}.`);
+    showFooterText(
+      `Peak ${formatBytes(peak.bytes)}, leaked ${formatBytes(leaked.bytes)}, ` +
+        `allocated ${formatBytes(total.bytes)} in ${plural(total.allocations, 'allocation')}.`,
+    );
   }
 
   factsCard() {
@@ -114,13 +118,20 @@ class OverviewTab {
     const foot = makeElement('tfoot');
     const line = (/** @type {number} */ value, /** @type {string} */ text) => {
       const row = makeElement('tr');
-      row.append(makeElement('td', formatMeasure(value, measure), 'number'), makeElement('td', formatPercent(value, total), 'number faint'), makeElement('td', text));
+      row.append(
+        makeElement('td', formatMeasure(value, measure), 'number'),
+        makeElement('td', formatPercent(value, total), 'number faint'),
+        makeElement('td', text),
+      );
       foot.append(row);
     };
-    if (others > top.length) line(own.reduce((a, b) => a + b, 0) - listed, plural(others - top.length, 'other function'));
+    if (others > top.length)
+      line(own.reduce((a, b) => a + b, 0) - listed, plural(others - top.length, 'other function'));
     if (total > 0) line(total, 'total');
     table.append(foot);
-    card.append(total > 0 ? table : makeElement('p', metric === 'leaked' ? 'Nothing: all was freed.' : 'None.', 'none'));
+    card.append(
+      total > 0 ? table : makeElement('p', metric === 'leaked' ? 'Nothing: all was freed.' : 'None.', 'none'),
+    );
     return card;
   }
 
@@ -196,6 +207,9 @@ function largestGroups(values, count) {
 function runFacts(page) {
   const { header, totals, run } = page.data;
   const perSecond = header.duration_s > 0 ? totals.total.allocations / header.duration_s : 0;
+  const temporary = totals.temporary.allocations;
+  const amount = (/** @type {Amount} */ { bytes, allocations }) =>
+    `${formatBytes(bytes)} in ${plural(allocations, 'allocation')}`;
   /** @type {[name: string, value: string, title?: string][]} */
   const facts = [
     ['Command', header.command_line, header.command_line],
@@ -203,15 +217,26 @@ function runFacts(page) {
     ['Duration', formatSeconds(header.duration_s)],
     processFact(header),
     ['Python', [header.python_version || 'none', header.python_allocator].filter(Boolean).join(', ')],
-    ['Recorded', [header.python_allocators_traced ? 'every Python object' : 'Python’s arenas, not its objects', header.native_stacks ? 'native stacks' : 'no native stacks'].join('; ')],
-    ['Peak', `${formatBytes(totals.peak.bytes)} in ${plural(totals.peak.allocations, 'allocation')}, after ${formatSeconds(totals.peak.at_s)}`],
-    ['Leaked', `${formatBytes(totals.leaked.bytes)} in ${plural(totals.leaked.allocations, 'allocation')}`],
+    [
+      'Recorded',
+      [
+        header.python_allocators_traced ? 'every Python object' : 'Python’s arenas, not its objects',
+        header.native_stacks ? 'native stacks' : 'no native stacks',
+      ].join('; '),
+    ],
+    ['Peak', `${amount(totals.peak)}, after ${formatSeconds(totals.peak.at_s)}`],
+    ['Leaked', amount(totals.leaked)],
     ['Allocations', `${formatCount(totals.total.allocations)} (${formatCount(Math.round(perSecond))} per second)`],
   ];
-  facts.push(['Temporary', `${formatCount(totals.temporary.allocations)} (${formatPercent(totals.temporary.allocations, totals.total.allocations)})`]);
+  facts.push(['Temporary', `${formatCount(temporary)} (${formatPercent(temporary, totals.total.allocations)})`]);
   if (run) {
     facts.push(['Peak RSS', run.peak_rss_bytes === null ? 'not measured' : formatBytes(run.peak_rss_bytes)]);
-    if (run.channel_waits) facts.push(['Waits', `${plural(run.channel_waits, 'time')}, for the recorder`, 'How often a thread had to wait because the recorder was behind']);
+    if (run.channel_waits)
+      facts.push([
+        'Waits',
+        `${plural(run.channel_waits, 'time')}, for the recorder`,
+        'How often a thread had to wait because the recorder was behind',
+      ]);
   }
   facts.push(['memprof', header.memprof_version]);
   return facts;

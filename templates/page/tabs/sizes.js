@@ -30,9 +30,19 @@ class SizesTab {
   apply() {
     const { size_histogram: buckets = [] } = this.page.data;
     const { allocations, bytes } = this.page.data.totals.total;
-    byId('panel-sizes').replaceChildren(buckets.length ? makeSizeTable(buckets, { allocations, bytes }) : makeElement('p', emptyTableMessage(this.page), 'empty'));
+    byId('panel-sizes').replaceChildren(
+      buckets.length
+        ? makeSizeTable(buckets, { allocations, bytes })
+        : makeElement('p', emptyTableMessage(this.page), 'empty'),
+    );
     const sum = (/** @type {Measure} */ measure) => buckets.reduce((total, bucket) => total + bucket[measure], 0);
-    showFooterSum(`Of the whole recording, whatever the page is limited to: all sizes together ${formatBytes(sum('bytes'))} in ${plural(sum('allocations'), 'allocation')}`, sum('bytes'), bytes, 'total');
+    showFooterSum(
+      'Of the whole recording, whatever the page is limited to: ' +
+        `all sizes together ${formatBytes(sum('bytes'))} in ${plural(sum('allocations'), 'allocation')}`,
+      sum('bytes'),
+      bytes,
+      'total',
+    );
   }
 
   get exports() {
@@ -70,7 +80,10 @@ function makeSizeTable(buckets, totals) {
   const body = makeElement('tbody');
   /** @type {Measure[]} */
   const measures = ['allocations', 'bytes'];
-  const most = { allocations: largest(buckets.map(({ allocations }) => allocations)), bytes: largest(buckets.map(({ bytes }) => bytes)) };
+  const most = {
+    allocations: largest(buckets.map(({ allocations }) => allocations)),
+    bytes: largest(buckets.map(({ bytes }) => bytes)),
+  };
   const sums = { allocations: 0, bytes: 0 };
   for (const bucket of buckets) {
     const row = makeElement('tr');
@@ -80,14 +93,23 @@ function makeSizeTable(buckets, totals) {
       sums[measure] += bucket[measure];
       const value = makeElement('td', formatMeasure(bucket[measure], measure), 'number');
       if (bucket[measure] > 0) value.append(makeBar(bucket[measure] / most[measure]));
-      row.append(value, makeElement('td', formatPercent(bucket[measure], totals[measure]), 'number share faint'), makeElement('td', formatPercent(sums[measure], totals[measure]), 'number share sum faint'));
+      row.append(
+        value,
+        makeElement('td', formatPercent(bucket[measure], totals[measure]), 'number share faint'),
+        makeElement('td', formatPercent(sums[measure], totals[measure]), 'number share sum faint'),
+      );
     }
     body.append(row);
   }
   const foot = makeElement('tfoot');
   const row = makeElement('tr');
   row.append(makeElement('td', 'total', 'number'));
-  for (const measure of measures) row.append(makeElement('td', formatMeasure(sums[measure], measure), 'number'), makeElement('td', '', 'share'), makeElement('td', '', 'share sum'));
+  for (const measure of measures)
+    row.append(
+      makeElement('td', formatMeasure(sums[measure], measure), 'number'),
+      makeElement('td', '', 'share'),
+      makeElement('td', '', 'share sum'),
+    );
   foot.append(row);
   table.append(header, body, foot);
   return table;

@@ -25,7 +25,11 @@ import { ROW_KEYS, VirtualTable, emptyTableMessage, rankTexts } from '../tables/
 /** @type {Shortcut<TableTab>[]} */
 const SHORTCUTS = [
   ...ROW_KEYS,
-  { shown: ['g'], help: 'rows by function, line, file or module', actions: { g: ({ page }) => cycleChoice(page, 'by') } },
+  {
+    shown: ['g'],
+    help: 'rows by function, line, file or module',
+    actions: { g: ({ page }) => cycleChoice(page, 'by') },
+  },
 ];
 
 /** @type {TabEntry} */
@@ -77,15 +81,68 @@ class TableTab {
   columns() {
     const { by, metric } = this.state;
     const named = { id: 'name', label: NAME_LABELS[by], width: 'minmax(120px, 1.2fr)', className: 'code' };
-    const place = { id: 'place', wide: true, label: by === 'line' ? 'File:line' : 'File', width: 'minmax(150px, 1.3fr)', className: 'code faint' };
+    const place = {
+      id: 'place',
+      wide: true,
+      label: by === 'line' ? 'File:line' : 'File',
+      width: 'minmax(150px, 1.3fr)',
+      className: 'code faint',
+    };
     return [
-      { id: 'own', label: 'Own', number: true, width: '112px', hint: `${METRIC_NAMES[metric]}: what was allocated right here` },
+      {
+        id: 'own',
+        label: 'Own',
+        number: true,
+        width: '112px',
+        hint: `${METRIC_NAMES[metric]}: what was allocated right here`,
+      },
       { id: 'share', label: '%', number: true, width: '70px', sortable: false, hint: 'Own, of the total' },
-      { id: 'running', label: 'Sum %', number: true, width: '74px', wide: true, sortable: false, className: 'faint', hint: 'Own of this row and of all rows above it, of the total' },
-      { id: 'all', label: 'With callees', number: true, width: '112px', hint: `${METRIC_NAMES[metric]}: here and in whatever was called from here` },
-      { id: 'allShare', label: '%', number: true, width: '70px', wide: true, sortable: false, hint: 'With callees, of the total' },
-      { id: 'allocations', label: 'Allocations', number: true, wide: true, width: '96px', hint: `${METRIC_NAMES[metric]}: number of allocations right here` },
-      ...(metric !== 'temporary' ? [{ id: 'temporary', label: 'Temporary', number: true, wide: true, width: '92px', hint: 'Temporary allocations right here, of all that were made' }] : []),
+      {
+        id: 'running',
+        label: 'Sum %',
+        number: true,
+        width: '74px',
+        wide: true,
+        sortable: false,
+        className: 'faint',
+        hint: 'Own of this row and of all rows above it, of the total',
+      },
+      {
+        id: 'all',
+        label: 'With callees',
+        number: true,
+        width: '112px',
+        hint: `${METRIC_NAMES[metric]}: here and in whatever was called from here`,
+      },
+      {
+        id: 'allShare',
+        label: '%',
+        number: true,
+        width: '70px',
+        wide: true,
+        sortable: false,
+        hint: 'With callees, of the total',
+      },
+      {
+        id: 'allocations',
+        label: 'Allocations',
+        number: true,
+        wide: true,
+        width: '96px',
+        hint: `${METRIC_NAMES[metric]}: number of allocations right here`,
+      },
+      ...(metric !== 'temporary'
+        ? [
+            {
+              id: 'temporary',
+              label: 'Temporary',
+              number: true,
+              wide: true,
+              width: '92px',
+              hint: 'Temporary allocations right here, of all that were made',
+            },
+          ]
+        : []),
       named,
       ...(by === 'function' || by === 'line' ? [place] : []),
     ];
@@ -95,7 +152,12 @@ class TableTab {
 
   /** @param {Changes | null} changes */
   apply(changes) {
-    if (changes && Object.keys(changes).every((name) => ['tab', 'zoom', 'view', 'group', 'draw', 'colour', 'labels', 'measure', 'file'].includes(name))) {
+    if (
+      changes &&
+      Object.keys(changes).every((name) =>
+        ['tab', 'zoom', 'view', 'group', 'draw', 'colour', 'labels', 'measure', 'file'].includes(name),
+      )
+    ) {
       this.table.fit();
       this.showSums();
       return;
@@ -126,7 +188,9 @@ class TableTab {
   readNames() {
     const { groups, page } = this;
     const { by } = this.state;
-    return page.sums.once(`names ${by}`, () => Array.from({ length: groups.count }, (_, group) => describeGroup(page.data, groups, by, group)));
+    return page.sums.once(`names ${by}`, () =>
+      Array.from({ length: groups.count }, (_, group) => describeGroup(page.data, groups, by, group)),
+    );
   }
 
   /** The groups that have anything, and of these the ones that match the search. */
@@ -149,13 +213,16 @@ class TableTab {
   get order() {
     const { sort } = this.state;
     const id = sort.replace(/^-/, '');
-    const column = this.columns().find((candidate) => candidate.id === id && candidate.sortable !== false) ?? this.columns()[0];
+    const column =
+      this.columns().find((candidate) => candidate.id === id && candidate.sortable !== false) ?? this.columns()[0];
     return { column, descending: Boolean(column.number) !== sort.startsWith('-') };
   }
 
   sort() {
     const { column, descending } = this.order;
-    const values = column.number ? this.values[/** @type {ColumnId} */ (column.id)] : this.ranks(/** @type {NameId} */ (column.id));
+    const values = column.number
+      ? this.values[/** @type {ColumnId} */ (column.id)]
+      : this.ranks(/** @type {NameId} */ (column.id));
     const direction = descending ? -1 : 1;
     const { own, all } = this.values;
     this.shown.sort((a, b) => direction * (values[a] - values[b]) || own[b] - own[a] || all[b] - all[a] || a - b);
@@ -196,14 +263,25 @@ class TableTab {
     const total = this.total.bytes;
     /** @type {Record<string, Cell>} */
     const cells = {
-      own: { text: formatBytes(own[group]), title: plural(own[group], 'byte'), bar: this.largest.own > 0 ? own[group] / this.largest.own : 0 },
+      own: {
+        text: formatBytes(own[group]),
+        title: plural(own[group], 'byte'),
+        bar: this.largest.own > 0 ? own[group] / this.largest.own : 0,
+      },
       share: formatPercent(own[group], total),
       running: formatPercent(this.running[position], total),
-      all: { text: formatBytes(all[group]), title: plural(all[group], 'byte'), bar: this.largest.all > 0 ? all[group] / this.largest.all : 0 },
+      all: {
+        text: formatBytes(all[group]),
+        title: plural(all[group], 'byte'),
+        bar: this.largest.all > 0 ? all[group] / this.largest.all : 0,
+      },
       allShare: formatPercent(all[group], total),
       allocations: formatCount(allocations[group]),
       temporary: formatCount(temporary[group]),
-      name: { text: this.table.narrow && file ? `${shortName}  ${baseName(file)}${line > 0 ? `:${line}` : ''}` : shortName, title: name },
+      name: {
+        text: this.table.narrow && file ? `${shortName}  ${baseName(file)}${line > 0 ? `:${line}` : ''}` : shortName,
+        title: name,
+      },
       place: { text: place, title: file + (line > 0 ? `:${line}` : '') },
     };
     return this.table.columns.map(({ id }) => cells[id]);
@@ -222,10 +300,14 @@ class TableTab {
 
   footCells() {
     const { own, allocations, temporary } = this.shownSums();
+    const ofAll = this.shown.length < this.rowCount ? ` of ${formatCount(this.rowCount)}` : '';
     /** @type {Record<string, Cell>} */
     const cells = {
-      own: formatBytes(own), share: formatPercent(own, this.total.bytes), allocations: formatCount(allocations), temporary: formatCount(temporary),
-      name: `${plural(this.shown.length, 'row')}${this.shown.length < this.rowCount ? ` of ${formatCount(this.rowCount)}` : ''}`,
+      own: formatBytes(own),
+      share: formatPercent(own, this.total.bytes),
+      allocations: formatCount(allocations),
+      temporary: formatCount(temporary),
+      name: plural(this.shown.length, 'row') + ofAll,
     };
     return this.table.columns.map(({ id }) => cells[id]);
   }
@@ -236,9 +318,19 @@ class TableTab {
     const { search } = this.page.state;
     byId('search').setAttribute('aria-invalid', String(Boolean(this.patternError)));
     matches.classList.toggle('wrong', Boolean(this.patternError));
-    matches.textContent = this.patternError || (search ? `${formatCount(this.shown.length)} of ${plural(this.rowCount, 'row')}: ${formatBytes(own)}, ${plural(allocations, 'allocation')}, ${formatPercent(own, this.total.bytes)}` : '');
+    matches.textContent =
+      this.patternError ||
+      (search
+        ? `${formatCount(this.shown.length)} of ${plural(this.rowCount, 'row')}: ${formatBytes(own)}, ` +
+          `${plural(allocations, 'allocation')}, ${formatPercent(own, this.total.bytes)}`
+        : '');
     const everything = this.values.own.reduce((a, b) => a + b, 0);
-    showFooterSum(`Sum of all ${plural(this.rowCount, 'row')} ${formatBytes(everything)}`, everything, this.total.bytes, 'total');
+    showFooterSum(
+      `Sum of all ${plural(this.rowCount, 'row')} ${formatBytes(everything)}`,
+      everything,
+      this.total.bytes,
+      'total',
+    );
   }
 
   // ---- keys, stacks, exports ----
@@ -262,7 +354,8 @@ class TableTab {
   announce(position) {
     const group = this.shown[position];
     const { name, place } = this.names[group];
-    byId('live').textContent = `${name} ${place}: ${formatBytes(this.values.own[group])} own, ${formatBytes(this.values.all[group])} with callees`;
+    const [own, all] = [this.values.own[group], this.values.all[group]].map(formatBytes);
+    byId('live').textContent = `${name} ${place}: ${own} own, ${all} with callees`;
   }
 
   /** @param {number} group */
@@ -281,8 +374,14 @@ class TableTab {
     const rows = Array.from(this.shown, (group) => {
       const { name, file, line } = this.names[group];
       return {
-        name, file, line, own_bytes: own[group], own_allocations: allocations[group], bytes_with_callees: all[group],
-        allocations_with_callees: allAllocations[group], own_temporary_allocations: temporary[group],
+        name,
+        file,
+        line,
+        own_bytes: own[group],
+        own_allocations: allocations[group],
+        bytes_with_callees: all[group],
+        allocations_with_callees: allAllocations[group],
+        own_temporary_allocations: temporary[group],
       };
     });
     saveRows(this.page, `${metric}-by-${by}`, format, rows);

@@ -43,9 +43,13 @@ class ThreadsTab {
     const tables = this.tables().map(({ sums, choosing }) => makeSumsTable(sums, page.state.metric, choosing));
     this.panel.replaceChildren(...tables);
     // The tables are made anew; the keyboard stays where it was.
-    if (focused) /** @type {HTMLElement | null} */ (this.panel.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
+    if (focused)
+      /** @type {HTMLElement | null} */ (this.panel.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
     const { metric } = page.state;
-    const sum = this.sums('thread').reduce((total, values) => total + values[VALUE_COLUMNS.findIndex((column) => column.metric === metric)], 0);
+    const sum = this.sums('thread').reduce(
+      (total, values) => total + values[VALUE_COLUMNS.findIndex((column) => column.metric === metric)],
+      0,
+    );
     showFooterSum(`All threads together ${formatBytes(sum)}`, sum, page.selection.totals[metric].bytes, 'total');
   }
 
@@ -59,18 +63,25 @@ class ThreadsTab {
     const byThread = this.sums('thread');
     const byAllocator = this.sums('allocator');
     const whose = (/** @type {number} */ process) => (several ? ` of ${processes[process].pid || 'lost'}` : '');
-    const toggled = (/** @type {Set<string>} */ list, /** @type {string} */ key) => (list.has(key) ? [...list].filter((other) => other !== key) : [...list, key]).join(',');
+    const toggled = (/** @type {Set<string>} */ list, /** @type {string} */ key) =>
+      (list.has(key) ? [...list].filter((other) => other !== key) : [...list, key]).join(',');
     /** @param {Axis} axis @returns {Choosing | null} */
     const choosing = (axis) => {
       const chosen = selection.keysOf(axis, page.state);
       // Where there is one, there is nothing to choose.
-      return selection.choices[axis].length > 1 ? { chosen, choose: (key) => page.choose({ [axis]: toggled(chosen, key) }) } : null;
+      return selection.choices[axis].length > 1
+        ? { chosen, choose: (key) => page.choose({ [axis]: toggled(chosen, key) }) }
+        : null;
     };
     const tables = [];
     if (several) {
       const rows = processes.map(({ pid, label, command_line: command, started_s: started }, process) => ({
-        name: `${pid || 'lost'}  from ${formatSeconds(started)}  ${label}`, title: command, key: String(pid),
-        values: VALUE_COLUMNS.map((_, c) => threads.reduce((sum, thread, t) => sum + (thread.process === process ? byThread[t][c] : 0), 0)),
+        name: `${pid || 'lost'}  from ${formatSeconds(started)}  ${label}`,
+        title: command,
+        key: String(pid),
+        values: VALUE_COLUMNS.map((_, c) =>
+          threads.reduce((sum, thread, t) => sum + (thread.process === process ? byThread[t][c] : 0), 0),
+        ),
       }));
       tables.push({ sums: { label: 'Processes', noun: 'Process', rows }, choosing: choosing('processes') });
     }
@@ -78,12 +89,16 @@ class ThreadsTab {
     const ofThreads = names.map((name, t) => ({ name, key: String(t), values: byThread[t] }));
     tables.push({ sums: { label: 'Threads', noun: 'Thread', rows: ofThreads }, choosing: choosing('threads') });
     const ofAllocators = allocators.map((name, a) => ({ name, key: name, values: byAllocator[a] }));
-    tables.push({ sums: { label: 'Allocators', noun: 'Allocator', rows: ofAllocators }, choosing: choosing('allocators') });
+    tables.push({
+      sums: { label: 'Allocators', noun: 'Allocator', rows: ofAllocators },
+      choosing: choosing('allocators'),
+    });
     return tables;
   }
 
   /**
-   * By thread or allocator, a number for each of VALUE_COLUMNS; of the range of time, whatever else the page is limited to.
+   * By thread or allocator, a number for each of VALUE_COLUMNS; of the range of time, whatever else the page is limited
+   * to.
    * @param {'thread' | 'allocator'} axis
    */
   sums(axis) {
@@ -115,7 +130,9 @@ class ThreadsTab {
     const columns = VALUE_COLUMNS.map(({ metric, measure }) => `${metric}_${measure}`);
     const rows = this.tables().flatMap(({ sums }) =>
       sums.rows.map(({ name, values }) => ({
-        table: sums.label.toLowerCase(), name, ...Object.fromEntries(columns.map((column, c) => [column, values[c]])),
+        table: sums.label.toLowerCase(),
+        name,
+        ...Object.fromEntries(columns.map((column, c) => [column, values[c]])),
       })),
     );
     saveRows(this.page, 'threads', format, rows);

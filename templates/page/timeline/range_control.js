@@ -16,7 +16,7 @@ import { TIMELINE_MARGIN } from './timeline.js';
 export const RANGE_KEYS = [
   {
     shown: ['drag'],
-    help: 'show a part of the run; drag the part to move it, its handles to resize it, click beside it for the whole run',
+    help: 'show a part of the run; drag the part to move it, its handles to resize it; click beside it for all of it',
   },
   { shown: ['←', '→', 'Shift'], help: 'move the part, or with Shift its end' },
   { shown: ['Home', 'End', 'Esc'], help: 'the part at an end of the run; the whole run' },
@@ -50,7 +50,11 @@ export class RangeControl {
     this.box.classList.add('selects');
     this.box.tabIndex = 0;
     this.box.setAttribute('role', 'group');
-    this.box.setAttribute('aria-label', 'Range of time. Arrow keys move it, with Shift its end; Home and End go to the ends of the run; Escape shows the whole run.');
+    this.box.setAttribute(
+      'aria-label',
+      'Range of time. Arrow keys move it, with Shift its end; Home and End go to the ends of the run; ' +
+        'Escape shows the whole run.',
+    );
     this.setUpHandles();
     this.listen();
   }
@@ -110,16 +114,24 @@ export class RangeControl {
     /** @type {HTMLButtonElement} */ (byId('range-whole')).disabled = this.isWhole;
     const readout = byId('range-readout');
     const step = formatStep(bins.width);
-    readout.title = totals ? this.describe(totals) : `Drag over the timeline to see a part of the run, in steps of ${step}.`;
+    readout.title = totals
+      ? this.describe(totals)
+      : `Drag over the timeline to see a part of the run, in steps of ${step}.`;
     readout.textContent = readout.title;
   }
 
   /** @param {Totals} totals */
   describe(totals) {
     const { range, bins } = this;
-    const amount = (/** @type {Amount} */ { bytes, allocations }) => `${formatBytes(bytes)} in ${plural(allocations, 'allocation')}`;
+    const amount = (/** @type {Amount} */ { bytes, allocations }) =>
+      `${formatBytes(bytes)} in ${plural(allocations, 'allocation')}`;
     const moment = (/** @type {number} */ seconds) => formatMoment(seconds, bins.width);
-    return `${moment(this.seconds(range.from))} to ${moment(this.seconds(range.to))}: peak ${formatBytes(bins.highest[bins.topOf(range.from, range.to)])} at ${moment(totals.peak.at_s)}, allocated ${amount(totals.total)}, not freed by its end ${amount(totals.leaked)}`;
+    const top = bins.highest[bins.topOf(range.from, range.to)];
+    return [
+      `${moment(this.seconds(range.from))} to ${moment(this.seconds(range.to))}: peak ${formatBytes(top)}`,
+      ` at ${moment(totals.peak.at_s)}, allocated ${amount(totals.total)}`,
+      `, not freed by its end ${amount(totals.leaked)}`,
+    ].join('');
   }
 
   /** Puts the handles where the ends of the range are. */
@@ -301,7 +313,14 @@ export class RangeControl {
   stepOf(event) {
     const step = Math.max(1, Math.round(this.bins.count / 100));
     /** @type {Record<string, number | undefined>} */
-    const steps = { ArrowLeft: -step, ArrowRight: step, ArrowDown: -step, ArrowUp: step, PageDown: -10 * step, PageUp: 10 * step };
+    const steps = {
+      ArrowLeft: -step,
+      ArrowRight: step,
+      ArrowDown: -step,
+      ArrowUp: step,
+      PageDown: -10 * step,
+      PageUp: 10 * step,
+    };
     return steps[event.key];
   }
 
@@ -322,9 +341,12 @@ export class RangeControl {
     const length = this.isWhole ? Math.ceil(count / 10) : range.to - range.from;
     if (event.key === 'Escape') {
       if (!this.isWhole) this.take(event, { from: 0, to: count });
-    } else if (event.key === 'Home' || (this.isWhole && by !== undefined && by > 0)) this.take(event, { from: 0, to: length });
-    else if (event.key === 'End' || (this.isWhole && by !== undefined && by < 0)) this.take(event, { from: count - length, to: count });
-    else if (by !== undefined) this.take(event, event.shiftKey ? this.resized(range, 'to', range.to + by) : this.moved(range, by));
+    } else if (event.key === 'Home' || (this.isWhole && by !== undefined && by > 0))
+      this.take(event, { from: 0, to: length });
+    else if (event.key === 'End' || (this.isWhole && by !== undefined && by < 0))
+      this.take(event, { from: count - length, to: count });
+    else if (by !== undefined)
+      this.take(event, event.shiftKey ? this.resized(range, 'to', range.to + by) : this.moved(range, by));
   }
 
   /**
@@ -352,7 +374,11 @@ function formatMoment(seconds, width) {
  * @param {number} seconds
  */
 function formatStep(seconds) {
-  const units = [{ unit: 's', factor: 1 }, { unit: 'ms', factor: 1e3 }, { unit: 'µs', factor: 1e6 }];
+  const units = [
+    { unit: 's', factor: 1 },
+    { unit: 'ms', factor: 1e3 },
+    { unit: 'µs', factor: 1e6 },
+  ];
   const { unit, factor } = units.find((each) => seconds * each.factor >= 1) ?? { unit: 'ns', factor: 1e9 };
   return `${Number((seconds * factor).toPrecision(3))} ${unit}`;
 }
@@ -364,5 +390,6 @@ function formatStep(seconds) {
 export function showWithoutRanges(hasTimeline) {
   for (const button of byId('range-controls').querySelectorAll('button')) button.hidden = true;
   byId('range-controls').hidden = !hasTimeline;
-  byId('range-readout').textContent = 'To choose ranges of time, make this page with --temporal and without --from and --to, or use “memprof report”.';
+  byId('range-readout').textContent =
+    'To choose ranges of time, make this page with --temporal and without --from and --to, or use “memprof report”.';
 }

@@ -77,7 +77,8 @@ export class Timeline {
 
   describe() {
     const rss = this.rss.t.length ? `, largest resident set ${formatBytes(largest(this.rss.bytes))}` : '';
-    return `Heap and resident memory over ${formatSeconds(this.duration)}: heap peak ${formatBytes(this.peak.bytes)} at ${formatSeconds(this.peak.at_s || 0)}${rss}`;
+    const peak = `heap peak ${formatBytes(this.peak.bytes)} at ${formatSeconds(this.peak.at_s || 0)}`;
+    return `Heap and resident memory over ${formatSeconds(this.duration)}: ${peak}${rss}`;
   }
 
   /** @param {number} time */
@@ -138,12 +139,17 @@ export class Timeline {
     const digits = Math.max(0, -Math.floor(Math.log10(seconds)));
     const floor = TIMELINE_MARGIN.top + this.plotHeight;
     for (let time = 0; time <= this.duration * 1.0001; time += seconds) {
-      pen.fillText(`${time.toFixed(digits)} s`, Math.min(this.x(time), TIMELINE_MARGIN.left + this.plotWidth - 8), floor + 5);
+      pen.fillText(
+        `${time.toFixed(digits)} s`,
+        Math.min(this.x(time), TIMELINE_MARGIN.left + this.plotWidth - 8),
+        floor + 5,
+      );
     }
   }
 
   /**
-   * Calls `visit(x, first, low, high, last)` once per pixel that has samples, so that long runs cost no more than short ones.
+   * Calls `visit(x, first, low, high, last)` once per pixel that has samples, so that long runs cost no more than short
+   * ones.
    * @param {Series} series @param {(x: number, first: number, low: number, high: number, last: number) => void} visit
    */
   eachPixel(series, visit) {
@@ -252,7 +258,12 @@ export class Timeline {
     pen.globalAlpha = 1;
     pen.strokeStyle = cssColour('--accent');
     pen.lineWidth = 1;
-    pen.strokeRect(Math.round(begin) + 0.5, TIMELINE_MARGIN.top + 0.5, Math.max(1, Math.round(end - begin)), this.plotHeight - 1);
+    pen.strokeRect(
+      Math.round(begin) + 0.5,
+      TIMELINE_MARGIN.top + 0.5,
+      Math.max(1, Math.round(end - begin)),
+      this.plotHeight - 1,
+    );
     if (!(peak.bytes > 0)) return;
     pen.lineWidth = 2;
     pen.beginPath();
