@@ -1,5 +1,5 @@
 // The tabs of the page. Each is made when it is opened for the first time, and brought up to date when it is opened
-// after a change of the state. A tab is one file, which says all that there is to know of it, and one line here.
+// after a change of the state. A tab is one file, which says all that there is to know of it; here it is only listed.
 
 import { offerChoices } from './choices/state.js';
 import { byId, makeButton, makeElement } from './common/dom.js';
