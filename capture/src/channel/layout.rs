@@ -25,8 +25,9 @@ pub const MAX_CHUNKS: usize = 4096;
 /// Chunks of a pool, unless told otherwise. Every thread holds one, so that there must be many; those that are never
 /// taken cost address space only (64 MiB in all), since the lowest are taken first.
 pub const DEFAULT_CHUNKS: usize = MAX_CHUNKS;
-/// Chunks that may wait for the recorder, unless told otherwise: 16 MiB. Beyond that, threads wait for it.
-pub const DEFAULT_LIMIT: usize = 1024;
+/// Chunks that may wait for the recorder, unless told otherwise: 14 MiB, so that a program's resident set grows by no more than
+/// 16 MiB with all else that is in it. Beyond that, threads wait for the recorder.
+pub const DEFAULT_LIMIT: usize = 896;
 /// A thread's own numbers of sites are below this: its table of them takes half a MiB.
 pub const MOST_SITES: u32 = 1 << 15;
 
