@@ -282,7 +282,7 @@ mod tests {
             stack.keep(0);
             (0..20).for_each(|frame| stack.push(1, native(base + frame), &mut rows.interning));
             let (id, frames) = rows.shown(&mut stack);
-            if base % 4 == 0 {
+            if base.is_multiple_of(4) {
                 // What stands above a part of it.
                 stack.keep(17);
                 stack.push(1, native(5), &mut rows.interning);
