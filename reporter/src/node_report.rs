@@ -14,7 +14,7 @@ use memprof_replay::replay::replay;
 use crate::bins_wanted::BinsWanted;
 use crate::elided_callers;
 use crate::expected_size::SizedWrite;
-use crate::export::{self, TreeFormat};
+use crate::export::TreeFormat;
 use crate::flame_tree::{FlameTree, GrowingTree, SlotCells, TreeContext};
 use crate::flamegraph::{self, GraphShape, PageKind};
 use crate::metadata::Metadata;
@@ -179,12 +179,12 @@ impl NodeReport {
         flamegraph::write_svg_of(&self.report, &self.tree, self.metric, out)
     }
 
-    /// Writes it in a format: see [`export::write`].
+    /// Writes it in a format: see [`write`](crate::export::write).
     ///
     /// # Errors
     /// What `out` answers to a write.
     pub fn write(&self, format: TreeFormat, out: &mut impl SizedWrite) -> io::Result<()> {
-        export::write_tree(&self.report, &self.tree, format, (self.shape.view, self.metric), out)
+        format.write(&self.report, &self.tree, (self.shape.view, self.metric), out)
     }
 
     /// Whether native stacks were recorded.

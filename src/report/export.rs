@@ -4,8 +4,9 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use memprof_reporter::expected_size::SizedWrite;
-use memprof_reporter::export::{Format, write};
+use memprof_reporter::export::{FORMATS, Format, write};
 use memprof_reporter::flame_tree::Split;
 use memprof_reporter::report::Report;
 
@@ -19,8 +20,8 @@ pub struct Args {
     #[command(flatten)]
     shown: ShownArgs,
     /// The format
-    #[arg(long, value_enum, value_name = "FORMAT", ignore_case = true)]
-    format: FormatName,
+    #[arg(long, value_parser = format_names(), value_name = "FORMAT", ignore_case = true)]
+    format: &'static Format,
     /// Where to write it; - is standard output [default: standard output or, if that is a terminal,
     /// memprof-<FORMAT>-<CAPTURE> beside the capture]
     #[arg(short, long, value_name = "FILE")]
@@ -42,8 +43,8 @@ pub struct ForceArgs {
 #[derive(Debug, clap::Args)]
 pub struct TransformArgs {
     /// The format
-    #[arg(value_enum, value_name = "FORMAT", ignore_case = true)]
-    format: FormatName,
+    #[arg(value_parser = format_names(), value_name = "FORMAT", ignore_case = true)]
+    format: &'static Format,
     #[command(flatten)]
     shown: ShownArgs,
     /// Where to write it; - is standard output [default: memprof-<FORMAT>-<CAPTURE> beside the capture]
@@ -53,64 +54,29 @@ pub struct TransformArgs {
     force: ForceArgs,
 }
 
-/// The names of the formats.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum FormatName {
-    /// Folded stacks, for flamegraph.pl, inferno and many others
-    Collapsed,
-    /// For https://www.speedscope.app
-    Speedscope,
-    /// pprof's, gzip'ed: `go tool pprof`, Pyroscope and the like
-    Pprof,
-    /// Rows with memray's columns, for spreadsheets and data frames
-    Csv,
-    /// All stacks with all metrics (docs/export.schema.json)
-    Json,
-    /// For `gprof2dot -f json`
-    Gprof2dot,
-    /// For https://profiler.firefox.com, every event
-    Firefox,
-    /// Valgrind's DHAT's, with lifetimes: for dh_view.html
-    Dhat,
-    /// heaptrack's, every event: for heaptrack_print and heaptrack_gui
-    Heaptrack,
-    /// memray 1.20's capture file, every event: for its reporters
-    Memray,
-}
-
-impl FormatName {
-    const fn format(self) -> Format {
-        match self {
-            Self::Collapsed => Format::Collapsed,
-            Self::Speedscope => Format::Speedscope,
-            Self::Pprof => Format::Pprof,
-            Self::Csv => Format::Csv,
-            Self::Json => Format::Json,
-            Self::Gprof2dot => Format::Gprof2dot,
-            Self::Firefox => Format::Firefox,
-            Self::Dhat => Format::Dhat,
-            Self::Heaptrack => Format::Heaptrack,
-            Self::Memray => Format::Memray,
-        }
-    }
+/// Reads the name of a format.
+fn format_names() -> impl TypedValueParser<Value = &'static Format> {
+    let names = FORMATS.map(|format| PossibleValue::new(format.name).help(format.help));
+    PossibleValuesParser::new(names)
+        .try_map(|name| Format::named(&name.to_ascii_lowercase()).ok_or("there is no such format"))
 }
 
 /// Why a capture cannot be exported like that: displayed, a sentence that says what to do.
 #[derive(Debug)]
 pub enum Refusal {
     /// The format has room for one process.
-    SeveralProcesses(PathBuf, Format, Vec<String>),
+    SeveralProcesses(PathBuf, &'static Format, Vec<String>),
     /// The format has all metrics.
-    NoChoiceOfMetric(Format),
+    NoChoiceOfMetric(&'static Format),
     /// The format tells what happened from the start on.
-    NoRange(Format),
+    NoRange(&'static Format),
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SeveralProcesses(path, format, pids) => {
-                let (path, format, pids) = (path.display(), format.name(), pids.join(", "));
+                let (path, format, pids) = (path.display(), format.name, pids.join(", "));
                 write!(
                     f,
                     "{path} has several processes ({pids}), a {format} file one: write a file for each with -o FILE, \
@@ -118,14 +84,10 @@ impl fmt::Display for Refusal {
                 )
             }
             Self::NoChoiceOfMetric(format) => {
-                write!(
-                    f,
-                    "a {} file has all metrics: leave --peak, --leaks, --total and --temporary out",
-                    format.name()
-                )
+                write!(f, "a {} file has all metrics: leave --peak, --leaks, --total and --temporary out", format.name)
             }
             Self::NoRange(format) => {
-                write!(f, "a {} file has every event from the start on: leave --from and --to out", format.name())
+                write!(f, "a {} file has every event from the start on: leave --from and --to out", format.name)
             }
         }
     }
@@ -136,7 +98,7 @@ impl std::error::Error for Refusal {}
 /// What both commands do.
 struct Export<'a> {
     shown: &'a ShownArgs,
-    format: Format,
+    format: &'static Format,
     force: bool,
 }
 
@@ -176,7 +138,7 @@ impl Export<'_> {
     }
 
     fn to_file(&self, file: Option<PathBuf>) -> Result<(), Failure> {
-        let (kind, extension) = (self.format.name(), self.format.extension());
+        let (kind, extension) = (self.format.name, self.format.extension);
         let output = OutputFile::choose(file, self.force, &self.shown.capture, kind, extension)?;
         if let Some(format) = self.format.of_tree() {
             let report = self.shown.open_nodes(Split::ByProcess)?;
@@ -221,7 +183,7 @@ fn is_stdout(output: Option<&Path>) -> bool {
 /// When the capture cannot be read, not be said in this format, or not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Args { shown, format, output, force } = args;
-    let export = Export { shown: &shown, format: format.format(), force: force.force };
+    let export = Export { shown: &shown, format, force: force.force };
     export.check()?;
     match output {
         output if is_stdout(output.as_deref()) => export.to_stdout(),
@@ -236,7 +198,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 /// See [`run`].
 pub fn transform(args: TransformArgs) -> Result<(), Failure> {
     let TransformArgs { format, shown, output, force } = args;
-    let export = Export { shown: &shown, format: format.format(), force: force.force };
+    let export = Export { shown: &shown, format, force: force.force };
     export.check()?;
     if is_stdout(output.as_deref()) { export.to_stdout() } else { export.to_file(output) }
 }

@@ -14,7 +14,7 @@ use memprof_replay::metric::Metric;
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::TimeRange;
 use memprof_replay::trimming::{Cut, trim};
-use memprof_reporter::export::{Format, TreeFormat, write};
+use memprof_reporter::export::{FORMATS, Format, write};
 use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::Query;
@@ -49,7 +49,7 @@ pub fn run(bytes: &[u8]) {
     redo(&file.path()).expect("what can be read can be written once more");
     let sum = bytes.iter().fold(0_usize, |sum, &byte| sum.wrapping_add(byte.into()));
     derive(&file.path(), sum).expect("what can be read can be summed up, cut and merged");
-    let format = Format::ALL[sum % Format::ALL.len()];
+    let format = FORMATS[sum % FORMATS.len()];
     // What is refused: several processes in a format of one, events where there are none. Many processes take a replay each.
     let processes = report.processes().list().len();
     let is_aggregated = CaptureReader::open(&file.path()).is_ok_and(|reader| reader.aggregate().is_some());
@@ -134,10 +134,11 @@ fn show(path: &Path, report: &mut Report, view: View) -> std::io::Result<()> {
     flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;
     let (mut tree, mut alone) = (Vec::new(), Vec::new());
-    write(report, Format::Json, view, Metric::Peak, &mut tree)?;
+    let json = Format::named("json").expect("it is a format");
+    write(report, json, view, Metric::Peak, &mut tree)?;
     let (query, shown) = (Query::default(), (view.into(), Metric::Peak));
     let nodes = NodeReport::open_in_turns(path, &query, NodesOf::View, shown, 3).expect("it can be opened again");
-    nodes.write(TreeFormat::Json, &mut alone)?;
+    nodes.write(json.of_tree().expect("it shows a tree"), &mut alone)?;
     assert!(tree == alone, "a tree does not depend on how many counters are in memory at a time");
     flamegraph::write_svg(report, view, Metric::Total, &mut sink())
 }

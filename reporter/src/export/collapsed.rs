@@ -5,22 +5,29 @@ use std::io;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
+use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::stack_lengths::stack_lengths;
 use crate::expected_size::{ExpectedSize, SizedWrite, digits};
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::folded_names::folded_name;
 use crate::report::Report;
+use crate::view::View;
+
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "collapsed",
+    help: "Folded stacks, for flamegraph.pl, inferno and many others",
+    extension: "txt",
+    metrics: Metrics::Chosen,
+    processes: Processes::All,
+    source: Source::Tree(TreeFormat(write)),
+};
 
 /// Writes a line for each stack with memory of its own.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_collapsed(
-    report: &Report,
-    tree: &FlameTree,
-    metric: Metric,
-    out: &mut impl SizedWrite,
-) -> io::Result<()> {
+fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
     let names: Vec<String> = report.places.ids().map(|place| folded_name(&report.places, place)).collect();
     let stacks = || tree.own_of_nodes(metric).filter(|(_, own)| own.bytes > 0);
     let name = |node: NodeId| &names[tree.nodes()[node.index()].place.index()];

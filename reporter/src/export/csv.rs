@@ -5,27 +5,34 @@ use std::io;
 
 use memprof_replay::metric::Metric;
 
+use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::stack_lengths::stack_lengths;
 use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_cells::Cell;
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::places::Places;
 use crate::report::Report;
+use crate::view::View;
 
 const COLUMNS: &[u8] = b"allocator,num_allocations,size,tid,thread_name,stack_trace,pid\r\n";
 /// What a field must not have unless it is quoted.
 const SEPARATORS: [char; 4] = ['"', ',', '\r', '\n'];
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "csv",
+    help: "Rows with memray's columns, for spreadsheets and data frames",
+    extension: "csv",
+    metrics: Metrics::Chosen,
+    processes: Processes::All,
+    source: Source::Tree(TreeFormat(write)),
+};
+
 /// Writes a row for each stack, allocator, process and thread with any of the memory that is asked for, most bytes first.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_csv(
-    report: &Report,
-    tree: &FlameTree,
-    metric: Metric,
-    out: &mut impl SizedWrite,
-) -> io::Result<()> {
+fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
     let amount = |cell: &Cell| cell.amounts.get(metric);
     let numbered = (0..).zip(tree.cells());
     let mut cells: Vec<u32> = numbered.filter(|(_, cell)| !amount(cell).is_zero()).map(|(number, _)| number).collect();
@@ -90,7 +97,7 @@ impl<'a> Stacks<'a> {
         self.lengths[node.index()].saturating_sub(1).saturating_add(quotes)
     }
 
-    fn write(&self, node: NodeId, out: &mut impl SizedWrite) -> io::Result<()> {
+    fn write(&self, node: NodeId, out: &mut dyn SizedWrite) -> io::Result<()> {
         let quote: &[u8] = if self.is_quoted[node.index()] { b"\"" } else { b"" };
         out.write_all(quote)?;
         for (index, place) in self.tree.path(node).enumerate() {

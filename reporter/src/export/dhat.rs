@@ -12,6 +12,7 @@ use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::event_places::EventPlaces;
+use super::format::{Format, Metrics, Processes, Source};
 use super::frames::Frames;
 use super::lifetimes::{LifetimeSink, Live, replay_lifetimes};
 use super::stack_lengths::list_lengths;
@@ -125,11 +126,21 @@ fn microseconds(clock: &RunClock, at: Stamp) -> u64 {
     (clock.seconds(at) * 1e6).round() as u64
 }
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "dhat",
+    help: "Valgrind's DHAT's, with lifetimes: for dh_view.html",
+    extension: "json",
+    metrics: Metrics::All,
+    processes: Processes::One,
+    source: Source::Events(write),
+};
+
 /// Writes the process of a report, which must be the only one.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_dhat(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
+fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
     let tree = &places.tree;
     let courses = Courses { clock: report.clock, of_node: vec![Course::default(); tree.nodes().len()] };

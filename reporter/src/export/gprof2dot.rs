@@ -9,6 +9,7 @@ use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::stack_lengths::list_lengths;
 use crate::expected_size::{ByteCount, ExpectedSize, SizedWrite};
 use crate::flame_tree::{FlameTree, NodeId};
@@ -16,6 +17,7 @@ use crate::json_columns::Sequence;
 use crate::places::PlaceId;
 use crate::report::Report;
 use crate::strings::StringId;
+use crate::view::View;
 
 #[derive(Serialize)]
 struct Profile<F, E> {
@@ -46,16 +48,21 @@ struct Event {
     cost: [u64; 2],
 }
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "gprof2dot",
+    help: "For `gprof2dot -f json`",
+    extension: "json",
+    metrics: Metrics::Chosen,
+    processes: Processes::All,
+    source: Source::Tree(TreeFormat(write)),
+};
+
 /// Writes the stacks that have any of the memory that is asked for.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_gprof2dot(
-    report: &Report,
-    tree: &FlameTree,
-    metric: Metric,
-    out: &mut impl SizedWrite,
-) -> io::Result<()> {
+fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = &report.places;
     // A place of each function stands for all of them. The root, which comes first, is no function.
     let mut functions: Vec<PlaceId> = Vec::new();

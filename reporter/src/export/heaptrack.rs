@@ -12,6 +12,7 @@ use memprof_replay::timeline::TimelinePoint;
 use rustc_hash::FxHashMap;
 
 use super::event_places::EventPlaces;
+use super::format::{Format, Metrics, Processes, Source};
 use super::lifetimes::{LifetimeSink, Live, beginnings_and_ends, replay_lifetimes};
 use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_tree::{FlameTree, NodeId};
@@ -60,11 +61,21 @@ struct HeaptrackEvents<'a, W> {
     pairs: FxHashMap<(u64, NodeId), u32>,
 }
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "heaptrack",
+    help: "heaptrack's, every event: for heaptrack_print and heaptrack_gui",
+    extension: "txt",
+    metrics: Metrics::All,
+    processes: Processes::One,
+    source: Source::Events(write),
+};
+
 /// Writes the process of a report, which must be the only one.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_heaptrack(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
+fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
     let page_size = u64::from(report.reader.header().page_size.max(1));
     let calls = places.tree.nodes().len() as u64;

@@ -1,12 +1,14 @@
 //! memprof's own JSON: all stacks with all metrics; docs/export.schema.json describes it.
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
+use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::frames::Frames;
+use crate::expected_size::SizedWrite;
 use crate::flame_cells::Cell;
 use crate::flame_tree::{FlameTree, Node, NodeId};
 use crate::json_columns::Sequence;
@@ -74,11 +76,21 @@ struct SampleEntry {
     amounts: ByMetric,
 }
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "json",
+    help: "All stacks with all metrics (docs/export.schema.json)",
+    extension: "json",
+    metrics: Metrics::All,
+    processes: Processes::All,
+    source: Source::Tree(TreeFormat(write)),
+};
+
 /// Writes all samples as one JSON object.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_json(report: &Report, tree: &FlameTree, view: View, out: &mut impl Write) -> io::Result<()> {
+fn write(report: &Report, tree: &FlameTree, (view, _): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
     let frames = Frames::of(tree, &report.places, |_, _| true);
     let threads = report.thread_labels();
     let export = Export {

@@ -5,16 +5,19 @@
 //!
 //! Source: <https://www.speedscope.app/file-format-schema.json>.
 
-use std::io::{self, Write};
+use std::io;
 
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
+use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::frames::{Frames, NamedFrame};
+use crate::expected_size::SizedWrite;
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::json_columns::Sequence;
 use crate::report::Report;
+use crate::view::View;
 
 #[derive(Serialize)]
 struct File<'a, F> {
@@ -63,16 +66,21 @@ enum EventKind {
     Close,
 }
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "speedscope",
+    help: "For https://www.speedscope.app",
+    extension: "speedscope.json",
+    metrics: Metrics::Chosen,
+    processes: Processes::All,
+    source: Source::Tree(TreeFormat(write)),
+};
+
 /// Writes the stacks that have any of the memory that is asked for.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_speedscope(
-    report: &Report,
-    tree: &FlameTree,
-    metric: Metric,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = &report.places;
     let sums = tree.inclusive(metric);
     let frames = Frames::of(tree, places, |id, _| !sums[id.index()].is_zero());

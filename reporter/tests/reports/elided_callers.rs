@@ -4,7 +4,7 @@
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
 use memprof_replay::metric::Metric;
-use memprof_reporter::export::{self, Format};
+use memprof_reporter::export;
 use memprof_reporter::flamegraph::GraphShape;
 use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
@@ -15,6 +15,7 @@ use memprof_reporter::view::{View, ViewKind};
 use serde_json::Value;
 
 use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
+use crate::exports::named;
 
 /// `main` allocates itself, by way of `parse`, and by way of others that were left out.
 fn capture() -> Vec<u8> {
@@ -79,7 +80,7 @@ fn trees_show_where_it_is() {
     ] {
         let mut report = Report::open(&path).expect("it can be opened");
         let mut out = Vec::new();
-        export::write(&mut report, Format::Collapsed, View::of(kind), Metric::Total, &mut out)
+        export::write(&mut report, named("collapsed"), View::of(kind), Metric::Total, &mut out)
             .expect("memory can be written");
         let text = String::from_utf8(out).expect("it is text");
         let mut stacks: Vec<String> =

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capture_builder::{CaptureBuilder, file_of};
+use crate::exports::named;
 use crate::family_run::{CHANGED, GZIP, MAIN, WORKER, family_run};
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
@@ -14,13 +15,13 @@ use memprof_reporter::report::Report;
 use memprof_reporter::view::View;
 use serde_json::{Value, json};
 
-fn export(report: &mut Report, format: Format) -> Vec<u8> {
+fn export(report: &mut Report, format: &Format) -> Vec<u8> {
     let mut out = Vec::new();
     write(report, format, View::default(), Metric::Peak, &mut out).expect("memory can be written");
     out
 }
 
-fn as_json(report: &mut Report, format: Format) -> Value {
+fn as_json(report: &mut Report, format: &Format) -> Value {
     serde_json::from_slice(&export(report, format)).expect("it is JSON")
 }
 
@@ -52,7 +53,7 @@ fn lifetimes_run() -> CaptureBuilder {
 
 #[test]
 fn dhat_has_lifetimes_and_the_largest_size_of_each_point() {
-    let profile = as_json(&mut lifetimes_run().report(), Format::Dhat);
+    let profile = as_json(&mut lifetimes_run().report(), named("dhat"));
     // The end is after 2 s. Lifetimes of the first: 20 ms; of the second 60; the third 10; the resized one up to the end.
     let heap = 20_000 + 60_000 + 10_000 + (2_000_000 - 50_000);
     assert_eq!(
@@ -75,7 +76,7 @@ fn dhat_has_lifetimes_and_the_largest_size_of_each_point() {
 #[test]
 fn dhats_points_add_up() {
     for mut report in runs() {
-        let profile = as_json(&mut report, Format::Dhat);
+        let profile = as_json(&mut report, named("dhat"));
         let sum = |field: &str| {
             list(&profile["pps"]).iter().map(|point| point[field].as_u64().expect("a number")).sum::<u64>()
         };
@@ -130,7 +131,7 @@ fn profile_by_fxprof() -> Value {
 
 #[test]
 fn firefox_profiles_have_all_fields_that_others_have() {
-    let ours = as_json(&mut native_run().report(), Format::Firefox);
+    let ours = as_json(&mut native_run().report(), named("firefox"));
     let (mut expected, mut found) = (BTreeSet::new(), BTreeSet::new());
     fields(&profile_by_fxprof(), "", &mut expected);
     fields(&ours, "", &mut found);
@@ -142,7 +143,7 @@ fn firefox_profiles_have_all_fields_that_others_have() {
 #[test]
 fn firefox_tables_agree_with_each_other() {
     for mut report in runs() {
-        let profile = as_json(&mut report, Format::Firefox);
+        let profile = as_json(&mut report, named("firefox"));
         let thread = &profile["threads"][0];
         for name in ["nativeAllocations", "stackTable", "frameTable", "funcTable", "samples", "markers"] {
             let table = thread[name].as_object().expect("a table");
@@ -185,13 +186,13 @@ fn firefox_tables_agree_with_each_other() {
 #[test]
 fn firefox_profiles_have_all_processes_of_a_family() {
     let (_folder, path) = file_of(&family_run().to_bytes());
-    let profile = as_json(&mut Report::open(&path).expect("it can be opened"), Format::Firefox);
+    let profile = as_json(&mut Report::open(&path).expect("it can be opened"), named("firefox"));
     let pids = [MAIN, WORKER, CHANGED, GZIP];
     let (threads, counters) = (list(&profile["threads"]), list(&profile["counters"]));
     assert_eq!((threads.len(), counters.len()), (4, 4));
     assert_eq!(profile["meta"]["initialVisibleThreads"], json!([0, 1, 2, 3]));
     for (index, pid) in pids.into_iter().enumerate() {
-        let alone = as_json(&mut family_run().report_of(&[pid]).expect("the process is there"), Format::Firefox);
+        let alone = as_json(&mut family_run().report_of(&[pid]).expect("the process is there"), named("firefox"));
         assert_eq!(threads[index], alone["threads"][0]);
         assert_eq!(threads[index]["pid"], pid.to_string());
         assert_eq!(
@@ -229,7 +230,7 @@ fn read_heaptrack(text: &str) -> (BTreeMap<(u64, usize), i64>, Vec<u64>) {
 #[test]
 fn heaptrack_files_name_everything_before_they_use_it() {
     for mut report in runs() {
-        let text = String::from_utf8(export(&mut report, Format::Heaptrack)).expect("it is text");
+        let text = String::from_utf8(export(&mut report, named("heaptrack"))).expect("it is text");
         let (live, dates) = read_heaptrack(&text);
         assert!(live.values().all(|&blocks| blocks > 0));
         let bytes: u64 = live.iter().map(|((size, _), blocks)| size * *blocks as u64).sum();
@@ -244,7 +245,7 @@ fn heaptrack_files_name_everything_before_they_use_it() {
 
 #[test]
 fn what_is_left_of_a_mapping_is_another_allocation_of_heaptracks() {
-    let text = String::from_utf8(export(&mut lifetimes_run().report(), Format::Heaptrack)).expect("it is text");
+    let text = String::from_utf8(export(&mut lifetimes_run().report(), named("heaptrack"))).expect("it is text");
     let (live, _) = read_heaptrack(&text);
     assert_eq!(live.keys().map(|(size, _)| *size).collect::<Vec<_>>(), [80, 2 * 4096]);
     assert_eq!(text.matches("\n+ ").count(), 6, "four blocks, a mapping, and what is left of it");

@@ -10,7 +10,7 @@ use crate::pprof_profile;
 use crate::pprof_profile::Profile;
 use crate::sample_run::sample_run;
 use memprof_replay::metric::Metric;
-use memprof_reporter::export::{Format, write};
+use memprof_reporter::export::{FORMATS, Format, write};
 use memprof_reporter::report::Report;
 use memprof_reporter::view::{View, ViewKind};
 use serde_json::Value;
@@ -23,17 +23,29 @@ fn runs() -> [CaptureBuilder; 4] {
     [CaptureBuilder::new(), sample_run(), native_run(), family_run()]
 }
 
-fn bytes(report: &mut Report, format: Format, view: View, metric: Metric) -> Vec<u8> {
+/// The format of this name.
+pub fn named(name: &str) -> &'static Format {
+    Format::named(name).expect("there is a format of this name")
+}
+
+#[test]
+fn the_docs_list_the_formats_in_the_order_of_the_help() {
+    let docs = include_str!("../../../docs/export.md");
+    let listed: Vec<_> = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).collect();
+    assert_eq!(listed.iter().map(|(name, _)| *name).collect::<Vec<_>>(), FORMATS.map(|format| format.name));
+}
+
+fn bytes(report: &mut Report, format: &Format, view: View, metric: Metric) -> Vec<u8> {
     let mut out = Vec::new();
     write(report, format, view, metric, &mut out).expect("memory can be written");
     out
 }
 
-fn text(report: &mut Report, format: Format, view: View, metric: Metric) -> String {
+fn text(report: &mut Report, format: &Format, view: View, metric: Metric) -> String {
     String::from_utf8(bytes(report, format, view, metric)).expect("it is text")
 }
 
-fn json(report: &mut Report, format: Format, view: View, metric: Metric) -> Value {
+fn json(report: &mut Report, format: &Format, view: View, metric: Metric) -> Value {
     serde_json::from_slice(&bytes(report, format, view, metric)).expect("it is JSON")
 }
 
@@ -57,7 +69,7 @@ fn in_every_view(check: impl Fn(&mut Report, View)) {
 #[test]
 fn json_follows_its_schema_and_adds_up() {
     in_every_view(|report, view| {
-        let export = json(report, Format::Json, view, Metric::Peak);
+        let export = json(report, named("json"), view, Metric::Peak);
         json_schema::check("export.schema.json", &export);
         let (frames, stacks) = (list(&export["frames"]).len() as u64, list(&export["stacks"]));
         for (stack, index) in stacks.iter().zip(0..) {
@@ -82,7 +94,7 @@ fn json_follows_its_schema_and_adds_up() {
 fn collapsed_stacks_add_up_and_have_no_separators_within_names() {
     in_every_view(|report, view| {
         for metric in Metric::ALL {
-            let text = text(report, Format::Collapsed, view, metric);
+            let text = text(report, named("collapsed"), view, metric);
             let total: u64 = text
                 .lines()
                 .map(|line| line.rsplit_once(' ').expect("a value").1.parse::<u64>().expect("a number"))
@@ -94,7 +106,7 @@ fn collapsed_stacks_add_up_and_have_no_separators_within_names() {
     let site =
         builder.site(&[("a;b\nc", "d.py", 3), ("leaf", "d.py", 4)], memprof_capture::allocator::Allocator::Malloc);
     builder.allocate(0x10, 7, site);
-    let collapsed = text(&mut builder.report(), Format::Collapsed, View::default(), Metric::Total);
+    let collapsed = text(&mut builder.report(), named("collapsed"), View::default(), Metric::Total);
     assert_eq!(collapsed, "a:b c (d.py:3);leaf (d.py:4) 7\n");
 }
 
@@ -123,7 +135,7 @@ fn walked(profile: &Value) -> BTreeMap<Vec<u64>, u64> {
 fn speedscope_has_a_profile_of_bytes_and_one_of_allocations() {
     in_every_view(|report, view| {
         for metric in Metric::ALL {
-            let file = json(report, Format::Speedscope, view, metric);
+            let file = json(report, named("speedscope"), view, metric);
             let frames = list(&file["shared"]["frames"]);
             assert!(frames.iter().all(|frame| frame["name"].is_string() && frame["line"].as_u64() != Some(0)));
             let expected = report.total(metric);
@@ -137,7 +149,7 @@ fn speedscope_has_a_profile_of_bytes_and_one_of_allocations() {
         }
     });
     // The same stacks with the same bytes as where they are spelled out.
-    let file = json(&mut sample_run().report(), Format::Speedscope, View::default(), Metric::Peak);
+    let file = json(&mut sample_run().report(), named("speedscope"), View::default(), Metric::Peak);
     let name = |frame: &u64| {
         let frame = &file["shared"]["frames"][*frame as usize];
         let (name, file) = (frame["name"].as_str().expect("a name"), frame["file"].as_str());
@@ -148,7 +160,7 @@ fn speedscope_has_a_profile_of_bytes_and_one_of_allocations() {
         .iter()
         .map(|(stack, bytes)| format!("{} {bytes}", stack.iter().map(name).collect::<Vec<_>>().join(";")))
         .collect();
-    let collapsed = text(&mut sample_run().report(), Format::Collapsed, View::default(), Metric::Peak);
+    let collapsed = text(&mut sample_run().report(), named("collapsed"), View::default(), Metric::Peak);
     let mut expected: Vec<&str> = collapsed.lines().collect();
     expected.sort_unstable();
     let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -160,7 +172,7 @@ fn speedscope_has_a_profile_of_bytes_and_one_of_allocations() {
 fn csv_has_memrays_columns() {
     in_every_view(|report, view| {
         for metric in Metric::ALL {
-            let text = text(report, Format::Csv, view, metric);
+            let text = text(report, named("csv"), view, metric);
             let mut reader = csv::Reader::from_reader(text.as_bytes());
             let columns = "allocator,num_allocations,size,tid,thread_name,stack_trace,pid";
             assert_eq!(reader.headers().expect("there are columns").iter().collect::<Vec<_>>().join(","), columns);
@@ -176,7 +188,7 @@ fn csv_has_memrays_columns() {
             assert_eq!(total, [expected.bytes, expected.allocations]);
         }
     });
-    let csv = text(&mut sample_run().report(), Format::Csv, View::default(), Metric::Peak);
+    let csv = text(&mut sample_run().report(), named("csv"), View::default(), Metric::Peak);
     let largest = csv.lines().nth(1).expect("a row");
     assert!(largest.starts_with("MMAP,6,6291456,4711,python3,uniform;/usr/lib/python3.11/random.py;522|"), "{largest}");
     assert!(largest.ends_with(",4711"), "{largest}");
@@ -186,7 +198,7 @@ fn csv_has_memrays_columns() {
 fn gprof2dot_has_functions_and_two_costs() {
     in_every_view(|report, view| {
         for metric in Metric::ALL {
-            let file = json(report, Format::Gprof2dot, view, metric);
+            let file = json(report, named("gprof2dot"), view, metric);
             let functions = list(&file["functions"]).len() as u64;
             let mut total = [0, 0];
             for event in list(&file["events"]) {
@@ -199,7 +211,7 @@ fn gprof2dot_has_functions_and_two_costs() {
         }
     });
     // The innermost function comes first, and lines of one function are one.
-    let file = json(&mut sample_run().report(), Format::Gprof2dot, View::default(), Metric::Total);
+    let file = json(&mut sample_run().report(), named("gprof2dot"), View::default(), Metric::Total);
     let name = |index: &Value| file["functions"][number(index) as usize]["name"].as_str().expect("a name");
     let chains: Vec<Vec<&str>> =
         list(&file["events"]).iter().map(|event| list(&event["callchain"]).iter().map(name).collect()).collect();
@@ -212,7 +224,7 @@ fn gprof2dot_has_functions_and_two_costs() {
 fn pprof_has_all_metrics() {
     in_every_view(|report, view| {
         for metric in Metric::ALL {
-            let profile = Profile::of(&bytes(report, Format::Pprof, view, metric));
+            let profile = Profile::of(&bytes(report, named("pprof"), view, metric));
             for (name, metric) in [
                 ("alloc", Metric::Total),
                 ("inuse", Metric::Peak),
@@ -233,7 +245,7 @@ fn pprof_has_all_metrics() {
 
 #[test]
 fn pprof_says_when_and_what_it_is_of() {
-    let profile = Profile::of(&bytes(&mut sample_run().report(), Format::Pprof, View::default(), Metric::Peak));
+    let profile = Profile::of(&bytes(&mut sample_run().report(), named("pprof"), View::default(), Metric::Peak));
     assert_eq!((profile.time_nanos, profile.duration_nanos), (1_795_412_412_123_456_789, 2_000_000_000));
     assert_eq!(profile.text(profile.comment[0]), "python3 examples/random_primes_sum.py 1000");
     assert_eq!((profile.period, profile.text(profile.period_type.as_ref().expect("a type").kind)), (1, "space"));
@@ -248,7 +260,7 @@ fn pprof_says_when_and_what_it_is_of() {
 
 #[test]
 fn pprof_has_inlined_functions_addresses_and_modules() {
-    let profile = Profile::of(&bytes(&mut native_run().report(), Format::Pprof, View::default(), Metric::Total));
+    let profile = Profile::of(&bytes(&mut native_run().report(), named("pprof"), View::default(), Metric::Total));
     let path = |mapping: &pprof_profile::Mapping| profile.text(mapping.filename).to_owned();
     assert_eq!(path(&profile.mapping[0]), PYTHON, "the first one is what the profile is of");
     let geo = profile.mapping.iter().find(|mapping| path(mapping) == GEO).expect("the module is there");
@@ -265,7 +277,7 @@ fn pprof_has_inlined_functions_addresses_and_modules() {
 
 #[test]
 fn pprof_tells_processes_apart() {
-    let profile = Profile::of(&bytes(&mut family_run().report(), Format::Pprof, View::default(), Metric::Total));
+    let profile = Profile::of(&bytes(&mut family_run().report(), named("pprof"), View::default(), Metric::Total));
     let mut by_process: BTreeMap<&str, i64> = BTreeMap::new();
     for sample in &profile.sample {
         *by_process.entry(profile.label(sample, "process")).or_default() += sample.value[1];

@@ -7,7 +7,7 @@ use memprof_capture::file::CaptureReader;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::Amount;
-use memprof_reporter::export::{self, Format};
+use memprof_reporter::export::{self, FORMATS};
 use memprof_reporter::flame_tree::{FlameTree, Split};
 use memprof_reporter::flamegraph::{self, GraphShape, PageKind};
 use memprof_reporter::node_report::{NodeReport, NodesOf};
@@ -22,8 +22,6 @@ use crate::family_run::family_run;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, event, query, record_with_repeated_rows};
 use crate::sample_run::sample_run;
-
-const TREE_FORMATS: [Format; 5] = [Format::Collapsed, Format::Speedscope, Format::Csv, Format::Json, Format::Gprof2dot];
 
 /// All that is made of a tree, by the two kinds of reports.
 fn both(bytes: &[u8], query: &Query, split: Split, bins: BinsWanted) -> [Vec<Vec<u8>>; 2] {
@@ -64,11 +62,12 @@ fn both(bytes: &[u8], query: &Query, split: Split, bins: BinsWanted) -> [Vec<Vec
             of_view.write_svg(&mut out).expect("memory can be written");
             nodes.push(out);
         }
-        for format in TREE_FORMATS.into_iter().filter(|_| split == Split::ByProcess) {
+        for format in FORMATS.into_iter().filter(|_| split == Split::ByProcess) {
+            let Some(of_tree) = format.of_tree() else { continue };
             let mut out = Vec::new();
             export::write(&mut report, format, view, metric, &mut out).expect("memory can be written");
             whole.push(std::mem::take(&mut out));
-            of_view.write(format.of_tree().expect("it is of a tree"), &mut out).expect("memory can be written");
+            of_view.write(of_tree, &mut out).expect("memory can be written");
             nodes.push(out);
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use crate::capture_builder::CaptureBuilder;
+use crate::exports::named;
 use crate::family_run::family_run;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
@@ -10,7 +11,7 @@ use memprof_capture::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::expected_size::{ExpectedSize, SizedWrite};
-use memprof_reporter::export::{Format, write};
+use memprof_reporter::export::{FORMATS, Format, write};
 use memprof_reporter::leaks::{self, LeakSettings};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::temporary::{self, SortBy};
@@ -59,7 +60,7 @@ fn odd_run() -> CaptureBuilder {
 fn formats_that_spell_stacks_out_say_before_how_large_they_will_be() {
     for builder in [CaptureBuilder::new(), sample_run(), native_run(), family_run(), odd_run()] {
         for view in [View::default(), PYTHON_ONLY, NATIVE, WITH_RUNTIME] {
-            for (format, metric) in [Format::Collapsed, Format::Csv, Format::Gprof2dot, Format::Dhat]
+            for (format, metric) in [named("collapsed"), named("csv"), named("gprof2dot"), named("dhat")]
                 .into_iter()
                 .flat_map(|format| Metric::ALL.map(|metric| (format, metric)))
             {
@@ -88,7 +89,7 @@ fn deep_run(depth: usize) -> CaptureBuilder {
 
 #[test]
 fn deep_recursion_takes_its_square_only_where_the_format_leaves_no_choice() {
-    let sizes = |format: Format| {
+    let sizes = |format: &Format| {
         [300, 1_200].map(|depth| {
             let mut told = Told::default();
             write(&mut deep_run(depth).report(), format, View::default(), Metric::Leaks, &mut told).expect("it can");
@@ -104,7 +105,7 @@ fn deep_recursion_takes_its_square_only_where_the_format_leaves_no_choice() {
             (bytes, unpacked, told.expected)
         })
     };
-    for format in Format::ALL {
+    for format in FORMATS {
         let [(_, small, _), (_, large, expected)] = sizes(format);
         let is_square = large > 12 * small;
         let said = match expected {
@@ -116,7 +117,7 @@ fn deep_recursion_takes_its_square_only_where_the_format_leaves_no_choice() {
         } else {
             assert!(large < 5 * small, "{format:?}: {small}, {large}");
         }
-        let spells = [Format::Collapsed, Format::Pprof, Format::Csv, Format::Gprof2dot, Format::Dhat];
+        let spells = [named("collapsed"), named("pprof"), named("csv"), named("gprof2dot"), named("dhat")];
         assert_eq!(is_square, spells.contains(&format), "{format:?}: {small}, {large}");
     }
 }
@@ -146,10 +147,10 @@ fn formats_of_events_say_about_how_large_they_will_be() {
             builder.free(0x10_0000 + (round as u64 - 100) * 0x100);
         }
     }
-    for format in [Format::Firefox, Format::Heaptrack, Format::Memray] {
+    for format in [named("firefox"), named("heaptrack"), named("memray")] {
         let mut told = Told::default();
         write(&mut builder.report(), format, View::default(), Metric::Peak, &mut told).expect("it can");
-        assert_about(&told, format.name());
+        assert_about(&told, format.name);
     }
 }
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::event_places::EventPlaces;
+use super::format::{Format, Metrics, Processes, Source};
 use super::lifetimes::{beginnings_and_ends, replay_lifetimes};
 use crate::expected_size::{ExpectedSize, SizedWrite, digits};
 use crate::report::Report;
@@ -26,11 +27,21 @@ use crate::view::View;
 use allocation_columns::{Column, ColumnWriter};
 use call_tables::CallTables;
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "firefox",
+    help: "For https://profiler.firefox.com, every event",
+    extension: "json",
+    metrics: Metrics::All,
+    processes: Processes::All,
+    source: Source::Events(write),
+};
+
 /// Writes the processes of a report: a thread and a counter of the profiler's for each.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_firefox(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
+fn write(report: &mut Report, view: View, mut out: &mut dyn SizedWrite) -> io::Result<()> {
     out.expect(ExpectedSize::About(beginnings_and_ends(report) * event_bytes(report)))?;
     let names = report.processes().distinct_names();
     out.write_all(b"{\"meta\":")?;
@@ -42,11 +53,11 @@ pub(super) fn write_firefox(report: &mut Report, view: View, out: &mut impl Size
         for (process, name) in report.processes().ids().zip(&names) {
             out.write_all(if counters.is_empty() { b"" } else { b"," })?;
             let mut alone = report.of_process(process).map_err(io::Error::other)?;
-            write_process(&mut alone, view, name, out)?;
+            write_process(&mut alone, view, name, &mut out)?;
             counters.push(heap_counter(&alone, name, counters.len()));
         }
     } else {
-        write_process(report, view, &names.concat(), out)?;
+        write_process(report, view, &names.concat(), &mut out)?;
         counters.push(heap_counter(report, &names.concat(), 0));
     }
     out.write_all(b"],\"counters\":")?;

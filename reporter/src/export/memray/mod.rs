@@ -13,6 +13,7 @@ use memprof_replay::merge::merge;
 use memprof_replay::replay::end_of;
 
 use super::event_places::EventPlaces;
+use super::format::{Format, Metrics, Processes, Source};
 use super::lifetimes::beginnings_and_ends;
 use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::report::Report;
@@ -24,11 +25,21 @@ use records::{Header, RecordWriter};
 /// A record with some of the calls before it and returns behind it.
 const EVENT_BYTES: u64 = 12;
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "memray",
+    help: "memray 1.20's capture file, every event: for its reporters",
+    extension: "bin",
+    metrics: Metrics::All,
+    processes: Processes::One,
+    source: Source::Events(write),
+};
+
 /// Writes the process of a report, which must be the only one.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
-pub(super) fn write_memray(report: &mut Report, view: View, out: &mut impl SizedWrite) -> io::Result<()> {
+fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
     let end = end_of(&report.reader);
     let metadata = &report.metadata;

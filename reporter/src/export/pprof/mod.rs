@@ -19,6 +19,7 @@ use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
 use super::call_tree_of_slots;
+use super::format::{Format, Metrics, Processes, Source};
 use crate::expected_size::{ExpectedSize, SizedWrite};
 use crate::flame_tree::FlameTree;
 use crate::places::{PlaceId, PlaceKind};
@@ -62,16 +63,21 @@ type SampleKey = (ChainId, Option<Allocator>, ProcessId, ThreadId);
 /// By metric, as in [`SAMPLE_TYPES`].
 type Values = [Amount; SAMPLE_TYPES.len()];
 
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    name: "pprof",
+    help: "pprof's, gzip'ed: `go tool pprof`, Pyroscope and the like",
+    extension: "pb.gz",
+    metrics: Metrics::Chosen,
+    processes: Processes::All,
+    source: Source::Sums(write),
+};
+
 /// Writes everything that was allocated. The metric is what a viewer shows first.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write_pprof(
-    report: &mut Report,
-    view: View,
-    metric: Metric,
-    out: &mut impl SizedWrite,
-) -> io::Result<()> {
+fn write(report: &mut Report, (view, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
     let tree = call_tree_of_slots(report, view);
     let report = &*report;
     let mut locations = Locations::new(report.tables(), &report.places, view.alone());
