@@ -99,7 +99,8 @@ pub struct NewRows {
 struct DescribedRows<T> {
     /// The number of each row, by image and the image's own number.
     ids: FxHashMap<(u32, u32), u32>,
-    /// The numbers of the rows that have been described, which are long, and not needed any more when they are written: forked processes, which describe everything again, share them.
+    /// The numbers of the rows that have been described, by what stands for them: rows are long, and not needed any more
+    /// when they are written. Forked processes, which describe everything again, share them.
     known: FxHashMap<Fingerprint, u32>,
     /// Rows from the first one that has not been written; one that has not been described yet is `None`.
     rows: Vec<Option<T>>,

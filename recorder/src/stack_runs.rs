@@ -1,8 +1,8 @@
 //! Runs of frames that have come before, and the stacks that they lead to.
 //!
-//! A program with many stacks comes back to most of them by many frames at once: down another branch of its calls. To look for the
-//! stack of each frame takes a wait for memory and a place in a table for each, and the table of stacks is bounded. If it has
-//! forgotten one of them, all that follow get other rows. A run takes one place, and one wait.
+//! A program with many stacks comes back to most of them by many frames at once: down another branch of its calls. To look
+//! for the stack of each frame takes a wait for memory and a place in a table for each, and the table of stacks is
+//! bounded. If it has forgotten one of them, all that follow get other rows. A run takes one place, and one wait.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
@@ -45,7 +45,8 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
-    /// The last so many stacks up to `last`, which were new: they got their numbers one after the other. Without a new one, `last` alone.
+    /// The last so many stacks up to `last`, which were new: they got their numbers one after the other. Without a new one,
+    /// `last` alone.
     pub fn new(last: StackId, new: u32) -> Self {
         Self { last, count: NonZeroU32::new(new).unwrap_or(NonZeroU32::MIN) }
     }
@@ -73,7 +74,7 @@ const WAYS: usize = 4;
 const FIRST_SETS: usize = 1 << 6;
 
 impl StackRuns {
-    /// Remembers at most so many, a power of two, or a few if that is none.
+    /// Remembers at most so many, a power of two; a few if it is smaller than a set.
     pub fn at_most(runs: usize) -> Self {
         let most_sets = (runs / WAYS).max(1);
         Self { sets: vec![[None; WAYS]; FIRST_SETS.min(most_sets)], taken: 0, most_sets }
