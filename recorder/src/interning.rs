@@ -262,6 +262,8 @@ impl Interning {
         let rows = self.take_rows(false);
         // What is numbered anew takes no memory meanwhile.
         (self.stack_ids, self.site_ids) = (RecentIds::all(), RecentIds::all());
+        // No run leads to the same stack as before.
+        self.runs = None;
         let (outcome, tables) = shrink(rows, mark);
         // A recording loses no rows.
         let rows = |node: &Option<StackNode>| node.expect("a row of a recording");

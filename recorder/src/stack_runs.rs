@@ -98,6 +98,11 @@ impl StackRuns {
         if self.sets.len() < self.most_sets && self.taken * 2 >= self.sets.len() * WAYS {
             self.grow();
         }
+        self.put(run, end);
+    }
+
+    /// In front of its set.
+    fn put(&mut self, run: Run, end: RunEnd) {
         let set = self.set_of(run);
         set.rotate_right(1);
         let forgotten = set[0].replace((run, end));
@@ -110,10 +115,8 @@ impl StackRuns {
         let before = std::mem::replace(&mut self.sets, larger);
         self.taken = 0;
         // From the end of each set on, so that what was used last is in front again.
-        for (run, end) in before.iter().flat_map(|set| set.iter().rev()).flatten() {
-            let set = self.set_of(*run);
-            set.rotate_right(1);
-            self.taken += usize::from(set[0].replace((*run, *end)).is_none());
+        for &(run, end) in before.iter().flat_map(|set| set.iter().rev()).flatten() {
+            self.put(run, end);
         }
     }
 }
