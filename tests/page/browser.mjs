@@ -12,3 +12,9 @@ export function watch(page, problems) {
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && problems.push(message.text()));
   page.on('pageerror', (error) => problems.push(error.message));
 }
+
+/** What a page's address holds behind `#`, from the page itself: `page.url()` hears of a change a moment later. */
+export const hashOf = (page) => page.evaluate(() => location.hash);
+
+/** The same as names and values. */
+export const fragmentOf = async (page) => new URLSearchParams((await hashOf(page)).slice(1));

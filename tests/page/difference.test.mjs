@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { launch, watch } from './browser.mjs';
+import { hashOf, launch, watch } from './browser.mjs';
 
 const file = process.env.MEMPROF_DIFFERENCE_PAGE;
 const options = { skip: file ? false : 'MEMPROF_DIFFERENCE_PAGE is not set' };
@@ -89,10 +89,10 @@ test('what is gone has a frame where frames are as wide as before', options, asy
   await page.locator('#widths-choice input[value=before]').check({ force: true });
   assert.match(await found('^first_try'), /gone, 68\.4 KiB before and 0 B after/);
   assert.match(await text('#sum'), / = total/);
-  assert.equal(new URL(page.url()).hash.includes('widths=before'), true);
+  assert.equal((await hashOf(page)).includes('widths=before'), true);
   await page.locator('#graph').focus();
   await page.keyboard.press('x');
-  assert.equal(new URL(page.url()).hash.includes('widths'), false);
+  assert.equal((await hashOf(page)).includes('widths'), false);
 });
 
 test('there is nothing but the graph, and the signs are explained', options, async () => {

@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { launch, watch } from './browser.mjs';
+import { fragmentOf, launch, watch } from './browser.mjs';
 import { readReport } from './page_data.mjs';
 
 const { MEMPROF: memprof, MEMPROF_CAPTURE: capture, MEMPROF_PAGE: file } = process.env;
@@ -58,8 +58,7 @@ async function open(address = '') {
   await page.waitForSelector('html[data-ready=yes]');
 }
 
-/** Of the page itself: the browser tells page.url() a moment later. */
-const rangeOf = async () => new URLSearchParams((await page.evaluate(() => location.hash)).slice(1)).get('range');
+const rangeOf = async () => (await fragmentOf(page)).get('range');
 const text = (selector) => page.locator(selector).textContent();
 
 /** The first bin of the present range and the one behind its last. */

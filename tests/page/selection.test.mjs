@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { launch, watch } from './browser.mjs';
+import { fragmentOf, launch, watch } from './browser.mjs';
 import { readReport } from './page_data.mjs';
 
 const flameFile = process.env.MEMPROF_FAMILY_PAGE;
@@ -26,7 +26,7 @@ async function open(file, fragment = '') {
   await page.waitForSelector('html[data-ready=yes]');
 }
 
-const fragment = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
+const fragment = () => fragmentOf(page);
 const text = (selector) => page.locator(selector).textContent();
 const MIB = 1024 * 1024;
 const formatted = (bytes) => (bytes < MIB ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / MIB).toFixed(1)} MiB`);
@@ -82,7 +82,7 @@ test('together, the same stacks of several processes are one', withFlame, async 
   await open(flameFile);
   const apart = await collapsed();
   await page.locator('#split-choice').click();
-  assert.equal(fragment().get('split'), 'together');
+  assert.equal((await fragment()).get('split'), 'together');
   const together = await collapsed();
   assert.ok(together.every(({ names }) => !names[0].startsWith('process ')));
   assert.equal(sumOf(together), report.totals.peak.bytes);
@@ -92,7 +92,7 @@ test('together, the same stacks of several processes are one', withFlame, async 
   assert.ok(together.length < apart.length, 'some stacks occur in two processes');
   await page.locator('#graph').focus();
   await page.keyboard.press('a');
-  assert.equal(fragment().get('split'), null);
+  assert.equal((await fragment()).get('split'), null);
 });
 
 test('one process can be chosen, and some', withFlame, async () => {
@@ -101,7 +101,7 @@ test('one process can be chosen, and some', withFlame, async () => {
   await open(flameFile);
   await page.locator('#selection summary').click();
   await page.locator(`#select-processes input[value="${first}"]`).click();
-  assert.equal(fragment().get('processes'), String(first));
+  assert.equal((await fragment()).get('processes'), String(first));
   assert.match(await text('#selection summary'), new RegExp(`${first} of ${report.header.processes.length}`));
   assert.match(await text('#sum'), /= total\.$/);
   assert.equal(sumOf(await collapsed()), report.processes[0].peak.bytes);
@@ -109,7 +109,7 @@ test('one process can be chosen, and some', withFlame, async () => {
   assert.equal(await text('#peak-size'), size);
   await page.locator('#selection summary').click();
   await page.locator(`#select-processes input[value="${second}"]`).click();
-  assert.equal(fragment().get('processes'), `${first},${second}`);
+  assert.equal((await fragment()).get('processes'), `${first},${second}`);
   assert.equal(sumOf(await collapsed()), report.processes[0].peak.bytes + report.processes[1].peak.bytes);
   // Inverted and searched, it is still these two.
   await open(flameFile, `#processes=${first},${second}&view=inverted&search=.`);
@@ -117,7 +117,7 @@ test('one process can be chosen, and some', withFlame, async () => {
   assert.match(await text('#matches'), /100 %$/);
   await page.locator('#selection summary').click();
   await page.locator('#select-processes > button').click();
-  assert.equal(fragment().get('processes'), null);
+  assert.equal((await fragment()).get('processes'), null);
   assert.match(await text('#selection summary'), /^Filter$/);
   await page.goBack();
   await page.waitForFunction(() => document.querySelectorAll('#select-processes input:checked').length === 2);
@@ -136,7 +136,7 @@ test('threads and allocators can be chosen, together with processes', withFlame,
   await open(flameFile);
   await page.locator('#selection summary').click();
   await page.locator(`#select-threads input[value="${thread}"]`).click();
-  assert.equal(fragment().get('threads'), String(thread));
+  assert.equal((await fragment()).get('threads'), String(thread));
   assert.equal(sumOf(await collapsed()), bytes((t) => t === thread));
   assert.ok((await text('#selection summary')).includes(threads[thread].label));
   await page.locator('#selection summary').click();
@@ -154,7 +154,7 @@ test('threads and allocators can be chosen, together with processes', withFlame,
   // The table of threads chooses, too.
   await open(flameFile, '#tab=threads');
   await page.locator(`#panel-threads [data-key="${allocators[allocator]}"]`).click();
-  assert.equal(fragment().get('allocators'), allocators[allocator]);
+  assert.equal((await fragment()).get('allocators'), allocators[allocator]);
   await page.goBack();
   await page.waitForFunction(() => document.querySelector('#selection summary').textContent === 'Filter');
 });
@@ -173,7 +173,7 @@ test('a process chosen among the threads limits every tab', withFlame, async () 
   const { bytes } = report.processes[1].peak;
   await open(flameFile, '#tab=threads');
   await page.locator(`.sums-table [data-key="${pid}"]`).click();
-  assert.equal(fragment().get('processes'), String(pid));
+  assert.equal((await fragment()).get('processes'), String(pid));
   assert.equal(await page.locator(`.sums-table [data-key="${pid}"]`).getAttribute('aria-pressed'), 'true');
   await page.keyboard.press('3');
   const [download] = await Promise.all([page.waitForEvent('download'), saveAs('json')]);

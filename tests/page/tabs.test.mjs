@@ -13,7 +13,7 @@ import { resolve } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { TABS } from '../../templates/page/tabs.js';
-import { launch, watch } from './browser.mjs';
+import { fragmentOf, launch, watch } from './browser.mjs';
 import { readReport } from './page_data.mjs';
 
 const file = process.env.MEMPROF_REPORT;
@@ -30,7 +30,7 @@ let problems;
 let report;
 
 const text = (selector) => page.locator(selector).textContent();
-const fragment = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
+const fragment = () => fragmentOf(page);
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 const count = (string) => Number(string.replaceAll(',', ''));
 const openTab = () => page.locator('[role=tab][aria-selected=true]').getAttribute('data-tab');
@@ -79,7 +79,7 @@ test('a report opens on its overview; keys, clicks and arrows open the other tab
     assert.ok(await page.locator(`#panel-${name}`).isVisible());
     assert.equal(await page.locator('[role=tabpanel]:visible').count(), 1);
   }
-  assert.equal(fragment().get('tab'), NAMES.at(-1));
+  assert.equal((await fragment()).get('tab'), NAMES.at(-1));
   await page.goBack();
   await page.waitForFunction((name) => document.querySelector('[role=tab][aria-selected=true]').dataset.tab === name, NAMES.at(-2));
   await page.locator('#tab-lines').click();
@@ -151,7 +151,7 @@ test('a row of the overview leads to its callers and callees, and back', options
   await row.focus();
   await page.keyboard.press('Enter');
   assert.equal(await openTab(), 'flame');
-  assert.equal(fragment().get('view'), 'sandwich');
+  assert.equal((await fragment()).get('view'), 'sandwich');
   assert.equal(await page.locator('#breadcrumb [aria-current]').textContent(), name);
   await page.goBack();
   await page.waitForFunction(() => document.querySelector('[role=tab][aria-selected=true]').dataset.tab === 'overview');
@@ -205,17 +205,17 @@ test('the table sorts, and tells by which column', options, async () => {
   await page.locator('#table').getByRole('button', { name: 'Allocations' }).click();
   const counts = (await cells(6)).map(count);
   assert.deepEqual(counts, [...counts].sort((a, b) => b - a));
-  assert.equal(fragment().get('sort'), 'allocations');
+  assert.equal((await fragment()).get('sort'), 'allocations');
   assert.equal(await page.locator('#table [aria-sort=descending]').count(), 1);
   await page.locator('#table').getByRole('button', { name: 'Allocations' }).click();
-  assert.equal(fragment().get('sort'), '-allocations');
+  assert.equal((await fragment()).get('sort'), '-allocations');
   const reversed = (await cells(6)).map(count);
   assert.deepEqual(reversed, [...reversed].sort((a, b) => a - b));
   await page.locator('#table').getByRole('button', { name: 'Function' }).click();
   const names = await cells(8);
   assert.deepEqual(names, [...names].sort(new Intl.Collator('en', { numeric: true }).compare));
   await page.keyboard.press('g');
-  assert.equal(fragment().get('by'), 'line');
+  assert.equal((await fragment()).get('by'), 'line');
 });
 
 test('the search keeps matching rows and adds them up', options, async () => {
@@ -236,7 +236,7 @@ test('the search keeps matching rows and adds them up', options, async () => {
   await page.keyboard.type('(');
   await page.waitForSelector('#search[aria-invalid=true]');
   await page.keyboard.press('Escape');
-  assert.equal(fragment().get('search'), null);
+  assert.equal((await fragment()).get('search'), null);
 });
 
 test('the keyboard moves to the last row, of which only those on the screen exist, and opens its stacks', options, async () => {
@@ -266,7 +266,7 @@ test('the lines of a file are all there, with sums that are those of the file', 
   const own = await saveRows();
   for (const row of own) assert.equal(row.source, lines[row.line - 1]);
   await page.keyboard.press('w');
-  assert.equal(fragment().get('scope'), 'callees');
+  assert.equal((await fragment()).get('scope'), 'callees');
   const all = new Map((await saveRows()).map((row) => [row.line, row]));
   for (const row of own) assert.ok(all.get(row.line).total_bytes >= row.total_bytes, `line ${row.line}`);
   await open('#tab=table&by=line&metric=total&imports=shown');
@@ -289,7 +289,7 @@ test('choosing a file shows it, and its largest line is in sight', options, asyn
   assert.ok((await files.count()) > 1);
   await files.nth(1).click();
   const path = await files.nth(1).locator('.code').getAttribute('title');
-  assert.equal(fragment().get('file'), path);
+  assert.equal((await fragment()).get('file'), path);
   assert.equal(await page.locator('.source-title b').getAttribute('title'), path);
   const own = await saveRows();
   const largest = own.reduce((a, b) => (b.total_bytes > a.total_bytes ? b : a));

@@ -13,7 +13,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { launch, watch } from './browser.mjs';
+import { fragmentOf, hashOf, launch, watch } from './browser.mjs';
 import { readReport } from './page_data.mjs';
 
 const file = process.env.MEMPROF_PAGE;
@@ -35,7 +35,7 @@ async function open(fragment = '') {
   await page.waitForSelector('html[data-ready=yes]');
 }
 
-const fragment = () => new URLSearchParams(new URL(page.url()).hash.slice(1));
+const fragment = () => fragmentOf(page);
 const text = (selector) => page.locator(selector).textContent();
 const isShown = (selector) => page.locator(selector).isVisible();
 const checked = () => page.locator('[data-choice=frames]:checked').getAttribute('value');
@@ -116,7 +116,7 @@ test('the switch changes the graph and the address, and keys do', withNative, as
   await page.locator('#frames-choice label:has([value=native])').click();
   assert.equal(await checked(), 'native');
   assert.notEqual(await text('#sum'), found);
-  const address = new URL(page.url()).hash;
+  const address = await hashOf(page);
   await page.goBack();
   await page.waitForFunction(() => document.querySelector('[data-choice=frames]:checked').value === 'hybrid');
   await open(address);
@@ -125,7 +125,7 @@ test('the switch changes the graph and the address, and keys do', withNative, as
   assert.equal(await checked(), 'hybrid');
   await page.keyboard.press('v');
   assert.equal(await checked(), 'python');
-  assert.equal(fragment().get('frames'), 'python');
+  assert.equal((await fragment()).get('frames'), 'python');
 });
 
 test('the runtime is hidden with a count, and can be shown', withNative, async () => {
@@ -138,7 +138,7 @@ test('the runtime is hidden with a count, and can be shown', withNative, async (
   await page.keyboard.press('Enter');
   assert.equal(await text('#matches'), 'no match');
   await page.locator('#runtime-choice').click();
-  assert.equal(fragment().get('runtime'), report.show_runtime ? null : 'shown');
+  assert.equal((await fragment()).get('runtime'), report.show_runtime ? null : 'shown');
   assert.match(await text('#runtime-count'), /frames?\)$/);
   assert.match(await text('#matches'), /%$/);
   await page.locator('#graph').focus();
@@ -185,7 +185,7 @@ test('the zoom goes along into another view', withNative, async () => {
   await page.goBack();
   await page.goBack();
   await page.waitForFunction((expected) => document.querySelector('#breadcrumb [aria-current]').textContent === expected, inHybrid);
-  await open(new URL(page.url()).hash);
+  await open(await hashOf(page));
   assert.equal(await name(), inHybrid);
   await page.locator('#frames-choice label:has([value=native])').click();
   assert.equal(await name(), inHybrid, 'a native frame is in both');
@@ -208,5 +208,5 @@ test('without native stacks there is no switch', withoutNative, async () => {
   assert.ok(!(await collapsed()).some(({ names }) => names[0] === 'all'));
   await page.keyboard.press('v');
   await page.keyboard.press('r');
-  assert.equal(fragment().get('frames') ?? 'native', 'native');
+  assert.equal((await fragment()).get('frames') ?? 'native', 'native');
 });
