@@ -152,7 +152,7 @@ fn every_report_has_the_same_places() {
         let table = json(&recorded, "table", &options);
         assert_eq!(table["rows"][0]["function"], largest["function"]);
         let summary = json(&recorded, "summary", &options);
-        let functions = summary["functions"].as_array().expect("a list");
+        let functions = summary["rows"].as_array().expect("a list");
         let own = functions.iter().max_by_key(|function| function["own"]["total"]["bytes"].as_u64()).expect("some");
         assert_eq!(own["function"], largest["function"], "{own}");
         let lines = json(&recorded, "lines", &options);

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::high_watermark::{HighWatermark, OwnPeak};
 use crate::mapped_sites::MappedSites;
 use crate::merge::{EventSink, Strand};
-use crate::metric::Metric;
+use crate::metric::Sums;
 use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
 use crate::shared_objects::SharedObjects;
@@ -19,59 +19,34 @@ use crate::slots::{Amount, FinishedSlots, Slot, SlotNumbers};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
 
-/// The sums over the whole run and all processes. docs/metrics.md defines each.
+/// What was counted over the whole run and all processes. docs/metrics.md defines it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Everything that was allocated.
-    pub total: Amount,
-    /// How that ended.
+    /// By metric.
+    pub sums: Sums,
+    /// How allocations ended.
     pub endings: Endings,
-    /// What was live at the peak.
-    pub peak: Amount,
     /// When the peak was.
     pub peak_at: Stamp,
-    /// What was live at the end.
-    pub leaked: Amount,
-    /// What was given back at once.
-    pub temporary: Amount,
 }
 
-/// The sums over the run of one process.
+/// What was counted over the run of one process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProcessTotals {
-    /// Everything that it allocated.
-    pub total: Amount,
-    /// How that ended.
+    /// By metric. Its peak is what it had at the peak of all processes together.
+    pub sums: Sums,
+    /// How its allocations ended.
     pub endings: Endings,
     /// What was live at the peak of its own.
     pub own_peak: Amount,
     /// When that was.
     pub own_peak_at: Stamp,
-    /// What it had at the peak of all processes together.
-    pub peak: Amount,
-    /// What was live at its end.
-    pub leaked: Amount,
-    /// What it gave back at once.
-    pub temporary: Amount,
-}
-
-impl ProcessTotals {
-    /// Adds what is in one of its slots.
-    pub(crate) fn add(&mut self, slot: &SlotSummary) {
-        self.total.add(slot.total);
-        self.peak.add(slot.peak);
-        self.leaked.add(slot.leaked);
-        self.temporary.add(slot.temporary);
-    }
 }
 
 impl Totals {
     /// Adds what a process had.
     pub(crate) fn add(&mut self, process: &ProcessTotals) {
-        self.total.add(process.total);
-        self.peak.add(process.peak);
-        self.leaked.add(process.leaked);
-        self.temporary.add(process.temporary);
+        self.sums.add(&process.sums);
         self.endings.add(process.endings);
     }
 }
@@ -87,27 +62,8 @@ pub struct SlotSummary {
     pub image: u32,
     /// Where, and with which allocator.
     pub site: SiteId,
-    /// Everything that was allocated.
-    pub total: Amount,
-    /// What was live at the peak.
-    pub peak: Amount,
-    /// What was live at the end.
-    pub leaked: Amount,
-    /// What was given back at once.
-    pub temporary: Amount,
-}
-
-impl SlotSummary {
-    /// The amount that a metric asks for.
-    #[must_use]
-    pub const fn amount(&self, metric: Metric) -> Amount {
-        match metric {
-            Metric::Peak => self.peak,
-            Metric::Leaks => self.leaked,
-            Metric::Total => self.total,
-            Metric::Temporary => self.temporary,
-        }
-    }
+    /// By metric.
+    pub sums: Sums,
 }
 
 // One takes the other's place in memory at the end: see `FinishedSlots::map`.
@@ -379,15 +335,15 @@ fn sum_up(
     let mut processes = Vec::new();
     let mut first_slots: Vec<u32> = Vec::new();
     for (process, mut closed) in (0..).map(ProcessId).zip(closed) {
-        let mut sums = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
+        let mut counted = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
         first_slots.push(slots.len() as u32);
         let threads = std::mem::take(&mut closed.finished.threads);
         let summaries = closed.finished.map(|slot, leaked| {
-            let (total, peak, temporary) = (slot.total, slot.at_peak(epoch), slot.temporary);
             let (thread, image) = threads[slot.thread as usize];
-            let slot = SlotSummary { process, thread, image, site: slot.site, total, peak, leaked, temporary };
+            let of_slot = Sums { total: slot.total, peak: slot.at_peak(epoch), leaked, temporary: slot.temporary };
+            let slot = SlotSummary { process, thread, image, site: slot.site, sums: of_slot };
             if !sites.is_address_space(slot.site) {
-                sums.add(&slot);
+                counted.sums.add(&of_slot);
             }
             slot
         });
@@ -396,10 +352,10 @@ fn sum_up(
         } else {
             slots.extend(summaries);
         }
-        (sums.own_peak, sums.own_peak_at) =
-            if is_alone { (sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
-        totals.add(&sums);
-        processes.push(sums);
+        (counted.own_peak, counted.own_peak_at) =
+            if is_alone { (counted.sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
+        totals.add(&counted);
+        processes.push(counted);
     }
     (Aggregate { totals, processes, slots, sizes, timeline, bins: None }, first_slots)
 }

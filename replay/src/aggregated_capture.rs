@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use crate::aggregate::{Aggregate, ProcessTotals, SlotSummary, Totals};
 use crate::mapped_sites::MappedSites;
+use crate::metric::Sums;
 use crate::processes::{Process, ProcessId, Processes};
 use crate::recent_allocations::TEMPORARY_THRESHOLD;
 use crate::replay::{ReplaySettings, replay};
@@ -67,7 +68,7 @@ pub fn events_needed(reader: &CaptureReader, processes: &Processes, settings: &R
 #[must_use]
 pub fn store(aggregate: Aggregate, images: &[u32], spans: Vec<ImageSpan>) -> StoredAggregate {
     let slot = |slot: SlotSummary| {
-        let SlotSummary { process: _, thread, image, site, total, peak, leaked, temporary } = slot;
+        let SlotSummary { process: _, thread, image, site, sums: Sums { peak, leaked, total, temporary } } = slot;
         SlotRow { image, thread, site, total, peak, leaked, temporary }
     };
     let process = |(&image, totals): (&u32, &ProcessTotals)| ProcessSums {
@@ -94,11 +95,11 @@ pub fn store(aggregate: Aggregate, images: &[u32], spans: Vec<ImageSpan>) -> Sto
 #[must_use]
 pub fn restore(stored: &StoredAggregate, processes: &Processes, tables: &Tables) -> Aggregate {
     let StoredAggregate { slots, run } = stored;
-    let mut sums = vec![ProcessTotals::default(); processes.list().len()];
+    let mut totals_of = vec![ProcessTotals::default(); processes.list().len()];
     for known in &run.processes {
         if let Some(process) = processes.of_image(known.image) {
-            let sums = &mut sums[process.index()];
-            (sums.endings, sums.own_peak, sums.own_peak_at) = (known.endings, known.own_peak, known.own_peak_at);
+            let totals = &mut totals_of[process.index()];
+            (totals.endings, totals.own_peak, totals.own_peak_at) = (known.endings, known.own_peak, known.own_peak_at);
         }
     }
     let of_image: FxHashMap<u32, ProcessId> =
@@ -106,17 +107,24 @@ pub fn restore(stored: &StoredAggregate, processes: &Processes, tables: &Tables)
     let slot = |slot: &SlotRow| {
         let &SlotRow { image, thread, site, total, peak, leaked, temporary } = slot;
         let process = *of_image.get(&image)?;
-        Some(SlotSummary { process, thread, image, site, total, peak, leaked, temporary })
+        Some(SlotSummary { process, thread, image, site, sums: Sums { peak, leaked, total, temporary } })
     };
     let slots: Vec<SlotSummary> = slots.iter().filter_map(slot).collect();
     let sites = MappedSites::of(tables);
     let counted = slots.iter().filter(|slot| !sites.is_address_space(slot.site));
-    counted.for_each(|slot| sums[slot.process.index()].add(slot));
+    counted.for_each(|slot| totals_of[slot.process.index()].sums.add(&slot.sums));
     let mut totals = Totals { peak_at: run.peak_at, ..Totals::default() };
-    sums.iter().for_each(|process| totals.add(process));
+    totals_of.iter().for_each(|process| totals.add(process));
     let mut timeline = run.timeline.clone();
     timeline.sort_by_key(|point| point.at);
-    Aggregate { totals, processes: sums, slots, sizes: SizeHistogram::of_amounts(&run.sizes), timeline, bins: None }
+    Aggregate {
+        totals,
+        processes: totals_of,
+        slots,
+        sizes: SizeHistogram::of_amounts(&run.sizes),
+        timeline,
+        bins: None,
+    }
 }
 
 /// Replays a capture, and writes what that finds in place of its events. Returns the number of bytes.

@@ -1,5 +1,11 @@
 //! Which memory a report shows.
 
+use std::ops::{Index, IndexMut};
+
+use serde::Serialize;
+
+use crate::slots::Amount;
+
 /// The questions that every report can answer. docs/metrics.md defines them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Metric {
@@ -38,5 +44,72 @@ impl Metric {
             Self::Total => "allocated in total",
             Self::Temporary => "given back at once",
         }
+    }
+}
+
+/// A value for each metric.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PerMetric<T> {
+    /// Of what was live at the peak.
+    pub peak: T,
+    /// Of what was live at the end.
+    pub leaked: T,
+    /// Of everything that was ever allocated.
+    pub total: T,
+    /// Of what was given back at once.
+    pub temporary: T,
+}
+
+/// Bytes and allocations by each metric.
+pub type Sums = PerMetric<Amount>;
+
+impl<T> PerMetric<T> {
+    /// What a function says of each metric.
+    pub fn by(mut of: impl FnMut(Metric) -> T) -> Self {
+        Self {
+            peak: of(Metric::Peak),
+            leaked: of(Metric::Leaks),
+            total: of(Metric::Total),
+            temporary: of(Metric::Temporary),
+        }
+    }
+}
+
+impl<T> Index<Metric> for PerMetric<T> {
+    type Output = T;
+
+    fn index(&self, metric: Metric) -> &T {
+        match metric {
+            Metric::Peak => &self.peak,
+            Metric::Leaks => &self.leaked,
+            Metric::Total => &self.total,
+            Metric::Temporary => &self.temporary,
+        }
+    }
+}
+
+impl<T> IndexMut<Metric> for PerMetric<T> {
+    fn index_mut(&mut self, metric: Metric) -> &mut T {
+        match metric {
+            Metric::Peak => &mut self.peak,
+            Metric::Leaks => &mut self.leaked,
+            Metric::Total => &mut self.total,
+            Metric::Temporary => &mut self.temporary,
+        }
+    }
+}
+
+impl Sums {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        for metric in Metric::ALL {
+            self[metric].add(other[metric]);
+        }
+    }
+
+    /// Whether there was nothing at all.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.peak.is_zero() && self.leaked.is_zero() && self.total.is_zero() && self.temporary.is_zero()
     }
 }

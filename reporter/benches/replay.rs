@@ -164,7 +164,7 @@ fn main() {
             println!(
                 "{events} events, {live_blocks} blocks, {threads} threads of {processes}: {:.3} s CPU, peak {} bytes, VmHWM {}",
                 cpu_seconds() - start,
-                aggregate.totals.peak.bytes,
+                aggregate.totals.sums.peak.bytes,
                 peak_rss()
             );
         }

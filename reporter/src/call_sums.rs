@@ -2,8 +2,8 @@
 
 use memprof_capture::file::Tables;
 use memprof_capture::ids::StackId;
+use memprof_replay::metric::Sums;
 
-use crate::amounts::Amounts;
 use crate::places::PlaceId;
 use crate::report::Report;
 use crate::row_places::RowPlaces;
@@ -18,7 +18,8 @@ pub(crate) struct PlaceGroups {
 }
 
 impl PlaceGroups {
-    fn get(&self, place: PlaceId) -> Option<usize> {
+    /// The group of a place.
+    pub(crate) fn get(&self, place: PlaceId) -> Option<usize> {
         self.of_place.get(place.index()).copied().flatten().map(|group| group as usize)
     }
 }
@@ -26,23 +27,23 @@ impl PlaceGroups {
 /// The sums of groups of places.
 pub(crate) struct CallSums {
     /// By group: what is listed under its places, as in a table. The sum over all groups of all places is the total.
-    pub own: Vec<Amounts>,
+    pub own: Vec<Sums>,
     /// By group: what was allocated while one of its places was on the stack, however often it was.
-    pub with_callees: Vec<Amounts>,
+    pub with_callees: Vec<Sums>,
 }
 
 impl CallSums {
     /// Of all that a report is about.
     pub(crate) fn of(report: &Report, view: View, row_places: &RowPlaces, groups: &PlaceGroups) -> Self {
         let (tables, places) = (report.tables(), &report.places);
-        let none = vec![Amounts::default(); groups.count];
+        let none = vec![Sums::default(); groups.count];
         let mut sums = Self { own: none.clone(), with_callees: none };
         // By stack: what was allocated right there.
-        let mut of_stack = vec![Amounts::default(); tables.stacks.len() + 1];
+        let mut of_stack = vec![Sums::default(); tables.stacks.len() + 1];
         // These stand for stacks of which the view shows nothing.
         let stand_ins = [places.runtime(), places.no_python(), places.no_native()];
         for slot in &report.aggregate.slots {
-            let amounts = Amounts::of(slot);
+            let amounts = slot.sums;
             let stack = tables.site(slot.site).map(|site| site.stack);
             let place = stack.map_or(places.lost_stack(), |stack| row_places.get(stack));
             let known = stack.and_then(|stack| of_stack.get_mut(stack.index()));
@@ -113,7 +114,7 @@ impl StackTrie {
     }
 
     /// Adds the amounts of each stack to those of its callers.
-    fn add_to_callers(&self, of_stack: &mut [Amounts]) {
+    fn add_to_callers(&self, of_stack: &mut [Sums]) {
         for index in (1..of_stack.len()).rev() {
             let amounts = of_stack[index];
             of_stack[self.callers[index].index()].add(&amounts);

@@ -48,7 +48,7 @@ pub(crate) fn note(tables: &Tables, slots: &[SlotSummary]) -> Option<String> {
     let mut amount = Amount::default();
     for slot in slots {
         if tables.site(slot.site).is_some_and(|site| elided.are_in(site.stack)) {
-            amount.add(slot.total);
+            amount.add(slot.sums.total);
         }
     }
     (amount.allocations > 0).then(|| {

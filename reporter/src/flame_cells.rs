@@ -6,43 +6,12 @@ use std::ops::Range;
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::Sums;
 use memprof_replay::processes::ProcessId;
-use memprof_replay::slots::Amount;
 
 use crate::actors::{Actor, ActorId, Actors, NewActors};
 use crate::flame_tree::{NodeId, SlotCells};
 use crate::packed_amounts::{MixedAmounts, PackedAmounts};
-
-/// One amount for each metric.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amounts([Amount; Metric::ALL.len()]);
-
-impl Amounts {
-    /// Those of a slot.
-    #[must_use]
-    pub fn of(slot: &SlotSummary) -> Self {
-        Self(Metric::ALL.map(|metric| slot.amount(metric)))
-    }
-
-    /// What `amount` says of each metric.
-    pub(crate) fn by(amount: impl FnMut(Metric) -> Amount) -> Self {
-        Self(Metric::ALL.map(amount))
-    }
-
-    /// The one that a metric asks for.
-    #[must_use]
-    pub const fn get(&self, metric: Metric) -> Amount {
-        self.0[metric as usize]
-    }
-
-    /// Adds those of another thread or allocator.
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (sum, amount) in self.0.iter_mut().zip(other.0) {
-            sum.add(amount);
-        }
-    }
-}
 
 /// What one thread allocated right at a node with one allocator, without what the node called.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +25,7 @@ pub struct Cell {
     /// How; nothing where a damaged capture lost it.
     pub allocator: Option<Allocator>,
     /// How much.
-    pub amounts: Amounts,
+    pub sums: Sums,
 }
 
 /// What tells cells apart.
@@ -117,7 +86,7 @@ impl NewCells {
         let mut pack = |slot: &SlotSummary| {
             let (node, actor) = place(slot);
             let key = CellKey { node, actor: actors.enter(actor) };
-            PackedCell { key, amounts: mixed.pack(&Amounts::of(slot)) }
+            PackedCell { key, amounts: mixed.pack(&slot.sums) }
         };
         let mut more: Vec<PackedCell> = match slots {
             Cow::Borrowed(slots) => slots.iter().map(pack).collect(),
@@ -204,6 +173,6 @@ impl Cells {
     #[inline]
     fn unpack(&self, &PackedCell { key, amounts }: &PackedCell) -> Cell {
         let Actor { process, thread, allocator } = self.actors.get(key.actor);
-        Cell { node: key.node, process, thread, allocator, amounts: self.mixed.unpack(amounts) }
+        Cell { node: key.node, process, thread, allocator, sums: self.mixed.unpack(amounts) }
     }
 }

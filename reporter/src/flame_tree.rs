@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use memprof_capture::file::{Tables, Thread};
 use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::processes::Processes;
 use memprof_replay::slots::Amount;
 
 use crate::actors::{Actor, NewActors};
-use crate::flame_cells::{Amounts, Cell, Cells, NewCells};
+use crate::flame_cells::{Cell, Cells, NewCells};
 use crate::grafting::Grafting;
 use crate::places::{PlaceId, Places};
 use crate::query::SlotFilter;
@@ -185,7 +185,7 @@ impl FlameTree {
     pub fn own(&self, metric: Metric) -> Vec<Amount> {
         let mut sums = vec![Amount::default(); self.nodes.len()];
         for cell in self.cells.iter() {
-            sums[cell.node.index()].add(cell.amounts.get(metric));
+            sums[cell.node.index()].add(cell.sums[metric]);
         }
         sums
     }
@@ -194,10 +194,10 @@ impl FlameTree {
     pub(crate) fn own_of_nodes(&self, metric: Metric) -> impl Iterator<Item = (NodeId, Amount)> {
         let mut cells = self.cells.iter().peekable();
         std::iter::from_fn(move || {
-            let Cell { node, amounts, .. } = cells.next()?;
-            let mut sum = amounts.get(metric);
+            let Cell { node, sums, .. } = cells.next()?;
+            let mut sum = sums[metric];
             while let Some(cell) = cells.next_if(|cell| cell.node == node) {
-                sum.add(cell.amounts.get(metric));
+                sum.add(cell.sums[metric]);
             }
             Some((node, sum))
         })
@@ -205,11 +205,11 @@ impl FlameTree {
 
     /// A figure of each node and everything below it.
     #[must_use]
-    pub fn inclusive_by(&self, figure: impl Fn(&Amounts) -> u64) -> Vec<u64> {
+    pub fn inclusive_by(&self, figure: impl Fn(&Sums) -> u64) -> Vec<u64> {
         let mut sums = vec![0_u64; self.nodes.len()];
         for cell in self.cells.iter() {
             let sum = &mut sums[cell.node.index()];
-            *sum = sum.saturating_add(figure(&cell.amounts));
+            *sum = sum.saturating_add(figure(&cell.sums));
         }
         for index in (1..self.nodes.len()).rev() {
             let parent = self.nodes[index].parent.index();

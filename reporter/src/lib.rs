@@ -2,7 +2,6 @@
 
 mod actors;
 mod allocation_functions;
-pub mod amounts;
 mod bins_wanted;
 mod call_sums;
 pub mod check;
@@ -25,6 +24,7 @@ mod json_head;
 pub mod leaks;
 pub mod line_table;
 pub mod lines;
+pub mod list;
 mod mapped_memory;
 mod markdown;
 pub mod metadata;
@@ -40,6 +40,7 @@ mod packed_amounts;
 mod page;
 pub mod place_report;
 pub mod places;
+pub mod places_by;
 mod process_labels;
 mod pymalloc;
 pub mod quantities;

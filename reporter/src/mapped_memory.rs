@@ -21,11 +21,11 @@ pub(crate) struct MappedAmounts {
 
 impl MappedAmounts {
     fn add(&mut self, slot: &SlotSummary) {
-        let Amount { bytes, allocations } = slot.total;
+        let Amount { bytes, allocations } = slot.sums.total;
         self.mappings = self.mappings.saturating_add(allocations);
         self.bytes = self.bytes.saturating_add(bytes);
-        self.peak_bytes = self.peak_bytes.saturating_add(slot.peak.bytes);
-        self.leaked_bytes = self.leaked_bytes.saturating_add(slot.leaked.bytes);
+        self.peak_bytes = self.peak_bytes.saturating_add(slot.sums.peak.bytes);
+        self.leaked_bytes = self.leaked_bytes.saturating_add(slot.sums.leaked.bytes);
     }
 }
 

@@ -1,9 +1,7 @@
 //! The amounts of a cell in eight bytes, where they are nothing out of the ordinary.
 
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::slots::Amount;
-
-use crate::flame_cells::Amounts;
 
 /// What was allocated in all: 32 bits of bytes, 28 of allocations. Above them stands for each other metric whether it has all of
 /// that; otherwise it has nothing. What is none of this has a number instead, in [`MixedAmounts`].
@@ -18,25 +16,25 @@ const OTHERS: [(Metric, u64); 3] = [(Metric::Peak, 1 << 60), (Metric::Leaks, 1 <
 
 /// The amounts that do not fit.
 #[derive(Default)]
-pub(crate) struct MixedAmounts(Vec<Amounts>);
+pub(crate) struct MixedAmounts(Vec<Sums>);
 
 impl MixedAmounts {
     /// Packs amounts.
-    pub(crate) fn pack(&mut self, amounts: &Amounts) -> PackedAmounts {
+    pub(crate) fn pack(&mut self, amounts: &Sums) -> PackedAmounts {
         Self::in_a_word(amounts).unwrap_or_else(|| {
             self.0.push(*amounts);
             PackedAmounts(IS_MIXED | (self.0.len() - 1) as u64)
         })
     }
 
-    fn in_a_word(amounts: &Amounts) -> Option<PackedAmounts> {
-        let total = amounts.get(Metric::Total);
+    fn in_a_word(amounts: &Sums) -> Option<PackedAmounts> {
+        let total = amounts.total;
         if total.bytes >> BYTES_BITS != 0 || total.allocations >> ALLOCATIONS_BITS != 0 {
             return None;
         }
         let mut word = total.bytes | total.allocations << BYTES_BITS;
         for (metric, bit) in OTHERS {
-            let amount = amounts.get(metric);
+            let amount = amounts[metric];
             if !amount.is_zero() {
                 word |= (amount == total).then_some(bit)?;
             }
@@ -45,14 +43,14 @@ impl MixedAmounts {
     }
 
     /// What was packed.
-    pub(crate) fn unpack(&self, PackedAmounts(word): PackedAmounts) -> Amounts {
+    pub(crate) fn unpack(&self, PackedAmounts(word): PackedAmounts) -> Sums {
         if word & IS_MIXED != 0 {
             return self.0[(word ^ IS_MIXED) as usize];
         }
         let bytes = word & ((1 << BYTES_BITS) - 1);
         let allocations = word >> BYTES_BITS & ((1 << ALLOCATIONS_BITS) - 1);
         let total = Amount { bytes, allocations };
-        Amounts::by(|metric| {
+        Sums::by(|metric| {
             let bit = OTHERS.iter().find(|(other, _)| *other == metric).map(|(_, bit)| word & bit);
             if bit == Some(0) { Amount::default() } else { total }
         })
@@ -82,16 +80,16 @@ mod tests {
                     1 => total,
                     _ => other,
                 });
-                Amounts::by(|metric| match metric {
+                Sums::by(|metric| match metric {
                     Metric::Peak => peak,
                     Metric::Leaks => leaked,
                     Metric::Total => total,
                     Metric::Temporary => temporary,
                 })
             };
-            let all: Vec<Amounts> = all.iter().map(amounts).collect();
+            let all: Vec<Sums> = all.iter().map(amounts).collect();
             let packed: Vec<PackedAmounts> = all.iter().map(|amounts| mixed.pack(amounts)).collect();
-            let unpacked: Vec<Amounts> = packed.iter().map(|&packed| mixed.unpack(packed)).collect();
+            let unpacked: Vec<Sums> = packed.iter().map(|&packed| mixed.unpack(packed)).collect();
             prop_assert_eq!(unpacked, all);
         }
     }
@@ -99,7 +97,7 @@ mod tests {
     #[test]
     fn few_are_mixed() {
         let amounts = |allocations, peak, temporary| {
-            Amounts::by(|metric| match metric {
+            Sums::by(|metric| match metric {
                 Metric::Peak => Amount { bytes: peak, allocations: peak.min(1) },
                 Metric::Leaks => Amount::default(),
                 Metric::Total => Amount { bytes: 56, allocations },

@@ -16,7 +16,7 @@ use crate::places::Places;
 use crate::query::{Query, SlotFilter};
 use crate::report::{Report, ReportError};
 use crate::row_places::RowPlaces;
-use crate::rows::{PlaceRow, Ranking, Row};
+use crate::rows::{PlaceRow, Ranking};
 use crate::view::View;
 
 /// A capture, replayed and resolved for [`PlaceLists`] in one view.
@@ -99,11 +99,6 @@ impl<'a> PlaceLists<'a> {
     #[must_use]
     pub fn of(report: &'a Report, view: View) -> Self {
         Self { report, view, row_places: Cow::Owned(report.row_places(view)) }
-    }
-
-    /// By place, allocator and thread.
-    pub(crate) fn rows(&self, metric: Metric) -> Vec<Row> {
-        self.report.rows(&self.row_places, metric)
     }
 
     /// By place alone.

@@ -75,7 +75,7 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric
     let is_mapped = |row: &&Row| row.allocator == Some(Allocator::Mmap);
     let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.place).collect();
     let has_arenas = report.aggregate().slots.iter().any(|slot| {
-        let amount = slot.amount(metric);
+        let amount = slot.sums[metric];
         let Some(site) = report.tables().site(slot.site).filter(|site| site.allocator == Allocator::Mmap) else {
             return false;
         };
@@ -104,7 +104,7 @@ pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
     let pieces = Pieces::of(run).filter(|_| !run.python_allocators_traced);
     let maps = |slot: &SlotSummary| {
         let site = report.tables().site(slot.site);
-        slot.leaked.allocations > 0 && site.is_some_and(|site| site.allocator == Allocator::Mmap)
+        slot.sums.leaked.allocations > 0 && site.is_some_and(|site| site.allocator == Allocator::Mmap)
     };
     match pieces {
         Some(Pieces::OfMimalloc) => hints.extend(sentence(run)),

@@ -225,7 +225,7 @@ impl Report {
         let aggregate = replay(&mut reader, &processes, &ReplaySettings::default())
             .map_err(|error| ReportError::reading(path, error))?;
         let rss_bytes = ResidentSets::of(&reader, &processes).peak();
-        Ok(Peaks { heap_bytes: aggregate.totals.peak.bytes, rss_bytes })
+        Ok(Peaks { heap_bytes: aggregate.totals.sums.peak.bytes, rss_bytes })
     }
 
     /// The facts about the run.
@@ -311,13 +311,8 @@ impl Report {
 
     /// The sum over all places.
     #[must_use]
-    pub const fn total(&self, metric: Metric) -> Amount {
-        match metric {
-            Metric::Peak => self.aggregate.totals.peak,
-            Metric::Leaks => self.aggregate.totals.leaked,
-            Metric::Total => self.aggregate.totals.total,
-            Metric::Temporary => self.aggregate.totals.temporary,
-        }
+    pub fn total(&self, metric: Metric) -> Amount {
+        self.aggregate.totals.sums[metric]
     }
 
     /// How large the allocations of a query were. Reads the events of the capture once more.
@@ -352,9 +347,9 @@ impl Report {
             let site = self.reader.tables().site(slot.site);
             let number = site.and_then(|site| of_stack.get(site.stack.index()).copied().flatten());
             if let Some(number) = number {
-                let leaked = std::mem::take(&mut slot.leaked);
+                let leaked = std::mem::take(&mut slot.sums.leaked);
                 suppressed[number as usize].amount.add(leaked);
-                for sum in [&mut totals.leaked, &mut processes[slot.process.index()].leaked] {
+                for sum in [&mut totals.sums.leaked, &mut processes[slot.process.index()].sums.leaked] {
                     sum.bytes = sum.bytes.saturating_sub(leaked.bytes);
                     sum.allocations = sum.allocations.saturating_sub(leaked.allocations);
                 }
@@ -378,7 +373,7 @@ impl Report {
         let mut sums = [Amount::default(); Allocator::ALL.len()];
         for slot in &self.aggregate.slots {
             if let Some(site) = self.tables().site(slot.site) {
-                sums[usize::from(site.allocator.code()) - 1].add(slot.total);
+                sums[usize::from(site.allocator.code()) - 1].add(slot.sums.total);
             }
         }
         Allocator::ALL.into_iter().zip(sums).filter(|(_, amount)| amount.allocations > 0).collect()

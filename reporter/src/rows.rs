@@ -74,7 +74,7 @@ fn sum_up<K: std::hash::Hash + Eq>(
 ) -> FxHashMap<K, Amount> {
     let mut sums: FxHashMap<K, Amount> = FxHashMap::default();
     for slot in slots {
-        let amount = slot.amount(metric);
+        let amount = slot.sums[metric];
         if amount.is_zero() {
             continue;
         }
@@ -86,7 +86,7 @@ fn sum_up<K: std::hash::Hash + Eq>(
 }
 
 /// The name of a place's file, its line and its function: an order that does not depend on how the run went.
-fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
+pub(crate) fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str) {
     (places.file(place), places.line(place), places.function(place))
 }
 

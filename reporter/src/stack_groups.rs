@@ -34,7 +34,7 @@ pub(crate) fn groups(
 ) -> Vec<StackGroup> {
     let mut sums: FxHashMap<(PathId, Option<Allocator>), StackGroup> = FxHashMap::default();
     for slot in &report.aggregate.slots {
-        let amount = slot.amount(metric);
+        let amount = slot.sums[metric];
         if amount.is_zero() {
             continue;
         }

@@ -13,8 +13,8 @@ use crate::view::View;
 pub(crate) struct PathId(u32);
 
 impl PathId {
-    /// The path without a place.
-    const EMPTY: Self = Self(0);
+    /// The path without a place of its own: that of lost stacks.
+    pub(crate) const EMPTY: Self = Self(0);
 
     const fn index(self) -> usize {
         self.0 as usize

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::histogram::{Bars, write_json, write_text};
+use memprof_reporter::histogram::{Bars, write};
 use memprof_reporter::view::View;
 
+use super::format_args::FormatArgs;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
 use super::{Failure, Notes, open, stdout_text};
@@ -20,9 +21,8 @@ pub struct Args {
     /// What the bars show
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = BarsName::Allocations)]
     bars: BarsName,
-    /// Print one JSON object (docs/histogram.schema.json)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     query: QueryArgs,
     #[command(flatten)]
@@ -48,17 +48,12 @@ enum BarsName {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let mut report = open(&args.capture, &args.query, View::default(), Notes::of(!args.json))?;
+    let mut report = open(&args.capture, &args.query, View::default(), Notes::of(args.format.has_notes()))?;
     let sizes = report.allocation_sizes(&args.query.query()).map_err(Failure::Capture)?;
     let bars = match args.bars {
         BarsName::Allocations => Bars::Allocations,
         BarsName::Bytes => Bars::Bytes,
     };
-    stdout_text::write(|out| {
-        if args.json {
-            write_json(&report, &sizes, out)
-        } else {
-            write_text(&report, &sizes, args.by == Some(By::Allocator), bars, &args.text.style(), out)
-        }
-    })
+    let (what, how) = ((args.by == Some(By::Allocator), bars), (args.format.format(), &args.text.style()));
+    stdout_text::write_sized(&args.capture, false, |out| write(&report, &sizes, what, how, out))
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::leaks::{DEFAULT_FRAMES, DEFAULT_STACKS, LeakSettings, write_json, write_text};
+use memprof_reporter::leaks::{DEFAULT_FRAMES, DEFAULT_STACKS, LeakSettings, write};
 use memprof_reporter::report::BinsWanted;
 use memprof_reporter::suppressions::Suppressions;
 
+use super::format_args::FormatArgs;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
 use super::{Failure, Notes, SortStacks, ViewArgs, open_in_bins, stdout_text};
@@ -21,15 +22,14 @@ pub struct Args {
     /// What to sort by
     #[arg(short, long, value_name = "COLUMN", value_enum, default_value_t = SortStacks::Bytes)]
     sort: SortStacks,
-    /// How many stacks to list as text
+    /// How many stacks to list as text or Markdown
     #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_STACKS)]
     limit: usize,
     /// How many lines to print of each stack
     #[arg(long, value_name = "N", default_value_t = DEFAULT_FRAMES)]
     frames: usize,
-    /// Print one JSON object with all stacks (docs/leaks.schema.json)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     view: ViewArgs,
     #[command(flatten)]
@@ -46,11 +46,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let view = args.view.view();
     let suppressions = args.suppressions.map(|path| Suppressions::read(&path)).transpose();
     let suppressions = suppressions.map_err(Failure::Suppressions)?.unwrap_or_default();
-    let mut report = open_in_bins(&args.capture, &args.query, view, BinsWanted::WhereCheap, Notes::of(!args.json))?;
+    let mut report =
+        open_in_bins(&args.capture, &args.query, view, BinsWanted::WhereCheap, Notes::of(args.format.has_notes()))?;
     let suppressed = report.suppress_leaks(&suppressions);
     let settings = LeakSettings { view, ranking: args.sort.ranking(), suppressed };
-    if args.json {
-        return stdout_text::write_sized(&args.capture, false, |out| write_json(&report, &settings, out));
-    }
-    stdout_text::write(|out| write_text(&report, &settings, args.limit, args.frames, &args.text.style(), out))
+    let (limits, how) = ((args.limit, args.frames), (args.format.format(), &args.text.style()));
+    stdout_text::write_sized(&args.capture, false, |out| write(&report, &settings, limits, how, out))
 }

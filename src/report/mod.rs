@@ -24,6 +24,7 @@ pub mod check;
 pub mod diff;
 pub mod export;
 pub mod flamegraph;
+mod format_args;
 pub mod histogram;
 pub mod leaks;
 pub mod lines;

@@ -1,8 +1,12 @@
 //! `memprof summary`.
 
-use memprof_replay::metric::Metric;
-use memprof_reporter::summary::{DEFAULT_ROWS, SortBy, write_json, write_text};
+use std::str::FromStr;
 
+use memprof_replay::metric::Metric;
+use memprof_reporter::places_by::PlacesBy;
+use memprof_reporter::summary::{DEFAULT_ROWS, SortBy, Summary};
+
+use super::format_args::FormatArgs;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
 use super::{Failure, Notes, stdout_text};
@@ -15,12 +19,14 @@ pub struct Args {
     /// What to sort by [own, total, allocations, name, peak, leaked, allocated, temporary]
     #[arg(short, long, visible_alias = "sort-column", value_name = "COLUMN", value_parser = sort_by, default_value = "own")]
     sort: SortBy,
-    /// How many functions to list as text
+    /// What rows are for
+    #[arg(long, value_name = "WHAT", value_parser = PlacesBy::from_str, default_value = PlacesBy::Function.name())]
+    by: PlacesBy,
+    /// How many functions to list as text or Markdown
     #[arg(short = 'n', long, visible_short_alias = 'r', visible_alias = "max-rows", value_name = "N", default_value_t = DEFAULT_ROWS)]
     limit: usize,
-    /// Print one JSON object with all functions (docs/summary.schema.json)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     text: TextArgs,
 }
@@ -46,12 +52,8 @@ fn sort_by(name: &str) -> Result<SortBy, String> {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.shown.metric(), args.shown.view());
-    let report = args.shown.open(Notes::of(!args.json))?;
-    stdout_text::write(|out| {
-        if args.json {
-            write_json(&report, view, metric, args.sort, out)
-        } else {
-            write_text(&report, view, metric, args.sort, args.limit, &args.text.style(), out)
-        }
-    })
+    let report = args.shown.open(Notes::of(args.format.has_notes()))?;
+    let summary = Summary::of(&report, view, metric, (args.by, args.sort));
+    let (format, style) = (args.format.format(), args.text.style());
+    stdout_text::write_sized(&args.shown.capture, false, |out| summary.write(format, args.limit, &style, out))
 }

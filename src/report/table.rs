@@ -4,36 +4,39 @@ use std::path::PathBuf;
 
 use memprof_reporter::flamegraph::PageKind;
 use memprof_reporter::report::BinsWanted;
-use memprof_reporter::table::{DEFAULT_ROWS, write_json, write_text};
+use memprof_reporter::table::{By, BySubject, DEFAULT_ROWS, Table};
 
+use super::format_args::FormatArgs;
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
 use super::{Failure, Notes, say_written, stdout_text};
 
-/// List memory by place, allocator and thread
+/// List memory by place and allocator, or by whatever else it is asked for
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shown: ShownArgs,
-    /// Print one JSON object with all rows (docs/table.schema.json)
-    #[arg(long)]
-    json: bool,
+    /// What rows are for: stack, function, line, file, module, allocator, process, thread; several with commas
+    #[arg(long, value_name = "WHAT", default_value_t = By::default())]
+    by: By,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Write an interactive page that opens on its table
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["format", "json", "by"])]
     html: bool,
-    /// How many rows to print as text
+    /// How many rows to print as text or Markdown
     #[arg(short = 'n', long = "limit", visible_alias = "rows", value_name = "N", default_value_t = DEFAULT_ROWS)]
     rows: usize,
     #[command(flatten)]
     text: TextArgs,
     /// Where to write the page, which --html then need not ask for [default: memprof-table-<CAPTURE>.html beside the capture]
-    #[arg(short, long, value_name = "FILE", conflicts_with = "json")]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["format", "json", "by"])]
     output: Option<PathBuf>,
     /// Overwrite the page if it exists
     #[arg(short, long)]
     force: bool,
-    /// For users of memray: threads are told apart in any case
+    /// For users of memray: what --by line,allocator,thread does
     #[arg(long, hide = true)]
     split_threads: bool,
     /// For users of memray: pages never need the network
@@ -54,12 +57,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
         say_written(&path);
         return Ok(());
     }
-    let report = args.shown.open_places(Notes::of(!args.json))?;
-    stdout_text::write(|out| {
-        if args.json {
-            write_json(&report.lists(), metric, out)
-        } else {
-            write_text(&report.lists(), metric, args.rows, &args.text.style(), out)
-        }
-    })
+    let (format, notes) = (args.format.format(), Notes::of(args.format.has_notes()));
+    let by = By { thread: args.by.thread || args.split_threads, ..args.by };
+    let style = args.text.style();
+    if by.subject == BySubject::Stacks {
+        let report = args.shown.open(notes)?;
+        let table = Table::of_stacks(&report, args.shown.view(), metric, by);
+        return stdout_text::write_sized(&args.shown.capture, false, |out| table.write(format, args.rows, &style, out));
+    }
+    let report = args.shown.open_places(notes)?;
+    let lists = report.lists();
+    let table = Table::of_places(&lists, metric, by);
+    stdout_text::write_sized(&args.shown.capture, false, |out| table.write(format, args.rows, &style, out))
 }

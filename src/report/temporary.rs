@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use memprof_reporter::temporary::{
-    DEFAULT_FRAMES, DEFAULT_PLACES, DEFAULT_STACKS, SortBy, TextLimits, write_json, write_text,
-};
+use memprof_reporter::temporary::{DEFAULT_FRAMES, DEFAULT_PLACES, DEFAULT_STACKS, SortBy, TextLimits, write};
 
+use super::format_args::FormatArgs;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
 use super::{Failure, Notes, ViewArgs, open, stdout_text};
@@ -18,7 +17,7 @@ pub struct Args {
     /// What to sort by
     #[arg(short, long, value_name = "COLUMN", value_enum, default_value_t = Column::Allocations)]
     sort: Column,
-    /// How many places to list as text
+    /// How many places to list as text or Markdown
     #[arg(short = 'n', long, value_name = "N", default_value_t = DEFAULT_PLACES)]
     limit: usize,
     /// How many stacks to print of each place
@@ -27,9 +26,8 @@ pub struct Args {
     /// How many lines to print of each stack
     #[arg(long, value_name = "N", default_value_t = DEFAULT_FRAMES)]
     frames: usize,
-    /// Print one JSON object with all places and stacks (docs/temporary.schema.json)
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     view: ViewArgs,
     #[command(flatten)]
@@ -64,10 +62,8 @@ impl Column {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (view, sort) = (args.view.view(), args.sort.sort_by());
-    let report = open(&args.capture, &args.query, view, Notes::of(!args.json))?;
+    let report = open(&args.capture, &args.query, view, Notes::of(args.format.has_notes()))?;
     let limits = TextLimits { places: args.limit, stacks: args.stacks, frames: args.frames };
-    if args.json {
-        return stdout_text::write_sized(&args.capture, false, |out| write_json(&report, view, sort, out));
-    }
-    stdout_text::write(|out| write_text(&report, view, sort, limits, &args.text.style(), out))
+    let how = (args.format.format(), &args.text.style());
+    stdout_text::write_sized(&args.capture, false, |out| write(&report, (view, sort), limits, how, out))
 }

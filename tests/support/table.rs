@@ -50,7 +50,9 @@ pub fn table(capture: &Path, metric: &str) -> Vec<Row> {
 /// All rows with these options.
 #[track_caller]
 pub fn table_of(capture: &Path, options: &[&str]) -> Vec<Row> {
-    let finished = Finished::of(memprof(["table", "--json"]).args(options).arg(capture)).succeeds();
+    let finished =
+        Finished::of(memprof(["table", "--json", "--by", "line,allocator,thread"]).args(options).arg(capture))
+            .succeeds();
     let table: Value = serde_json::from_str(&finished.stdout()).expect("table --json prints JSON");
     let rows: Vec<Row> = table["rows"].as_array().expect("it has rows").iter().map(row).collect();
     let mut sum = Amount::default();

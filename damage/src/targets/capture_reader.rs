@@ -15,13 +15,15 @@ use memprof_replay::processes::Processes;
 use memprof_replay::replay::TimeRange;
 use memprof_replay::trimming::{Cut, trim};
 use memprof_reporter::export::{FORMATS, Format, write};
+use memprof_reporter::list::ListFormat;
 use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
+use memprof_reporter::table::{By, Table};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{flamegraph, stats, table};
+use memprof_reporter::{flamegraph, stats};
 
 use crate::memory_file::MemoryFile;
 
@@ -124,12 +126,16 @@ fn show(path: &Path, report: &mut Report, view: View) -> std::io::Result<()> {
     for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
         stats::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut sink())?;
         stats::write_json(&PlaceLists::of(report, view), metric, 10, &mut sink())?;
-        table::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut sink())?;
-        let mut rows = Vec::new();
-        table::write_json(&PlaceLists::of(report, view), metric, &mut rows)?;
-        let mut alone = Vec::new();
-        table::write_json(&of_places.lists(), metric, &mut alone)?;
-        assert!(rows == alone, "rows by place do not depend on whether stacks are told apart");
+        let (lists, alone) = (PlaceLists::of(report, view), of_places.lists());
+        let by = By { thread: true, ..By::default() };
+        for format in [ListFormat::Text, ListFormat::Markdown, ListFormat::Csv, ListFormat::Json] {
+            let [of_stacks, of_places] = [&lists, &alone].map(|lists| {
+                let mut out = Vec::new();
+                Table::of_places(lists, metric, by).write(format, 10, &style, &mut out).map(|()| out)
+            });
+            assert!(of_stacks? == of_places?, "rows by place do not depend on whether stacks are told apart");
+            Table::of_stacks(report, view, metric, by).write(format, 10, &style, &mut sink())?;
+        }
     }
     flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;
     flamegraph::write_html(report, view, Metric::Peak, &mut sink())?;

@@ -17,6 +17,7 @@ use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Fact, Frame, Header, Site, Tables};
 use memprof_capture::ids::{Address, SiteId, Stamp};
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
+use memprof_replay::metric::PerMetric;
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::{ReplaySettings, replay};
 use proptest::prelude::*;
@@ -180,7 +181,7 @@ fn by<K: Eq + Hash>(
         let site = tables.site(slot.site).unwrap();
         let mut frames: Vec<Frame> = tables.frames_of(site.stack).map(|frame| tables.frame(frame).unwrap()).collect();
         frames.reverse();
-        let SlotSummary { total, peak, leaked, temporary, .. } = *slot;
+        let PerMetric { total, peak, leaked, temporary } = slot.sums;
         let amounts = [total.allocations, peak.allocations, leaked.allocations, temporary.allocations, total.bytes];
         for key in keys(slot, site, frames) {
             let sum: &mut Amounts = sums.entry(key).or_default();

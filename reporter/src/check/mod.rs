@@ -133,7 +133,7 @@ fn limits_of_code(report: &Report, rules: &Rules, findings: &mut Vec<Finding>, n
         for (figure, most) in budget.limits.iter() {
             let mut sum = Amount::default();
             let slots = report.aggregate.slots.iter().filter(|slot| is_meant(slot));
-            slots.for_each(|slot| sum.add(slot.amount(figure.metric())));
+            slots.for_each(|slot| sum.add(slot.sums[figure.metric()]));
             let mut finding = Finding {
                 figure,
                 scope: Scope::Code { kind, pattern: pattern.clone(), is_own: budget.is_own },
@@ -166,10 +166,10 @@ fn limits_of_processes(report: &Report, rules: &Rules, findings: &mut Vec<Findin
                 let totals = &report.aggregate.processes[id.index()];
                 let value = match figure {
                     Figure::Peak => Some(totals.own_peak.bytes),
-                    Figure::Leaked => Some(totals.leaked.bytes),
-                    Figure::Total => Some(totals.total.bytes),
-                    Figure::Temporary => Some(totals.temporary.bytes),
-                    Figure::Allocations => Some(totals.total.allocations),
+                    Figure::Leaked => Some(totals.sums.leaked.bytes),
+                    Figure::Total => Some(totals.sums.total.bytes),
+                    Figure::Temporary => Some(totals.sums.temporary.bytes),
+                    Figure::Allocations => Some(totals.sums.total.allocations),
                     Figure::Rss => report.process_peak_rss()[id.index()],
                 };
                 let Some(value) = value else {
@@ -217,16 +217,16 @@ fn suppress(report: &mut Report, suppressions: &Suppressions) -> Vec<SuppressedL
     let of_stack = suppressions.of_stacks(report.reader.tables(), &report.places);
     let Report { reader, aggregate, .. } = report;
     let mut leaked = Amount::default();
-    aggregate.processes.iter_mut().for_each(|process| process.leaked = Amount::default());
+    aggregate.processes.iter_mut().for_each(|process| process.sums.leaked = Amount::default());
     for slot in &mut aggregate.slots {
         let stack = reader.tables().site(slot.site).map(|site| site.stack);
         let number = stack.and_then(|stack| of_stack.get(stack.index()).copied().flatten());
         if let Some(number) = number {
-            tally[number as usize].amount.add(std::mem::take(&mut slot.leaked));
+            tally[number as usize].amount.add(std::mem::take(&mut slot.sums.leaked));
         }
-        leaked.add(slot.leaked);
-        aggregate.processes[slot.process.index()].leaked.add(slot.leaked);
+        leaked.add(slot.sums.leaked);
+        aggregate.processes[slot.process.index()].sums.leaked.add(slot.sums.leaked);
     }
-    aggregate.totals.leaked = leaked;
+    aggregate.totals.sums.leaked = leaked;
     tally
 }

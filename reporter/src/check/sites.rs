@@ -83,7 +83,7 @@ pub(super) fn largest(
     let row_places = report.row_places(view);
     let mut of_stack: FxHashMap<Option<StackId>, Amount> = FxHashMap::default();
     for slot in report.aggregate.slots.iter().filter(|slot| is_meant(slot)) {
-        let amount = slot.amount(figure.metric());
+        let amount = slot.sums[figure.metric()];
         if !amount.is_zero() {
             let stack = report.tables().site(slot.site).map(|site| site.stack);
             of_stack.entry(stack).or_default().add(amount);

@@ -303,7 +303,7 @@ fn place_changes(names: &CommonNames, reports: [&Report; 2], comparison: Compari
         let report = reports[side as usize];
         let row_places = report.row_places(comparison.view);
         for slot in &report.aggregate.slots {
-            let amount = slot.amount(comparison.metric);
+            let amount = slot.sums[comparison.metric];
             if amount.is_zero() {
                 continue;
             }

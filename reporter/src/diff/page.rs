@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::common_names::{CommonNames, FunctionId, Side};
 use super::stack_tree::{StackId, StackTree};
-use crate::flame_cells::Amounts;
 use crate::flame_tree::{FlameTree, NodeId};
 use crate::flamegraph::{PARTS, SCHEMA, write_nodes};
 use crate::page::{Columns, PageHeader, write_page};
@@ -153,16 +152,16 @@ fn write_cells(
     columns: &mut Columns,
 ) {
     let of_nodes = tree.of_nodes(side);
-    let mut sums: Vec<Option<Amounts>> = vec![None; tree.len()];
+    let mut sums: Vec<Option<Sums>> = vec![None; tree.len()];
     for cell in flame_tree.cells() {
         let stack = of_nodes[cell.node.index()];
-        sums[order[stack.index()].index()].get_or_insert_default().add(&cell.amounts);
+        sums[order[stack.index()].index()].get_or_insert_default().add(&cell.sums);
     }
-    let cells: Vec<(u32, Amounts)> = (0..).zip(sums).filter_map(|(node, amounts)| Some((node, amounts?))).collect();
+    let cells: Vec<(u32, Sums)> = (0..).zip(sums).filter_map(|(node, amounts)| Some((node, amounts?))).collect();
     columns.ascending(&format!("{table}.node"), cells.iter().map(|&(node, _)| node));
     let others = Metric::ALL.into_iter().filter(|metric| *metric != first);
     for metric in [first].into_iter().chain(others) {
-        let amounts = || cells.iter().map(move |(_, amounts): &(u32, Amounts)| -> Amount { amounts.get(metric) });
+        let amounts = || cells.iter().map(move |(_, amounts): &(u32, Sums)| -> Amount { amounts[metric] });
         columns.unsigned(&format!("{table}.{}_bytes", metric.name()), amounts().map(|amount| amount.bytes));
         let allocations = amounts().map(|amount| amount.allocations);
         columns.unsigned(&format!("{table}.{}_allocations", metric.name()), allocations);

@@ -33,7 +33,7 @@ pub(super) static FORMAT: Format = Format {
 /// # Errors
 /// What `out` answers to a write.
 fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
-    let amount = |cell: &Cell| cell.amounts.get(metric);
+    let amount = |cell: &Cell| cell.sums[metric];
     let numbered = (0..).zip(tree.cells());
     let mut cells: Vec<u32> = numbered.filter(|(_, cell)| !amount(cell).is_zero()).map(|(number, _)| number).collect();
     cells.sort_by_key(|&cell| Reverse((amount(&tree.cell(cell)).bytes, amount(&tree.cell(cell)).allocations)));
@@ -52,7 +52,7 @@ fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &m
 }
 
 fn before_stack(report: &Report, cell: &Cell, metric: Metric) -> String {
-    let amount = cell.amounts.get(metric);
+    let amount = cell.sums[metric];
     let allocator = cell.allocator.map_or("LOST".to_owned(), |allocator| allocator.name().to_uppercase());
     let thread = report.tables().threads.get(cell.thread.index()).and_then(Option::as_ref);
     let (tid, name) = thread.map_or((0, ""), |thread| (thread.tid, thread.name.as_str()));

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use memprof_replay::metric::Metric;
-use memprof_replay::slots::Amount;
+use memprof_replay::metric::{Metric, Sums};
 use serde::Serialize;
 
 use super::format::{Format, Metrics, Processes, Source, TreeFormat};
@@ -26,29 +25,10 @@ struct Export<'a, F, K, S> {
     notes: &'a [String],
     view: &'static str,
     show_runtime: bool,
-    totals: ByMetric,
+    totals: Sums,
     frames: F,
     stacks: K,
     samples: S,
-}
-
-#[derive(Serialize)]
-struct ByMetric {
-    peak: Amount,
-    leaked: Amount,
-    total: Amount,
-    temporary: Amount,
-}
-
-impl ByMetric {
-    fn of(amount: impl Fn(Metric) -> Amount) -> Self {
-        Self {
-            peak: amount(Metric::Peak),
-            leaked: amount(Metric::Leaks),
-            total: amount(Metric::Total),
-            temporary: amount(Metric::Temporary),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -73,7 +53,7 @@ struct SampleEntry {
     thread: String,
     process: u32,
     #[serde(flatten)]
-    amounts: ByMetric,
+    sums: Sums,
 }
 
 /// See [`Format`].
@@ -99,7 +79,7 @@ fn write(report: &Report, tree: &FlameTree, (view, _): (View, Metric), out: &mut
         notes: report.notes(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
-        totals: ByMetric::of(|metric| report.total(metric)),
+        totals: report.aggregate.totals.sums,
         frames: Sequence(frames.places().iter().map(|&place| frame(&report.places, place))),
         stacks: Sequence(tree.nodes().iter().skip(1).map(|node| stack(&frames, node))),
         samples: Sequence(tree.cells().map(|cell| entry(report, &threads, &cell))),
@@ -131,6 +111,6 @@ fn entry(report: &Report, threads: &ThreadLabels, cell: &Cell) -> SampleEntry {
         allocator: cell.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
         thread: threads.get(cell.thread),
         process: report.processes.get(cell.process).pid,
-        amounts: ByMetric::of(|metric| cell.amounts.get(metric)),
+        sums: cell.sums,
     }
 }

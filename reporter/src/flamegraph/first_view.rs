@@ -105,7 +105,7 @@ fn sprouts(
 ) -> Vec<Sprout> {
     let nodes = tree.nodes();
     // Bytes and allocations one after the other: all amounts at once would be the largest thing in memory.
-    let sums = tree.inclusive_by(|amounts| amounts.get(metric).bytes);
+    let sums = tree.inclusive_by(|amounts| amounts[metric].bytes);
     let smallest = sums[0].div_ceil(SMALLEST_SHARE).max(1);
     let mut depth = vec![0_u32; nodes.len()];
     let mut is_kept = vec![true; nodes.len()];
@@ -120,7 +120,7 @@ fn sprouts(
         }
     }
     drop(sums);
-    let sums = tree.inclusive_by(|amounts| amounts.get(metric).allocations);
+    let sums = tree.inclusive_by(|amounts| amounts[metric].allocations);
     for (index, node) in nodes.iter().enumerate().skip(1) {
         if is_kept[node.parent.index()] && !is_kept[index] {
             merged.entry(node.parent.index()).or_default().allocations += sums[index];
@@ -129,7 +129,7 @@ fn sprouts(
     drop(sums);
     let mut own: FxHashMap<usize, Amount> = FxHashMap::default();
     for cell in tree.cells().filter(|cell| is_kept[cell.node.index()]) {
-        own.entry(cell.node.index()).or_default().add(cell.amounts.get(metric));
+        own.entry(cell.node.index()).or_default().add(cell.sums[metric]);
     }
     let amount = |of: &FxHashMap<usize, Amount>, index| of.get(&index).copied().unwrap_or_default();
     let mut frame_of_place = vec![None; places.len()];

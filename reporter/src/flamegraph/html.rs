@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::ProcessTotals;
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::processes::ProcessId;
 use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;
@@ -135,10 +135,8 @@ struct ThreadEntry {
 struct ProcessEntry {
     /// The node above all that it did; nothing where it did nothing, or is alone.
     node: Option<u32>,
-    peak: Amount,
-    leaked: Amount,
-    total: Amount,
-    temporary: Amount,
+    #[serde(flatten)]
+    sums: Sums,
     own_peak_bytes: u64,
 }
 
@@ -234,10 +232,10 @@ pub(crate) fn write_page_of(
         places_of: view.places.name(),
         inverted,
         totals: Totals {
-            peak: PeakTotal { amount: totals.peak, at_s: report.clock.seconds(totals.peak_at) },
-            leaked: totals.leaked,
-            total: totals.total,
-            temporary: totals.temporary,
+            peak: PeakTotal { amount: totals.sums.peak, at_s: report.clock.seconds(totals.peak_at) },
+            leaked: totals.sums.leaked,
+            total: totals.sums.total,
+            temporary: totals.sums.temporary,
         },
         run: run_totals(report),
         size_histogram: report.aggregate.sizes.buckets(),
@@ -254,14 +252,7 @@ pub(crate) fn write_page_of(
 }
 
 fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {
-    ProcessEntry {
-        node: node.map(|node| node.0),
-        peak: totals.peak,
-        leaked: totals.leaked,
-        total: totals.total,
-        temporary: totals.temporary,
-        own_peak_bytes: totals.own_peak.bytes,
-    }
+    ProcessEntry { node: node.map(|node| node.0), sums: totals.sums, own_peak_bytes: totals.own_peak.bytes }
 }
 
 fn timeline(report: &Report) -> Timeline {

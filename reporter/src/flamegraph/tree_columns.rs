@@ -107,7 +107,7 @@ impl CellAxes {
         columns.ascending("cells.node", cells().map(|cell| cell.node.0));
         let others = Metric::ALL.into_iter().filter(|metric| *metric != first);
         for metric in [first].into_iter().chain(others) {
-            let amounts = || cells().map(move |cell| cell.amounts.get(metric));
+            let amounts = || cells().map(move |cell| cell.sums[metric]);
             columns.unsigned(&format!("cells.{}_bytes", metric.name()), amounts().map(|amount| amount.bytes));
             columns
                 .unsigned(&format!("cells.{}_allocations", metric.name()), amounts().map(|amount| amount.allocations));

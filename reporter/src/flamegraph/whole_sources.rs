@@ -63,7 +63,7 @@ fn files<'a>(tree: &FlameTree, places: &'a Places) -> Vec<&'a str> {
         let mut bytes: FxHashMap<&str, u64> = FxHashMap::default();
         let mut total: u64 = 0;
         for cell in tree.cells() {
-            let amount = cell.amounts.get(metric).bytes;
+            let amount = cell.sums[metric].bytes;
             total = total.saturating_add(amount);
             if let Some(file) = of_node[cell.node.index()] {
                 let sum = bytes.entry(file).or_default();

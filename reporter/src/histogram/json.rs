@@ -40,7 +40,7 @@ impl Classes {
     fn of(classes: &[SizeClass]) -> Self {
         let class =
             |class: &SizeClass| Class { min_bytes: class.min_bytes, max_bytes: class.max_bytes, amount: class.amount };
-        Self { total: sum(classes), sizes: classes.iter().map(class).collect() }
+        Self { total: sum(classes.iter().copied()), sizes: classes.iter().map(class).collect() }
     }
 }
 
@@ -48,7 +48,7 @@ impl Classes {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, sizes: &AllocationSizes, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write(report: &Report, sizes: &AllocationSizes, out: &mut impl Write) -> io::Result<()> {
     let by_allocator = sizes.by_allocator().into_iter().map(|(allocator, classes)| {
         (allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()), Classes::of(&classes))
     });

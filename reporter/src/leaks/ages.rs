@@ -26,13 +26,13 @@ impl Ages {
         let Some(bins) = &report.aggregate.bins else { return Self { of_group: FxHashMap::default() } };
         let left = left_of_bins(report);
         for (slot, bins) in report.aggregate.slots.iter().zip(left) {
-            if slot.leaked.is_zero() {
+            if slot.sums.leaked.is_zero() {
                 continue;
             }
             let site = report.tables().site(slot.site);
             let key = (paths.get(site.map(|site| site.stack)), site.map(|site| site.allocator));
             // What a process gave up by becoming another program is left, too, but not leaked: then nobody knows.
-            let known = (bins.amount == slot.leaked).then_some((bins.first, bins.last));
+            let known = (bins.amount == slot.sums.leaked).then_some((bins.first, bins.last));
             of_group
                 .entry(key)
                 .and_modify(|sum| *sum = sum.zip(known).map(|(sum, known)| (sum.0.min(known.0), sum.1.max(known.1))))

@@ -46,7 +46,7 @@ struct Leak<'a, F> {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, settings: &LeakSettings, out: &mut impl SizedWrite) -> io::Result<()> {
+pub(super) fn write(report: &Report, settings: &LeakSettings, out: &mut impl SizedWrite) -> io::Result<()> {
     let row_places = report.row_places(settings.view);
     let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
     let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);

@@ -2,16 +2,16 @@
 
 mod ages;
 mod json;
+mod list;
 mod text;
 
-pub use json::write_json;
-pub use text::write_text;
+pub use list::write;
 
 use crate::rows::Ranking;
 use crate::suppressions::SuppressedLeaks;
 use crate::view::View;
 
-/// How many stacks the text has, unless asked otherwise.
+/// How many stacks text and Markdown have, unless asked otherwise.
 pub const DEFAULT_STACKS: usize = 10;
 /// How many lines each stack has, unless asked otherwise.
 pub const DEFAULT_FRAMES: usize = 40;

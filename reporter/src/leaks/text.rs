@@ -23,7 +23,7 @@ const INDENT: usize = 4;
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_text(
+pub(super) fn write(
     report: &Report,
     settings: &LeakSettings,
     most: usize,

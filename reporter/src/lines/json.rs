@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::{LineSelection, SortBy, files};
-use crate::amounts::Amounts;
 use crate::json_head::JsonHead;
 use crate::page::SourceLines;
 use crate::report::Report;
@@ -25,8 +24,8 @@ struct Lines<'a> {
 #[derive(Serialize)]
 struct File<'a> {
     file: &'a str,
-    own: Amounts,
-    with_callees: Amounts,
+    own: Sums,
+    with_callees: Sums,
     lines: Vec<Line>,
 }
 
@@ -34,8 +33,8 @@ struct File<'a> {
 struct Line {
     line: u32,
     text: Option<String>,
-    own: Amounts,
-    with_callees: Amounts,
+    own: Sums,
+    with_callees: Sums,
 }
 
 /// Writes all selected files and lines as one JSON object.

@@ -6,14 +6,13 @@ mod text;
 
 use std::cmp::Reverse;
 
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::{Metric, Sums};
 use rustc_hash::FxHashMap;
 
 pub use json::write_json;
 pub use selection::{LineSelection, NoSuchSource};
 pub use text::write_text;
 
-use crate::amounts::Amounts;
 use crate::call_sums::{CallSums, PlaceGroups};
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::report::Report;
@@ -49,7 +48,7 @@ impl SortBy {
 
     /// What comes first has the smallest key. Of equal keys the order stays.
     fn key(self, metric: Metric, row: &LineSums) -> Reverse<(u64, u64)> {
-        let (own, total) = (row.own.get(metric), row.with_callees.get(metric));
+        let (own, total) = (row.own[metric], row.with_callees[metric]);
         Reverse(match self {
             Self::Line => (0, 0),
             Self::Own => (own.bytes, total.bytes),
@@ -64,8 +63,8 @@ impl SortBy {
 struct LineSums {
     /// From 1; 0 for what is in a file, but on no line that is known.
     line: u32,
-    own: Amounts,
-    with_callees: Amounts,
+    own: Sums,
+    with_callees: Sums,
 }
 
 /// A file with its lines.

@@ -38,7 +38,7 @@ pub fn write_text(
     report_title::write(report, view, metric, style, out)?;
     let mut files = files(report, view, metric, selection, sort);
     if selection.file().is_none() {
-        files.retain(|file| !file.whole.with_callees.get(metric).is_zero());
+        files.retain(|file| !file.whole.with_callees[metric].is_zero());
         return write_files(report, metric, &files, most.unwrap_or(super::DEFAULT_FILES), style, out);
     }
     files.iter().try_for_each(|file| write_lines(report, metric, selection, sort, most, file, style, out))
@@ -60,7 +60,7 @@ fn write_files(
     let heads = ["Own", "Share", "Total", "Share", "Allocs"].map(|head| (head, Align::Right));
     let mut columns = Columns::new(&heads, "File");
     for file in files.iter().take(most) {
-        let (own, total) = (file.whole.own.get(metric), file.whole.with_callees.get(metric));
+        let (own, total) = (file.whole.own[metric], file.whole.with_callees[metric]);
         let cells = vec![
             size(own.bytes),
             percent(own.bytes, whole.bytes),
@@ -73,7 +73,7 @@ fn write_files(
     columns.print(out, style)?;
     if files.len() > most {
         let mut rest = Amount::default();
-        files[most..].iter().for_each(|file| rest.add(file.whole.own.get(metric)));
+        files[most..].iter().for_each(|file| rest.add(file.whole.own[metric]));
         let more = counted((files.len() - most) as u64, "more file");
         let rest =
             format!("and {more}: {} in {} of their own", size(rest.bytes), counted(rest.allocations, "allocation"));
@@ -101,7 +101,7 @@ fn write_lines(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
-    let (own, total) = (file.whole.own.get(metric), file.whole.with_callees.get(metric));
+    let (own, total) = (file.whole.own[metric], file.whole.with_callees[metric]);
     let title = format!("{}: {} of its own, {} with all that it called", file.name, size(own.bytes), size(total.bytes));
     writeln!(out)?;
     for line in crate::text::wrap(&title, style.width()) {
@@ -131,7 +131,7 @@ fn write_lines(
     columns.print(out, style)?;
     if !left.is_empty() {
         let mut rest = Amount::default();
-        left.iter().for_each(|row| rest.add(row.own.get(metric)));
+        left.iter().for_each(|row| rest.add(row.own[metric]));
         let more = counted(left.len() as u64, "more line");
         let rest =
             format!("and {more}: {} in {} of their own", size(rest.bytes), counted(rest.allocations, "allocation"));
@@ -202,15 +202,11 @@ fn columns(
         let text = match entry {
             ListLine::Figures(row) => {
                 let line = if row.line > 0 { row.line.to_string() } else { "?".to_owned() };
-                cells.extend([
-                    line,
-                    nothing_or(row.own.get(metric).bytes),
-                    nothing_or(row.with_callees.get(metric).bytes),
-                ]);
-                let allocations = row.own.get(metric).allocations;
+                cells.extend([line, nothing_or(row.own[metric].bytes), nothing_or(row.with_callees[metric].bytes)]);
+                let allocations = row.own[metric].allocations;
                 let allocations = if allocations == 0 { String::new() } else { count(allocations) };
                 cells.extend(has_allocations.then_some(allocations));
-                cells.extend(others.iter().map(|&other| nothing_or(row.with_callees.get(other).bytes)));
+                cells.extend(others.iter().map(|&other| nothing_or(row.with_callees[other].bytes)));
                 source(row.line)
             }
             ListLine::Context(line) => {

@@ -2,8 +2,8 @@
 
 use memprof_capture::file::Tables;
 use memprof_capture::ids::{SiteId, StackId, ThreadId};
-use memprof_replay::aggregate::{Aggregate, ProcessTotals, SlotSummary, Totals};
-use memprof_replay::slots::Amount;
+use memprof_replay::aggregate::{Aggregate, SlotSummary};
+use memprof_replay::metric::Sums;
 
 use super::{PathPattern, Query};
 use crate::places::{PlaceId, Places};
@@ -71,22 +71,11 @@ impl<'a> SlotFilter<'a> {
         aggregate.bins = aggregate.bins.take().map(|bins| bins.renumbered(|slot| numbers[slot as usize]));
         let mut admitted = admitted.into_iter();
         aggregate.slots.retain(|_| admitted.next().unwrap_or_default());
-        let none = Amount::default();
-        for process in &mut aggregate.processes {
-            *process = ProcessTotals { total: none, peak: none, leaked: none, temporary: none, ..*process };
-        }
-        let all = &mut aggregate.totals;
-        *all = Totals { total: none, peak: none, leaked: none, temporary: none, ..*all };
+        aggregate.processes.iter_mut().for_each(|process| process.sums = Sums::default());
+        aggregate.totals.sums = Sums::default();
         for slot in &aggregate.slots {
-            let process = &mut aggregate.processes[slot.process.index()];
-            process.total.add(slot.total);
-            process.peak.add(slot.peak);
-            process.leaked.add(slot.leaked);
-            process.temporary.add(slot.temporary);
-            all.total.add(slot.total);
-            all.peak.add(slot.peak);
-            all.leaked.add(slot.leaked);
-            all.temporary.add(slot.temporary);
+            aggregate.processes[slot.process.index()].sums.add(&slot.sums);
+            aggregate.totals.sums.add(&slot.sums);
         }
     }
 }

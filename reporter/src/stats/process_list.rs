@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use memprof_replay::aggregate::ProcessTotals;
 use memprof_replay::processes::{Process, ProcessId};
 
+use crate::list::{Column, List, Subject, SubjectName};
 use crate::report::Report;
-use crate::size_units::{count, counted, seconds, size};
-use crate::text::{Align, Cell, Columns, Location, TextStyle};
+use crate::size_units::counted;
+use crate::text::{Align, TextStyle};
 
 /// The pids of the processes that the report is about: `4711`, `4711 and 3 others`, `4712 (1 of 4 that were recorded)`.
 pub(super) fn who(report: &Report) -> String {
@@ -24,38 +25,39 @@ pub(super) fn who(report: &Report) -> String {
     text
 }
 
+const COMMAND: SubjectName = SubjectName { name: "command", head: "Command" };
+
+struct ProcessRow<'a> {
+    id: ProcessId,
+    process: &'a Process,
+    totals: &'a ProcessTotals,
+}
+
+type ProcessColumn<'a> = Column<'a, ProcessRow<'a>>;
+
 /// Writes the `top` processes with the largest peaks, if there are several.
 pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
     if !report.processes().are_several() || top == 0 {
         return Ok(());
     }
-    let mut rows: Vec<(ProcessId, &Process, &ProcessTotals)> = (0..)
+    let mut rows: Vec<ProcessRow> = (0..)
         .map(ProcessId)
         .zip(report.processes().list())
         .zip(&report.aggregate.processes)
-        .map(|((id, process), totals)| (id, process, totals))
+        .map(|((id, process), totals)| ProcessRow { id, process, totals })
         .collect();
     // Stable: otherwise in the order in which they began.
-    rows.sort_by_key(|(.., totals)| std::cmp::Reverse(totals.own_peak.bytes));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.totals.own_peak.bytes));
     let labels = report.process_labels();
     writeln!(out, "\n{}", style.heading("Processes, by their own peaks"))?;
-    let heads = ["Process", "Started", "Peak", "Leaked", "Allocated", "Allocs"].map(|head| (head, Align::Right));
-    let mut columns = Columns::new(&heads, "Command");
-    for (id, process, totals) in rows.iter().take(top) {
-        let cells = vec![
-            process.label(),
-            seconds(report.started_s(process)),
-            size(totals.own_peak.bytes),
-            size(totals.leaked.bytes),
-            size(totals.total.bytes),
-            count(totals.total.allocations),
-        ];
-        columns.push(cells, Cell::Place(Location::new(&labels.with_beginning(*id), "", 0)));
-    }
-    columns.print(out, style)?;
-    if rows.len() > top {
-        let more = rows.len() - top;
-        writeln!(out, "  and {more} more process{}", if more == 1 { "" } else { "es" })?;
-    }
-    Ok(())
+    let columns = vec![
+        ProcessColumn { align: Align::Right, ..ProcessColumn::text("Process", |row| row.process.label().into()) },
+        ProcessColumn::seconds("Started", |row| Some(report.started_s(row.process))),
+        ProcessColumn::bytes("Peak", |row| row.totals.own_peak.bytes),
+        ProcessColumn::bytes("Leaked", |row| row.totals.sums.leaked.bytes),
+        ProcessColumn::bytes("Allocated", |row| row.totals.sums.total.bytes),
+        ProcessColumn::count("Allocs", |row| row.totals.sums.total.allocations),
+    ];
+    let subject = Subject::Name(COMMAND, Box::new(|row: &ProcessRow| labels.with_beginning(row.id).into()));
+    List::without_sum(report, &rows, "process", subject, columns).write_text(top, style, out)
 }

@@ -2,11 +2,14 @@
 
 use std::io::{self, Write};
 
+use crate::list::{Column, List, Subject, SubjectName};
 use crate::mapped_memory::SharedObject;
 use crate::report::Report;
-use crate::size_units::{count, counted, size};
-use crate::text::{Align, Cell, Columns, Location, TextStyle};
+use crate::text::{Align, TextStyle};
 
+type ObjectColumn<'a> = Column<'a, SharedObject>;
+
+const NAME: SubjectName = SubjectName { name: "name", head: "Name" };
 /// So many pids stand in a list.
 const MOST_PIDS: usize = 3;
 
@@ -17,24 +20,18 @@ pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut im
         return Ok(());
     }
     writeln!(out, "\n{}", style.heading("Shared memory and files, which count once"))?;
-    let heads = ["At peak", "At end", "Mappings", "Kind", "Processes"].map(|head| (head, Align::Right));
-    let mut columns = Columns::new(&heads, "Name");
-    for object in objects.iter().take(top) {
-        let SharedObject { name, kind, amounts, pids } = object;
-        let cells = vec![
-            size(amounts.peak_bytes),
-            size(amounts.leaked_bytes),
-            count(amounts.mappings),
-            (*kind).to_owned(),
-            processes(pids),
-        ];
-        columns.push(cells, Cell::Place(Location::new(name, "", 0)));
-    }
-    columns.print(out, style)?;
-    if objects.len() > top {
-        writeln!(out, "  and {}", counted((objects.len() - top) as u64, "more"))?;
-    }
-    Ok(())
+    let columns = vec![
+        ObjectColumn::bytes("At peak", |object| object.amounts.peak_bytes),
+        ObjectColumn::bytes("At end", |object| object.amounts.leaked_bytes),
+        ObjectColumn::count("Mappings", |object| object.amounts.mappings),
+        ObjectColumn { align: Align::Right, ..ObjectColumn::text("Kind", |object| object.kind.into()) },
+        ObjectColumn {
+            align: Align::Right,
+            ..ObjectColumn::text("Processes", |object| processes(&object.pids).into())
+        },
+    ];
+    let subject = Subject::Name(NAME, Box::new(|object: &SharedObject| object.name.clone().into()));
+    List::without_sum(report, objects, "mapped object", subject, columns).write_text(top, style, out)
 }
 
 /// `4711`, `4711 4712`, `4711 4712 and 30 more`.

@@ -4,17 +4,25 @@ use std::io::{self, Write};
 
 use memprof_capture::allocator::Allocator;
 use memprof_replay::metric::Metric;
+use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;
 
 use super::{process_list, shared_list};
+use crate::list::{Column, List, Subject, SubjectName, sum_in_words};
 use crate::mapped_memory::MappedAmounts;
 use crate::metadata::Metadata;
 use crate::place_report::PlaceLists;
 use crate::pymalloc;
 use crate::report::Report;
-use crate::rows::Ranking;
+use crate::rows::{PlaceRow, Ranking};
 use crate::size_units::{count, counted, percent, seconds, size};
-use crate::text::{Align, BAR, Cell, Columns, TextStyle, wrap};
+use crate::text::{TextStyle, wrap};
+
+const FUNCTION: SubjectName = SubjectName { name: "function", head: "Function" };
+
+type AllocatorColumn<'a> = Column<'a, (Allocator, Amount)>;
+type SizeColumn<'a> = Column<'a, SizeBucket>;
+type PlaceColumn<'a> = Column<'a, PlaceRow>;
 
 /// Writes the figures as text, with `top` places in each ranking.
 ///
@@ -93,11 +101,11 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
     let several = report.processes().are_several();
     let amount = |Amount { bytes, allocations }| format!("{} in {}", size(bytes), counted(allocations, "allocation"));
     let mut facts = vec![
-        (if several { "Peak of all together" } else { "Peak" }, amount(totals.peak)),
+        (if several { "Peak of all together" } else { "Peak" }, amount(totals.sums.peak)),
         ("Peak reached after", seconds(report.clock.seconds(totals.peak_at))),
-        ("Not freed at the end", amount(totals.leaked)),
-        ("Allocated in total", amount(totals.total)),
-        ("Temporary", amount(totals.temporary)),
+        ("Not freed at the end", amount(totals.sums.leaked)),
+        ("Allocated in total", amount(totals.sums.total)),
+        ("Temporary", amount(totals.sums.temporary)),
         ("Freed", counted(endings.frees, "allocation")),
     ];
     let apart = [
@@ -156,11 +164,12 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
         return Ok(());
     }
     writeln!(out, "\n{}", style.heading(&format!("Allocators, {}", report.span())))?;
-    let mut columns = Columns::new(&[("Bytes", Align::Right), ("Allocations", Align::Right)], "Function");
-    for &(allocator, amount) in &allocators {
-        columns.push(vec![size(amount.bytes), count(amount.allocations)], Cell::Text(allocator.name().to_owned()));
-    }
-    columns.print(out, style)?;
+    let columns = vec![
+        AllocatorColumn::bytes("Bytes", |(_, amount)| amount.bytes),
+        AllocatorColumn::count("Allocations", |(_, amount)| amount.allocations),
+    ];
+    let subject = Subject::Name(FUNCTION, Box::new(|(allocator, _): &(Allocator, Amount)| allocator.name().into()));
+    List::without_sum(report, &allocators, "allocator", subject, columns).write_text(usize::MAX, style, out)?;
     let maps = allocators.iter().any(|(allocator, _)| *allocator == Allocator::Mmap);
     let sentence = pymalloc::sentence(report.metadata()).filter(|_| maps || pymalloc::concerns_all(report.metadata()));
     for line in sentence.iter().flat_map(|sentence| wrap(sentence, style.width() - 2)) {
@@ -171,22 +180,17 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
 
 fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
     let buckets = report.aggregate.sizes.buckets();
-    let Some(most) = buckets.iter().map(|bucket| bucket.allocations).max() else { return Ok(()) };
+    if buckets.is_empty() {
+        return Ok(());
+    }
     writeln!(out, "\n{}", style.heading(&format!("Sizes, {}", report.span())))?;
-    let heads = [("From", Align::Right), ("Below", Align::Right), ("Allocations", Align::Right)];
-    let rows = |bar_width: usize| {
-        let mut columns = Columns::new(&heads, "");
-        for bucket in &buckets {
-            // The widest bar fills the room; whatever exists at all shows.
-            let bar = (bucket.allocations as f64 / most as f64 * bar_width as f64).ceil() as usize;
-            let below = bucket.max_bytes.checked_add(1).map_or("16.0 EiB".to_owned(), size);
-            let cells = vec![size(bucket.min_bytes), below, count(bucket.allocations)];
-            columns.push(cells, Cell::Text(BAR.to_string().repeat(bar)));
-        }
-        columns
-    };
-    let room = rows(0).room(style);
-    rows(room.min(40)).print(out, style)
+    let columns = vec![
+        SizeColumn::bytes("From", |bucket| bucket.min_bytes),
+        SizeColumn::last_bytes("Below", |bucket| bucket.max_bytes),
+        SizeColumn::count("Allocations", |bucket| bucket.allocations),
+    ];
+    let bar = Subject::Bar(Box::new(|bucket: &SizeBucket| bucket.allocations));
+    List::without_sum(report, &buckets, "size", bar, columns).write_text(usize::MAX, style, out)
 }
 
 fn write_ranking(
@@ -207,26 +211,18 @@ fn write_ranking(
     }
     writeln!(out, "\n{}", style.heading(&title))?;
     let whole = report.total(metric);
+    let bytes = PlaceColumn::bytes("Bytes", |row| row.amount.bytes);
+    let allocations = PlaceColumn::count("Allocations", |row| row.amount.allocations);
     // The share stands beside what it is a share of.
-    let heads = match ranking {
-        Ranking::Bytes => ["Bytes", "Share", "Allocations"],
-        Ranking::Allocations => ["Bytes", "Allocations", "Share"],
+    let columns = match ranking {
+        Ranking::Bytes => {
+            vec![bytes, PlaceColumn::share(|row| (row.amount.bytes, whole.bytes)), allocations]
+        }
+        Ranking::Allocations => {
+            vec![bytes, allocations, PlaceColumn::share(|row| (row.amount.allocations, whole.allocations))]
+        }
     };
-    let mut columns = Columns::new(&heads.map(|head| (head, Align::Right)), "Place");
-    for row in rows.iter().take(top) {
-        let (bytes, allocations) = (size(row.amount.bytes), count(row.amount.allocations));
-        let cells = match ranking {
-            Ranking::Bytes => [bytes, percent(row.amount.bytes, whole.bytes), allocations],
-            Ranking::Allocations => [bytes, allocations, percent(row.amount.allocations, whole.allocations)],
-        };
-        columns.push(cells.into(), Cell::Place(report.location(row.place)));
-    }
-    columns.print(out, style)?;
-    if rows.len() > top {
-        let mut rest = Amount::default();
-        rows[top..].iter().for_each(|row| rest.add(row.amount));
-        let places = counted((rows.len() - top) as u64, "more place");
-        writeln!(out, "  and {places}: {} in {}", size(rest.bytes), counted(rest.allocations, "allocation"))?;
-    }
-    Ok(())
+    let subject = Subject::Place(Box::new(|row: &PlaceRow| row.place));
+    let sum = Box::new(|rows: &[PlaceRow]| sum_in_words(rows.iter().map(|row| row.amount)));
+    List { sum, ..List::without_sum(report, &rows, "place", subject, columns) }.write_text(top, style, out)
 }

@@ -1,24 +1,28 @@
 //! The report `summary`: functions, by what they allocated themselves and with all that they called.
 
-mod json;
-mod text;
+mod list;
 
 use std::cmp::Reverse;
+use std::io;
 
-use memprof_replay::metric::Metric;
-use rustc_hash::FxHashMap;
+use memprof_replay::metric::{Metric, Sums};
+use memprof_replay::slots::Amount;
+use serde::Serialize;
 
-pub use json::write_json;
-pub(crate) use text::head;
-pub use text::write_text;
+pub(crate) use list::head;
 
-use crate::amounts::Amounts;
-use crate::call_sums::{CallSums, PlaceGroups};
-use crate::places::{PlaceId, PlaceKind, Places};
+use crate::call_sums::CallSums;
+use crate::expected_size::SizedWrite;
+use crate::json_head::JsonHead;
+use crate::list::{JsonRows, ListFormat};
+use crate::places::{PlaceId, PlaceKind};
+use crate::places_by::PlacesBy;
 use crate::report::Report;
+use crate::report_title;
+use crate::text::TextStyle;
 use crate::view::View;
 
-/// How many functions the text has, unless asked otherwise.
+/// How many functions text and Markdown have, unless asked otherwise.
 pub const DEFAULT_ROWS: usize = 20;
 
 /// What the functions are sorted by: most first, but names alphabetically.
@@ -51,53 +55,112 @@ impl SortBy {
     }
 }
 
-/// A function of a file.
-struct FunctionRow {
-    /// One of its places.
+/// A function, or whatever functions are put together by.
+struct SummaryRow {
+    /// The first of its places.
     place: PlaceId,
-    own: Amounts,
-    with_callees: Amounts,
+    own: Sums,
+    with_callees: Sums,
 }
 
-/// The functions of all places, by name and file.
-fn functions(places: &Places) -> (Vec<PlaceId>, PlaceGroups) {
-    let (mut firsts, mut known) = (Vec::new(), FxHashMap::default());
-    let of_place = places.ids().map(|id| {
-        let place = places.get(id);
-        let group = *known.entry((place.function, place.file)).or_insert_with(|| {
-            firsts.push(id);
-            firsts.len() as u32 - 1
-        });
-        Some(group)
-    });
-    let of_place = of_place.collect();
-    let count = firsts.len();
-    (firsts, PlaceGroups { of_place, count })
+/// `summary --json`; docs/summary.schema.json describes it.
+#[derive(Serialize)]
+struct Document<'a, R> {
+    #[serde(flatten)]
+    head: JsonHead<'a>,
+    by: &'static str,
+    sort: &'static str,
+    total: Amount,
+    rows: R,
+}
+
+/// The functions of a capture, by what they allocated.
+pub struct Summary<'a> {
+    report: &'a Report,
+    view: View,
+    metric: Metric,
+    by: PlacesBy,
+    sort: SortBy,
+    /// All that have anything by any metric.
+    rows: Vec<SummaryRow>,
+}
+
+impl<'a> Summary<'a> {
+    /// Of a report in a view, on a metric.
+    #[must_use]
+    pub fn of(report: &'a Report, view: View, metric: Metric, (by, sort): (PlacesBy, SortBy)) -> Self {
+        Self { report, view, metric, by, sort, rows: rows(report, view, metric, (by, sort)) }
+    }
+
+    /// Writes it; as text and in Markdown the first `most` functions.
+    ///
+    /// # Errors
+    /// What `out` answers to a write.
+    pub fn write(
+        mut self,
+        format: ListFormat,
+        most: usize,
+        style: &TextStyle,
+        out: &mut impl SizedWrite,
+    ) -> io::Result<()> {
+        let (report, metric) = (self.report, self.metric);
+        if matches!(format, ListFormat::Text | ListFormat::Markdown) && !matches!(self.sort, SortBy::Of(_)) {
+            // What has nothing of the metric is of interest to who asks for another one only.
+            self.rows.retain(|row| !row.with_callees[metric].is_zero());
+        }
+        let list = list::list(report, metric, self.by, &self.rows);
+        match format {
+            ListFormat::Text => {
+                report_title::write(report, self.view, metric, style, out)?;
+                if self.rows.is_empty() {
+                    return Ok(());
+                }
+                writeln!(out)?;
+                list.write_text(most, style, out)
+            }
+            ListFormat::Markdown => list.write_markdown(most, out),
+            ListFormat::Csv => list.write_csv(out),
+            ListFormat::Json => {
+                let document = Document {
+                    head: JsonHead::new("memprof-summary-2", report, self.view, metric),
+                    by: self.by.name(),
+                    sort: self.sort.name(),
+                    total: report.total(metric),
+                    rows: JsonRows(&list),
+                };
+                serde_json::to_writer_pretty(&mut *out, &document)?;
+                writeln!(out)
+            }
+        }
+    }
 }
 
 /// The rows of the report, in order.
-fn rows(report: &Report, view: View, metric: Metric, sort: SortBy) -> Vec<FunctionRow> {
+fn rows(report: &Report, view: View, metric: Metric, (by, sort): (PlacesBy, SortBy)) -> Vec<SummaryRow> {
     let places = &report.places;
-    let (firsts, groups) = functions(places);
+    let (groups, firsts) = by.groups(places);
     let sums = CallSums::of(report, view, &report.row_places(view), &groups);
     let both = sums.own.into_iter().zip(sums.with_callees);
-    let rows =
-        firsts.into_iter().zip(both).map(|(place, (own, with_callees))| FunctionRow { place, own, with_callees });
-    let mut rows: Vec<FunctionRow> = rows
+    let rows = firsts.into_iter().zip(both).map(|(place, (own, with_callees))| SummaryRow { place, own, with_callees });
+    let mut rows: Vec<SummaryRow> = rows
         .filter(|row| {
             // Marks such as `<new thread>` are no functions; what stands for a stack that is not shown has its memory.
             let is_function = places.get(row.place).kind != PlaceKind::Special || !row.own.is_zero();
             is_function && !row.with_callees.is_zero()
         })
         .collect();
-    let name = |row: &FunctionRow| (places.function(row.place), places.file(row.place));
-    let largest = |row: &FunctionRow| {
-        let (own, total) = (row.own.get(metric), row.with_callees.get(metric));
+    let name = |row: &SummaryRow| match by {
+        // People look for functions by their names.
+        PlacesBy::Function => (places.function(row.place), 0, places.file(row.place)),
+        _ => by.alphabetical(places, row.place),
+    };
+    let largest = |row: &SummaryRow| {
+        let (own, total) = (row.own[metric], row.with_callees[metric]);
         match sort {
             SortBy::Own => (own.bytes, total.bytes, own.allocations),
             SortBy::Total => (total.bytes, own.bytes, own.allocations),
             SortBy::Allocations => (own.allocations, own.bytes, total.bytes),
-            SortBy::Of(metric) => (row.with_callees.get(metric).bytes, row.own.get(metric).bytes, own.bytes),
+            SortBy::Of(metric) => (row.with_callees[metric].bytes, row.own[metric].bytes, own.bytes),
             SortBy::Name => (0, 0, 0),
         }
     };

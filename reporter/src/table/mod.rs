@@ -1,13 +1,140 @@
-//! The report `table`: one row for each place, allocator and thread.
+//! The report `table`: memory by whatever it is asked to be listed by.
 
-mod json;
-mod text;
+mod by;
+mod columns;
+mod rows;
 
-pub use json::write_json;
-pub use text::write_text;
+use std::borrow::Cow;
+use std::io::{self, Write};
 
-/// How many rows the text has, unless asked otherwise.
+use memprof_capture::file::Site;
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
+use serde::Serialize;
+
+pub use by::{By, BySubject, InvalidBy};
+
+use crate::expected_size::SizedWrite;
+use crate::json_head::JsonHead;
+use crate::list::{JsonRows, ListFormat};
+use crate::place_report::PlaceLists;
+use crate::pymalloc;
+use crate::report::Report;
+use crate::report_title;
+use crate::row_places::RowPlaces;
+use crate::stack_paths::StackPaths;
+use crate::text::{TextStyle, write_paragraph};
+use crate::view::View;
+use rows::{Row, Where};
+
+/// How many rows text and Markdown have, unless asked otherwise.
 pub const DEFAULT_ROWS: usize = 50;
 
 /// The name of an allocator that a damaged capture lost.
 pub(crate) const LOST_ALLOCATOR: &str = "<lost>";
+
+/// The memory of a capture in rows.
+pub struct Table<'a> {
+    report: &'a Report,
+    view: View,
+    metric: Metric,
+    by: By,
+    row_places: Cow<'a, RowPlaces>,
+    /// Of a table by stack.
+    paths: Option<StackPaths>,
+    rows: Vec<Row>,
+}
+
+/// `table --json`; docs/table.schema.json describes it.
+#[derive(Serialize)]
+struct Document<'a, R> {
+    #[serde(flatten)]
+    head: JsonHead<'a>,
+    by: Vec<&'static str>,
+    total: Amount,
+    rows: R,
+}
+
+impl<'a> Table<'a> {
+    /// By anything but stacks: lists by place do not have them, and `by` loses them.
+    #[must_use]
+    pub fn of_places(lists: &'a PlaceLists<'_>, metric: Metric, by: By) -> Self {
+        let (report, row_places) = (lists.report, &*lists.row_places);
+        let lost = report.places.lost_stack();
+        let place = |site: Option<Site>| site.map_or(lost, |site| row_places.get(site.stack));
+        let (by, rows) = match by.subject {
+            BySubject::Places(places_by) => {
+                let (groups, firsts) = places_by.groups(&report.places);
+                let first = |place| groups.get(place).map_or(place, |group| firsts[group]);
+                (by, rows::rows(report, metric, by, |site| Where::At(first(place(site)))))
+            }
+            BySubject::Nothing | BySubject::Stacks => {
+                let by = By { subject: BySubject::Nothing, ..by };
+                (by, rows::rows(report, metric, by, |_| Where::Anywhere))
+            }
+        };
+        Self { report, view: lists.view, metric, by, row_places: Cow::Borrowed(row_places), paths: None, rows }
+    }
+
+    /// By whole stacks, and whatever else is asked for.
+    #[must_use]
+    pub fn of_stacks(report: &'a Report, view: View, metric: Metric, by: By) -> Self {
+        let row_places = report.row_places(view);
+        let paths = StackPaths::of(report.tables(), &report.places, &row_places, view);
+        let by = By { subject: BySubject::Stacks, ..by };
+        let rows = rows::rows(report, metric, by, |site| {
+            let place = site.map_or(report.places.lost_stack(), |site| row_places.get(site.stack));
+            Where::Below(place, paths.get(site.map(|site| site.stack)))
+        });
+        Self { report, view, metric, by, row_places: Cow::Owned(row_places), paths: Some(paths), rows }
+    }
+
+    /// Writes it; as text and in Markdown the first `most` rows.
+    ///
+    /// # Errors
+    /// What `out` answers to a write.
+    pub fn write(
+        &self,
+        format: ListFormat,
+        most: usize,
+        style: &TextStyle,
+        out: &mut impl SizedWrite,
+    ) -> io::Result<()> {
+        match format {
+            ListFormat::Text => self.write_text(most, style, out),
+            ListFormat::Markdown => self.list().write_markdown(most, out),
+            ListFormat::Csv => self.list().write_csv(out),
+            ListFormat::Json => self.write_json(out),
+        }
+    }
+
+    fn write_text(&self, most: usize, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+        report_title::write(self.report, self.view, self.metric, style, out)?;
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        self.list().write_text(most, style, out)?;
+        let listed = self.report.rows(&self.row_places, self.metric);
+        match pymalloc::hint(self.report, &self.row_places, &listed, self.metric) {
+            Some(hint) => {
+                writeln!(out)?;
+                write_paragraph(&hint, 0, style, out)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn write_json(&self, out: &mut impl SizedWrite) -> io::Result<()> {
+        let list = self.list();
+        list.expected_json().map_or(Ok(()), |size| out.expect(size))?;
+        let document = Document {
+            head: JsonHead::new("memprof-table-2", self.report, self.view, self.metric),
+            by: self.by.names().collect(),
+            total: self.report.total(self.metric),
+            rows: JsonRows(&list),
+        };
+        serde_json::to_writer_pretty(&mut *out, &document)?;
+        writeln!(out)
+    }
+}

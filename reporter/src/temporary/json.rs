@@ -51,7 +51,7 @@ struct Stack<F> {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(report: &Report, view: View, sort: SortBy, out: &mut impl SizedWrite) -> io::Result<()> {
+pub(super) fn write(report: &Report, view: View, sort: SortBy, out: &mut impl SizedWrite) -> io::Result<()> {
     let (places, paths) = places(report, view, sort);
     let stack_bytes = paths.lengths(|place| pretty_bytes(&JsonFrame::new(report, place), FRAME_INDENTATION));
     let stacks = places.iter().flat_map(|row| &row.stacks);

@@ -1,6 +1,7 @@
 //! The report `temporary`: where memory was allocated to be given back at once, with the stacks.
 
 mod json;
+mod list;
 mod text;
 
 use std::cmp::Reverse;
@@ -9,8 +10,8 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
-pub use json::write_json;
-pub use text::{TextLimits, write_text};
+pub use list::write;
+pub use text::TextLimits;
 
 use crate::places::PlaceId;
 use crate::report::Report;
@@ -19,7 +20,7 @@ use crate::stack_groups::{StackGroup, groups};
 use crate::stack_paths::StackPaths;
 use crate::view::View;
 
-/// How many places the text has, unless asked otherwise.
+/// How many places text and Markdown have, unless asked otherwise.
 pub const DEFAULT_PLACES: usize = 10;
 /// How many stacks of each place.
 pub const DEFAULT_STACKS: usize = 2;

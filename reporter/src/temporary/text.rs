@@ -31,7 +31,7 @@ pub struct TextLimits {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_text(
+pub(super) fn write(
     report: &Report,
     view: View,
     sort: SortBy,

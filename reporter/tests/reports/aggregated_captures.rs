@@ -2,6 +2,7 @@
 
 use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
 use crate::family_run::family_run;
+use crate::lists;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, event, record};
 use crate::sample_run::sample_run;
@@ -12,7 +13,7 @@ use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{flamegraph, stats, table};
+use memprof_reporter::{flamegraph, stats};
 use proptest::prelude::*;
 
 /// Which reports.
@@ -34,7 +35,7 @@ fn reports(bytes: &[u8], of: Of) -> Result<Vec<String>, String> {
         for metric in [Metric::Peak, Metric::Leaks, Metric::Total, Metric::Temporary] {
             let (mut figures, mut rows) = (Vec::new(), Vec::new());
             stats::write_json(&PlaceLists::of(&report, view), metric, 10, &mut figures).expect("memory can be written");
-            table::write_json(&PlaceLists::of(&report, view), metric, &mut rows).expect("memory can be written");
+            lists::table_json(&PlaceLists::of(&report, view), metric, &mut rows).expect("memory can be written");
             keep(figures);
             keep(rows);
         }

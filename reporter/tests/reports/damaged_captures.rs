@@ -2,6 +2,7 @@
 
 use crate::capture_builder::{CaptureBuilder, file_of, report_on};
 use crate::family_run::family_run;
+use crate::lists;
 use crate::native_run::native_run;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::clock::ClockKind;
@@ -18,7 +19,7 @@ use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{stats, table, tree};
+use memprof_reporter::{stats, tree};
 use proptest::prelude::*;
 
 fn sample() -> CaptureBuilder {
@@ -81,8 +82,8 @@ fn render(report: &mut Report, view: View) {
         let mut out = Vec::new();
         stats::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out).expect("memory can be written");
         stats::write_json(&PlaceLists::of(report, view), metric, 10, &mut out).expect("memory can be written");
-        table::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out).expect("memory can be written");
-        table::write_json(&PlaceLists::of(report, view), metric, &mut out).expect("memory can be written");
+        lists::table_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out).expect("memory can be written");
+        lists::table_json(&PlaceLists::of(report, view), metric, &mut out).expect("memory can be written");
         for inverted in [false, true] {
             let folding = Folding::Libraries(Patterns::default());
             let options = TreeOptions { view, metric, ranking: Ranking::Bytes, inverted, folding, biggest: None };
@@ -158,8 +159,8 @@ fn releases_of_what_a_damaged_chunk_handed_out_are_unknown() {
     let report = report_on(&bytes);
     let totals = report.aggregate().totals;
     assert_eq!((totals.endings.frees, totals.endings.unknown_frees), (1, 9));
-    assert_eq!((totals.total.allocations, totals.leaked.allocations), (12, 11));
-    assert_eq!(totals.leaked.bytes, 9 * 100 + 7 + 8);
+    assert_eq!((totals.sums.total.allocations, totals.sums.leaked.allocations), (12, 11));
+    assert_eq!(totals.sums.leaked.bytes, 9 * 100 + 7 + 8);
 }
 
 #[test]
@@ -171,7 +172,7 @@ fn a_lost_table_leaves_the_figures() {
         let mut report = report_on(&bytes);
         assert_eq!(report.total(Metric::Peak).bytes, 10_000, "table {table}");
         let mut out = Vec::new();
-        table::write_json(&PlaceLists::of(&report, View::default()), Metric::Peak, &mut out)
+        lists::table_json(&PlaceLists::of(&report, View::default()), Metric::Peak, &mut out)
             .expect("memory can be written");
         assert!(String::from_utf8(out).expect("JSON is UTF-8").contains(lost), "table {table}");
         render_all(&mut report);
@@ -195,7 +196,7 @@ fn a_lost_table_leaves_the_native_figures() {
         assert_eq!(report.total(Metric::Peak).bytes, whole, "table {table}");
         let mut out = Vec::new();
         for kind in [ViewKind::Hybrid, ViewKind::Native] {
-            table::write_json(&PlaceLists::of(&report, View::of(kind)), Metric::Peak, &mut out)
+            lists::table_json(&PlaceLists::of(&report, View::of(kind)), Metric::Peak, &mut out)
                 .expect("memory can be written");
         }
         assert!(String::from_utf8(out).expect("JSON is UTF-8").contains(lost), "table {table}");

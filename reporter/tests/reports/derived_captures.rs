@@ -114,10 +114,10 @@ fn one_capture_merged_is_itself() {
         let bytes = builder.to_bytes();
         let (before, after) = (report_on(&bytes), report_on(&joined(&[&bytes]).expect("it is merged")));
         let (before, after) = (before.aggregate(), after.aggregate());
-        assert_eq!(after.totals.peak, before.totals.peak);
-        assert_eq!(after.totals.total, before.totals.total);
-        assert_eq!(after.totals.leaked, before.totals.leaked);
-        assert_eq!(after.totals.temporary, before.totals.temporary);
+        assert_eq!(after.totals.sums.peak, before.totals.sums.peak);
+        assert_eq!(after.totals.sums.total, before.totals.sums.total);
+        assert_eq!(after.totals.sums.leaked, before.totals.sums.leaked);
+        assert_eq!(after.totals.sums.temporary, before.totals.sums.temporary);
         assert_eq!(after.totals.endings, before.totals.endings);
         assert_eq!(after.processes.len(), before.processes.len());
     }
@@ -130,9 +130,9 @@ fn captures_at_the_same_time_have_a_peak_together_and_their_processes_stay_apart
     let single = report_on(&one);
     assert_eq!(report.processes().list().len(), 2 * single.processes().list().len());
     let twice = |amount: Amount| Amount { bytes: 2 * amount.bytes, allocations: 2 * amount.allocations };
-    assert_eq!(report.aggregate().totals.peak, twice(single.aggregate().totals.peak));
-    assert_eq!(report.aggregate().totals.total, twice(single.aggregate().totals.total));
-    assert_eq!(report.aggregate().totals.leaked, twice(single.aggregate().totals.leaked));
+    assert_eq!(report.aggregate().totals.sums.peak, twice(single.aggregate().totals.sums.peak));
+    assert_eq!(report.aggregate().totals.sums.total, twice(single.aggregate().totals.sums.total));
+    assert_eq!(report.aggregate().totals.sums.leaked, twice(single.aggregate().totals.sums.leaked));
     // What is equal is there once.
     let (_folder, path) = file_of(&joined(&[&one, &other]).expect("they are merged"));
     let tables = CaptureReader::open(&path).expect("it can be opened").tables().clone();
@@ -149,11 +149,11 @@ fn captures_at_the_same_time_have_a_peak_together_and_their_processes_stay_apart
 #[test]
 fn captures_one_after_the_other_have_the_larger_peak() {
     let (one, other) = (native_run().to_bytes(), later(family_run(), 100).to_bytes());
-    let peaks = [&one, &other].map(|bytes| report_on(bytes).aggregate().totals.peak);
+    let peaks = [&one, &other].map(|bytes| report_on(bytes).aggregate().totals.sums.peak);
     let merged = joined(&[&other, &one]).expect("they are merged");
     let report = report_on(&merged);
     let largest = peaks.into_iter().max_by_key(|peak| peak.bytes).expect("there are two");
-    assert_eq!(report.aggregate().totals.peak, largest);
+    assert_eq!(report.aggregate().totals.sums.peak, largest);
     assert!(report.metadata().duration_s > 100.0);
     // And the same when their sums are merged.
     let sums = report_on(&joined(&[&aggregated(&one), &other]).expect("they are merged"));
@@ -208,7 +208,7 @@ proptest! {
         prop_assert_eq!(part.total(Metric::Peak).bytes, expected.total(Metric::Peak).bytes);
         let by_place = |report: &Report| {
             let mut out = Vec::new();
-            memprof_reporter::table::write_json(&PlaceLists::of(report, View::default()), Metric::Peak, &mut out).expect("memory can be written");
+            crate::lists::table_json(&PlaceLists::of(report, View::default()), Metric::Peak, &mut out).expect("memory can be written");
             let table: serde_json::Value = serde_json::from_slice(&out).expect("it is JSON");
             // Pieces of mappings that were cut before count one by one.
             let of = |row: &serde_json::Value| format!("{} {} {} {}", row["line"], row["allocator"], row["thread"], row["bytes"]);
@@ -226,7 +226,7 @@ proptest! {
         let (one, other) = (report_on(&bytes), report_on(&other));
         prop_assert!(merged.notes().is_empty(), "{:?}", merged.notes());
         let totals = merged.aggregate().totals;
-        for (whole, metric) in [(totals.total, Metric::Total), (totals.leaked, Metric::Leaks), (totals.temporary, Metric::Temporary)] {
+        for (whole, metric) in [(totals.sums.total, Metric::Total), (totals.sums.leaked, Metric::Leaks), (totals.sums.temporary, Metric::Temporary)] {
             let mut both = one.total(metric);
             both.add(other.total(metric));
             prop_assert_eq!(whole, both);

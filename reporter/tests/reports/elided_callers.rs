@@ -10,12 +10,12 @@ use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{BinsWanted, Report};
-use memprof_reporter::table;
 use memprof_reporter::view::{View, ViewKind};
 use serde_json::Value;
 
 use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
 use crate::exports::named;
+use crate::lists;
 
 /// `main` allocates itself, by way of `parse`, and by way of others that were left out.
 fn capture() -> Vec<u8> {
@@ -35,7 +35,7 @@ fn capture() -> Vec<u8> {
 
 fn rows(lists: &PlaceLists) -> Vec<(String, u64)> {
     let mut out = Vec::new();
-    table::write_json(lists, Metric::Total, &mut out).expect("memory can be written");
+    lists::table_json(lists, Metric::Total, &mut out).expect("memory can be written");
     let table: Value = serde_json::from_slice(&out).expect("it is JSON");
     let row = |row: &Value| {
         (row["function"].as_str().expect("a name").to_owned(), row["allocations"].as_u64().expect("a number"))

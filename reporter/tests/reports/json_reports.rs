@@ -3,6 +3,7 @@
 use crate::capture_builder::{CaptureBuilder, SECOND};
 use crate::family_run::{GZIP, family_run};
 use crate::json_schema;
+use crate::lists;
 use crate::native_run::{PYTHON, ZLIB, native_run};
 use crate::sample_run::sample_run;
 use memprof_replay::metric::Metric;
@@ -11,7 +12,7 @@ use memprof_reporter::report::Report;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::View;
-use memprof_reporter::{stats, table, tree};
+use memprof_reporter::{stats, tree};
 use serde_json::{Value, json};
 
 const METRICS: [Metric; 3] = [Metric::Peak, Metric::Leaks, Metric::Total];
@@ -24,7 +25,7 @@ fn stats_json(report: &Report, metric: Metric) -> Value {
 
 fn table_json(report: &Report, metric: Metric) -> Value {
     let mut out = Vec::new();
-    table::write_json(&PlaceLists::of(report, View::default()), metric, &mut out).expect("memory can be written");
+    lists::table_json(&PlaceLists::of(report, View::default()), metric, &mut out).expect("memory can be written");
     serde_json::from_slice(&out).expect("it is JSON")
 }
 

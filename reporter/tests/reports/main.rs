@@ -8,6 +8,7 @@ mod capture_builder;
 mod family_run;
 mod golden_text;
 mod json_schema;
+mod lists;
 mod native_run;
 mod page_columns;
 mod pprof_profile;

@@ -2,6 +2,7 @@
 
 use crate::capture_builder;
 use crate::capture_builder::CaptureBuilder;
+use crate::lists;
 use crate::native_run::{ALLOCATE, GEO, INDEX, INSERT, MAIN, PUSH_BACK, PYTHON, ZLIB, native_run};
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
@@ -10,7 +11,6 @@ use memprof_reporter::flame_tree::{FlameTree, NodeId};
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::places::Places;
 use memprof_reporter::report::Report;
-use memprof_reporter::table;
 use memprof_reporter::view::{View, ViewKind, Views};
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ const NATIVE: View = View::of(ViewKind::Native);
 /// The rows of the table: kind, function and bytes, most bytes first.
 fn rows(report: &Report, view: View) -> Vec<(String, String, u64)> {
     let mut out = Vec::new();
-    table::write_json(&PlaceLists::of(report, view), Metric::Peak, &mut out).expect("memory can be written");
+    lists::table_json(&PlaceLists::of(report, view), Metric::Peak, &mut out).expect("memory can be written");
     let table: Value = serde_json::from_slice(&out).expect("it is JSON");
     assert_eq!(table["view"], view.kind.name());
     let text = |value: &Value| value.as_str().expect("a text").to_owned();

@@ -101,13 +101,13 @@ fn sums(path: &std::path::Path, query: &Query) -> [Sums; 2] {
         let mut stack: Vec<PlaceId> = tree.path(cell.node).collect();
         stack.retain(|&place| places.get(place).kind != PlaceKind::Process);
         stack.reverse();
-        of_cells.entry((stack, cell.process, cell.allocator)).or_default().add(cell.amounts.get(Metric::Total));
+        of_cells.entry((stack, cell.process, cell.allocator)).or_default().add(cell.sums[Metric::Total]);
     }
     for slot in slots {
         let site = tables.site(slot.site).expect("nothing is lost");
         let frames: Vec<_> = tables.frames_of(site.stack).collect();
         let stack = frames.iter().rev().flat_map(|&frame| places.of_frame(frame)).copied().collect();
-        of_slots.entry((stack, slot.process, Some(site.allocator))).or_default().add(slot.total);
+        of_slots.entry((stack, slot.process, Some(site.allocator))).or_default().add(slot.sums.total);
     }
     [of_cells, of_slots]
 }

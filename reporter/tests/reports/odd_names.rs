@@ -2,6 +2,7 @@
 
 use crate::capture_builder;
 use crate::capture_builder::CaptureBuilder;
+use crate::lists;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::event::Event;
 use memprof_capture::file::Thread;
@@ -13,7 +14,7 @@ use memprof_reporter::rows::Ranking;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::View;
-use memprof_reporter::{stats, table, tree};
+use memprof_reporter::{stats, tree};
 use unicode_width::UnicodeWidthChar;
 
 const ODD: [&str; 14] = [
@@ -63,7 +64,7 @@ fn texts(report: &mut Report, style: &TextStyle) -> Vec<(&'static str, String)> 
     let options = TreeOptions { view, metric, ranking: Ranking::Bytes, inverted: false, folding, biggest: None };
     let (mut stats, mut table, mut tree) = (Vec::new(), Vec::new(), Vec::new());
     stats::write_text(&PlaceLists::of(report, view), metric, 40, style, &mut stats).expect("memory can be written");
-    table::write_text(&PlaceLists::of(report, view), metric, 60, style, &mut table).expect("memory can be written");
+    lists::table_text(&PlaceLists::of(report, view), metric, 60, style, &mut table).expect("memory can be written");
     tree::write_text(report, &options, Limits::NONE, style, &mut tree).expect("memory can be written");
     let text = |bytes| String::from_utf8(bytes).expect("the text is UTF-8");
     vec![("stats", text(stats)), ("table", text(table)), ("tree", text(tree))]

@@ -3,11 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::lists;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
+use memprof_reporter::stats;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{stats, table};
 use serde_json::Value;
 
 fn open(name: &str) -> Report {
@@ -52,7 +53,7 @@ fn rows_of_lines<'a>(table: &'a Value, lines: &[u64]) -> Vec<(&'a str, &'a str, 
 fn version_1() {
     let report = open("version-1.bin");
     for kind in [ViewKind::Hybrid, ViewKind::Python] {
-        let table = json(|out| table::write_json(&PlaceLists::of(&report, View::of(kind)), Metric::Peak, out));
+        let table = json(|out| lists::table_json(&PlaceLists::of(&report, View::of(kind)), Metric::Peak, out));
         let found = table["rows"].as_array().expect("rows").iter().find(|row| row["function"] == "<listcomp>");
         let row = found.expect("the script's line has a row");
         assert_eq!((row["line"].as_u64(), row["bytes"].as_u64()), (Some(2), Some(3 * 70_001)), "{row}");
@@ -81,7 +82,7 @@ fn version_3() {
         ],
     );
     assert_eq!(stats["totals"]["peak_at_s"].as_f64(), Some(0.032_512_506));
-    let table = json(|out| table::write_json(&PlaceLists::of(&report, View::default()), Metric::Total, out));
+    let table = json(|out| lists::table_json(&PlaceLists::of(&report, View::default()), Metric::Total, out));
     let blocks = [("work", "Thread-1", "malloc", 50), ("work", "Thread-2", "malloc", 51)];
     let list = ("work", "Thread-2", "realloc", 2);
     assert_eq!(rows_of_lines(&table, &[5]), [blocks[0], blocks[1], list]);
@@ -110,7 +111,7 @@ fn version_8() {
     );
     let mapped = &stats["shared_mappings"][0];
     assert_eq!((mapped["kind"].as_str(), mapped["bytes"].as_u64()), (Some("file"), Some(386)), "{mapped}");
-    let table = json(|out| table::write_json(&PlaceLists::of(&report, View::default()), Metric::Total, out));
+    let table = json(|out| lists::table_json(&PlaceLists::of(&report, View::default()), Metric::Total, out));
     let expected = [
         ("<module>", "python3", "mmap", 1),
         ("work", "Thread-1", "calloc", 50),

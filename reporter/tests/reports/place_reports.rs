@@ -4,13 +4,14 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::Query;
 use memprof_reporter::report::Report;
+use memprof_reporter::stats;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{stats, table};
 use proptest::prelude::*;
 
 use crate::capture_builder::{aggregated, file_of};
 use crate::family_run::family_run;
+use crate::lists;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, event, query, record_with_repeated_rows};
 use crate::sample_run::sample_run;
@@ -21,8 +22,8 @@ fn lists(lists: &PlaceLists) -> String {
     for metric in [Metric::Peak, Metric::Leaks, Metric::Total, Metric::Temporary] {
         stats::write_json(lists, metric, 10, &mut out).expect("memory can be written");
         stats::write_text(lists, metric, 10, &style, &mut out).expect("memory can be written");
-        table::write_json(lists, metric, &mut out).expect("memory can be written");
-        table::write_text(lists, metric, 10, &style, &mut out).expect("memory can be written");
+        lists::table_json(lists, metric, &mut out).expect("memory can be written");
+        lists::table_text(lists, metric, 10, &style, &mut out).expect("memory can be written");
     }
     String::from_utf8(out).expect("reports are UTF-8")
 }

@@ -1,12 +1,12 @@
 //! Whose native functions are the places of rows: `--places`.
 
 use crate::capture_builder::CaptureBuilder;
+use crate::lists;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
-use memprof_reporter::table;
 use memprof_reporter::view::{PlacesOf, View, ViewKind};
 use serde_json::Value;
 
@@ -46,7 +46,7 @@ fn place(stack: &[Function], places: PlacesOf) -> String {
 fn only_row(report: &Report, places: PlacesOf) -> String {
     let mut out = Vec::new();
     let view = View { places, ..View::of(ViewKind::Hybrid) };
-    table::write_json(&PlaceLists::of(report, view), Metric::Peak, &mut out).expect("memory can be written");
+    lists::table_json(&PlaceLists::of(report, view), Metric::Peak, &mut out).expect("memory can be written");
     let table: Value = serde_json::from_slice(&out).expect("it is JSON");
     assert_eq!(table["places_of"], places.name());
     let [row] = &table["rows"].as_array().expect("rows")[..] else { panic!("not one row: {table}") };

@@ -37,7 +37,7 @@ fn a_family_s_peak_is_that_of_all_together() {
     // 4 MiB and twice 3 + 1 MiB: the peak lasts until one of the workers becomes another program.
     assert_eq!(report.total(Metric::Peak), amount(12 * MIB, 5));
     assert_eq!(report.aggregate().totals.peak_at, Stamp(at(0.34)));
-    let peaks = |pid| (of(&report, pid).peak, of(&report, pid).own_peak);
+    let peaks = |pid| (of(&report, pid).sums.peak, of(&report, pid).own_peak);
     assert_eq!(peaks(MAIN), (amount(4 * MIB, 1), amount(4 * MIB, 1)));
     assert_eq!(peaks(WORKER), (amount(4 * MIB, 2), amount(4 * MIB, 2)));
     assert_eq!(peaks(CHANGED), (amount(4 * MIB, 2), amount(4 * MIB, 2)));
@@ -49,9 +49,9 @@ fn a_family_s_peak_is_that_of_all_together() {
 fn what_a_process_leaves_behind_is_leaked_and_gone() {
     let report = family_run().report();
     assert_eq!(report.total(Metric::Leaks), amount(MIB + MIB / 2 + MIB / 4, 3));
-    assert_eq!(of(&report, WORKER).leaked, amount(MIB, 1));
-    assert_eq!(of(&report, CHANGED).leaked, amount(MIB / 2, 1));
-    assert_eq!(of(&report, MAIN).leaked, amount(0, 0));
+    assert_eq!(of(&report, WORKER).sums.leaked, amount(MIB, 1));
+    assert_eq!(of(&report, CHANGED).sums.leaked, amount(MIB / 2, 1));
+    assert_eq!(of(&report, MAIN).sums.leaked, amount(0, 0));
     let timeline = &report.aggregate().timeline;
     let live = |seconds: f64| timeline.iter().rfind(|point| point.at <= Stamp(at(seconds))).map(|point| point.bytes);
     // 4 MiB of the parent; with the first worker's arena and what the second became; likewise with gzip; at the end.
@@ -72,8 +72,8 @@ fn frees_of_inherited_memory_are_told_from_unknown_ones() {
     }
     let totals = report.aggregate().totals;
     assert_eq!((totals.endings.inherited_frees, totals.endings.unknown_frees), (2, 1));
-    let ends = totals.endings.frees + totals.endings.dropped_by_exec + totals.leaked.allocations;
-    assert_eq!(totals.total.allocations, ends, "every allocation has one end");
+    let ends = totals.endings.frees + totals.endings.dropped_by_exec + totals.sums.leaked.allocations;
+    assert_eq!(totals.sums.total.allocations, ends, "every allocation has one end");
 }
 
 #[test]
@@ -87,8 +87,8 @@ fn realloc_and_munmap_of_inherited_memory_are_no_unknown_frees() {
     let report = builder.report();
     let endings = report.aggregate().totals.endings;
     assert_eq!((endings.inherited_frees, endings.unknown_frees, endings.frees), (2, 0, 0));
-    assert_eq!(of(&report, 10).leaked, amount(100 + 8192, 2), "the parent keeps what the child gives up");
-    assert_eq!(of(&report, 20).leaked, amount(150, 1), "the block is the child's from its realloc on");
+    assert_eq!(of(&report, 10).sums.leaked, amount(100 + 8192, 2), "the parent keeps what the child gives up");
+    assert_eq!(of(&report, 20).sums.leaked, amount(150, 1), "the block is the child's from its realloc on");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn processes_do_not_share_addresses() {
     builder.event_of(1, 0, START + 3, free(16));
     let report = builder.report();
     assert_eq!(report.total(Metric::Peak), amount(300, 2));
-    assert_eq!((of(&report, 10).leaked, of(&report, 20).leaked), (amount(0, 0), amount(200, 1)));
+    assert_eq!((of(&report, 10).sums.leaked, of(&report, 20).sums.leaked), (amount(0, 0), amount(200, 1)));
 }
 
 #[test]
@@ -110,11 +110,11 @@ fn a_child_that_ended_is_not_part_of_a_later_peak() {
     builder.event_of(1, 0, START + 30, allocation(16, 900, site));
     let report = builder.report();
     assert_eq!(report.total(Metric::Peak), amount(1000, 1));
-    assert_eq!((of(&report, 10).peak.bytes, of(&report, 20).peak.bytes), (0, 1000));
+    assert_eq!((of(&report, 10).sums.peak.bytes, of(&report, 20).sums.peak.bytes), (0, 1000));
     builder.event_of(1, 0, START + 40, allocation(32, 200, site));
     let report = builder.report();
     assert_eq!(report.total(Metric::Peak), amount(1100, 2));
-    assert_eq!((of(&report, 10).peak.bytes, of(&report, 20).peak.bytes), (1100, 0));
+    assert_eq!((of(&report, 10).sums.peak.bytes, of(&report, 20).sums.peak.bytes), (1100, 0));
     assert_eq!(of(&report, 20).own_peak, amount(1000, 1));
 }
 
@@ -172,7 +172,11 @@ fn a_process_alone_has_the_figures_that_it_has_in_the_family() {
         let report = builder.report_of(&[pid]).expect("it was recorded");
         let (alone, among) = (of(&report, pid), of(&whole, pid));
         assert_eq!((alone.own_peak, alone.own_peak_at), (among.own_peak, among.own_peak_at), "{pid}");
-        assert_eq!((alone.total, alone.leaked, alone.endings), (among.total, among.leaked, among.endings), "{pid}");
+        assert_eq!(
+            (alone.sums.total, alone.sums.leaked, alone.endings),
+            (among.sums.total, among.sums.leaked, among.endings),
+            "{pid}"
+        );
         assert_eq!(report.total(Metric::Peak), among.own_peak, "alone, its own peak is the peak");
         assert_eq!(report.metadata().pid, pid);
         assert_eq!(report.processes().recorded(), 4);

@@ -448,10 +448,10 @@ type AmountOf = fn(&SlotSummary) -> Amount;
 
 fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Result<(), TestCaseError> {
     let totals = &aggregate.totals;
-    prop_assert_eq!(totals.peak.bytes, model.peak_bytes);
+    prop_assert_eq!(totals.sums.peak.bytes, model.peak_bytes);
     // A peak of nothing is at no particular moment: the capture need not know of a program that made no event.
     let moment = |peak: u64, at: Stamp| (peak > 0).then_some(at);
-    prop_assert_eq!(moment(totals.peak.bytes, totals.peak_at), moment(model.peak_bytes, model.peak_at));
+    prop_assert_eq!(moment(totals.sums.peak.bytes, totals.peak_at), moment(model.peak_bytes, model.peak_at));
     for (memory, process) in model.memories.iter().zip(&aggregate.processes) {
         let Endings { frees, dropped_by_exec, unknown_frees, inherited_frees } = process.endings;
         prop_assert_eq!(frees, memory.frees);
@@ -462,16 +462,16 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Resul
         let own_moment = moment(process.own_peak.bytes, process.own_peak_at);
         prop_assert_eq!(own_moment, moment(memory.peak.bytes, memory.peak_at));
         prop_assert!(
-            has_range || process.total.allocations == frees + process.leaked.allocations + dropped_by_exec,
+            has_range || process.sums.total.allocations == frees + process.sums.leaked.allocations + dropped_by_exec,
             "every allocation has one end"
         );
     }
     let leaked = model.leaked();
     let expected: [(&str, &HashMap<Key, Amount>, AmountOf); 4] = [
-        ("total", &model.total, |slot| slot.total),
-        ("peak", &model.peak, |slot| slot.peak),
-        ("leaked", &leaked, |slot| slot.leaked),
-        ("temporary", &model.temporary, |slot| slot.temporary),
+        ("total", &model.total, |slot| slot.sums.total),
+        ("peak", &model.peak, |slot| slot.sums.peak),
+        ("leaked", &leaked, |slot| slot.sums.leaked),
+        ("temporary", &model.temporary, |slot| slot.sums.temporary),
     ];
     for (name, amounts, amount_of) in expected {
         // What was allocated before a range has slots of its own.
@@ -486,12 +486,12 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Resul
         }
     }
     let histogram: u64 = aggregate.sizes.buckets().iter().map(|bucket| bucket.allocations).sum();
-    prop_assert_eq!(histogram, totals.total.allocations);
+    prop_assert_eq!(histogram, totals.sums.total.allocations);
     for (whole, of_process) in [
-        (totals.peak, (|process: &ProcessTotals| process.peak) as fn(&ProcessTotals) -> Amount),
-        (totals.total, |process| process.total),
-        (totals.leaked, |process| process.leaked),
-        (totals.temporary, |process| process.temporary),
+        (totals.sums.peak, (|process: &ProcessTotals| process.sums.peak) as fn(&ProcessTotals) -> Amount),
+        (totals.sums.total, |process| process.sums.total),
+        (totals.sums.leaked, |process| process.sums.leaked),
+        (totals.sums.temporary, |process| process.sums.temporary),
     ] {
         let mut of_all = Amount::default();
         aggregate.processes.iter().for_each(|process| of_all.add(of_process(process)));

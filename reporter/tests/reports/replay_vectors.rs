@@ -21,7 +21,7 @@ const FAR: u64 = 0x7f00_0000_0000;
 /// The rows of `table --json`: function, line, allocator, bytes, allocations.
 fn rows(report: &Report, metric: Metric) -> Vec<(String, u64, String, u64, u64)> {
     let mut out = Vec::new();
-    memprof_reporter::table::write_json(&PlaceLists::of(report, View::default()), metric, &mut out)
+    crate::lists::table_json(&PlaceLists::of(report, View::default()), metric, &mut out)
         .expect("memory can be written");
     let table: serde_json::Value = serde_json::from_slice(&out).expect("the table is JSON");
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
@@ -289,7 +289,7 @@ fn threads_are_told_apart_and_may_free_for_each_other() {
     builder.event(0, START + 3, Event::Free { address: Address(0x2000) });
     let report = builder.report();
     let slots = report.aggregate().slots.iter();
-    assert_eq!(slots.map(|slot| (slot.thread.0, slot.leaked.bytes)).collect::<Vec<_>>(), [(0, 4096), (1, 0)]);
+    assert_eq!(slots.map(|slot| (slot.thread.0, slot.sums.leaked.bytes)).collect::<Vec<_>>(), [(0, 4096), (1, 0)]);
 }
 
 #[test]
@@ -353,6 +353,6 @@ fn the_timeline_has_the_peak_and_at_most_2000_points() {
     let aggregate = report.aggregate();
     assert!(aggregate.timeline.len() <= 2010, "{} points", aggregate.timeline.len());
     assert!(aggregate.timeline.is_sorted_by_key(|point| point.at));
-    let peak = aggregate.timeline.iter().rfind(|point| point.bytes == aggregate.totals.peak.bytes);
+    let peak = aggregate.timeline.iter().rfind(|point| point.bytes == aggregate.totals.sums.peak.bytes);
     assert_eq!(peak.map(|point| point.at), Some(aggregate.totals.peak_at));
 }

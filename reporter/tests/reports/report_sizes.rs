@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use crate::capture_builder::CaptureBuilder;
 use crate::exports::named;
 use crate::family_run::family_run;
+use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator;
@@ -12,9 +13,9 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::expected_size::{ExpectedSize, SizedWrite};
 use memprof_reporter::export::{FORMATS, Format, write};
-use memprof_reporter::leaks::{self, LeakSettings};
+use memprof_reporter::leaks::LeakSettings;
 use memprof_reporter::rows::Ranking;
-use memprof_reporter::temporary::{self, SortBy};
+use memprof_reporter::temporary::SortBy;
 use memprof_reporter::view::{PlacesOf, View, ViewKind};
 
 const NATIVE: View = View { kind: ViewKind::Native, show_runtime: false, places: PlacesOf::Dependencies };
@@ -159,7 +160,7 @@ fn formats_of_events_say_about_how_large_they_will_be() {
 fn reports_that_spell_stacks_out_say_about_how_large_they_will_be() {
     let mut told = Told::default();
     let settings = LeakSettings { view: View::default(), ranking: Ranking::Bytes, suppressed: Vec::new() };
-    leaks::write_json(&deep_run(500).report(), &settings, &mut told).expect("it can");
+    lists::leaks_json(&deep_run(500).report(), &settings, &mut told).expect("it can");
     assert_about(&told, "leaks");
 
     let mut builder = CaptureBuilder::new();
@@ -168,7 +169,7 @@ fn reports_that_spell_stacks_out_say_about_how_large_they_will_be() {
         builder.allocate(0x1000, 600, site).free(0x1000);
     }
     let mut told = Told::default();
-    temporary::write_json(&builder.report(), View::default(), SortBy::Bytes, &mut told).expect("it can");
+    lists::temporary_json(&builder.report(), View::default(), SortBy::Bytes, &mut told).expect("it can");
     assert_about(&told, "temporary");
 
     let comparison =

@@ -7,6 +7,7 @@ use std::io;
 use crate::capture_builder::{CaptureBuilder, file_of};
 use crate::family_run::family_run;
 use crate::json_schema;
+use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator::Malloc;
@@ -18,7 +19,7 @@ use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{histogram, leaks, lines, summary, temporary, timeline};
+use memprof_reporter::{lines, temporary, timeline};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ fn json(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Value {
 }
 
 fn summary_json(report: &Report, view: View, metric: Metric) -> Value {
-    json(|out| summary::write_json(report, view, metric, summary::SortBy::Own, out))
+    json(|out| lists::summary_json(report, view, metric, out))
 }
 
 fn lines_json(report: &Report, view: View, metric: Metric) -> Value {
@@ -39,7 +40,7 @@ fn lines_json(report: &Report, view: View, metric: Metric) -> Value {
 fn leaks_json(report: &mut Report, view: View, suppressions: &str) -> Value {
     let suppressed = report.suppress_leaks(&Suppressions::parse(suppressions).expect("they are well formed"));
     let settings = LeakSettings { view, ranking: Ranking::Bytes, suppressed };
-    json(|out| leaks::write_json(report, &settings, out))
+    json(|out| lists::leaks_json(report, &settings, out))
 }
 
 fn number(value: &Value) -> u64 {
@@ -65,11 +66,11 @@ fn reports_follow_their_schemas_and_add_up() {
                 json_schema::check("lines.schema.json", &lines);
                 for unit in ["bytes", "allocations"] {
                     let own = format!("/own/{}/{unit}", metric.name());
-                    assert_eq!(sum(&summary["functions"], &own), number(&summary["total"][unit]));
+                    assert_eq!(sum(&summary["rows"], &own), number(&summary["total"][unit]));
                     assert_eq!(sum(&lines["files"], &own), number(&lines["total"][unit]));
                 }
             }
-            let temporary = json(|out| temporary::write_json(&report, view, temporary::SortBy::Share, out));
+            let temporary = json(|out| lists::temporary_json(&report, view, temporary::SortBy::Share, out));
             json_schema::check("temporary.schema.json", &temporary);
             assert_eq!(sum(&temporary["places"], "/temporary/bytes"), number(&temporary["total"]["bytes"]));
             for place in temporary["places"].as_array().expect("places") {
@@ -77,7 +78,7 @@ fn reports_follow_their_schemas_and_add_up() {
                 assert!(number(&place["temporary"]["allocations"]) <= number(&place["total"]["allocations"]));
             }
             let sizes = report.allocation_sizes(&Query::default()).expect("the capture can be read");
-            let histogram = json(|out| histogram::write_json(&report, &sizes, out));
+            let histogram = json(|out| lists::histogram_json(&report, &sizes, out));
             json_schema::check("histogram.schema.json", &histogram);
             for unit in ["/bytes", "/allocations"] {
                 let allocators = histogram["by_allocator"].as_object().expect("allocators").values();
@@ -188,7 +189,7 @@ proptest! {
         }
         let report = builder.report();
         let summary = summary_json(&report, View::default(), Metric::Total);
-        let found: Sums<(&str, &str)> = summary["functions"].as_array().expect("functions").iter()
+        let found: Sums<(&str, &str)> = summary["rows"].as_array().expect("functions").iter()
             .filter(|row| row["kind"] == "python")
             .map(|row| ((row["file"].as_str().expect("a name"), row["function"].as_str().expect("a name")), both(row)))
             .collect();

@@ -7,6 +7,7 @@ use std::io;
 use crate::capture_builder::{CaptureBuilder, file_of};
 use crate::family_run::family_run;
 use crate::golden_text::assert_golden;
+use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator::{Malloc, Realloc};
@@ -14,6 +15,7 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::histogram::Bars;
 use memprof_reporter::leaks::LeakSettings;
 use memprof_reporter::lines::{LineSelection, NoSuchSource};
+use memprof_reporter::list::ListFormat;
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::rows::Ranking;
@@ -37,7 +39,7 @@ fn opened(builder: &CaptureBuilder, query: &Query) -> Report {
 }
 
 fn summary_of(report: &Report, view: View, sort: summary::SortBy, style: &TextStyle) -> String {
-    text(|out| summary::write_text(report, view, Metric::Peak, sort, 4, style, out))
+    text(|out| lists::summary_text(report, (view, Metric::Peak), sort, 4, style, out))
 }
 
 /// A report without the leaks that the suppressions name.
@@ -50,11 +52,11 @@ fn suppressed(builder: &CaptureBuilder, suppressions: &str) -> (Report, Vec<Supp
 
 fn leaks_of((report, suppressed): &(Report, Vec<SuppressedLeaks>), view: View, style: &TextStyle) -> String {
     let settings = LeakSettings { view, ranking: Ranking::Bytes, suppressed: suppressed.clone() };
-    text(|out| leaks::write_text(report, &settings, 3, 5, style, out))
+    text(|out| leaks::write(report, &settings, (3, 5), (ListFormat::Text, style), out))
 }
 
 fn temporary_of(report: &Report, view: View, style: &TextStyle) -> String {
-    text(|out| temporary::write_text(report, view, temporary::SortBy::Allocations, LIMITS, style, out))
+    text(|out| temporary::write(report, (view, temporary::SortBy::Allocations), LIMITS, (ListFormat::Text, style), out))
 }
 
 fn lines_of(report: &Report, source: Option<&str>, sort: lines::SortBy, style: &TextStyle) -> String {
@@ -65,7 +67,7 @@ fn lines_of(report: &Report, source: Option<&str>, sort: lines::SortBy, style: &
 
 fn histogram_of(report: &mut Report, by_allocator: bool, bars: Bars, style: &TextStyle) -> String {
     let sizes = report.allocation_sizes(&Query::default()).expect("the capture can be read");
-    text(|out| histogram::write_text(report, &sizes, by_allocator, bars, style, out))
+    text(|out| histogram::write(report, &sizes, (by_allocator, bars), (ListFormat::Text, style), out))
 }
 
 fn timeline_of(report: &Report, rows: usize, style: &TextStyle) -> String {
@@ -266,7 +268,7 @@ fn suppressed_leaks_are_taken_out_of_all_sums() {
     assert!(taken > 0 && after.bytes > 0, "{suppressed:?}");
     assert_eq!(before.bytes, after.bytes + taken);
     assert_eq!(report.total(Metric::Peak), peak, "nothing else is");
-    let of_processes: u64 = report.aggregate().processes.iter().map(|process| process.leaked.bytes).sum();
+    let of_processes: u64 = report.aggregate().processes.iter().map(|process| process.sums.leaked.bytes).sum();
     assert_eq!(of_processes, after.bytes);
 }
 

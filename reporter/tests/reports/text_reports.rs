@@ -2,15 +2,16 @@
 
 use crate::family_run::{GZIP, MAIN, family_run};
 use crate::golden_text::assert_golden;
+use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_capture::file::Fact;
 use memprof_capture::object_tracing::ObjectTracing;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
+use memprof_reporter::stats;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{stats, table};
 
 #[test]
 fn stats_and_tables_at_several_widths() {
@@ -23,7 +24,7 @@ fn stats_and_tables_at_several_widths() {
         let text = String::from_utf8(out).expect("the text is UTF-8");
         assert_golden(&format!("stats-{width}.txt"), &text);
         let mut out = Vec::new();
-        table::write_text(&PlaceLists::of(&report, View::default()), Metric::Leaks, 5, &style, &mut out)
+        lists::table_text(&PlaceLists::of(&report, View::default()), Metric::Leaks, 5, &style, &mut out)
             .expect("memory can be written");
         let text = String::from_utf8(out).expect("the text is UTF-8");
         assert_golden(&format!("table-leaks-{width}.txt"), &text);
@@ -38,7 +39,7 @@ fn native_names_at_several_widths() {
         let mut out = Vec::new();
         stats::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 20, &style, &mut out)
             .expect("memory can be written");
-        table::write_text(&PlaceLists::of(&report, view), Metric::Total, 20, &style, &mut out)
+        lists::table_text(&PlaceLists::of(&report, view), Metric::Total, 20, &style, &mut out)
             .expect("memory can be written");
         assert_golden(&format!("native-{width}.txt"), &String::from_utf8(out).expect("the text is UTF-8"));
     }
@@ -52,7 +53,7 @@ fn families_at_several_widths() {
         let mut out = Vec::new();
         stats::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 3, &style, &mut out)
             .expect("memory can be written");
-        table::write_text(&PlaceLists::of(&report, View::default()), Metric::Leaks, 3, &style, &mut out)
+        lists::table_text(&PlaceLists::of(&report, View::default()), Metric::Leaks, 3, &style, &mut out)
             .expect("memory can be written");
         assert_golden(&format!("family-{width}.txt"), &String::from_utf8(out).expect("the text is UTF-8"));
     }
@@ -76,7 +77,7 @@ fn what_is_said_of_python_s_allocators() {
         let (mut stats, mut table) = (Vec::new(), Vec::new());
         stats::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 5, &style, &mut stats)
             .expect("it can be written");
-        table::write_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 5, &style, &mut table)
+        lists::table_text(&PlaceLists::of(&report, View::default()), Metric::Peak, 5, &style, &mut table)
             .expect("it can be written");
         [stats, table].map(|text| String::from_utf8(text).expect("the text is UTF-8"))
     };
@@ -119,7 +120,7 @@ fn no_line_is_longer_than_the_width() {
             for metric in [Metric::Peak, Metric::Leaks, Metric::Total] {
                 stats::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out)
                     .expect("memory can be written");
-                table::write_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out)
+                lists::table_text(&PlaceLists::of(report, view), metric, 10, &style, &mut out)
                     .expect("memory can be written");
             }
         }

@@ -92,10 +92,10 @@ fn figures_of(aggregate: &Aggregate) -> BTreeMap<Key, Figures> {
     for slot in &aggregate.slots {
         // A replay of a range has two slots for what was there before and allocates in it.
         let sums = figures.entry(key(slot)).or_default();
-        grow(&mut sums.total, slot.total);
-        grow(&mut sums.leaked, slot.leaked);
-        grow(&mut sums.temporary, slot.temporary);
-        grow(&mut sums.peak, slot.peak);
+        grow(&mut sums.total, slot.sums.total);
+        grow(&mut sums.leaked, slot.sums.leaked);
+        grow(&mut sums.temporary, slot.sums.temporary);
+        grow(&mut sums.peak, slot.sums.peak);
     }
     figures.retain(|_, figures| *figures != Figures::default());
     figures
@@ -123,7 +123,7 @@ proptest! {
         let all = bins.count();
         let (figures, highest, at) = of_bins(0, all);
         prop_assert_eq!(figures, figures_of(&whole));
-        prop_assert_eq!(highest, whole.totals.peak.bytes);
+        prop_assert_eq!(highest, whole.totals.sums.peak.bytes);
         prop_assert!(highest == 0 || at == Some(whole.totals.peak_at));
         for (a, b) in ranges {
             let (a, b) = (a.index(all), b.index(all));
@@ -131,7 +131,7 @@ proptest! {
             let range = TimeRange { from: bins.begin_of(from), to: Stamp(bins.begin_of(to).0 - 1) };
             let replayed = builder.replay(ReplaySettings { range: Some(range), ..settings });
             let (figures, highest, at) = of_bins(from, to);
-            prop_assert_eq!(highest, replayed.totals.peak.bytes, "peak of {:?}", range);
+            prop_assert_eq!(highest, replayed.totals.sums.peak.bytes, "peak of {:?}", range);
             // Where a range begins with its peak, a replay names its first moment.
             prop_assert_eq!(at.unwrap_or(range.from), replayed.totals.peak_at, "moment of the peak of {:?}", range);
             prop_assert_eq!(figures, figures_of(&replayed), "bins {} to {}, {:?}", from, to, range);

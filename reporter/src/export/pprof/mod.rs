@@ -124,7 +124,7 @@ fn samples(report: &Report, tree: &FlameTree, locations: &mut Locations) -> Vec<
         let key = (chain, site.map(|site| site.allocator), slot.process, slot.thread);
         let values = sums.entry(key).or_default();
         for (value, (metric, _)) in values.iter_mut().zip(SAMPLE_TYPES) {
-            value.add(slot.amount(metric));
+            value.add(slot.sums[metric]);
         }
     }
     let mut samples: Vec<(SampleKey, Values)> = sums.into_iter().collect();

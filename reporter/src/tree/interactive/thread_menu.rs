@@ -20,7 +20,7 @@ impl ThreadMenu {
     pub(crate) fn of(report: &Report, metric: Metric, chosen: Option<&str>) -> Self {
         let mut sums: FxHashMap<String, Amount> = FxHashMap::default();
         for slot in &report.aggregate.slots {
-            sums.entry(name(report, slot)).or_default().add(slot.amount(metric));
+            sums.entry(name(report, slot)).or_default().add(slot.sums[metric]);
         }
         let mut threads: Vec<(String, Amount)> = sums.into_iter().collect();
         threads.sort_by(|a, b| (b.1.bytes, b.1.allocations, &a.0).cmp(&(a.1.bytes, a.1.allocations, &b.0)));
