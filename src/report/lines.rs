@@ -1,7 +1,8 @@
 //! `memprof lines`.
 
-use memprof_reporter::lines::{LineSelection, SortBy, write_json, write_text};
+use memprof_reporter::lines::{LineSelection, SortBy, write};
 
+use super::format_args::FormatArgs;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
 use super::{Failure, Notes, stdout_text};
@@ -17,12 +18,11 @@ pub struct Args {
     /// What to sort by [default: line; own for a list of files]
     #[arg(short, long, value_name = "COLUMN", value_enum)]
     sort: Option<Column>,
-    /// How many lines or files to list as text: the largest [default: all lines, 20 files]
+    /// How many lines or files to list as text or Markdown: the largest [default: all lines, 20 files]
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
-    /// Print one JSON object (docs/lines.schema.json); without a file, with the lines of all
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     text: TextArgs,
 }
@@ -56,16 +56,13 @@ impl Column {
 /// When the capture cannot be read or has no such file, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.shown.metric(), args.shown.view());
-    let report = args.shown.open(Notes::of(!args.json))?;
+    let report = args.shown.open(Notes::of(args.format.has_notes()))?;
     let selection = args.source.as_deref().map(|source| LineSelection::find(&report, source)).transpose();
     let selection = selection.map_err(|error| Failure::Source(args.shown.capture.clone(), error))?.unwrap_or_default();
     let default = if args.source.is_some() { SortBy::Line } else { SortBy::Own };
     let sort = args.sort.map_or(default, Column::sort_by);
-    stdout_text::write(|out| {
-        if args.json {
-            write_json(&report, view, metric, &selection, sort, out)
-        } else {
-            write_text(&report, (view, metric), &selection, sort, args.limit, &args.text.style(), out)
-        }
+    let (what, how) = ((&selection, sort), (args.format.format(), &args.text.style()));
+    stdout_text::write_sized(&args.shown.capture, false, |out| {
+        write(&report, (view, metric), what, args.limit, how, out)
     })
 }

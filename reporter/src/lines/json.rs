@@ -41,7 +41,7 @@ struct Line {
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_json(
+pub(super) fn write(
     report: &Report,
     view: View,
     metric: Metric,

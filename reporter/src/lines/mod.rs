@@ -1,6 +1,7 @@
 //! The report `lines`: what each line of a source file allocated, itself and with all that it called.
 
 mod json;
+mod list;
 mod selection;
 mod text;
 
@@ -9,16 +10,15 @@ use std::cmp::Reverse;
 use memprof_replay::metric::{Metric, Sums};
 use rustc_hash::FxHashMap;
 
-pub use json::write_json;
+pub use list::write;
 pub use selection::{LineSelection, NoSuchSource};
-pub use text::write_text;
 
 use crate::call_sums::{CallSums, PlaceGroups};
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::report::Report;
 use crate::view::View;
 
-/// How many files the text lists, unless asked otherwise.
+/// How many files text and Markdown list, unless asked otherwise.
 pub const DEFAULT_FILES: usize = 20;
 
 /// What lines, or files, are sorted by.

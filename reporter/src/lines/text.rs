@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use memprof_replay::metric::Metric;
-use memprof_replay::slots::Amount;
 
+use super::list::file_list;
 use super::{FileSums, LineSelection, LineSums, SortBy, files};
+use crate::list::{head, sum_in_words};
 use crate::page::SourceLines;
 use crate::report::Report;
 use crate::report_title;
-use crate::size_units::{count, counted, percent, size};
-use crate::summary;
-use crate::text::{Align, Cell, Columns, Location, TextStyle, write_paragraph};
+use crate::size_units::{count, counted, size};
+use crate::text::{Align, Cell, Columns, TextStyle, write_paragraph};
 use crate::view::View;
 
 /// A further column is worth it where the source keeps so much room.
@@ -26,7 +26,7 @@ const CONTEXT: u32 = 3;
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub fn write_text(
+pub(super) fn write(
     report: &Report,
     (view, metric): (View, Metric),
     selection: &LineSelection,
@@ -56,30 +56,7 @@ fn write_files(
         return Ok(());
     }
     writeln!(out)?;
-    let whole = report.total(metric);
-    let heads = ["Own", "Share", "Total", "Share", "Allocs"].map(|head| (head, Align::Right));
-    let mut columns = Columns::new(&heads, "File");
-    for file in files.iter().take(most) {
-        let (own, total) = (file.whole.own[metric], file.whole.with_callees[metric]);
-        let cells = vec![
-            size(own.bytes),
-            percent(own.bytes, whole.bytes),
-            size(total.bytes),
-            percent(total.bytes, whole.bytes),
-            count(own.allocations),
-        ];
-        columns.push(cells, Cell::Place(Location::of_path(file.name)));
-    }
-    columns.print(out, style)?;
-    if files.len() > most {
-        let mut rest = Amount::default();
-        files[most..].iter().for_each(|file| rest.add(file.whole.own[metric]));
-        let more = counted((files.len() - most) as u64, "more file");
-        let rest =
-            format!("and {more}: {} in {} of their own", size(rest.bytes), counted(rest.allocations, "allocation"));
-        write_paragraph(&rest, 2, style, out)?;
-    }
-    Ok(())
+    file_list(report, metric, files).write_text(most, style, out)
 }
 
 /// A line of the list: with figures, without, or what stands for lines that are left out.
@@ -130,11 +107,8 @@ fn write_lines(
     let columns = roomy.unwrap_or_else(|| layout(false, 0));
     columns.print(out, style)?;
     if !left.is_empty() {
-        let mut rest = Amount::default();
-        left.iter().for_each(|row| rest.add(row.own[metric]));
         let more = counted(left.len() as u64, "more line");
-        let rest =
-            format!("and {more}: {} in {} of their own", size(rest.bytes), counted(rest.allocations, "allocation"));
+        let rest = format!("and {more}: {} of their own", sum_in_words(left.iter().map(|row| row.own[metric])));
         write_paragraph(&rest, 2, style, out)?;
     }
     match sources.whole(file.name) {
@@ -195,7 +169,7 @@ fn columns(
 ) -> Columns {
     let mut heads = vec![("Line", Align::Right), ("Own", Align::Right), ("Total", Align::Right)];
     heads.extend(has_allocations.then_some(("Allocs", Align::Right)));
-    heads.extend(others.iter().map(|&other| (summary::head(other), Align::Right)));
+    heads.extend(others.iter().map(|&other| (head(other), Align::Right)));
     let mut columns = Columns::new(&heads, "Source");
     for entry in list {
         let mut cells = Vec::with_capacity(heads.len());

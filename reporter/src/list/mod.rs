@@ -1,6 +1,7 @@
 //! A list: rows, what each is about, and what the columns show of it. A report says that once; text, Markdown, CSV and JSON
 //! are four renderings of it.
 
+mod call_columns;
 mod column;
 mod csv;
 mod data;
@@ -11,6 +12,7 @@ mod text;
 
 use memprof_replay::slots::Amount;
 
+pub(crate) use call_columns::{call_columns, head};
 pub(crate) use column::{Column, Room};
 pub(crate) use json::JsonRows;
 pub(crate) use subject::{Subject, SubjectName};

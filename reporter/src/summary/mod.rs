@@ -9,8 +9,6 @@ use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
-pub(crate) use list::head;
-
 use crate::call_sums::CallSums;
 use crate::expected_size::SizedWrite;
 use crate::json_head::JsonHead;

@@ -14,6 +14,7 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::expected_size::SizedWrite;
 use memprof_reporter::histogram::{self, Bars};
 use memprof_reporter::leaks::{self, LeakSettings};
+use memprof_reporter::lines::{self, LineSelection};
 use memprof_reporter::list::ListFormat;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::places_by::PlacesBy;
@@ -83,6 +84,11 @@ pub fn temporary_json(
 
 pub fn histogram_json(report: &Report, sizes: &AllocationSizes, out: &mut impl SizedWrite) -> io::Result<()> {
     histogram::write(report, sizes, (false, Bars::Allocations), (ListFormat::Json, &no_style()), out)
+}
+
+pub fn lines_json(report: &Report, view: View, metric: Metric, out: &mut impl SizedWrite) -> io::Result<()> {
+    let what = (&LineSelection::default(), lines::SortBy::Line);
+    lines::write(report, (view, metric), what, None, (ListFormat::Json, &no_style()), out)
 }
 
 /// All ways to list memory that can be told apart by rows of JSON.
@@ -166,6 +172,19 @@ fn csv_has_what_json_has() {
             let csv = csv_rows(&summary(ListFormat::Csv));
             assert_eq!(csv, json.iter().map(as_csv).collect::<Vec<_>>(), "summary by {by:?}");
         }
+        let lines = |format| {
+            let what = (&LineSelection::default(), lines::SortBy::Line);
+            let shown = (View::default(), Metric::Total);
+            written(|out| lines::write(&report, shown, what, None, (format, &no_style()), out))
+        };
+        let mut json = Vec::new();
+        for file in rows_of(&lines(ListFormat::Json), "files") {
+            for mut line in file["lines"].as_array().expect("lines").iter().cloned() {
+                line["file"] = file["file"].clone();
+                json.push(line);
+            }
+        }
+        assert_eq!(csv_rows(&lines(ListFormat::Csv)), json.iter().map(as_csv).collect::<Vec<_>>(), "lines");
         let sizes = report.allocation_sizes(&Query::default()).expect("the capture can be read");
         let histogram =
             |format| written(|out| histogram::write(&report, &sizes, (false, Bars::Bytes), (format, &no_style()), out));
@@ -283,12 +302,20 @@ fn a_family_in_text_and_markdown() {
         temporary::write(&report, (View::default(), sort), limits, (ListFormat::Markdown, &no_style()), out)
     };
     let summary = Summary::of(&report, View::default(), Metric::Peak, (PlacesBy::File, summary::SortBy::Own));
+    let lines = |source: Option<&str>, out: &mut Vec<u8>| {
+        let selection = source.map(|source| LineSelection::find(&report, source).expect("there is such a file"));
+        let (selection, shown) = (selection.unwrap_or_default(), (View::default(), Metric::Total));
+        let how = (ListFormat::Markdown, &no_style());
+        lines::write(&report, shown, (&selection, lines::SortBy::Line), Some(2), how, out)
+    };
     let markdown = [
         table(&report, "line,allocator", ListFormat::Markdown, 2),
         table(&report, "stack", ListFormat::Markdown, 2),
         written(|out| summary.write(ListFormat::Markdown, 2, &no_style(), out)),
         written(|out| leaks::write(&report, &settings, (2, NONE), (ListFormat::Markdown, &no_style()), out)),
         written(temporary),
+        written(|out| lines(None, out)),
+        written(|out| lines(Some("pool.py"), out)),
     ];
     assert_golden("lists.md", &markdown.join("\n"));
 }

@@ -13,13 +13,12 @@ use crate::sample_run::sample_run;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::leaks::LeakSettings;
-use memprof_reporter::lines::LineSelection;
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{lines, temporary, timeline};
+use memprof_reporter::{temporary, timeline};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -34,7 +33,7 @@ fn summary_json(report: &Report, view: View, metric: Metric) -> Value {
 }
 
 fn lines_json(report: &Report, view: View, metric: Metric) -> Value {
-    json(|out| lines::write_json(report, view, metric, &LineSelection::default(), lines::SortBy::Line, out))
+    json(|out| lists::lines_json(report, view, metric, out))
 }
 
 fn leaks_json(report: &mut Report, view: View, suppressions: &str) -> Value {

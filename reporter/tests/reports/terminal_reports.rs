@@ -62,7 +62,8 @@ fn temporary_of(report: &Report, view: View, style: &TextStyle) -> String {
 fn lines_of(report: &Report, source: Option<&str>, sort: lines::SortBy, style: &TextStyle) -> String {
     let selection = source.map(|source| LineSelection::find(report, source).expect("there is such a file"));
     let (what, most) = ((View::default(), Metric::Peak), source.is_none().then_some(4));
-    text(|out| lines::write_text(report, what, &selection.unwrap_or_default(), sort, most, style, out))
+    let selection = selection.unwrap_or_default();
+    text(|out| lines::write(report, what, (&selection, sort), most, (ListFormat::Text, style), out))
 }
 
 fn histogram_of(report: &mut Report, by_allocator: bool, bars: Bars, style: &TextStyle) -> String {
