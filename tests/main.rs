@@ -10,6 +10,7 @@ mod support;
 mod aggregation;
 mod allocator_functions;
 mod bad_captures;
+mod docs;
 mod errno;
 mod export_command;
 mod export_sizes;
