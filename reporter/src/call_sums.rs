@@ -105,8 +105,7 @@ impl StackTrie {
         let mut trie = Self { callers: none.clone(), first_callee: none.clone(), next: none };
         for (index, node) in tables.stacks.iter().enumerate().rev() {
             let stack = StackId::from_index(index + 1);
-            // Damage may name a caller that does not come before.
-            let caller = node.map(|node| node.parent).filter(|&caller| caller < stack).unwrap_or(StackId::EMPTY);
+            let caller = node.map_or(StackId::EMPTY, |node| node.parent);
             trie.callers[stack.index()] = caller;
             trie.next[stack.index()] = std::mem::replace(&mut trie.first_callee[caller.index()], stack);
         }

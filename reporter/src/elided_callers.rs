@@ -1,6 +1,6 @@
 //! What an aggregated recording had no room for: callers of rare stacks.
 
-use memprof_capture::file::{Frame, Tables};
+use memprof_capture::file::{Frame, StackNode, Tables};
 use memprof_capture::ids::StackId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::slots::Amount;
@@ -22,18 +22,11 @@ pub(crate) struct ElidedCallers {
 impl ElidedCallers {
     /// Of these stacks.
     pub(crate) fn of(tables: &Tables) -> Self {
-        let mut lacks = Vec::new();
-        if occur(tables) {
-            lacks.push(false);
-            for (index, node) in (1..).zip(&tables.stacks) {
-                lacks.push(node.is_some_and(|node| {
-                    // Damage may name a caller that does not come before.
-                    tables.frame(node.frame) == Some(Frame::ElidedCallers)
-                        || (node.parent.index() < index && lacks[node.parent.index()])
-                }));
-            }
+        if !occur(tables) {
+            return Self { lacks: Vec::new() };
         }
-        Self { lacks }
+        let is_mark = |node: StackNode| tables.frame(node.frame) == Some(Frame::ElidedCallers);
+        Self { lacks: tables.fold_stacks(false, false, |callers, node| callers || is_mark(node)) }
     }
 
     /// Whether this stack does.

@@ -37,16 +37,14 @@ pub(crate) fn runtime_frames(tables: &Tables, known: &[Known]) -> Vec<bool> {
     begins[StackId::EMPTY.index()] = true;
     for (index, node) in (1..).zip(&tables.stacks) {
         let Some(node) = node else { continue };
-        // Damage may name a caller that does not come before.
-        let is_sound = node.parent.index() < index;
-        let is_first = is_sound && begins[node.parent.index()];
+        let is_first = begins[node.parent.index()];
         let of_frame = of(node.frame);
         begins[index] = match tables.frame(node.frame) {
             Some(Frame::ThreadStart) => true,
             _ => is_first && matches!(of_frame, Known::Starts | Known::OfCLibrary),
         };
         let Some(evidence) = found.get_mut(node.frame.index()) else { continue };
-        match (of_frame, is_sound.then(|| tables.stack(node.parent)).flatten()) {
+        match (of_frame, tables.stack(node.parent)) {
             (Known::OfCLibrary, _) => evidence.add(is_first),
             (Known::Made, Some(caller)) => evidence.add(of(caller.frame) == Known::OfPython),
             _ => {}

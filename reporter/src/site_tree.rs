@@ -174,7 +174,7 @@ impl Builder {
                 node = known;
                 break;
             }
-            match tables.stack(at).filter(|node| node.parent < at) {
+            match tables.stack(at) {
                 Some(parent) => {
                     self.missing.push((at, parent.frame));
                     at = parent.parent;

@@ -37,23 +37,14 @@ impl StackPaths {
             callers: vec![PathId::EMPTY],
             places: vec![places.lost_stack()],
             known: FxHashMap::default(),
-            of_stack: Vec::with_capacity(tables.stacks.len() + 1),
+            of_stack: Vec::new(),
         };
-        paths.of_stack.push(PathId::EMPTY);
-        for (index, node) in (1_usize..).zip(&tables.stacks) {
-            let path = match node {
-                Some(node) => {
-                    // Damage may name a caller that does not come before.
-                    let callers = paths.of_stack.get(node.parent.index()).copied().unwrap_or(PathId::EMPTY);
-                    let frame = places.of_frame(node.frame).iter();
-                    let frame = frame.filter(|&&place| places.get(place).shown.meets(shown));
-                    frame.fold(callers, |path, &place| paths.callee(path, place))
-                }
-                None => paths.callee(PathId::EMPTY, places.lost_stack()),
-            };
-            debug_assert_eq!(paths.of_stack.len(), index);
-            paths.of_stack.push(path);
-        }
+        let lost = paths.callee(PathId::EMPTY, places.lost_stack());
+        paths.of_stack = tables.fold_stacks(PathId::EMPTY, lost, |callers, node| {
+            let frame = places.of_frame(node.frame).iter();
+            let frame = frame.filter(|&&place| places.get(place).shown.meets(shown));
+            frame.fold(callers, |path, &place| paths.callee(path, place))
+        });
         for index in 0..paths.of_stack.len() {
             if paths.of_stack[index] == PathId::EMPTY {
                 paths.of_stack[index] = paths.callee(PathId::EMPTY, row_places.get(StackId::from_index(index)));

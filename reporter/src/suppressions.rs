@@ -11,7 +11,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_capture::file::Tables;
-use memprof_capture::ids::StackId;
 use memprof_capture::os_error::in_words;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
@@ -174,16 +173,10 @@ impl Suppressions {
                 })
             })
             .collect();
-        let mut of_stack: Vec<Option<u32>> = vec![None; tables.stacks.len() + 1];
-        for (index, node) in (1..).zip(&tables.stacks) {
-            let Some(node) = node else { continue };
-            // Damage may name a caller that does not come before.
-            let has_caller = node.parent != StackId::EMPTY && node.parent.index() < index;
-            let callers = if has_caller { of_stack[node.parent.index()] } else { None };
+        tables.fold_stacks(None, None, |callers: Option<u32>, node| {
             let own = places.of_frame(node.frame).iter().filter_map(|place| of_place[place.index()]);
-            of_stack[index] = callers.into_iter().chain(own).min();
-        }
-        of_stack
+            callers.into_iter().chain(own).min()
+        })
     }
 }
 

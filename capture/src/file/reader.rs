@@ -212,6 +212,7 @@ impl CaptureReader {
         // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
         let is_whole = reader.damage.is_none() && reader.summary.is_some() && !is_for_totals;
         let references = if is_whole { reader.tables.dangling_references() } else { 0 };
+        reader.tables.lose_stacks_without_callers();
         reader.has_repeated_rows = reader.facts.contains(&Fact::RowsRepeat);
         reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
         if Contents::of(&preamble) == Contents::Sums {

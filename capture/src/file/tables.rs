@@ -181,7 +181,7 @@ pub struct Thread {
 }
 
 /// All tables of a capture. Identifiers index them; [`StackId::EMPTY`] is not a row of `stacks`, so that row `i` is
-/// stack `i + 1`.
+/// stack `i + 1`. The callers of a stack come before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {
     /// By [`CodeId`]. A row that the file lost is `None`.
@@ -239,13 +239,34 @@ impl Tables {
         (frames.count() + stacks.count() + sites.count()) as u64
     }
 
+    /// Loses the stacks whose callers do not come before them: only damage makes such. From then on every walk to the callers
+    /// ends, and all that is found of a stack can be found from what is known of its callers: see [`Self::fold_stacks`].
+    pub(super) fn lose_stacks_without_callers(&mut self) {
+        for (row, node) in self.stacks.iter_mut().enumerate() {
+            if node.is_some_and(|node| node.parent.index() > row) {
+                *node = None;
+            }
+        }
+    }
+
+    /// By stack, the empty one first: what `step` makes of the value of its callers and of its innermost frame. `empty` and
+    /// `lost` are the values of the empty stack and of one that the file lost.
+    pub fn fold_stacks<T: Copy>(&self, empty: T, lost: T, mut step: impl FnMut(T, StackNode) -> T) -> Vec<T> {
+        let mut values = Vec::with_capacity(self.stacks.len() + 1);
+        values.push(empty);
+        for node in &self.stacks {
+            values.push(node.map_or(lost, |node| step(values[node.parent.index()], node)));
+        }
+        values
+    }
+
     /// The frames of a stack, innermost first.
     pub fn frames_of(&self, stack: StackId) -> impl Iterator<Item = FrameId> + '_ {
         let mut at = stack;
         std::iter::from_fn(move || {
             let node = self.stack(at)?;
-            // Parents come before their children; anything else is damage, and would make this walk endless.
-            at = if node.parent < at { node.parent } else { StackId::EMPTY };
+            debug_assert!(node.parent < at, "the reader sees to it");
+            at = node.parent;
             Some(node.frame)
         })
     }
@@ -272,5 +293,26 @@ impl Tables {
     #[must_use]
     pub fn code(&self, code: CodeId) -> Option<&Code> {
         self.codes.get(code.index())?.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(nodes: &[Option<(u32, u32)>]) -> Tables {
+        let node = |&(parent, frame): &(u32, u32)| StackNode { parent: StackId(parent), frame: FrameId(frame) };
+        Tables { stacks: nodes.iter().map(|row| row.as_ref().map(node)).collect(), ..Tables::default() }
+    }
+
+    #[test]
+    fn a_stack_whose_callers_do_not_come_before_is_lost() {
+        // The second is its own caller, and the third has callers behind it.
+        let mut tables = tables(&[Some((0, 7)), Some((2, 8)), Some((4, 9)), Some((1, 10)), Some((2, 11))]);
+        tables.lose_stacks_without_callers();
+        let frames = |stack| tables.frames_of(StackId(stack)).map(|frame| frame.0).collect::<Vec<_>>();
+        assert_eq!([1, 2, 3, 4, 5].map(frames), [vec![7], vec![], vec![], vec![10, 7], vec![11]]);
+        let depths = tables.fold_stacks(0, -1, |callers, _| callers + 1);
+        assert_eq!(depths, [0, 1, -1, -1, 2, 0]);
     }
 }

@@ -20,20 +20,13 @@ impl CodeScope {
         let (places, tables) = (&report.places, report.tables());
         let of_place: Vec<bool> = places.ids().map(|place| pattern.matches(places, place)).collect();
         let is_meant = |place: &PlaceId| of_place[place.index()];
-        let mut stacks = vec![false; tables.stacks.len() + 1];
-        if is_own {
+        let stacks = if is_own {
             let row_places = report.row_places(view);
-            for (index, meant) in stacks.iter_mut().enumerate() {
-                *meant = is_meant(&row_places.get(StackId::from_index(index)));
-            }
+            let stacks = 0..=tables.stacks.len();
+            stacks.map(|index| is_meant(&row_places.get(StackId::from_index(index)))).collect()
         } else {
-            for (index, node) in (1..).zip(&tables.stacks) {
-                let Some(node) = node else { continue };
-                // Damage may name a caller that does not come before. Stack 0 has no frames.
-                let callers = node.parent.index() < index && stacks[node.parent.index()];
-                stacks[index] = callers || places.of_frame(node.frame).iter().any(is_meant);
-            }
-        }
+            tables.fold_stacks(false, false, |callers, node| callers || places.of_frame(node.frame).iter().any(is_meant))
+        };
         Self { stacks, occurs: of_place.contains(&true) }
     }
 

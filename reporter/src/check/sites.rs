@@ -113,8 +113,7 @@ fn outwards(report: &Report, row_places: &RowPlaces, view: View, stack: Option<S
     let mut is_outside = false;
     let mut at = stack.unwrap_or(StackId::EMPTY);
     while at != StackId::EMPTY {
-        // Damage may name a caller that does not come before.
-        let Some(node) = tables.stack(at).filter(|node| node.parent < at) else { break };
+        let Some(node) = tables.stack(at) else { break };
         for &caller in places.of_frame(node.frame).iter().rev() {
             if is_outside && places.get(caller).shown.meets(view.alone()) {
                 found.push(caller);

@@ -1,7 +1,7 @@
 //! Selects slots by thread, allocator, and the files and modules of their stacks.
 
 use memprof_capture::file::Tables;
-use memprof_capture::ids::{SiteId, StackId, ThreadId};
+use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::metric::Sums;
 
@@ -82,20 +82,12 @@ impl<'a> SlotFilter<'a> {
 
 /// By stack: whether it has a frame in a file or module that one of the patterns is for.
 fn stacks_through(patterns: &[PathPattern], tables: &Tables, places: &Places) -> Vec<bool> {
-    let mut through = vec![false; tables.stacks.len() + 1];
     if patterns.is_empty() {
-        return through;
+        return vec![false; tables.stacks.len() + 1];
     }
     let matches = |path: &str| !path.is_empty() && patterns.iter().any(|pattern| pattern.matches(path));
     let of_place: Vec<bool> =
         places.ids().map(|id| matches(places.file(id)) || places.module(id).is_some_and(matches)).collect();
     let is_in = |&place: &PlaceId| of_place[place.index()];
-    for (index, node) in (1..).zip(&tables.stacks) {
-        if let Some(node) = node {
-            // Damage may name a caller that does not come before.
-            let callers = node.parent != StackId::EMPTY && node.parent.index() < index && through[node.parent.index()];
-            through[index] = callers || places.of_frame(node.frame).iter().any(is_in);
-        }
-    }
-    through
+    tables.fold_stacks(false, false, |callers, node| callers || places.of_frame(node.frame).iter().any(is_in))
 }

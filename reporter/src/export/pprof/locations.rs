@@ -84,7 +84,7 @@ impl<'a> Locations<'a> {
                 chain = known;
                 break;
             }
-            match self.tables.stack(at).filter(|node| node.parent < at) {
+            match self.tables.stack(at) {
                 Some(node) => {
                     missing.push((at, node.frame));
                     at = node.parent;
