@@ -14,6 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
 
+use memprof_capture::file::whole_file::{Existing, WholeFile};
 use memprof_recorder::os_error::in_words;
 
 /// Built by build.rs.
@@ -135,7 +136,7 @@ fn in_place(place: &Place) -> Option<PathBuf> {
     if let Some(ready) = ready(&path) {
         return ready.then_some(path);
     }
-    write(&directory, &path).ok()?;
+    write(&path).ok()?;
     ready(&path)?.then_some(path)
 }
 
@@ -163,20 +164,10 @@ fn ready(path: &Path) -> Option<bool> {
     same.then_some(true)
 }
 
-/// Writes the library under another name first: no program ever sees a part of it.
-fn write(directory: &Path, path: &Path) -> io::Result<()> {
-    let fresh = directory.join(format!("{FILE_NAME}.{}", std::process::id()));
-    let written = (|| {
-        // One of a run that was killed, with this pid.
-        let _ = fs::remove_file(&fresh);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&fresh)?;
-        file.write_all(LIBRARY)?;
-        fs::rename(&fresh, path)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&fresh);
-    }
-    written
+fn write(path: &Path) -> io::Result<()> {
+    let whole = WholeFile::begin_private(path, 0o500)?;
+    whole.file().write_all(LIBRARY)?;
+    whole.finish(Existing::Replace)
 }
 
 /// The last resort: a file in memory, which the program reaches through memprof's descriptor.

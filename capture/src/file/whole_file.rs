@@ -1,10 +1,11 @@
-//! Files that have their name only when they are whole: whoever looks finds the old one or the new one, and never a part.
+//! Files that have their name only when they are whole: whoever looks finds the old one or the new one, and never a
+//! part.
 //!
 //! Where the file system can (`O_TMPFILE`), a file has no name at all until then: whatever ends the process, be it
 //! SIGKILL, the kernel takes the part back. Elsewhere it has another name beside the one that it will have; then a
 //! process that is to end calls [`remove_unfinished`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -49,7 +50,16 @@ impl WholeFile {
         Self::begin_as(path, readers, create_nameless)
     }
 
-    /// Likewise. `nameless` makes a file without a name, if it can.
+    /// Begins a file that will be at `path`, in a folder that nobody else writes to, with this mode, as the umask lets
+    /// it. What is at `path` by then gives way, whatever its permissions are: a link itself, and not what it leads to.
+    ///
+    /// # Errors
+    /// When there is no such folder, or it cannot be written to.
+    pub fn begin_private(path: &Path, mode: u32) -> io::Result<Self> {
+        Self::create(path.to_owned(), mode, None, create_nameless)
+    }
+
+    /// As [`Self::begin`]. `nameless` makes a file without a name, if it can.
     fn begin_as(path: &Path, readers: Readers, nameless: impl FnOnce(&Path, u32) -> Option<File>) -> io::Result<Self> {
         // A link stays a link: what it leads to is replaced.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -62,6 +72,15 @@ impl WholeFile {
             Err(_) => None,
         };
         let create_mode = if readers == Readers::Owner || mode.is_some() { 0o600 } else { 0o666 };
+        Self::create(target, create_mode, mode, nameless)
+    }
+
+    fn create(
+        target: PathBuf,
+        create_mode: u32,
+        mode: Option<u32>,
+        nameless: impl FnOnce(&Path, u32) -> Option<File>,
+    ) -> io::Result<Self> {
         let (file, part) = match nameless(folder_of(&target), create_mode) {
             Some(file) => (file, None),
             None => {
@@ -162,8 +181,8 @@ fn part_names() -> MutexGuard<'static, Vec<PathBuf>> {
     PART_NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes what has a name and is not whole. No file of this process can begin or be finished from now on: it is about to
-/// end.
+/// Removes what has a name and is not whole. No file of this process can begin or be finished from now on: it is about
+/// to end.
 pub fn remove_unfinished() {
     let names = part_names();
     for name in names.iter() {
@@ -177,19 +196,40 @@ pub fn remove_unfinished() {
 struct PartName(PathBuf);
 
 impl PartName {
-    /// A name beside the one that a file will have, taken by `create`.
-    fn take<T>(target: &Path, create: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<(Self, T)> {
+    /// A name beside the one that a file will have, taken by `create`, which fails if there is such a file.
+    fn take<T>(target: &Path, create: impl Fn(&Path) -> io::Result<T>) -> io::Result<(Self, T)> {
         let name = target.file_name().ok_or_else(|| io::Error::other("it has no file name"))?;
-        let mut part = OsString::from(".");
-        part.push(name);
-        part.push(format!(".{}.part", std::process::id()));
-        let path = target.with_file_name(part);
         // Locked, so that the name does not come to be while others go.
         let mut names = part_names();
-        let created = create(&path)?;
-        names.push(path.clone());
-        Ok((Self(path), created))
+        let mut others = 0;
+        loop {
+            let path = target.with_file_name(part_name(name, others));
+            match create(&path) {
+                // Another thread's, or one of a process that had this pid and was killed.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && others < MOST_OTHERS => others += 1,
+                created => {
+                    let created = created?;
+                    names.push(path.clone());
+                    return Ok((Self(path), created));
+                }
+            }
+        }
     }
+}
+
+/// So many files of this process, or of former ones with its pid, may become one file at the same time.
+const MOST_OTHERS: u32 = 100;
+
+/// The name of a part of the file with this name, of which there are so many others.
+fn part_name(name: &OsStr, others: u32) -> OsString {
+    let mut part = OsString::from(".");
+    part.push(name);
+    part.push(format!(".{}", std::process::id()));
+    if others > 0 {
+        part.push(format!(".{others}"));
+    }
+    part.push(".part");
+    part
 }
 
 impl Drop for PartName {
@@ -257,6 +297,40 @@ mod tests {
             begin(&path).and_then(|whole| whole.finish_durably(Existing::Replace)).expect("it can be written");
             assert_eq!(mode(), 0o640);
         }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "has no links to descriptors")]
+    fn what_is_private_takes_the_place_of_whatever_is_there() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let [path, elsewhere] = ["it", "elsewhere"].map(|name| folder.path().join(name));
+        fs::write(&elsewhere, "other").expect("it can be written");
+        std::os::unix::fs::symlink(&elsewhere, &path).expect("it can be linked");
+        for mode in [0o500, 0o600] {
+            let whole = WholeFile::begin_private(&path, mode).expect("it can begin");
+            whole.file().write_all(b"ours").expect("it can be written");
+            whole.finish(Existing::Replace).expect("it can be finished");
+            let found = fs::symlink_metadata(&path).expect("it is there");
+            assert!(found.is_file());
+            assert_eq!(found.permissions().mode() & 0o777, mode);
+            assert_eq!(fs::read(&path).expect("it can be read"), b"ours");
+        }
+        assert_eq!(fs::read(&elsewhere).expect("it is there"), b"other");
+    }
+
+    #[test]
+    fn parts_of_others_are_in_nobody_s_way() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("it");
+        let left = folder.path().join(format!(".it.{}.part", std::process::id()));
+        fs::write(&left, "of a process that was killed").expect("it can be written");
+        let parts = [0, 1].map(|_| with_name(&path).expect("it can begin"));
+        for part in parts {
+            part.finish(Existing::Replace).expect("it can be finished");
+        }
+        assert_eq!(fs::read(&path).expect("it is there"), b"");
+        assert!(left.exists(), "it may be another one's, whose pid is of another kind");
+        assert_eq!(names(folder.path()).len(), 2);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use memprof_capture::file::Function;
+use memprof_capture::file::whole_file::{Existing, WholeFile};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -160,20 +161,11 @@ fn head_of(payload: &[u8]) -> [u8; HEAD_BYTES] {
     head
 }
 
-/// Writes a file under another name first: nobody ever sees a part of it.
 fn write(path: &Path, payload: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension(format!("{}.new", std::process::id()));
-    // One of a run that was killed, with this pid.
-    let _ = fs::remove_file(&fresh);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).and_then(|mut file| {
-        file.write_all(&head_of(payload))?;
-        file.write_all(payload)?;
-        fs::rename(&fresh, path)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&fresh);
-    }
-    written
+    let whole = WholeFile::begin_private(path, 0o600)?;
+    whole.file().write_all(&head_of(payload))?;
+    whole.file().write_all(payload)?;
+    whole.finish(Existing::Replace)
 }
 
 fn remove_oldest(folder: &Path, limit: u64) {
