@@ -1,19 +1,20 @@
 //! A thread's present stack, as the program tells it, and the stack that the capture has for it.
 //!
 //! They differ where a stack has more native frames than the recording's limit: then only the outermost and innermost
-//! half of them are kept, with a mark that says how many were left out where the last of them was. Python frames are never
-//! left out.
+//! half of them are kept, with a mark that says how many were left out where the last of them was. Python frames are
+//! never left out.
 //!
-//! A recursion has a stack for each of its levels. So that they share their frames, how many are left out changes in steps: in
-//! most levels, the stack is that of the level before and one call more.
+//! A recursion has a stack for each of its levels. So that they share their frames, how many are left out changes in
+//! steps: in most levels, the stack is that of the level before and one call more.
 
 use std::ops::Range;
 
 use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::ids::{FrameId, StackId};
 
-use crate::interning::{FoundStack, Interning};
-use crate::stack_runs::RunEnd;
+use crate::interning::Interning;
+use crate::interning::stack_runs::RunEnd;
+use crate::interning::stacks::{FoundStack, Stacks};
 
 /// A thread's last stack, outermost frame first.
 pub struct ThreadStack {
@@ -78,7 +79,8 @@ impl ThreadStack {
         self.limit.div_ceil(2)
     }
 
-    /// Of a stack with so many native frames, the number of the last one that is left out, counted from 1; 0 where none is.
+    /// Of a stack with so many native frames, the number of the last one that is left out, counted from 1; 0 where none
+    /// is.
     fn last_left_out(&self, natives: u32) -> u32 {
         if natives <= self.limit {
             return 0;
@@ -93,25 +95,20 @@ impl ThreadStack {
         let Some(last) = self.frames.last() else { return FoundStack::EMPTY };
         let (left_out, outer, length) = (self.last_left_out(last.natives), self.outer(), self.frames.len());
         if left_out == 0 {
-            return self.whole(0..length, 0, FoundStack::EMPTY, interning);
+            return self.whole(0..length, 0, FoundStack::EMPTY, &mut interning.stacks);
         }
         let first_left_out = self.frames.partition_point(|frame| frame.natives <= outer);
         let after_last = self.frames.partition_point(|frame| frame.natives < left_out) + 1;
-        let stack = self.whole(0..first_left_out, 0, FoundStack::EMPTY, interning);
-        let stack = self.bare(first_left_out..after_last, stack, interning);
         let mark = interning.elided(left_out - outer);
-        let stack = interning.stack(stack, mark);
-        self.whole(after_last..length, left_out, stack, interning)
+        let stacks = &mut interning.stacks;
+        let stack = self.whole(0..first_left_out, 0, FoundStack::EMPTY, stacks);
+        let stack = self.bare(first_left_out..after_last, stack, stacks);
+        let stack = stacks.stack(stack, mark);
+        self.whole(after_last..length, left_out, stack, stacks)
     }
 
     /// The stack up to the last of these frames, which follow `stack`.
-    fn whole(
-        &mut self,
-        range: Range<usize>,
-        left_out: u32,
-        stack: FoundStack,
-        interning: &mut Interning,
-    ) -> FoundStack {
+    fn whole(&mut self, range: Range<usize>, left_out: u32, stack: FoundStack, stacks: &mut Stacks) -> FoundStack {
         let known = |frame: &StackFrame| frame.whole.filter(|whole| whole.left_out == left_out);
         let frames = &mut self.frames[range];
         let unknown = frames.iter().rposition(|frame| known(frame).is_some()).map_or(0, |last| last + 1);
@@ -121,32 +118,32 @@ impl ThreadStack {
             .map_or(stack, |whole| FoundStack::known(whole.stack));
         let fresh = &mut frames[unknown..];
         let whole = |stack| Some(Whole { stack, left_out });
-        let run = interning.run(&stack, fresh.iter().map(|frame| frame.id));
-        if let Some(end) = run.and_then(|run| interning.end_of(run)) {
+        let run = stacks.run(&stack, fresh.iter().map(|frame| frame.id));
+        if let Some(end) = run.and_then(|run| stacks.end_of(run)) {
             // Of the frames before, the stacks are found when they are needed.
             fresh.iter_mut().rev().zip(end.stacks()).for_each(|(frame, stack)| frame.whole = whole(stack));
             return FoundStack::known(end.last());
         }
         let mut new = 0;
         for frame in fresh {
-            stack = interning.stack(stack, frame.id);
+            stack = stacks.stack(stack, frame.id);
             new += u32::from(stack.is_new);
             frame.whole = whole(stack.id);
         }
         if let Some(run) = run {
-            interning.remember(run, RunEnd::new(stack.id, new));
+            stacks.remember(run, RunEnd::new(stack.id, new));
         }
         stack
     }
 
     /// The stack up to the last of these frames, which follow `stack`, without the native ones among them.
-    fn bare(&mut self, range: Range<usize>, stack: FoundStack, interning: &mut Interning) -> FoundStack {
+    fn bare(&mut self, range: Range<usize>, stack: FoundStack, stacks: &mut Stacks) -> FoundStack {
         let frames = &mut self.frames[range];
         let unknown = frames.iter().rposition(|frame| frame.bare.is_some()).map_or(0, |last| last + 1);
         let mut stack = unknown.checked_sub(1).and_then(|last| frames[last].bare).map_or(stack, FoundStack::known);
         for frame in &mut frames[unknown..] {
             if !frame.is_native {
-                stack = interning.stack(stack, frame.id);
+                stack = stacks.stack(stack, frame.id);
             }
             frame.bare = Some(stack.id);
         }
@@ -183,7 +180,8 @@ mod tests {
             Self { interning, stacks: Vec::new(), frames: Vec::new() }
         }
 
-        /// The stack, and the frames of its row, innermost last: addresses, `-n` for n elided frames, 1000 + offset for Python.
+        /// The stack, and the frames of its row, innermost last: addresses, `-n` for n elided frames, 1000 + offset for
+        /// Python.
         fn shown(&mut self, stack: &mut ThreadStack) -> (StackId, Vec<i64>) {
             let id = stack.id(&mut self.interning).id;
             let rows = self.interning.take_rows(true);

@@ -30,7 +30,8 @@ pub struct MappedFiles {
 }
 
 impl MappedFiles {
-    /// With what allocator a process is said to have mapped something at an address, and what others may see of it, too.
+    /// With what allocator a process is said to have mapped something at an address, and what others may see of it,
+    /// too.
     pub fn shown(&mut self, mapped: Mapped, pid: u32, address: u64) -> Option<(Allocator, Option<SharedPart>)> {
         match mapped {
             Mapped::Memory => None,
@@ -85,7 +86,8 @@ impl MappedFiles {
             let mounts = fs::read_to_string(mounts).unwrap_or_default();
             self.devices.extend(mounts.lines().filter_map(file_system));
         }
-        // Some file systems have devices that are not those of their mounts (btrfs's subvolumes): none that is in memory.
+        // Some file systems have devices that are not those of their mounts (btrfs's subvolumes): none that is in
+        // memory.
         *self.devices.entry(device).or_insert(false)
     }
 }

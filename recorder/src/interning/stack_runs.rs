@@ -1,7 +1,7 @@
 //! Runs of frames that have come before, and the stacks that they lead to.
 //!
-//! A program with many stacks comes back to most of them by many frames at once: down another branch of its calls. To look
-//! for the stack of each frame takes a wait for memory and a place in a table for each, and the table of stacks is
+//! A program with many stacks comes back to most of them by many frames at once: down another branch of its calls. To
+//! look for the stack of each frame takes a wait for memory and a place in a table for each, and the table of stacks is
 //! bounded. If it has forgotten one of them, all that follow get other rows. A run takes one place, and one wait.
 
 use std::hash::{Hash, Hasher};
@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 
 use memprof_capture::ids::{FrameId, StackId};
 
-use crate::fingerprint::Fingerprint;
+use super::fingerprint::Fingerprint;
 
 /// The frames that follow a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
-    /// The last so many stacks up to `last`, which were new: they got their numbers one after the other. Without a new one,
-    /// `last` alone.
+    /// The last so many stacks up to `last`, which were new: they got their numbers one after the other. Without a new
+    /// one, `last` alone.
     pub fn new(last: StackId, new: u32) -> Self {
         Self { last, count: NonZeroU32::new(new).unwrap_or(NonZeroU32::MIN) }
     }

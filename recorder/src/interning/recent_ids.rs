@@ -1,8 +1,8 @@
 //! The numbers of rows, as far as they are remembered.
 //!
-//! A table of all rows that ever were grows without bound, and each look at it waits for memory. Programs whose stacks are new
-//! again and again have millions of them, and seldom come back to an old one: so a bounded table holds those that came last,
-//! and what it has forgotten gets another row when it comes again. Readers make the two one.
+//! A table of all rows that ever were grows without bound, and each look at it waits for memory. Programs whose stacks
+//! are new again and again have millions of them, and seldom come back to an old one: so a bounded table holds those
+//! that came last, and what it has forgotten gets another row when it comes again. Readers make the two one.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -39,11 +39,12 @@ pub enum RecentIds<K> {
 
 /// A table with a bounded number of places.
 ///
-/// They are in sets. Rows of groups with numbers side by side are in sets side by side: stacks are numbered as they come, and those
-/// that came just now lie in the processor's caches. A row whose set is full of those groups' is in another set, by its hash.
+/// They are in sets. Rows of groups with numbers side by side are in sets side by side: stacks are numbered as they
+/// come, and those that came just now lie in the processor's caches. A row whose set is full of those groups' is in
+/// another set, by its hash.
 pub struct Recent<K> {
-    /// The row that came last stands in front in its set, and the one that goes at the end. Numbers are one more than those of the
-    /// rows; 0 stands in a place that nobody has taken.
+    /// The row that came last stands in front in its set, and the one that goes at the end. Numbers are one more than
+    /// those of the rows; 0 stands in a place that nobody has taken.
     places: Vec<(K, u32)>,
     /// By set, the last groups of which a row had to go to another set.
     full_of: Vec<Option<Groups>>,
@@ -108,7 +109,8 @@ impl<K: Row> RecentIds<K> {
         }
     }
 
-    /// The number of a row that is `key`, which there has never been. It is not searched for: there is nothing to wait for.
+    /// The number of a row that is `key`, which there has never been. It is not searched for: there is nothing to wait
+    /// for.
     #[inline]
     pub fn new_number(&mut self, key: K) -> u32 {
         match self {
