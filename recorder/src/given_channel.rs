@@ -15,9 +15,8 @@ use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{Header, Summary};
 use memprof_capture::ids::Stamp;
 
-use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
-use crate::output::Output;
+use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
 use memprof_capture::object_tracing::ObjectTracing;
 
@@ -87,7 +86,7 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
             pool.seal(place);
         }
     }
-    let mut drain = Drain::new(pool, Output::Events(Box::new(CaptureOutput::new(output, &header())?)), native_depth);
+    let mut drain = Drain::new(pool, Box::new(CaptureOutput::new(output, &header())?), native_depth);
     drain.take_published();
     drain.take_rest(|_| {});
     let taken = Taken { allocations: drain.allocations(), damaged_chunks: drain.damaged_chunks() };

@@ -1,29 +1,25 @@
 //! The outside of a recording: starts the program, drains its channel, writes the capture.
 //!
 //! - [`recording`]: the whole of it.
-//! - [`program`], [`interpreter`], [`path_search`], [`executable`], `needed_libraries`: what is to be run, and whether it can be recorded.
+//! - [`program`], [`interpreter`], [`path_search`], [`executable`], `needed_libraries`: what is to be run, and whether
+//!   it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`own_limits`], [`last_resort`]: what is not to stop memprof, and what is done when something does.
-//! - `shared_pool`, `look`, `drain`, `family`, `attached`, `transcoding`, `thread_stack`, `thread_table`, `interning`, `resident_set`: what comes
-//!   through the channel.
+//! - `shared_pool`, `drain`, `attached`, `transcoding`, `interning`, `resident_set`: what comes through the channel. `drain` says
+//!   how.
 //! - [`given_channel`]: the same for a channel that no program filled.
-//! - `output`: where it goes, event by event (`capture_output`) or summed up (`aggregated_output`, `resident_moments`, `large_blocks`).
+//! - [`output`]: where it goes, event by event or summed up.
 //! - [`symbols`]: the names of native frames, at the end or later.
 
-mod aggregated_output;
 mod attached;
-mod capture_output;
 mod drain;
 pub mod executable;
-mod family;
 mod frozen;
 pub mod given_channel;
 pub mod inherited;
 mod interning;
 pub mod interpreter;
-mod large_blocks;
 pub mod last_resort;
-mod look;
 mod needed_libraries;
 pub mod output;
 pub mod own_limits;
@@ -31,14 +27,11 @@ pub mod path_search;
 mod process_maps;
 pub mod program;
 pub mod recording;
-mod resident_moments;
 mod resident_set;
 mod shared_pool;
 pub mod signals;
 pub mod start;
 pub mod symbols;
-mod thread_stack;
-mod thread_table;
 mod transcoding;
 pub mod wait;
 

@@ -21,12 +21,12 @@ use memprof_capture::file::{Fact, Header, Summary};
 use memprof_capture::not_followed::NotFollowed;
 use memprof_capture::os_error::in_words;
 
-use crate::aggregated_output::AggregatedOutput;
 use crate::attached::Attached;
-use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
 use crate::frozen;
 use crate::last_resort::Armed;
+use crate::output::aggregated_output::AggregatedOutput;
+use crate::output::capture_output::CaptureOutput;
 use crate::output::{Destination, Failure, Output, Written};
 use crate::own_limits::is_want_of_resources;
 use crate::program::Program;
@@ -212,9 +212,9 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
         // SAFETY: the pool is there until `shared` is dropped, which is after this.
         let armed = unsafe { Armed::new(pid, pool.header()) };
         header.pid = pid.cast_unsigned();
-        let output = match sums {
-            Some(sums) => Output::Sums(Box::new(sums.with_header(header.clone()))),
-            None => Output::Events(Box::new(begin(output, &header))),
+        let output: Box<dyn Output> = match sums {
+            Some(sums) => Box::new(sums.with_header(header.clone())),
+            None => Box::new(begin(output, &header)),
         };
         let drain = Drain::new(pool, output, native_depth.unwrap_or(0));
         let drain = if symbols.is_some() { drain.keeping_files() } else { drain };
@@ -379,7 +379,7 @@ fn finish(mut drain: Drain, pool: Pool, end: &Ended, wall: Duration, native: Opt
         warnings
             .push("nothing was recorded: the program ended before it made an allocation that memprof sees".to_owned());
     }
-    if let Some(Fact::Python { version, stacks: false, .. }) = drain.python() {
+    if let Some(Fact::Python { version, stacks: false, .. }) = drain.interpreter() {
         warnings.push(format!(
             "memprof cannot read the stacks of Python {version}: it knows the standard builds of 3.{} to 3.{}, and \
              free-threaded ones of 3.{} and later; allocations were recorded without them",

@@ -4,22 +4,28 @@ use std::fs;
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use memprof_capture::channel::ChunkIndex;
-use memprof_capture::channel::pool::futex_wake;
 use memprof_capture::channel::states::{State, Task};
-use memprof_capture::ids::Stamp;
+use memprof_capture::channel::{ChunkIndex, Pool};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Drain, chunks_in_use};
-use crate::look::{Left, Look};
+use super::chunks::Chunks;
+use super::poll::{Known, Polled};
+use super::processes::Processes;
 
-impl Drain {
-    /// Gives chunks back whose threads have gone, when others look for chunks in vain.
-    pub fn take_abandoned(&mut self) {
-        let pool = self.pool;
+/// What threads have left that have gone.
+pub struct Abandoned {
+    gone: FxHashSet<Task>,
+    /// What they have written.
+    pub polled: Polled,
+}
+
+impl Abandoned {
+    /// Finds it, when others look for chunks in vain.
+    pub fn find(chunks: &Chunks, processes: &Processes) -> Option<Self> {
+        let pool = chunks.pool();
         // Those that wait to be taken come back anyway.
         if pool.waiting() != 0 || !pool.is_wanted() {
-            return;
+            return None;
         }
         let (mut holders, mut newest) = (FxHashMap::default(), FxHashMap::default());
         for chunk in pool.chunks() {
@@ -31,59 +37,61 @@ impl Drain {
                 State::Owned(task) => {
                     holders.insert(task, Some(pool.descriptor(chunk).pid.load(Relaxed)));
                     let last = newest.entry(task).or_default();
-                    *last = self.age(chunk).max(*last);
+                    *last = age(pool, chunk).max(*last);
                 }
             }
         }
         let gone: FxHashSet<Task> =
-            holders.into_iter().filter(|&(task, pid)| self.has_gone(task, pid)).map(|(task, _)| task).collect();
+            holders.into_iter().filter(|&(task, pid)| has_gone(task, pid, processes)).map(|(task, _)| task).collect();
         // What is found from here on is what they have left.
         let is_left = |&chunk: &ChunkIndex| match pool.state(chunk) {
-            // A thread fills one chunk after the other. Of those before its last one it has lost sight, when a signal handler
-            // left the hook that was at work.
-            State::Owned(task) => gone.contains(&task) || newest.get(&task).is_some_and(|&last| self.age(chunk) < last),
+            // A thread fills one chunk after the other. Of those before its last one it has lost sight, when a signal
+            // handler left the hook that was at work.
+            State::Owned(task) => {
+                gone.contains(&task) || newest.get(&task).is_some_and(|&last| age(pool, chunk) < last)
+            }
             State::Taken(_) | State::Free => false,
         };
-        let look = Look::at(&pool, chunks_in_use(pool).filter(is_left), Left::ByTheirThreads);
-        // What is settled is for the next look at all threads to say.
-        self.take(&look, |_| Stamp(0), |_| {});
+        // What is settled is for the next poll of all threads to say.
+        let polled = Polled::left(&pool, chunks.in_use().filter(is_left), Known::Nothing);
+        Some(Self { gone, polled })
+    }
+
+    /// Gives it back: what they have written has been taken.
+    pub fn give_back(self, chunks: &Chunks) {
+        let pool = chunks.pool();
         for chunk in pool.chunks() {
             match pool.state(chunk) {
-                State::Taken(task) if gone.contains(&task) => pool.give_back(chunk, task),
+                State::Taken(task) if self.gone.contains(&task) => pool.give_back(chunk, task),
                 State::Free => pool.offer(chunk),
                 State::Taken(_) | State::Owned(_) => {}
             }
         }
-        futex_wake(&pool.header().space);
+        chunks.wake();
     }
+}
 
-    /// Grows from each of a task's chunks to its next.
-    fn age(&self, chunk: ChunkIndex) -> (u32, u32) {
-        let descriptor = self.pool.descriptor(chunk);
-        (descriptor.thread.load(Acquire), descriptor.sequence.load(Acquire))
-    }
+/// Grows from each of a task's chunks to its next.
+fn age(pool: Pool, chunk: ChunkIndex) -> (u32, u32) {
+    let descriptor = pool.descriptor(chunk);
+    (descriptor.thread.load(Acquire), descriptor.sequence.load(Acquire))
+}
 
-    /// Whether a thread has ended, of this process where that is known. Where it cannot be told it lives.
-    fn has_gone(&self, task: Task, pid: Option<u32>) -> bool {
-        let pid = pid.or_else(|| self.images.get(&task.image).copied());
-        let folder = match pid {
-            Some(pid) => format!("/proc/{pid}/task/{}", task.tid),
-            // It was killed before it said anything. Threads can be found here, too, by their names.
-            None => format!("/proc/{}", task.tid),
-        };
-        match fs::read(format!("{folder}/status")) {
-            Ok(status) => {
-                let pid = pid.or_else(|| field(&status, "Tgid:")?.parse().ok());
-                matches!(field(&status, "State:"), Some("Z" | "X"))
-                    || pid.is_some_and(|pid| self.runs_after(task.image, pid))
-            }
-            Err(error) => error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH),
+/// Whether a thread has ended, of this process where that is known. Where it cannot be told it lives.
+fn has_gone(task: Task, pid: Option<u32>, processes: &Processes) -> bool {
+    let pid = pid.or_else(|| processes.pid_of(task.image));
+    let folder = match pid {
+        Some(pid) => format!("/proc/{pid}/task/{}", task.tid),
+        // It was killed before it said anything. Threads can be found here, too, by their names.
+        None => format!("/proc/{}", task.tid),
+    };
+    match fs::read(format!("{folder}/status")) {
+        Ok(status) => {
+            let pid = pid.or_else(|| field(&status, "Tgid:")?.parse().ok());
+            matches!(field(&status, "State:"), Some("Z" | "X"))
+                || pid.is_some_and(|pid| processes.runs_after(task.image, pid))
         }
-    }
-
-    /// Whether a process is known to run a program that came after this image.
-    fn runs_after(&self, image: u32, pid: u32) -> bool {
-        self.images.iter().any(|(&later, &of)| of == pid && later > image)
+        Err(error) => error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH),
     }
 }
 

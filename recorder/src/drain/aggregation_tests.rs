@@ -1,5 +1,5 @@
-//! What is summed up while it is recorded is what a replay of the recorded events finds; where callers of rare stacks are left out,
-//! all else is the same.
+//! What is summed up while it is recorded is what a replay of the recorded events finds; where callers of rare stacks
+//! are left out, all else is the same.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -23,10 +23,10 @@ use memprof_replay::replay::{ReplaySettings, replay};
 use proptest::prelude::*;
 
 use super::Drain;
-use crate::aggregated_output::AggregatedOutput;
-use crate::capture_output::CaptureOutput;
 use crate::given_channel::{header, summary};
 use crate::output::Output;
+use crate::output::aggregated_output::AggregatedOutput;
+use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
 use memprof_capture::object_tracing::ObjectTracing;
 
@@ -66,12 +66,10 @@ impl Recording {
         let start = ClockPoint { stamp: Stamp(stamp.0 - stamp.0 % (1 << 30)), monotonic_ns: 0 };
         let header = Header { clock: shared.pool().clock(), start, ..header() };
         let sums = |header| AggregatedOutput::new(path.clone(), header, false).unwrap();
-        let output = match kept {
-            Kept::Sums => Output::Sums(Box::new(sums(header))),
-            Kept::SumsInRoom(room) => Output::Sums(Box::new(sums(header).with_room(room))),
-            Kept::Events => {
-                Output::Events(Box::new(CaptureOutput::new(File::create(&path).unwrap(), &header).unwrap()))
-            }
+        let output: Box<dyn Output> = match kept {
+            Kept::Sums => Box::new(sums(header)),
+            Kept::SumsInRoom(room) => Box::new(sums(header).with_room(room)),
+            Kept::Events => Box::new(CaptureOutput::new(File::create(&path).unwrap(), &header).unwrap()),
         };
         let threads = (0..PROCESSES * THREADS).map(|_| None).collect();
         Self { drain: Drain::new(shared.pool(), output, MOST_NATIVE), shared, path, threads }
@@ -170,7 +168,8 @@ fn sorted(mut slots: Vec<SlotSummary>) -> Vec<SlotSummary> {
 /// The allocations of slots: all, at the peak, leaked, temporary; and the bytes of all.
 type Amounts = [u64; 5];
 
-/// The slots' sums by what `keys` says of each and of the frames of its stack, outermost first: it may count more than once.
+/// The slots' sums by what `keys` says of each and of the frames of its stack, outermost first: it may count more than
+/// once.
 fn by<K: Eq + Hash>(
     aggregate: &Aggregate,
     tables: &Tables,

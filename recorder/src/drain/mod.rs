@@ -1,115 +1,81 @@
-//! Takes what the program's threads have handed over, and writes it.
+//! Takes what the program's threads have published, and writes it.
+//!
+//! An event goes through five hands:
+//!
+//! 1. [`chunks`] finds the chunks in which something has been published ([`poll`]), and reads them, each thread's in
+//!    order. What threads leave behind that are killed is found by [`abandoned`]; which process a thread belongs to,
+//!    and when that ends, is known to [`processes`].
+//! 2. [`Transcoders`] make events of records, and find the recording's numbers for the thread's own in its tables
+//!    ([`Interning`](crate::interning::Interning)).
+//! 3. [`order`] keeps them until no older one can come, and then settles them in one order for all threads.
+//! 4. [`Output`] takes them as they are settled, and the rows that they refer to.
+//! 5. [`writer`] adds now and then what else has turned out, and [`epilogue`] what is known at the end.
 
 mod abandoned;
 #[cfg(test)]
 mod aggregation_tests;
-mod hidden_allocators;
+mod chunks;
+mod epilogue;
+mod order;
+mod poll;
 mod processes;
 #[cfg(test)]
 mod repetition_tests;
 #[cfg(test)]
 mod tests;
+mod thread_table;
+mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering::{Acquire, SeqCst};
-use std::sync::atomic::fence;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Acquire;
 
-use memprof_capture::channel::layout::CHUNK_WORDS;
-use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::channel::{ChunkIndex, Pool};
+use memprof_capture::channel::Pool;
 use memprof_capture::file::Fact;
-use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
-use memprof_capture::file::facts::{ClockPoint, NotRecorded, RssSample};
-use memprof_capture::file::image_events::{ImageEvents, Keeping};
+use memprof_capture::file::facts::{ClockPoint, RssSample};
+use memprof_capture::file::image_events::Keeping;
 use memprof_capture::ids::{Stamp, ThreadId};
-use rustc_hash::FxHashMap;
 
-use crate::capture_output::CaptureOutput;
-use crate::family::Family;
 use crate::interning::Interning;
-use crate::look::{Found, Left, Look};
 use crate::output::Output;
-use crate::symbols;
 use crate::symbols::KeptFiles;
-use crate::thread_table::ThreadTable;
-use crate::transcoding::ThreadTranscoder;
+use crate::transcoding::Transcoders;
+use abandoned::Abandoned;
+use chunks::Chunks;
+use order::EventOrder;
+use poll::{ALL, Found, Polled};
+use processes::{Gone, Processes};
+use writer::Writer;
 
 /// The recorder's end of the channel.
 pub struct Drain {
-    pool: Pool,
-    output: Output,
-    interning: Interning,
-    /// Modules that have been seen, and their files, where they are kept.
-    modules_seen: usize,
+    chunks: Chunks,
+    processes: Processes,
+    transcoders: Transcoders,
+    order: EventOrder,
+    writer: Writer,
+    /// The files of modules, where they are kept.
     kept_files: Option<KeptFiles>,
-    native_depth: u32,
-    sizes: RecentSizes,
-    /// Those of the chunk that is being taken.
-    words: Vec<u64>,
-    transcoders: FxHashMap<u32, ThreadTranscoder>,
-    /// How many threads have been seen, with those whose process has ended.
-    threads_seen: u32,
-    /// Chunks that were found before those that come before them.
-    postponed: Vec<ChunkIndex>,
-    events: FxHashMap<u32, ImageEvents>,
-    threads: ThreadTable,
-    samples: Vec<RssSample>,
-    children_samples: BTreeMap<u32, Vec<RssSample>>,
-    /// Images whose beginning has been written down, with their processes.
-    images: FxHashMap<u32, u32>,
-    /// Images whose process has been seen to run another one, before the last look: all of their events have been seen.
-    replaced: BTreeSet<u32>,
-    /// Likewise, in the last look.
-    just_replaced: BTreeSet<u32>,
-    family: Family,
-    python: Option<Fact>,
-    written_at: Instant,
-    allocations: u64,
-    damaged_chunks: u64,
 }
 
-/// Events are not kept back longer than this, so that little is lost if the recorder itself is killed.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// Events are settled when so many have come: often enough that they still are in the processor's cache, and not so often
-/// that a crowd of threads is gone through for each of them.
+/// Events are settled when so many have come: often enough that they still are in the processor's cache, and not so
+/// often that a crowd of threads is gone through for each of them.
 const SETTLED_TOGETHER: usize = 1000;
-
-/// More threads than this have not taken a number and kept their first chunk to themselves: there are not so many chunks.
-const MOST_UNKNOWN_THREADS: u32 = 1 << 16;
 
 impl Drain {
     /// Drains `pool` into `output`, keeping at most `native_depth` native frames of a stack.
-    pub fn new(pool: Pool, output: Output, native_depth: u32) -> Self {
-        let interning = match output {
-            Output::Events(_) => Interning::bounded(),
-            Output::Sums(_) => Interning::without_repetition(),
-        };
+    pub fn new(pool: Pool, output: Box<dyn Output>, native_depth: u32) -> Self {
+        let interning = output.tables();
+        Self::with_tables(pool, output, native_depth, interning)
+    }
+
+    fn with_tables(pool: Pool, output: Box<dyn Output>, native_depth: u32, interning: Interning) -> Self {
+        let are_followed = pool.header().followed().is_anybody();
         Self {
-            pool,
-            output,
-            interning,
-            modules_seen: 0,
+            chunks: Chunks::of(pool),
+            processes: Processes::new(are_followed),
+            transcoders: Transcoders::new(interning, native_depth),
+            order: EventOrder::new(if are_followed { Keeping::FAMILY } else { Keeping::ALONE }),
+            writer: Writer::to(output),
             kept_files: None,
-            native_depth,
-            sizes: RecentSizes::default(),
-            words: Vec::with_capacity(CHUNK_WORDS),
-            transcoders: FxHashMap::default(),
-            threads_seen: 0,
-            postponed: Vec::new(),
-            events: FxHashMap::default(),
-            threads: ThreadTable::default(),
-            samples: Vec::new(),
-            children_samples: BTreeMap::new(),
-            images: FxHashMap::default(),
-            replaced: BTreeSet::new(),
-            just_replaced: BTreeSet::new(),
-            family: Family::default(),
-            python: None,
-            written_at: Instant::now(),
-            allocations: 0,
-            damaged_chunks: 0,
         }
     }
 
@@ -120,302 +86,198 @@ impl Drain {
 
     /// Allocations so far.
     pub fn allocations(&self) -> u64 {
-        self.allocations
+        self.writer.output.allocations()
     }
 
     /// Chunks that made no sense.
     pub fn damaged_chunks(&self) -> u64 {
-        self.damaged_chunks
+        self.chunks.damaged()
     }
 
-    /// Notes the size of the resident set.
+    /// What is known about the interpreter.
+    pub fn interpreter(&self) -> Option<&Fact> {
+        self.writer.interpreter()
+    }
+
+    /// Notes the size of the resident set of the process that was started.
     pub fn sample(&mut self, at: ClockPoint, bytes: u64) {
-        self.samples.push(RssSample { at, bytes });
+        self.writer.sample(0, RssSample { at, bytes });
     }
 
     /// Takes all that has been published. Writes what has waited long enough.
     pub fn take_published(&mut self) {
-        let pool = self.pool;
-        self.replaced.append(&mut self.just_replaced);
-        // Before the first look at any thread: see `capture::file::image_events`.
-        pool.header().turn.look();
-        let began = pool.clock().now_in_order();
-        fence(SeqCst);
-        let look = Look::at(&pool, chunks_in_use(pool).filter(|&chunk| self.has_news(chunk)), Left::ByNobody);
-        let bound = |image| look.held.get(&image).map_or(began, |&held| held.min(began));
-        self.take(&look, bound, |_| {});
-        self.settle_all(bound);
-        self.sum_up(began, &look);
-        if self.written_at.elapsed() >= LONGEST_WAIT {
-            self.write_all(false);
+        self.processes.begin_poll();
+        let polled = self.chunks.poll();
+        self.take(&polled, |_| {});
+        for image in self.order.images() {
+            self.settle(image, self.known_before(image, &polled));
+        }
+        self.writer.output.known_before(polled.all_known_before(|image| self.processes.is_replaced(image)));
+        if self.writer.is_due() {
+            self.read_thread_names();
+            self.write(false);
+        }
+    }
+
+    /// Takes what threads have left that have gone, when others look for chunks in vain.
+    pub fn take_abandoned(&mut self) {
+        if let Some(abandoned) = Abandoned::find(&self.chunks, &self.processes) {
+            self.take(&abandoned.polled, |_| {});
+            abandoned.give_back(&self.chunks);
         }
     }
 
     /// The program has ended: takes what its threads had not handed over. Calls `progress` with the number of chunks
     /// that are left, time and again.
     pub fn take_rest(&mut self, progress: impl FnMut(usize)) {
-        let pool = self.pool;
-        let look = Look::at(&pool, chunks_in_use(pool), Left::ByTheirThreads);
-        self.take(&look, |_| ALL, progress);
-        self.settle_all(|_| ALL);
-        if let Output::Sums(sums) = &mut self.output {
-            sums.sum_up(ALL);
+        let polled = self.chunks.poll_rest();
+        self.take(&polled, progress);
+        for image in self.order.images() {
+            self.settle(image, ALL);
         }
-        self.write_all(true);
+        self.writer.output.known_before(ALL);
+        self.write(true);
     }
 
-    /// Takes what is new in these chunks, and gives back those that nobody writes to any more. The events before `bound`
-    /// are settled as soon as no later chunk can hold older ones, which keeps them in the processor's cache. Calls
-    /// `progress` with the number of chunks that are left, time and again.
-    fn take(&mut self, look: &Look, bound: impl Fn(u32) -> Stamp, mut progress: impl FnMut(usize)) {
-        let (pool, mut freed, mut fresh) = (self.pool, false, 0);
-        let postponed = if look.may_lack { std::mem::take(&mut self.postponed) } else { Vec::new() };
-        for (index, found) in look.found.iter().enumerate() {
-            // A thread's chunks are taken one after the other. If those before this one have not been found, they will be
-            // the next time; otherwise there is damage.
-            if look.may_lack && !self.is_next(found) && !postponed.contains(&found.chunk) {
-                self.postponed.push(found.chunk);
-            } else {
-                match self.take_words(found) {
-                    Some(events) => fresh += events,
-                    None => self.damaged_chunks += u64::from(found.is_complete),
-                }
+    /// Looks after the processes that are followed: which there are, which have ended, and their resident sets. Returns
+    /// how many there are.
+    pub fn look_after_processes(&mut self, at: ClockPoint) -> usize {
+        // Those of which something has been taken are known; others may have a chunk that nothing has been taken of.
+        self.processes.look_after(self.chunks.owners());
+        for gone in self.processes.take_replaced() {
+            self.take_left_by(gone);
+        }
+        for gone in self.processes.take_ended() {
+            self.take_left_by(gone);
+            self.forget(gone.pid);
+            if gone.last_image != 0 {
+                self.writer.fact(Fact::ProcessEnded { image: gone.last_image, at: at.stamp });
+            }
+        }
+        // The first process that fills the pool is sampled for itself.
+        let first = self.chunks.pool().header().attached_pid.load(Acquire);
+        for (image, bytes) in self.processes.resident_sets(first) {
+            self.writer.sample(image, RssSample { at, bytes });
+        }
+        self.processes.len()
+    }
+
+    /// Looks after these processes as well, of which nothing has come yet.
+    pub fn expect_processes(&mut self, pids: &[u32]) {
+        self.processes.expect(pids);
+    }
+
+    /// Takes what a process did not hand over.
+    fn take_left_by(&mut self, gone: Gone) {
+        let polled = self.chunks.poll_left_by(gone.pid, gone.last_image);
+        self.take(&polled, |_| {});
+        for image in self.processes.images_of(gone) {
+            self.settle(image, ALL);
+        }
+    }
+
+    /// Writes what is left of a process that has ended, of which nothing more can come.
+    fn forget(&mut self, pid: u32) {
+        let Self { chunks, processes, transcoders, order, writer, .. } = self;
+        let has_ended = |image| processes.pid_of(image) == Some(pid);
+        chunks.forget(has_ended);
+        transcoders.forget(has_ended);
+        order.forget(has_ended, &mut transcoders.interning, &mut *writer.output);
+        processes.forget(pid);
+    }
+
+    /// Takes what was found, and gives back chunks that nobody writes to any more. Events are settled as soon as no
+    /// later chunk can hold older ones, which keeps them in the processor's cache. Calls `progress` with the number of
+    /// chunks that are left, time and again.
+    fn take(&mut self, polled: &Polled, mut progress: impl FnMut(usize)) {
+        let (mut freed, mut fresh) = (false, 0);
+        for (index, found) in polled.found.iter().enumerate() {
+            if !self.chunks.postpones(polled, found) {
+                fresh += self.take_chunk(found);
                 if found.is_complete {
-                    pool.free(found.chunk);
+                    self.chunks.free(found);
                     freed = true;
                 }
             }
-            let next = look.found.get(index + 1).filter(|next| next.image == found.image);
+            let image = found.author.image;
+            let next = polled.found.get(index + 1).filter(|next| next.author.image == image);
             if fresh >= SETTLED_TOGETHER || next.is_none() {
-                let bound = bound(found.image);
-                self.settle(found.image, next.map_or(bound, |next| next.begins.min(bound)));
+                let known = polled.known_before(image);
+                self.settle(image, next.map_or(known, |next| next.begins.min(known)));
                 fresh = 0;
             }
-            let left = look.found.len() - 1 - index;
+            let left = polled.found.len() - 1 - index;
             if left.is_multiple_of(16) {
                 progress(left);
-                // Those who wait for chunks are not to wait for the end of a long look.
+                // Those who wait for chunks are not to wait for the end of a long poll.
                 if std::mem::take(&mut freed) {
-                    futex_wake(&pool.header().space);
+                    self.chunks.wake();
                 }
             }
         }
     }
 
-    /// Whether anything has happened in a chunk since the last look: most threads of a program that has many are idle.
-    fn has_news(&self, chunk: ChunkIndex) -> bool {
-        let descriptor = self.pool.descriptor(chunk);
-        // In this order: a release that was under way has been published when it is so no more.
-        if self.pool.is_sealed(chunk) || descriptor.held.load(Acquire) != 0 {
-            return true;
+    /// Takes what is new in a chunk. Returns how many events.
+    fn take_chunk(&mut self, found: &Found) -> usize {
+        if !self.chunks.admits(found) {
+            return 0;
         }
-        let (thread, sequence) = (descriptor.thread.load(Acquire), descriptor.sequence.load(Acquire));
-        let words = self.pool.published(chunk);
-        self.transcoders.get(&thread).is_none_or(|thread| !thread.has_taken(sequence, words))
-    }
-
-    /// Whether all chunks that its thread filled before have been taken.
-    fn is_next(&self, found: &Found) -> bool {
-        self.transcoders.get(&found.thread).map_or(found.sequence == 0, |thread| thread.expects(found.sequence))
-    }
-
-    /// Takes what is new in a chunk. Returns how many events; nothing if it is not known whose it is.
-    fn take_words(&mut self, found: &Found) -> Option<usize> {
-        let pool = self.pool;
-        let &Found { thread, image, .. } = found;
-        // The descriptor lies in the program's memory, too: a number gone wild must not take all of ours. Threads are
-        // numbered as they take their first chunk, so that all but a few of the lower numbers are known by now.
-        let most = self.threads_seen.saturating_add(MOST_UNKNOWN_THREADS);
-        if thread >= pool.header().threads_started.load(Acquire).min(most) {
-            return None;
+        let thread = found.author.thread;
+        self.writer.threads.note(thread, found.author.tid, &found.author.name);
+        let facts = self.processes.note(found);
+        if !facts.is_empty() {
+            self.writer.note_interpreter(self.chunks.pool().header());
+            facts.into_iter().for_each(|fact| self.writer.fact(fact));
         }
-        self.threads.note(thread, found.tid, &found.name);
-        self.note_image(found);
-        let keeping = if pool.header().followed().is_anybody() { Keeping::FAMILY } else { Keeping::ALONE };
-        let Self { transcoders, events, interning, words, .. } = self;
-        let transcoder = transcoders.entry(thread).or_insert_with(|| {
-            self.threads_seen = self.threads_seen.saturating_add(1);
-            ThreadTranscoder::new(image, found.pid, self.native_depth)
-        });
-        let events = events.entry(image).or_insert_with(|| ImageEvents::new(keeping));
-        let queue = events.queue(ThreadId(thread));
+        let Self { chunks, transcoders, order, writer, kept_files, .. } = self;
+        let queue = order.queue(found.author.image, ThreadId(thread));
         let before = queue.len();
-        // A copy at one go, which is quicker than to wait for another processor's cache word by word.
-        found.copy_words(&pool, words);
-        let taken =
-            transcoder.take_words(found.sequence, found.is_complete, words, interning, |timed| queue.push(timed));
+        chunks.read(found, |records| transcoders.take(&found.author, records, |timed| queue.push(timed)));
         let fresh = queue.len() - before;
-        self.damaged_chunks += u64::from(taken.is_err());
-        if let Some(description) = transcoder.process.take() {
-            self.note_process(image, found.pid, &description);
+        if let Some(fact) = transcoders.take_process(thread).and_then(|said| processes::described(found, &said)) {
+            writer.fact(fact);
         }
-        let modules = self.interning.modules();
-        if let Some(kept_files) = &mut self.kept_files {
-            modules[self.modules_seen..].iter().flatten().for_each(|module| kept_files.keep(found.pid, module));
+        if let Some(kept_files) = kept_files {
+            kept_files.keep_new(found.author.pid, transcoders.interning.modules());
         }
-        self.modules_seen = modules.len();
-        if let Some(name) = &self.transcoders[&thread].name {
-            self.threads.rename(thread, name);
+        if let Some(name) = transcoders.name(thread) {
+            writer.threads.rename(thread, name);
         }
-        Some(fresh)
+        fresh
     }
 
-    /// Takes the events of all images for settled that are older than a bound.
-    fn settle_all(&mut self, bound: impl Fn(u32) -> Stamp) {
-        for image in self.events.keys().copied().collect::<Vec<_>>() {
-            self.settle(image, bound(image));
-        }
+    /// The events of an image that are older than this have been taken.
+    fn known_before(&self, image: u32, polled: &Polled) -> Stamp {
+        if self.processes.is_replaced(image) { ALL } else { polled.known_before(image) }
     }
 
     /// Takes the events of an image for settled that are older than `bound`.
     fn settle(&mut self, image: u32, bound: Stamp) {
-        let Self { events, sizes, output, interning, allocations, .. } = self;
-        let Some(events) = events.get_mut(&image) else { return };
-        match output {
-            Output::Events(output) => {
-                let mut file = ToFile { output, image, allocations };
-                events.settle(bound, interning, sizes, |events, interning| file.write(events, interning));
-            }
-            Output::Sums(sums) => {
-                *allocations += sums.take(image, bound, events, interning);
-                self.make_room();
-            }
-        }
-    }
-
-    /// Where events are summed up: makes room for new stacks, if there is none left.
-    fn make_room(&mut self) {
-        let Self { output, interning, transcoders, events, .. } = self;
-        let Output::Sums(sums) = output else { return };
-        if sums.is_full() {
-            let numbers = interning.shrink(|rows, mark| {
-                sums.rows(rows);
-                sums.make_room(mark)
-            });
-            transcoders.values_mut().for_each(|transcoder| transcoder.renumber_sites(&numbers));
-            events.values_mut().for_each(|events| events.renumber_sites(&numbers));
-        }
-    }
-
-    /// Sums up the events that came before anything that is still to come, where they are summed up, in a look that began
-    /// at this moment.
-    fn sum_up(&mut self, began: Stamp, look: &Look) {
-        let Output::Sums(_) = self.output else { return };
-        for image in self.replaced.clone() {
-            self.settle(image, ALL);
-        }
-        let held = look.held.iter().filter(|(image, _)| !self.replaced.contains(image)).map(|(_, &held)| held);
-        let bound = held.min().map_or(began, |held| held.min(began));
-        if let Output::Sums(sums) = &mut self.output {
-            sums.sum_up(bound);
+        let Self { transcoders, order, writer, .. } = self;
+        if let Some(numbers) = order.settle(image, bound, &mut transcoders.interning, &mut *writer.output) {
+            transcoders.renumber_sites(&numbers);
         }
     }
 
     /// Takes the names that the kernel now has for the program's threads, where the program has not given better ones.
     fn read_thread_names(&mut self) {
-        for (&number, transcoder) in self.transcoders.iter().filter(|(_, transcoder)| transcoder.name.is_none()) {
-            if let Some(&pid) = self.images.get(&transcoder.image) {
-                self.threads.read_name(number, pid);
+        for (thread, image) in self.transcoders.unnamed() {
+            if let Some(pid) = self.processes.pid_of(image) {
+                self.writer.threads.read_name(thread, pid);
             }
         }
     }
 
-    fn write_all(&mut self, at_the_end: bool) {
-        self.written_at = Instant::now();
-        self.note_python();
-        if !at_the_end {
-            self.read_thread_names();
-        }
-        let Self { events, output, interning, allocations, .. } = self;
-        if let Output::Events(output) = output {
-            for (&image, events) in events {
-                ToFile { output, image, allocations }.write(events.gathered(), interning);
-                // An image that has fallen silent keeps no room for events.
-                events.gathered().shrink();
-            }
-        }
-        self.output.rows(self.interning.take_rows(at_the_end));
-        if let Some(threads) = self.threads.take_changed() {
-            self.output.threads(threads);
-        }
-        self.output.rss(0, &std::mem::take(&mut self.samples));
-        for (image, samples) in std::mem::take(&mut self.children_samples) {
-            self.output.rss(image, &samples);
-        }
-        if let Output::Sums(sums) = &mut self.output {
-            sums.write_if_due();
-        }
+    /// Writes all that is settled, and all that has turned out.
+    fn write(&mut self, at_the_end: bool) {
+        let Self { chunks, transcoders, order, writer, .. } = self;
+        writer.note_interpreter(chunks.pool().header());
+        order.write(&mut transcoders.interning, &mut *writer.output);
+        writer.write(transcoders.interning.take_rows(at_the_end));
     }
 
-    /// Everything is written: adds the names of native frames, and where they come from. Returns what the user should
-    /// know, a sentence each.
-    pub fn write_symbols(&mut self, began: i64, options: &symbols::Options) -> Vec<String> {
-        let mut frames = self.interning.native_frames().peekable();
-        if frames.peek().is_none() {
-            return Vec::new();
-        }
-        // Each process once; they are asked for the names of code that was made at run time.
-        let pids: BTreeSet<u32> = self.images.values().copied().collect();
-        let processes: Vec<_> = pids.into_iter().map(|pid| symbols::Process { pid, began }).collect();
-        let kept_files = self.kept_files.take().unwrap_or_default();
-        let found = symbols::Resolution::of(self.interning.modules(), frames, &processes, options, &kept_files);
-        let facts = found.facts();
-        if !facts.is_empty() {
-            self.output.facts(&facts);
-        }
-        self.output.symbols(&found.symbols);
-        found.warnings
-    }
-
-    /// Adds how the capturing of native stacks went.
-    pub fn write_native_stacks(&mut self) {
-        let header = self.pool.header();
-        self.output.facts(&[Fact::NativeStacks {
-            cut_short: header.cut_short.load(Acquire),
-            unmerged: header.unmerged.load(Acquire),
-            checked: header.checked.load(Acquire),
-            differing: header.differing.load(Acquire),
-        }]);
-    }
-
-    /// Adds what the program started and was not recorded.
-    pub fn write_not_recorded(&mut self, what: &NotRecorded) {
-        self.output.facts(&[Fact::NotRecorded(what.clone())]);
-    }
-
-    /// What is known about the interpreter.
-    pub fn python(&self) -> Option<&Fact> {
-        self.python.as_ref()
-    }
-
-    /// The file, once everything is written.
-    pub fn into_output(self) -> Output {
-        self.output
-    }
-}
-
-/// The chunks that hold records, complete or not.
-fn chunks_in_use(pool: Pool) -> impl Iterator<Item = ChunkIndex> {
-    pool.chunks().filter(move |&chunk| pool.is_in_use(chunk))
-}
-
-/// Later than any event.
-const ALL: Stamp = Stamp(u64::MAX);
-
-/// Writes a chunk of an image, and before it the rows that its events refer to.
-struct ToFile<'a> {
-    output: &'a mut CaptureOutput,
-    image: u32,
-    allocations: &'a mut u64,
-}
-
-impl ToFile<'_> {
-    fn write(&mut self, events: &mut ColumnEncoder, interning: &mut Interning) {
-        if events.is_empty() {
-            return;
-        }
-        *self.allocations += events.allocations();
-        self.output.rows(&interning.take_rows(false));
-        self.output.events(self.image, events);
+    /// The output, once everything is written.
+    pub fn into_output(self) -> Box<dyn Output> {
+        self.writer.output
     }
 }

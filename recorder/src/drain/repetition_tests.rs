@@ -15,13 +15,13 @@ use memprof_capture::object_tracing::ObjectTracing;
 use proptest::prelude::*;
 
 use super::Drain;
-use crate::capture_output::CaptureOutput;
 use crate::given_channel::{header, summary};
 use crate::interning::Interning;
-use crate::output::Output;
+use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
 
-/// An allocation: frames of the last stack that stay, those that are new, how it is allocated, and whether a look is taken before.
+/// An allocation: frames of the last stack that stay, those that are new, how it is allocated, and whether a look is
+/// taken before.
 #[derive(Clone, Debug)]
 struct Step {
     keep: usize,
@@ -64,8 +64,7 @@ fn recorded(steps: &[Step], interning: Interning) -> (Tables, Vec<ResolvedEvent>
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("capture.bin");
     let output = CaptureOutput::new(File::create(&path).unwrap(), &header()).unwrap();
-    let mut drain = Drain::new(shared.pool(), Output::Events(Box::new(output)), 100);
-    drain.interning = interning;
+    let mut drain = Drain::with_tables(shared.pool(), Box::new(output), 100, interning);
     let thread = shared.pool().header().threads_started.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     let mut writer = ChunkWriter::new(shared.pool(), Author { thread, tid: 1, image: 1, pid: 1, name: [0; 16] });
     let mut depth = 0;

@@ -16,9 +16,8 @@ use memprof_capture::file::columns::EventBatch;
 use memprof_capture::ids::{Address, SiteId};
 
 use super::Drain;
-use crate::capture_output::CaptureOutput;
 use crate::given_channel::{header, summary};
-use crate::output::Output;
+use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
 use memprof_capture::object_tracing::ObjectTracing;
 
@@ -40,8 +39,7 @@ impl Recording {
         let shared = SharedPool::create(wanted).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let output = CaptureOutput::new(File::create(Self::path(&folder)).unwrap(), &header()).unwrap();
-        let output = Output::Events(Box::new(output));
-        Self { drain: Drain::new(shared.pool(), output, 0), shared, folder }
+        Self { drain: Drain::new(shared.pool(), Box::new(output), 0), shared, folder }
     }
 
     fn path(folder: &tempfile::TempDir) -> impl AsRef<Path> {

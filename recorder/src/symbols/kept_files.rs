@@ -1,5 +1,6 @@
-//! Files of modules that may be gone when their names are looked up: plug-ins that are deleted once they are loaded, what a
-//! packed application has unpacked for the time of its run. They are opened when a module becomes known, and kept open.
+//! Files of modules that may be gone when their names are looked up: plug-ins that are deleted once they are loaded,
+//! what a packed application has unpacked for the time of its run. They are opened when a module becomes known, and
+//! kept open.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,25 +15,36 @@ use crate::process_maps::line_at;
 /// More files are not kept: a process has so many descriptors at least, and others need some.
 const MOST: usize = 512;
 
-/// Open files, by path and build id.
+/// Open files.
 #[derive(Default)]
-pub struct KeptFiles(FxHashMap<(String, Vec<u8>), File>);
+pub struct KeptFiles {
+    /// By path and build id.
+    files: FxHashMap<(String, Vec<u8>), File>,
+    /// How many modules have been seen.
+    seen: usize,
+}
 
 impl KeptFiles {
-    /// Opens the file of a module of a process, which may have ended by now.
-    pub fn keep(&mut self, pid: u32, module: &Module) {
+    /// Opens the files of those of all modules that have come since the last call. They came from a process, which may
+    /// have ended by now.
+    pub fn keep_new(&mut self, pid: u32, modules: &[Option<Module>]) {
+        modules[self.seen..].iter().flatten().for_each(|module| self.keep(pid, module));
+        self.seen = modules.len();
+    }
+
+    fn keep(&mut self, pid: u32, module: &Module) {
         let key = (module.path.clone(), module.build_id.clone());
-        if self.0.len() >= MOST || !module.path.starts_with('/') || self.0.contains_key(&key) {
+        if self.files.len() >= MOST || !module.path.starts_with('/') || self.files.contains_key(&key) {
             return;
         }
         if let Some(file) = open(pid, module) {
-            self.0.insert(key, file);
+            self.files.insert(key, file);
         }
     }
 
     /// The file that was kept for a module.
     pub fn mapped(&self, module: &Module) -> Option<MappedFile> {
-        let file = self.0.get(&(module.path.clone(), module.build_id.clone()))?;
+        let file = self.files.get(&(module.path.clone(), module.build_id.clone()))?;
         MappedFile::of(file, Path::new(&module.path)).ok()
     }
 }

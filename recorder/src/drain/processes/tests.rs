@@ -12,10 +12,9 @@ use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Fact};
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
-use crate::capture_output::CaptureOutput;
 use crate::drain::Drain;
 use crate::given_channel::{header, summary};
-use crate::output::Output;
+use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
 use memprof_capture::object_tracing::ObjectTracing;
 
@@ -36,7 +35,7 @@ impl Recording {
         };
         let (shared, folder) = (SharedPool::create(wanted).unwrap(), tempfile::tempdir().unwrap());
         let output = CaptureOutput::new(File::create(folder.path().join("capture.bin")).unwrap(), &header()).unwrap();
-        Self { drain: Drain::new(shared.pool(), Output::Events(Box::new(output)), 0), shared, folder }
+        Self { drain: Drain::new(shared.pool(), Box::new(output), 0), shared, folder }
     }
 
     /// What a process does: one allocation. What it has not handed over it leaves behind.

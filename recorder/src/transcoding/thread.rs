@@ -1,15 +1,15 @@
-//! From the channel's records to events: threads' own numbers become the recording's.
+//! A thread's records: its own numbers become the recording's, and what happened becomes events.
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::layout::MOST_SITES;
-use memprof_capture::channel::record::{Malformed, Progress};
+use memprof_capture::channel::record::Malformed;
 use memprof_capture::channel::{Record, Records};
 use memprof_capture::event::{Event, TimedEvent};
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
+use super::thread_stack::ThreadStack;
 use crate::interning::Interning;
-use crate::thread_stack::ThreadStack;
 
 /// What is remembered of a thread between its chunks.
 pub struct ThreadTranscoder {
@@ -19,8 +19,6 @@ pub struct ThreadTranscoder {
     pid: u32,
     /// Whether it is moving something that is mapped.
     moves: bool,
-    /// The chunk that was taken in last, and how far: a thread may still be writing to it.
-    present: Option<Present>,
     /// By the thread's own number.
     sites: Vec<SiteId>,
     stack: ThreadStack,
@@ -32,17 +30,6 @@ pub struct ThreadTranscoder {
     description: Vec<u8>,
 }
 
-/// A chunk of which some words have been taken in.
-#[derive(Clone, Copy)]
-struct Present {
-    /// Which of the thread's chunks.
-    sequence: u32,
-    /// Whether nothing more comes in it.
-    is_complete: bool,
-    /// Nothing once a word of it made no sense.
-    progress: Option<Progress>,
-}
-
 impl ThreadTranscoder {
     /// A thread without events, of whose stacks at most `native_depth` native frames are kept.
     #[must_use]
@@ -51,7 +38,6 @@ impl ThreadTranscoder {
             image,
             pid,
             moves: false,
-            present: None,
             sites: Vec::new(),
             stack: ThreadStack::new(native_depth),
             name: None,
@@ -60,57 +46,18 @@ impl ThreadTranscoder {
         }
     }
 
-    /// Whether this is the thread's present chunk or, after the end of that, its next one.
-    #[must_use]
-    pub fn expects(&self, sequence: u32) -> bool {
-        match self.present {
-            None => sequence == 0,
-            Some(present) if present.is_complete => sequence == present.sequence.wrapping_add(1),
-            Some(present) => sequence == present.sequence,
-        }
-    }
-
-    /// Whether so many words of a chunk have been taken in, or no more of it can be.
-    #[must_use]
-    pub fn has_taken(&self, sequence: u32, words: usize) -> bool {
-        self.present.is_some_and(|present| {
-            present.sequence == sequence && present.progress.is_none_or(|progress| progress.words() == words)
-        })
-    }
-
-    /// Takes in the published words of a chunk, the thread's present one or its next: those that were not published when it
-    /// was looked at before. Each event is passed on to `sink`.
-    ///
-    /// # Errors
-    /// When a word makes no sense, once for each chunk. What came before it has been taken in.
-    pub fn take_words(
-        &mut self,
-        sequence: u32,
-        is_complete: bool,
-        words: &[u64],
-        interning: &mut Interning,
-        sink: impl FnMut(TimedEvent),
-    ) -> Result<(), Malformed> {
-        let present = self.present.filter(|present| present.sequence == sequence);
-        let mut progress = present.map_or(Some(Progress::default()), |present| present.progress);
-        let mut taken = Ok(());
-        if let Some(progress) = &mut progress {
-            let mut records = Records::after(words, *progress);
-            taken = self.take_records(&mut records, interning, sink);
-            *progress = records.progress();
-        }
-        self.present = Some(Present { sequence, is_complete, progress: progress.filter(|_| taken.is_ok()) });
-        taken
-    }
-
     /// Sites have got other numbers, and so have stacks.
     pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
         self.sites.iter_mut().for_each(|site| *site = numbers.of(*site));
         self.stack.forget_stacks();
     }
 
+    /// Takes records, which follow those that were taken before. Each event is passed on to `sink`.
+    ///
+    /// # Errors
+    /// When a record makes no sense. What came before it has been taken.
     #[inline]
-    fn take_records(
+    pub fn take(
         &mut self,
         records: &mut Records<'_>,
         interning: &mut Interning,

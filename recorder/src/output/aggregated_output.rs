@@ -1,8 +1,9 @@
-//! An aggregated capture while it is being recorded: the sums of the events so far, and the whole file anew from time to time.
+//! An aggregated capture while it is being recorded: the sums of the events so far, and the whole file anew from time
+//! to time.
 //!
-//! Memory and file are bounded by what is different (threads, processes, code) and by what is live, however long the run is. Of
-//! stacks there may be any number: where there is no more room, callers of the rarest are left out.
-//! At any moment there is a whole file: a new one takes the name of the old one when it has been written.
+//! Memory and file are bounded by what is different (threads, processes, code) and by what is live, however long the
+//! run is. Of stacks there may be any number: where there is no more room, callers of the rarest are left out. At any
+//! moment there is a whole file: a new one takes the name of the old one when it has been written.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -23,10 +24,10 @@ use memprof_replay::aggregated_capture::store;
 use memprof_replay::live_merge::LiveMerge;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 
+use super::large_blocks;
+use super::resident_moments::ResidentMoments;
+use super::{Failure, Output, Written};
 use crate::interning::{Interning, NewRows};
-use crate::large_blocks;
-use crate::output::{Failure, Written};
-use crate::resident_moments::ResidentMoments;
 
 /// No less passes from one file to the next.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
@@ -43,7 +44,8 @@ pub struct Room {
 }
 
 impl Room {
-    /// The hash tables of the recorder have 2^19 and 2^18 places then. With a copy of the slots for a file, that is some 40 MiB.
+    /// The hash tables of the recorder have 2^19 and 2^18 places then. With a copy of the slots for a file, that is
+    /// some 40 MiB.
     const OF_A_RECORDING: Self = Self { stacks: 440_000, sites: 160_000, slots: 160_000 };
 }
 
@@ -57,8 +59,8 @@ const fn sites_of_stacks(tables: &Tables) -> usize {
     tables.sites.len().saturating_sub(tables.parts.len())
 }
 
-/// So many of the last sites have not had the time to show whether they are rare: a thread of the program tells a stack once and
-/// remembers it until it has told as many others.
+/// So many of the last sites have not had the time to show whether they are rare: a thread of the program tells a stack
+/// once and remembers it until it has told as many others.
 const YOUNG_SITES: usize = memprof_capture::channel::layout::MOST_SITES as usize;
 
 /// Each of them counts as if it had so much of everything.
@@ -82,6 +84,7 @@ pub struct AggregatedOutput {
     resident: ResidentMoments,
     /// When the next file is to be written.
     due: Instant,
+    allocations: u64,
     written: u64,
     failure: Option<io::Error>,
 }
@@ -105,6 +108,7 @@ impl AggregatedOutput {
             spans: BTreeMap::new(),
             resident: ResidentMoments::default(),
             due: Instant::now() + SHORTEST_WAIT,
+            allocations: 0,
             written: 0,
             failure: None,
         };
@@ -124,14 +128,14 @@ impl AggregatedOutput {
     }
 
     /// Whether there is no more room for new stacks.
-    pub fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         let Self { tables, room, slots, .. } = self;
         tables.stacks.len() > room.stacks || sites_of_stacks(tables) > room.sites || *slots > room.slots
     }
 
-    /// Makes room, so that half of it is free: leaves out callers of the rarest stacks, where this mark stands then. Returns what
-    /// the sites have become, and the tables.
-    pub fn make_room(&mut self, mark: FrameId) -> (SiteNumbers, &Tables) {
+    /// Leaves out callers of the rarest stacks, where this mark stands then, so that half of the room is free. Returns
+    /// what the sites have become.
+    fn leave_out_callers(&mut self, mark: FrameId) -> SiteNumbers {
         let mut numbers = self.keep_whole(mark);
         while let Some(fewest) = self.fewest_that_help()
             && self.whole > fewest
@@ -149,11 +153,11 @@ impl AggregatedOutput {
             }
         }
         self.slots = self.aggregator.slot_count();
-        (numbers, &self.tables)
+        numbers
     }
 
-    /// How few stacks are to be kept whole if there is still too little room; nothing if there is enough. Stacks and sites become
-    /// few with them. The slots of many threads need not, and some stacks are worth more than they take.
+    /// How few stacks are to be kept whole if there is still too little room; nothing if there is enough. Stacks and
+    /// sites become few with them. The slots of many threads need not, and some stacks are worth more than they take.
     fn fewest_that_help(&mut self) -> Option<usize> {
         let enough = self.room.stacks / 64;
         let [stacks, sites, slots] = self.rows_and_room().map(|(rows, room)| is_half_full(rows, *room));
@@ -174,103 +178,6 @@ impl AggregatedOutput {
         aggregator.renumber_sites(&numbers, tables);
         merge.renumber_sites(&numbers);
         numbers
-    }
-
-    /// Takes rows of the tables.
-    pub fn rows(&mut self, rows: NewRows) {
-        let NewRows { codes, modules, frames, stacks, parts, sites, may_repeat: _ } = rows;
-        let Self { tables, aggregator, .. } = self;
-        tables.codes.extend(codes.into_iter().map(Some));
-        tables.modules.extend(modules.into_iter().map(Some));
-        tables.frames.extend(frames.into_iter().map(Some));
-        tables.stacks.extend(stacks.into_iter().map(Some));
-        tables.parts.extend(parts.into_iter().map(Some));
-        tables.sites.extend(sites.into_iter().map(Some));
-        aggregator.learn_sites(tables);
-    }
-
-    /// Takes the names of native frames.
-    pub fn symbols(&mut self, symbols: &[FrameSymbols]) {
-        self.tables.symbols.resize(self.tables.frames.len(), Vec::new());
-        for FrameSymbols { frame, functions } in symbols {
-            if let Some(known) = self.tables.symbols.get_mut(frame.index()) {
-                known.clone_from(functions);
-            }
-        }
-    }
-
-    /// Takes what turned out.
-    pub fn facts(&mut self, facts: &[Fact]) {
-        for fact in facts {
-            self.merge.note(fact);
-            match fact {
-                Fact::Image { image, pid, .. } => self.resident.note_image(*image, *pid),
-                Fact::ProcessEnded { image, at } => self.resident.end(*image, *at),
-                _ => {}
-            }
-        }
-        self.facts.extend_from_slice(facts);
-    }
-
-    /// Takes the threads known so far.
-    pub fn threads(&mut self, threads: &[Thread]) {
-        self.tables.threads.splice(.., threads.iter().cloned().map(Some));
-    }
-
-    /// Takes samples of the resident set of the process that runs an image; 0 stands for the one that was started.
-    pub fn rss(&mut self, image: u32, samples: &[RssSample]) {
-        self.resident.add(image, samples);
-    }
-
-    /// Takes the settled events of an image. Returns how many allocations they are.
-    pub fn take(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents, interning: &mut Interning) -> u64 {
-        let Self { aggregator, merge, spans, .. } = self;
-        let last = spans.get(&image).map_or(Stamp(0), |span| span.last);
-        let queue = merge.queue(image, || aggregator.add_process());
-        let before = queue.events.len();
-        let allocations = events.settle_into(bound, last, interning, queue);
-        if let [first, ..] = queue.events[before..] {
-            let span = spans.entry(image).or_insert(ImageSpan { image, events: 0, first: first.stamp, last });
-            span.events += (queue.events.len() - before) as u64;
-            span.last = queue.events.last().map_or(last, |event| event.stamp);
-        }
-        // What these events map is in the tables' new rows.
-        self.rows(interning.take_rows(false));
-        if self.alone && self.spans.len() == 1 {
-            // There is nobody else's to wait for, and they are still in the processor's cache.
-            self.sum_up(bound);
-        }
-        allocations
-    }
-
-    /// Sums up the events before `bound`; those of all processes have been taken up to there.
-    pub fn sum_up(&mut self, bound: Stamp) {
-        self.merge.drain(bound, &mut self.aggregator);
-        self.slots = self.aggregator.slot_count();
-    }
-
-    /// Writes a file, if it is time to.
-    pub fn write_if_due(&mut self) {
-        self.resident.settle();
-        let began = Instant::now();
-        if began < self.due {
-            return;
-        }
-        match self.write(None) {
-            Ok(bytes) => (self.written, self.failure) = (bytes, None),
-            // The one before stays. The disk may have room again the next time.
-            Err(error) => self.failure = Some(error),
-        }
-        self.due = Instant::now() + (began.elapsed() * WAIT_FOR_WORK).max(SHORTEST_WAIT);
-    }
-
-    /// Writes the last file.
-    pub fn finish(mut self, summary: &Summary) -> Written {
-        self.resident.settle();
-        match self.write(Some(summary)) {
-            Ok(bytes) => Written { bytes, failure: None },
-            Err(error) => Written { bytes: self.written, failure: Some(Failure { error, allocations: None }) },
-        }
     }
 
     fn write(&self, summary: Option<&Summary>) -> io::Result<u64> {
@@ -310,5 +217,111 @@ impl AggregatedOutput {
         let late = self.merge.late_events();
         let lost = (late > 0).then_some(Fact::Lost { chunks: 1, events: late, bytes: 0, references: 0 });
         self.facts.iter().cloned().chain(lost).collect()
+    }
+}
+
+impl Output for AggregatedOutput {
+    fn tables(&self) -> Interning {
+        Interning::without_repetition()
+    }
+
+    fn rows(&mut self, rows: NewRows) {
+        let NewRows { codes, modules, frames, stacks, parts, sites, may_repeat: _ } = rows;
+        let Self { tables, aggregator, .. } = self;
+        tables.codes.extend(codes.into_iter().map(Some));
+        tables.modules.extend(modules.into_iter().map(Some));
+        tables.frames.extend(frames.into_iter().map(Some));
+        tables.stacks.extend(stacks.into_iter().map(Some));
+        tables.parts.extend(parts.into_iter().map(Some));
+        tables.sites.extend(sites.into_iter().map(Some));
+        aggregator.learn_sites(tables);
+    }
+
+    fn facts(&mut self, facts: &[Fact]) {
+        for fact in facts {
+            self.merge.note(fact);
+            match fact {
+                Fact::Image { image, pid, .. } => self.resident.note_image(*image, *pid),
+                Fact::ProcessEnded { image, at } => self.resident.end(*image, *at),
+                _ => {}
+            }
+        }
+        self.facts.extend_from_slice(facts);
+    }
+
+    fn threads(&mut self, threads: &[Thread]) {
+        self.tables.threads.splice(.., threads.iter().cloned().map(Some));
+    }
+
+    fn rss(&mut self, image: u32, samples: &[RssSample]) {
+        self.resident.add(image, samples);
+    }
+
+    fn symbols(&mut self, symbols: &[FrameSymbols]) {
+        self.tables.symbols.resize(self.tables.frames.len(), Vec::new());
+        for FrameSymbols { frame, functions } in symbols {
+            if let Some(known) = self.tables.symbols.get_mut(frame.index()) {
+                known.clone_from(functions);
+            }
+        }
+    }
+
+    fn events(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents, interning: &mut Interning) {
+        let Self { aggregator, merge, spans, allocations, .. } = self;
+        let last = spans.get(&image).map_or(Stamp(0), |span| span.last);
+        let queue = merge.queue(image, || aggregator.add_process());
+        let before = queue.events.len();
+        *allocations += events.settle_into(bound, last, interning, queue);
+        if let [first, ..] = queue.events[before..] {
+            let span = spans.entry(image).or_insert(ImageSpan { image, events: 0, first: first.stamp, last });
+            span.events += (queue.events.len() - before) as u64;
+            span.last = queue.events.last().map_or(last, |event| event.stamp);
+        }
+        // What these events map is in the tables' new rows.
+        self.rows(interning.take_rows(false));
+        if self.alone && self.spans.len() == 1 {
+            // There is nobody else's to wait for, and they are still in the processor's cache.
+            self.known_before(bound);
+        }
+    }
+
+    fn known_before(&mut self, bound: Stamp) {
+        self.merge.drain(bound, &mut self.aggregator);
+        self.slots = self.aggregator.slot_count();
+    }
+
+    fn make_room(&mut self, interning: &mut Interning) -> Option<SiteNumbers> {
+        self.is_full().then(|| {
+            interning.shrink(|rows, mark| {
+                self.rows(rows);
+                (self.leave_out_callers(mark), &self.tables)
+            })
+        })
+    }
+
+    fn checkpoint(&mut self) {
+        self.resident.settle();
+        let began = Instant::now();
+        if began < self.due {
+            return;
+        }
+        match self.write(None) {
+            Ok(bytes) => (self.written, self.failure) = (bytes, None),
+            // The one before stays. The disk may have room again the next time.
+            Err(error) => self.failure = Some(error),
+        }
+        self.due = Instant::now() + (began.elapsed() * WAIT_FOR_WORK).max(SHORTEST_WAIT);
+    }
+
+    fn allocations(&self) -> u64 {
+        self.allocations
+    }
+
+    fn finish(mut self: Box<Self>, summary: &Summary) -> Written {
+        self.resident.settle();
+        match self.write(Some(summary)) {
+            Ok(bytes) => Written { bytes, failure: None },
+            Err(error) => Written { bytes: self.written, failure: Some(Failure { error, allocations: None }) },
+        }
     }
 }
