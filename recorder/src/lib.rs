@@ -5,13 +5,12 @@
 //!   it can be recorded.
 //! - [`start`], [`inherited`], [`signals`], [`wait`]: the program's start, life and end.
 //! - [`own_limits`], [`last_resort`]: what is not to stop memprof, and what is done when something does.
-//! - `shared_pool`, `drain`, `attached`, `transcoding`, `interning`, `resident_set`: what comes through the channel. `drain` says
+//! - `shared_pool`, `drain`, `transcoding`, `interning`, `resident_set`: what comes through the channel. `drain` says
 //!   how.
 //! - [`given_channel`]: the same for a channel that no program filled.
 //! - [`output`]: where it goes, event by event or summed up.
 //! - [`symbols`]: the names of native frames, at the end or later.
 
-mod attached;
 mod drain;
 pub mod executable;
 mod frozen;

@@ -20,7 +20,8 @@ pub struct Attached {
 pub struct Found {
     /// They have the pool in their memory.
     pub attached: Vec<u32>,
-    /// Whether there are others that know where it is: that have just executed a program and will attach, or never will.
+    /// Whether there are others that know where it is: that have just executed a program and will attach, or never
+    /// will.
     pub may_attach: bool,
 }
 
