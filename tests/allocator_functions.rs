@@ -25,6 +25,25 @@ fn all_names_and_ways() {
     assert_as_annotated(&recorded.capture(), "allocator_functions.c");
 }
 
+/// Whatever the library exports is in the list in the docs, which is that of all hooks, and `dlsym` knows it.
+#[test]
+fn no_hook_is_unknown_to_dlsym() {
+    let program = compile("looks_up_hooks.c", "looks_up_hooks", &[]);
+    let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
+    let found: Vec<_> = recorded.finished().stdout().lines().map(str::to_owned).collect();
+    let docs = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/architecture.md")).expect("the docs");
+    let table = docs.split("| in `hooks/` |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("the table");
+    let functions = table.lines().filter_map(|line| line.split('|').nth(2));
+    let mut listed: Vec<_> = functions.flat_map(|names| names.split('`').skip(1).step_by(2)).collect();
+    let mut exported: Vec<_> = found.iter().map(|line| line.split(' ').next().expect("a name")).collect();
+    listed.sort_unstable();
+    exported.sort_unstable();
+    assert_eq!(exported, listed);
+    for name in ["malloc", "dlsym", "pthread_getattr_np", "__register_frame"] {
+        assert!(found.iter().any(|line| line.starts_with(&format!("{name} hook"))), "{name} is found: {found:?}");
+    }
+}
+
 /// Blocks that the C library allocates and the program frees, or the other way round: it has both or neither.
 #[test]
 fn what_the_c_library_allocates() {

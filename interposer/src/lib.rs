@@ -51,6 +51,8 @@ mod thread;
 mod thread_end;
 mod unwind;
 
+use core::ffi::CStr;
+
 use lock::Recording;
 use platform::loaded_modules::MayAskLoader;
 use python::allocator_functions::AllocatorFunctions;
@@ -67,6 +69,11 @@ fn install(recording: &mut Recording, ask: &MayAskLoader) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (recording, ask);
+}
+
+/// Likewise, before any of them is called: finds the functions that hooks stand in front of.
+fn look_up_hooked_functions(next: impl Fn(&CStr) -> usize) {
+    hooks::list::look_up_real_functions(next);
 }
 
 /// Likewise, when the interpreter becomes known and its own allocators are to be recorded.

@@ -20,7 +20,7 @@ use crate::lock::Recording;
 use crate::locks;
 use crate::platform::loaded_modules::{self, LoadedModule, MayAskLoader};
 use crate::platform::memory::{MappedPool, map, say, wipe_in_children};
-use crate::platform::real;
+use crate::platform::symbols;
 use crate::platform::tls::{self, Activity, Doing};
 use crate::process::{Identity, Ids, is_out_of_sight};
 use crate::python::symbols::Symbols;
@@ -42,7 +42,7 @@ static PHASE: AtomicU32 = AtomicU32::new(UNSTARTED);
 #[cold]
 pub fn start() -> Option<&'static Session> {
     match PHASE.load(Acquire) {
-        UNSTARTED if !environment::own().is_null() && real::resolve() => {}
+        UNSTARTED if !environment::own().is_null() && symbols::resolve() => {}
         FOLLOWED => return start_in_child(),
         _ => return None,
     }

@@ -5,50 +5,41 @@ use core::mem::transmute;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
-use crate::platform::real;
+use super::list::hooks;
+use crate::platform::symbols;
 use crate::session;
 use crate::unwind::call_frame_information;
 use crate::unwind::jit_code::{self, Removed};
 use crate::unwind::unloading::{Closing, code_has_gone, unloads};
 
-/// `dlclose`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
-    if !real::resolve() {
-        return -1;
+hooks! {
+    /// `dlclose`
+    calls fn dlclose(handle: *mut c_void) -> c_int {
+        if !symbols::resolve() {
+            return -1;
+        }
+        let _closing = session::active().filter(|session| session.native_stacks).and_then(|_| Closing::begin());
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { real::dlclose(handle) }
     }
-    let _closing = session::active().filter(|session| session.native_stacks).and_then(|_| Closing::begin());
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe { real::dlclose(handle) }
-}
 
-/// `__register_frame` of libgcc: the program has made code, and says how to unwind it
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn __register_frame(section: *const c_void) {
-    if !section.is_null() {
-        jit_code::add(section as usize);
+    /// `__register_frame` of libgcc: the program has made code, and says how to unwind it
+    plain fn __register_frame(section: *const c_void) {
+        if !section.is_null() {
+            jit_code::add(section as usize);
+        }
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { pass_on(&REGISTER_FRAME, section) };
     }
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe { pass_on(&REGISTER_FRAME, section) };
-}
 
-/// `__deregister_frame` of libgcc
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn __deregister_frame(section: *const c_void) {
-    if jit_code::remove(section as usize, call_frame_information::wait_for_readers) == Removed::Used {
-        code_has_gone();
+    /// `__deregister_frame` of libgcc
+    plain fn __deregister_frame(section: *const c_void) {
+        if jit_code::remove(section as usize, call_frame_information::wait_for_readers) == Removed::Used {
+            code_has_gone();
+        }
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { pass_on(&DEREGISTER_FRAME, section) };
     }
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe { pass_on(&DEREGISTER_FRAME, section) };
 }
 
 /// Calls the real function.
@@ -95,7 +86,7 @@ impl RealFunction {
 
     #[cold]
     fn look_up(&self) -> usize {
-        let address = real::look_up(libc::RTLD_NEXT, self.name) as usize;
+        let address = symbols::look_up(libc::RTLD_NEXT, self.name) as usize;
         if address != 0 {
             return address;
         }
@@ -107,8 +98,8 @@ impl RealFunction {
             if library.is_null() {
                 return 0;
             }
-            let address = real::look_up(library, self.name) as usize;
-            if real::resolve() {
+            let address = symbols::look_up(library, self.name) as usize;
+            if symbols::resolve() {
                 real::dlclose(library);
             }
             address

@@ -9,40 +9,152 @@ use core::ptr;
 use memprof_capture::allocator::Allocator;
 
 use super::call::{Call, about_to_free};
-use crate::platform::real::{self, early};
+use super::list::hooks;
+use crate::platform::symbols::{self, early};
 
 /// Calls a real function; while symbols are being looked up, `early` instead.
 macro_rules! real_or {
     ($early:expr, $real:expr) => {
-        if real::may_allocate() { $real } else { $early }
+        if symbols::may_allocate() { $real } else { $early }
     };
 }
 
-/// Defines hooks for functions that return a block: name, arguments, the size that was asked for, the allocator, and
-/// what serves while the real functions are being looked up.
-macro_rules! allocating_hooks {
-    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*), $size:expr, $allocator:ident, $early:expr;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As the C function.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            pub unsafe extern "C" fn $name($($argument: $type),*) -> *mut c_void {
-                // SAFETY: the program's own call, passed on as it came.
-                unsafe {
-                    Call::make(
-                        || real_or!($early, real::$name($($argument),*)),
-                        |call| {
-                            let block = real::$name($($argument),*);
-                            call.allocated(block, $size, Allocator::$allocator);
-                            block
-                        },
-                    )
-                }
-            }
-        )*
+/// Makes a call of a function that returns a block: the size that was asked for, the allocator, the call, and what
+/// serves while the real functions are being looked up.
+macro_rules! allocate {
+    ($size:expr, $allocator:ident, $name:ident($($argument:ident),*), $early:expr) => {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe {
+            Call::make(
+                || real_or!($early, real::$name($($argument),*)),
+                |call| {
+                    let block = real::$name($($argument),*);
+                    call.allocated(block, $size, Allocator::$allocator);
+                    block
+                },
+            )
+        }
     };
+}
+
+hooks! {
+    /// `malloc`
+    calls fn malloc(size: usize) -> *mut c_void {
+        allocate!(size, Malloc, malloc(size), early::allocate(size))
+    }
+
+    /// `calloc`. The product cannot overflow where the real function returned a block.
+    calls fn calloc(count: usize, size: usize) -> *mut c_void {
+        let product = count.wrapping_mul(size);
+        allocate!(product, Calloc, calloc(count, size), early_product(count, size))
+    }
+
+    /// `realloc`
+    calls fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { reallocate(old, size, || real::realloc(old, size)) }
+    }
+
+    /// `free`
+    calls fn free(block: *mut c_void) {
+        // SAFETY: the program's own call, passed on as it came.
+        release(block, || unsafe { real::free(block) });
+    }
+
+    /// `posix_memalign`
+    calls fn posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
+        // SAFETY: the program's own call, passed on as it came; after success `out` holds the block.
+        unsafe {
+            Call::make(
+                || real_or!(libc::ENOMEM, real::posix_memalign(out, alignment, size)),
+                |call| {
+                    let status = real::posix_memalign(out, alignment, size);
+                    if status == 0 {
+                        call.allocated(*out, size, Allocator::PosixMemalign);
+                    }
+                    status
+                },
+            )
+        }
+    }
+
+    /// `aligned_alloc`
+    calls fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
+        allocate!(size, AlignedAlloc, aligned_alloc(alignment, size), early_aligned(alignment, size))
+    }
+
+    /// `memalign`
+    calls fn memalign(alignment: usize, size: usize) -> *mut c_void {
+        allocate!(size, Memalign, memalign(alignment, size), early_aligned(alignment, size))
+    }
+
+    /// `valloc`
+    calls fn valloc(size: usize) -> *mut c_void {
+        allocate!(size, Valloc, valloc(size), ptr::null_mut())
+    }
+
+    /// `pvalloc`
+    calls fn pvalloc(size: usize) -> *mut c_void {
+        allocate!(size, Pvalloc, pvalloc(size), ptr::null_mut())
+    }
+
+    /// `cfree`, which old programs still call
+    plain fn cfree(block: *mut c_void) {
+        // SAFETY: the same contract.
+        unsafe { free(block) }
+    }
+
+    /// `free_sized` of C23
+    plain fn free_sized(block: *mut c_void, _size: usize) {
+        // SAFETY: C23 defines it as `free` with a hint.
+        unsafe { free(block) }
+    }
+
+    /// `free_aligned_sized` of C23
+    plain fn free_aligned_sized(block: *mut c_void, _alignment: usize, _size: usize) {
+        // SAFETY: C23 defines it as `free` with hints.
+        unsafe { free(block) }
+    }
+
+    // The C library's own names for its functions. Programs call them that have a `malloc` of their own.
+
+    /// `malloc` of the C library
+    calls fn __libc_malloc(size: usize) -> *mut c_void {
+        allocate!(size, Malloc, __libc_malloc(size), early::allocate(size))
+    }
+
+    /// `calloc` of the C library
+    calls fn __libc_calloc(count: usize, size: usize) -> *mut c_void {
+        let product = count.wrapping_mul(size);
+        allocate!(product, Calloc, __libc_calloc(count, size), early_product(count, size))
+    }
+
+    /// `realloc` of the C library
+    calls fn __libc_realloc(old: *mut c_void, size: usize) -> *mut c_void {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { reallocate(old, size, || real::__libc_realloc(old, size)) }
+    }
+
+    /// `free` of the C library
+    calls fn __libc_free(block: *mut c_void) {
+        // SAFETY: the program's own call, passed on as it came.
+        release(block, || unsafe { real::__libc_free(block) });
+    }
+
+    /// `memalign` of the C library
+    calls fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void {
+        allocate!(size, Memalign, __libc_memalign(alignment, size), early_aligned(alignment, size))
+    }
+
+    /// `valloc` of the C library
+    calls fn __libc_valloc(size: usize) -> *mut c_void {
+        allocate!(size, Valloc, __libc_valloc(size), ptr::null_mut())
+    }
+
+    /// `pvalloc` of the C library
+    calls fn __libc_pvalloc(size: usize) -> *mut c_void {
+        allocate!(size, Pvalloc, __libc_pvalloc(size), ptr::null_mut())
+    }
 }
 
 /// The early arena aligns to 16 bytes. What asks for more while symbols are being looked up gets nothing: no known C
@@ -51,137 +163,55 @@ fn early_aligned(alignment: usize, size: usize) -> *mut c_void {
     if alignment <= 16 { early::allocate(size) } else { ptr::null_mut() }
 }
 
-allocating_hooks! {
-    /// `malloc`
-    malloc(size: usize), size, Malloc, early::allocate(size);
-    /// `calloc`. The product cannot overflow where the real function returned a block.
-    calloc(count: usize, size: usize), count.wrapping_mul(size), Calloc,
-        count.checked_mul(size).map_or(ptr::null_mut(), early::allocate);
-    /// `aligned_alloc`
-    aligned_alloc(alignment: usize, size: usize), size, AlignedAlloc, early_aligned(alignment, size);
-    /// `memalign`
-    memalign(alignment: usize, size: usize), size, Memalign, early_aligned(alignment, size);
-    /// `valloc`
-    valloc(size: usize), size, Valloc, ptr::null_mut();
-    /// `pvalloc`
-    pvalloc(size: usize), size, Pvalloc, ptr::null_mut();
-
-    // The C library's own names for its functions. Programs call them that have a `malloc` of their own.
-    /// `malloc` of the C library
-    __libc_malloc(size: usize), size, Malloc, early::allocate(size);
-    /// `calloc` of the C library
-    __libc_calloc(count: usize, size: usize), count.wrapping_mul(size), Calloc,
-        count.checked_mul(size).map_or(ptr::null_mut(), early::allocate);
-    /// `memalign` of the C library
-    __libc_memalign(alignment: usize, size: usize), size, Memalign, early_aligned(alignment, size);
-    /// `valloc` of the C library
-    __libc_valloc(size: usize), size, Valloc, ptr::null_mut();
-    /// `pvalloc` of the C library
-    __libc_pvalloc(size: usize), size, Pvalloc, ptr::null_mut();
+/// What serves as `calloc` then.
+fn early_product(count: usize, size: usize) -> *mut c_void {
+    count.checked_mul(size).map_or(ptr::null_mut(), early::allocate)
 }
 
-/// `posix_memalign`
+/// Makes a call of `free` by any name.
+#[inline(always)]
+fn release(block: *mut c_void, real: impl Fn()) {
+    if block.is_null() || early::owns(block) {
+        return;
+    }
+    about_to_free(block);
+    Call::make(
+        || {
+            if symbols::resolve() {
+                real();
+            }
+        },
+        |call| {
+            call.frees(block);
+            real();
+        },
+    );
+}
+
+/// Makes a call of `realloc` by any name.
 ///
 /// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
-    // SAFETY: the program's own call, passed on as it came; after success `out` holds the block.
-    unsafe {
-        Call::make(
-            || real_or!(libc::ENOMEM, real::posix_memalign(out, alignment, size)),
-            |call| {
-                let status = real::posix_memalign(out, alignment, size);
-                if status == 0 {
-                    call.allocated(*out, size, Allocator::PosixMemalign);
-                }
-                status
-            },
-        )
+/// `real` is that call, of a block that the program has.
+#[inline(always)]
+unsafe fn reallocate(old: *mut c_void, size: usize, real: impl Fn() -> *mut c_void) -> *mut c_void {
+    if early::owns(old) {
+        // SAFETY: the line above says so, and that the block begins there says the caller.
+        return unsafe { leave_early_arena(old, size) };
     }
-}
-
-/// Defines hooks for functions that take a block back.
-macro_rules! freeing_hooks {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As the C function.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            pub unsafe extern "C" fn $name(block: *mut c_void) {
-                if block.is_null() || early::owns(block) {
-                    return;
-                }
-                about_to_free(block);
-                // SAFETY: the program's own call, passed on as it came.
-                unsafe {
-                    Call::make(
-                        || {
-                            if real::resolve() {
-                                real::$name(block);
-                            }
-                        },
-                        |call| {
-                            call.frees(block);
-                            real::$name(block);
-                        },
-                    );
-                }
+    Call::make(
+        || if symbols::resolve() { real() } else { early::allocate(size) },
+        |call| {
+            let before = call.before_release();
+            let new = real();
+            if !new.is_null() {
+                call.reallocated(before, old, new, size, Allocator::Realloc);
+            } else if size == 0 && !old.is_null() {
+                // glibc frees the block and returns null. A failure for want of memory leaves it, but never has size 0.
+                call.freed(before, old);
             }
-        )*
-    };
-}
-
-freeing_hooks! {
-    /// `free`
-    free;
-    /// `free` of the C library
-    __libc_free;
-}
-
-/// Defines hooks for `realloc` by any name.
-macro_rules! resizing_hooks {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As the C function.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            pub unsafe extern "C" fn $name(old: *mut c_void, size: usize) -> *mut c_void {
-                // SAFETY: the program's own call, passed on as it came.
-                unsafe {
-                    if early::owns(old) {
-                        return leave_early_arena(old, size);
-                    }
-                    Call::make(
-                        || if real::resolve() { real::$name(old, size) } else { early::allocate(size) },
-                        |call| {
-                            let before = call.before_release();
-                            let new = real::$name(old, size);
-                            if !new.is_null() {
-                                call.reallocated(before, old, new, size, Allocator::Realloc);
-                            } else if size == 0 && !old.is_null() {
-                                // glibc frees the block and returns null. A failure for want of memory leaves it, but
-                                // never has size 0.
-                                call.freed(before, old);
-                            }
-                            new
-                        },
-                    )
-                }
-            }
-        )*
-    };
-}
-
-resizing_hooks! {
-    /// `realloc`
-    realloc;
-    /// `realloc` of the C library
-    __libc_realloc;
+            new
+        },
+    )
 }
 
 /// Moves a block of the early arena to where the program's other blocks are.
@@ -197,34 +227,4 @@ unsafe fn leave_early_arena(old: *mut c_void, size: usize) -> *mut c_void {
         }
         new
     }
-}
-
-/// `cfree`, which old programs still call
-///
-/// # Safety
-/// As [`free`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn cfree(block: *mut c_void) {
-    // SAFETY: the same contract.
-    unsafe { free(block) }
-}
-
-/// `free_sized` of C23
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
-    // SAFETY: C23 defines it as `free` with a hint.
-    unsafe { free(block) }
-}
-
-/// `free_aligned_sized` of C23
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _alignment: usize, _size: usize) {
-    // SAFETY: C23 defines it as `free` with hints.
-    unsafe { free(block) }
 }

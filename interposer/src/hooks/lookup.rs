@@ -9,53 +9,51 @@ use core::arch::naked_asm;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
 
-use super::{code, heap, mapping, program_break, programs, rights, system_call, threads};
-use crate::platform::real;
+use super::list::{self, hooks};
+use crate::platform::symbols;
 
-/// `dlsym`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-#[unsafe(naked)]
-pub unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
-    #[cfg(target_arch = "x86_64")]
-    naked_asm!(
-        "push rdi",
-        "push rsi",
-        "sub rsp, 8",
-        "call {destination}",
-        "add rsp, 8",
-        "pop rsi",
-        "pop rdi",
-        "jmp rax",
-        destination = sym destination,
-    );
-    #[cfg(target_arch = "aarch64")]
-    naked_asm!(
-        "stp x29, x30, [sp, #-32]!",
-        "stp x0, x1, [sp, #16]",
-        "bl {destination}",
-        "mov x16, x0",
-        "ldp x0, x1, [sp, #16]",
-        "ldp x29, x30, [sp], #32",
-        "br x16",
-        destination = sym destination,
-    );
+hooks! {
+    /// `dlsym`
+    #[unsafe(naked)]
+    plain fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
+        #[cfg(target_arch = "x86_64")]
+        naked_asm!(
+            "push rdi",
+            "push rsi",
+            "sub rsp, 8",
+            "call {destination}",
+            "add rsp, 8",
+            "pop rsi",
+            "pop rdi",
+            "jmp rax",
+            destination = sym destination,
+        );
+        #[cfg(target_arch = "aarch64")]
+        naked_asm!(
+            "stp x29, x30, [sp, #-32]!",
+            "stp x0, x1, [sp, #16]",
+            "bl {destination}",
+            "mov x16, x0",
+            "ldp x0, x1, [sp, #16]",
+            "ldp x29, x30, [sp], #32",
+            "br x16",
+            destination = sym destination,
+        );
+    }
 }
 
 type LookUp = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
 
 /// The function that is to answer a lookup.
 unsafe extern "C" fn destination(handle: *mut c_void, name: *const c_char) -> usize {
-    if !real::resolve() {
+    if !symbols::resolve() {
         return find_nothing as LookUp as usize;
     }
     // What these two find depends on the library that calls.
     let is_relative = handle == libc::RTLD_DEFAULT || handle == libc::RTLD_NEXT;
     // SAFETY: the program's own argument, a C string.
     if is_relative || name.is_null() || unsafe { hook_of(CStr::from_ptr(name)) }.is_null() {
-        real::dlsym_address()
+        symbols::dlsym_address()
     } else {
         find_hooked as LookUp as usize
     }
@@ -69,41 +67,15 @@ unsafe extern "C" fn find_nothing(_handle: *mut c_void, _name: *const c_char) ->
 /// Looks up a name for which there is a hook.
 unsafe extern "C" fn find_hooked(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     // SAFETY: the program's own call, passed on as it came.
-    let (found, name) = unsafe { (real::dlsym(handle, name), CStr::from_ptr(name)) };
+    let (found, name) = unsafe { (symbols::dlsym(handle, name), CStr::from_ptr(name)) };
     // Another library's function of the same name is none of ours.
-    let is_real = !found.is_null() && found == real::look_up(libc::RTLD_NEXT, name);
+    let is_real = !found.is_null() && found == symbols::look_up(libc::RTLD_NEXT, name);
     if is_real { hook_of(name) } else { found }
 }
 
-macro_rules! hooks {
-    ($($module:ident: $($name:ident)*;)*) => {
-        /// The hook for the function of this name, or null.
-        fn hook_of(name: &CStr) -> *mut c_void {
-            let name = name.to_bytes();
-            $($(
-                if name == stringify!($name).as_bytes() {
-                    return $module::$name as *mut c_void;
-                }
-            )*)*
-            ptr::null_mut()
-        }
-
-        /// The names of all hooks.
-        #[cfg(test)]
-        const NAMES: &[&str] = &[$($(stringify!($name)),*),*];
-    };
-}
-
-hooks! {
-    heap: malloc calloc realloc free posix_memalign aligned_alloc memalign valloc pvalloc free_sized free_aligned_sized
-        __libc_malloc __libc_calloc __libc_realloc __libc_free __libc_memalign __libc_valloc __libc_pvalloc;
-    mapping: mmap mmap64 munmap mremap mprotect pkey_mprotect;
-    program_break: sbrk __sbrk brk;
-    code: dlclose;
-    threads: pthread_create;
-    rights: prctl;
-    system_call: syscall;
-    programs: execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn posix_spawnp popen system;
+/// The hook for the function of this name, or null.
+fn hook_of(name: &CStr) -> *mut c_void {
+    list::all().find(|hook| hook.name == name).map_or(ptr::null_mut(), |hook| hook.function)
 }
 
 #[cfg(test)]
@@ -113,7 +85,7 @@ mod tests {
 
     /// Another test may be at it.
     fn await_real_functions() {
-        while !real::resolve() {
+        while !symbols::resolve() {
             std::thread::yield_now();
         }
     }
@@ -124,14 +96,13 @@ mod tests {
         let library = unsafe { libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
         assert!(!library.is_null());
         await_real_functions();
-        for name in NAMES {
-            let name = std::ffi::CString::new(*name).unwrap();
+        for name in list::all().map(|hook| hook.name) {
             // SAFETY: the names are C strings.
             let (known, found) = unsafe { (libc::dlsym(library, name.as_ptr()), find_hooked(library, name.as_ptr())) };
             if known.is_null() {
                 assert!(found.is_null(), "{name:?} is not there, whatever hook it has");
             } else {
-                assert_eq!(found, hook_of(&name), "{name:?}");
+                assert_eq!(found, hook_of(name), "{name:?}");
                 assert_ne!(found, known, "{name:?}");
             }
         }
@@ -143,10 +114,10 @@ mod tests {
         // SAFETY: only the addresses of the functions are looked at.
         unsafe {
             let everywhere = libc::RTLD_DEFAULT;
-            assert_eq!(destination(everywhere, c"malloc".as_ptr()), real::dlsym_address());
-            assert_eq!(destination(libc::RTLD_NEXT, c"malloc".as_ptr()), real::dlsym_address());
+            assert_eq!(destination(everywhere, c"malloc".as_ptr()), symbols::dlsym_address());
+            assert_eq!(destination(libc::RTLD_NEXT, c"malloc".as_ptr()), symbols::dlsym_address());
             let library = libc::dlopen(c"libc.so.6".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
-            assert_eq!(destination(library, c"strlen".as_ptr()), real::dlsym_address());
+            assert_eq!(destination(library, c"strlen".as_ptr()), symbols::dlsym_address());
             assert_eq!(destination(library, c"malloc".as_ptr()), find_hooked as LookUp as usize);
         }
     }

@@ -6,11 +6,12 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::record::Mapped;
 
 use super::call::{Call, about_to_unmap};
+use super::list::hooks;
 use crate::confinement::unless_confined;
 use crate::internal_mappings;
 use crate::lock::Recording;
 use crate::platform::descriptors::mapped_of;
-use crate::platform::real;
+use crate::platform::symbols;
 use crate::platform::tls::{self, Activity, Doing};
 use crate::session;
 
@@ -55,125 +56,146 @@ fn within_real_function(act: impl FnOnce(&mut Recording)) {
     block.begin(activity);
 }
 
-/// `mmap`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn mmap(
-    at: *mut c_void,
-    length: usize,
-    protection: c_int,
-    flags: c_int,
-    fd: c_int,
-    offset: i64,
-) -> *mut c_void {
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe {
-        Call::make(
-            || {
-                if !real::resolve() {
-                    return too_early();
-                }
-                let start = real::mmap(at, length, protection, flags, fd, offset);
-                if start != libc::MAP_FAILED {
-                    note_internal(start, length);
-                }
-                start
-            },
-            |call| {
-                let start = real::mmap(at, length, protection, flags, fd, offset);
-                if start != libc::MAP_FAILED {
-                    call.takes_internal(start, length);
-                    // Python's mimalloc begins with a gibibyte, of which it hands out what it needs.
-                    let is_reserved =
-                        protection == libc::PROT_NONE || flags & libc::MAP_NORESERVE != 0 && call.is_interpreter_s();
-                    let by = if is_reserved { Allocator::MmapReserved } else { Allocator::Mmap };
-                    call.mapped(start, length, by, || mapped_by(flags, fd, offset));
-                }
-                start
-            },
-        )
+hooks! {
+    /// `mmap`
+    calls fn mmap(
+        at: *mut c_void,
+        length: usize,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe {
+            Call::make(
+                || {
+                    if !symbols::resolve() {
+                        return too_early();
+                    }
+                    let start = real::mmap(at, length, protection, flags, fd, offset);
+                    if start != libc::MAP_FAILED {
+                        note_internal(start, length);
+                    }
+                    start
+                },
+                |call| {
+                    let start = real::mmap(at, length, protection, flags, fd, offset);
+                    if start != libc::MAP_FAILED {
+                        call.takes_internal(start, length);
+                        // Python's mimalloc begins with a gibibyte, of which it hands out what it needs.
+                        let is_reserved = protection == libc::PROT_NONE
+                            || flags & libc::MAP_NORESERVE != 0 && call.is_interpreter_s();
+                        let by = if is_reserved { Allocator::MmapReserved } else { Allocator::Mmap };
+                        call.mapped(start, length, by, || mapped_by(flags, fd, offset));
+                    }
+                    start
+                },
+            )
+        }
     }
-}
 
-/// `mmap64`, which on 64-bit machines is `mmap`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn mmap64(
-    at: *mut c_void,
-    length: usize,
-    protection: c_int,
-    flags: c_int,
-    fd: c_int,
-    offset: i64,
-) -> *mut c_void {
-    // SAFETY: the same contract.
-    unsafe { mmap(at, length, protection, flags, fd, offset) }
-}
-
-/// `munmap`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn munmap(start: *mut c_void, length: usize) -> c_int {
-    about_to_unmap(start, length);
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe {
-        Call::make(
-            || {
-                about_to_unmap_internal(start, length);
-                if real::resolve() { real::munmap(start, length) } else { -1 }
-            },
-            |call| {
-                if call.takes_internal(start, length) {
-                    return real::munmap(start, length);
-                }
-                let before = call.before_unmapping();
-                let status = real::munmap(start, length);
-                if status == 0 {
-                    call.unmapped(before, start, length);
-                }
-                status
-            },
-        )
+    /// `mmap64`, which on 64-bit machines is `mmap`
+    plain fn mmap64(
+        at: *mut c_void,
+        length: usize,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void {
+        // SAFETY: the same contract.
+        unsafe { mmap(at, length, protection, flags, fd, offset) }
     }
-}
 
-/// `mprotect`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn mprotect(start: *mut c_void, length: usize, protection: c_int) -> c_int {
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe {
-        protect(
-            start,
-            length,
-            protection,
-            || {
-                if real::resolve() { real::mprotect(start, length, protection) } else { -1 }
-            },
-        )
+    /// `munmap`
+    calls fn munmap(start: *mut c_void, length: usize) -> c_int {
+        about_to_unmap(start, length);
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe {
+            Call::make(
+                || {
+                    about_to_unmap_internal(start, length);
+                    if symbols::resolve() { real::munmap(start, length) } else { -1 }
+                },
+                |call| {
+                    if call.takes_internal(start, length) {
+                        return real::munmap(start, length);
+                    }
+                    let before = call.before_unmapping();
+                    let status = real::munmap(start, length);
+                    if status == 0 {
+                        call.unmapped(before, start, length);
+                    }
+                    status
+                },
+            )
+        }
     }
-}
 
-/// `pkey_mprotect`, which old C libraries do not have: as theirs does, it asks the kernel, which may not know it either
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn pkey_mprotect(start: *mut c_void, length: usize, protection: c_int, key: c_int) -> c_int {
-    // SAFETY: the program's own call, passed on as it came. Without a key it is `mprotect`, as pkey_mprotect(2) says.
-    unsafe {
-        protect(start, length, protection, || match key {
-            -1 if real::resolve() => real::mprotect(start, length, protection),
-            _ => libc::syscall(libc::SYS_pkey_mprotect, start, length, protection, key) as c_int,
-        })
+    /// `mprotect`
+    calls fn mprotect(start: *mut c_void, length: usize, protection: c_int) -> c_int {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe {
+            protect(
+                start,
+                length,
+                protection,
+                || {
+                    if symbols::resolve() { real::mprotect(start, length, protection) } else { -1 }
+                },
+            )
+        }
+    }
+
+    /// `pkey_mprotect`, which old C libraries do not have: as theirs does, it asks the kernel, which may not know it
+    /// either
+    plain fn pkey_mprotect(start: *mut c_void, length: usize, protection: c_int, key: c_int) -> c_int {
+        // SAFETY: the program's own call, passed on as it came. Without a key it is `mprotect`: see pkey_mprotect(2).
+        unsafe {
+            protect(start, length, protection, || match key {
+                -1 if symbols::resolve() => real::mprotect(start, length, protection),
+                _ => libc::syscall(libc::SYS_pkey_mprotect, start, length, protection, key) as c_int,
+            })
+        }
+    }
+
+    /// `mremap`. In C its last argument is optional; in the calling conventions of x86-64 and AArch64 a register that
+    /// the caller did not set is passed on unread.
+    calls fn mremap(
+        old: *mut c_void,
+        old_length: usize,
+        length: usize,
+        flags: c_int,
+        at: *mut c_void,
+    ) -> *mut c_void {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe {
+            Call::make(
+                || {
+                    if !symbols::resolve() {
+                        return too_early();
+                    }
+                    about_to_unmap_internal(old, old_length);
+                    let start = real::mremap(old, old_length, length, flags, at);
+                    if start != libc::MAP_FAILED {
+                        note_internal(start, length);
+                    }
+                    start
+                },
+                |call| {
+                    let before = call.before_unmapping();
+                    let start = real::mremap(old, old_length, length, flags, at);
+                    if start != libc::MAP_FAILED {
+                        call.takes_internal(start, length);
+                        // A length of zero makes a second mapping of the same pages, and leaves the first.
+                        let gone = if flags & libc::MREMAP_DONTUNMAP == 0 { old_length } else { 0 };
+                        call.moved(before, (old, gone), (start, length), Allocator::Mremap);
+                    }
+                    start
+                },
+            )
+        }
     }
 }
 
@@ -191,46 +213,4 @@ unsafe fn protect(start: *mut c_void, length: usize, protection: c_int, real: im
         }
         status
     })
-}
-
-/// `mremap`. In C its last argument is optional; in the calling conventions of x86-64 and AArch64 a register that the
-/// caller did not set is passed on unread.
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn mremap(
-    old: *mut c_void,
-    old_length: usize,
-    length: usize,
-    flags: c_int,
-    at: *mut c_void,
-) -> *mut c_void {
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe {
-        Call::make(
-            || {
-                if !real::resolve() {
-                    return too_early();
-                }
-                about_to_unmap_internal(old, old_length);
-                let start = real::mremap(old, old_length, length, flags, at);
-                if start != libc::MAP_FAILED {
-                    note_internal(start, length);
-                }
-                start
-            },
-            |call| {
-                let before = call.before_unmapping();
-                let start = real::mremap(old, old_length, length, flags, at);
-                if start != libc::MAP_FAILED {
-                    call.takes_internal(start, length);
-                    // A length of zero makes a second mapping of the same pages, and leaves the first.
-                    let gone = if flags & libc::MREMAP_DONTUNMAP == 0 { old_length } else { 0 };
-                    call.moved(before, (old, gone), (start, length), Allocator::Mremap);
-                }
-                start
-            },
-        )
-    }
 }

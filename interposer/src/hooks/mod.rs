@@ -1,5 +1,6 @@
 //! The functions that stand in front of the C library's.
 //!
+//! - [`list`]: how they are defined, and the list of all.
 //! - [`call`]: what all of them do before and after the real function.
 //! - [`interruptions`]: signal handlers that make events in the middle of a record.
 //! - [`left_calls`]: hooks that never returned.
@@ -22,6 +23,7 @@ pub mod forks;
 mod heap;
 pub mod interruptions;
 mod left_calls;
+pub mod list;
 mod lookup;
 mod mapping;
 mod program_break;

@@ -9,78 +9,72 @@ use memprof_capture::allocator::Allocator;
 use memprof_capture::channel::record::Mapped;
 
 use super::call::Call;
-use crate::platform::real;
+use super::list::hooks;
+use crate::platform::symbols;
 
 /// What `sbrk` returns when it fails.
 const FAILED: *mut c_void = ptr::without_provenance_mut(usize::MAX);
 
-/// Defines hooks for `sbrk` by any name.
-macro_rules! hooks {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As the C function.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            pub unsafe extern "C" fn $name(increment: libc::intptr_t) -> *mut c_void {
-                // SAFETY: the program's own call, passed on as it came.
-                unsafe {
-                    Call::make(
-                        || if real::resolve() { real::$name(increment) } else { FAILED },
-                        |call| {
-                            let before = call.before_release();
-                            let old = real::$name(increment);
-                            if old == FAILED {
-                                return old;
-                            }
-                            let change = increment.unsigned_abs();
-                            if increment > 0 {
-                                call.mapped(old, change, Allocator::Sbrk, || Mapped::Memory);
-                            } else if increment < 0 {
-                                call.unmapped(before, old.wrapping_byte_sub(change), change);
-                            }
-                            old
-                        },
-                    )
-                }
-            }
-        )*
-    };
-}
-
 hooks! {
     /// `sbrk`
-    sbrk;
+    calls fn sbrk(increment: libc::intptr_t) -> *mut c_void {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { move_end(increment, || real::sbrk(increment)) }
+    }
+
     /// `sbrk` by the C library's own name
-    __sbrk;
+    calls fn __sbrk(increment: libc::intptr_t) -> *mut c_void {
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { move_end(increment, || real::__sbrk(increment)) }
+    }
+
+    /// `brk`
+    calls fn brk(end: *mut c_void) -> c_int {
+        // SAFETY: the program's own call, passed on as it came. Asking for the present end changes nothing.
+        unsafe {
+            Call::make(
+                || {
+                    if symbols::resolve() { real::brk(end) } else { -1 }
+                },
+                |call| {
+                    let old = real::sbrk(0);
+                    let before = call.before_release();
+                    let status = real::brk(end);
+                    if status == 0 && old != FAILED {
+                        if end > old {
+                            call.mapped(old, end.addr() - old.addr(), Allocator::Sbrk, || Mapped::Memory);
+                        } else if end < old {
+                            call.unmapped(before, end, old.addr() - end.addr());
+                        }
+                    }
+                    status
+                },
+            )
+        }
+    }
 }
 
-/// `brk`
+/// Makes a call of `sbrk` by any name.
 ///
 /// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn brk(end: *mut c_void) -> c_int {
-    // SAFETY: the program's own call, passed on as it came. Asking for the present end changes nothing.
-    unsafe {
-        Call::make(
-            || {
-                if real::resolve() { real::brk(end) } else { -1 }
-            },
-            |call| {
-                let old = real::sbrk(0);
-                let before = call.before_release();
-                let status = real::brk(end);
-                if status == 0 && old != FAILED {
-                    if end > old {
-                        call.mapped(old, end.addr() - old.addr(), Allocator::Sbrk, || Mapped::Memory);
-                    } else if end < old {
-                        call.unmapped(before, end, old.addr() - end.addr());
-                    }
-                }
-                status
-            },
-        )
-    }
+/// `real` is that call, with this increment.
+#[inline(always)]
+unsafe fn move_end(increment: libc::intptr_t, real: impl Fn() -> *mut c_void) -> *mut c_void {
+    Call::make(
+        || if symbols::resolve() { real() } else { FAILED },
+        |call| {
+            let before = call.before_release();
+            let old = real();
+            if old == FAILED {
+                return old;
+            }
+            let change = increment.unsigned_abs();
+            if increment > 0 {
+                call.mapped(old, change, Allocator::Sbrk, || Mapped::Memory);
+            } else if increment < 0 {
+                call.unmapped(before, old.wrapping_byte_sub(change), change);
+            }
+            old
+        },
+    )
 }

@@ -6,11 +6,13 @@
 use core::arch::naked_asm;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
+use core::sync::atomic::Ordering::Relaxed;
 
+use super::list::hooks;
 use crate::environment::{self, List, Room};
 use crate::execution::{self, Execution, Named, Place};
 use crate::memory::OutOfMemory;
-use crate::platform::real;
+use crate::platform::symbols;
 
 type Strings = *const *const c_char;
 
@@ -29,102 +31,211 @@ unsafe fn execute(named: Named, place: Place, environment: Strings, run: impl Fn
     status
 }
 
+/// Executes a program in a child of its own.
+///
+/// # Safety
+/// As [`execute`].
+#[inline(always)]
+unsafe fn spawn(named: Named, environment: Strings, run: impl FnOnce(Strings) -> c_int) -> c_int {
+    if !symbols::resolve() {
+        return libc::EAGAIN;
+    }
+    // SAFETY: the caller's contract.
+    unsafe { execute(named, Place::Child, environment, run) }
+}
+
 fn own_environment() -> Strings {
     environment::own().cast()
 }
 
-/// `execve`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn execve(path: *const c_char, arguments: Strings, environment: Strings) -> c_int {
-    // SAFETY: the program's own call; all that changes is the environment.
-    unsafe {
-        execute(Named::Path(path), Place::Here, environment, |environment| {
-            libc::syscall(libc::SYS_execve, path, arguments, environment) as c_int
-        })
-    }
-}
-
-/// `execv`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn execv(path: *const c_char, arguments: Strings) -> c_int {
-    // SAFETY: the same contract.
-    unsafe { execve(path, arguments, own_environment()) }
-}
-
-/// `execvpe`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn execvpe(file: *const c_char, arguments: Strings, environment: Strings) -> c_int {
-    if !real::resolve() {
-        return -1;
-    }
-    // SAFETY: the program's own call; all that changes is the environment.
-    unsafe {
-        execute(Named::Searched(file), Place::Here, environment, |environment| {
-            real::execvpe(file, arguments, environment)
-        })
-    }
-}
-
-/// `execvp`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn execvp(file: *const c_char, arguments: Strings) -> c_int {
-    // SAFETY: the same contract.
-    unsafe { execvpe(file, arguments, own_environment()) }
-}
-
-/// `fexecve`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn fexecve(fd: c_int, arguments: Strings, environment: Strings) -> c_int {
-    if !real::resolve() {
-        return -1;
-    }
-    // SAFETY: the program's own call; all that changes is the environment.
-    unsafe {
-        execute(Named::Descriptor(fd), Place::Here, environment, |environment| {
-            real::fexecve(fd, arguments, environment)
-        })
-    }
-}
-
-/// `execveat`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn execveat(
-    folder: c_int,
-    path: *const c_char,
-    arguments: Strings,
-    environment: Strings,
-    flags: c_int,
-) -> c_int {
-    // SAFETY: the program's own call, a path among its arguments.
-    let named = match unsafe { *path } as u8 {
-        0 if flags & libc::AT_EMPTY_PATH != 0 => Named::Descriptor(folder),
-        b'/' => Named::Path(path),
-        _ if folder == libc::AT_FDCWD => Named::Path(path),
-        _ => Named::Otherwise,
+/// What a function does that takes any number of arguments, which Rust cannot define yet: it gathers them for another
+/// one.
+macro_rules! gather {
+    ($with:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        naked_asm!(
+            "push r9",
+            "push r8",
+            "push rcx",
+            "push rdx",
+            "push rsi",
+            "mov rsi, rsp",
+            "lea rdx, [rsp + 48]",
+            "call {with}",
+            "add rsp, 40",
+            "ret",
+            with = sym $with,
+        );
+        #[cfg(target_arch = "aarch64")]
+        naked_asm!(
+            "stp x29, x30, [sp, #-80]!",
+            "stp x1, x2, [sp, #16]",
+            "stp x3, x4, [sp, #32]",
+            "stp x5, x6, [sp, #48]",
+            "str x7, [sp, #64]",
+            "add x1, sp, #16",
+            "add x2, sp, #80",
+            "bl {with}",
+            "ldp x29, x30, [sp], #80",
+            "ret",
+            with = sym $with,
+        );
     };
-    // SAFETY: the program's own call; all that changes is the environment.
-    unsafe {
-        execute(named, Place::Here, environment, |environment| {
-            libc::syscall(libc::SYS_execveat, folder, path, arguments, environment, flags) as c_int
-        })
+}
+
+hooks! {
+    /// `execve`
+    plain fn execve(path: *const c_char, arguments: Strings, environment: Strings) -> c_int {
+        // SAFETY: the program's own call; all that changes is the environment.
+        unsafe {
+            execute(Named::Path(path), Place::Here, environment, |environment| {
+                libc::syscall(libc::SYS_execve, path, arguments, environment) as c_int
+            })
+        }
+    }
+
+    /// `execv`
+    plain fn execv(path: *const c_char, arguments: Strings) -> c_int {
+        // SAFETY: the same contract.
+        unsafe { execve(path, arguments, own_environment()) }
+    }
+
+    /// `execvpe`
+    calls fn execvpe(file: *const c_char, arguments: Strings, environment: Strings) -> c_int {
+        if !symbols::resolve() {
+            return -1;
+        }
+        // SAFETY: the program's own call; all that changes is the environment.
+        unsafe {
+            execute(Named::Searched(file), Place::Here, environment, |environment| {
+                real::execvpe(file, arguments, environment)
+            })
+        }
+    }
+
+    /// `execvp`
+    plain fn execvp(file: *const c_char, arguments: Strings) -> c_int {
+        // SAFETY: the same contract.
+        unsafe { execvpe(file, arguments, own_environment()) }
+    }
+
+    /// `execl`
+    #[unsafe(naked)]
+    plain fn execl(path: *const c_char, first: *const c_char) -> c_int {
+        gather!(execl_with);
+    }
+
+    /// `execlp`
+    #[unsafe(naked)]
+    plain fn execlp(path: *const c_char, first: *const c_char) -> c_int {
+        gather!(execlp_with);
+    }
+
+    /// `execle`
+    #[unsafe(naked)]
+    plain fn execle(path: *const c_char, first: *const c_char) -> c_int {
+        gather!(execle_with);
+    }
+
+    /// `fexecve`
+    calls fn fexecve(fd: c_int, arguments: Strings, environment: Strings) -> c_int {
+        if !symbols::resolve() {
+            return -1;
+        }
+        // SAFETY: the program's own call; all that changes is the environment.
+        unsafe {
+            execute(Named::Descriptor(fd), Place::Here, environment, |environment| {
+                real::fexecve(fd, arguments, environment)
+            })
+        }
+    }
+
+    /// `execveat`
+    plain fn execveat(
+        folder: c_int,
+        path: *const c_char,
+        arguments: Strings,
+        environment: Strings,
+        flags: c_int,
+    ) -> c_int {
+        // SAFETY: the program's own call, a path among its arguments.
+        let named = match unsafe { *path } as u8 {
+            0 if flags & libc::AT_EMPTY_PATH != 0 => Named::Descriptor(folder),
+            b'/' => Named::Path(path),
+            _ if folder == libc::AT_FDCWD => Named::Path(path),
+            _ => Named::Otherwise,
+        };
+        // SAFETY: the program's own call; all that changes is the environment.
+        unsafe {
+            execute(named, Place::Here, environment, |environment| {
+                libc::syscall(libc::SYS_execveat, folder, path, arguments, environment, flags) as c_int
+            })
+        }
+    }
+
+    /// `posix_spawn`
+    calls fn posix_spawn(
+        pid: *mut libc::pid_t,
+        program: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        arguments: Strings,
+        environment: Strings,
+    ) -> c_int {
+        // SAFETY: the program's own call; all that changes is the environment.
+        unsafe {
+            spawn(Named::Path(program), environment, |environment| {
+                real::posix_spawn(pid, program, actions, attributes, arguments, environment)
+            })
+        }
+    }
+
+    /// `posix_spawnp`
+    calls fn posix_spawnp(
+        pid: *mut libc::pid_t,
+        program: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        arguments: Strings,
+        environment: Strings,
+    ) -> c_int {
+        // SAFETY: the program's own call; all that changes is the environment.
+        unsafe {
+            spawn(Named::Searched(program), environment, |environment| {
+                real::posix_spawnp(pid, program, actions, attributes, arguments, environment)
+            })
+        }
+    }
+
+    /// `popen`
+    calls fn popen(command: *const c_char, kind: *const c_char) -> *mut c_void {
+        if !symbols::resolve() {
+            return ptr::null_mut();
+        }
+        // SAFETY: the program's own call, passed on as it came.
+        let stream = unsafe { real::popen(command, kind) };
+        if !stream.is_null() {
+            execution::count_child();
+        }
+        stream
+    }
+
+    /// `system`, where a thread can be cancelled: it is jumped to, so that no frame of ours is in the way.
+    #[unsafe(naked)]
+    jumps fn system(command: *const c_char) -> c_int {
+        #[cfg(target_arch = "x86_64")]
+        naked_asm!("push rdi", "call {destination}", "pop rdi", "jmp rax", destination = sym system_destination);
+        #[cfg(target_arch = "aarch64")]
+        naked_asm!(
+            "stp x29, x30, [sp, #-32]!",
+            "str x0, [sp, #16]",
+            "bl {destination}",
+            "mov x16, x0",
+            "ldr x0, [sp, #16]",
+            "ldp x29, x30, [sp], #32",
+            "br x16",
+            destination = sym system_destination,
+        );
     }
 }
 
@@ -192,144 +303,14 @@ unsafe extern "C" fn execle_with(path: *const c_char, registers: Strings, stack:
     unsafe { given.with_list(|arguments, next| execve(path, arguments, given.at(next).cast())) }
 }
 
-/// Functions that take any number of arguments, which Rust cannot define yet.
-macro_rules! variadic {
-    ($($(#[$doc:meta])* $function:ident => $with:ident;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As the C function.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            #[unsafe(naked)]
-            pub unsafe extern "C" fn $function(path: *const c_char, first: *const c_char) -> c_int {
-                #[cfg(target_arch = "x86_64")]
-                naked_asm!(
-                    "push r9",
-                    "push r8",
-                    "push rcx",
-                    "push rdx",
-                    "push rsi",
-                    "mov rsi, rsp",
-                    "lea rdx, [rsp + 48]",
-                    "call {with}",
-                    "add rsp, 40",
-                    "ret",
-                    with = sym $with,
-                );
-                #[cfg(target_arch = "aarch64")]
-                naked_asm!(
-                    "stp x29, x30, [sp, #-80]!",
-                    "stp x1, x2, [sp, #16]",
-                    "stp x3, x4, [sp, #32]",
-                    "stp x5, x6, [sp, #48]",
-                    "str x7, [sp, #64]",
-                    "add x1, sp, #16",
-                    "add x2, sp, #80",
-                    "bl {with}",
-                    "ldp x29, x30, [sp], #80",
-                    "ret",
-                    with = sym $with,
-                );
-            }
-        )*
-    };
-}
-
-variadic! {
-    /// `execl`
-    execl => execl_with;
-    /// `execlp`
-    execlp => execlp_with;
-    /// `execle`
-    execle => execle_with;
-}
-
-/// Defines hooks for functions that execute a program in a child of their own, by how they name it.
-macro_rules! spawning_hooks {
-    ($($(#[$doc:meta])* $name:ident $named:ident;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As the C function.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            pub unsafe extern "C" fn $name(
-                pid: *mut libc::pid_t,
-                program: *const c_char,
-                actions: *const c_void,
-                attributes: *const c_void,
-                arguments: Strings,
-                environment: Strings,
-            ) -> c_int {
-                if !real::resolve() {
-                    return libc::EAGAIN;
-                }
-                // SAFETY: the program's own call; all that changes is the environment.
-                unsafe {
-                    execute(Named::$named(program), Place::Child, environment, |environment| {
-                        real::$name(pid, program, actions, attributes, arguments, environment)
-                    })
-                }
-            }
-        )*
-    };
-}
-
-spawning_hooks! {
-    /// `posix_spawn`
-    posix_spawn Path;
-    /// `posix_spawnp`
-    posix_spawnp Searched;
-}
-
-/// `popen`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn popen(command: *const c_char, kind: *const c_char) -> *mut c_void {
-    if !real::resolve() {
-        return ptr::null_mut();
-    }
-    // SAFETY: the program's own call, passed on as it came.
-    let stream = unsafe { real::popen(command, kind) };
-    if !stream.is_null() {
-        execution::count_child();
-    }
-    stream
-}
-
-/// `system`, where a thread can be cancelled: it is jumped to, so that no frame of ours is in the way.
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-#[unsafe(naked)]
-pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
-    #[cfg(target_arch = "x86_64")]
-    naked_asm!("push rdi", "call {destination}", "pop rdi", "jmp rax", destination = sym system_destination);
-    #[cfg(target_arch = "aarch64")]
-    naked_asm!(
-        "stp x29, x30, [sp, #-32]!",
-        "str x0, [sp, #16]",
-        "bl {destination}",
-        "mov x16, x0",
-        "ldr x0, [sp, #16]",
-        "ldp x29, x30, [sp], #32",
-        "br x16",
-        destination = sym system_destination,
-    );
-}
-
 unsafe extern "C" fn system_destination(command: *const c_char) -> usize {
-    if !real::resolve() {
+    if !symbols::resolve() {
         return fail as unsafe extern "C" fn(*const c_char) -> c_int as usize;
     }
     if !command.is_null() {
         execution::count_child();
     }
-    real::system_address()
+    real::address::system.load(Relaxed)
 }
 
 unsafe extern "C" fn fail(_command: *const c_char) -> c_int {

@@ -10,27 +10,26 @@ use core::ffi::{c_int, c_uint, c_ulong};
 use memprof_capture::early_stop::EarlyStop;
 
 use super::call::Call;
+use super::list::hooks;
 use crate::confinement;
-use crate::platform::real;
+use crate::platform::symbols;
 use crate::session;
 use crate::stop::Stop;
 
-/// `prctl`. What its caller did not set is passed on unread.
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
-    before_prctl(option, a, b);
-    if !real::resolve() {
-        return -1;
+hooks! {
+    /// `prctl`. What its caller did not set is passed on unread.
+    calls fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int {
+        before_prctl(option, a, b);
+        if !symbols::resolve() {
+            return -1;
+        }
+        // SAFETY: the program's own call, passed on as it came.
+        let result = unsafe { real::prctl(option, a, b, c, d) };
+        if option == libc::PR_SET_NAME && result == 0 {
+            Call::make(|| (), Call::renamed);
+        }
+        result
     }
-    // SAFETY: the program's own call, passed on as it came.
-    let result = unsafe { real::prctl(option, a, b, c, d) };
-    if option == libc::PR_SET_NAME && result == 0 {
-        Call::make(|| (), Call::renamed);
-    }
-    result
 }
 
 /// The program is about to call `prctl`, by whatever way.

@@ -8,91 +8,91 @@
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long, c_ulong};
+use core::sync::atomic::Ordering::Relaxed;
 
 use memprof_capture::kept_errno::KeptErrno;
 
+use super::list::hooks;
 use super::rights::{before_prctl, before_seccomp};
-use crate::platform::real;
+use crate::platform::symbols;
 
-/// `syscall`. What its caller did not set is passed on unread.
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-#[unsafe(naked)]
-pub unsafe extern "C" fn syscall(
-    number: c_long,
-    a: c_ulong,
-    b: c_ulong,
-    c: c_ulong,
-    d: c_ulong,
-    e: c_ulong,
-    f: c_ulong,
-) -> c_long {
-    // Where the real function is not known yet, `destination` is asked as well.
-    #[cfg(target_arch = "x86_64")]
-    naked_asm!(
-        "cmp edi, {prctl}",
-        "je 2f",
-        "cmp edi, {seccomp}",
-        "je 2f",
-        "mov r11, qword ptr [rip + {real}]",
-        "test r11, r11",
-        "je 2f",
-        "jmp r11",
-        "2:",
-        // The first one says how many vector registers have arguments, which a function of C may go by.
-        "push rax",
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push r8",
-        "push r9",
-        "call {destination}",
-        "mov r11, rax",
-        "pop r9",
-        "pop r8",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
-        "pop rax",
-        "jmp r11",
-        prctl = const libc::SYS_prctl,
-        seccomp = const libc::SYS_seccomp,
-        real = sym real::SYSCALL,
-        destination = sym destination,
-    );
-    #[cfg(target_arch = "aarch64")]
-    naked_asm!(
-        "cmp w0, #{prctl}",
-        "b.eq 2f",
-        "cmp w0, #{seccomp}",
-        "b.eq 2f",
-        "adrp x16, {real}",
-        "ldr x16, [x16, :lo12:{real}]",
-        "cbz x16, 2f",
-        "br x16",
-        "2:",
-        "stp x29, x30, [sp, #-80]!",
-        "stp x0, x1, [sp, #16]",
-        "stp x2, x3, [sp, #32]",
-        "stp x4, x5, [sp, #48]",
-        "stp x6, x7, [sp, #64]",
-        "bl {destination}",
-        "mov x16, x0",
-        "ldp x0, x1, [sp, #16]",
-        "ldp x2, x3, [sp, #32]",
-        "ldp x4, x5, [sp, #48]",
-        "ldp x6, x7, [sp, #64]",
-        "ldp x29, x30, [sp], #80",
-        "br x16",
-        prctl = const libc::SYS_prctl,
-        seccomp = const libc::SYS_seccomp,
-        real = sym real::SYSCALL,
-        destination = sym destination,
-    );
+hooks! {
+    /// `syscall`. What its caller did not set is passed on unread.
+    #[unsafe(naked)]
+    jumps fn syscall(
+        number: c_long,
+        a: c_ulong,
+        b: c_ulong,
+        c: c_ulong,
+        d: c_ulong,
+        e: c_ulong,
+        f: c_ulong,
+    ) -> c_long {
+        // Where the real function is not known yet, `destination` is asked as well.
+        #[cfg(target_arch = "x86_64")]
+        naked_asm!(
+            "cmp edi, {prctl}",
+            "je 2f",
+            "cmp edi, {seccomp}",
+            "je 2f",
+            "mov r11, qword ptr [rip + {real}]",
+            "test r11, r11",
+            "je 2f",
+            "jmp r11",
+            "2:",
+            // The first one says how many vector registers have arguments, which a function of C may go by.
+            "push rax",
+            "push rdi",
+            "push rsi",
+            "push rdx",
+            "push rcx",
+            "push r8",
+            "push r9",
+            "call {destination}",
+            "mov r11, rax",
+            "pop r9",
+            "pop r8",
+            "pop rcx",
+            "pop rdx",
+            "pop rsi",
+            "pop rdi",
+            "pop rax",
+            "jmp r11",
+            prctl = const libc::SYS_prctl,
+            seccomp = const libc::SYS_seccomp,
+            real = sym real::address::syscall,
+            destination = sym destination,
+        );
+        #[cfg(target_arch = "aarch64")]
+        naked_asm!(
+            "cmp w0, #{prctl}",
+            "b.eq 2f",
+            "cmp w0, #{seccomp}",
+            "b.eq 2f",
+            "adrp x16, {real}",
+            "ldr x16, [x16, :lo12:{real}]",
+            "cbz x16, 2f",
+            "br x16",
+            "2:",
+            "stp x29, x30, [sp, #-80]!",
+            "stp x0, x1, [sp, #16]",
+            "stp x2, x3, [sp, #32]",
+            "stp x4, x5, [sp, #48]",
+            "stp x6, x7, [sp, #64]",
+            "bl {destination}",
+            "mov x16, x0",
+            "ldp x0, x1, [sp, #16]",
+            "ldp x2, x3, [sp, #32]",
+            "ldp x4, x5, [sp, #48]",
+            "ldp x6, x7, [sp, #64]",
+            "ldp x29, x30, [sp], #80",
+            "br x16",
+            prctl = const libc::SYS_prctl,
+            seccomp = const libc::SYS_seccomp,
+            real = sym real::address::syscall,
+            destination = sym destination,
+        );
+    }
 }
 
 /// The function that is to make a system call; what it means for the recording has been seen to.
@@ -104,7 +104,7 @@ unsafe extern "C" fn destination(number: c_long, a: c_ulong, b: c_ulong, c: c_ul
         libc::SYS_seccomp => before_seccomp(a, b, c),
         _ => {}
     }
-    match real::resolve().then(real::syscall_address) {
+    match symbols::resolve().then(|| real::address::syscall.load(Relaxed)) {
         None | Some(0) => make as *const () as usize,
         Some(real) => real,
     }

@@ -9,37 +9,49 @@ use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
 use super::call::Call;
+use super::list::hooks;
 use crate::births::{Birth, StartRoutine, WantedStack};
-use crate::platform::{real, tls};
+use crate::platform::{symbols, tls};
 use crate::session;
 use crate::thread_end::watch_birth;
 
-/// `pthread_create`
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn pthread_create(
-    thread: *mut libc::pthread_t,
-    attributes: *const libc::pthread_attr_t,
-    start: StartRoutine,
-    argument: *mut c_void,
-) -> c_int {
-    if !real::resolve() {
-        return libc::EAGAIN;
-    }
-    // The call is over before the real function is called: what that allocates is the program's.
-    let origin = Call::make(|| None, Call::thread_origin);
-    // SAFETY: the attributes are those of the program's own call.
-    let birth = origin.and_then(|origin| Birth::create(start, argument, origin, unsafe { wanted_stack(attributes) }));
-    // SAFETY: the program's own call; the new thread takes the birth over.
-    unsafe {
-        let Some(birth) = birth else { return real::pthread_create(thread, attributes, start, argument) };
-        let status = real::pthread_create(thread, attributes, begin_thread, birth.as_ptr().cast());
-        if status != 0 {
-            Birth::destroy(birth);
+hooks! {
+    /// `pthread_create`
+    calls fn pthread_create(
+        thread: *mut libc::pthread_t,
+        attributes: *const libc::pthread_attr_t,
+        start: StartRoutine,
+        argument: *mut c_void,
+    ) -> c_int {
+        if !symbols::resolve() {
+            return libc::EAGAIN;
         }
-        status
+        // The call is over before the real function is called: what that allocates is the program's.
+        let origin = Call::make(|| None, Call::thread_origin);
+        let birth = origin.and_then(|origin| {
+            // SAFETY: the attributes are those of the program's own call.
+            Birth::create(start, argument, origin, unsafe { wanted_stack(attributes) })
+        });
+        // SAFETY: the program's own call; the new thread takes the birth over.
+        unsafe {
+            let Some(birth) = birth else { return real::pthread_create(thread, attributes, start, argument) };
+            let status = real::pthread_create(thread, attributes, begin_thread, birth.as_ptr().cast());
+            if status != 0 {
+                Birth::destroy(birth);
+            }
+            status
+        }
+    }
+
+    /// `pthread_getattr_np`, which allocates while it holds the thread's lock. What we have to ask it ourselves at a
+    /// thread's first event must have been asked before that.
+    plain fn pthread_getattr_np(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int {
+        if !symbols::resolve() {
+            return libc::ENOMEM;
+        }
+        Call::make_nothing();
+        // SAFETY: the program's own call, passed on as it came.
+        unsafe { symbols::pthread_getattr_np(thread, attributes) }
     }
 }
 
@@ -70,21 +82,6 @@ unsafe fn wanted_stack(attributes: *const libc::pthread_attr_t) -> WantedStack {
         }
         if asked { WantedStack::Bytes(bytes.saturating_sub(guard)) } else { WantedStack::Unknown }
     }
-}
-
-/// `pthread_getattr_np`, which allocates while it holds the thread's lock. What we have to ask it ourselves at a thread's
-/// first event must have been asked before that.
-///
-/// # Safety
-/// As the C function.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn pthread_getattr_np(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int {
-    if !real::resolve() {
-        return libc::ENOMEM;
-    }
-    Call::make_nothing();
-    // SAFETY: the program's own call, passed on as it came.
-    unsafe { real::pthread_getattr_np(thread, attributes) }
 }
 
 /// Where a thread with a birth starts. It leaves no frame: the program's own function is jumped to.

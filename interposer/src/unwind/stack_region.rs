@@ -15,7 +15,7 @@ use memprof_capture::kept_errno::KeptErrno;
 use super::mappings::Mappings;
 use crate::platform::loaded_modules::{LoadedModule, address_of};
 use crate::platform::memory::mapped_bytes;
-use crate::platform::{real, tls};
+use crate::platform::{symbols, tls};
 
 /// A range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ fn pthread_stack() -> Option<StackRegion> {
     // SAFETY: the calls fill what they are given, and the attributes are destroyed if they were made. The first one waits
     // for the thread's lock, which it cannot hold: see the hook of the same name.
     unsafe {
-        if !real::resolve() || real::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+        if !symbols::resolve() || symbols::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
             return None;
         }
         let got = libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut bytes);

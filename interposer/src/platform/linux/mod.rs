@@ -3,6 +3,6 @@
 pub mod descriptors;
 pub mod loaded_modules;
 pub mod memory;
-pub mod real;
 pub mod stacks;
+pub mod symbols;
 pub mod tls;

@@ -1,85 +1,13 @@
-//! The functions that the hooks stand in front of: the next definitions in the search order.
+//! What symbols lead to behind this library: the next definitions in the search order, which are the real functions
+//! that hooks stand in front of. Nearly all stand with their hooks (`hooks::list`); here are the two that are also called
+//! by what stands below these.
 
-use core::ffi::{CStr, c_char, c_int, c_ulong, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 
 use super::tls::{self, Activity, Doing};
-
-macro_rules! real_functions {
-    ($($name:ident: fn($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
-        #[allow(non_upper_case_globals)]
-        mod address {
-            use super::AtomicUsize;
-            $(pub static $name: AtomicUsize = AtomicUsize::new(0);)*
-        }
-
-        $(
-            /// The real function of this name. Must not be called before [`resolve`] has returned true.
-            ///
-            /// # Safety
-            /// As the C function says.
-            #[inline]
-            pub unsafe fn $name($($argument: $type),*) -> $result {
-                let address = address::$name.load(Relaxed);
-                // SAFETY: `resolve` stored the address of a C function with this signature.
-                let function: unsafe extern "C" fn($($type),*) -> $result = unsafe { transmute(address) };
-                // SAFETY: the caller keeps the function's contract.
-                unsafe { function($($argument),*) }
-            }
-        )*
-
-        fn look_up_all() {
-            $(
-                let name = concat!(stringify!($name), "\0");
-                // SAFETY: the text ends with its only NUL, put there by concat.
-                let name = unsafe { CStr::from_bytes_with_nul_unchecked(name.as_bytes()) };
-                // SAFETY: dlsym takes any NUL-terminated name. The call is this library's, and so is what is next.
-                let found = unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-                address::$name.store(found as usize, Relaxed);
-            )*
-        }
-    };
-}
-
-// All of them exist wherever there is glibc: a lookup that fails allocates, and it may be a program's own malloc, not ready
-// yet, that is called for it.
-real_functions! {
-    malloc: fn(size: usize) -> *mut c_void;
-    calloc: fn(count: usize, size: usize) -> *mut c_void;
-    realloc: fn(old: *mut c_void, size: usize) -> *mut c_void;
-    free: fn(block: *mut c_void) -> ();
-    posix_memalign: fn(out: *mut *mut c_void, alignment: usize, size: usize) -> c_int;
-    aligned_alloc: fn(alignment: usize, size: usize) -> *mut c_void;
-    memalign: fn(alignment: usize, size: usize) -> *mut c_void;
-    valloc: fn(size: usize) -> *mut c_void;
-    pvalloc: fn(size: usize) -> *mut c_void;
-    // The C library's own names for its functions, for programs that have a malloc of their own.
-    __libc_malloc: fn(size: usize) -> *mut c_void;
-    __libc_calloc: fn(count: usize, size: usize) -> *mut c_void;
-    __libc_realloc: fn(old: *mut c_void, size: usize) -> *mut c_void;
-    __libc_free: fn(block: *mut c_void) -> ();
-    __libc_memalign: fn(alignment: usize, size: usize) -> *mut c_void;
-    __libc_valloc: fn(size: usize) -> *mut c_void;
-    __libc_pvalloc: fn(size: usize) -> *mut c_void;
-    __sbrk: fn(increment: libc::intptr_t) -> *mut c_void;
-    sbrk: fn(increment: libc::intptr_t) -> *mut c_void;
-    brk: fn(end: *mut c_void) -> c_int;
-    mmap: fn(at: *mut c_void, length: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
-    munmap: fn(at: *mut c_void, length: usize) -> c_int;
-    mprotect: fn(at: *mut c_void, length: usize, protection: c_int) -> c_int;
-    dlclose: fn(library: *mut c_void) -> c_int;
-    pthread_create: fn(thread: *mut libc::pthread_t, attributes: *const libc::pthread_attr_t, start: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> c_int;
-    pthread_getattr_np: fn(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int;
-    execvpe: fn(file: *const c_char, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
-    fexecve: fn(fd: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
-    posix_spawn: fn(pid: *mut libc::pid_t, path: *const c_char, actions: *const c_void, attributes: *const c_void, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
-    posix_spawnp: fn(pid: *mut libc::pid_t, file: *const c_char, actions: *const c_void, attributes: *const c_void, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
-    prctl: fn(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int;
-    popen: fn(command: *const c_char, kind: *const c_char) -> *mut c_void;
-    mremap: fn(old: *mut c_void, old_length: usize, length: usize, flags: c_int, at: *mut c_void) -> *mut c_void;
-}
 
 /// `dlsym` is hooked itself, and has to be found in another way: by the version that it has always had.
 static DLSYM: AtomicUsize = AtomicUsize::new(0);
@@ -102,22 +30,6 @@ pub fn dlsym_address() -> usize {
     DLSYM.load(Relaxed)
 }
 
-/// `system` is jumped to.
-static SYSTEM: AtomicUsize = AtomicUsize::new(0);
-
-/// So is `syscall`, without a function of Rust on the way. 0 until it is known.
-pub static SYSCALL: AtomicUsize = AtomicUsize::new(0);
-
-/// Where the real `system` is. Only known after [`resolve`] has returned true.
-pub fn system_address() -> usize {
-    SYSTEM.load(Relaxed)
-}
-
-/// Where the real `syscall` is. Only known after [`resolve`] has returned true.
-pub fn syscall_address() -> usize {
-    SYSCALL.load(Relaxed)
-}
-
 /// The real `dlsym`, called by this library. Must not be called before [`resolve`] has returned true.
 ///
 /// # Safety
@@ -128,6 +40,27 @@ pub unsafe fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     let function = unsafe { transmute::<usize, Function>(dlsym_address()) };
     // SAFETY: the caller keeps the function's contract.
     unsafe { function(handle, name) }
+}
+
+static PTHREAD_GETATTR_NP: AtomicUsize = AtomicUsize::new(0);
+
+/// The real `pthread_getattr_np`. Must not be called before [`resolve`] has returned true.
+///
+/// # Safety
+/// As the C function says.
+pub unsafe fn pthread_getattr_np(thread: libc::pthread_t, attributes: *mut libc::pthread_attr_t) -> c_int {
+    type Function = unsafe extern "C" fn(libc::pthread_t, *mut libc::pthread_attr_t) -> c_int;
+    // SAFETY: `resolve` stored the address of a C function with this signature.
+    let function = unsafe { transmute::<usize, Function>(PTHREAD_GETATTR_NP.load(Relaxed)) };
+    // SAFETY: the caller keeps the function's contract.
+    unsafe { function(thread, attributes) }
+}
+
+/// The next definition of a name that exists wherever there is glibc: a lookup that fails allocates, and it may be a
+/// program's own malloc, not ready yet, that is called for it.
+fn next(name: &CStr) -> usize {
+    // SAFETY: the name is a C string. The call is this library's, and so is what is next.
+    unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) as usize }
 }
 
 /// Looks up a symbol that may not be there. Null while the real functions are being looked up.
@@ -180,11 +113,8 @@ fn resolve_now() -> bool {
         return false;
     }
     look_up_dlsym();
-    look_up_all();
-    for (place, name) in [(&SYSTEM, c"system"), (&SYSCALL, c"syscall")] {
-        // SAFETY: the names are C strings.
-        place.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) } as usize, Relaxed);
-    }
+    PTHREAD_GETATTR_NP.store(next(c"pthread_getattr_np"), Relaxed);
+    crate::look_up_hooked_functions(next);
     STATE.store(RESOLVED, Release);
     true
 }
