@@ -86,7 +86,7 @@ const fn reallocates(size: Size) -> Role {
 const FREES: Role = Frees { block: 0 };
 
 /// The functions of C, which also have other names in front of which stands a prefix.
-const STANDARD: [(&[u8], Role, Allocator); 12] = [
+const STANDARD: &[(&[u8], Role, Allocator)] = &[
     (b"malloc", Allocates(Of(0)), Allocator::Malloc),
     (b"calloc", Allocates(Product(0)), Allocator::Calloc),
     (b"realloc", reallocates(Of(1)), Allocator::Realloc),
@@ -102,7 +102,7 @@ const STANDARD: [(&[u8], Role, Allocator); 12] = [
 ];
 
 /// What jemalloc has besides, with the same prefix.
-const JEMALLOC: [(&[u8], Role); 10] = [
+const JEMALLOC: &[(&[u8], Role)] = &[
     (b"mallocx", Allocates(Of(0))),
     (b"rallocx", reallocates(Of(1))),
     (b"xallocx", Resizes),
@@ -116,10 +116,10 @@ const JEMALLOC: [(&[u8], Role); 10] = [
 ];
 
 /// Functions of jemalloc that have no prefix, whatever the others have.
-const JEMALLOC_OWN: [&[u8]; 2] = [b"jemalloc_constructor", b"background_thread_entry"];
+const JEMALLOC_OWN: &[&[u8]] = &[b"jemalloc_constructor", b"background_thread_entry"];
 
 /// What mimalloc has, behind `mi_`. With `heap_` or `theap_` in between, the heap is the first argument.
-const MIMALLOC: [(&[u8], Role); 37] = [
+const MIMALLOC: &[(&[u8], Role)] = &[
     (b"zalloc", Allocates(Of(0))),
     (b"malloc_small", Allocates(Of(0))),
     (b"zalloc_small", Allocates(Of(0))),
@@ -161,7 +161,7 @@ const MIMALLOC: [(&[u8], Role); 37] = [
 
 /// Functions of mimalloc, by their whole names, that run when processes and threads start and end, and those that make
 /// and drop heaps.
-const MIMALLOC_OWN: [&[u8]; 16] = [
+const MIMALLOC_OWN: &[&[u8]] = &[
     b"mi_process_load",
     b"_mi_process_load",
     b"mi_process_init",
@@ -185,7 +185,7 @@ const MIMALLOC_OWN: [&[u8]; 16] = [
 pub const PYTHON_MIMALLOC: &[u8] = b"_PyMem_MiMalloc";
 
 /// `new` and `delete` of C++ (Itanium ABI), which an allocator may bring along with `malloc`.
-const OPERATORS: [(&[u8], Role); 20] = [
+const OPERATORS: &[(&[u8], Role)] = &[
     (b"_Znwm", Allocates(Of(0))),
     (b"_Znam", Allocates(Of(0))),
     (b"_ZnwmRKSt9nothrow_t", Allocates(Of(0))),
@@ -298,12 +298,12 @@ fn among(functions: &[(&[u8], Role)], name: &[u8]) -> Option<Role> {
 }
 
 fn of_jemalloc(name: &[u8]) -> Option<Role> {
-    standard(name).map(|(role, _)| role).or_else(|| among(&JEMALLOC, name))
+    standard(name).map(|(role, _)| role).or_else(|| among(JEMALLOC, name))
 }
 
 fn of_mimalloc(name: &[u8]) -> Option<Role> {
     let of_a_heap = name.strip_prefix(b"heap_").or_else(|| name.strip_prefix(b"theap_"));
-    let plain = |name| standard(name).map(|(role, _)| role).or_else(|| among(&MIMALLOC, name));
+    let plain = |name| standard(name).map(|(role, _)| role).or_else(|| among(MIMALLOC, name));
     match of_a_heap {
         Some(name) => plain(name)?.of_a_heap(),
         None => plain(name),
@@ -314,10 +314,10 @@ fn unprefixed(name: &[u8]) -> Option<(Role, Allocator, bool)> {
     if let Some((role, allocator)) = standard(name) {
         return Some((role, allocator, true));
     }
-    if let Some(role) = among(&OPERATORS, name) {
+    if let Some(role) = among(OPERATORS, name) {
         return Some((role, Allocator::Malloc, false));
     }
-    among(&JEMALLOC, name).map(|role| (role, Allocator::Jemalloc, false))
+    among(JEMALLOC, name).map(|role| (role, Allocator::Jemalloc, false))
 }
 
 #[cfg(test)]
@@ -369,6 +369,6 @@ mod tests {
         }
         prefixed(&mut OPERATORS.iter().map(|(name, _)| *name), b"");
         assert!(may_begin(*PYTHON_MIMALLOC.first_chunk().unwrap()));
-        prefixed(&mut JEMALLOC_OWN.into_iter().chain(MIMALLOC_OWN), b"");
+        prefixed(&mut JEMALLOC_OWN.iter().chain(MIMALLOC_OWN).copied(), b"");
     }
 }
