@@ -37,6 +37,8 @@ struct Generation {
 /// The table.
 pub struct AddressTable {
     generation: AtomicPtr<Generation>,
+    /// The next one, while the living are copied into it, which takes the lock; nobody reads there yet.
+    next: AtomicPtr<Generation>,
     /// How many places of the present generation are taken, by the living and by the dead.
     taken: Lock<usize>,
     first_places: usize,
@@ -67,7 +69,8 @@ impl AddressTable {
     /// A table without memory, which takes so many places, a power of two, when something is put in.
     pub const fn new(first_places: usize) -> Self {
         assert!(first_places.is_power_of_two(), "places are found by the lower bits of a hash");
-        Self { generation: AtomicPtr::new(core::ptr::null_mut()), taken: Lock::new(0, || 0), first_places }
+        let (generation, next) = (AtomicPtr::new(core::ptr::null_mut()), AtomicPtr::new(core::ptr::null_mut()));
+        Self { generation, next, taken: Lock::new(0, || 0), first_places }
     }
 
     /// The lock under which something is put in.
@@ -81,6 +84,7 @@ impl AddressTable {
     /// The process has one thread, and that uses neither this table nor its lock.
     pub unsafe fn renew(&self) {
         self.generation.store(core::ptr::null_mut(), SeqCst);
+        self.next.store(core::ptr::null_mut(), SeqCst);
         // SAFETY: the caller says so. The first one that is put in finds no places, and counts anew.
         unsafe { self.taken.renew() };
     }
@@ -141,14 +145,20 @@ impl AddressTable {
     #[cold]
     fn forget_known(&self, address: usize) -> Option<u32> {
         let mut forgotten = None;
-        loop {
-            let generation = self.generation.load(SeqCst);
+        let mut forget_in = |generation: *const Generation| {
             // SAFETY: it was stored here.
             if let Some(place) = find(unsafe { places_of(generation) }, address) {
                 let number = place.number.swap(DEAD, SeqCst);
                 forgotten = forgotten.or(Some(number).filter(|&number| number & DOUBTED == 0));
             }
-            // If the table is growing, either this sees the new generation, or who makes it sees that the thing is dead.
+        };
+        loop {
+            let generation = self.generation.load(SeqCst);
+            forget_in(generation);
+            // Either the copy is found here, or who copies sees that the thing is dead.
+            fence(SeqCst);
+            forget_in(self.next.load(SeqCst));
+            // If the table has grown meanwhile, the thing may have been copied alive before.
             if self.generation.load(SeqCst) == generation {
                 return forgotten;
             }
@@ -173,17 +183,18 @@ impl AddressTable {
             places_of(fresh)
         };
         *taken = 0;
+        self.next.store(fresh, SeqCst);
         for place in old.iter().filter(living) {
-            put(places, place.address.load(Relaxed), place.number.load(Relaxed));
+            let copy = put(places, place.address.load(Relaxed), place.number.load(Relaxed));
+            // It may have died before others could find the copy, which must not be seen alive.
+            fence(SeqCst);
+            if place.number.load(SeqCst) == DEAD {
+                copy.number.store(DEAD, SeqCst);
+            }
             *taken += 1;
         }
         self.generation.store(fresh, SeqCst);
-        // Things that died after they were copied, and before others could see where to.
-        for place in old.iter().filter(|place| place.number.load(SeqCst) == DEAD) {
-            if let Some(copy) = find(places, place.address.load(Relaxed)) {
-                copy.number.store(DEAD, SeqCst);
-            }
-        }
+        self.next.store(core::ptr::null_mut(), SeqCst);
         Ok(places)
     }
 }
@@ -235,6 +246,7 @@ fn put(places: &[Place], address: usize, number: u32) -> &Place {
 mod tests {
     use super::*;
     use std::collections::HashMap;
+    use std::sync::Barrier;
     use std::sync::atomic::AtomicBool;
 
     fn recording() -> Recording {
@@ -302,21 +314,23 @@ mod tests {
     fn nothing_that_died_comes_back_when_the_table_grows() {
         for round in 0..200 {
             let table = AddressTable::new(64);
-            let done = AtomicBool::new(false);
+            let (together, done) = (Barrier::new(2), AtomicBool::new(false));
             let address = |n: usize| 0x10_0000 + n * 16;
             for n in 0..20 {
                 table.insert(address(n), n as u32, &mut recording(), || true).unwrap();
             }
             std::thread::scope(|scope| {
                 scope.spawn(|| {
+                    together.wait();
                     for n in 1000..1000 + 50 * (round % 20 + 1) {
                         table.insert(address(n), n as u32, &mut recording(), || true).unwrap();
                     }
                     done.store(true, SeqCst);
                 });
+                together.wait();
                 for n in 0..20 {
                     assert_eq!(table.forget(address(n)), Some(n as u32));
-                    assert_eq!(table.get(address(n)), None);
+                    assert!((0..=n).all(|n| table.get(address(n)).is_none()));
                 }
                 while !done.load(SeqCst) {
                     assert!((0..20).all(|n| table.get(address(n)).is_none()));
