@@ -40,8 +40,10 @@ impl CallSums {
         let mut sums = Self { own: none.clone(), with_callees: none };
         // By stack: what was allocated right there.
         let mut of_stack = vec![Sums::default(); tables.stacks.len() + 1];
-        // These stand for stacks of which the view shows nothing.
+        let shown = view.alone();
+        // These stand for stacks of which the view shows nothing, as import machinery does that it does not show.
         let stand_ins = [places.runtime(), places.no_python(), places.no_native()];
+        let stands_in = |place| stand_ins.contains(&place) || !places.get(place).shown.meets(shown);
         for slot in &report.aggregate.slots {
             let amounts = slot.sums;
             let stack = tables.site(slot.site).map(|site| site.stack);
@@ -49,7 +51,7 @@ impl CallSums {
             let known = stack.and_then(|stack| of_stack.get_mut(stack.index()));
             if let Some(group) = groups.get(place) {
                 sums.own[group].add(&amounts);
-                if known.is_none() || stand_ins.contains(&place) {
+                if known.is_none() || stands_in(place) {
                     sums.with_callees[group].add(&amounts);
                 }
             }
@@ -59,7 +61,6 @@ impl CallSums {
         }
         let trie = StackTrie::of(tables);
         trie.add_to_callers(&mut of_stack);
-        let shown = view.alone();
         // By group: how often it is on the stack that is being walked.
         let mut times = vec![0_u32; groups.count];
         let groups_of = |stack: StackId| {

@@ -16,6 +16,7 @@ pub(crate) struct JsonHead<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
+    show_imports: bool,
     places_of: &'static str,
 }
 
@@ -29,6 +30,7 @@ impl<'a> JsonHead<'a> {
             metric: metric.name(),
             view: view.kind.name(),
             show_runtime: view.show_runtime,
+            show_imports: view.show_imports,
             places_of: view.places.name(),
         }
     }

@@ -18,6 +18,7 @@ mod frame_places;
 mod grafting;
 mod hidden_allocators;
 pub mod histogram;
+mod import_machinery;
 mod json_columns;
 mod json_frames;
 mod json_head;

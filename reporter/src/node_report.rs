@@ -39,6 +39,8 @@ pub enum NodesOf {
     Page,
     /// Of one view alone.
     View,
+    /// Of an export: of one view, with the import machinery.
+    Export,
 }
 
 /// A capture, replayed and resolved for its tree.
@@ -139,7 +141,7 @@ impl NodeReport {
                 pymalloc::hint(&report, &row_places, &report.rows(&row_places, metric), metric)
             }
             (NodesOf::Page, None) => pymalloc::page_hint(&report, shape.view, metric),
-            (NodesOf::View, _) => None,
+            (NodesOf::View | NodesOf::Export, _) => None,
         };
         let mut slots = std::mem::take(&mut report.aggregate.slots);
         let mut growing = GrowingTree::new(shape.split, &report.tables().threads, &slots);
@@ -213,6 +215,7 @@ impl NodesOf {
         match self {
             Self::Page => flamegraph::page_views(has_native),
             Self::View => view.alone(),
+            Self::Export => view.with_imports().alone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::claims::Claim;
 use crate::frame_places::FramePlaces;
+use crate::import_machinery;
 use crate::strings::{StringId, Strings};
 use crate::view::Views;
 
@@ -76,8 +77,8 @@ impl PlaceKind {
         matches!(self, Self::Native | Self::Runtime | Self::Evaluation)
     }
 
-    /// The views that show it. Special places have their own.
-    const fn shown(self) -> Views {
+    /// The views that show it. Special places and the import machinery have their own.
+    pub(crate) const fn shown(self) -> Views {
         match self {
             Self::Python => Views::BOTH_HYBRID.with(Views::PYTHON),
             Self::Native => Views::BOTH_HYBRID.with(Views::NATIVE),
@@ -101,6 +102,14 @@ pub struct Place {
     pub kind: PlaceKind,
     /// The views that show it.
     pub shown: Views,
+}
+
+impl Place {
+    /// Whether it is a line of the import machinery.
+    #[must_use]
+    pub const fn is_import_machinery(self) -> bool {
+        matches!(self.kind, PlaceKind::Python) && !self.shown.meets(Views::WITHOUT_IMPORTS)
+    }
 }
 
 /// The modules that have a place. Two may have the same one: a function of a header.
@@ -174,7 +183,9 @@ impl Places {
     /// A line of a Python function.
     pub(crate) fn python(&mut self, function: StringId, file: StringId, line: u32) -> PlaceId {
         let kind = PlaceKind::Python;
-        self.enter(Place { function, file, line, kind, shown: kind.shown() })
+        let is_machinery = import_machinery::has(self.strings.get(file));
+        let shown = if is_machinery { kind.shown().within(Views::WITH_IMPORTS) } else { kind.shown() };
+        self.enter(Place { function, file, line, kind, shown })
     }
 
     /// A line of a native function in a module. Its file is that of its source, if that is known.

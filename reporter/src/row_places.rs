@@ -24,6 +24,8 @@ struct Seen {
     /// The native frame with the best claim of those that the view shows; or [`NONE`].
     native: PlaceId,
     claims: Claims,
+    /// Whether `python` is the import machinery's, as long as there is nothing else.
+    is_machinery: bool,
     interpreter: bool,
 }
 
@@ -32,7 +34,7 @@ const NONE: PlaceId = PlaceId(u32::MAX);
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { python: NONE, native: NONE, claims: Claims::default(), interpreter: false }
+        Self { python: NONE, native: NONE, claims: Claims::default(), is_machinery: false, interpreter: false }
     }
 }
 
@@ -77,7 +79,10 @@ impl Seen {
                     self.python = NONE;
                 }
             } else if places.may_be_python(at) && view.kind != ViewKind::Native {
-                self.python = at;
+                let is_machinery = place.is_import_machinery() && !view.show_imports;
+                if !is_machinery || self.python == NONE || self.is_machinery {
+                    (self.python, self.is_machinery) = (at, is_machinery);
+                }
             } else if place.shown.meets(view.alone()) && (place.kind.is_native() || places.may_be_python(at)) {
                 // Who asked for the memory counts, unless there is nobody else.
                 if self.claims.takes(places.claim(at), self.native != NONE, view.places) {

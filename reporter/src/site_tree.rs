@@ -41,7 +41,10 @@ impl SiteTree {
         let mut node = |site: &Option<Site>| match *site {
             Some(site) => {
                 let base = builder.base(places, &stack_views, site);
-                builder.stack(tables, places, base, site.stack)
+                match builder.stack(tables, places, base, site.stack) {
+                    NodeId::ROOT => builder.machinery(tables, places, site.stack),
+                    node => node,
+                }
             }
             None => builder.lost(places),
         };
@@ -164,6 +167,19 @@ impl Builder {
         }
         let place = places.allocator_in(allocator, views);
         self.child(above, place)
+    }
+
+    /// The node of a stack of which only import machinery could be shown, and is not: its innermost frame.
+    fn machinery(&mut self, tables: &Tables, places: &Places, stack: StackId) -> NodeId {
+        let mut at = stack;
+        while let Some(node) = tables.stack(at).filter(|node| node.parent < at) {
+            let mut frame = places.of_frame(node.frame).iter();
+            if let Some(&place) = frame.rfind(|&&place| places.get(place).is_import_machinery()) {
+                return self.child(NodeId::ROOT, place);
+            }
+            at = node.parent;
+        }
+        NodeId::ROOT
     }
 
     /// The node of a stack below `base`: from the innermost caller that has one already.

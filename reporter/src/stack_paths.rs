@@ -30,7 +30,8 @@ pub(crate) struct StackPaths {
 }
 
 impl StackPaths {
-    /// The paths of all stacks. Where the view shows nothing of one, the path has the place that stands for it.
+    /// The paths of all stacks. Where the view shows nothing of one, the path has the place that stands for it. A place that
+    /// the view would not show otherwise, import machinery, is part of it in any case.
     pub(crate) fn of(tables: &Tables, places: &Places, row_places: &RowPlaces, view: View) -> Self {
         let shown = view.alone();
         let mut paths = Self {
@@ -46,8 +47,15 @@ impl StackPaths {
             frame.fold(callers, |path, &place| paths.callee(path, place))
         });
         for index in 0..paths.of_stack.len() {
+            let stack = StackId::from_index(index);
+            let place = row_places.get(stack);
+            let is_hidden = places.get(place).is_import_machinery() && !places.get(place).shown.meets(shown);
             if paths.of_stack[index] == PathId::EMPTY {
-                paths.of_stack[index] = paths.callee(PathId::EMPTY, row_places.get(StackId::from_index(index)));
+                paths.of_stack[index] = paths.callee(PathId::EMPTY, place);
+            } else if is_hidden {
+                let frames = with_place(tables, places, stack, place, |place| places.get(place).shown.meets(shown));
+                paths.of_stack[index] =
+                    frames.into_iter().rev().fold(PathId::EMPTY, |path, place| paths.callee(path, place));
             }
         }
         paths
@@ -90,4 +98,27 @@ impl StackPaths {
             Some(self.places[path.index()])
         })
     }
+}
+
+/// What is shown of a stack, and its place where that stands last, the innermost first. (Few stacks have nothing of Python
+/// but import machinery.)
+fn with_place(
+    tables: &Tables,
+    places: &Places,
+    stack: StackId,
+    place: PlaceId,
+    is_shown: impl Fn(PlaceId) -> bool,
+) -> Vec<PlaceId> {
+    let (mut found, mut at, mut has_place) = (Vec::new(), stack, false);
+    while let Some(node) = tables.stack(at).filter(|node| node.parent < at) {
+        for &caller in places.of_frame(node.frame).iter().rev() {
+            let is_place = caller == place && !has_place;
+            has_place |= is_place;
+            if is_place || is_shown(caller) {
+                found.push(caller);
+            }
+        }
+        at = node.parent;
+    }
+    found
 }

@@ -3,7 +3,7 @@
 use memprof_capture::file::Tables;
 use memprof_capture::ids::StackId;
 
-use crate::places::Places;
+use crate::places::{Place, Places};
 use crate::view::Views;
 
 /// By stack: the views that show some of it, and whether the interpreter is part of it.
@@ -25,7 +25,7 @@ impl StackViews {
                     let shown = places
                         .of_frame(node.frame)
                         .iter()
-                        .fold(callers, |all: Views, &place| all.with(places.get(place).shown));
+                        .fold(callers, |all: Views, &place| all.with(stood_for_by(places.get(place))));
                     (shown, interpreter || places.is_in_interpreter(node.frame))
                 }
                 _ => LOST,
@@ -34,7 +34,7 @@ impl StackViews {
         Self { of_stack }
     }
 
-    /// The views that show any of the stack's frames.
+    /// The views that show any of the stack's frames, or would have nothing but import machinery to show.
     pub(crate) fn shown(&self, stack: StackId) -> Views {
         self.of_stack.get(stack.index()).map_or(Views::ALL, |&(shown, _)| shown)
     }
@@ -43,4 +43,9 @@ impl StackViews {
     pub(crate) fn has_interpreter(&self, stack: StackId) -> bool {
         self.of_stack.get(stack.index()).is_some_and(|&(_, interpreter)| interpreter)
     }
+}
+
+/// The views in which a frame keeps its stack from being nothing: where there is only import machinery, that is shown.
+const fn stood_for_by(place: Place) -> Views {
+    if place.is_import_machinery() { place.kind.shown() } else { place.shown }
 }

@@ -67,6 +67,8 @@ pub struct View {
     pub kind: ViewKind,
     /// Whether the hybrid view has the interpreter's functions too. The native view has them anyway.
     pub show_runtime: bool,
+    /// Whether the views with Python's frames have the import machinery's too.
+    pub show_imports: bool,
     /// Whose native functions are places.
     pub places: PlacesOf,
 }
@@ -75,7 +77,13 @@ impl View {
     /// A view that folds what it can.
     #[must_use]
     pub const fn of(kind: ViewKind) -> Self {
-        Self { kind, show_runtime: false, places: PlacesOf::Dependencies }
+        Self { kind, show_runtime: false, show_imports: false, places: PlacesOf::Dependencies }
+    }
+
+    /// The same, with the frames of the import machinery.
+    #[must_use]
+    pub const fn with_imports(self) -> Self {
+        Self { show_imports: true, ..self }
     }
 
     /// The place of a stack, where what it called in libraries is left out.
@@ -86,34 +94,40 @@ impl View {
     /// The set that has this view only.
     #[must_use]
     pub const fn alone(self) -> Views {
-        match self {
+        let either = match self {
             Self { kind: ViewKind::Hybrid, show_runtime: false, .. } => Views::HYBRID,
             Self { kind: ViewKind::Hybrid, show_runtime: true, .. } => Views::HYBRID_WITH_RUNTIME,
             Self { kind: ViewKind::Python, .. } => Views::PYTHON,
             Self { kind: ViewKind::Native, .. } => Views::NATIVE,
-        }
+        };
+        either.within(if self.show_imports { Views::WITH_IMPORTS } else { Views::WITHOUT_IMPORTS })
     }
 }
 
-/// A set of views: where a place is shown. The page has these bits too (templates/page/data/views.js).
+/// A set of views: where a place is shown. The page has these bits too (templates/page/data/views.js). Of a view with
+/// Python's frames there are two: with those of the import machinery (bits 0 to 2), and without (bits 4 to 6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Views(u8);
 
 impl Views {
     /// No view.
     pub const NONE: Self = Self(0);
-    /// The hybrid view without the interpreter's functions.
-    pub const HYBRID: Self = Self(1);
-    /// The hybrid view with them.
-    pub const HYBRID_WITH_RUNTIME: Self = Self(2);
-    /// The Python view.
-    pub const PYTHON: Self = Self(4);
+    /// The two hybrid views without the interpreter's functions.
+    pub const HYBRID: Self = Self(1 | 1 << 4);
+    /// The two hybrid views with them.
+    pub const HYBRID_WITH_RUNTIME: Self = Self(2 | 2 << 4);
+    /// The two Python views.
+    pub const PYTHON: Self = Self(4 | 4 << 4);
     /// The native view.
     pub const NATIVE: Self = Self(8);
-    /// Both hybrid views.
+    /// All hybrid views.
     pub const BOTH_HYBRID: Self = Self::HYBRID.with(Self::HYBRID_WITH_RUNTIME);
     /// All views.
     pub const ALL: Self = Self::BOTH_HYBRID.with(Self::PYTHON).with(Self::NATIVE);
+    /// The views that have the import machinery, and the native one, which has no Python frames.
+    pub const WITH_IMPORTS: Self = Self(0b0000_1111);
+    /// The views that step over it, and the native one.
+    pub const WITHOUT_IMPORTS: Self = Self(0b0111_1000);
 
     /// The views of either set.
     #[must_use]

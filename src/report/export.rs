@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use memprof_reporter::expected_size::SizedWrite;
 use memprof_reporter::export::{FORMATS, Format, write};
-use memprof_reporter::flame_tree::Split;
 use memprof_reporter::report::Report;
 
 use super::output_file::OutputFile;
@@ -127,7 +126,7 @@ impl Export<'_> {
 
     fn to_stdout(&self) -> Result<(), Failure> {
         if let Some(format) = self.format.of_tree() {
-            let report = self.shown.open_nodes(Split::ByProcess)?;
+            let report = self.shown.open_export()?;
             return stdout_text::write_sized(&self.shown.capture, self.force, |out| report.write(format, out));
         }
         let mut report = self.shown.open(Notes::Apart)?;
@@ -141,7 +140,7 @@ impl Export<'_> {
         let (kind, extension) = (self.format.name, self.format.extension);
         let output = OutputFile::choose(file, self.force, &self.shown.capture, kind, extension)?;
         if let Some(format) = self.format.of_tree() {
-            let report = self.shown.open_nodes(Split::ByProcess)?;
+            let report = self.shown.open_export()?;
             let path = output.write(|out| report.write(format, out))?;
             say_written(&path);
             return Ok(());

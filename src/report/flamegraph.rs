@@ -62,7 +62,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let bins = if args.temporal { BinsWanted::Always } else { BinsWanted::WhereCheap };
     let split = if args.split_threads { Split::ByThread } else { Split::ByProcess };
     let path = if args.svg {
-        let report = args.shown.open_nodes(split)?;
+        let report = args.shown.open_picture(split)?;
         output.write(|out| report.write_svg(out))?
     } else {
         let mut report = args.shown.open_page(GraphShape { view, inverted: args.inverted, split }, bins)?;

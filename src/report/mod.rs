@@ -199,6 +199,9 @@ struct ViewArgs {
     /// Show the Python interpreter's own functions in the hybrid view, too
     #[arg(long)]
     show_runtime: bool,
+    /// Show Python's import machinery, too (importlib, runpy), and list what it allocates under its own lines
+    #[arg(long)]
+    show_imports: bool,
     /// List native memory under the innermost function that is one of these
     #[arg(long, value_enum, value_name = "WHOSE", default_value_t = PlacesName::Dependencies)]
     places: PlacesName,
@@ -236,7 +239,7 @@ impl ViewArgs {
             PlacesName::Dependencies => PlacesOf::Dependencies,
             PlacesName::All => PlacesOf::All,
         };
-        View { kind, show_runtime: self.show_runtime, places }
+        View { kind, show_runtime: self.show_runtime, show_imports: self.show_imports, places }
     }
 }
 

@@ -52,9 +52,18 @@ impl ShownArgs {
         open_nodes(&self.capture, &self.query, NodesOf::Page, (shape, self.metric()), bins)
     }
 
-    /// Opens the capture for a tree of the view alone.
-    pub fn open_nodes(&self, split: Split) -> Result<NodeReport, Failure> {
+    /// Opens the capture for a picture of the view.
+    pub fn open_picture(&self, split: Split) -> Result<NodeReport, Failure> {
+        self.open_nodes(NodesOf::View, split)
+    }
+
+    /// Opens the capture for an export that shows a tree.
+    pub fn open_export(&self) -> Result<NodeReport, Failure> {
+        self.open_nodes(NodesOf::Export, Split::ByProcess)
+    }
+
+    fn open_nodes(&self, of: NodesOf, split: Split) -> Result<NodeReport, Failure> {
         let shape = GraphShape { split, ..self.view().into() };
-        open_nodes(&self.capture, &self.query, NodesOf::View, (shape, self.metric()), BinsWanted::Never)
+        open_nodes(&self.capture, &self.query, of, (shape, self.metric()), BinsWanted::Never)
     }
 }

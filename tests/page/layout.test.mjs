@@ -31,15 +31,16 @@ function randomReport(seed, count, siblings) {
   const random = randomFrom(seed);
   const frameCount = Math.max(12, siblings);
   const strings = ['all', ''];
-  const frames = { function: [0], file: [1], line: [0], source: [-1], kind: [3], shown: [15], module: [-1] };
+  const frames = { function: [0], file: [1], line: [0], source: [-1], kind: [3], shown: [127], module: [-1] };
   for (let i = 1; i < frameCount; i++) {
-    strings.push(`f${i >> 1}`, i % 5 === 0 ? `<frozen importlib._bootstrap${i % 3}>` : `/srv/m${i % 4}.py`);
+    strings.push(`f${i >> 1}`, `/srv/m${i % 4}.py`);
     frames.function.push(strings.length - 2);
     frames.file.push(strings.length - 1);
     frames.line.push(i);
     frames.source.push(-1);
     frames.kind.push(i % 5);
-    frames.shown.push([7, 11, 10, 15, 8][i % 5]);
+    // Of Python's frames, every other one is import machinery.
+    frames.shown.push([i % 10 ? 119 : 7, 59, 42, 127, 8][i % 5]);
     frames.module.push(-1);
   }
   const parents = [0];
@@ -319,7 +320,8 @@ test('sums by place add up, and count stacks of functions that call themselves o
   const report = randomReport(17, 900, 0);
   const model = buildModel(report);
   const { frames, nodes } = report;
-  for (const state of [{ frames: 'hybrid', runtime: 'hidden', imports: 'shown' }, { frames: 'python', runtime: 'hidden', imports: 'shown' }, { frames: 'native', runtime: 'shown', imports: 'shown' }]) {
+  const views = [['hybrid', 'hidden'], ['python', 'hidden'], ['native', 'shown']].map(([frames, runtime]) => ({ frames, runtime }));
+  for (const state of views.flatMap((view) => ['shown', 'hidden'].map((imports) => ({ ...view, imports })))) {
     const hidden = hiddenFrames(report, state);
     const sums = new PlaceSums({ data: report, model, hidden, state, modelName: '' });
     for (const by of ['function', 'line', 'source', 'file', 'module']) {
@@ -331,6 +333,9 @@ test('sums by place add up, and count stacks of functions that call themselves o
         for (let at = i; at > 0; at = model.parent[at]) if (!hidden[nodes.frame[at]]) stack.push(groups.of[nodes.frame[at]]);
         const each = new Set(stack);
         again += stack.length - each.size;
+        // What is hidden, and the place for want of another, has what is listed there.
+        const place = model.frame[sums.places()[i]];
+        if (hidden[place]) each.add(groups.of[place]);
         for (const group of each) expected[group] += nodes.total_bytes[i];
       }
       assert.ok(again > 0, 'some stacks have a group twice');
@@ -345,6 +350,30 @@ test('sums by place add up, and count stacks of functions that call themselves o
     const ofPython = frames.kind.reduce((sum, kind, f) => sum + (kind === 0 ? own[sums.groupsBy('line').of[f]] : 0), 0);
     assert.equal(ofPython > 0, state.frames !== 'native');
   }
+});
+
+test('hidden import machinery is the place of what has no other Python frame', () => {
+  // An outermost frame comes first.
+  const place = (stack, imports, frames = 'hybrid') => {
+    const names = ['all', ...stack];
+    const kind = names.map((name) => ({ all: 3, '<new thread>': 3, malloc: 1 })[name] ?? 0);
+    const shown = names.map((name) => (name === 'malloc' ? 59 : name.startsWith('import') ? 7 : 119));
+    const data = { frames: { function: names.map((_, i) => i), kind, shown }, strings: names };
+    const model = { count: names.length, parent: names.map((_, i) => Math.max(0, i - 1)), frame: names.map((_, i) => i), data };
+    const state = { frames, runtime: 'hidden', imports, places: 'all' };
+    return names[rowPlaces(model, hiddenFrames(data, state), state).at(-1)];
+  };
+  for (const [stack, hidden, shown] of [
+    [['run', 'import_1', 'import_2', 'malloc'], 'run', 'import_2'],
+    [['import_1', 'run', 'import_2'], 'run', 'import_2'],
+    [['import_1', 'import_2', 'malloc'], 'import_2', 'import_2'],
+    [['run', 'import_1', '<new thread>', 'malloc'], 'malloc', 'malloc'],
+    [['run', '<new thread>', 'import_1', 'malloc'], 'import_1', 'import_1'],
+  ]) {
+    assert.deepEqual(['hidden', 'shown'].map((imports) => place(stack, imports)), [hidden, shown], stack.join(' '));
+  }
+  assert.deepEqual(['hidden', 'shown'].map((imports) => place(['run', 'import_1', '<new thread>', 'import_2'], imports, 'python')), ['run', 'import_2']);
+  assert.equal(place(['import_1', 'malloc'], 'hidden', 'native'), 'malloc');
 });
 
 test('the place of native memory is a function of the program, unless libraries are asked for', () => {

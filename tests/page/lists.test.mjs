@@ -56,8 +56,8 @@ test('a key does what it is listed with, where it may', () => {
 });
 
 test('a state goes through the address and back', () => {
-  const defaults = defaultState({ metric: 'leaked', view: 'native', show_runtime: false, places_of: 'all', opens_on: 'table', inverted: true, header: { native_stacks: true } });
-  assert.deepEqual([defaults.metric, defaults.frames, defaults.places, defaults.tab, defaults.view], ['leaked', 'native', 'all', 'table', 'inverted']);
+  const defaults = defaultState({ metric: 'leaked', view: 'native', show_runtime: false, show_imports: true, places_of: 'all', opens_on: 'table', inverted: true, header: { native_stacks: true } });
+  assert.deepEqual([defaults.metric, defaults.frames, defaults.imports, defaults.places, defaults.tab, defaults.view], ['leaked', 'native', 'shown', 'all', 'table', 'inverted']);
   assert.equal(fragmentFromState(defaults, defaults), '');
   const state = stateFromFragment('#metric=total&by=module&tab=lines&zoom=a.~1-2&view=nonsense&toString=x', defaults);
   assert.deepEqual({ ...defaults, metric: 'total', by: 'module', tab: 'lines', zoom: 'a.~1-2' }, state);

@@ -209,7 +209,8 @@ test('search counts each stack once and walks over the matches', options, async 
   // The name of the visible frame with the most own bytes: there is at least one.
   const { nodes, frames, strings } = report;
   const bit = report.header.native_stacks ? { hybrid: report.show_runtime ? 2 : 1, python: 4, native: 8 }[report.view] : 1;
-  const hidden = (frame) => strings[frames.file[frame]].startsWith('<frozen importlib') || !(frames.shown[frame] & bit);
+  // Import machinery is hidden: of views with Python's frames, such bits are four further up.
+  const hidden = (frame) => !(frames.shown[frame] & (bit === 8 || report.show_imports ? bit : bit << 4));
   const own = nodes.peak_bytes.map((bytes, node) => (hidden(nodes.frame[node]) ? 0 : bytes));
   const largest = own.indexOf(own.reduce((a, b) => Math.max(a, b), 0));
   const name = strings[frames.function[nodes.frame[largest]]];

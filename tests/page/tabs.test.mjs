@@ -134,7 +134,7 @@ test('each list of the overview adds up to its total', options, async () => {
 
 test('lists and table have the places of memprof stats', withStats, async () => {
   const stats = JSON.parse(readFileSync(statsFile, 'utf8'));
-  await open('#tab=table&by=line&imports=shown');
+  await open('#tab=table&by=line');
   const rows = await saveRows();
   assert.equal(sum(rows.map((row) => row.own_bytes)), stats.totals.peak_bytes);
   assert.ok(stats.top_by_peak_bytes.length > 1);

@@ -143,7 +143,7 @@ fn show(path: &Path, report: &mut Report, view: View) -> std::io::Result<()> {
     let json = Format::named("json").expect("it is a format");
     write(report, json, view, Metric::Peak, &mut tree)?;
     let (query, shown) = (Query::default(), (view.into(), Metric::Peak));
-    let nodes = NodeReport::open_in_turns(path, &query, NodesOf::View, shown, 3).expect("it can be opened again");
+    let nodes = NodeReport::open_in_turns(path, &query, NodesOf::Export, shown, 3).expect("it can be opened again");
     nodes.write(json.of_tree().expect("it shows a tree"), &mut alone)?;
     assert!(tree == alone, "a tree does not depend on how many counters are in memory at a time");
     flamegraph::write_svg(report, view, Metric::Total, &mut sink())

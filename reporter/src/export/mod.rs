@@ -45,7 +45,7 @@ pub static FORMATS: [&Format; 10] = [
     &memray::FORMAT,
 ];
 
-/// Writes a report in a format. Where that can be far larger than the capture, `out` is told how large.
+/// Writes a report in a format: stacks as a view shows them, always with the import machinery. Where that can be far larger than the capture, `out` is told how large.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.
@@ -56,6 +56,7 @@ pub fn write(
     metric: Metric,
     out: &mut impl SizedWrite,
 ) -> io::Result<()> {
+    let view = view.with_imports();
     match format.source {
         Source::Tree(format) => {
             let tree = call_tree(report, view);

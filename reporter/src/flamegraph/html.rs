@@ -79,6 +79,7 @@ pub(super) struct Head<'a> {
     metric: &'static str,
     view: &'static str,
     show_runtime: bool,
+    show_imports: bool,
     places_of: &'static str,
     inverted: bool,
     totals: Totals,
@@ -229,6 +230,7 @@ pub(crate) fn write_page_of(
         metric: metric.name(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
+        show_imports: view.show_imports,
         places_of: view.places.name(),
         inverted,
         totals: Totals {

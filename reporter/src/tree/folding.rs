@@ -1,7 +1,9 @@
 //! Which frames the tree folds: those of libraries and of Python's import machinery, as far as nobody asked for them.
 
+use crate::import_machinery::is_of_python;
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::query::PathPattern;
+use crate::view::View;
 
 /// Parts of paths that only libraries have: what was installed, and what came with Python or the system.
 const LIBRARY_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
@@ -9,8 +11,6 @@ const LIBRARY_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
 const SYSTEM_FOLDERS: [&str; 5] = ["/usr/lib/", "/usr/lib64/", "/usr/share/", "/lib/", "/lib64/"];
 /// How the file names begin of modules that are frozen into the interpreter.
 const FROZEN: &str = "<frozen ";
-/// The frozen modules that find, load and start other modules. In older versions `runpy` is a file.
-const MACHINERY: [&str; 4] = ["<frozen importlib", "<frozen runpy", "<frozen zipimport", "<frozen pkgutil"];
 
 /// What the tree does with the frames of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,18 +43,19 @@ pub struct Patterns {
 }
 
 impl Folding {
-    /// By place: what the tree does with its frames.
-    pub(crate) fn roles(&self, places: &Places) -> Vec<Role> {
+    /// By place: what the tree does with its frames in a view.
+    pub(crate) fn roles(&self, places: &Places, view: View) -> Vec<Role> {
         match self {
             Self::Nothing => vec![Role::Shown; places.len()],
-            Self::Libraries(patterns) => places.ids().map(|place| patterns.role(places, place)).collect(),
+            Self::Libraries(patterns) => places.ids().map(|place| patterns.role(places, place, view)).collect(),
         }
     }
 }
 
 impl Patterns {
-    fn role(&self, places: &Places, place: PlaceId) -> Role {
+    fn role(&self, places: &Places, place: PlaceId, view: View) -> Role {
         let kind = places.get(place).kind;
+        let is_machinery = places.get(place).is_import_machinery();
         if matches!(kind, PlaceKind::Special | PlaceKind::Process) {
             return Role::Shown;
         }
@@ -67,8 +68,8 @@ impl Patterns {
             Role::Shown
         } else if is_in(&self.hide) {
             Role::Library
-        } else if kind == PlaceKind::Python && is_machinery(file) {
-            Role::Machinery
+        } else if is_machinery {
+            if view.show_imports { Role::Shown } else { Role::Machinery }
         } else if !is_runtime && is_library(module.unwrap_or(file)) {
             Role::Library
         } else {
@@ -77,33 +78,12 @@ impl Patterns {
     }
 }
 
-/// Whether Python's import system, or what `python -m` starts modules with, is in this file.
-fn is_machinery(file: &str) -> bool {
-    MACHINERY.iter().any(|start| file.starts_with(start))
-        || (is_of_python(file) && (file.ends_with("/runpy.py") || file.contains("/importlib/")))
-}
-
 /// Whether a file or module belongs to Python, the system or an installed package.
 fn is_library(path: &str) -> bool {
     path.starts_with(FROZEN)
         || SYSTEM_FOLDERS.iter().any(|start| path.starts_with(start))
         || path.split('/').any(|folder| LIBRARY_FOLDERS.contains(&folder))
         || is_of_python(path)
-}
-
-/// Whether a path goes through the folder of a Python's standard library: `lib/python3.11/`.
-fn is_of_python(path: &str) -> bool {
-    let mut folders = path.split('/').peekable();
-    while let Some(folder) = folders.next() {
-        let is_version = |name: &&str| {
-            let version = name.strip_prefix("python").unwrap_or_default();
-            version.contains('.') && version.chars().all(|c| c.is_ascii_digit() || c == '.' || c == 't')
-        };
-        if matches!(folder, "lib" | "lib64") && folders.peek().is_some_and(is_version) {
-            return true;
-        }
-    }
-    false
 }
 
 #[cfg(test)]
@@ -116,7 +96,7 @@ mod tests {
         let mut places = Places::resolve(&Tables::default());
         let (function, file) = (places.intern("f"), places.intern(file));
         let place = places.python(function, file, 3);
-        patterns.role(&places, place)
+        patterns.role(&places, place, View::default())
     }
 
     #[test]
@@ -144,19 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn what_imports_and_starts_modules_is_machinery() {
-        let default = Patterns::default();
-        for file in [
-            "<frozen importlib._bootstrap>",
-            "<frozen importlib._bootstrap_external>",
-            "<frozen runpy>",
-            "/usr/lib/python3.9/runpy.py",
-            "/usr/lib/python3.11/importlib/__init__.py",
-        ] {
-            assert_eq!(role(&default, file), Role::Machinery, "{file}");
-        }
-        assert_eq!(role(&default, "/home/ada/importlib/load.py"), Role::Shown);
-        assert_eq!(role(&default, "/srv/runpy.py"), Role::Shown);
+    fn import_machinery_is_folded_whole_unless_it_is_asked_for() {
+        let mut places = Places::resolve(&Tables::default());
+        let (function, file) = (places.intern("_find_and_load"), places.intern("<frozen importlib._bootstrap>"));
+        let place = places.python(function, file, 1176);
+        let with_imports = View::default().with_imports();
+        assert_eq!(Patterns::default().role(&places, place, View::default()), Role::Machinery);
+        assert_eq!(Patterns::default().role(&places, place, with_imports), Role::Shown);
+        let hide = Patterns { show: Vec::new(), hide: vec!["*importlib*".parse().expect("a pattern")] };
+        assert_eq!(hide.role(&places, place, with_imports), Role::Library);
     }
 
     #[test]
@@ -175,8 +151,8 @@ mod tests {
         let marks =
             [places.special("<no Python stack>"), places.special_in("mmap", Views::PYTHON), places.new_thread()];
         for mark in marks {
-            assert_eq!(Patterns::default().role(&places, mark), Role::Shown);
+            assert_eq!(Patterns::default().role(&places, mark, View::default()), Role::Shown);
         }
-        assert_eq!(Folding::Nothing.roles(&places).len(), places.len());
+        assert_eq!(Folding::Nothing.roles(&places, View::default()).len(), places.len());
     }
 }

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
-use super::TreeOptions;
 use super::call_tree::{CallTree, What};
 use super::selection::{Item, Limits, Row, rows};
+use super::{Folding, TreeOptions};
 use crate::json_columns::Sequence;
 use crate::json_head::JsonHead;
 use crate::report::Report;
@@ -47,8 +47,10 @@ pub fn write_json(report: &mut Report, options: &TreeOptions, limits: Limits, ou
     let mut tree = options.tree(report);
     let report = &*report;
     let rows = rows(&mut tree, &report.places, limits);
+    // Unless something is folded, all of it is there.
+    let view = if options.folding == Folding::Nothing { options.view.with_imports() } else { options.view };
     let json = Tree {
-        head: JsonHead::new("memprof-tree-1", report, options.view, options.metric),
+        head: JsonHead::new("memprof-tree-1", report, view, options.metric),
         inverted: options.inverted,
         sorted_by: options.ranking.name(),
         total: report.total(options.metric),

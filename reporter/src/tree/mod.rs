@@ -52,7 +52,8 @@ impl TreeOptions {
 
     /// The stacks of their view, of these slots or all.
     fn stacks(&self, report: &mut Report, slots: Option<&[SlotSummary]>) -> FlameTree {
-        let views = self.view.alone();
+        // What is folded stands in the tree even so.
+        let views = self.view.with_imports().alone();
         match slots {
             Some(slots) => {
                 FlameTree::build(report.reader.tables(), &mut report.places, &report.processes, slots, views)
@@ -63,7 +64,7 @@ impl TreeOptions {
 
     /// The tree of these stacks.
     fn tree_of(&self, stacks: &FlameTree, report: &Report, memory: Memory) -> CallTree {
-        CallTree::new(stacks, self.direction(), self.folding.roles(&report.places), memory)
+        CallTree::new(stacks, self.direction(), self.folding.roles(&report.places, self.view), memory)
     }
 
     const fn direction(&self) -> Direction {

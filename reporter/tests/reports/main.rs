@@ -25,6 +25,7 @@ mod diff;
 mod elided_callers;
 mod event_exports;
 mod exports;
+mod import_machinery;
 mod json_reports;
 mod large_page;
 mod line_tables;

@@ -43,6 +43,7 @@ fn both(bytes: &[u8], query: &Query, split: Split, bins: BinsWanted) -> [Vec<Vec
         nodes.push(out);
         let mut report = open(BinsWanted::Never);
         let of_view = open_nodes(NodesOf::View, BinsWanted::Never);
+        let of_export = open_nodes(NodesOf::Export, BinsWanted::Never);
         // Two sites at a time.
         let in_turns = |of| NodeReport::open_in_turns(&path, query, of, (shape, metric), 2).expect("it can be opened");
         let mut pages = [open_nodes(NodesOf::Page, BinsWanted::Never), in_turns(NodesOf::Page)].map(|mut report| {
@@ -67,7 +68,7 @@ fn both(bytes: &[u8], query: &Query, split: Split, bins: BinsWanted) -> [Vec<Vec
             let mut out = Vec::new();
             export::write(&mut report, format, view, metric, &mut out).expect("memory can be written");
             whole.push(std::mem::take(&mut out));
-            of_view.write(of_tree, &mut out).expect("memory can be written");
+            of_export.write(of_tree, &mut out).expect("memory can be written");
             nodes.push(out);
         }
     }

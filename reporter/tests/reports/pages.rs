@@ -9,6 +9,7 @@ use crate::family_run::{GZIP, MAIN, WORKER, family_run};
 use crate::native_run::{GEO, INSERT, native_run};
 use crate::page_columns;
 use crate::sample_run::sample_run;
+use crate::tree_run::tree_run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
@@ -230,7 +231,10 @@ fn pages_for_the_browser() {
 #[test]
 fn the_flame_page_has_the_frames_of_all_views() {
     let data = data_of(&flame_page(&native_run()));
-    assert_eq!((&data["view"], &data["show_runtime"]), (&json!("hybrid"), &json!(false)));
+    assert_eq!(
+        (&data["view"], &data["show_runtime"], &data["show_imports"]),
+        (&json!("hybrid"), &json!(false), &json!(false))
+    );
     let frames = &data["frames"];
     let text = |index: &Value| data["strings"][index.as_u64().expect("a string") as usize].as_str().expect("a text");
     let functions = frames["function"].as_array().expect("a column");
@@ -239,14 +243,14 @@ fn the_flame_page_has_the_frames_of_all_views() {
         let frame = found.unwrap_or_else(|| panic!("no frame {name}"));
         (frames["shown"][frame].as_u64().expect("bits"), frames["kind"][frame].as_u64().expect("a kind"))
     };
-    // Hybrid 1, hybrid with the runtime 2, Python 4, native 8.
-    assert_eq!(shown_and_kind("all"), (15, 3));
-    assert_eq!(shown_and_kind("build"), (7, 0));
-    assert_eq!(shown_and_kind(INSERT), (11, 1));
-    assert_eq!(shown_and_kind("Py_RunMain"), (10, 2));
+    // Hybrid 1, hybrid with the runtime 2, Python 4, native 8; without the import machinery 16, 32 and 64.
+    assert_eq!(shown_and_kind("all"), (127, 3));
+    assert_eq!(shown_and_kind("build"), (119, 0));
+    assert_eq!(shown_and_kind(INSERT), (59, 1));
+    assert_eq!(shown_and_kind("Py_RunMain"), (42, 2));
     assert_eq!(shown_and_kind("_PyEval_EvalFrameDefault"), (8, 4));
-    assert_eq!(shown_and_kind("<new thread>"), (11, 3));
-    assert_eq!(shown_and_kind("<Python runtime>"), (1, 3));
+    assert_eq!(shown_and_kind("<new thread>"), (59, 3));
+    assert_eq!(shown_and_kind("<Python runtime>"), (17, 3));
     let insert = functions.iter().position(|function| text(function) == INSERT).expect("it is there");
     assert_eq!(text(&frames["module"][insert]), GEO);
     assert_eq!(frames["module"][0], -1);
@@ -255,12 +259,36 @@ fn the_flame_page_has_the_frames_of_all_views() {
 }
 
 #[test]
+fn the_page_is_told_what_import_machinery_is() {
+    let data = data_of(&flame_page(&tree_run()));
+    let (frames, strings) = (&data["frames"], data["strings"].as_array().expect("texts"));
+    let files = frames["file"].as_array().expect("a column").iter();
+    let is_machinery = |file: &Value| {
+        let file = &strings[file.as_u64().expect("a string") as usize];
+        file.as_str().expect("a text").starts_with("<frozen importlib")
+    };
+    let kinds = frames["kind"].as_array().expect("a column").iter();
+    let (mut folded, mut others) = (0, 0);
+    for ((file, kind), shown) in files.zip(kinds).zip(frames["shown"].as_array().expect("a column")) {
+        match (is_machinery(file), kind == 0) {
+            (true, _) => (folded += 1, assert_eq!(*shown, 7)).0,
+            (false, true) => (others += 1, assert_eq!(*shown, 119)).0,
+            (false, false) => {}
+        }
+    }
+    assert!(folded == 3 && others > 20, "{folded} {others}");
+}
+
+#[test]
 fn a_page_begins_with_the_view_that_was_asked_for() {
-    let view = View { show_runtime: true, ..View::of(ViewKind::Native) };
+    let view = View { show_runtime: true, show_imports: true, ..View::of(ViewKind::Native) };
     let mut out = Vec::new();
     flamegraph::write_html(&mut native_run().report(), view, Metric::Peak, &mut out).expect("memory can be written");
     let data = data_of(std::str::from_utf8(&out).expect("the page is UTF-8"));
-    assert_eq!((&data["view"], &data["show_runtime"]), (&json!("native"), &json!(true)));
+    assert_eq!(
+        (&data["view"], &data["show_runtime"], &data["show_imports"]),
+        (&json!("native"), &json!(true), &json!(true))
+    );
 }
 
 #[cfg(feature = "svg")]

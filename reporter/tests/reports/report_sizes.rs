@@ -16,11 +16,11 @@ use memprof_reporter::export::{FORMATS, Format, write};
 use memprof_reporter::leaks::LeakSettings;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::temporary::SortBy;
-use memprof_reporter::view::{PlacesOf, View, ViewKind};
+use memprof_reporter::view::{View, ViewKind};
 
-const NATIVE: View = View { kind: ViewKind::Native, show_runtime: false, places: PlacesOf::Dependencies };
-const PYTHON_ONLY: View = View { kind: ViewKind::Python, show_runtime: false, places: PlacesOf::Dependencies };
-const WITH_RUNTIME: View = View { kind: ViewKind::Hybrid, show_runtime: true, places: PlacesOf::Dependencies };
+const NATIVE: View = View::of(ViewKind::Native);
+const PYTHON_ONLY: View = View::of(ViewKind::Python);
+const WITH_RUNTIME: View = View { show_runtime: true, ..View::of(ViewKind::Hybrid) };
 
 /// A file that hears how large it will be.
 #[derive(Default)]

@@ -37,7 +37,7 @@ export class Folding {
    * @param {State} state
    */
   nameOf(state) {
-    return `${shownBit(state)} ${state.imports} ${state.split}`;
+    return `${shownBit(state)} ${state.split}`;
   }
 
   /**

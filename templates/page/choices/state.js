@@ -114,6 +114,7 @@ export function defaultState(data) {
   ask('metric', data.metric);
   values.tab = data.opens_on;
   if (data.inverted) values.view = 'inverted';
+  if (data.show_imports) values.imports = 'shown';
   if (data.header.native_stacks) {
     ask('frames', data.view);
     if (data.show_runtime) values.runtime = 'shown';

@@ -81,6 +81,7 @@ import { defineLazily, unpackNumbers, unpackTexts } from './columns.js';
  * @property {string} metric
  * @property {string} view
  * @property {boolean} show_runtime
+ * @property {boolean} show_imports
  * @property {string} places_of
  * @property {boolean} inverted
  * @property {Totals} totals

@@ -34,14 +34,16 @@ function libraryFrames({ origin }, places) {
 
 /**
  * By node: the node above or at it that what was allocated there is listed under. That is the innermost Python frame,
- * in the hybrid view after the last start of a thread; else the native function with the best claim, as
- * reporter/src/claims.rs says; else what stands in for a stack without frames.
+ * in the hybrid view after the last start of a thread; where all of these are hidden import machinery, the innermost of
+ * them; else the native function with the best claim, as reporter/src/claims.rs says; else what stands in for a stack
+ * without frames.
  * @param {Model} model @param {Uint8Array} hidden @param {Pick<State, 'frames' | 'places'>} state
  */
 export function rowPlaces(model, hidden, { frames: view, places }) {
   const { count, parent, frame } = model;
   const { frames, strings } = model.data;
   const python = new Int32Array(count);
+  const machinery = new Int32Array(count);
   const native = new Int32Array(count);
   const special = new Int32Array(count);
   // Of the native function that is the place so far, whether its source says that it is no library's; and whether the
@@ -58,6 +60,7 @@ export function rowPlaces(model, hidden, { frames: view, places }) {
     const kind = frames.kind[f];
     const above = isOwner(kind) ? 0 : parent[i];
     python[i] = python[above];
+    machinery[i] = machinery[above];
     native[i] = native[above];
     special[i] = special[above];
     isProgram[i] = isProgram[above];
@@ -65,7 +68,7 @@ export function rowPlaces(model, hidden, { frames: view, places }) {
     if (!hidden[f] && !isOwner(kind)) {
       if (isNewThread[f]) {
         // What the creator's Python did is not what the thread does.
-        if (view === 'hybrid') python[i] = 0;
+        if (view === 'hybrid') python[i] = machinery[i] = 0;
         inAllocator[i] = 0;
       } else if (kind === KINDS.python) {
         python[i] = i;
@@ -79,8 +82,11 @@ export function rowPlaces(model, hidden, { frames: view, places }) {
       } else if (!special[i]) {
         special[i] = i;
       }
+    } else if (kind === KINDS.python && view !== 'native') {
+      // These views hide no other frames of Python.
+      machinery[i] = i;
     }
-    place[i] = python[i] || native[i] || special[i] || 0;
+    place[i] = python[i] || machinery[i] || native[i] || special[i] || 0;
   }
   return place;
 }
@@ -151,22 +157,28 @@ function groupFrames(data, by) {
 }
 
 /**
- * One byte per node: 1 where the node is shown and none above it is of the same group, so that sums of what is below
- * these count each stack once, however often a function calls itself. Nodes stand in preorder.
- * @param {Model} model @param {Uint8Array} hidden @param {Groups} groups
+ * One byte per node. In `outermost`: 1 where the node is shown and none above it is of the same group, so that sums of
+ * what is below these count each stack once, however often a function calls itself. In `apart`: 1 where what was
+ * allocated at the node is listed under a place that is not shown, and is in none of these sums of the place's group.
+ * Nodes stand in preorder.
+ * @param {Model} model @param {Uint8Array} hidden @param {Groups} groups @param {Int32Array} place
  */
-function outermostNodes(model, hidden, groups) {
+function outermostNodes(model, hidden, groups, place) {
   const { count, frame, end } = model;
   const outermost = new Uint8Array(count);
+  const apart = new Uint8Array(count);
   // By group: up to where the nodes stand below the last one found.
   const below = new Int32Array(groups.count);
   for (let i = 1; i < count; i++) {
     const group = groups.of[frame[i]];
-    if (hidden[frame[i]] || i < below[group]) continue;
-    outermost[i] = 1;
-    below[group] = end[i];
+    if (!hidden[frame[i]] && i >= below[group]) {
+      outermost[i] = 1;
+      below[group] = end[i];
+    }
+    const listed = frame[place[i]];
+    if (place[i] && hidden[listed] && i >= below[groups.of[listed]]) apart[i] = 1;
   }
-  return outermost;
+  return { outermost, apart };
 }
 
 /** Sums by group, made from a model when they are asked for and kept as long as the page shows this model. */
@@ -237,10 +249,14 @@ export class PlaceSums {
     return this.once(`all ${by} ${column}`, () => {
       const { model, hidden } = this.page;
       const groups = this.groupsBy(by);
-      const outermost = this.once(`outermost ${by}`, () => outermostNodes(model, hidden, groups));
+      const place = this.places();
+      const { outermost, apart } = this.once(`outermost ${by}`, () => outermostNodes(model, hidden, groups, place));
       const inclusive = inclusiveSums(model, column);
       const sums = new Float64Array(groups.count);
-      for (let i = 1; i < model.count; i++) if (outermost[i]) sums[groups.of[model.frame[i]]] += inclusive[i];
+      for (let i = 1; i < model.count; i++) {
+        if (outermost[i]) sums[groups.of[model.frame[i]]] += inclusive[i];
+        if (apart[i]) sums[groups.of[model.frame[place[i]]]] += model.own[column][i];
+      }
       // What stands for itself with nothing below it, such as the root where everything is hidden.
       const own = this.own(by, column);
       for (let g = 0; g < groups.count; g++) if (sums[g] < own[g]) sums[g] = own[g];

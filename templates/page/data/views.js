@@ -8,8 +8,12 @@
  * @typedef {Pick<State, 'frames' | 'runtime' | 'imports'> & Partial<Pick<State, 'split'>>} Folded what decides about it
  */
 
-/** Where a frame is shown: bits of the column `shown` of frames (see reporter/src/view.rs). */
+/**
+ * Where a frame is shown: bits of the column `shown` of frames (see reporter/src/view.rs). Where import machinery is
+ * hidden, that of a view with Python's frames is another one.
+ */
 const SHOWN_IN = { hybrid: 1, hybridWithRuntime: 2, python: 4, native: 8 };
+const IMPORTS_HIDDEN = 4;
 export const KINDS = { python: 0, native: 1, runtime: 2, special: 3, evaluation: 4, process: 5, thread: 6, merged: 7 };
 
 /**
@@ -21,25 +25,13 @@ export function isNative(kind) {
 }
 
 /**
- * How Python starts modules: importlib and runpy, frozen or not; not what stands beside them, like importlib.metadata.
- */
-const IMPORT_MACHINERY =
-  /^<frozen (?:importlib|runpy)|\/python\d[\d.]*\/(?:importlib\/(?:__init__|_bootstrap(?:_external)?)|runpy)\.py$/;
-
-/**
- * One byte per frame: 1 where the frame belongs to the import machinery.
+ * One byte per frame: 1 where the frame belongs to the import machinery, as reporter/src/import_machinery.rs says.
  * @param {PageData} data
  */
 export function importFrames(data) {
-  const { file } = data.frames;
-  const matches = new Map();
-  const hidden = new Uint8Array(file.length);
-  for (let i = 0; i < hidden.length; i++) {
-    // Once for each file, of which there are far fewer than frames.
-    if (!matches.has(file[i])) matches.set(file[i], Number(IMPORT_MACHINERY.test(data.strings[file[i]])));
-    hidden[i] = matches.get(file[i]);
-  }
-  return hidden;
+  const { kind, shown } = data.frames;
+  const bit = SHOWN_IN.python << IMPORTS_HIDDEN;
+  return Uint8Array.from(kind, (of, frame) => Number(of === KINDS.python && !(shown[frame] & bit)));
 }
 
 /**
@@ -60,24 +52,23 @@ export function isOwner(kind) {
 
 /**
  * The bit of the view that a state asks for.
- * @param {Pick<State, 'frames' | 'runtime'>} state
+ * @param {Pick<State, 'frames' | 'runtime' | 'imports'>} state
  */
-export function shownBit({ frames, runtime }) {
-  return frames === 'hybrid' && runtime === 'shown' ? SHOWN_IN.hybridWithRuntime : SHOWN_IN[frames];
+export function shownBit({ frames, runtime, imports }) {
+  const bit = frames === 'hybrid' && runtime === 'shown' ? SHOWN_IN.hybridWithRuntime : SHOWN_IN[frames];
+  return imports === 'hidden' && frames !== 'native' ? bit << IMPORTS_HIDDEN : bit;
 }
 
 /**
- * One byte per frame: 1 where the view does not show the frame, it belongs to hidden import machinery, or it stands for
- * a process or thread and these are looked at together.
+ * One byte per frame: 1 where the view does not show the frame, or it stands for a process or thread and these are
+ * looked at together.
  * @param {PageData} data @param {Folded} state
  */
 export function hiddenFrames(data, state) {
   const bit = shownBit(state);
-  const hidden = state.imports === 'hidden' ? importFrames(data) : new Uint8Array(data.frames.shown.length);
-  data.frames.shown.forEach((shown, frame) => {
-    if (!(shown & bit) || (state.split === 'together' && isOwner(data.frames.kind[frame]))) hidden[frame] = 1;
-  });
-  return hidden;
+  const { kind, shown } = data.frames;
+  const isTogether = (/** @type {number} */ frame) => state.split === 'together' && isOwner(kind[frame]);
+  return Uint8Array.from(shown, (of, frame) => Number(!(of & bit) || isTogether(frame)));
 }
 
 /**

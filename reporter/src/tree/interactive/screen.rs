@@ -337,7 +337,7 @@ impl<'a> TreeScreen<'a> {
 
     /// The tree as options and search want it now.
     fn grown(&mut self) -> CallTree {
-        let mut roles = self.options.folding.roles(&self.report.places);
+        let mut roles = self.options.folding.roles(&self.report.places, self.options.view);
         if let Some(search) = &self.search {
             for (role, place) in roles.iter_mut().zip(self.report.places.ids()) {
                 if search.matches_place(place) {
