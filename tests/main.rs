@@ -21,6 +21,7 @@ mod full_disk;
 mod harmless;
 mod heaptrack_export;
 mod hostile_captures;
+mod import_places;
 mod killed;
 mod known_truth;
 mod library_places;
