@@ -76,16 +76,24 @@ impl Given {
     #[track_caller]
     fn is_reported(&self, notes: &[&str]) -> Value {
         let expected: String = notes.iter().map(|note| format!("memprof: {}: {note}\n", self.path.display())).collect();
-        for report in [&["stats"][..], &["table", "--html", "-o", "/dev/stdout"]] {
-            let told = self.report(report).succeeds().stderr();
-            assert_eq!(told.trim_end_matches("memprof: wrote /dev/stdout\n"), expected, "{report:?}");
-        }
+        let told = self.report(&["table", "--html", "-o", "/dev/stdout"]).succeeds().stderr();
+        assert_eq!(told.trim_end_matches("memprof: wrote /dev/stdout\n"), expected);
         self.report(&["flamegraph", "-o", "/dev/stdout"]).succeeds();
-        for name in ["summary", "leaks", "histogram"] {
-            assert_eq!(self.report(&[name]).succeeds().stderr(), expected, "{name}");
+        for name in ["stats", "summary", "leaks", "histogram"] {
+            let finished = self.report(&[name]).succeeds();
+            assert_eq!(finished.stderr(), "", "{name}");
+            let text = finished.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
+            let label = if name == "stats" { "Note" } else { "Note:" };
+            for note in notes {
+                assert!(text.contains(&format!("{label} {note}")), "{name}: {text}");
+            }
+            assert_eq!(text.matches(&format!(" {label} ")).count(), notes.len(), "{name}: {text}");
         }
         let stats = self.report(&["stats", "--json"]).succeeds();
-        serde_json::from_str(&stats.stdout()).expect("stats --json prints JSON")
+        assert_eq!(stats.stderr(), expected);
+        let stats: Value = serde_json::from_str(&stats.stdout()).expect("stats --json prints JSON");
+        assert_eq!(stats["notes"], serde_json::json!(notes));
+        stats
     }
 }
 

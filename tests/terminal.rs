@@ -162,20 +162,85 @@ fn on_terminal(command: &mut Command) -> String {
     String::from_utf8(shown).expect("it is UTF-8")
 }
 
+/// A capture of which the end is missing, and the whole one.
+fn cut_off() -> Given {
+    let given = Given::capture();
+    fs::write(given.folder.path().join("whole.bin"), CAPTURE).expect("a file can be written");
+    fs::write(&given.capture, &CAPTURE[..CAPTURE.len() - 40]).expect("a file can be written");
+    given
+}
+
+/// Every report that is a text for people.
+fn texts() -> Vec<Vec<&'static str>> {
+    let others = [
+        &["tree", "--text"][..],
+        &["table", "--show-imports"],
+        &["check", "--max-peak", "1TB"],
+        &["check", "--max-peak", "1TB", "--format", "github"],
+        &["check", "--max-peak", "1TB", "--format", "markdown"],
+        &["diff", "whole.bin"],
+        &["diff", "whole.bin", "--format", "markdown"],
+    ];
+    TEXTS.into_iter().map(|name| vec![name]).chain(others.map(<[_]>::to_vec)).collect()
+}
+
+const NOTE: &str = "Parts of the capture are left out";
+
+/// A text for people has what they must know, be it on a terminal, in a pipe or in a file.
 #[test]
 fn what_must_be_known_stands_once() {
-    let given = Given::capture();
-    fs::write(&given.capture, &CAPTURE[..CAPTURE.len() - 40]).expect("a file can be written");
-    const NOTE: &str = "Parts of the capture are left out";
-    for name in TEXTS {
-        let shown = on_terminal(memprof([name]).arg(&given.capture));
-        assert_eq!(shown.matches(NOTE).count(), 1, "{name}: {shown}");
-        let piped = Finished::of(memprof([name]).arg(&given.capture)).succeeds();
-        let counts = [piped.stdout(), piped.stderr()].map(|text| text.matches(NOTE).count());
-        assert_eq!(counts, [1, 1], "{name}: where the text goes elsewhere, the terminal still has it");
+    let given = cut_off();
+    let command = |arguments: &[&str]| {
+        let mut command = memprof(arguments);
+        command.arg(&given.capture).current_dir(given.folder.path());
+        command
+    };
+    for arguments in texts() {
+        let shown = on_terminal(&mut command(&arguments));
+        assert_eq!(shown.matches(NOTE).count(), 1, "{arguments:?}: {shown}");
+        let piped = Finished::of(&mut command(&arguments)).succeeds();
+        assert_eq!((piped.stdout().matches(NOTE).count(), piped.stderr()), (1, String::new()), "{arguments:?}");
     }
-    let shown = on_terminal(memprof(["stats", "--json"]).arg(&given.capture));
-    assert_eq!(shown.matches(&format!("memprof: {}: {NOTE}", given.capture.display())).count(), 1, "{shown}");
+    // Of two captures, each has its own.
+    let both = Finished::of(command(&["diff"]).arg(&given.capture)).succeeds();
+    assert_eq!((both.stdout().matches(NOTE).count(), both.stderr()), (2, String::new()));
+}
+
+/// What is for programs or goes to a file may have it, too; whoever asked for it is told.
+#[test]
+fn who_gets_no_text_is_told_what_must_be_known() {
+    let given = cut_off();
+    let jsons = TEXTS.into_iter().chain(["tree"]).map(|name| vec![name, "--json"]);
+    let others = [
+        &["diff", "--json", "whole.bin"][..],
+        &["check", "--max-peak", "1TB", "--format", "json"],
+        &["check", "--format", "gab"],
+        &["check", "--max-peak", "1TB", "--fail-above", "peak=1TB", "--baseline", "whole.bin", "--format", "json"],
+        &["export", "--format", "csv"],
+        &["export", "--format", "json"],
+        &["report", "-f", "-o", "out"],
+        &["flamegraph", "-f", "-o", "out"],
+        &["flamegraph", "-f", "--diff", "whole.bin", "-o", "out"],
+        &["table", "--html", "-f", "-o", "out"],
+        &["diff", "--html", "-f", "-o", "out", "whole.bin"],
+        &["stats", "--json", "-f", "-o", "out"],
+        &["timeline", "-f", "--svg", "out"],
+    ];
+    let line = format!("memprof: {}: {NOTE}", given.capture.display());
+    for arguments in jsons.chain(others.map(<[_]>::to_vec)) {
+        let mut command = memprof(&arguments);
+        let told = Finished::of(command.arg(&given.capture).current_dir(given.folder.path())).succeeds();
+        assert_eq!(told.stderr().matches(&line).count(), 1, "{arguments:?}: {}", told.stderr());
+        let is_json = arguments.contains(&"--json") || arguments.contains(&"json");
+        if is_json && !arguments.contains(&"-o") {
+            assert_eq!(told.stdout().matches(NOTE).count(), 1, "{arguments:?}: the document has it");
+        }
+    }
+    // The other capture of a check is in none of its texts.
+    let arguments = ["check", "--fail-above", "peak=1TB", "--baseline"];
+    let check = Finished::of(memprof(arguments).arg(&given.capture).arg(given.folder.path().join("whole.bin")));
+    let check = check.succeeds();
+    assert_eq!((check.stdout().matches(NOTE).count(), check.stderr().matches(&line).count()), (0, 1));
 }
 
 #[test]

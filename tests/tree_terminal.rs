@@ -1,6 +1,6 @@
 //! `memprof tree` on a terminal: it takes it over, and gives it back however it ends; and prints where there is none.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -184,6 +184,21 @@ fn it_ends_with_its_terminal() {
         terminal.expect(READY);
         assert!(!terminal.hang_up().success());
     }
+}
+
+/// The screen has no room for it: it stands on the terminal when that is given back.
+#[test]
+fn what_must_be_known_is_said_before_the_screen_is_taken() {
+    let recorded = recorded();
+    let bytes = fs::read(recorded.capture()).expect("it can be read");
+    let cut_off = recorded.folder().join("cut.bin");
+    fs::write(&cut_off, &bytes[..bytes.len() - 40]).expect("it can be written");
+    let mut terminal = Terminal::run(tree(cut_off.clone()), true);
+    terminal.expect(READY).press("q");
+    let note = format!("memprof: {}: ", cut_off.display());
+    let (before, after) = terminal.seen.split_once(TAKEN).expect("the screen was taken");
+    assert!(before.contains(&note) && !after.contains(&note), "{before:?}");
+    assert!(terminal.ends().success());
 }
 
 #[test]

@@ -171,8 +171,9 @@ impl Args {
 /// When a capture, the budget or the suppressions cannot be read, there is no limit, or standard output cannot be written.
 pub fn run(args: Args) -> Result<Verdict, Failure> {
     let rules = args.rules()?;
-    let notes = Notes::of(matches!(args.format, Format::Text | Format::Github));
+    let notes = Notes::of(matches!(args.format, Format::Text | Format::Github | Format::Markdown));
     let mut report = open(&args.capture, &args.query, rules.view, notes)?;
+    // No format has the notes on the other capture.
     let mut baseline = match &args.baseline {
         Some(baseline) => Some(open(baseline, &args.query, rules.view, Notes::Apart)?),
         None => None,

@@ -119,7 +119,7 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     let page = args.html.then(|| OutputFile::choose(args.output.clone(), args.force, &args.after, "diff", "html"));
     let page = page.transpose()?;
     let format = if args.json { Format::Json } else { args.format };
-    let notes = Notes::of(format == Format::Text && !args.html);
+    let notes = Notes::of(format != Format::Json && !args.html);
     let mut before = open(&args.before, &args.query, comparison.view, notes)?;
     let mut after = open(&args.after, &args.query, comparison.view, notes)?;
     if let Some(page) = page {

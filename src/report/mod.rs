@@ -1,7 +1,7 @@
 //! The subcommands that report on a capture. Each parses its arguments, opens the report and calls a renderer.
 
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_replay::metric::Metric;
@@ -266,24 +266,24 @@ fn say_written(path: &Path) {
     say(format_args!("wrote {}", path.display()));
 }
 
-/// Where a reader finds what must be known of a capture.
+/// Where somebody reads what must be known of a capture: in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Notes {
-    /// In the report, which is text: on a terminal they would stand there twice.
+    /// In the report, which is a text for people. They go along into a pager, a file or a comment.
     InText,
-    /// On standard error.
+    /// On standard error: the report is for programs, is written to a file, or has no room for them.
     Apart,
 }
 
 impl Notes {
-    /// Of a report that is text, or something else.
+    /// Of a report that is a text for people, or something else.
     const fn of(is_text: bool) -> Self {
         if is_text { Self::InText } else { Self::Apart }
     }
 
-    /// Says on standard error what its reader would not see otherwise.
+    /// Says on standard error what is not in the text.
     fn say(self, capture: &Path, notes: &[String]) {
-        if self == Self::Apart || !io::stdout().is_terminal() {
+        if self == Self::Apart {
             for note in notes {
                 say(format_args!("{}: {note}", capture.display()));
             }
@@ -291,8 +291,8 @@ impl Notes {
     }
 }
 
-/// Opens a capture for a report, with a line on standard error for each thing that its reader must know and would not see
-/// otherwise.
+/// Opens a capture for a report, with a line on standard error for each thing that its reader must know and that no text
+/// has.
 fn open(capture: &Path, query: &QueryArgs, view: View, notes: Notes) -> Result<Report, Failure> {
     open_in_bins(capture, query, view, BinsWanted::Never, notes)
 }

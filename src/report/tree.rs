@@ -79,6 +79,18 @@ impl LimitArgs {
 }
 
 impl Args {
+    /// Whether somebody looks at the tree on a terminal that it takes over.
+    #[cfg(feature = "tui")]
+    fn is_for_screen(&self) -> bool {
+        !self.json && !self.is_text && tree_terminal::is_there()
+    }
+
+    /// Without the terminal application, it is printed.
+    #[cfg(not(feature = "tui"))]
+    const fn is_for_screen(&self) -> bool {
+        false
+    }
+
     fn options(&self) -> TreeOptions {
         let patterns = Patterns { show: self.folding.show.clone(), hide: self.folding.hide.clone() };
         TreeOptions {
@@ -103,14 +115,15 @@ impl Args {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let options = args.options();
-    let mut report = args.shown.open(Notes::of(!args.json))?;
+    // On the screen, which is given back in the end, there is no room for notes.
+    let mut report = args.shown.open(Notes::of(!args.json && !args.is_for_screen()))?;
     if args.json {
         let limits = args.limits.limits(Limits::NONE);
         return stdout_text::write(|out| write_json(&mut report, &options, limits, out));
     }
     let (limits, style) = (args.limits.limits(Limits::default()), args.text.style());
     #[cfg(feature = "tui")]
-    if !args.is_text && tree_terminal::is_there() {
+    if args.is_for_screen() {
         let mut screen = TreeScreen::new(&mut report, options, &style);
         return tree_terminal::run(&mut screen).map_err(Failure::Terminal);
     }
