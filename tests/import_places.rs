@@ -97,7 +97,7 @@ fn every_report_names_the_line_of_the_module() {
             assert_eq!(label(&places[0]), PASSES, "{python}");
             assert!(places[0]["temporary"]["bytes"].as_u64() >= Some(temporary), "{python}");
             let own = |row: &Value| row["own"]["peak"]["bytes"].as_u64().expect("a number");
-            let functions = &of(&["summary", "--json"])["functions"];
+            let functions = &of(&["summary", "--json"])["rows"];
             assert_eq!(labels(functions, kept, own), set(&["tables.py"]), "{python}");
             let lines = &of(&["lines", "--json"])["files"];
             let file = lines.as_array().expect("files").iter().find(|file| label(file) == "tables.py");

@@ -42,20 +42,12 @@ impl RowPlaces {
     /// The places of all stacks, each found from that of its callers.
     pub(crate) fn of(tables: &Tables, places: &Places, view: View) -> Self {
         let lost = places.lost_stack();
-        let mut seen = Vec::with_capacity(tables.stacks.len() + 1);
-        seen.push(Seen::default());
-        for (index, node) in (1..).zip(&tables.stacks) {
-            seen.push(match node {
-                Some(node) => {
-                    // Damage may name a caller that does not come before.
-                    let callers = if node.parent.index() < index { seen[node.parent.index()] } else { Seen::default() };
-                    let mut seen = callers.step(places, places.of_frame(node.frame), view);
-                    seen.interpreter |= places.is_in_interpreter(node.frame);
-                    seen
-                }
-                None => Seen { native: lost, ..Seen::default() },
-            });
-        }
+        let of_lost = Seen { native: lost, ..Seen::default() };
+        let seen = tables.fold_stacks(Seen::default(), of_lost, |callers, node| {
+            let mut seen = callers.step(places, places.of_frame(node.frame), view);
+            seen.interpreter |= places.is_in_interpreter(node.frame);
+            seen
+        });
         let mut of_stack: Vec<PlaceId> = seen.into_iter().map(|seen| seen.place(places, view.kind)).collect();
         // They took the place of what is three times as large.
         of_stack.shrink_to_fit();

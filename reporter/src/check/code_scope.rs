@@ -25,7 +25,8 @@ impl CodeScope {
             let stacks = 0..=tables.stacks.len();
             stacks.map(|index| is_meant(&row_places.get(StackId::from_index(index)))).collect()
         } else {
-            tables.fold_stacks(false, false, |callers, node| callers || places.of_frame(node.frame).iter().any(is_meant))
+            tables
+                .fold_stacks(false, false, |callers, node| callers || places.of_frame(node.frame).iter().any(is_meant))
         };
         Self { stacks, occurs: of_place.contains(&true) }
     }

@@ -6,18 +6,18 @@ use std::io;
 
 use crate::capture_builder::{CaptureBuilder, Place};
 use crate::json_schema;
+use crate::lists;
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
 use memprof_replay::metric::Metric;
 use memprof_reporter::check::{self, Budget, Outcome, Rules};
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
-use memprof_reporter::leaks::{self, LeakSettings};
-use memprof_reporter::lines::{self, LineSelection};
+use memprof_reporter::leaks::LeakSettings;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
 use memprof_reporter::view::{View, ViewKind};
-use memprof_reporter::{stats, summary, table, temporary};
+use memprof_reporter::{stats, temporary};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -139,19 +139,17 @@ fn lists(builder: &CaptureBuilder, view: View) -> Vec<(&'static str, Sums)> {
     let metric = Metric::Peak;
     let (mut report, mut nothing) = (builder.report(), CaptureBuilder::new().report());
     let of_places = PlaceLists::of(&report, view);
-    let table = json("table.schema.json", |out| table::write_json(&of_places, metric, out));
+    let table = json("table.schema.json", |out| lists::table_json(&of_places, metric, out));
     assert_eq!(table["show_imports"], view.show_imports);
     let stats = json("stats.schema.json", |out| stats::write_json(&of_places, metric, 1000, out));
-    let order = summary::SortBy::Own;
-    let summary = json("summary.schema.json", |out| summary::write_json(&report, view, metric, order, out));
-    let (all, order) = (LineSelection::default(), lines::SortBy::Line);
-    let lines = json("lines.schema.json", |out| lines::write_json(&report, view, metric, &all, order, out));
+    let summary = json("summary.schema.json", |out| lists::summary_json(&report, view, metric, out));
+    let lines = json("lines.schema.json", |out| lists::lines_json(&report, view, metric, out));
     let settings = LeakSettings { view, ranking: Ranking::Bytes, suppressed: Vec::new() };
-    let leaks = json("leaks.schema.json", |out| leaks::write_json(&report, &settings, out));
+    let leaks = json("leaks.schema.json", |out| lists::leaks_json(&report, &settings, out));
     let mut found = vec![
         ("table", sums(&table["rows"], "/function", "/bytes")),
         ("stats", sums(&stats["top_by_peak_bytes"], "/function", "/bytes")),
-        ("summary", sums(&summary["functions"], "/function", "/own/peak/bytes")),
+        ("summary", sums(&summary["rows"], "/function", "/own/peak/bytes")),
         ("lines", sums_of_lines(&lines, "/own/peak/bytes")),
         ("leaks", sums(&leaks["leaks"], "/place/function", "/bytes")),
     ];
@@ -231,15 +229,14 @@ fn assert_lists(stacks: &[(Stack, u64)]) {
         }
         let report = builder.report();
         let order = temporary::SortBy::Bytes;
-        let once = json("temporary.schema.json", |out| temporary::write_json(&report, view, order, out));
+        let once = json("temporary.schema.json", |out| lists::temporary_json(&report, view, order, out));
         assert_eq!(sums(&once["places"], "/function", "/temporary/bytes"), times, "temporary in {view:?}");
-        let order = summary::SortBy::Total;
-        let summary = json("summary.schema.json", |out| summary::write_json(&report, view, Metric::Peak, order, out));
-        let mut found = sums(&summary["functions"], "/function", "/with_callees/peak/bytes");
+        let summary = json("summary.schema.json", |out| lists::summary_json(&report, view, Metric::Peak, out));
+        let mut found = sums(&summary["rows"], "/function", "/with_callees/peak/bytes");
         found.remove(NEW_THREAD);
         assert_eq!(found, totals(stacks, view), "totals in {view:?}");
         let settings = LeakSettings { view, ranking: Ranking::Bytes, suppressed: Vec::new() };
-        let leaks = json("leaks.schema.json", |out| leaks::write_json(&report, &settings, out));
+        let leaks = json("leaks.schema.json", |out| lists::leaks_json(&report, &settings, out));
         let mut found = BTreeMap::new();
         for leak in leaks["leaks"].as_array().expect("leaks") {
             *found.entry(names(&leak["frames"])).or_default() += leak["bytes"].as_u64().expect("a number");
