@@ -63,16 +63,17 @@ fn through_trampolines() {
 }
 
 /// Whatever is shown, it is the same memory: the views' rows add up to the same, and the table's places are the
-/// innermost frames of the flame graph's stacks.
+/// innermost frames of the flame graph's stacks, those of the import machinery only where they are asked for.
 #[track_caller]
 fn assert_views_agree(recorded: &Recorded) {
     let capture = recorded.capture();
     let tree = flame_tree(&capture);
     let all = sum(&table(&capture, "--total"), |_| true);
-    for view in [View::Hybrid, View::Python, View::Native] {
-        let rows = table_of(&capture, &["--total", "--view", view.name()]);
+    let views = [View::Hybrid, View::Python, View::Native];
+    for (view, imports) in views.into_iter().flat_map(|view| [(view, &["--show-imports"][..]), (view, &[])]) {
+        let rows = table_of(&capture, &[&["--total", "--view", view.name()], imports].concat());
         assert_eq!(sum(&rows, |_| true), all, "{view:?}");
-        let expected = by_innermost(&tree, view);
+        let expected = by_innermost(&tree, view, !imports.is_empty());
         let mut found: BTreeMap<Frame, Amount> = BTreeMap::new();
         for row in rows.iter().filter(|row| row.kind != "special") {
             let kind = match row.kind.as_str() {
@@ -84,19 +85,21 @@ fn assert_views_agree(recorded: &Recorded) {
             *found.entry(frame).or_default() += row.amount();
         }
         for (frame, amount) in &expected {
-            assert_eq!(found.get(frame), Some(amount), "{view:?}: {frame:?}");
+            assert_eq!(found.get(frame), Some(amount), "{view:?} {imports:?}: {frame:?}");
         }
     }
 }
 
 /// What was allocated by place, as far as it is a function that the program or its extension has.
-fn by_innermost(tree: &FlameTree, view: View) -> BTreeMap<Frame, Amount> {
+fn by_innermost(tree: &FlameTree, view: View, shows_imports: bool) -> BTreeMap<Frame, Amount> {
     let mut places: BTreeMap<Frame, Amount> = BTreeMap::new();
     for stack in tree.stacks() {
         // In the Python view, what a thread without Python does is listed under its creator.
         let begin = stack.frames.iter().rposition(|frame| *frame == special(NEW_THREAD)).map_or(0, |at| at + 1);
         let begin = if view == View::Python { 0 } else { begin };
-        let python = stack.frames[begin..].iter().rev().find(|frame| frame.kind == Kind::Python);
+        let mut all_python = stack.frames[begin..].iter().rev().filter(|frame| frame.kind == Kind::Python);
+        let innermost = all_python.clone().next();
+        let python = all_python.find(|frame| shows_imports || !is_import_machinery(&frame.file)).or(innermost);
         let native = stack.frames.iter().rev().find(|frame| frame.kind == Kind::Native);
         let place = match view {
             View::Hybrid => python.or(native),
@@ -111,6 +114,16 @@ fn by_innermost(tree: &FlameTree, view: View) -> BTreeMap<Frame, Amount> {
         }
     }
     places
+}
+
+/// What stands between an import and the module, be it frozen or a file of the standard library.
+fn is_import_machinery(file: &str) -> bool {
+    let frozen = ["<frozen importlib.", "<frozen runpy>", "<frozen zipimport>"];
+    let modules = ["__init__", "_abc", "_bootstrap", "_bootstrap_external", "abc", "machinery", "util"];
+    let is_of_importlib = |file: &str| modules.iter().any(|name| file.ends_with(&format!("/importlib/{name}.py")));
+    let others = ["/runpy.py", "/zipimport.py"];
+    frozen.iter().any(|start| file.starts_with(start))
+        || (file.contains("/lib/python3.") && (is_of_importlib(file) || others.iter().any(|end| file.ends_with(end))))
 }
 
 /// Native stacks are something besides: what is said about Python is the same without them.
