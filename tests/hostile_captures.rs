@@ -270,6 +270,7 @@ fn small_files_that_unpack_to_all_there_is() {
         (ChunkKind::Stacks, 2),
         (ChunkKind::Modules, 6),
         (ChunkKind::Symbols, 2),
+        (ChunkKind::Packages, 3),
         (ChunkKind::Facts, 3),
         (ChunkKind::Rss, 3),
         (ChunkKind::Threads, 2),

@@ -9,8 +9,8 @@ use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::file::columns::{ColumnEncoder, EventBatch, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
-    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, Module, NativeFrame, OpenError,
-    Site, StackNode, Summary, Thread,
+    CaptureReader, CaptureWriter, Code, Fact, FilePackage, Frame, FrameSymbols, Function, Header, Module, NativeFrame,
+    OpenError, PackagedFile, Site, StackNode, Summary, Thread,
 };
 use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::object_tracing::ObjectTracing;
@@ -112,7 +112,16 @@ fn capture() -> Vec<u8> {
     let old = Function { name: "old".to_owned(), file: String::new(), line: 0 };
     writer.symbols(&[FrameSymbols { frame: FrameId(1), functions: vec![old] }]).unwrap();
     writer.symbols(&[FrameSymbols { frame: FrameId(1), functions: functions() }]).unwrap();
+    writer.packages(&packages()).unwrap();
     writer.finish(&summary()).unwrap().0
+}
+
+fn packages() -> [PackagedFile; 2] {
+    let file = |file: &str, package| PackagedFile { file: file.to_owned(), package };
+    [
+        file("/lib/a.so", FilePackage::StandardLibrary),
+        file("script.py", FilePackage::Distribution("scripts".to_owned())),
+    ]
 }
 
 fn module() -> Module {
@@ -156,6 +165,10 @@ fn a_complete_capture_is_read_back() {
     let tables = reader.tables();
     assert_eq!(tables.codes.iter().flatten().cloned().collect::<Vec<_>>(), codes());
     assert_eq!(tables.frames_of(StackId(1)).collect::<Vec<_>>(), [FrameId(0)]);
+    for PackagedFile { file, package } in packages() {
+        assert_eq!(tables.package_of(&file), Some(&package));
+    }
+    assert_eq!(tables.package_of("other.py"), None);
     assert_eq!(tables.site(SiteId(1)).unwrap().allocator, Allocator::Calloc);
     assert_eq!(tables.threads.len(), 1);
     assert_eq!(tables.module(ModuleId(0)), Some(&module()));

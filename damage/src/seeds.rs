@@ -15,8 +15,8 @@ use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, LinkedAllocator, NotRecorded, RssSample};
 use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::{
-    CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, MappedPart, Module, NativeFrame,
-    Site, StackNode, Summary, SymbolSource, Thread,
+    CaptureReader, CaptureWriter, Code, Fact, FilePackage, Frame, FrameSymbols, Function, Header, MappedPart, Module,
+    NativeFrame, PackagedFile, Site, StackNode, Summary, SymbolSource, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::not_followed::NotFollowed;
@@ -164,6 +164,10 @@ pub fn capture() -> io::Result<Vec<u8>> {
     writer.symbols(&[
         FrameSymbols { frame: FrameId(2), functions: vec![function("_PyEval_EvalFrameDefault", "ceval.c", 1)] },
         FrameSymbols { frame: FrameId(3), functions: vec![function("fast", "fast.c", 7), function("inlined", "", 0)] },
+    ])?;
+    writer.packages(&[
+        PackagedFile { file: "script.py".to_owned(), package: FilePackage::Distribution("scripts".to_owned()) },
+        PackagedFile { file: "/usr/lib/libfast.so".to_owned(), package: FilePackage::StandardLibrary },
     ])?;
     writer.facts(&[
         Fact::ModuleSymbols {

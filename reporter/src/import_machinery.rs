@@ -1,5 +1,7 @@
 //! Python's import machinery: what stands between an `import` statement, or `python -m`, and the module that it runs.
 
+use memprof_capture::file::package_paths::is_python_library;
+
 /// Its modules. What stands beside them, like `importlib.metadata`, does work of its own.
 const MODULES: [&str; 9] = [
     "importlib",
@@ -39,22 +41,7 @@ fn is_file_of(file: &str, module: &str) -> bool {
 fn is_standard_library(folder: &str) -> bool {
     let (above, name) = folder.rsplit_once('/').unwrap_or(("", folder));
     let parent = above.rsplit_once('/').map_or(above, |(_, parent)| parent);
-    holds_python(parent, name)
-}
-
-/// Whether a path goes through the folder of a Python's standard library: `lib/python3.11/`.
-pub(crate) fn is_of_python(path: &str) -> bool {
-    let mut folders = path.split('/');
-    let Some(mut parent) = folders.next() else { return false };
-    folders.any(|name| holds_python(std::mem::replace(&mut parent, name), name))
-}
-
-/// Whether a folder of this name in one of that name is a Python's standard library.
-fn holds_python(parent: &str, name: &str) -> bool {
-    let version = name.strip_prefix("python").unwrap_or_default();
-    matches!(parent, "lib" | "lib64")
-        && version.contains('.')
-        && version.chars().all(|c| c.is_ascii_digit() || c == '.' || c == 't')
+    is_python_library(parent, name)
 }
 
 #[cfg(test)]

@@ -82,6 +82,8 @@ pub enum ChunkKind {
     Slots = 15,
     /// Rows of [`MappedPart`](super::tables::MappedPart).
     Parts = 16,
+    /// [`PackagedFile`](super::tables::PackagedFile)s.
+    Packages = 17,
 }
 
 impl ChunkKind {
@@ -105,6 +107,7 @@ impl ChunkKind {
             14 => Self::RunSums,
             15 => Self::Slots,
             16 => Self::Parts,
+            17 => Self::Packages,
             _ => return None,
         })
     }

@@ -56,6 +56,15 @@ fn enter<K: Hash + Eq, T, I: Copy>(
     })
 }
 
+/// Takes over the package of a file. Captures of machines that disagree about it are joined: the first one is right.
+fn keep_package(tables: &mut Tables, from: &Tables, file: &str) {
+    if let Some(package) = from.package_of(file)
+        && !tables.packages.contains_key(file)
+    {
+        tables.packages.insert(file.to_owned(), package.clone());
+    }
+}
+
 impl JoinedTables {
     /// The tables so far.
     #[must_use]
@@ -157,6 +166,9 @@ impl JoinedTables {
     fn code(&mut self, from: &Tables, known: &mut Renumbering, code: CodeId) -> CodeId {
         *known.codes.entry(code).or_insert_with(|| {
             let row = from.code(code).map(|row| (row.clone(), row.clone()));
+            if let Some((Code { file, .. }, _)) = &row {
+                keep_package(&mut self.tables, from, file);
+            }
             enter(&mut self.codes, &mut self.tables.codes, row, CodeId::from_index)
         })
     }
@@ -164,6 +176,7 @@ impl JoinedTables {
     fn module(&mut self, from: &Tables, known: &mut Renumbering, module: ModuleId) -> ModuleId {
         *known.modules.entry(module).or_insert_with(|| {
             let row = from.module(module).map(|row| {
+                keep_package(&mut self.tables, from, &row.path);
                 let Module { path, build_id, is_interpreter, .. } = row.clone();
                 let key = if build_id.is_empty() {
                     ModuleKey::Loaded(row.clone())

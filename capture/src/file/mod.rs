@@ -2,7 +2,8 @@
 //!
 //! - [`format`](mod@format): the frame of every chunk.
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].
-//! - [`tables`]: code objects, modules, frames and their names, stacks, sites, what is mapped, threads.
+//! - [`tables`]: code objects, modules, frames and their names, stacks, sites, what is mapped, threads, packages.
+//! - [`package_paths`]: what paths alone say about packages.
 //! - [`columns`]: the events of a chunk.
 //! - `stored_rows`: their rows as bytes; `table_rows`: as parts of a table.
 //! - [`joined_tables`]: the tables of a capture that is made of others.
@@ -25,6 +26,7 @@ pub mod format;
 pub mod image_events;
 pub mod joined_tables;
 mod open_error;
+pub mod package_paths;
 pub mod reader;
 mod repeated_rows;
 pub mod rewrite;
@@ -44,6 +46,7 @@ pub use open_error::OpenError;
 pub use reader::{CaptureReader, ChunkObserver, EventChunk};
 pub use scan::Damage;
 pub use tables::{
-    Code, Frame, FrameSymbols, Function, MappedPart, Module, NativeFrame, SharedPart, Site, StackNode, Tables, Thread,
+    Code, FilePackage, Frame, FrameSymbols, Function, MappedPart, Module, NativeFrame, PackagedFile, SharedPart, Site,
+    StackNode, Tables, Thread,
 };
 pub use writer::CaptureWriter;

@@ -23,7 +23,7 @@ use super::scan::{Damage, Scan, decompress, read_chunk};
 use super::site_numbers::{SiteGroups, SiteNumbers, SiteWindow, SitesForTotals};
 use super::stored_rows::RowFormat;
 use super::table_rows::{functions_in, place};
-use super::tables::{FrameSymbols, Function, Tables, Thread};
+use super::tables::{FrameSymbols, Function, PackagedFile, Tables, Thread};
 use super::thread_columns::ThreadColumnDecoder;
 use crate::ids::{Stamp, ThreadId};
 use crate::object_tracing::ObjectTracing;
@@ -286,8 +286,8 @@ impl CaptureReader {
             self.events.push(EventChunk::of(header, Place::File(offset)));
             return Ok(Some(kind));
         }
-        use ChunkKind::{Codes, Frames, Index, Modules, Stacks, Symbols};
-        let is_of_stacks = matches!(kind, Codes | Frames | Modules | Stacks | Symbols);
+        use ChunkKind::{Codes, Frames, Index, Modules, Packages, Stacks, Symbols};
+        let is_of_stacks = matches!(kind, Codes | Frames | Modules | Packages | Stacks | Symbols);
         if kind == Index || (is_of_stacks && self.totals.is_some()) {
             return Ok(Some(kind));
         }
@@ -343,6 +343,12 @@ impl CaptureReader {
                         *known = functions;
                     }
                 }
+            }
+            ChunkKind::Packages => {
+                let files = allowance.rows::<PackagedFile>(payload)?;
+                // A table of keys and values takes as much again.
+                allowance.take(files.len(), size_of::<PackagedFile>())?;
+                self.tables.add_packages(files);
             }
             ChunkKind::Rss => {
                 let samples = match header.image {

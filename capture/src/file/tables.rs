@@ -1,5 +1,6 @@
 //! The tables that events refer to. A table's rows may come in several chunks, each of which names its first row.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
@@ -180,6 +181,24 @@ pub struct Thread {
     pub name: String,
 }
 
+/// Which package a file belongs to, as the environment's metadata said when the recording ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FilePackage {
+    /// The installed distribution of this name.
+    Distribution(String),
+    /// Python's standard library, in a folder whose path does not tell.
+    StandardLibrary,
+}
+
+/// A file that belongs to a package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackagedFile {
+    /// A [`Code::file`] or a [`Module::path`].
+    pub file: String,
+    /// Its package.
+    pub package: FilePackage,
+}
+
 /// All tables of a capture. Identifiers index them; [`StackId::EMPTY`] is not a row of `stacks`, so that row `i` is
 /// stack `i + 1`. The callers of a stack come before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,6 +220,8 @@ pub struct Tables {
     /// The functions of native frames, outermost first, by [`FrameId`], as far as they are known: the table may be
     /// shorter than `frames`, and a row may be empty.
     pub symbols: Vec<Vec<Function>>,
+    /// The packages of files, by [`Code::file`] and [`Module::path`], where they are known.
+    pub packages: BTreeMap<String, FilePackage>,
 }
 
 impl Tables {
@@ -287,6 +308,17 @@ impl Tables {
     #[must_use]
     pub fn functions_of(&self, frame: FrameId) -> &[Function] {
         self.symbols.get(frame.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The package that a file or module belongs to, if the environment's metadata said so.
+    #[must_use]
+    pub fn package_of(&self, file: &str) -> Option<&FilePackage> {
+        self.packages.get(file)
+    }
+
+    /// Adds packages of files.
+    pub fn add_packages(&mut self, files: impl IntoIterator<Item = PackagedFile>) {
+        self.packages.extend(files.into_iter().map(|PackagedFile { file, package }| (file, package)));
     }
 
     /// A code object, if the file has it.

@@ -13,7 +13,7 @@ use super::format::{
 };
 use super::rewrite::batches;
 use super::stored_rows::StoredRow;
-use super::tables::{Code, Frame, FrameSymbols, MappedPart, Module, Site, StackNode, Tables, Thread};
+use super::tables::{Code, Frame, FrameSymbols, MappedPart, Module, PackagedFile, Site, StackNode, Tables, Thread};
 use crate::ids::FrameId;
 
 /// Writes chunks and remembers where they are.
@@ -180,6 +180,17 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
+    /// Writes the packages of files.
+    ///
+    /// # Errors
+    /// See [`Self::new`].
+    pub fn packages(&mut self, files: &[PackagedFile]) -> io::Result<()> {
+        for part in files.chunks(4096) {
+            self.serialized(ChunkKind::Packages, part, Labels { rows: part.len(), ..Labels::default() })?;
+        }
+        Ok(())
+    }
+
     fn table<'a, R: StoredRow + 'a>(&mut self, rows: impl IntoIterator<Item = &'a R>) -> io::Result<()> {
         let mut rows = rows.into_iter();
         loop {
@@ -205,7 +216,7 @@ impl<W: Write> CaptureWriter<W> {
         self.names_and_threads(tables)
     }
 
-    /// Writes the rows of tables, but for names and threads, that have not been written yet.
+    /// Writes the rows of tables, but for names, packages and threads, that have not been written yet.
     ///
     /// # Errors
     /// See [`Self::new`].
@@ -218,7 +229,7 @@ impl<W: Write> CaptureWriter<W> {
         self.table_with_gaps(&tables.sites)
     }
 
-    /// Writes the names of native frames, and the threads.
+    /// Writes the names of native frames, the packages of files, and the threads.
     ///
     /// # Errors
     /// See [`Self::new`].
@@ -227,6 +238,10 @@ impl<W: Write> CaptureWriter<W> {
         let symbols: Vec<FrameSymbols> =
             named.map(|(frame, functions)| FrameSymbols { frame, functions: functions.clone() }).collect();
         batches(&symbols).try_for_each(|batch| self.symbols(batch))?;
+        let packaged = tables.packages.iter();
+        let packages: Vec<PackagedFile> =
+            packaged.map(|(file, package)| PackagedFile { file: file.clone(), package: package.clone() }).collect();
+        self.packages(&packages)?;
         // A table of threads is replaced as a whole, so that all of its rows are there or none.
         let threads: Vec<Thread> = tables.threads.iter().flatten().cloned().collect();
         if threads.is_empty() { Ok(()) } else { self.threads(&threads) }

@@ -1,6 +1,7 @@
 //! Which frames the tree folds: those of libraries and of Python's import machinery, as far as nobody asked for them.
 
-use crate::import_machinery::is_of_python;
+use memprof_capture::file::package_paths::is_below_python_library;
+
 use crate::places::{PlaceId, PlaceKind, Places};
 use crate::query::PathPattern;
 use crate::view::View;
@@ -83,7 +84,7 @@ fn is_library(path: &str) -> bool {
     path.starts_with(FROZEN)
         || SYSTEM_FOLDERS.iter().any(|start| path.starts_with(start))
         || path.split('/').any(|folder| LIBRARY_FOLDERS.contains(&folder))
-        || is_of_python(path)
+        || is_below_python_library(path)
 }
 
 #[cfg(test)]
