@@ -9,7 +9,7 @@
 //!   how.
 //! - [`given_channel`]: the same for a channel that no program filled.
 //! - [`output`]: where it goes, event by event or summed up.
-//! - [`symbols`]: the names of native frames, at the end or later.
+//! - [`symbols`]: the names of native frames, at the end or later. [`packages`]: the packages of files, at the end.
 
 mod drain;
 pub mod executable;
@@ -22,6 +22,7 @@ pub mod last_resort;
 mod needed_libraries;
 pub mod output;
 pub mod own_limits;
+pub mod packages;
 pub mod path_search;
 mod process_maps;
 pub mod program;

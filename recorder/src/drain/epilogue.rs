@@ -1,11 +1,13 @@
 //! What is added when all events have been written.
 
+use std::path::Path;
 use std::sync::atomic::Ordering::Acquire;
 
 use memprof_capture::file::Fact;
 use memprof_capture::file::facts::NotRecorded;
 
 use super::Drain;
+use crate::packages::packages_of;
 use crate::symbols;
 use crate::symbols::hidden_allocators;
 
@@ -49,6 +51,16 @@ impl Drain {
         }
         self.writer.output.symbols(&found.symbols);
         found.warnings
+    }
+
+    /// Adds which packages the files of code objects and modules belong to. `executable` is what was started.
+    pub fn write_packages(&mut self, executable: &Path) {
+        let interning = &self.transcoders.interning;
+        let modules = interning.modules().iter().flatten().map(|module| module.path.as_str());
+        let files = packages_of(interning.python_files().iter().chain(modules), executable);
+        if !files.is_empty() {
+            self.writer.output.packages(files);
+        }
     }
 
     /// Adds what the program started and was not recorded.

@@ -22,6 +22,8 @@ use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId};
 use memprof_capture::resolution::{Content, MappedSites};
 use rustc_hash::FxHashSet;
 
+use crate::packages::PythonFiles;
+
 use described_rows::{Described, DescribedRows};
 use frames::Frames;
 use sites::Sites;
@@ -30,6 +32,8 @@ use stacks::{FoundStack, Stacks};
 /// The tables of a recording, as far as they must be remembered.
 pub struct Interning {
     codes: DescribedRows<Code>,
+    /// The files of all code objects that have been described, for their packages at the end.
+    python_files: PythonFiles,
     modules: DescribedRows<Module>,
     /// All modules that have been described, for the names of their frames at the end.
     known_modules: Vec<Option<Module>>,
@@ -80,6 +84,7 @@ impl Interning {
     fn with(stacks: Stacks, sites: Sites) -> Self {
         Self {
             codes: DescribedRows::default(),
+            python_files: PythonFiles::default(),
             modules: DescribedRows::default(),
             known_modules: Vec::new(),
             frames: Frames::default(),
@@ -91,6 +96,7 @@ impl Interning {
     /// Notes what a code object is. False when the description makes no sense.
     pub fn describe_code(&mut self, image: u32, number: u32, description: &[u8]) -> bool {
         let Some(row) = Code::parse(description) else { return false };
+        self.python_files.note(&row.file);
         self.codes.describe(image, number, row);
         true
     }
@@ -125,6 +131,11 @@ impl Interning {
     /// All native frames so far, with their numbers.
     pub fn native_frames(&self) -> impl Iterator<Item = (FrameId, NativeFrame)> + '_ {
         self.frames.native()
+    }
+
+    /// The files of the code objects that have been described.
+    pub fn python_files(&self) -> &PythonFiles {
+        &self.python_files
     }
 
     /// All modules that have been described, by their numbers.

@@ -17,7 +17,7 @@ use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::image_events::ImageEvents;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::file::whole_file::{Existing, Readers, WholeFile};
-use memprof_capture::file::{Fact, FrameSymbols, Header, Summary, Tables, Thread};
+use memprof_capture::file::{Fact, FrameSymbols, Header, PackagedFile, Summary, Tables, Thread};
 use memprof_capture::ids::{FrameId, Stamp};
 use memprof_replay::aggregate::Aggregator;
 use memprof_replay::aggregated_capture::store;
@@ -264,6 +264,10 @@ impl Output for AggregatedOutput {
                 known.clone_from(functions);
             }
         }
+    }
+
+    fn packages(&mut self, files: Vec<PackagedFile>) {
+        self.tables.add_packages(files);
     }
 
     fn events(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents, interning: &mut Interning) {

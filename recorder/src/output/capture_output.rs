@@ -7,7 +7,7 @@ use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::image_events::ImageEvents;
 use memprof_capture::file::rewrite::batches;
-use memprof_capture::file::{Fact, FrameSymbols, Header, Summary, Thread};
+use memprof_capture::file::{Fact, FrameSymbols, Header, PackagedFile, Summary, Thread};
 use memprof_capture::ids::Stamp;
 
 use super::capture_file::CaptureFile;
@@ -105,6 +105,10 @@ impl Output for CaptureOutput {
         for batch in batches(symbols) {
             self.chunks.file.write(|writer| writer.symbols(batch));
         }
+    }
+
+    fn packages(&mut self, files: Vec<PackagedFile>) {
+        self.chunks.file.write(|writer| writer.packages(&files));
     }
 
     fn events(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents, interning: &mut Interning) {

@@ -13,7 +13,7 @@ use std::io;
 use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::image_events::ImageEvents;
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::file::{Fact, FrameSymbols, Summary, Thread};
+use memprof_capture::file::{Fact, FrameSymbols, PackagedFile, Summary, Thread};
 use memprof_capture::ids::Stamp;
 
 use crate::interning::{Interning, NewRows};
@@ -66,6 +66,9 @@ pub(crate) trait Output: Send {
 
     /// Takes the names of native frames.
     fn symbols(&mut self, symbols: &[FrameSymbols]);
+
+    /// Takes the packages of files.
+    fn packages(&mut self, files: Vec<PackagedFile>);
 
     /// Takes the events of an image that are older than `bound`, and the rows that they refer to. None can come any
     /// more that is older than that.

@@ -181,6 +181,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     let wall = started.elapsed();
     drain.take_rest(|chunks| progress(chunks as u64 * CHUNK_BYTES as u64));
     armed.leave_panics();
+    drain.write_packages(&program.executable);
     let native = native_depth.map(|_| NativeStacks { began: header.start_unix_ns, symbols });
     let outcome = Ending { pool, end, wall, native }.finish(drain);
     // Until here, neither a signal nor want of memory may put memprof's end in the place of the program's.
