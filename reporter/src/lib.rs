@@ -37,6 +37,7 @@ pub mod node_report;
 pub mod not_recorded;
 mod notes;
 pub mod origins;
+pub mod packages;
 mod packed_amounts;
 mod page;
 pub mod place_report;

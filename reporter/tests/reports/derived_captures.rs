@@ -29,7 +29,7 @@ fn figures(report: &Report) -> String {
     String::from_utf8(out).expect("JSON is UTF-8")
 }
 
-fn trimmed(bytes: &[u8], from: u64, to: u64, pids: &[u32]) -> Vec<u8> {
+pub fn trimmed(bytes: &[u8], from: u64, to: u64, pids: &[u32]) -> Vec<u8> {
     let (_folder, path) = file_of(bytes);
     let mut reader = CaptureReader::open(&path).expect("it can be opened");
     let processes = Processes::of(&reader).only(pids).expect("they are there");
@@ -42,7 +42,7 @@ fn trimmed(bytes: &[u8], from: u64, to: u64, pids: &[u32]) -> Vec<u8> {
     out
 }
 
-fn joined(captures: &[&[u8]]) -> Result<Vec<u8>, JoinError> {
+pub fn joined(captures: &[&[u8]]) -> Result<Vec<u8>, JoinError> {
     let mut folders = Vec::new();
     let readers = captures.iter().map(|bytes| {
         let (folder, path) = file_of(bytes);
@@ -57,7 +57,7 @@ fn joined(captures: &[&[u8]]) -> Result<Vec<u8>, JoinError> {
 }
 
 /// A capture that begins so many seconds later.
-fn later(mut builder: CaptureBuilder, seconds: u64) -> CaptureBuilder {
+pub fn later(mut builder: CaptureBuilder, seconds: u64) -> CaptureBuilder {
     builder.header.start_unix_ns += seconds * 1_000_000_000;
     builder
 }

@@ -33,6 +33,7 @@ mod native_views;
 mod node_reports;
 mod odd_names;
 mod old_captures;
+mod packages;
 mod page_ranges;
 mod pages;
 mod place_reports;

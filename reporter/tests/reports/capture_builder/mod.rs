@@ -14,7 +14,7 @@ use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, MappedPart, Module, NativeFrame,
-    Site, StackNode, Summary, Thread,
+    PackagedFile, Site, StackNode, Summary, Thread,
 };
 use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
 use memprof_capture::object_tracing::ObjectTracing;
@@ -45,6 +45,8 @@ pub struct CaptureBuilder {
     pub children_rss: Vec<(u32, Vec<RssSample>)>,
     /// Without one, the file has no end.
     pub summary: Option<Summary>,
+    /// The packages of files.
+    pub packages: Vec<PackagedFile>,
     /// Events in a chunk.
     pub chunk_rows: usize,
     /// Events are dated to within so many stamp units.
@@ -92,6 +94,7 @@ impl Default for CaptureBuilder {
                 stopped: None,
                 damaged_chunks: 0,
             }),
+            packages: Vec::new(),
             chunk_rows: 4096,
             precision: 1,
             repeats_rows: false,
@@ -304,6 +307,7 @@ impl CaptureBuilder {
         writer.stacks(&self.stacks)?;
         writer.parts(&self.parts)?;
         writer.sites(&self.sites)?;
+        writer.packages(&self.packages)?;
         writer.threads(&self.threads)?;
         writer.rss(0, &self.rss)?;
         for (image, samples) in &self.children_rss {
