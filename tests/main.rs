@@ -35,6 +35,7 @@ mod native_stacks;
 mod new_stacks;
 mod other_profilers;
 mod output_streams;
+mod packages;
 mod privacy;
 mod process_families;
 mod process_labels;
