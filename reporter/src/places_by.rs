@@ -1,11 +1,13 @@
-//! Which places are one where memory is listed by function, file or module.
+//! Which places are one where memory is listed by function, file, module or package.
 
 use std::str::FromStr;
 
+use memprof_capture::file::Tables;
 use rustc_hash::FxHashMap;
 
 use crate::call_sums::PlaceGroups;
 use crate::list::{Subject, SubjectName};
+use crate::packages::Packages;
 use crate::places::{PlaceId, Places};
 
 /// What places are put together by.
@@ -20,11 +22,13 @@ pub enum PlacesBy {
     File,
     /// The module of native code, the file of Python code.
     Module,
+    /// The distribution that was installed, Python, a native library or the program.
+    Package,
 }
 
 impl PlacesBy {
     /// All, with their names.
-    pub const ALL: [Self; 4] = [Self::Function, Self::Line, Self::File, Self::Module];
+    pub const ALL: [Self; 5] = [Self::Function, Self::Line, Self::File, Self::Module, Self::Package];
 
     /// The name on the command line and in the data of reports.
     #[must_use]
@@ -34,46 +38,80 @@ impl PlacesBy {
             Self::Function => "function",
             Self::File => "file",
             Self::Module => "module",
+            Self::Package => "package",
         }
     }
 
-    /// Which places are one, and the first place of each such group.
-    pub(crate) fn groups(self, places: &Places) -> (PlaceGroups, Vec<PlaceId>) {
-        let (mut firsts, mut known) = (Vec::new(), FxHashMap::default());
-        let group = |place: PlaceId| {
-            let key = match self {
-                Self::Line => (places.function(place), places.file(place), places.line(place), Some(place)),
-                Self::Function => (places.function(place), places.file(place), 0, None),
-                Self::File => (file(places, place), "", 0, None),
-                Self::Module => (module(places, place), "", 0, None),
-            };
-            Some(*known.entry(key).or_insert_with(|| {
+    /// All places, put together.
+    pub(crate) fn grouped(self, tables: &Tables, places: &Places) -> GroupedPlaces {
+        let packages = (self == Self::Package).then(|| Packages::of(tables, places));
+        let mut grouped = GroupedPlaces { by: self, firsts: Vec::new(), of_place: Vec::new(), packages };
+        let (mut of_place, mut firsts) = (Vec::with_capacity(places.len()), Vec::new());
+        let mut known = FxHashMap::default();
+        for place in places.ids() {
+            let key = (grouped.name(places, place), (self == Self::Line).then_some(place));
+            of_place.push(*known.entry(key).or_insert_with(|| {
                 firsts.push(place);
                 firsts.len() as u32 - 1
-            }))
-        };
-        let of_place = places.ids().map(group).collect();
-        (PlaceGroups { of_place, count: firsts.len() }, firsts)
+            }));
+        }
+        (grouped.of_place, grouped.firsts) = (of_place, firsts);
+        grouped
+    }
+}
+
+/// Places put together in groups, each of which has its first place's name.
+pub(crate) struct GroupedPlaces {
+    by: PlacesBy,
+    /// By place: the number of its group.
+    of_place: Vec<u32>,
+    /// By group.
+    firsts: Vec<PlaceId>,
+    /// Where it is by package.
+    packages: Option<Packages>,
+}
+
+impl GroupedPlaces {
+    /// The first place of each group, in order.
+    pub(crate) fn firsts(&self) -> &[PlaceId] {
+        &self.firsts
+    }
+
+    /// The first place that is one with a place.
+    pub(crate) fn first(&self, place: PlaceId) -> PlaceId {
+        self.firsts[self.of_place[place.index()] as usize]
+    }
+
+    /// The groups by number.
+    pub(crate) fn groups(&self) -> PlaceGroups {
+        PlaceGroups { of_place: self.of_place.iter().copied().map(Some).collect(), count: self.firsts.len() }
     }
 
     /// What a row is about that has the first place of a group.
-    pub(crate) fn subject<'a, R>(self, places: &'a Places, place: impl Fn(&R) -> PlaceId + 'a) -> Subject<'a, R> {
-        match self {
-            Self::Line => Subject::Place(Box::new(place)),
-            Self::Function => Subject::Function(Box::new(place)),
-            Self::File => Subject::Path(FILE, Box::new(move |row| file(places, place(row)).into())),
-            Self::Module => Subject::Path(MODULE, Box::new(move |row| module(places, place(row)).into())),
+    pub(crate) fn subject<'a, R>(&'a self, places: &'a Places, first: impl Fn(&R) -> PlaceId + 'a) -> Subject<'a, R> {
+        match self.by {
+            PlacesBy::Line => Subject::Place(Box::new(first)),
+            PlacesBy::Function => Subject::Function(Box::new(first)),
+            PlacesBy::File => Subject::Path(FILE, Box::new(move |row| file(places, first(row)).into())),
+            PlacesBy::Module => Subject::Path(MODULE, Box::new(move |row| module(places, first(row)).into())),
+            PlacesBy::Package => Subject::Name(PACKAGE, Box::new(move |row| self.package(first(row)).into())),
         }
     }
 
-    /// An order of groups by name, which does not depend on how the run went.
-    pub(crate) fn alphabetical(self, places: &Places, first: PlaceId) -> (&str, u32, &str) {
-        match self {
-            Self::Line => (places.file(first), places.line(first), places.function(first)),
-            Self::Function => (places.file(first), 0, places.function(first)),
-            Self::File => (file(places, first), 0, ""),
-            Self::Module => (module(places, first), 0, ""),
+    /// What tells the group of a place from all others, but for places of one name on one line: file, line and function, or what
+    /// stands for them. An order that does not depend on how the run went.
+    pub(crate) fn name<'a>(&'a self, places: &'a Places, place: PlaceId) -> (&'a str, u32, &'a str) {
+        match self.by {
+            PlacesBy::Line => (places.file(place), places.line(place), places.function(place)),
+            PlacesBy::Function => (places.file(place), 0, places.function(place)),
+            PlacesBy::File => (file(places, place), 0, ""),
+            PlacesBy::Module => (module(places, place), 0, ""),
+            PlacesBy::Package => (self.package(place), 0, ""),
         }
+    }
+
+    fn package(&self, place: PlaceId) -> &str {
+        self.packages.as_ref().map_or("", |packages| packages.name(place))
     }
 }
 
@@ -90,6 +128,7 @@ impl FromStr for PlacesBy {
 
 const FILE: SubjectName = SubjectName { name: "file", head: "File" };
 const MODULE: SubjectName = SubjectName { name: "module", head: "Module" };
+const PACKAGE: SubjectName = SubjectName { name: "package", head: "Package" };
 
 /// The path that stands for a place in a list by file; the name of what is in none.
 fn file(places: &Places, place: PlaceId) -> &str {

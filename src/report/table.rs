@@ -17,7 +17,7 @@ use super::{Failure, Notes, say_written, stdout_text};
 pub struct Args {
     #[command(flatten)]
     shown: ShownArgs,
-    /// What rows are for: stack, function, line, file, module, allocator, process, thread; several with commas
+    /// What rows are for: stack, function, line, file, module, package, allocator, process, thread; several with commas
     #[arg(long, value_name = "WHAT", default_value_t = By::default())]
     by: By,
     #[command(flatten)]

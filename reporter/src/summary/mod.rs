@@ -14,7 +14,7 @@ use crate::expected_size::SizedWrite;
 use crate::json_head::JsonHead;
 use crate::list::{JsonRows, ListFormat};
 use crate::places::{PlaceId, PlaceKind};
-use crate::places_by::PlacesBy;
+use crate::places_by::{GroupedPlaces, PlacesBy};
 use crate::report::Report;
 use crate::report_title;
 use crate::text::TextStyle;
@@ -78,6 +78,7 @@ pub struct Summary<'a> {
     view: View,
     metric: Metric,
     by: PlacesBy,
+    grouped: GroupedPlaces,
     sort: SortBy,
     /// All that have anything by any metric.
     rows: Vec<SummaryRow>,
@@ -87,7 +88,9 @@ impl<'a> Summary<'a> {
     /// Of a report in a view, on a metric.
     #[must_use]
     pub fn of(report: &'a Report, view: View, metric: Metric, (by, sort): (PlacesBy, SortBy)) -> Self {
-        Self { report, view, metric, by, sort, rows: rows(report, view, metric, (by, sort)) }
+        let grouped = by.grouped(report.tables(), &report.places);
+        let rows = rows(report, view, metric, (&grouped, sort));
+        Self { report, view, metric, by, grouped, sort, rows }
     }
 
     /// Writes it; as text and in Markdown the first `most` functions.
@@ -106,7 +109,7 @@ impl<'a> Summary<'a> {
             // What has nothing of the metric is of interest to who asks for another one only.
             self.rows.retain(|row| !row.with_callees[metric].is_zero());
         }
-        let list = list::list(report, metric, self.by, &self.rows);
+        let list = list::list(report, metric, (self.by, &self.grouped), &self.rows);
         match format {
             ListFormat::Text => {
                 report_title::write(report, self.view, metric, style, out)?;
@@ -134,12 +137,12 @@ impl<'a> Summary<'a> {
 }
 
 /// The rows of the report, in order.
-fn rows(report: &Report, view: View, metric: Metric, (by, sort): (PlacesBy, SortBy)) -> Vec<SummaryRow> {
+fn rows(report: &Report, view: View, metric: Metric, (grouped, sort): (&GroupedPlaces, SortBy)) -> Vec<SummaryRow> {
     let places = &report.places;
-    let (groups, firsts) = by.groups(places);
-    let sums = CallSums::of(report, view, &report.row_places(view), &groups);
+    let sums = CallSums::of(report, view, &report.row_places(view), &grouped.groups());
     let both = sums.own.into_iter().zip(sums.with_callees);
-    let rows = firsts.into_iter().zip(both).map(|(place, (own, with_callees))| SummaryRow { place, own, with_callees });
+    let rows =
+        grouped.firsts().iter().zip(both).map(|(&place, (own, with_callees))| SummaryRow { place, own, with_callees });
     let mut rows: Vec<SummaryRow> = rows
         .filter(|row| {
             // Marks such as `<new thread>` are no functions; what stands for a stack that is not shown has its memory.
@@ -147,10 +150,10 @@ fn rows(report: &Report, view: View, metric: Metric, (by, sort): (PlacesBy, Sort
             is_function && !row.with_callees.is_zero()
         })
         .collect();
-    let name = |row: &SummaryRow| match by {
-        // People look for functions by their names.
-        PlacesBy::Function => (places.function(row.place), 0, places.file(row.place)),
-        _ => by.alphabetical(places, row.place),
+    // People look for functions by their names.
+    let name = |row: &SummaryRow| {
+        let (file, line, function) = grouped.name(places, row.place);
+        (function, line, file)
     };
     let largest = |row: &SummaryRow| {
         let (own, total) = (row.own[metric], row.with_callees[metric]);

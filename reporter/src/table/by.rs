@@ -30,12 +30,13 @@ pub enum BySubject {
 }
 
 /// All that memory is listed by, with its name.
-const KEYS: [(&str, Key); 8] = [
+const KEYS: [(&str, Key); 9] = [
     ("stack", Key::Subject(BySubject::Stacks)),
     ("function", Key::Subject(BySubject::Places(PlacesBy::Function))),
     ("line", Key::Subject(BySubject::Places(PlacesBy::Line))),
     ("file", Key::Subject(BySubject::Places(PlacesBy::File))),
     ("module", Key::Subject(BySubject::Places(PlacesBy::Module))),
+    ("package", Key::Subject(BySubject::Places(PlacesBy::Package))),
     ("allocator", Key::Allocator),
     ("process", Key::Process),
     ("thread", Key::Thread),
@@ -94,7 +95,7 @@ impl fmt::Display for InvalidBy {
                 let names: Vec<&str> = KEYS.into_iter().map(|(name, _)| name).collect();
                 write!(f, "memory is listed by {}, or by several of these with commas", names.join(", "))
             }
-            Self::TwoSubjects => f.write_str("of stack, function, line, file and module, one at most"),
+            Self::TwoSubjects => f.write_str("of stack, function, line, file, module and package, one at most"),
         }
     }
 }
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn names_lead_to_what_they_say() {
-        for text in ["line,allocator", "stack", "function,allocator,process", "thread", "module,process,thread"] {
+        for text in ["line,allocator", "stack", "function,allocator,process", "thread", "package,process,thread"] {
             assert_eq!(text.parse::<By>().map(|by| by.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("allocator,line".parse(), Ok(By::default()), "in any order");

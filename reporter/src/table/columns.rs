@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use memprof_replay::processes::ProcessId;
 
-use super::by::BySubject;
 use super::rows::{Row, Where};
-use super::{LOST_ALLOCATOR, Table};
+use super::{LOST_ALLOCATOR, Subjects, Table};
 use crate::list::{Column, List, Room, Subject, SubjectName, sum_in_words};
 use crate::places::PlaceId;
 use crate::stack_paths::PathId;
@@ -57,21 +56,17 @@ impl Table<'_> {
     }
 
     fn subject(&self) -> Subject<'_, Row> {
-        match (self.by.subject, &self.paths) {
-            (BySubject::Places(by), _) => by.subject(&self.report.places, |row: &Row| self.place(row)),
-            (BySubject::Stacks, Some(paths)) => Subject::Stack(paths, Box::new(|row| self.path(row))),
+        match &self.subjects {
+            Subjects::Places(grouped) => grouped.subject(&self.report.places, |row: &Row| self.place(row)),
+            Subjects::Stacks(paths) => Subject::Stack(paths, Box::new(|row| self.path(row))),
             // What comes last in the names of `By` is what the rows are about.
-            (BySubject::Nothing | BySubject::Stacks, _) if self.by.thread => {
-                Subject::Name(THREAD, Box::new(|row| self.thread(row).into()))
-            }
-            (BySubject::Nothing | BySubject::Stacks, _) if self.by.process => {
+            Subjects::Anywhere if self.by.thread => Subject::Name(THREAD, Box::new(|row| self.thread(row).into())),
+            Subjects::Anywhere if self.by.process => {
                 let labels = self.report.process_labels();
                 let label = move |process: ProcessId| labels.with_beginning(process);
                 Subject::Name(COMMAND, Box::new(move |row| row.key.process.map(&label).unwrap_or_default().into()))
             }
-            (BySubject::Nothing | BySubject::Stacks, _) => {
-                Subject::Name(ALLOCATOR, Box::new(|row| Cow::Borrowed(allocator(row))))
-            }
+            Subjects::Anywhere => Subject::Name(ALLOCATOR, Box::new(|row| Cow::Borrowed(allocator(row)))),
         }
     }
 

@@ -18,10 +18,12 @@ use crate::expected_size::SizedWrite;
 use crate::json_head::JsonHead;
 use crate::list::{JsonRows, ListFormat};
 use crate::place_report::PlaceLists;
+use crate::places_by::GroupedPlaces;
 use crate::pymalloc;
 use crate::report::Report;
 use crate::report_title;
 use crate::row_places::RowPlaces;
+use crate::rows::{Ranking, alphabetical};
 use crate::stack_paths::StackPaths;
 use crate::text::{TextStyle, write_paragraph};
 use crate::view::View;
@@ -40,9 +42,16 @@ pub struct Table<'a> {
     metric: Metric,
     by: By,
     row_places: Cow<'a, RowPlaces>,
-    /// Of a table by stack.
-    paths: Option<StackPaths>,
+    /// Where memory was allocated.
+    subjects: Subjects,
     rows: Vec<Row>,
+}
+
+/// Where the memory of rows was allocated.
+enum Subjects {
+    Anywhere,
+    Places(GroupedPlaces),
+    Stacks(StackPaths),
 }
 
 /// `table --json`; docs/table.schema.json describes it.
@@ -62,18 +71,19 @@ impl<'a> Table<'a> {
         let (report, row_places) = (lists.report, &*lists.row_places);
         let lost = report.places.lost_stack();
         let place = |site: Option<Site>| site.map_or(lost, |site| row_places.get(site.stack));
-        let (by, rows) = match by.subject {
+        let (by, rows, subjects) = match by.subject {
             BySubject::Places(places_by) => {
-                let (groups, firsts) = places_by.groups(&report.places);
-                let first = |place| groups.get(place).map_or(place, |group| firsts[group]);
-                (by, rows::rows(report, metric, by, |site| Where::At(first(place(site)))))
+                let grouped = places_by.grouped(report.tables(), &report.places);
+                let rows = rows::rows(report, metric, by, |site| Where::At(grouped.first(place(site))));
+                (by, rows, Subjects::Places(grouped))
             }
             BySubject::Nothing | BySubject::Stacks => {
                 let by = By { subject: BySubject::Nothing, ..by };
-                (by, rows::rows(report, metric, by, |_| Where::Anywhere))
+                (by, rows::rows(report, metric, by, |_| Where::Anywhere), Subjects::Anywhere)
             }
         };
-        Self { report, view: lists.view, metric, by, row_places: Cow::Borrowed(row_places), paths: None, rows }
+        let row_places = Cow::Borrowed(row_places);
+        Self { report, view: lists.view, metric, by, row_places, subjects, rows }.in_order()
     }
 
     /// By whole stacks, and whatever else is asked for.
@@ -86,7 +96,23 @@ impl<'a> Table<'a> {
             let place = site.map_or(report.places.lost_stack(), |site| row_places.get(site.stack));
             Where::Below(place, paths.get(site.map(|site| site.stack)))
         });
-        Self { report, view, metric, by, row_places: Cow::Owned(row_places), paths: Some(paths), rows }
+        let (row_places, subjects) = (Cow::Owned(row_places), Subjects::Stacks(paths));
+        Self { report, view, metric, by, row_places, subjects, rows }.in_order()
+    }
+
+    /// With most bytes first, and otherwise by name.
+    fn in_order(mut self) -> Self {
+        let (places, subjects) = (&self.report.places, &self.subjects);
+        let name = |row: &Row| match (row.key.at, subjects) {
+            (Where::Anywhere, _) => ("", 0, ""),
+            (Where::At(place), Subjects::Places(grouped)) => grouped.name(places, place),
+            (Where::At(place) | Where::Below(place, _), _) => alphabetical(places, place),
+        };
+        self.rows.sort_by(|a, b| {
+            let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
+            size.then_with(|| name(a).cmp(&name(b))).then_with(|| a.key.cmp(&b.key))
+        });
+        self
     }
 
     /// Writes it; as text and in Markdown the first `most` rows.

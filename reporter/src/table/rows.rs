@@ -10,7 +10,7 @@ use memprof_replay::slots::Amount;
 use super::by::By;
 use crate::places::PlaceId;
 use crate::report::Report;
-use crate::rows::{Ranking, alphabetical, indistinguishable};
+use crate::rows::indistinguishable;
 use crate::stack_paths::PathId;
 
 /// Where the memory of a row was allocated.
@@ -50,7 +50,7 @@ pub(super) struct Row {
     pub threads: u64,
 }
 
-/// All rows with anything of a metric, most bytes first. `place` says where a site's memory was allocated.
+/// All rows with anything of a metric, in any order. `place` says where a site's memory was allocated.
 pub(super) fn rows(report: &Report, metric: Metric, by: By, place: impl Fn(Option<Site>) -> Where) -> Vec<Row> {
     let tables = report.tables();
     let slots = &report.aggregate.slots;
@@ -76,13 +76,5 @@ pub(super) fn rows(report: &Report, metric: Metric, by: By, place: impl Fn(Optio
         row.processes = of_key.chunk_by(|a, b| a.1.0 == b.1.0).count() as u64;
         rows.push(row);
     }
-    let name = |row: &Row| match row.key.at {
-        Where::Anywhere => ("", 0, ""),
-        Where::At(place) | Where::Below(place, _) => alphabetical(&report.places, place),
-    };
-    rows.sort_by(|a, b| {
-        let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
-        size.then_with(|| name(a).cmp(&name(b))).then_with(|| a.key.cmp(&b.key))
-    });
     rows
 }

@@ -92,7 +92,8 @@ pub fn lines_json(report: &Report, view: View, metric: Metric, out: &mut impl Si
 }
 
 /// All ways to list memory that can be told apart by rows of JSON.
-const BYS: [&str; 9] = [
+const BYS: [&str; 10] = [
+    "package",
     "line,allocator",
     "function",
     "file",
@@ -291,7 +292,7 @@ fn every_list_follows_its_schema() {
 fn a_family_in_text_and_markdown() {
     let report = family_run().report();
     let mut texts = String::new();
-    for by in ["line,allocator", "function,process", "file", "stack", "process", "thread", "allocator"] {
+    for by in ["line,allocator", "function,process", "file", "package", "stack", "process", "thread", "allocator"] {
         texts += &format!("## {by}\n{}\n", table(&report, by, ListFormat::Text, 3));
     }
     assert_golden("lists.txt", &texts);
