@@ -1,77 +1,30 @@
 //! From a capture to reports: names for what a replay summed up, and renderers of that.
+//!
+//! A report goes this way:
+//!
+//! 1. [`reading`]: the capture is replayed, and what must be known of it found out.
+//! 2. [`naming`]: its numbers get names, and the view says which of them are shown.
+//! 3. [`sums`]: what was allocated where, by place, by stack, by call.
+//! 4. A renderer: [`lists`], [`tree`], [`timeline`], [`pages`], [`export`], or [`guards`] that compare and judge.
+//!
+//! Renderers share [`formatting`], and [`text`] for a terminal.
 
-mod actors;
-mod allocation_functions;
-mod bins_wanted;
-mod call_sums;
-pub mod check;
-mod claims;
-pub mod diff;
-mod elided_callers;
-pub mod expected_size;
 pub mod export;
-pub mod flame_cells;
-pub mod flame_tree;
-pub mod flamegraph;
-mod folded_names;
-mod frame_places;
-mod grafting;
-mod hidden_allocators;
-pub mod histogram;
-mod import_machinery;
-mod json_columns;
-mod json_frames;
-mod json_head;
-pub mod leaks;
-pub mod line_table;
-pub mod lines;
-pub mod list;
-mod mapped_memory;
-mod markdown;
-pub mod metadata;
-mod native_notes;
-mod native_stacks;
-mod node_groups;
-mod node_lookup;
-pub mod node_report;
-pub mod not_recorded;
-mod notes;
-pub mod origins;
-pub mod packages;
-mod packed_amounts;
-mod page;
-pub mod place_report;
-pub mod places;
-pub mod places_by;
-mod process_labels;
-mod pymalloc;
-pub mod quantities;
-pub mod query;
-pub mod report;
-mod report_title;
-mod resident_sets;
-mod row_places;
-pub mod rows;
-pub mod run_clock;
-mod runtime_frames;
-mod runtime_functions;
-mod short_commands;
-mod site_tree;
-pub mod size_units;
-mod stack_groups;
-mod stack_paths;
-mod stack_text;
-mod stack_views;
-pub mod stats;
-pub mod strings;
-pub mod summary;
-pub mod suppressions;
-pub mod table;
-pub mod temporary;
+mod formatting;
+mod guards;
+mod lists;
+mod naming;
+mod pages;
+mod reading;
+mod sums;
 pub mod text;
-mod thread_labels;
 pub mod timeline;
 pub mod tree;
-pub mod unknown_process;
-pub mod utc_time;
-pub mod view;
+
+pub use formatting::{expected_size, quantities, size_units};
+pub use guards::{check, diff, suppressions};
+pub use lists::{histogram, leaks, lines, list, stats, summary, table, temporary};
+pub use naming::{line_table, origins, packages, places, places_by, strings, view};
+pub use pages::flamegraph;
+pub use reading::{metadata, not_recorded, query, report, run_clock, unknown_process, utc_time};
+pub use sums::{flame_cells, flame_tree, node_report, place_report, rows};

@@ -7,11 +7,11 @@ use memprof_replay::slots::Amount;
 
 use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::stack_lengths::stack_lengths;
-use crate::expected_size::{ExpectedSize, SizedWrite, digits};
-use crate::flame_tree::{FlameTree, NodeId};
-use crate::folded_names::folded_name;
-use crate::report::Report;
-use crate::view::View;
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite, digits};
+use crate::naming::folded_names::folded_name;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::{FlameTree, NodeId};
 
 /// See [`Format`].
 pub(super) static FORMAT: Format = Format {

@@ -7,12 +7,12 @@ use memprof_replay::metric::Metric;
 
 use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::stack_lengths::stack_lengths;
-use crate::expected_size::{ExpectedSize, SizedWrite};
-use crate::flame_cells::Cell;
-use crate::flame_tree::{FlameTree, NodeId};
-use crate::places::Places;
-use crate::report::Report;
-use crate::view::View;
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
+use crate::naming::places::Places;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_cells::Cell;
+use crate::sums::flame_tree::{FlameTree, NodeId};
 
 const COLUMNS: &[u8] = b"allocator,num_allocations,size,tid,thread_name,stack_trace,pid\r\n";
 /// What a field must not have unless it is quoted.

@@ -16,13 +16,13 @@ use super::format::{Format, Metrics, Processes, Source};
 use super::frames::Frames;
 use super::lifetimes::{LifetimeSink, Live, replay_lifetimes};
 use super::stack_lengths::list_lengths;
-use crate::expected_size::{ByteCount, ExpectedSize, SizedWrite};
-use crate::flame_tree::NodeId;
-use crate::json_columns::Sequence;
-use crate::places::{PlaceId, Places};
-use crate::report::Report;
-use crate::run_clock::RunClock;
-use crate::view::View;
+use crate::formatting::expected_size::{ByteCount, ExpectedSize, SizedWrite};
+use crate::formatting::json_columns::Sequence;
+use crate::naming::places::{PlaceId, Places};
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::reading::run_clock::RunClock;
+use crate::sums::flame_tree::NodeId;
 
 /// What lives shorter than this is short-lived, in microseconds: as much as dhat-rs takes for it.
 const SHORT_LIVED: u64 = 10;

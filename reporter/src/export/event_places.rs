@@ -7,9 +7,9 @@ use memprof_capture::ids::{SiteId, ThreadId};
 use rustc_hash::FxHashSet;
 
 use super::call_tree_of_slots;
-use crate::flame_tree::{FlameTree, NodeId};
-use crate::report::Report;
-use crate::view::View;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::{FlameTree, NodeId};
 
 /// Where an allocation was made, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::io;
 use memprof_replay::metric::Metric;
 
 use super::FORMATS;
-use crate::expected_size::SizedWrite;
-use crate::flame_tree::FlameTree;
-use crate::report::Report;
-use crate::view::View;
+use crate::formatting::expected_size::SizedWrite;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::FlameTree;
 
 /// A format: its file in this folder has one, and [`FORMATS`] lists it.
 pub struct Format {
@@ -44,7 +44,7 @@ pub(super) enum Processes {
 
 /// What a format is written from, and how.
 pub(super) enum Source {
-    /// From the tree of calls: then a [`NodeReport`](crate::node_report::NodeReport) is enough.
+    /// From the tree of calls: then a [`NodeReport`](crate::sums::node_report::NodeReport) is enough.
     Tree(TreeFormat),
     /// From all sums of a report.
     Sums(fn(&mut Report, (View, Metric), &mut dyn SizedWrite) -> io::Result<()>),

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::flame_tree::{FlameTree, Node, NodeId};
-use crate::places::{PlaceId, Places};
+use crate::naming::places::{PlaceId, Places};
+use crate::sums::flame_tree::{FlameTree, Node, NodeId};
 
 /// The places of some of a tree's nodes, numbered as they first occur.
 pub(super) struct Frames {

@@ -11,13 +11,13 @@ use serde::Serialize;
 
 use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::stack_lengths::list_lengths;
-use crate::expected_size::{ByteCount, ExpectedSize, SizedWrite};
-use crate::flame_tree::{FlameTree, NodeId};
-use crate::json_columns::Sequence;
-use crate::places::PlaceId;
-use crate::report::Report;
-use crate::strings::StringId;
-use crate::view::View;
+use crate::formatting::expected_size::{ByteCount, ExpectedSize, SizedWrite};
+use crate::formatting::json_columns::Sequence;
+use crate::naming::places::PlaceId;
+use crate::naming::strings::StringId;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::{FlameTree, NodeId};
 
 #[derive(Serialize)]
 struct Profile<F, E> {

@@ -14,13 +14,13 @@ use rustc_hash::FxHashMap;
 use super::event_places::EventPlaces;
 use super::format::{Format, Metrics, Processes, Source};
 use super::lifetimes::{LifetimeSink, Live, beginnings_and_ends, replay_lifetimes};
-use crate::expected_size::{ExpectedSize, SizedWrite};
-use crate::flame_tree::{FlameTree, NodeId};
-use crate::places::{PlaceId, PlaceKind};
-use crate::report::Report;
-use crate::run_clock::RunClock;
-use crate::strings::{StringId, Strings};
-use crate::view::View;
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
+use crate::naming::places::{PlaceId, PlaceKind};
+use crate::naming::strings::{StringId, Strings};
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::reading::run_clock::RunClock;
+use crate::sums::flame_tree::{FlameTree, NodeId};
 
 /// heaptrack 1.4.0 and its version of the format.
 const VERSION: &str = "v 10400 3";

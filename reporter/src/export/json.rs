@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::frames::Frames;
-use crate::expected_size::SizedWrite;
-use crate::flame_cells::Cell;
-use crate::flame_tree::{FlameTree, Node, NodeId};
-use crate::json_columns::Sequence;
-use crate::metadata::Metadata;
-use crate::places::{PlaceId, Places};
-use crate::report::Report;
-use crate::table::LOST_ALLOCATOR;
-use crate::thread_labels::ThreadLabels;
-use crate::view::View;
+use crate::formatting::expected_size::SizedWrite;
+use crate::formatting::json_columns::Sequence;
+use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::places::{PlaceId, Places};
+use crate::naming::thread_labels::ThreadLabels;
+use crate::naming::view::View;
+use crate::reading::metadata::Metadata;
+use crate::reading::report::Report;
+use crate::sums::flame_cells::Cell;
+use crate::sums::flame_tree::{FlameTree, Node, NodeId};
 
 #[derive(Serialize)]
 struct Export<'a, F, K, S> {

@@ -14,8 +14,8 @@ use memprof_replay::slots::SlotId;
 use memprof_replay::time_bins::BinMark;
 
 use super::event_places::EventPlaces;
-use crate::flame_tree::NodeId;
-use crate::report::Report;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::NodeId;
 
 /// An allocation while it is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,10 +24,10 @@ use std::io;
 
 use memprof_replay::metric::Metric;
 
-use crate::expected_size::SizedWrite;
-use crate::flame_tree::{FlameTree, SlotCells, Split};
-use crate::report::Report;
-use crate::view::View;
+use crate::formatting::expected_size::SizedWrite;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::{FlameTree, SlotCells, Split};
 use format::Source;
 pub use format::{Format, TreeFormat};
 

@@ -13,11 +13,11 @@ use serde::Serialize;
 
 use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::frames::{Frames, NamedFrame};
-use crate::expected_size::SizedWrite;
-use crate::flame_tree::{FlameTree, NodeId};
-use crate::json_columns::Sequence;
-use crate::report::Report;
-use crate::view::View;
+use crate::formatting::expected_size::SizedWrite;
+use crate::formatting::json_columns::Sequence;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::{FlameTree, NodeId};
 
 #[derive(Serialize)]
 struct File<'a, F> {

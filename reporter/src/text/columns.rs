@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::TextStyle;
 use super::fitting::{Location, harmless, keep_start, text_width};
-use crate::size_units::counted;
+use crate::formatting::size_units::counted;
 
 /// Where a cell's text stands within its column.
 #[derive(Clone, Copy, PartialEq, Eq)]

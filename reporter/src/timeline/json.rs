@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Point, Series};
-use crate::json_columns::Sequence;
-use crate::metadata::Metadata;
-use crate::report::Report;
+use crate::formatting::json_columns::Sequence;
+use crate::reading::metadata::Metadata;
+use crate::reading::report::Report;
 
 #[derive(Serialize)]
 struct Timeline<'a, H, R> {

@@ -11,7 +11,7 @@ pub use json::write_json;
 pub use svg::write_svg;
 pub use text::write_text;
 
-use crate::report::Report;
+use crate::reading::report::Report;
 
 /// How many rows the chart has as text, unless asked otherwise.
 pub const DEFAULT_ROWS: usize = 15;

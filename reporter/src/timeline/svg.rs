@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::{Point, Series, axis};
-use crate::report::Report;
-use crate::size_units::{seconds, size};
+use crate::formatting::size_units::{seconds, size};
+use crate::reading::report::Report;
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 400.0;

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use super::{Point, Series, axis, columns};
-use crate::report::Report;
-use crate::report_title;
-use crate::size_units::{seconds, size};
+use crate::formatting::report_title;
+use crate::formatting::size_units::{seconds, size};
+use crate::reading::report::Report;
 use crate::text::TextStyle;
 
 /// What a chart is drawn with.

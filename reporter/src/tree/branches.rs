@@ -3,8 +3,8 @@
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
-use crate::flame_tree::{FlameTree, NodeId};
-use crate::places::PlaceId;
+use crate::naming::places::PlaceId;
+use crate::sums::flame_tree::{FlameTree, NodeId};
 
 /// A node of the flame tree that a call of the call tree stands for, and how much it contributes to that call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

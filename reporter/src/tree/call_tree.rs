@@ -7,9 +7,9 @@ use memprof_replay::slots::Amount;
 
 use super::branches::{Branches, Position};
 use super::folding::Role;
-use crate::flame_tree::FlameTree;
-use crate::places::{PlaceId, Places};
-use crate::rows::Ranking;
+use crate::naming::places::{PlaceId, Places};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::rows::Ranking;
 
 /// The number of a call in its tree. The root is the first one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,7 +135,7 @@ impl CallTree {
             (branches.total(), if direction.inverted { Amount::default() } else { branches.own_amounts()[0] });
         let root = Call {
             parent: CallId::ROOT,
-            what: What::Call(branches.place(crate::flame_tree::NodeId::ROOT)),
+            what: What::Call(branches.place(crate::sums::flame_tree::NodeId::ROOT)),
             amount,
             own,
             depth: 0,

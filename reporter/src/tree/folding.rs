@@ -2,9 +2,9 @@
 
 use memprof_capture::file::package_paths::is_below_python_library;
 
-use crate::places::{PlaceId, PlaceKind, Places};
-use crate::query::PathPattern;
-use crate::view::View;
+use crate::naming::places::{PlaceId, PlaceKind, Places};
+use crate::naming::view::View;
+use crate::reading::query::PathPattern;
 
 /// Parts of paths that only libraries have: what was installed, and what came with Python or the system.
 const LIBRARY_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
@@ -90,7 +90,7 @@ fn is_library(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::Views;
+    use crate::naming::view::Views;
     use memprof_capture::file::Tables;
 
     fn role(patterns: &Patterns, file: &str) -> Role {

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::call_tree::{CallTree, What};
 use super::selection::{Item, Limits, Row, rows};
 use super::{Folding, TreeOptions};
-use crate::json_columns::Sequence;
-use crate::json_head::JsonHead;
-use crate::report::Report;
+use crate::formatting::json_columns::Sequence;
+use crate::formatting::json_head::JsonHead;
+use crate::reading::report::Report;
 
 #[derive(Serialize)]
 struct Tree<'a, R> {

@@ -2,8 +2,8 @@
 
 use super::TreeOptions;
 use super::call_tree::What;
-use crate::report::Report;
-use crate::size_units::{counted, size};
+use crate::formatting::size_units::{counted, size};
+use crate::reading::report::Report;
 use crate::text::keep_start;
 
 /// What a node of the tree stands for, in at most `room` columns.

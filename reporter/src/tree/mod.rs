@@ -21,10 +21,10 @@ use call_tree::{Direction, Memory};
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 
-use crate::flame_tree::{FlameTree, SlotCells, Split};
-use crate::report::Report;
-use crate::rows::Ranking;
-use crate::view::View;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::{FlameTree, SlotCells, Split};
+use crate::sums::rows::Ranking;
 
 /// What a call tree shows.
 #[derive(Clone, Debug, PartialEq)]

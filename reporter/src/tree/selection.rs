@@ -6,7 +6,7 @@ use memprof_replay::slots::Amount;
 
 use super::call_tree::{Call, CallId, CallTree, What};
 use super::guides::Joint;
-use crate::places::Places;
+use crate::naming::places::Places;
 
 /// The share of a call below which, as a fraction, what it does beside one other call is no reason for a branch.
 const LITTLE: u64 = 20;

@@ -9,10 +9,10 @@ use super::call_tree::{CallId, CallTree};
 use super::guides::{GuideStyle, Guides};
 use super::labels::{label, own_label, title};
 use super::selection::{Item, Limits, Row, rows};
-use crate::report::Report;
-use crate::report_title;
-use crate::rows::Ranking;
-use crate::size_units::{count, counted, percent, size};
+use crate::formatting::report_title;
+use crate::formatting::size_units::{count, counted, percent, size};
+use crate::reading::report::Report;
+use crate::sums::rows::Ranking;
 use crate::text::{TextStyle, text_width};
 
 /// The columns that are kept for a call's name, whatever its depth.

@@ -1,4 +1,4 @@
-// The embedded data: base64 text -> gzip -> a head and binary columns (reporter/src/page/columns.rs).
+// The embedded data: base64 text -> gzip -> a head and binary columns (reporter/src/pages/page/columns.rs).
 
 import { byId } from '../common/dom.js';
 import { defineLazily, unpackNumbers, unpackTexts } from './columns.js';
@@ -55,7 +55,7 @@ import { defineLazily, unpackNumbers, unpackTexts } from './columns.js';
  */
 
 /**
- * The facts about the run (reporter/src/page/header.rs).
+ * The facts about the run (reporter/src/pages/page/header.rs).
  * @typedef {object} Header
  * @property {string} command_line
  * @property {string} start_time
@@ -74,7 +74,7 @@ import { defineLazily, unpackNumbers, unpackTexts } from './columns.js';
  */
 
 /**
- * All that the page knows (reporter/src/flamegraph/html.rs).
+ * All that the page knows (reporter/src/pages/flamegraph/html.rs).
  * @typedef {object} PageData
  * @property {Header} header
  * @property {string} opens_on

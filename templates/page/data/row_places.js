@@ -1,5 +1,5 @@
 // The one place that the memory of a stack is listed under in rows, and sums by place. The text reports have the same
-// rule (reporter/src/row_places.rs; docs/metrics.md, "Views").
+// rule (reporter/src/sums/row_places.rs; docs/metrics.md, "Views").
 
 import { baseName, shortenPath, withoutArguments } from '../common/names.js';
 import { inclusiveSums } from './model.js';
@@ -19,7 +19,7 @@ import { KINDS, isNative, isOwner } from './views.js';
 
 const NEW_THREAD = '<new thread>';
 
-/** Whose a native function is: the column `origin` of frames (see reporter/src/origins.rs). */
+/** Whose a native function is: the column `origin` of frames (see reporter/src/naming/origins.rs). */
 const ORIGINS = { unknown: 0, program: 1, dependency: 2, standardLibrary: 3 };
 
 /**
@@ -35,7 +35,7 @@ function libraryFrames({ origin }, places) {
 /**
  * By node: the node above or at it that what was allocated there is listed under. That is the innermost Python frame,
  * in the hybrid view after the last start of a thread; where all of these are hidden import machinery, the innermost of
- * them; else the native function with the best claim, as reporter/src/claims.rs says; else what stands in for a stack
+ * them; else the native function with the best claim, as reporter/src/naming/claims.rs says; else what stands in for a stack
  * without frames.
  * @param {Model} model @param {Uint8Array} hidden @param {Pick<State, 'frames' | 'places'>} state
  */

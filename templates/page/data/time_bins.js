@@ -1,5 +1,5 @@
 // The run in bins, without touching the page: what every cell has in any range of them
-// (reporter/src/flamegraph/bin_columns.rs).
+// (reporter/src/pages/flamegraph/bin_columns.rs).
 //
 // What is allocated and leaked in a range are sums over the rows of its bins; what is live when a bin begins, over
 // those of all bins before. The peak of a range is that of its highest bin, for which the differences from its

@@ -9,7 +9,7 @@
  */
 
 /**
- * Where a frame is shown: bits of the column `shown` of frames (see reporter/src/view.rs). Where import machinery is
+ * Where a frame is shown: bits of the column `shown` of frames (see reporter/src/naming/view.rs). Where import machinery is
  * hidden, that of a view with Python's frames is another one.
  */
 const SHOWN_IN = { hybrid: 1, hybridWithRuntime: 2, python: 4, native: 8 };
@@ -25,7 +25,7 @@ export function isNative(kind) {
 }
 
 /**
- * One byte per frame: 1 where the frame belongs to the import machinery, as reporter/src/import_machinery.rs says.
+ * One byte per frame: 1 where the frame belongs to the import machinery, as reporter/src/naming/import_machinery.rs says.
  * @param {PageData} data
  */
 export function importFrames(data) {

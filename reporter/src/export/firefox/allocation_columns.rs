@@ -6,7 +6,7 @@ use memprof_capture::ids::Stamp;
 
 use super::RunClock;
 use crate::export::lifetimes::{LifetimeSink, Live};
-use crate::flame_tree::NodeId;
+use crate::sums::flame_tree::NodeId;
 
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::export::event_places::EventPlaces;
 use crate::export::frames::Frames;
-use crate::flame_tree::{Node, NodeId};
-use crate::places::{PlaceId, PlaceKind};
-use crate::report::Report;
-use crate::strings::{StringId, Strings};
+use crate::naming::places::{PlaceId, PlaceKind};
+use crate::naming::strings::{StringId, Strings};
+use crate::reading::report::Report;
+use crate::sums::flame_tree::{Node, NodeId};
 
 /// What colours a frame. The first one is what the profiler takes for everything else.
 const CATEGORIES: [(&str, &str); 4] =

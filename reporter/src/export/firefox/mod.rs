@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 use super::event_places::EventPlaces;
 use super::format::{Format, Metrics, Processes, Source};
 use super::lifetimes::{beginnings_and_ends, replay_lifetimes};
-use crate::expected_size::{ExpectedSize, SizedWrite, digits};
-use crate::report::Report;
-use crate::run_clock::RunClock;
-use crate::view::View;
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite, digits};
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::reading::run_clock::RunClock;
 use allocation_columns::{Column, ColumnWriter};
 use call_tables::CallTables;
 

@@ -18,9 +18,9 @@ use memprof_replay::timeline::TimelinePoint;
 use super::records::{Function, RecordWriter};
 use super::{milliseconds, thread_number};
 use crate::export::event_places::EventPlaces;
-use crate::flame_tree::NodeId;
-use crate::places::Places;
-use crate::run_clock::RunClock;
+use crate::naming::places::Places;
+use crate::reading::run_clock::RunClock;
+use crate::sums::flame_tree::NodeId;
 
 /// Where the addresses of a program end on Linux, with pages of five levels.
 const ADDRESS_SPACE: u64 = 1 << 56;

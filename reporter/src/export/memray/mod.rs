@@ -15,10 +15,10 @@ use memprof_replay::replay::end_of;
 use super::event_places::EventPlaces;
 use super::format::{Format, Metrics, Processes, Source};
 use super::lifetimes::beginnings_and_ends;
-use crate::expected_size::{ExpectedSize, SizedWrite};
-use crate::report::Report;
-use crate::run_clock::RunClock;
-use crate::view::View;
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::reading::run_clock::RunClock;
 use events::MemrayEvents;
 use records::{Header, RecordWriter};
 

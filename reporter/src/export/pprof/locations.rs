@@ -5,8 +5,8 @@ use memprof_capture::ids::{FrameId, ModuleId, StackId};
 use rustc_hash::FxHashMap;
 
 use crate::export::varint::varint_length;
-use crate::places::{PlaceId, Places};
-use crate::view::Views;
+use crate::naming::places::{PlaceId, Places};
+use crate::naming::view::Views;
 
 /// The number of a location, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,13 +20,13 @@ use rustc_hash::FxHashMap;
 
 use super::call_tree_of_slots;
 use super::format::{Format, Metrics, Processes, Source};
-use crate::expected_size::{ExpectedSize, SizedWrite};
-use crate::flame_tree::FlameTree;
-use crate::places::{PlaceId, PlaceKind};
-use crate::report::Report;
-use crate::strings::{StringId, Strings};
-use crate::table::LOST_ALLOCATOR;
-use crate::view::View;
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
+use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::places::{PlaceId, PlaceKind};
+use crate::naming::strings::{StringId, Strings};
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::FlameTree;
 use locations::{ChainId, Location, Locations};
 use message::{Message, write_bytes};
 

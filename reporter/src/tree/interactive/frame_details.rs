@@ -3,8 +3,8 @@
 use ratatui::text::{Line, Span};
 
 use super::screen::TreeScreen;
-use crate::places::{PlaceId, PlaceKind};
-use crate::size_units::{counted, size};
+use crate::formatting::size_units::{counted, size};
+use crate::naming::places::{PlaceId, PlaceKind};
 use crate::text::{harmless, keep_end, keep_start, text_width, wrap};
 use crate::tree::call_tree::{CallId, What};
 use crate::tree::labels::label;

@@ -2,7 +2,7 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::places::Places;
+use crate::naming::places::Places;
 use crate::tree::call_tree::{CallId, CallTree, What};
 use crate::tree::guides::{Guides, Joint};
 

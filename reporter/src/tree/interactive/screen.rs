@@ -8,17 +8,17 @@ use super::opened_rows::OpenedRows;
 use super::palette::Palette;
 use super::search::Search;
 use super::thread_menu::{ThreadMenu, slots_of};
-use crate::flame_tree::FlameTree;
-use crate::page::SourceLines;
-use crate::report::Report;
-use crate::rows::Ranking;
-use crate::size_units::count;
+use crate::formatting::size_units::count;
+use crate::naming::view::{View, ViewKind};
+use crate::pages::page::SourceLines;
+use crate::reading::report::Report;
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::rows::Ranking;
 use crate::text::TextStyle;
 use crate::tree::call_tree::{CallId, CallTree, Memory};
 use crate::tree::folding::Role;
 use crate::tree::guides::GuideStyle;
 use crate::tree::{Folding, TreeOptions};
-use crate::view::{View, ViewKind};
 
 /// More rows than this are not opened at once.
 const MOST_OPENED: usize = 1_000_000;
@@ -317,7 +317,10 @@ impl<'a> TreeScreen<'a> {
         }
     }
 
-    fn find(&mut self, next: impl Fn(&Search, &mut CallTree, &crate::places::Places, CallId) -> Option<CallId>) {
+    fn find(
+        &mut self,
+        next: impl Fn(&Search, &mut CallTree, &crate::naming::places::Places, CallId) -> Option<CallId>,
+    ) {
         let Some(search) = &self.search else {
             self.message = Some("nothing was searched for: press /".to_owned());
             return;

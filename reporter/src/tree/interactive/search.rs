@@ -3,8 +3,8 @@
 use memprof_replay::slots::Amount;
 use regex::{Regex, RegexBuilder};
 
-use crate::flame_tree::NodeId;
-use crate::places::{PlaceId, Places};
+use crate::naming::places::{PlaceId, Places};
+use crate::sums::flame_tree::NodeId;
 use crate::tree::branches::Position;
 use crate::tree::call_tree::{CallId, CallTree, What};
 

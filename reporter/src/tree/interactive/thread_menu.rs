@@ -5,7 +5,7 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
-use crate::report::Report;
+use crate::reading::report::Report;
 
 /// The threads of a report, with one that the cursor is on.
 pub(crate) struct ThreadMenu {

@@ -1,0 +1,13 @@
+//! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`, `report_title`), in
+//! Markdown and in JSON (`json_head`, `json_frames`, `json_columns`). [`quantities`]: the other way round. [`expected_size`]: how
+//! large a report will be.
+
+pub mod expected_size;
+pub(crate) mod json_columns;
+pub(crate) mod json_frames;
+pub(crate) mod json_head;
+pub(crate) mod markdown;
+pub mod quantities;
+pub(crate) mod report_title;
+pub mod size_units;
+pub(crate) mod stack_text;

@@ -1,0 +1,174 @@
+//! `diff --json`; docs/diff.schema.json describes it.
+
+use std::io;
+
+use memprof_replay::slots::Amount;
+use serde::Serialize;
+
+use super::common_names::{FunctionId, Side};
+use super::{Change, Diff, Difference, Matches, Row, Status, StatusSum, Subject};
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
+use crate::formatting::json_columns::Sequence;
+use crate::formatting::json_frames::pretty_bytes;
+use crate::reading::metadata::Metadata;
+
+/// What a row takes without its stack, and how far the functions of that stand from the margin.
+const ROW_BYTES: u64 = 400;
+const FUNCTION_INDENTATION: u64 = 8;
+
+#[derive(Serialize)]
+struct DiffJson<'a, R> {
+    schema: &'static str,
+    metric: &'static str,
+    view: &'static str,
+    show_runtime: bool,
+    show_imports: bool,
+    places_of: &'static str,
+    by: &'static str,
+    before: Capture<'a>,
+    after: Capture<'a>,
+    total: Figures,
+    statuses: Vec<StatusJson>,
+    matches: &'a Matches,
+    rows: R,
+}
+
+#[derive(Serialize)]
+struct Capture<'a> {
+    metadata: &'a Metadata,
+    notes: &'a [String],
+}
+
+/// A change with what follows from it.
+#[derive(Serialize)]
+struct Figures {
+    before: Amount,
+    after: Amount,
+    difference: Difference,
+    percent: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct StatusJson {
+    status: Status,
+    rows: usize,
+    before: Amount,
+    after: Amount,
+    difference: Difference,
+}
+
+#[derive(Serialize)]
+struct RowJson<'a> {
+    status: Status,
+    #[serde(flatten)]
+    subject: SubjectJson<'a>,
+    #[serde(flatten)]
+    figures: Figures,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SubjectJson<'a> {
+    Stack {
+        /// Innermost first.
+        stack: Vec<FunctionJson<'a>>,
+    },
+    Function(FunctionJson<'a>),
+    Line {
+        #[serde(flatten)]
+        function: FunctionJson<'a>,
+        line: u32,
+    },
+    Module {
+        module: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        module_before: Option<&'a str>,
+    },
+}
+
+#[derive(Serialize)]
+struct FunctionJson<'a> {
+    function: &'a str,
+    file: &'a str,
+    kind: &'static str,
+    /// Where it was another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_before: Option<&'a str>,
+}
+
+impl Figures {
+    fn of(change: Change) -> Self {
+        let (before, after) = (change.before, change.after);
+        Self { before, after, difference: change.difference(), percent: change.percent() }
+    }
+}
+
+fn function_json<'a>(diff: &'a Diff, function: FunctionId) -> FunctionJson<'a> {
+    let file = diff.names.latest_file(function);
+    FunctionJson {
+        function: diff.names.name(function),
+        file,
+        kind: diff.names.kind(function).name(),
+        file_before: diff.names.file(function, Side::Before).filter(|&before| before != file),
+    }
+}
+
+fn row_json<'a>(diff: &'a Diff, row: &Row) -> RowJson<'a> {
+    let subject = match row.subject {
+        Subject::Stack(stack) => {
+            let functions = diff.tree.functions(stack);
+            SubjectJson::Stack { stack: functions.map(|function| function_json(diff, function)).collect() }
+        }
+        Subject::Function(function) => SubjectJson::Function(function_json(diff, function)),
+        Subject::Line(function, line) => SubjectJson::Line { function: function_json(diff, function), line },
+        Subject::Module(path) => {
+            let module = diff.names.latest_path(path);
+            let module_before = diff.names.path(path, Side::Before).filter(|&before| before != module);
+            SubjectJson::Module { module, module_before }
+        }
+    };
+    RowJson { status: row.change.status(), subject, figures: Figures::of(row.change) }
+}
+
+/// What all rows take.
+fn rows_bytes(diff: &Diff) -> u64 {
+    let has_stacks = diff.rows().iter().any(|row| matches!(row.subject, Subject::Stack(_)));
+    let bytes = |function| pretty_bytes(&function_json(diff, function), FUNCTION_INDENTATION);
+    let stacks = if has_stacks { diff.tree.lengths(bytes) } else { Vec::new() };
+    let row = |row: &Row| match row.subject {
+        Subject::Stack(stack) => stacks[stack.index()].saturating_add(ROW_BYTES),
+        _ => ROW_BYTES,
+    };
+    diff.rows().iter().map(row).fold(0, u64::saturating_add)
+}
+
+/// Writes the comparison with all rows that differ as one JSON object.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_json(diff: &Diff, out: &mut impl SizedWrite) -> io::Result<()> {
+    out.expect(ExpectedSize::About(rows_bytes(diff)))?;
+    let [before, after] = diff.reports;
+    let status = |status| {
+        let StatusSum { rows, change } = diff.sum(status);
+        let (before, after) = (change.before, change.after);
+        StatusJson { status, rows, before, after, difference: change.difference() }
+    };
+    let json = DiffJson {
+        schema: "memprof-diff-1",
+        metric: diff.comparison.metric.name(),
+        view: diff.comparison.view.kind.name(),
+        show_runtime: diff.comparison.view.show_runtime,
+        show_imports: diff.comparison.view.show_imports,
+        places_of: diff.comparison.view.places.name(),
+        by: diff.comparison.by.name(),
+        before: Capture { metadata: before.metadata(), notes: before.notes() },
+        after: Capture { metadata: after.metadata(), notes: after.notes() },
+        total: Figures::of(diff.total),
+        statuses: Status::ALL.map(status).into(),
+        matches: diff.matches(),
+        rows: Sequence(diff.rows().iter().map(|row| row_json(diff, row))),
+    };
+    serde_json::to_writer_pretty(&mut *out, &json)?;
+    writeln!(out)
+}

@@ -1,0 +1,205 @@
+//! `stats --json`; docs/stats.schema.json describes it.
+
+use std::io::{self, Write};
+
+use memprof_replay::metric::Metric;
+use memprof_replay::processes::Origin;
+use memprof_replay::size_histogram::SizeBucket;
+use memprof_replay::slots::Amount;
+use serde::{Serialize, Serializer};
+
+use crate::formatting::json_head::JsonHead;
+use crate::reading::mapped_memory::{MappedAmounts, SharedObject};
+use crate::reading::native_stacks::NativeStacks;
+use crate::reading::report::Report;
+use crate::sums::place_report::PlaceLists;
+use crate::sums::rows::{PlaceRow, Ranking};
+
+#[derive(Serialize)]
+struct Stats<'a> {
+    #[serde(flatten)]
+    head: JsonHead<'a>,
+    totals: RunTotals,
+    processes: Vec<ProcessStats>,
+    mapped_files: MappedAmounts,
+    reserved_addresses: MappedAmounts,
+    shared_mappings: &'a [SharedObject],
+    native_stacks: &'a NativeStacks,
+    #[serde(serialize_with = "as_object")]
+    by_allocator: Vec<(&'static str, AllocatorStats)>,
+    size_histogram: Vec<SizeBucket>,
+    top_by_peak_bytes: Vec<TopPlace<'a>>,
+    top_by_allocations: Vec<TopPlace<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_by_leaked_bytes: Option<Vec<TopPlace<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_by_total_bytes: Option<Vec<TopPlace<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_by_temporary_bytes: Option<Vec<TopPlace<'a>>>,
+}
+
+/// The totals of a run; also in pages.
+#[derive(Serialize)]
+pub(crate) struct RunTotals {
+    allocations: u64,
+    frees: u64,
+    bytes_allocated: u64,
+    peak_bytes: u64,
+    peak_allocations: u64,
+    peak_at_s: f64,
+    leaked_bytes: u64,
+    leaked_allocations: u64,
+    temporary_bytes: u64,
+    temporary_allocations: u64,
+    dropped_by_exec: u64,
+    unknown_frees: u64,
+    inherited_frees: u64,
+    peak_rss_bytes: Option<u64>,
+    channel_waits: Option<u64>,
+    skipped_events: Option<u64>,
+    damaged_chunks: u64,
+    damaged_events: u64,
+    damaged_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct ProcessStats {
+    pid: u32,
+    parent: Option<u32>,
+    began: Origin,
+    command_line: String,
+    started_s: f64,
+    ended_s: Option<f64>,
+    allocations: u64,
+    frees: u64,
+    bytes_allocated: u64,
+    own_peak_bytes: u64,
+    own_peak_allocations: u64,
+    own_peak_at_s: f64,
+    peak_bytes: u64,
+    peak_allocations: u64,
+    leaked_bytes: u64,
+    leaked_allocations: u64,
+    temporary_bytes: u64,
+    temporary_allocations: u64,
+    dropped_by_exec: u64,
+    unknown_frees: u64,
+    inherited_frees: u64,
+    peak_rss_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct AllocatorStats {
+    allocations: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct TopPlace<'a> {
+    function: &'a str,
+    file: &'a str,
+    line: u32,
+    kind: &'static str,
+    bytes: u64,
+    allocations: u64,
+}
+
+fn as_object<S: Serializer, V: Serialize>(entries: &[(&str, V)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(entries.iter().map(|(key, value)| (key, value)))
+}
+
+pub(crate) fn run_totals(report: &Report) -> RunTotals {
+    let totals = &report.aggregate.totals;
+    let (summary, damage) = (report.summary(), report.damage());
+    RunTotals {
+        allocations: totals.sums.total.allocations,
+        frees: totals.endings.frees,
+        bytes_allocated: totals.sums.total.bytes,
+        peak_bytes: totals.sums.peak.bytes,
+        peak_allocations: totals.sums.peak.allocations,
+        peak_at_s: report.clock.seconds(totals.peak_at),
+        leaked_bytes: totals.sums.leaked.bytes,
+        leaked_allocations: totals.sums.leaked.allocations,
+        temporary_bytes: totals.sums.temporary.bytes,
+        temporary_allocations: totals.sums.temporary.allocations,
+        dropped_by_exec: totals.endings.dropped_by_exec,
+        unknown_frees: totals.endings.unknown_frees,
+        inherited_frees: totals.endings.inherited_frees,
+        peak_rss_bytes: report.peak_rss(),
+        channel_waits: summary.map(|summary| summary.channel_waits),
+        skipped_events: summary.map(|summary| summary.skipped_events),
+        damaged_chunks: damage.chunks,
+        damaged_events: damage.events,
+        damaged_bytes: damage.bytes,
+    }
+}
+
+fn processes(report: &Report) -> Vec<ProcessStats> {
+    let list = report.processes().list().iter().zip(&report.aggregate.processes).zip(report.process_peak_rss());
+    list.map(|((process, totals), &peak_rss_bytes)| ProcessStats {
+        pid: process.pid,
+        parent: process.parent,
+        began: process.origin,
+        command_line: process.command(),
+        started_s: report.started_s(process),
+        ended_s: process.ended.map(|at| report.clock.seconds(at)),
+        allocations: totals.sums.total.allocations,
+        frees: totals.endings.frees,
+        bytes_allocated: totals.sums.total.bytes,
+        own_peak_bytes: totals.own_peak.bytes,
+        own_peak_allocations: totals.own_peak.allocations,
+        own_peak_at_s: report.clock.seconds(totals.own_peak_at),
+        peak_bytes: totals.sums.peak.bytes,
+        peak_allocations: totals.sums.peak.allocations,
+        leaked_bytes: totals.sums.leaked.bytes,
+        leaked_allocations: totals.sums.leaked.allocations,
+        temporary_bytes: totals.sums.temporary.bytes,
+        temporary_allocations: totals.sums.temporary.allocations,
+        dropped_by_exec: totals.endings.dropped_by_exec,
+        unknown_frees: totals.endings.unknown_frees,
+        inherited_frees: totals.endings.inherited_frees,
+        peak_rss_bytes,
+    })
+    .collect()
+}
+
+/// Writes the figures as one JSON object, with `top` places in each ranking.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub fn write_json(lists: &PlaceLists<'_>, metric: Metric, top: usize, out: &mut impl Write) -> io::Result<()> {
+    let report = lists.report;
+    let ranking = |metric, ranking| {
+        let place = |PlaceRow { place, amount: Amount { bytes, allocations } }| TopPlace {
+            function: report.places.function(place),
+            file: report.places.file(place),
+            line: report.places.line(place),
+            kind: report.places.get(place).kind.name(),
+            bytes,
+            allocations,
+        };
+        lists.by_place(metric, ranking).into_iter().take(top).map(place).collect::<Vec<_>>()
+    };
+    let stats = Stats {
+        head: JsonHead::new("memprof-stats-1", report, lists.view, metric),
+        totals: run_totals(report),
+        processes: processes(report),
+        mapped_files: report.mapped.files,
+        reserved_addresses: report.mapped.reserved,
+        shared_mappings: &report.mapped.objects,
+        native_stacks: &report.native,
+        by_allocator: report
+            .by_allocator()
+            .into_iter()
+            .map(|(allocator, Amount { bytes, allocations })| (allocator.name(), AllocatorStats { allocations, bytes }))
+            .collect(),
+        size_histogram: report.aggregate.sizes.buckets(),
+        top_by_peak_bytes: ranking(Metric::Peak, Ranking::Bytes),
+        top_by_allocations: ranking(Metric::Total, Ranking::Allocations),
+        top_by_leaked_bytes: (metric == Metric::Leaks).then(|| ranking(Metric::Leaks, Ranking::Bytes)),
+        top_by_total_bytes: (metric == Metric::Total).then(|| ranking(Metric::Total, Ranking::Bytes)),
+        top_by_temporary_bytes: (metric == Metric::Temporary).then(|| ranking(Metric::Temporary, Ranking::Bytes)),
+    };
+    serde_json::to_writer_pretty(&mut *out, &stats)?;
+    writeln!(out)
+}

@@ -1,0 +1,166 @@
+//! The report `table`: memory by whatever it is asked to be listed by.
+
+mod by;
+mod columns;
+mod rows;
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use memprof_capture::file::Site;
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
+use serde::Serialize;
+
+pub use by::{By, BySubject, InvalidBy};
+
+use crate::formatting::expected_size::SizedWrite;
+use crate::formatting::json_head::JsonHead;
+use crate::formatting::report_title;
+use crate::lists::list::{JsonRows, ListFormat};
+use crate::naming::places_by::GroupedPlaces;
+use crate::naming::view::View;
+use crate::reading::pymalloc;
+use crate::reading::report::Report;
+use crate::sums::place_report::PlaceLists;
+use crate::sums::row_places::RowPlaces;
+use crate::sums::rows::{Ranking, alphabetical};
+use crate::sums::stack_paths::StackPaths;
+use crate::text::{TextStyle, write_paragraph};
+use rows::{Row, Where};
+
+/// How many rows text and Markdown have, unless asked otherwise.
+pub const DEFAULT_ROWS: usize = 50;
+
+/// The name of an allocator that a damaged capture lost.
+pub(crate) const LOST_ALLOCATOR: &str = "<lost>";
+
+/// The memory of a capture in rows.
+pub struct Table<'a> {
+    report: &'a Report,
+    view: View,
+    metric: Metric,
+    by: By,
+    row_places: Cow<'a, RowPlaces>,
+    /// Where memory was allocated.
+    subjects: Subjects,
+    rows: Vec<Row>,
+}
+
+/// Where the memory of rows was allocated.
+enum Subjects {
+    Anywhere,
+    Places(GroupedPlaces),
+    Stacks(StackPaths),
+}
+
+/// `table --json`; docs/table.schema.json describes it.
+#[derive(Serialize)]
+struct Document<'a, R> {
+    #[serde(flatten)]
+    head: JsonHead<'a>,
+    by: Vec<&'static str>,
+    total: Amount,
+    rows: R,
+}
+
+impl<'a> Table<'a> {
+    /// By anything but stacks: lists by place do not have them, and `by` loses them.
+    #[must_use]
+    pub fn of_places(lists: &'a PlaceLists<'_>, metric: Metric, by: By) -> Self {
+        let (report, row_places) = (lists.report, &*lists.row_places);
+        let lost = report.places.lost_stack();
+        let place = |site: Option<Site>| site.map_or(lost, |site| row_places.get(site.stack));
+        let (by, rows, subjects) = match by.subject {
+            BySubject::Places(places_by) => {
+                let grouped = places_by.grouped(report.tables(), &report.places);
+                let rows = rows::rows(report, metric, by, |site| Where::At(grouped.first(place(site))));
+                (by, rows, Subjects::Places(grouped))
+            }
+            BySubject::Nothing | BySubject::Stacks => {
+                let by = By { subject: BySubject::Nothing, ..by };
+                (by, rows::rows(report, metric, by, |_| Where::Anywhere), Subjects::Anywhere)
+            }
+        };
+        let row_places = Cow::Borrowed(row_places);
+        Self { report, view: lists.view, metric, by, row_places, subjects, rows }.in_order()
+    }
+
+    /// By whole stacks, and whatever else is asked for.
+    #[must_use]
+    pub fn of_stacks(report: &'a Report, view: View, metric: Metric, by: By) -> Self {
+        let row_places = report.row_places(view);
+        let paths = StackPaths::of(report.tables(), &report.places, &row_places, view);
+        let by = By { subject: BySubject::Stacks, ..by };
+        let rows = rows::rows(report, metric, by, |site| {
+            let place = site.map_or(report.places.lost_stack(), |site| row_places.get(site.stack));
+            Where::Below(place, paths.get(site.map(|site| site.stack)))
+        });
+        let (row_places, subjects) = (Cow::Owned(row_places), Subjects::Stacks(paths));
+        Self { report, view, metric, by, row_places, subjects, rows }.in_order()
+    }
+
+    /// With most bytes first, and otherwise by name.
+    fn in_order(mut self) -> Self {
+        let (places, subjects) = (&self.report.places, &self.subjects);
+        let name = |row: &Row| match (row.key.at, subjects) {
+            (Where::Anywhere, _) => ("", 0, ""),
+            (Where::At(place), Subjects::Places(grouped)) => grouped.name(places, place),
+            (Where::At(place) | Where::Below(place, _), _) => alphabetical(places, place),
+        };
+        self.rows.sort_by(|a, b| {
+            let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
+            size.then_with(|| name(a).cmp(&name(b))).then_with(|| a.key.cmp(&b.key))
+        });
+        self
+    }
+
+    /// Writes it; as text and in Markdown the first `most` rows.
+    ///
+    /// # Errors
+    /// What `out` answers to a write.
+    pub fn write(
+        &self,
+        format: ListFormat,
+        most: usize,
+        style: &TextStyle,
+        out: &mut impl SizedWrite,
+    ) -> io::Result<()> {
+        match format {
+            ListFormat::Text => self.write_text(most, style, out),
+            ListFormat::Markdown => self.list().write_markdown(most, out),
+            ListFormat::Csv => self.list().write_csv(out),
+            ListFormat::Json => self.write_json(out),
+        }
+    }
+
+    fn write_text(&self, most: usize, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
+        report_title::write(self.report, self.view, self.metric, style, out)?;
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        self.list().write_text(most, style, out)?;
+        let listed = self.report.rows(&self.row_places, self.metric);
+        match pymalloc::hint(self.report, &self.row_places, &listed, self.metric) {
+            Some(hint) => {
+                writeln!(out)?;
+                write_paragraph(&hint, 0, style, out)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn write_json(&self, out: &mut impl SizedWrite) -> io::Result<()> {
+        let list = self.list();
+        list.expected_json().map_or(Ok(()), |size| out.expect(size))?;
+        let document = Document {
+            head: JsonHead::new("memprof-table-2", self.report, self.view, self.metric),
+            by: self.by.names().collect(),
+            total: self.report.total(self.metric),
+            rows: JsonRows(&list),
+        };
+        serde_json::to_writer_pretty(&mut *out, &document)?;
+        writeln!(out)
+    }
+}

@@ -1,0 +1,81 @@
+//! `temporary --json`; docs/temporary.schema.json describes it.
+
+use std::io;
+
+use memprof_replay::metric::Metric;
+use memprof_replay::slots::Amount;
+use serde::Serialize;
+
+use super::{SortBy, TemporaryPlace, places};
+use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
+use crate::formatting::json_columns::Sequence;
+use crate::formatting::json_frames::{JsonFrame, frames, pretty_bytes};
+use crate::formatting::json_head::JsonHead;
+use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::view::View;
+use crate::reading::report::Report;
+use crate::sums::stack_groups::StackGroup;
+
+/// What a stack takes without its frames, and how far these stand from the margin.
+const STACK_BYTES: u64 = 150;
+const FRAME_INDENTATION: u64 = 12;
+
+#[derive(Serialize)]
+struct Temporary<'a, P> {
+    #[serde(flatten)]
+    head: JsonHead<'a>,
+    sort: &'static str,
+    threshold: u64,
+    total: Amount,
+    places: P,
+}
+
+#[derive(Serialize)]
+struct Place<'a, S> {
+    #[serde(flatten)]
+    place: JsonFrame<'a>,
+    temporary: Amount,
+    total: Amount,
+    stacks: S,
+}
+
+#[derive(Serialize)]
+struct Stack<F> {
+    bytes: u64,
+    allocations: u64,
+    allocator: &'static str,
+    frames: F,
+}
+
+/// Writes all places as one JSON object.
+///
+/// # Errors
+/// What `out` answers to a write.
+pub(super) fn write(report: &Report, view: View, sort: SortBy, out: &mut impl SizedWrite) -> io::Result<()> {
+    let (places, paths) = places(report, view, sort);
+    let stack_bytes = paths.lengths(|place| pretty_bytes(&JsonFrame::new(report, place), FRAME_INDENTATION));
+    let stacks = places.iter().flat_map(|row| &row.stacks);
+    let bytes = stacks.map(|group| stack_bytes(group.path).saturating_add(STACK_BYTES));
+    out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
+    let stack = |group: &StackGroup| Stack {
+        bytes: group.amount.bytes,
+        allocations: group.amount.allocations,
+        allocator: group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
+        frames: frames(report, paths.places(group.path)),
+    };
+    let place = |row: &TemporaryPlace| Place {
+        place: JsonFrame::new(report, row.place),
+        temporary: row.temporary,
+        total: row.total,
+        stacks: row.stacks.iter().map(stack).collect::<Vec<_>>(),
+    };
+    let temporary = Temporary {
+        head: JsonHead::new("memprof-temporary-1", report, view, Metric::Temporary),
+        sort: sort.name(),
+        threshold: report.temporary_threshold(),
+        total: report.total(Metric::Temporary),
+        places: Sequence(places.iter().map(place)),
+    };
+    serde_json::to_writer_pretty(&mut *out, &temporary)?;
+    writeln!(out)
+}
