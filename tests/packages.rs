@@ -1,5 +1,5 @@
-//! What is installed in a virtual environment, and worked on there, is known by the names of distributions, in every kind of
-//! capture.
+//! What is installed in a virtual environment, and worked on there, is known by the names of distributions, in every
+//! kind of capture.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,8 +16,8 @@ use crate::support::pythons::{self, Python};
 use crate::support::recording::{Recorded, Recording};
 use crate::support::table::table;
 
-/// A virtual environment with two distributions, none of which is called as it is imported, one more that is worked on, and a
-/// program that uses all.
+/// A virtual environment with two distributions, none of which is called as it is imported, one more that is worked on,
+/// and a program that uses all.
 struct Environment {
     root: TempDir,
     python: Python,

@@ -1,6 +1,7 @@
 //! What the path of a file alone says about the package that it belongs to. Paths are those of the recorded program.
 
-/// Folders that installers fill, with a folder or file for each top-level name: what the `site` module puts on `sys.path`.
+/// Folders that installers fill, with a folder or file for each top-level name: what the `site` module puts on
+/// `sys.path`.
 const SITE_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
 
 /// A folder that installers fill, and where a file lies below it.
@@ -28,8 +29,8 @@ impl<'a> BelowSite<'a> {
     }
 }
 
-/// The name by which a file below a folder of `sys.path` is imported: `numpy` of `numpy/core/x.py`, `six` of `six.py`. The native
-/// libraries that `auditwheel` puts into `numpy.libs` are those of `numpy`.
+/// The name by which a file below a folder of `sys.path` is imported: `numpy` of `numpy/core/x.py`, `six` of `six.py`.
+/// The native libraries that `auditwheel` puts into `numpy.libs` are those of `numpy`.
 #[must_use]
 pub fn top_level_name(relative: &str) -> &str {
     match relative.split_once('/') {

@@ -86,8 +86,9 @@ impl<'a> Claims<'a> {
         self.files.get(file).is_some_and(Option::is_some)
     }
 
-    /// Whether what has been read until now says who has the file, although nobody may list it: who alone lists files beside it, as
-    /// of one that was made when the package was first used, or who has its top-level name and lists nothing.
+    /// Whether what has been read until now says who has the file, although nobody may list it: who alone lists files
+    /// beside it, as of one that was made when the package was first used, or who has its top-level name and lists
+    /// nothing.
     pub(super) fn is_claimed(&self, file: &str) -> bool {
         let beside = folders(file).next().and_then(|folder| self.folders.get(folder));
         self.is_listed(file) || matches!(beside, Some(Claim::One(_))) || self.of_top_level(file).is_some()
@@ -100,8 +101,8 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Who has the file: who lists it, or else who alone lists files in the nearest folder around it that anybody lists files in, or
-    /// else who alone has its top-level name.
+    /// Who has the file: who lists it, or else who alone lists files in the nearest folder around it that anybody lists
+    /// files in, or else who alone has its top-level name.
     pub(super) fn owner(&self, file: &str) -> Option<Owner> {
         if let Some(&Some(owner)) = self.files.get(file) {
             return Some(owner);

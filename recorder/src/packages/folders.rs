@@ -38,8 +38,8 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    /// What holds a file: the folder around it that is called as those are that installers fill, or else the nearest one that has
-    /// metadata in it. Nothing for most of a program's own files.
+    /// What holds a file: the folder around it that is called as those are that installers fill, or else the nearest
+    /// one that has metadata in it. Nothing for most of a program's own files.
     pub(super) fn holder(&mut self, file: &str) -> Option<Holder> {
         if let Some(BelowSite { folder, .. }) = BelowSite::of(file) {
             return self.ask(folder);

@@ -36,8 +36,8 @@ impl Listing {
     /// That in a folder `*.egg-info`.
     pub(super) fn of_egg_info(folder: &Path, reading: &mut Reading) -> Self {
         let installed = reading.read(&folder.join("installed-files.txt"), LARGEST_LIST);
-        // It names files as they are seen from its own folder. (`SOURCES.txt` names those of the project, which need not have
-        // been installed, nor in that place.)
+        // It names files as they are seen from its own folder. (`SOURCES.txt` names those of the project, which need
+        // not have been installed, nor in that place.)
         let installed = installed.map(|lines| Self::Lines(lines, "../"));
         installed.or_else(|| Self::top_levels(folder, reading)).unwrap_or(Self::NameOnly)
     }
@@ -54,7 +54,8 @@ impl Listing {
         }
     }
 
-    /// Calls `visit` with each path, as seen from the folder that it is installed in. What is elsewhere (scripts) is left out.
+    /// Calls `visit` with each path, as seen from the folder that it is installed in. What is elsewhere (scripts) is
+    /// left out.
     pub(super) fn paths(&self, mut visit: impl FnMut(&str)) {
         let mut visit = |path: &[u8]| {
             if let Ok(path) = std::str::from_utf8(path)
@@ -83,8 +84,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii)
 }
 
-/// The first field, unless it is empty, of each record of comma-separated values, as Python's `csv` writes them: a field may stand in quotes, and then
-/// have commas, ends of lines, and quotes, each of which is written twice.
+/// The first field, unless it is empty, of each record of comma-separated values, as Python's `csv` writes them: a
+/// field may stand in quotes, and then have commas, ends of lines, and quotes, each of which is written twice.
 pub(super) fn first_fields<'a>(mut text: &'a [u8], mut visit: impl FnMut(Cow<'a, [u8]>)) {
     while !text.is_empty() {
         let (first, mut end) = field(&mut text);

@@ -1,7 +1,7 @@
 //! Which package each file of a program belongs to: the installed distribution whose metadata lists it.
 //!
-//! Metadata is in folders of the environment, and these are on the machine where the program was recorded; so they are read
-//! there, by the recorder, when the program has ended. The outcome goes into the capture. What paths alone tell
+//! Metadata is in folders of the environment, and these are on the machine where the program was recorded; so they are
+//! read there, by the recorder, when the program has ended. The outcome goes into the capture. What paths alone tell
 //! ([`package_paths`]) is not looked up.
 //!
 //! - [`packages_of`]: the whole of it.
@@ -36,7 +36,8 @@ const LONGEST_PATH: usize = 4096;
 /// Programs have thousands of files; who makes up names for code has no end of them.
 const MOST_FILES: usize = 1 << 16;
 
-/// Folders of the system, in which nothing is installed but below a folder that is called `dist-packages` or `site-packages`.
+/// Folders of the system, in which nothing is installed but below a folder that is called `dist-packages` or
+/// `site-packages`.
 const SYSTEM_FOLDERS: [&str; 5] = ["/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/lib/", "/lib64/"];
 
 /// The files of Python functions.
@@ -68,8 +69,8 @@ fn may_be_packaged(file: &str) -> bool {
     is_path(file) && !package_paths::is_standard_library(file) && (is_elsewhere() || BelowSite::of(file).is_some())
 }
 
-/// The packages of files of Python functions and of modules, in the order of their paths. Those of no package are left out.
-/// `executable` is what was started: it tells the virtual environment.
+/// The packages of files of Python functions and of modules, in the order of their paths. Those of no package are left
+/// out. `executable` is what was started: it tells the virtual environment.
 pub fn packages_of<'a>(files: impl Iterator<Item = &'a str>, executable: &Path) -> Vec<PackagedFile> {
     let files: BTreeSet<&str> = files.filter(|file| may_be_packaged(file)).collect();
     if files.is_empty() {

@@ -1,7 +1,8 @@
 //! Names of distributions.
 
-/// How a name is compared with others ([the packaging guide](https://packaging.python.org/en/latest/specifications/name-normalization/)):
-/// in small letters, with one hyphen for each run of `-`, `_` and `.`.
+/// How a name is compared with others ([the packaging
+/// guide](https://packaging.python.org/en/latest/specifications/name-normalization/)): in small letters, with one
+/// hyphen for each run of `-`, `_` and `.`.
 pub(super) fn normalized(name: &str) -> String {
     let mut normalized = String::with_capacity(name.len());
     for c in name.chars() {

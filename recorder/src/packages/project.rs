@@ -1,5 +1,5 @@
-//! Projects that are installed so that they can be worked on (`pip install --editable`): their files stay where they are, and the
-//! metadata in the environment says where.
+//! Projects that are installed so that they can be worked on (`pip install --editable`): their files stay where they
+//! are, and the metadata in the environment says where.
 
 use serde::Deserialize;
 

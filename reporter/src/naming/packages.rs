@@ -1,7 +1,8 @@
-//! Which package each place belongs to: what was installed, what came with Python, a native library, or the program itself.
+//! Which package each place belongs to: what was installed, what came with Python, a native library, or the program
+//! itself.
 //!
-//! The capture says which distribution a file is in, as far as the environment's metadata said so when it was recorded. For the
-//! rest, and for captures without that, the path tells. docs/metrics.md has the rules.
+//! The capture says which distribution a file is in, as far as the environment's metadata said so when it was recorded.
+//! For the rest, and for captures without that, the path tells. docs/metrics.md has the rules.
 
 use memprof_capture::file::package_paths::{BelowSite, is_standard_library, top_level_name};
 use memprof_capture::file::{FilePackage, Frame, Module, NativeFrame, Tables};
@@ -14,7 +15,8 @@ use crate::naming::runtime_functions::{Role, file_name};
 /// What a place belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Package {
-    /// A distribution, by the name in its metadata; where nobody knows it, by the name by which what it installs is imported.
+    /// A distribution, by the name in its metadata; where nobody knows it, by the name by which what it installs is
+    /// imported.
     Distribution(String),
     /// The interpreter and its standard library.
     Python,

@@ -29,8 +29,8 @@ fn names(tables: &Tables) -> BTreeMap<String, String> {
     places.ids().map(|place| (places.function(place).to_owned(), packages.name(place).to_owned())).collect()
 }
 
-/// Frames of Python functions called `f0`, `f1` and so on in these files, and of native ones `n0`, `n1` in these modules, which
-/// hold an interpreter or not.
+/// Frames of Python functions called `f0`, `f1` and so on in these files, and of native ones `n0`, `n1` in these
+/// modules, which hold an interpreter or not.
 fn tables(files: &[&str], modules: &[(&str, bool)]) -> Tables {
     let code = |(number, file): (usize, &&str)| Code {
         name: format!("f{number}"),
