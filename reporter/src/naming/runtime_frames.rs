@@ -140,9 +140,13 @@ mod tests {
     #[test]
     fn damage_does_not_mislead() {
         let mut damaged = tables(2, &[], &[&[0, 1]]);
-        damaged.stacks[1] = Some(StackNode { parent: StackId(7), frame: FrameId(9) });
+        // A frame that there is not.
+        damaged.stacks[1] = Some(StackNode { parent: StackId(1), frame: FrameId(9) });
         assert_eq!(runtime_frames(&damaged, &[OfCLibrary, OfCLibrary]), [true, false]);
+        // Lost callers.
         damaged.stacks[0] = None;
-        runtime_frames(&damaged, &[OfCLibrary, OfCLibrary]);
+        assert_eq!(runtime_frames(&damaged, &[OfCLibrary, OfCLibrary]), [false, false]);
+        damaged.stacks[1] = None;
+        assert_eq!(runtime_frames(&damaged, &[OfCLibrary, OfCLibrary]), [false, false]);
     }
 }
