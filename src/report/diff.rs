@@ -65,6 +65,8 @@ enum ByName {
     Line,
     /// Modules of native code, files of Python code
     Module,
+    /// Distributions that were installed, Python, native libraries, the program
+    Package,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -98,6 +100,7 @@ impl Args {
             ByName::Function => By::Function,
             ByName::Line => By::Line,
             ByName::Module => By::Module,
+            ByName::Package => By::Package,
         };
         let order = match self.sort {
             OrderName::Difference => Order::Difference,

@@ -27,7 +27,7 @@ use memprof_reporter::view::{View, ViewKind};
 use proptest::prelude::*;
 use serde_json::Value;
 
-const ALL: [By; 4] = [By::Stack, By::Function, By::Line, By::Module];
+const ALL: [By; 5] = [By::Stack, By::Function, By::Line, By::Module, By::Package];
 
 fn comparison(by: By, metric: Metric) -> Comparison {
     Comparison { view: View::default(), metric, by, order: Order::Difference }
@@ -156,6 +156,23 @@ fn a_renamed_file_is_the_same_and_said_so() {
         assert_eq!(diff.matches().files[0].before, "src/old.py");
         let text = text_of(diff, 100);
         assert!(text.contains("src/new.py is taken for src/old.py, renamed"), "{text}");
+    });
+}
+
+#[test]
+fn packages_are_the_same_wherever_they_are_installed() {
+    let [numpy, newer, pandas] = [
+        ("dot", "/home/ada/venv/lib/python3.11/site-packages/numpy/linalg.py", 7),
+        ("dot", "/opt/app/lib/python3.13/site-packages/numpy/linalg.py", 9),
+        ("read", "/opt/app/lib/python3.13/site-packages/pandas/io.py", 3),
+    ];
+    let main = ("main", "main.py", 1);
+    let before = run(&[(&[main, numpy], 100), (&[main], 10)]);
+    let after = run(&[(&[main, newer], 130), (&[main, pandas], 70), (&[main, newer], 20), (&[main], 10)]);
+    let expected = [("pandas".to_owned(), Status::New, 70), ("numpy".to_owned(), Status::Grown, 50)];
+    assert_eq!(changes(&before, &after, By::Package), expected);
+    with_diff(&before, &after, comparison(By::Package, Metric::Total), |diff| {
+        assert_eq!(diff.sum(Status::Unchanged).rows, 1, "<program>");
     });
 }
 

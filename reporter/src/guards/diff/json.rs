@@ -84,6 +84,9 @@ enum SubjectJson<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         module_before: Option<&'a str>,
     },
+    Package {
+        package: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -126,6 +129,7 @@ fn row_json<'a>(diff: &'a Diff, row: &Row) -> RowJson<'a> {
             let module_before = diff.names.path(path, Side::Before).filter(|&before| before != module);
             SubjectJson::Module { module, module_before }
         }
+        Subject::Package(package) => SubjectJson::Package { package: diff.package(package) },
     };
     RowJson { status: row.change.status(), subject, figures: Figures::of(row.change) }
 }

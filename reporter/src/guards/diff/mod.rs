@@ -29,6 +29,7 @@ pub use page::write_html;
 pub use path_matching::MovedFolder;
 pub use text::write_text;
 
+use crate::naming::packages::Packages;
 use crate::naming::places::PlaceId;
 use crate::naming::view::{View, Views};
 use crate::reading::report::Report;
@@ -51,6 +52,8 @@ pub enum By {
     Line,
     /// The module of native code, the file of Python code.
     Module,
+    /// What was installed together: docs/metrics.md, "Packages".
+    Package,
 }
 
 impl By {
@@ -62,6 +65,7 @@ impl By {
             Self::Function => "function",
             Self::Line => "line",
             Self::Module => "module",
+            Self::Package => "package",
         }
     }
 }
@@ -101,7 +105,12 @@ enum Subject {
     Function(FunctionId),
     Line(FunctionId, u32),
     Module(PathId),
+    Package(PackageId),
 }
+
+/// The number of a package, of both captures.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct PackageId(u32);
 
 /// A subject, before and after.
 pub struct Row {
@@ -125,6 +134,8 @@ pub struct Diff<'a> {
     comparison: Comparison,
     names: CommonNames,
     tree: StackTree,
+    /// The names of packages, where rows are for these.
+    packages: Vec<String>,
     rows: Vec<Row>,
     sums: [StatusSum; Status::ALL.len()],
     total: Change,
@@ -140,9 +151,17 @@ impl<'a> Diff<'a> {
         let places = reports.map(|report| &report.places);
         let names = CommonNames::of(places, trees);
         let tree = StackTree::of(&names, places, trees);
+        let mut packages = Vec::new();
         let changes = match comparison.by {
             By::Stack => stack_changes(&tree, trees, comparison.metric),
-            _ => place_changes(&names, reports, comparison),
+            By::Package => place_changes(reports, comparison, package_of(reports, &mut packages)),
+            By::Function | By::Line | By::Module => {
+                place_changes(reports, comparison, |side, place| match comparison.by {
+                    By::Line => Subject::Line(names.function_of(side, place), places[side as usize].line(place)),
+                    By::Module => Subject::Module(names.module_of(side, place)),
+                    _ => Subject::Function(names.function_of(side, place)),
+                })
+            }
         };
         let total = reports.map(|report| report.total(comparison.metric));
         let total = Change { before: total[0], after: total[1] };
@@ -156,7 +175,7 @@ impl<'a> Diff<'a> {
                 rows.push(Row { subject, change });
             }
         }
-        let mut diff = Self { reports, comparison, names, tree, rows: Vec::new(), sums, total };
+        let mut diff = Self { reports, comparison, names, tree, packages, rows: Vec::new(), sums, total };
         rows.sort_by(|a, b| {
             let rank = rank(&a.change, comparison.order).cmp(&rank(&b.change, comparison.order));
             rank.then_with(|| diff.alphabetical(a.subject).cmp(&diff.alphabetical(b.subject)))
@@ -209,7 +228,13 @@ impl<'a> Diff<'a> {
                 (self.names.latest_file(function), self.names.name(function), line, subject)
             }
             Subject::Module(path) => (self.names.latest_path(path), "", 0, subject),
+            Subject::Package(package) => (self.package(package), "", 0, subject),
         }
+    }
+
+    /// The name of a package.
+    fn package(&self, package: PackageId) -> &str {
+        &self.packages[package.0 as usize]
     }
 
     /// The report on the capture after.
@@ -232,30 +257,31 @@ impl<'a> Diff<'a> {
     /// What a row is for, in one line: `parse (app/json.py)`. Of a stack its innermost function.
     #[must_use]
     pub fn label(&self, row: &Row) -> Label<'_> {
-        Label { names: &self.names, tree: &self.tree, subject: row.subject }
+        Label { diff: self, subject: row.subject }
     }
 }
 
 /// The name of what a row is for.
 pub struct Label<'a> {
-    names: &'a CommonNames,
-    tree: &'a StackTree,
+    diff: &'a Diff<'a>,
     subject: Subject,
 }
 
 impl fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Diff { names, tree, .. } = self.diff;
         let (function, line) = match self.subject {
-            Subject::Module(path) => return f.write_str(self.names.latest_path(path)),
+            Subject::Module(path) => return f.write_str(names.latest_path(path)),
+            Subject::Package(package) => return f.write_str(self.diff.package(package)),
             Subject::Function(function) => (function, 0),
             Subject::Line(function, line) => (function, line),
-            Subject::Stack(stack) => match self.tree.functions(stack).next() {
+            Subject::Stack(stack) => match tree.functions(stack).next() {
                 Some(function) => (function, 0),
                 None => return Ok(()),
             },
         };
-        f.write_str(self.names.name(function))?;
-        match (self.names.latest_file(function), line) {
+        f.write_str(names.name(function))?;
+        match (names.latest_file(function), line) {
             ("", _) => Ok(()),
             (file, 0) => write!(f, " ({file})"),
             (file, line) => write!(f, " ({file}:{line})"),
@@ -297,7 +323,28 @@ fn stack_changes(tree: &StackTree, trees: [&FlameTree; 2], metric: Metric) -> Ve
         .collect()
 }
 
-fn place_changes(names: &CommonNames, reports: [&Report; 2], comparison: Comparison) -> Vec<(Subject, Change)> {
+/// The package of a place on a side, whose name is noted.
+fn package_of<'a>(reports: [&Report; 2], names: &'a mut Vec<String>) -> impl FnMut(Side, PlaceId) -> Subject + use<'a> {
+    let packages = reports.map(|report| Packages::of(report.tables(), &report.places));
+    let mut numbers: FxHashMap<String, PackageId> = FxHashMap::default();
+    move |side, place| {
+        let name = packages[side as usize].name(place);
+        let number = numbers.get(name).copied().unwrap_or_else(|| {
+            let number = PackageId(names.len() as u32);
+            names.push(name.to_owned());
+            numbers.insert(name.to_owned(), number);
+            number
+        });
+        Subject::Package(number)
+    }
+}
+
+/// What differs by what `subject` says of the place of a stack on a side.
+fn place_changes(
+    reports: [&Report; 2],
+    comparison: Comparison,
+    mut subject: impl FnMut(Side, PlaceId) -> Subject,
+) -> Vec<(Subject, Change)> {
     let mut changes: FxHashMap<Subject, Change> = FxHashMap::default();
     for side in Side::BOTH {
         let report = reports[side as usize];
@@ -309,12 +356,7 @@ fn place_changes(names: &CommonNames, reports: [&Report; 2], comparison: Compari
             }
             let place =
                 report.tables().site(slot.site).map_or(report.places.lost_stack(), |site| row_places.get(site.stack));
-            let subject = match comparison.by {
-                By::Line => Subject::Line(names.function_of(side, place), report.places.line(place)),
-                By::Module => Subject::Module(names.module_of(side, place)),
-                By::Function | By::Stack => Subject::Function(names.function_of(side, place)),
-            };
-            of_side(changes.entry(subject).or_default(), side).add(amount);
+            of_side(changes.entry(subject(side, place)).or_default(), side).add(amount);
         }
     }
     changes.into_iter().collect()

@@ -118,6 +118,7 @@ fn cell(diff: &Diff, row: &Row) -> Cell {
         Subject::Function(function) => Cell::Place(diff.names.location(function)),
         Subject::Line(function, line) => Cell::Place(diff.names.location_at(function, line)),
         Subject::Module(path) => Cell::Place(Location::of_path(diff.names.latest_path(path))),
+        Subject::Package(package) => Cell::Place(Location::new(diff.package(package), "", 0)),
     }
 }
 
@@ -129,6 +130,7 @@ impl By {
             Self::Function => ("Function", "Functions"),
             Self::Line => ("Place", "Places"),
             Self::Module => ("Module", "Modules"),
+            Self::Package => ("Package", "Packages"),
         }
     }
 }

@@ -108,6 +108,7 @@ impl By {
             Self::Function => "Functions,",
             Self::Line => "Places,",
             Self::Module => "Modules,",
+            Self::Package => "Packages,",
         }
     }
 }
