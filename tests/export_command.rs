@@ -129,13 +129,12 @@ fn families_are_one_profile_or_a_file_each() {
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
     let recorded = record();
-    for format in FORMATS {
-        let command = format!(
-            "'{}' export --format {format} '{}' | head -c 1",
-            crate::support::memprof::EXECUTABLE,
-            recorded.capture().display()
-        );
+    let exports = FORMATS.iter().map(|format| format!("export --format {format}"));
+    let lists = ["text", "markdown", "csv", "json"].map(|format| format!("table --by stack --format {format} -n 9999"));
+    for report in exports.chain(lists) {
+        let program = crate::support::memprof::EXECUTABLE;
+        let command = format!("'{program}' {report} '{}' | head -c 1", recorded.capture().display());
         let finished = Finished::of(std::process::Command::new("sh").args(["-c", &command])).succeeds();
-        assert_eq!((finished.stdout().len(), finished.stderr()), (1, String::new()), "{format}");
+        assert_eq!((finished.stdout().len(), finished.stderr()), (1, String::new()), "{report}");
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::support::memprof::{Finished, memprof};
 use crate::support::pythons::{self, Python};
 use crate::support::recording::{Recorded, Recording};
-use crate::support::table::table;
+use crate::support::table::{Row, table};
 
 /// A virtual environment with two distributions, none of which is called as it is imported, one more that is worked on,
 /// and a program that uses all.
@@ -94,7 +94,9 @@ fn mib_by_package(capture: &Path) -> BTreeMap<String, u64> {
     let place = |place| (places.function(place), places.file(place), u64::from(places.line(place)));
     let by_place: BTreeMap<_, _> = places.ids().map(|id| (place(id), packages.name(id))).collect();
     let mut sums: BTreeMap<String, u64> = BTreeMap::new();
-    for row in table(capture, "--total").iter().filter(|row| row.bytes >= MIB) {
+    // What an allocator maps for itself appears under the line that happened to need it.
+    let is_asked_for = |row: &&Row| row.bytes >= MIB && row.allocator != "mmap";
+    for row in table(capture, "--total").iter().filter(is_asked_for) {
         let package = by_place[&(row.function.as_str(), row.file.as_str(), row.line)];
         *sums.entry(package.to_owned()).or_default() += row.bytes / MIB;
     }

@@ -25,9 +25,10 @@ impl<R> List<'_, R> {
             out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
         }
         let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
-        csv.write_record(self.csv_names())?;
+        csv.write_record(self.csv_names()).map_err(of_writer)?;
         for row in self.rows {
-            csv.write_record(self.fields(row).into_iter().flat_map(|field| self.csv_texts(field)))?;
+            let texts = self.fields(row).into_iter().flat_map(|field| self.csv_texts(field));
+            csv.write_record(texts).map_err(of_writer)?;
         }
         csv.flush()
     }
@@ -66,5 +67,13 @@ impl<R> List<'_, R> {
     fn csv_frame(&self, place: PlaceId) -> String {
         let places = &self.report.places;
         format!("{};{};{}", places.function(place), places.file(place), places.line(place))
+    }
+}
+
+/// What the writer below answered, as it did: who has seen enough of a report, or has no room for it, is told apart by that.
+fn of_writer(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
     }
 }
