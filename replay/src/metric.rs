@@ -2,9 +2,8 @@
 
 use std::ops::{Index, IndexMut};
 
+use memprof_capture::file::aggregate::Amount;
 use serde::Serialize;
-
-use crate::slots::Amount;
 
 /// The questions that every report can answer. docs/metrics.md defines them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
