@@ -97,6 +97,26 @@ fn raw_memory_without_the_gil() {
     }
 }
 
+/// Where threads give up references of each other's, a free-threaded interpreter gathers them in buffers of so many bytes
+/// (`_PyObjectStackChunk` in pycore_object_stack.h), by raw memory, and keeps one for the next time. Whose line such a buffer
+/// appears under is a matter of chance.
+const REFERENCE_BUFFER_BYTES: u64 = 2048;
+
+/// The amounts of rows without the few such buffers that there may be besides so many bytes.
+fn without_reference_buffers(python: &Python, amounts: Vec<Amount>, bytes: u64) -> Vec<Amount> {
+    let most = if python.free_threaded { 2 } else { 0 };
+    let without = |mut amount: Amount| {
+        for _ in 0..most {
+            if amount.bytes >= bytes + REFERENCE_BUFFER_BYTES {
+                amount.bytes -= REFERENCE_BUFFER_BYTES;
+                amount.allocations -= 1;
+            }
+        }
+        amount
+    };
+    amounts.into_iter().map(without).filter(|amount| *amount != Amount::default()).collect()
+}
+
 fn raw_memory(python: &Python, option: Option<&str>, [malloc, realloc, calloc]: [&str; 3]) {
     let library = compile("raw_memory.c", "raw_memory.so", &["-shared", "-fPIC"]);
     let mut recording = Recording::of_script(python, "raw_memory.py").argument(library);
@@ -117,7 +137,7 @@ fn raw_memory(python: &Python, option: Option<&str>, [malloc, realloc, calloc]: 
             own.map(|row| row.amount()).collect()
         };
         // A row for each thread.
-        let totals = of("--total");
+        let totals = without_reference_buffers(python, of("--total"), 5_000 * size);
         if option.is_none() {
             assert_eq!(totals, [Amount { allocations: 5_000, bytes: 5_000 * size }; 4], "{allocator}");
         } else {
@@ -125,7 +145,7 @@ fn raw_memory(python: &Python, option: Option<&str>, [malloc, realloc, calloc]: 
             let own = |it: &Amount| (5_000..5_010).contains(&it.allocations) && it.bytes - 5_000 * size < 1000;
             assert!(totals.len() == 4 && totals.iter().all(own), "{allocator}: {totals:?}");
         }
-        assert_eq!(of("--leaks"), [], "{allocator}");
+        assert_eq!(without_reference_buffers(python, of("--leaks"), 0), [], "{allocator}");
     }
     let mut reader = CaptureReader::open(&recorded.capture()).expect("the capture can be opened");
     assert_no_address_is_live_twice(&mut reader);
