@@ -65,7 +65,7 @@ test('places and their sums are those of the terminal in every view', options, (
       assert.deepEqual(own, byPlace(rows, ({ bytes }) => bytes), `${args.join(' ')} ${option}`);
       if (metric === 'total') largest.add(JSON.stringify(own));
     }
-    const { functions } = terminal('summary', ...args);
+    const { rows: functions } = terminal('summary', ...args);
     const all = ofPage(report, 'function', sums.withCallees('function', 'total_bytes'));
     // Summaries list what is only a mark, too; and a page has the root, which is none of its rows.
     const { strings, frames } = report;
