@@ -12,14 +12,16 @@ use crate::support::c_programs::Build;
 use crate::support::memprof::{Finished, memprof};
 use crate::support::pythons;
 use crate::support::recording::{Recorded, Recording, stats_of, total};
-use crate::support::table::table;
+use crate::support::table::{table, table_of};
 
 const KINDS: [&str; 3] = ["--peak", "--leaks", "--total"];
 
-/// What a program did at its own places: by line, function and allocator.
+/// What a program did at its own places: by line, function and allocator. What imports take depends on files that the first
+/// of two runs leaves, and on chance, as where pymalloc needs another arena.
 fn by_place(recorded: &Recorded, metric: &str, file: &str) -> BTreeMap<(u64, String, String), (u64, u64)> {
     let mut sums = BTreeMap::new();
-    for row in table(&recorded.capture(), metric).into_iter().filter(|row| row.file.ends_with(file)) {
+    let rows = table_of(&recorded.capture(), &[metric, "--show-imports"]);
+    for row in rows.into_iter().filter(|row| row.file.ends_with(file)) {
         let sum: &mut (u64, u64) = sums.entry((row.line, row.function, row.allocator)).or_default();
         *sum = (sum.0 + row.allocations, sum.1 + row.bytes);
     }
