@@ -18,8 +18,7 @@ pub(crate) struct PlaceGroups {
 }
 
 impl PlaceGroups {
-    /// The group of a place.
-    pub(crate) fn get(&self, place: PlaceId) -> Option<usize> {
+    fn get(&self, place: PlaceId) -> Option<usize> {
         self.of_place.get(place.index()).copied().flatten().map(|group| group as usize)
     }
 }

@@ -1,7 +1,8 @@
 //! A column of a list: its names, who reads it, and what it shows of a row.
 
-use memprof_replay::metric::Sums;
 use std::borrow::Cow;
+
+use memprof_replay::metric::Sums;
 
 use crate::formatting::size_units::{count, percent, seconds, size};
 use crate::text::Align;

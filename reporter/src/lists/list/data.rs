@@ -1,7 +1,8 @@
 //! What programs read of a list: fields with names, the subject's first.
 
-use memprof_replay::metric::Sums;
 use std::borrow::Cow;
+
+use memprof_replay::metric::Sums;
 
 use super::column::Shows;
 use super::{Column, List, Subject};

@@ -4,11 +4,9 @@ use std::borrow::Cow;
 
 use memprof_replay::processes::ProcessId;
 
-use super::rows::{Row, Where};
+use super::rows::Row;
 use super::{LOST_ALLOCATOR, Subjects, Table};
 use crate::lists::list::{Column, List, Room, Subject, SubjectName, sum_in_words};
-use crate::naming::places::PlaceId;
-use crate::sums::stack_paths::PathId;
 
 const ALLOCATOR: SubjectName = SubjectName { name: "allocator", head: "Allocator" };
 const COMMAND: SubjectName = SubjectName { name: "command", head: "Command" };
@@ -57,8 +55,8 @@ impl Table<'_> {
 
     fn subject(&self) -> Subject<'_, Row> {
         match &self.subjects {
-            Subjects::Places(grouped) => grouped.subject(&self.report.places, |row: &Row| self.place(row)),
-            Subjects::Stacks(paths) => Subject::Stack(paths, Box::new(|row| self.path(row))),
+            Subjects::Places(grouped) => grouped.subject(&self.report.places, |row: &Row| row.key.place),
+            Subjects::Stacks(paths) => Subject::Stack(paths, Box::new(|row: &Row| row.key.path)),
             // What comes last in the names of `By` is what the rows are about.
             Subjects::Anywhere if self.by.thread => Subject::Name(THREAD, Box::new(|row| self.thread(row).into())),
             Subjects::Anywhere if self.by.process => {
@@ -67,20 +65,6 @@ impl Table<'_> {
                 Subject::Name(COMMAND, Box::new(move |row| row.key.process.map(&label).unwrap_or_default().into()))
             }
             Subjects::Anywhere => Subject::Name(ALLOCATOR, Box::new(|row| Cow::Borrowed(allocator(row)))),
-        }
-    }
-
-    fn place(&self, row: &Row) -> PlaceId {
-        match row.key.at {
-            Where::At(place) | Where::Below(place, _) => place,
-            Where::Anywhere => self.report.places.lost_stack(),
-        }
-    }
-
-    fn path(&self, row: &Row) -> PathId {
-        match row.key.at {
-            Where::Below(_, path) => path,
-            Where::At(_) | Where::Anywhere => PathId::EMPTY,
         }
     }
 

@@ -25,9 +25,9 @@ use crate::reading::report::Report;
 use crate::sums::place_report::PlaceLists;
 use crate::sums::row_places::RowPlaces;
 use crate::sums::rows::{Ranking, alphabetical};
-use crate::sums::stack_paths::StackPaths;
+use crate::sums::stack_paths::{PathId, StackPaths};
 use crate::text::{TextStyle, write_paragraph};
-use rows::{Row, Where};
+use rows::Row;
 
 /// How many rows text and Markdown have, unless asked otherwise.
 pub const DEFAULT_ROWS: usize = 50;
@@ -74,12 +74,12 @@ impl<'a> Table<'a> {
         let (by, rows, subjects) = match by.subject {
             BySubject::Places(places_by) => {
                 let grouped = places_by.grouped(report.tables(), &report.places);
-                let rows = rows::rows(report, metric, by, |site| Where::At(grouped.first(place(site))));
+                let rows = rows::rows(report, metric, by, |site| (grouped.first(place(site)), PathId::EMPTY));
                 (by, rows, Subjects::Places(grouped))
             }
             BySubject::Nothing | BySubject::Stacks => {
                 let by = By { subject: BySubject::Nothing, ..by };
-                (by, rows::rows(report, metric, by, |_| Where::Anywhere), Subjects::Anywhere)
+                (by, rows::rows(report, metric, by, |_| (lost, PathId::EMPTY)), Subjects::Anywhere)
             }
         };
         let row_places = Cow::Borrowed(row_places);
@@ -94,7 +94,7 @@ impl<'a> Table<'a> {
         let by = By { subject: BySubject::Stacks, ..by };
         let rows = rows::rows(report, metric, by, |site| {
             let place = site.map_or(report.places.lost_stack(), |site| row_places.get(site.stack));
-            Where::Below(place, paths.get(site.map(|site| site.stack)))
+            (place, paths.get(site.map(|site| site.stack)))
         });
         let (row_places, subjects) = (Cow::Owned(row_places), Subjects::Stacks(paths));
         Self { report, view, metric, by, row_places, subjects, rows }.in_order()
@@ -103,10 +103,10 @@ impl<'a> Table<'a> {
     /// With most bytes first, and otherwise by name.
     fn in_order(mut self) -> Self {
         let (places, subjects) = (&self.report.places, &self.subjects);
-        let name = |row: &Row| match (row.key.at, subjects) {
-            (Where::Anywhere, _) => ("", 0, ""),
-            (Where::At(place), Subjects::Places(grouped)) => grouped.name(places, place),
-            (Where::At(place) | Where::Below(place, _), _) => alphabetical(places, place),
+        let name = |row: &Row| match subjects {
+            Subjects::Anywhere => ("", 0, ""),
+            Subjects::Places(grouped) => grouped.name(places, row.key.place),
+            Subjects::Stacks(_) => alphabetical(places, row.key.place),
         };
         self.rows.sort_by(|a, b| {
             let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));

@@ -13,21 +13,13 @@ use crate::reading::report::Report;
 use crate::sums::rows::indistinguishable;
 use crate::sums::stack_paths::PathId;
 
-/// Where the memory of a row was allocated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Where {
-    /// Anywhere.
-    Anywhere,
-    /// At a place, which may stand for others.
-    At(PlaceId),
-    /// Below a stack, whose innermost place is this.
-    Below(PlaceId, PathId),
-}
-
 /// What tells a row from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
-    pub at: Where,
+    /// Where: a place that stands for all that is one with it. The same in all rows where nothing tells where.
+    pub place: PlaceId,
+    /// The stack that ends there, where rows are by stack; else the same in all rows.
+    pub path: PathId,
     /// Nothing where all are one.
     pub allocator: Option<AllocatorKey>,
     /// Nothing where all are one.
@@ -50,16 +42,23 @@ pub(super) struct Row {
     pub threads: u64,
 }
 
-/// All rows with anything of a metric, in any order. `place` says where a site's memory was allocated.
-pub(super) fn rows(report: &Report, metric: Metric, by: By, place: impl Fn(Option<Site>) -> Where) -> Vec<Row> {
+/// All rows with anything of a metric, in any order. `at` says where a site's memory was allocated.
+pub(super) fn rows(
+    report: &Report,
+    metric: Metric,
+    by: By,
+    at: impl Fn(Option<Site>) -> (PlaceId, PathId),
+) -> Vec<Row> {
     let tables = report.tables();
     let slots = &report.aggregate.slots;
     let threads = indistinguishable(&tables.threads, slots);
     let shares = slots.iter().filter(|slot| !slot.sums[metric].is_zero()).map(|slot| {
         let site = tables.site(slot.site);
         let thread = threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
+        let (place, path) = at(site);
         let key = Key {
-            at: place(site),
+            place,
+            path,
             allocator: by.allocator.then(|| site.map(|site| site.allocator)),
             process: (by.process || by.thread).then_some(slot.process),
             thread: by.thread.then_some(thread),
