@@ -2,6 +2,8 @@
 
 use memprof_reporter::list::ListFormat;
 
+use super::Notes;
+
 /// How to print a list.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct FormatArgs {
@@ -37,8 +39,8 @@ impl FormatArgs {
         }
     }
 
-    /// Whether the report itself says what must be known of a capture.
-    pub const fn has_notes(self) -> bool {
-        matches!(self.format(), ListFormat::Text)
+    /// Where its reader finds what must be known of a capture.
+    pub const fn notes(self) -> Notes {
+        Notes::of(matches!(self.format(), ListFormat::Text))
     }
 }

@@ -8,7 +8,7 @@ use memprof_reporter::view::View;
 use super::format_args::FormatArgs;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, open, stdout_text};
+use super::{Failure, open, stdout_text};
 
 /// Show how large the allocations were: how many of each size, and how much memory that was
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ enum BarsName {
 /// # Errors
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let mut report = open(&args.capture, &args.query, View::default(), Notes::of(args.format.has_notes()))?;
+    let mut report = open(&args.capture, &args.query, View::default(), args.format.notes())?;
     let sizes = report.allocation_sizes(&args.query.query()).map_err(Failure::Capture)?;
     let bars = match args.bars {
         BarsName::Allocations => Bars::Allocations,

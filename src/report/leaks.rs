@@ -9,7 +9,7 @@ use memprof_reporter::suppressions::Suppressions;
 use super::format_args::FormatArgs;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, SortStacks, ViewArgs, open_in_bins, stdout_text};
+use super::{Failure, SortStacks, ViewArgs, open_in_bins, stdout_text};
 
 /// List what was allocated and never freed, with its stacks
 #[derive(Debug, clap::Args)]
@@ -46,8 +46,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let view = args.view.view();
     let suppressions = args.suppressions.map(|path| Suppressions::read(&path)).transpose();
     let suppressions = suppressions.map_err(Failure::Suppressions)?.unwrap_or_default();
-    let mut report =
-        open_in_bins(&args.capture, &args.query, view, BinsWanted::WhereCheap, Notes::of(args.format.has_notes()))?;
+    let mut report = open_in_bins(&args.capture, &args.query, view, BinsWanted::WhereCheap, args.format.notes())?;
     let suppressed = report.suppress_leaks(&suppressions);
     let settings = LeakSettings { view, ranking: args.sort.ranking(), suppressed };
     let (limits, how) = ((args.limit, args.frames), (args.format.format(), &args.text.style()));

@@ -5,7 +5,7 @@ use memprof_reporter::lines::{LineSelection, SortBy, write};
 use super::format_args::FormatArgs;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, stdout_text};
+use super::{Failure, stdout_text};
 
 /// Show what each line of a source file allocated, itself and with all that it called
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ impl Column {
 /// When the capture cannot be read or has no such file, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.shown.metric(), args.shown.view());
-    let report = args.shown.open(Notes::of(args.format.has_notes()))?;
+    let report = args.shown.open(args.format.notes())?;
     let selection = args.source.as_deref().map(|source| LineSelection::find(&report, source)).transpose();
     let selection = selection.map_err(|error| Failure::Source(args.shown.capture.clone(), error))?.unwrap_or_default();
     let default = if args.source.is_some() { SortBy::Line } else { SortBy::Own };

@@ -9,7 +9,7 @@ use memprof_reporter::summary::{DEFAULT_ROWS, SortBy, Summary};
 use super::format_args::FormatArgs;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, stdout_text};
+use super::{Failure, stdout_text};
 
 /// List functions by what they allocated, themselves and with all that they called
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,7 @@ fn sort_by(name: &str) -> Result<SortBy, String> {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (metric, view) = (args.shown.metric(), args.shown.view());
-    let report = args.shown.open(Notes::of(args.format.has_notes()))?;
+    let report = args.shown.open(args.format.notes())?;
     let summary = Summary::of(&report, view, metric, (args.by, args.sort));
     let (format, style) = (args.format.format(), args.text.style());
     stdout_text::write_sized(&args.shown.capture, false, |out| summary.write(format, args.limit, &style, out))

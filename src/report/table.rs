@@ -10,7 +10,7 @@ use super::format_args::FormatArgs;
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, say_written, stdout_text};
+use super::{Failure, say_written, stdout_text};
 
 /// List memory by place and allocator, or by whatever else it is asked for
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         say_written(&path);
         return Ok(());
     }
-    let (format, notes) = (args.format.format(), Notes::of(args.format.has_notes()));
+    let (format, notes) = (args.format.format(), args.format.notes());
     let by = By { thread: args.by.thread || args.split_threads, ..args.by };
     let style = args.text.style();
     if by.subject == BySubject::Stacks {

@@ -7,7 +7,7 @@ use memprof_reporter::temporary::{DEFAULT_FRAMES, DEFAULT_PLACES, DEFAULT_STACKS
 use super::format_args::FormatArgs;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
-use super::{Failure, Notes, ViewArgs, open, stdout_text};
+use super::{Failure, ViewArgs, open, stdout_text};
 
 /// List the places that allocate memory to give it back at once, with their stacks
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,7 @@ impl Column {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let (view, sort) = (args.view.view(), args.sort.sort_by());
-    let report = open(&args.capture, &args.query, view, Notes::of(args.format.has_notes()))?;
+    let report = open(&args.capture, &args.query, view, args.format.notes())?;
     let limits = TextLimits { places: args.limit, stacks: args.stacks, frames: args.frames };
     let how = (args.format.format(), &args.text.style());
     stdout_text::write_sized(&args.capture, false, |out| write(&report, (view, sort), limits, how, out))
