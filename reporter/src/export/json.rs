@@ -9,7 +9,7 @@ use super::format::{Format, Metrics, Processes, Source, TreeFormat};
 use super::frames::Frames;
 use crate::formatting::expected_size::SizedWrite;
 use crate::formatting::json_columns::Sequence;
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::naming::places::{PlaceId, Places};
 use crate::naming::thread_labels::ThreadLabels;
 use crate::naming::view::View;
@@ -108,7 +108,7 @@ fn stack_number(node: NodeId) -> Option<u32> {
 fn entry(report: &Report, threads: &ThreadLabels, cell: &Cell) -> SampleEntry {
     SampleEntry {
         stack: stack_number(cell.node),
-        allocator: cell.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
+        allocator: allocator_name(cell.allocator),
         thread: threads.get(cell.thread),
         process: report.processes.get(cell.process).pid,
         sums: cell.sums,

@@ -61,18 +61,19 @@ pub(crate) fn page_hint(report: &Report, view: View, metric: Metric) -> Option<S
         Pieces::OfMimalloc => sentence(report.metadata()),
         Pieces::Arenas(_) => {
             let row_places = report.row_places(view);
-            hint(report, &row_places, &report.rows(&row_places, metric), metric)
+            hint(report, &row_places, metric)
         }
     }
 }
 
-/// The same sentence, where untraced arenas are among the first of `rows`, or objects are nowhere.
-pub(crate) fn hint(report: &Report, row_places: &RowPlaces, rows: &[Row], metric: Metric) -> Option<String> {
+/// The same sentence, where untraced arenas are among the first rows by place, allocator and thread, or objects are nowhere.
+pub(crate) fn hint(report: &Report, row_places: &RowPlaces, metric: Metric) -> Option<String> {
     let arena = match Pieces::of(report.metadata()).filter(|_| !report.metadata().python_allocators_traced)? {
         Pieces::Arenas(bytes) => bytes,
         Pieces::OfMimalloc => return sentence(report.metadata()),
     };
     let is_mapped = |row: &&Row| row.allocator == Some(Allocator::Mmap);
+    let rows = report.rows(row_places, metric);
     let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.place).collect();
     let has_arenas = report.aggregate().slots.iter().any(|slot| {
         let amount = slot.sums[metric];

@@ -137,9 +137,7 @@ impl NodeReport {
         }
         let mut report = Report::of_capture(reader, places, processes, query, (bins, watch))?;
         let hint = match (of, row_places) {
-            (NodesOf::Page, Some(row_places)) => {
-                pymalloc::hint(&report, &row_places, &report.rows(&row_places, metric), metric)
-            }
+            (NodesOf::Page, Some(row_places)) => pymalloc::hint(&report, &row_places, metric),
             (NodesOf::Page, None) => pymalloc::page_hint(&report, shape.view, metric),
             (NodesOf::View | NodesOf::Export, _) => None,
         };

@@ -1,13 +1,11 @@
 //! Which frames the tree folds: those of libraries and of Python's import machinery, as far as nobody asked for them.
 
-use memprof_capture::file::package_paths::is_below_python_library;
+use memprof_capture::file::package_paths::{BelowSite, is_below_python_library};
 
 use crate::naming::places::{PlaceId, PlaceKind, Places};
 use crate::naming::view::View;
 use crate::reading::query::PathPattern;
 
-/// Parts of paths that only libraries have: what was installed, and what came with Python or the system.
-const LIBRARY_FOLDERS: [&str; 2] = ["site-packages", "dist-packages"];
 /// How paths begin that belong to the system.
 const SYSTEM_FOLDERS: [&str; 5] = ["/usr/lib/", "/usr/lib64/", "/usr/share/", "/lib/", "/lib64/"];
 /// How the file names begin of modules that are frozen into the interpreter.
@@ -83,7 +81,7 @@ impl Patterns {
 fn is_library(path: &str) -> bool {
     path.starts_with(FROZEN)
         || SYSTEM_FOLDERS.iter().any(|start| path.starts_with(start))
-        || path.split('/').any(|folder| LIBRARY_FOLDERS.contains(&folder))
+        || BelowSite::of(path).is_some()
         || is_below_python_library(path)
 }
 

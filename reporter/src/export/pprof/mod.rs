@@ -21,7 +21,7 @@ use rustc_hash::FxHashMap;
 use super::call_tree_of_slots;
 use super::format::{Format, Metrics, Processes, Source};
 use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::naming::places::{PlaceId, PlaceKind};
 use crate::naming::strings::{StringId, Strings};
 use crate::naming::view::View;
@@ -200,7 +200,7 @@ impl<W: Write> ProfileWriter<'_, W> {
             .numbers(1, locations.of_chain(chain).map(|location| location.0.into()))
             .numbers(2, values.iter().flat_map(|amount| [amount.allocations, amount.bytes]));
         let labels = [
-            ("allocator", allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()).to_owned()),
+            ("allocator", allocator_name(allocator).to_owned()),
             ("process", self.report.processes.get(process).label()),
             ("thread", self.report.thread_labels().get(thread)),
         ];

@@ -10,6 +10,7 @@ use super::{Change, Diff, Difference, Matches, Row, Status, StatusSum, Subject};
 use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
 use crate::formatting::json_columns::Sequence;
 use crate::formatting::json_frames::pretty_bytes;
+use crate::formatting::json_head::JsonShown;
 use crate::reading::metadata::Metadata;
 
 /// What a row takes without its stack, and how far the functions of that stand from the margin.
@@ -19,11 +20,8 @@ const FUNCTION_INDENTATION: u64 = 8;
 #[derive(Serialize)]
 struct DiffJson<'a, R> {
     schema: &'static str,
-    metric: &'static str,
-    view: &'static str,
-    show_runtime: bool,
-    show_imports: bool,
-    places_of: &'static str,
+    #[serde(flatten)]
+    shown: JsonShown,
     by: &'static str,
     before: Capture<'a>,
     after: Capture<'a>,
@@ -160,11 +158,7 @@ pub fn write_json(diff: &Diff, out: &mut impl SizedWrite) -> io::Result<()> {
     };
     let json = DiffJson {
         schema: "memprof-diff-1",
-        metric: diff.comparison.metric.name(),
-        view: diff.comparison.view.kind.name(),
-        show_runtime: diff.comparison.view.show_runtime,
-        show_imports: diff.comparison.view.show_imports,
-        places_of: diff.comparison.view.places.name(),
+        shown: JsonShown::of(diff.comparison.view, diff.comparison.metric),
         by: diff.comparison.by.name(),
         before: Capture { metadata: before.metadata(), notes: before.notes() },
         after: Capture { metadata: after.metadata(), notes: after.notes() },

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::common_names::{CommonNames, FunctionId, Side};
 use super::stack_tree::{StackId, StackTree};
+use crate::formatting::json_head::JsonShown;
 use crate::formatting::size_units::size;
 use crate::naming::strings::Strings;
 use crate::naming::view::{View, Views};
@@ -25,11 +26,8 @@ use crate::sums::site_tree::preorder;
 struct Head<'a> {
     header: PageHeader<'a>,
     opens_on: &'static str,
-    metric: &'static str,
-    view: &'static str,
-    show_runtime: bool,
-    show_imports: bool,
-    places_of: &'static str,
+    #[serde(flatten)]
+    shown: JsonShown,
     inverted: bool,
     totals: Value,
     timeline: Value,
@@ -82,11 +80,7 @@ pub fn write_html(
     let head = Head {
         header: PageHeader::of(later, Some(hint)).without_processes(),
         opens_on: "flame",
-        metric: metric.name(),
-        view: view.kind.name(),
-        show_runtime: view.show_runtime,
-        show_imports: view.show_imports,
-        places_of: view.places.name(),
+        shown: JsonShown::of(view, metric),
         inverted,
         totals: totals(later),
         timeline: json!({ "heap": { "t": [], "bytes": [] }, "rss": { "t": [], "bytes": [] } }),

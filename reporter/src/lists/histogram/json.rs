@@ -8,7 +8,7 @@ use memprof_replay::slots::Amount;
 use serde::Serialize;
 
 use super::sum;
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::reading::metadata::Metadata;
 use crate::reading::report::Report;
 
@@ -49,9 +49,8 @@ impl Classes {
 /// # Errors
 /// What `out` answers to a write.
 pub(super) fn write(report: &Report, sizes: &AllocationSizes, out: &mut impl Write) -> io::Result<()> {
-    let by_allocator = sizes.by_allocator().into_iter().map(|(allocator, classes)| {
-        (allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()), Classes::of(&classes))
-    });
+    let by_allocator =
+        sizes.by_allocator().into_iter().map(|(allocator, classes)| (allocator_name(allocator), Classes::of(&classes)));
     let histogram = Histogram {
         schema: "memprof-histogram-1",
         metadata: report.metadata(),

@@ -5,7 +5,7 @@ use memprof_replay::allocation_sizes::{AllocationSizes, SizeClass};
 
 use super::{Bars, sum};
 use crate::lists::list::{Column, List, Room, Subject};
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::reading::report::Report;
 
 /// Shares have columns of their own where bars keep this.
@@ -24,7 +24,7 @@ pub(super) fn rows(sizes: &AllocationSizes, by_allocator: bool) -> Vec<SizeRow> 
     if !by_allocator {
         return rows(None, sizes.all()).collect();
     }
-    let name = |allocator: Option<Allocator>| allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name());
+    let name = |allocator: Option<Allocator>| allocator_name(allocator);
     sizes.by_allocator().into_iter().flat_map(|(allocator, classes)| rows(Some(name(allocator)), classes)).collect()
 }
 

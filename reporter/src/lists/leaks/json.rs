@@ -6,24 +6,22 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
-use super::LeakSettings;
-use super::ages::Ages;
+use super::{LeakSettings, Leaks};
 use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
 use crate::formatting::json_columns::Sequence;
 use crate::formatting::json_frames::{JsonFrame, frames, pretty_bytes};
 use crate::formatting::json_head::JsonHead;
 use crate::guards::suppressions::SuppressedLeaks;
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::reading::report::Report;
-use crate::sums::stack_groups::{StackGroup, groups};
-use crate::sums::stack_paths::StackPaths;
+use crate::sums::stack_groups::StackGroup;
 
 /// What a leak takes without its frames, and how far these stand from the margin.
 const LEAK_BYTES: u64 = 200;
 const FRAME_INDENTATION: u64 = 8;
 
 #[derive(Serialize)]
-struct Leaks<'a, L> {
+struct Document<'a, L> {
     #[serde(flatten)]
     head: JsonHead<'a>,
     total: Amount,
@@ -47,10 +45,7 @@ struct Leak<'a, F> {
 /// # Errors
 /// What `out` answers to a write.
 pub(super) fn write(report: &Report, settings: &LeakSettings, out: &mut impl SizedWrite) -> io::Result<()> {
-    let row_places = report.row_places(settings.view);
-    let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
-    let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
-    let ages = Ages::of(report, &paths);
+    let Leaks { paths, groups, ages } = Leaks::of(report, settings);
     let stack_bytes = paths.lengths(|place| pretty_bytes(&JsonFrame::new(report, place), FRAME_INDENTATION));
     let bytes = groups.iter().map(|group| stack_bytes(group.path).saturating_add(LEAK_BYTES));
     out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
@@ -59,19 +54,19 @@ pub(super) fn write(report: &Report, settings: &LeakSettings, out: &mut impl Siz
         Leak {
             bytes: group.amount.bytes,
             allocations: group.amount.allocations,
-            allocator: group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
+            allocator: allocator_name(group.allocator),
             allocated_from_s: between.map(|between| between.from_s),
             allocated_to_s: between.map(|between| between.to_s),
             place: JsonFrame::new(report, group.place),
             frames: frames(report, paths.places(group.path)),
         }
     };
-    let leaks = Leaks {
+    let document = Document {
         head: JsonHead::new("memprof-leaks-1", report, settings.view, Metric::Leaks),
         total: report.total(Metric::Leaks),
         suppressed: &settings.suppressed,
         leaks: Sequence(groups.iter().map(leak)),
     };
-    serde_json::to_writer_pretty(&mut *out, &leaks)?;
+    serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
 }

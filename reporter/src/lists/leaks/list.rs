@@ -4,14 +4,12 @@ use std::io;
 
 use memprof_replay::metric::Metric;
 
-use super::ages::Ages;
-use super::{LeakSettings, json, text};
+use super::{LeakSettings, Leaks, json, text};
 use crate::formatting::expected_size::SizedWrite;
 use crate::lists::list::{Column, List, ListFormat, Room, Subject, sum_in_words};
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::reading::report::Report;
-use crate::sums::stack_groups::{StackGroup, groups};
-use crate::sums::stack_paths::StackPaths;
+use crate::sums::stack_groups::StackGroup;
 use crate::text::TextStyle;
 
 /// Writes the stacks: as text the first `most`, of each at most `frames` lines, in Markdown the first `most`.
@@ -29,11 +27,8 @@ pub fn write(
         ListFormat::Text => text::write(report, settings, most, frames, style, out),
         ListFormat::Json => json::write(report, settings, out),
         ListFormat::Markdown | ListFormat::Csv => {
-            let row_places = report.row_places(settings.view);
-            let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
-            let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
-            let ages = Ages::of(report, &paths);
-            let list = list(report, &groups, &paths, &ages);
+            let leaks = Leaks::of(report, settings);
+            let list = list(report, &leaks);
             if format == ListFormat::Markdown { list.write_markdown(most, out) } else { list.write_csv(out) }
         }
     }
@@ -41,10 +36,10 @@ pub fn write(
 
 type StackColumn<'a> = Column<'a, StackGroup>;
 
-fn list<'a>(report: &'a Report, rows: &'a [StackGroup], paths: &'a StackPaths, ages: &'a Ages) -> List<'a, StackGroup> {
+fn list<'a>(report: &'a Report, Leaks { paths, groups: rows, ages }: &'a Leaks) -> List<'a, StackGroup> {
     let whole = report.total(Metric::Leaks);
     let between = |row: &StackGroup| ages.get(row.path, row.allocator);
-    let allocator = |row: &StackGroup| row.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name());
+    let allocator = |row: &StackGroup| allocator_name(row.allocator);
     let room = if rows.iter().any(|row| between(row).is_some()) { Room::Always } else { Room::Never };
     List {
         report,

@@ -7,9 +7,15 @@ mod text;
 
 pub use list::write;
 
+use memprof_replay::metric::Metric;
+
 use crate::guards::suppressions::SuppressedLeaks;
 use crate::naming::view::View;
+use crate::reading::report::Report;
 use crate::sums::rows::Ranking;
+use crate::sums::stack_groups::{StackGroup, groups};
+use crate::sums::stack_paths::StackPaths;
+use ages::Ages;
 
 /// How many stacks text and Markdown have, unless asked otherwise.
 pub const DEFAULT_STACKS: usize = 10;
@@ -25,4 +31,21 @@ pub struct LeakSettings {
     pub ranking: Ranking,
     /// What was taken out beforehand, by suppression.
     pub suppressed: Vec<SuppressedLeaks>,
+}
+
+/// What leaked, by stack and allocator, in order.
+struct Leaks {
+    paths: StackPaths,
+    groups: Vec<StackGroup>,
+    ages: Ages,
+}
+
+impl Leaks {
+    fn of(report: &Report, settings: &LeakSettings) -> Self {
+        let row_places = report.row_places(settings.view);
+        let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
+        let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
+        let ages = Ages::of(report, &paths);
+        Self { paths, groups, ages }
+    }
 }

@@ -5,16 +5,13 @@ use std::io::{self, Write};
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
-use super::LeakSettings;
-use super::ages::Ages;
+use super::{LeakSettings, Leaks};
 use crate::formatting::report_title;
 use crate::formatting::size_units::{count, counted, percent, seconds, size};
 use crate::formatting::stack_text;
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::reading::pymalloc;
 use crate::reading::report::Report;
-use crate::sums::stack_groups::groups;
-use crate::sums::stack_paths::StackPaths;
 use crate::text::{Align, Cell, Columns, TextStyle, write_paragraph};
 
 const INDENT: usize = 4;
@@ -32,13 +29,10 @@ pub(super) fn write(
     out: &mut impl Write,
 ) -> io::Result<()> {
     report_title::write(report, settings.view, Metric::Leaks, style, out)?;
-    let row_places = report.row_places(settings.view);
-    let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
-    let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
-    let ages = Ages::of(report, &paths);
+    let Leaks { paths, groups, ages } = Leaks::of(report, settings);
     let whole = report.total(Metric::Leaks);
     for group in groups.iter().take(most) {
-        let allocator = group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name());
+        let allocator = allocator_name(group.allocator);
         let (bytes, allocations) = (group.amount.bytes, counted(group.amount.allocations, "allocation"));
         let share = percent(bytes, whole.bytes);
         let heading = format!("{} ({share}) in {allocations} by {allocator}", size(bytes));

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use memprof_replay::processes::ProcessId;
 
 use super::rows::Row;
-use super::{LOST_ALLOCATOR, Subjects, Table};
+use super::{Subjects, Table};
 use crate::lists::list::{Column, List, Room, Subject, SubjectName, sum_in_words};
+use crate::naming::allocator_name::allocator_name;
 
 const ALLOCATOR: SubjectName = SubjectName { name: "allocator", head: "Allocator" };
 const COMMAND: SubjectName = SubjectName { name: "command", head: "Command" };
@@ -74,5 +75,5 @@ impl Table<'_> {
 }
 
 fn allocator(row: &Row) -> &'static str {
-    row.key.allocator.flatten().map_or(LOST_ALLOCATOR, |allocator| allocator.name())
+    allocator_name(row.key.allocator.flatten())
 }

@@ -32,9 +32,6 @@ use rows::Row;
 /// How many rows text and Markdown have, unless asked otherwise.
 pub const DEFAULT_ROWS: usize = 50;
 
-/// The name of an allocator that a damaged capture lost.
-pub(crate) const LOST_ALLOCATOR: &str = "<lost>";
-
 /// The memory of a capture in rows.
 pub struct Table<'a> {
     report: &'a Report,
@@ -141,8 +138,7 @@ impl<'a> Table<'a> {
         }
         writeln!(out)?;
         self.list().write_text(most, style, out)?;
-        let listed = self.report.rows(&self.row_places, self.metric);
-        match pymalloc::hint(self.report, &self.row_places, &listed, self.metric) {
+        match pymalloc::hint(self.report, &self.row_places, self.metric) {
             Some(hint) => {
                 writeln!(out)?;
                 write_paragraph(&hint, 0, style, out)

@@ -11,7 +11,7 @@ use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
 use crate::formatting::json_columns::Sequence;
 use crate::formatting::json_frames::{JsonFrame, frames, pretty_bytes};
 use crate::formatting::json_head::JsonHead;
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::sums::stack_groups::StackGroup;
@@ -60,7 +60,7 @@ pub(super) fn write(report: &Report, view: View, sort: SortBy, out: &mut impl Si
     let stack = |group: &StackGroup| Stack {
         bytes: group.amount.bytes,
         allocations: group.amount.allocations,
-        allocator: group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name()),
+        allocator: allocator_name(group.allocator),
         frames: frames(report, paths.places(group.path)),
     };
     let place = |row: &TemporaryPlace| Place {

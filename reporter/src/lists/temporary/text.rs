@@ -9,7 +9,7 @@ use super::{SortBy, places};
 use crate::formatting::report_title;
 use crate::formatting::size_units::{count, counted, percent, size};
 use crate::formatting::stack_text;
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::text::{TextStyle, write_paragraph};
@@ -57,7 +57,7 @@ pub(super) fn write(
         let line = format!("{} of {of} temporary ({share}), {}", count(some), size(row.temporary.bytes));
         write_paragraph(&line, INDENT, style, out)?;
         for group in row.stacks.iter().take(limits.stacks) {
-            let allocator = group.allocator.map_or(LOST_ALLOCATOR, |allocator| allocator.name());
+            let allocator = allocator_name(group.allocator);
             writeln!(out, "{:INDENT$}{} by {allocator} from", "", count(group.amount.allocations))?;
             let stack = (paths.places(group.path), view.outside_libraries(group.place));
             stack_text::write(report, stack, limits.frames, INDENT * 2, style, out)?;

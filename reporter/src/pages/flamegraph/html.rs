@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::ProcessTotals;
 use memprof_replay::metric::{Metric, Sums};
@@ -18,8 +17,9 @@ use super::bin_columns::{self, BinsHead};
 use super::first_view::FirstView;
 use super::tree_columns::{CellAxes, UsedFrames, write_tree};
 use super::whole_sources;
+use crate::formatting::json_head::JsonShown;
 use crate::lists::stats::{RunTotals, run_totals};
-use crate::lists::table::LOST_ALLOCATOR;
+use crate::naming::allocator_name::allocator_name;
 use crate::naming::strings::Strings;
 use crate::naming::view::Views;
 use crate::pages::page::{Columns, PageHeader, PageParts, SourceLines, write_page};
@@ -76,11 +76,8 @@ impl PageKind {
 pub(super) struct Head<'a> {
     header: PageHeader<'a>,
     opens_on: &'static str,
-    metric: &'static str,
-    view: &'static str,
-    show_runtime: bool,
-    show_imports: bool,
-    places_of: &'static str,
+    #[serde(flatten)]
+    shown: JsonShown,
     inverted: bool,
     totals: Totals,
     run: RunTotals,
@@ -227,11 +224,7 @@ pub(crate) fn write_page_of(
     let head = Head {
         header: PageHeader::of(report, hint),
         opens_on: kind.first_tab(),
-        metric: metric.name(),
-        view: view.kind.name(),
-        show_runtime: view.show_runtime,
-        show_imports: view.show_imports,
-        places_of: view.places.name(),
+        shown: JsonShown::of(view, metric),
         inverted,
         totals: Totals {
             peak: PeakTotal { amount: totals.sums.peak, at_s: report.clock.seconds(totals.peak_at) },
@@ -243,7 +236,7 @@ pub(crate) fn write_page_of(
         size_histogram: report.aggregate.sizes.buckets(),
         timeline: timeline(report),
         threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
-        allocators: axes.allocators.iter().map(|allocator| allocator.map_or(LOST_ALLOCATOR, Allocator::name)).collect(),
+        allocators: axes.allocators.iter().copied().map(allocator_name).collect(),
         processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
         bins,
     };
