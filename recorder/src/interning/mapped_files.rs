@@ -16,7 +16,7 @@ use crate::process_maps::line_at;
 /// File systems whose files are nowhere but in memory.
 const IN_MEMORY: [&str; 4] = ["tmpfs", "devtmpfs", "ramfs", "hugetlbfs"];
 
-/// So many parts get names: to find one, all that its process has mapped is gone through.
+/// So many parts get names: to find one, the whole memory map of its process is read.
 const MOST_NAMES: usize = 1000;
 
 /// What is known of file systems, and of what was mapped.
@@ -53,14 +53,19 @@ impl MappedFiles {
         self.part(MappedFile { device, inode, offset: offset.saturating_add(bytes), is_shared: true }, || name)
     }
 
+    /// The number of a part. While its row is not written, whoever maps it may still say its name: a process that was
+    /// seen first may have ended before it could be asked.
     fn part(&mut self, file: MappedFile, name: impl FnOnce() -> String) -> SharedPart {
         let MappedFile { device, inode, offset, .. } = file;
         let Self { ids, parts, .. } = self;
         let id = *ids.entry((device, inode, offset)).or_insert_with(|| {
-            let name = if parts.len() < MOST_NAMES { name() } else { String::new() };
-            parts.push(MappedPart { device, inode, offset, name });
+            parts.push(MappedPart { device, inode, offset, name: String::new() });
             PartId::from_index(parts.len() - 1)
         });
+        let index = id.index();
+        if (self.written..MOST_NAMES).contains(&index) && parts[index].name.is_empty() {
+            parts[index].name = name();
+        }
         id.into()
     }
 
@@ -148,6 +153,19 @@ mod tests {
         let mut files = MappedFiles::default();
         assert!(files.is_in_memory(device_of_memfds(0).unwrap(), std::process::id()));
         assert!(!files.is_in_memory(u64::MAX, std::process::id()));
+    }
+
+    #[test]
+    fn a_part_is_named_by_any_that_maps_it() {
+        let file = |inode| MappedFile { device: 1, inode, offset: 0, is_shared: true };
+        let mut files = MappedFiles::default();
+        let part = files.part(file(7), String::new);
+        assert_eq!(files.part(file(7), || "frames".to_owned()), part);
+        assert_eq!(files.part(file(7), || unreachable!("its name is known")), part);
+        files.part(file(8), String::new);
+        assert_eq!(files.take_rows().iter().map(|row| &*row.name).collect::<Vec<_>>(), ["frames", ""]);
+        files.part(file(8), || unreachable!("its row is written"));
+        assert!(files.take_rows().is_empty());
     }
 
     #[test]
