@@ -22,13 +22,21 @@ pub struct KeptFiles {
     files: FxHashMap<(String, Vec<u8>), File>,
     /// How many modules have been seen.
     seen: usize,
+    /// Those of them that had no description yet.
+    undescribed: Vec<usize>,
 }
 
 impl KeptFiles {
-    /// Opens the files of those of all modules that have come since the last call. They came from a process, which may
+    /// Opens the files of those of all modules that have been described since the last call. They came from a process, which may
     /// have ended by now.
     pub fn keep_new(&mut self, pid: u32, modules: &[Option<Module>]) {
-        modules[self.seen..].iter().flatten().for_each(|module| self.keep(pid, module));
+        let waiting = std::mem::take(&mut self.undescribed);
+        for index in waiting.into_iter().chain(self.seen..modules.len()) {
+            match &modules[index] {
+                Some(module) => self.keep(pid, module),
+                None => self.undescribed.push(index),
+            }
+        }
         self.seen = modules.len();
     }
 
@@ -67,4 +75,30 @@ fn mapping_of(pid: u32, address: u64) -> Option<PathBuf> {
     let line = line_at(pid, address)?;
     let range = line.split(' ').next()?;
     Some(PathBuf::from(format!("/proc/{pid}/map_files/{range}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_is_described_later_is_kept_then() {
+        let module = |path: &Path| Module {
+            path: path.to_str().unwrap().to_owned(),
+            build_id: Vec::new(),
+            bias: 0,
+            start: 0,
+            end: 1,
+            is_interpreter: false,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let [early, late] = ["early", "late"].map(|name| folder.path().join(name));
+        [&early, &late].map(|path| std::fs::write(path, "content").unwrap());
+        let mut files = KeptFiles::default();
+        let pid = std::process::id();
+        files.keep_new(pid, &[None, Some(module(&early))]);
+        files.keep_new(pid, &[Some(module(&late)), Some(module(&early))]);
+        drop(folder);
+        assert!(files.mapped(&module(&early)).is_some() && files.mapped(&module(&late)).is_some());
+    }
 }
