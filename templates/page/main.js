@@ -33,7 +33,7 @@ async function main() {
   }
   const page = new ReportPage(first ? await loadEmbeddedColumns(SCHEMA) : head);
   if (timeline.exists && page.bins) page.rangeControl = new RangeControl(page, page.bins, timeline);
-  else showWithoutRanges(timeline.exists);
+  else showWithoutRanges({ hasTimeline: timeline.exists, isAggregated: head.header.aggregated });
   page.start();
   timeline.draw();
   new ResizeObserver(() => timeline.draw()).observe(byId('timeline-box'));

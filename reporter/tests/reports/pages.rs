@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::capture_builder::CaptureBuilder;
+use crate::capture_builder::{CaptureBuilder, aggregated, report_on};
 use crate::family_run::{GZIP, MAIN, WORKER, family_run};
 use crate::native_run::{GEO, INSERT, native_run};
 use crate::page_columns;
@@ -192,6 +192,18 @@ fn a_hint_explains_arenas_where_there_are_some() {
         let site = builder.site_of(&[frame], Mmap);
         builder.map(1 << 40, 1 << 20, site);
         assert_eq!(hint(&builder).is_string(), is_interpreter, "{path}");
+    }
+}
+
+#[test]
+fn a_page_knows_whether_its_capture_has_events() {
+    let run = family_run();
+    for (bytes, is_aggregated) in [(run.to_bytes(), false), (aggregated(&run.to_bytes()), true)] {
+        let mut out = Vec::new();
+        flamegraph::write_html(&mut report_on(&bytes), View::default(), Metric::Peak, &mut out)
+            .expect("memory can be written");
+        let data = data_of(&String::from_utf8(out).expect("the page is UTF-8"));
+        assert_eq!(data["header"]["aggregated"], is_aggregated);
     }
 }
 

@@ -71,6 +71,7 @@ import { defineLazily, unpackNumbers, unpackTexts } from './columns.js';
  * @property {string | null} hint
  * @property {{ pid: number, label: string, command_line: string, started_s: number }[]} processes
  * @property {number} processes_recorded
+ * @property {boolean} aggregated whether the capture has no events that ranges of time could be made of
  */
 
 /**

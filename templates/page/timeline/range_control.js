@@ -384,12 +384,13 @@ function formatStep(seconds) {
 }
 
 /**
- * Instead of the controls, in a page without bins: where there would be some.
- * @param {boolean} hasTimeline
+ * Instead of the controls, in a page without bins: how to get them.
+ * @param {{hasTimeline: boolean, isAggregated: boolean}} page
  */
-export function showWithoutRanges(hasTimeline) {
+export function showWithoutRanges({ hasTimeline, isAggregated }) {
   for (const button of byId('range-controls').querySelectorAll('button')) button.hidden = true;
   byId('range-controls').hidden = !hasTimeline;
-  byId('range-readout').textContent =
-    'To choose ranges of time, make this page with --temporal and without --from and --to, or use “memprof report”.';
+  byId('range-readout').textContent = isAggregated
+    ? 'The capture is aggregated: it has the sums of the whole run, and no ranges of time.'
+    : 'To choose ranges of time, make this page with --temporal and without --from and --to, or use “memprof report”.';
 }

@@ -17,6 +17,8 @@ pub(crate) struct PageHeader<'a> {
     processes: Vec<ProcessEntry>,
     /// How many processes the capture has.
     processes_recorded: usize,
+    /// Whether the capture has sums only, and no events that ranges of time could be made of.
+    aggregated: bool,
 }
 
 #[derive(Serialize)]
@@ -52,6 +54,7 @@ impl<'a> PageHeader<'a> {
             hint,
             processes: (0..).zip(processes.list()).map(entry).collect(),
             processes_recorded: processes.recorded(),
+            aggregated: report.reader.aggregate().is_some(),
         }
     }
 }
