@@ -2,20 +2,21 @@
 
 use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::Tables;
-pub use memprof_capture::file::aggregate::Endings;
+use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
-use crate::high_watermark::{HighWatermark, OwnPeak};
+use crate::event_sink::{EventSink, Strand};
+use crate::high_watermark::HighWatermark;
 use crate::mapped_sites::MappedSites;
-use crate::merge::{EventSink, Strand};
 use crate::metric::Sums;
+use crate::process_memory::state::{Closed, State};
 use crate::process_memory::{Present, ProcessMemory};
 use crate::processes::ProcessId;
 use crate::shared_objects::SharedObjects;
 use crate::size_histogram::SizeHistogram;
-use crate::slots::{Amount, FinishedSlots, Slot, SlotNumbers};
+use crate::slots::{Amount, Slot, SlotNumbers};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
 use crate::timeline::{TimelineBuilder, TimelinePoint};
 
@@ -84,52 +85,6 @@ pub struct Aggregate {
     pub timeline: Vec<TimelinePoint>,
     /// The run in bins, where that was asked for. Its slots are indices into `slots`.
     pub bins: Option<TimeBins>,
-}
-
-/// The sums of a process whose events are through, or as far as they are.
-#[derive(Clone)]
-pub(crate) struct Closed {
-    /// Their threads are numbers in the list of threads there.
-    finished: FinishedSlots,
-    endings: Endings,
-    own: OwnPeak,
-}
-
-impl Closed {
-    /// Of a process that goes on.
-    fn so_far(memory: &ProcessMemory) -> Self {
-        Self { finished: memory.slots.so_far(), endings: memory.endings, own: memory.own.clone() }
-    }
-
-    /// The peak of its own, if it was always alone.
-    fn peak_alone(self, watermark: &HighWatermark, sites: &MappedSites) -> OwnPeak {
-        let (mut live, mut peak) = (Amount::default(), Amount::default());
-        let _ = self.finished.map(|slot, _| {
-            if !sites.is_address_space(slot.site) {
-                live.add(slot.live);
-                peak.add(slot.at_peak(watermark.epoch()));
-            }
-        });
-        OwnPeak::known(live, peak, watermark.peak_at())
-    }
-}
-
-/// A process while another one has its turn.
-pub(crate) enum State {
-    /// It has made no event, or has its turn.
-    Blank,
-    Running(Box<ProcessMemory>),
-    Ended(Closed),
-}
-
-impl State {
-    fn slots(&self) -> &[Slot] {
-        match self {
-            Self::Blank => &[],
-            Self::Running(memory) => memory.slots.as_slice(),
-            Self::Ended(closed) => closed.finished.as_slice(),
-        }
-    }
 }
 
 /// Applies events, in order, to the state of the processes' memory.

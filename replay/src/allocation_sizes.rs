@@ -9,10 +9,12 @@ use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::CaptureReader;
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 
-use crate::merge::{EventSink, Strand, merge_until};
+use crate::event_sink::{EventSink, Strand};
+use crate::merge::merge_until;
 use crate::processes::{ProcessId, Processes};
-use crate::replay::{TimeRange, end_of};
+use crate::replay::end_of;
 use crate::slots::Amount;
+use crate::time_range::TimeRange;
 
 /// Buckets: 0, 1, 2 to 3, 4 to 7 and so on.
 const BUCKETS: usize = 65;

@@ -12,7 +12,7 @@ use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::Stamp;
 use rustc_hash::FxHashMap;
 
-use crate::merge::{Due, EventSink, due};
+use crate::event_sink::{Due, EventSink, due};
 use crate::processes::ProcessId;
 use crate::strands::{PassingBatch, Strands};
 

@@ -1,17 +1,19 @@
 //! The memory of one process at a moment of the replay, and how events change it.
 
 mod shown;
+pub(crate) mod state;
 
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
+use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{Address, SiteId, Stamp};
 
-use crate::aggregate::{Endings, State};
+use crate::event_sink::Strand;
 use crate::high_watermark::{HighWatermark, OwnPeak};
 use crate::live_blocks::{Block, LiveBlocks};
 use crate::mapped_sites::MappedSites;
 use crate::mappings::{Mappings, Released};
-use crate::merge::Strand;
+use crate::process_memory::state::State;
 use crate::processes::ProcessId;
 use crate::shared_objects::{Holder, SharedObjects};
 use crate::size_histogram::SizeHistogram;

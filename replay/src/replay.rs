@@ -6,21 +6,13 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::ids::Stamp;
 
 use crate::aggregate::{Aggregate, Aggregator};
-use crate::aggregated_capture::{self, events_needed};
+use crate::events_needed::EventsNeeded;
 use crate::merge::{merge, merge_until};
 use crate::processes::Processes;
-use crate::range_sink::RangeSink;
 use crate::recent_allocations::TEMPORARY_THRESHOLD;
+use crate::stored_sums::restore;
 use crate::time_bins::TimeBinsBuilder;
-
-/// A range of time, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeRange {
-    /// Its first moment.
-    pub from: Stamp,
-    /// Its last one; not before the first.
-    pub to: Stamp,
-}
+use crate::time_range::{RangeSink, TimeRange};
 
 /// What to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +40,7 @@ pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &Repl
     if let Some(stored) = reader.aggregate() {
         return match events_needed(reader, processes, settings) {
             Some(need) => Err(need.into()),
-            None => Ok(aggregated_capture::restore(stored, processes, reader.tables())),
+            None => Ok(restore(stored, processes, reader.tables())),
         };
     }
     let (start, end) = (reader.header().start.stamp, end_of(reader));
@@ -74,4 +66,17 @@ pub fn end_of(reader: &CaptureReader) -> Stamp {
     let samples = reader.rss().iter().chain(reader.children_rss().values().flatten()).map(|sample| sample.at.stamp);
     let summary = reader.summary().map(|summary| summary.end.stamp);
     events.chain(samples).chain(summary).chain([reader.header().start.stamp]).max().unwrap_or_default()
+}
+
+/// Why the sums of an aggregated capture do not answer what is asked; nothing where they do, and for other captures.
+#[must_use]
+pub fn events_needed(reader: &CaptureReader, processes: &Processes, settings: &ReplaySettings) -> Option<EventsNeeded> {
+    reader.aggregate()?;
+    if settings.range.is_some() {
+        Some(EventsNeeded::Range)
+    } else if settings.temporary_threshold != TEMPORARY_THRESHOLD {
+        Some(EventsNeeded::TemporaryThreshold)
+    } else {
+        (processes.list().len() < processes.recorded()).then_some(EventsNeeded::SomeProcesses)
+    }
 }

@@ -8,7 +8,7 @@ use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{SiteId, ThreadId};
 use rustc_hash::FxHashMap;
 
-use crate::merge::Strand;
+use crate::event_sink::Strand;
 use crate::prefetching::prefetch;
 use crate::processes::ProcessId;
 use crate::recent_allocations::RecentAllocations;

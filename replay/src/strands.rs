@@ -5,7 +5,7 @@ use memprof_capture::file::columns::{EventBatch, Turn};
 use memprof_capture::ids::ThreadId;
 use rustc_hash::FxHashMap;
 
-use crate::merge::{EventSink, Strand};
+use crate::event_sink::{EventSink, Strand};
 use crate::processes::ProcessId;
 
 /// Numbers the threads of a process.

@@ -13,13 +13,14 @@ use memprof_capture::file::{CaptureReader, EventChunk, Tables};
 use memprof_capture::ids::{SiteId, Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
-use crate::aggregated_capture::{EventsNeeded, facts_with_losses};
+use crate::aggregated_capture::facts_with_losses;
 use crate::event_writer::{EventWriter, Numbers, kept_fact, unknown_free};
+use crate::events_needed::EventsNeeded;
 use crate::mappings::{MappedPiece, Mappings};
 use crate::processes::{Process, Processes};
-use crate::replay::TimeRange;
 use crate::slots::SlotId;
 use crate::time_bins::BinMark;
+use crate::time_range::TimeRange;
 
 /// What to keep.
 #[derive(Clone, Copy, Debug)]

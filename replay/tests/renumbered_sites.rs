@@ -5,7 +5,7 @@ use memprof_capture::file::Tables;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, Aggregator};
-use memprof_replay::merge::{EventSink, Strand};
+use memprof_replay::event_sink::{EventSink, Strand};
 use memprof_replay::processes::ProcessId;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 use proptest::prelude::*;

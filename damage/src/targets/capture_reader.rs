@@ -12,7 +12,7 @@ use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::joining::{JoinError, Joined, join};
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::Processes;
-use memprof_replay::replay::TimeRange;
+use memprof_replay::time_range::TimeRange;
 use memprof_replay::trimming::{Cut, trim};
 use memprof_reporter::export::{FORMATS, Format, write};
 use memprof_reporter::list::ListFormat;

@@ -20,9 +20,9 @@ use memprof_capture::file::whole_file::{Existing, Readers, WholeFile};
 use memprof_capture::file::{Fact, FrameSymbols, Header, PackagedFile, Summary, Tables, Thread};
 use memprof_capture::ids::{FrameId, Stamp};
 use memprof_replay::aggregate::Aggregator;
-use memprof_replay::aggregated_capture::store;
 use memprof_replay::live_merge::LiveMerge;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
+use memprof_replay::stored_sums::store;
 
 use super::large_blocks;
 use super::resident_moments::ResidentMoments;

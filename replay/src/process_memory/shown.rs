@@ -6,7 +6,7 @@ use std::ops::Range;
 use memprof_capture::ids::Stamp;
 
 use super::Present;
-use crate::aggregate::State;
+use super::state::State;
 use crate::mapped_sites::{MappedSite, ObjectId};
 use crate::mappings::{MappingId, Released, Shown};
 use crate::shared_objects::{GivenUp, Holder};

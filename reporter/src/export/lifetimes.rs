@@ -4,9 +4,10 @@ use std::io;
 
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
+use memprof_replay::event_sink::{EventSink, Strand};
 use memprof_replay::live_blocks::{Block, LiveBlocks};
 use memprof_replay::mappings::{Mappings, Released};
-use memprof_replay::merge::{EventSink, Strand, merge};
+use memprof_replay::merge::merge;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 use memprof_replay::replay::end_of;

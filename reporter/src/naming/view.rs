@@ -1,7 +1,5 @@
 //! Which frames a report shows. docs/metrics.md defines the views.
 
-use crate::naming::places::PlaceId;
-
 /// Whose frames are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ViewKind {
@@ -86,9 +84,9 @@ impl View {
         Self { show_imports: true, ..self }
     }
 
-    /// The place of a stack, where what it called in libraries is left out.
-    pub(crate) fn outside_libraries(self, place: PlaceId) -> Option<PlaceId> {
-        (self.places != PlacesOf::All).then_some(place)
+    /// Whether what the place of a stack called in libraries is left out.
+    pub(crate) fn leaves_libraries_out(self) -> bool {
+        self.places != PlacesOf::All
     }
 
     /// The set that has this view only.

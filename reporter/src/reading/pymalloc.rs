@@ -10,7 +10,8 @@ use crate::naming::view::View;
 use crate::reading::metadata::Metadata;
 use crate::reading::report::Report;
 use crate::sums::row_places::RowPlaces;
-use crate::sums::rows::Row;
+use crate::sums::rows::{Apart, Row, alphabetical, rows, sort_by_size};
+use crate::sums::stack_paths::PathId;
 
 /// Arenas are worth a word where one of so many largest rows is made of them.
 const TOP_ROWS: usize = 10;
@@ -72,14 +73,13 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, metric: Metric) -> O
         Pieces::Arenas(bytes) => bytes,
         Pieces::OfMimalloc => return sentence(report.metadata()),
     };
-    let is_mapped = |row: &&Row| row.allocator == Some(Allocator::Mmap);
-    let rows = report.rows(row_places, metric);
-    let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.place).collect();
-    let has_arenas = report.aggregate().slots.iter().any(|slot| {
-        let amount = slot.sums[metric];
-        let Some(site) = report.tables().site(slot.site).filter(|site| site.allocator == Allocator::Mmap) else {
-            return false;
-        };
+    let apart = Apart { allocator: true, process: true, thread: true };
+    let mut rows = rows(report, metric, apart, |site| (row_places.of_site(site), PathId::EMPTY));
+    sort_by_size(&mut rows, |row| alphabetical(&report.places, row.key.place));
+    let is_mapped = |row: &&Row| row.key.allocator == Some(Some(Allocator::Mmap));
+    let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.key.place).collect();
+    let has_arenas = report.with_any(metric).any(|(_, site, amount)| {
+        let Some(site) = site.filter(|site| site.allocator == Allocator::Mmap) else { return false };
         // Without native stacks nothing tells who called mmap but the size.
         let by_interpreter = !report.native.recorded
             || report.tables().stack(site.stack).is_some_and(|stack| report.places.is_in_interpreter(stack.frame));

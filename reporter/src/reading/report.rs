@@ -5,13 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{CaptureReader, ChunkObserver, Summary, Tables};
-use memprof_capture::file::{Damage, OpenError};
+use memprof_capture::file::{CaptureReader, ChunkObserver, Damage, OpenError, Site, Summary, Tables};
 use memprof_capture::ids::{SiteId, ThreadId};
 use memprof_capture::os_error::in_words;
-use memprof_replay::aggregate::Aggregate;
-use memprof_replay::aggregated_capture::EventsNeeded;
+use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::allocation_sizes::AllocationSizes;
+use memprof_replay::events_needed::EventsNeeded;
 use memprof_replay::mapped_sites::MappedSites;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::{Process, ProcessId, Processes, UnknownProcess};
@@ -35,7 +34,6 @@ use crate::reading::resident_sets::ResidentSets;
 use crate::reading::run_clock::RunClock;
 use crate::reading::unknown_process::UnknownProcessMessage;
 use crate::sums::row_places::RowPlaces;
-use crate::sums::rows::{self, PlaceRow, Ranking, Row};
 use crate::text::Location;
 
 /// Why there is no report.
@@ -301,12 +299,11 @@ impl Report {
         RowPlaces::of(self.tables(), &self.places, view)
     }
 
-    pub(crate) fn rows(&self, row_places: &RowPlaces, metric: Metric) -> Vec<Row> {
-        rows::rows(self.reader.tables(), &self.places, row_places, &self.aggregate.slots, metric)
-    }
-
-    pub(crate) fn by_place(&self, row_places: &RowPlaces, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {
-        rows::by_place(self.tables(), &self.places, row_places, &self.aggregate.slots, metric, ranking)
+    /// The slots that have anything of a metric, the site of each, unless a damaged capture lost it, and how much.
+    pub(crate) fn with_any(&self, metric: Metric) -> impl Iterator<Item = (&SlotSummary, Option<Site>, Amount)> {
+        let amounts = self.aggregate.slots.iter().map(move |slot| (slot, slot.sums[metric]));
+        let any = amounts.filter(|(_, amount)| !amount.is_zero());
+        any.map(|(slot, amount)| (slot, self.tables().site(slot.site), amount))
     }
 
     /// The sum over all places.

@@ -45,9 +45,9 @@ impl CallSums {
         let stands_in = |place| stand_ins.contains(&place) || !places.get(place).shown.meets(shown);
         for slot in &report.aggregate.slots {
             let amounts = slot.sums;
-            let stack = tables.site(slot.site).map(|site| site.stack);
-            let place = stack.map_or(places.lost_stack(), |stack| row_places.get(stack));
-            let known = stack.and_then(|stack| of_stack.get_mut(stack.index()));
+            let site = tables.site(slot.site);
+            let place = row_places.of_site(site);
+            let known = site.and_then(|site| of_stack.get_mut(site.stack.index()));
             if let Some(group) = groups.get(place) {
                 sums.own[group].add(&amounts);
                 if known.is_none() || stands_in(place) {

@@ -19,5 +19,5 @@ pub mod place_report;
 pub(crate) mod row_places;
 pub mod rows;
 pub(crate) mod site_tree;
-pub(crate) mod stack_groups;
 pub(crate) mod stack_paths;
+pub(crate) mod stacks;

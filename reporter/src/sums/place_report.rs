@@ -17,7 +17,7 @@ use crate::reading::elided_callers::ElidedCallers;
 use crate::reading::query::{Query, SlotFilter};
 use crate::reading::report::{Report, ReportError};
 use crate::sums::row_places::RowPlaces;
-use crate::sums::rows::{PlaceRow, Ranking};
+use crate::sums::rows::{self, PlaceRow, Ranking};
 
 /// A capture, replayed and resolved for [`PlaceLists`] in one view.
 pub struct PlaceReport {
@@ -103,6 +103,6 @@ impl<'a> PlaceLists<'a> {
 
     /// By place alone.
     pub(crate) fn by_place(&self, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {
-        self.report.by_place(&self.row_places, metric, ranking)
+        rows::by_place(self.report, &self.row_places, metric, ranking)
     }
 }

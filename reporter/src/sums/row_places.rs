@@ -1,6 +1,6 @@
 //! The one place that the memory of a stack is listed under, in tables and rankings.
 
-use memprof_capture::file::Tables;
+use memprof_capture::file::{Site, Tables};
 use memprof_capture::ids::StackId;
 
 use crate::naming::claims::Claims;
@@ -57,6 +57,11 @@ impl RowPlaces {
     /// The place of a stack.
     pub(crate) fn get(&self, stack: StackId) -> PlaceId {
         self.of_stack.get(stack.index()).copied().unwrap_or(self.lost)
+    }
+
+    /// The place of what is allocated at a site; nothing is a site that a damaged capture lost.
+    pub(crate) fn of_site(&self, site: Option<Site>) -> PlaceId {
+        site.map_or(self.lost, |site| self.get(site.stack))
     }
 }
 

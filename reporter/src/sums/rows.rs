@@ -1,7 +1,7 @@
-//! Memory by place: what tables and rankings print.
+//! Memory in rows: what tables and rankings print.
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{Tables, Thread};
+use memprof_capture::file::{Site, Thread};
 use memprof_capture::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
@@ -10,31 +10,9 @@ use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
 use crate::naming::places::{PlaceId, Places};
+use crate::reading::report::Report;
 use crate::sums::row_places::RowPlaces;
-
-/// What one thread of a process allocated at one place with one allocator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Where, as the view has it.
-    pub place: PlaceId,
-    /// How; nothing where a damaged capture lost it.
-    pub allocator: Option<Allocator>,
-    /// Who.
-    pub process: ProcessId,
-    /// Which of its threads.
-    pub thread: ThreadId,
-    /// How much.
-    pub amount: Amount,
-}
-
-/// What was allocated at one place, by all processes, threads and allocators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlaceRow {
-    /// Where, as the view has it.
-    pub place: PlaceId,
-    /// How much.
-    pub amount: Amount,
-}
+use crate::sums::stack_paths::PathId;
 
 /// How rows are ranked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,25 +42,107 @@ impl Ranking {
     }
 }
 
-fn sum_up<K: std::hash::Hash + Eq>(
-    tables: &Tables,
-    places: &Places,
-    row_places: &RowPlaces,
-    slots: &[SlotSummary],
+/// What was allocated at one place, by all processes, threads and allocators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaceRow {
+    /// Where, as the view has it.
+    pub place: PlaceId,
+    /// How much.
+    pub amount: Amount,
+}
+
+/// What was allocated at one place or stack, by what is kept apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub key: RowKey,
+    pub amount: Amount,
+    /// In how many processes that was.
+    pub processes: u64,
+    /// In how many threads of all these.
+    pub threads: u64,
+}
+
+/// What distinguishes a row from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowKey {
+    /// Where: a place that represents all that are joined with it. The same in all rows that are not by place.
+    pub place: PlaceId,
+    /// The stack that ends there, where rows are by stack; else the same in all rows.
+    pub path: PathId,
+    /// Nothing where all are one.
+    pub allocator: Option<AllocatorKey>,
+    /// Nothing where all are one.
+    pub process: Option<ProcessId>,
+    /// Nothing where all are one.
+    pub thread: Option<ThreadId>,
+}
+
+/// An allocator; nothing where a damaged capture lost it.
+pub(crate) type AllocatorKey = Option<Allocator>;
+
+/// What rows keep apart, besides the place or stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Apart {
+    pub allocator: bool,
+    pub process: bool,
+    /// Threads, and so processes.
+    pub thread: bool,
+}
+
+/// All rows with anything of a metric, in any order. `at` says where a site's memory was allocated.
+pub(crate) fn rows(
+    report: &Report,
     metric: Metric,
-    key: impl Fn(PlaceId, Option<Allocator>, (ProcessId, ThreadId)) -> K,
-) -> FxHashMap<K, Amount> {
-    let mut sums: FxHashMap<K, Amount> = FxHashMap::default();
-    for slot in slots {
-        let amount = slot.sums[metric];
-        if amount.is_zero() {
-            continue;
-        }
-        let site = tables.site(slot.site);
-        let place = site.map_or(places.lost_stack(), |site| row_places.get(site.stack));
-        sums.entry(key(place, site.map(|site| site.allocator), (slot.process, slot.thread))).or_default().add(amount);
+    apart: Apart,
+    at: impl Fn(Option<Site>) -> (PlaceId, PathId),
+) -> Vec<Row> {
+    let threads = indistinguishable(&report.tables().threads, &report.aggregate.slots);
+    let shares = report.with_any(metric).map(|(slot, site, amount)| {
+        let thread = threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
+        let (place, path) = at(site);
+        let key = RowKey {
+            place,
+            path,
+            allocator: apart.allocator.then(|| site.map(|site| site.allocator)),
+            process: (apart.process || apart.thread).then_some(slot.process),
+            thread: apart.thread.then_some(thread),
+        };
+        (key, (slot.process, thread), amount)
+    });
+    let mut shares: Vec<(RowKey, (ProcessId, ThreadId), Amount)> = shares.collect();
+    shares.sort_unstable_by_key(|&(key, who, _)| (key, who));
+    let mut rows: Vec<Row> = Vec::new();
+    for of_key in shares.chunk_by(|a, b| a.0 == b.0) {
+        let mut row = Row { key: of_key[0].0, amount: Amount::default(), processes: 0, threads: 0 };
+        of_key.iter().for_each(|&(.., amount)| row.amount.add(amount));
+        row.threads = of_key.chunk_by(|a, b| a.1 == b.1).count() as u64;
+        row.processes = of_key.chunk_by(|a, b| a.1.0 == b.1.0).count() as u64;
+        rows.push(row);
     }
-    sums
+    rows
+}
+
+/// Sorts rows: most bytes first, and otherwise by name.
+pub(crate) fn sort_by_size<'a>(rows: &mut [Row], name: impl Fn(&Row) -> (&'a str, u32, &'a str)) {
+    rows.sort_by(|a, b| {
+        let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
+        size.then_with(|| name(a).cmp(&name(b))).then_with(|| a.key.cmp(&b.key))
+    });
+}
+
+/// The rows by place alone, the first in the ranking first.
+pub(crate) fn by_place(report: &Report, row_places: &RowPlaces, metric: Metric, ranking: Ranking) -> Vec<PlaceRow> {
+    let mut sums: FxHashMap<PlaceId, Amount> = FxHashMap::default();
+    for (_, site, amount) in report.with_any(metric) {
+        sums.entry(row_places.of_site(site)).or_default().add(amount);
+    }
+    let mut rows: Vec<PlaceRow> = sums.into_iter().map(|(place, amount)| PlaceRow { place, amount }).collect();
+    let places = &report.places;
+    rows.sort_by(|a, b| {
+        let size = ranking.key(b.amount).cmp(&ranking.key(a.amount));
+        size.then_with(|| alphabetical(places, a.place).cmp(&alphabetical(places, b.place)))
+    });
+    rows
 }
 
 /// The name of a place's file, its line and its function: an order that does not depend on how the run went.
@@ -90,7 +150,7 @@ pub(crate) fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str)
     (places.file(place), places.line(place), places.function(place))
 }
 
-/// For each thread, the first one that cannot be told from it. What a thread does at the very end of its life is recorded
+/// For each thread, the first one that looks the same in reports. What a thread does at the very end of its life is recorded
 /// as if each call were of another thread, with the same id and name. (So has the first thread of a process that becomes
 /// another program; but that one is not the same.)
 pub(crate) fn indistinguishable(threads: &[Option<Thread>], slots: &[SlotSummary]) -> Vec<ThreadId> {
@@ -108,46 +168,4 @@ pub(crate) fn indistinguishable(threads: &[Option<Thread>], slots: &[SlotSummary
             None => number,
         })
         .collect()
-}
-
-/// All rows, most bytes first.
-pub(crate) fn rows(
-    tables: &Tables,
-    places: &Places,
-    row_places: &RowPlaces,
-    slots: &[SlotSummary],
-    metric: Metric,
-) -> Vec<Row> {
-    let threads = indistinguishable(&tables.threads, slots);
-    let sums = sum_up(tables, places, row_places, slots, metric, |place, allocator, (process, thread)| {
-        (place, allocator, process, threads.get(thread.index()).copied().unwrap_or(thread))
-    });
-    let mut rows: Vec<Row> = sums
-        .into_iter()
-        .map(|((place, allocator, process, thread), amount)| Row { place, allocator, process, thread, amount })
-        .collect();
-    rows.sort_by(|a, b| {
-        let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
-        size.then_with(|| alphabetical(places, a.place).cmp(&alphabetical(places, b.place)))
-            .then_with(|| (a.allocator, a.process, a.thread).cmp(&(b.allocator, b.process, b.thread)))
-    });
-    rows
-}
-
-/// The rows by place alone, the first in the ranking first.
-pub(crate) fn by_place(
-    tables: &Tables,
-    places: &Places,
-    row_places: &RowPlaces,
-    slots: &[SlotSummary],
-    metric: Metric,
-    ranking: Ranking,
-) -> Vec<PlaceRow> {
-    let sums = sum_up(tables, places, row_places, slots, metric, |place, _, _| place);
-    let mut rows: Vec<PlaceRow> = sums.into_iter().map(|(place, amount)| PlaceRow { place, amount }).collect();
-    rows.sort_by(|a, b| {
-        let size = ranking.key(b.amount).cmp(&ranking.key(a.amount));
-        size.then_with(|| alphabetical(places, a.place).cmp(&alphabetical(places, b.place)))
-    });
-    rows
 }

@@ -1,6 +1,6 @@
 //! Stacks as a view shows them: those that look the same are one path.
 
-use memprof_capture::file::Tables;
+use memprof_capture::file::{Site, Tables};
 use memprof_capture::ids::StackId;
 use rustc_hash::FxHashMap;
 
@@ -82,10 +82,10 @@ impl StackPaths {
         move |path| lengths[path.index()]
     }
 
-    /// The path of a stack; that of lost stacks where the file does not have it.
-    pub(crate) fn get(&self, stack: Option<StackId>) -> PathId {
+    /// The path of a site's stack; that of lost stacks where the file does not have it.
+    pub(crate) fn of_site(&self, site: Option<Site>) -> PathId {
         // The place of the empty path is that of lost stacks.
-        stack.and_then(|stack| self.of_stack.get(stack.index()).copied()).unwrap_or(PathId::EMPTY)
+        site.and_then(|site| self.of_stack.get(site.stack.index()).copied()).unwrap_or(PathId::EMPTY)
     }
 
     /// The places of a path, the innermost first. Never none.

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use crate::capture_builder::{CaptureBuilder, START};
 use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::{Fact, MappedPart};
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
-use memprof_replay::aggregate::{Aggregate, Endings, ProcessTotals, SlotSummary};
+use memprof_replay::aggregate::{Aggregate, ProcessTotals, SlotSummary};
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
-use memprof_replay::replay::{ReplaySettings, TimeRange};
+use memprof_replay::replay::ReplaySettings;
 use memprof_replay::slots::Amount;
+use memprof_replay::time_range::TimeRange;
 use proptest::prelude::*;
 
 const PAGE: u64 = 16;

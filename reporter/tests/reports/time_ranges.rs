@@ -10,7 +10,8 @@ use memprof_capture::file::{Fact, MappedPart};
 use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::processes::ProcessId;
-use memprof_replay::replay::{ReplaySettings, TimeRange};
+use memprof_replay::replay::ReplaySettings;
+use memprof_replay::time_range::TimeRange;
 use proptest::prelude::*;
 
 const PAGE: u64 = 16;

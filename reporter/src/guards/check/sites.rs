@@ -82,12 +82,8 @@ pub(super) fn largest(
 ) -> Vec<Site> {
     let row_places = report.row_places(view);
     let mut of_stack: FxHashMap<Option<StackId>, Amount> = FxHashMap::default();
-    for slot in report.aggregate.slots.iter().filter(|slot| is_meant(slot)) {
-        let amount = slot.sums[figure.metric()];
-        if !amount.is_zero() {
-            let stack = report.tables().site(slot.site).map(|site| site.stack);
-            of_stack.entry(stack).or_default().add(amount);
-        }
+    for (_, site, amount) in report.with_any(figure.metric()).filter(|&(slot, ..)| is_meant(slot)) {
+        of_stack.entry(site.map(|site| site.stack)).or_default().add(amount);
     }
     // Stacks that differ below the place only are the same to the reader.
     let mut sums: FxHashMap<Vec<PlaceId>, Amount> = FxHashMap::default();

@@ -34,7 +34,7 @@ use crate::naming::places::PlaceId;
 use crate::naming::view::{View, Views};
 use crate::reading::report::Report;
 use crate::sums::flame_tree::{FlameTree, SlotCells, Split};
-use crate::sums::rows::Ranking;
+use crate::sums::rows::{Ranking, by_place};
 use common_names::{CommonNames, FunctionId, PathId, Side};
 use stack_tree::{StackId, StackTree};
 
@@ -245,11 +245,8 @@ impl<'a> Diff<'a> {
     /// The line of a function (after) that has most of it; nothing for other rows, and functions that are gone.
     pub(crate) fn main_place(&self, row: &Row) -> Option<PlaceId> {
         let Subject::Function(function) = row.subject else { return None };
-        let places = self.after().by_place(
-            &self.after().row_places(self.comparison.view),
-            self.comparison.metric,
-            Ranking::Bytes,
-        );
+        let (report, comparison) = (self.after(), self.comparison);
+        let places = by_place(report, &report.row_places(comparison.view), comparison.metric, Ranking::Bytes);
         let mut places = places.into_iter().map(|row| row.place);
         places.find(|&place| self.names.function_of(Side::After, place) == function)
     }
@@ -349,14 +346,8 @@ fn place_changes(
     for side in Side::BOTH {
         let report = reports[side as usize];
         let row_places = report.row_places(comparison.view);
-        for slot in &report.aggregate.slots {
-            let amount = slot.sums[comparison.metric];
-            if amount.is_zero() {
-                continue;
-            }
-            let place =
-                report.tables().site(slot.site).map_or(report.places.lost_stack(), |site| row_places.get(site.stack));
-            of_side(changes.entry(subject(side, place)).or_default(), side).add(amount);
+        for (_, site, amount) in report.with_any(comparison.metric) {
+            of_side(changes.entry(subject(side, row_places.of_site(site))).or_default(), side).add(amount);
         }
     }
     changes.into_iter().collect()

@@ -30,7 +30,7 @@ impl Ages {
                 continue;
             }
             let site = report.tables().site(slot.site);
-            let key = (paths.get(site.map(|site| site.stack)), site.map(|site| site.allocator));
+            let key = (paths.of_site(site), site.map(|site| site.allocator));
             // What a process gave up by becoming another program is left, too, but not leaked: then nobody knows.
             let known = (bins.amount == slot.sums.leaked).then_some((bins.first, bins.last));
             of_group

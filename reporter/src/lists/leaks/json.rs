@@ -14,7 +14,7 @@ use crate::formatting::json_head::JsonHead;
 use crate::guards::suppressions::SuppressedLeaks;
 use crate::naming::allocator_name::allocator_name;
 use crate::reading::report::Report;
-use crate::sums::stack_groups::StackGroup;
+use crate::sums::stacks::StackGroup;
 
 /// What a leak takes without its frames, and how far these stand from the margin.
 const LEAK_BYTES: u64 = 200;

@@ -9,7 +9,7 @@ use crate::formatting::expected_size::SizedWrite;
 use crate::lists::list::{Column, List, ListFormat, Room, Subject, sum_in_words};
 use crate::naming::allocator_name::allocator_name;
 use crate::reading::report::Report;
-use crate::sums::stack_groups::StackGroup;
+use crate::sums::stacks::StackGroup;
 use crate::text::TextStyle;
 
 /// Writes the stacks: as text the first `most`, of each at most `frames` lines, in Markdown the first `most`.

@@ -13,8 +13,8 @@ use crate::guards::suppressions::SuppressedLeaks;
 use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::sums::rows::Ranking;
-use crate::sums::stack_groups::{StackGroup, groups};
 use crate::sums::stack_paths::StackPaths;
+use crate::sums::stacks::{StackGroup, Stacks};
 use ages::Ages;
 
 /// How many stacks text and Markdown have, unless asked otherwise.
@@ -42,10 +42,9 @@ struct Leaks {
 
 impl Leaks {
     fn of(report: &Report, settings: &LeakSettings) -> Self {
-        let row_places = report.row_places(settings.view);
-        let paths = StackPaths::of(report.tables(), &report.places, &row_places, settings.view);
-        let groups = groups(report, &paths, &row_places, Metric::Leaks, settings.ranking);
-        let ages = Ages::of(report, &paths);
-        Self { paths, groups, ages }
+        let stacks = Stacks::of(report, settings.view);
+        let groups = stacks.groups(report, Metric::Leaks, settings.ranking);
+        let ages = Ages::of(report, &stacks.paths);
+        Self { paths: stacks.paths, groups, ages }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn write(
             let (from, to) = (seconds(between.from_s), seconds(between.to_s));
             writeln!(out, "  allocated from {from} to {to} after the start")?;
         }
-        let stack = (paths.places(group.path), settings.view.outside_libraries(group.place));
+        let stack = (paths.places(group.path), settings.view.leaves_libraries_out().then_some(group.place));
         stack_text::write(report, stack, frames, INDENT, style, out)?;
     }
     if groups.len() > most {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::naming::places_by::PlacesBy;
+use crate::sums::rows::Apart;
 
 /// What the rows of a table are for: all that is asked for together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,11 @@ enum Key {
 impl By {
     /// By nothing: one row.
     const NOTHING: Self = Self { subject: BySubject::Nothing, allocator: false, process: false, thread: false };
+
+    /// What rows keep apart, besides where it was.
+    pub(super) const fn apart(self) -> Apart {
+        Apart { allocator: self.allocator, process: self.process, thread: self.thread }
+    }
 
     /// The names of what it is by.
     pub fn names(self) -> impl Iterator<Item = &'static str> {

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use memprof_replay::processes::ProcessId;
 
-use super::rows::Row;
 use super::{Subjects, Table};
 use crate::lists::list::{Column, List, Room, Subject, SubjectName, sum_in_words};
 use crate::naming::allocator_name::allocator_name;
+use crate::sums::rows::Row;
 
 const ALLOCATOR: SubjectName = SubjectName { name: "allocator", head: "Allocator" };
 const COMMAND: SubjectName = SubjectName { name: "command", head: "Command" };

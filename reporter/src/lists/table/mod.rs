@@ -2,12 +2,10 @@
 
 mod by;
 mod columns;
-mod rows;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use memprof_capture::file::Site;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
@@ -24,10 +22,10 @@ use crate::reading::pymalloc;
 use crate::reading::report::Report;
 use crate::sums::place_report::PlaceLists;
 use crate::sums::row_places::RowPlaces;
-use crate::sums::rows::{Ranking, alphabetical};
+use crate::sums::rows::{self, Row, alphabetical};
 use crate::sums::stack_paths::{PathId, StackPaths};
+use crate::sums::stacks::Stacks;
 use crate::text::{TextStyle, write_paragraph};
-use rows::Row;
 
 /// How many rows text and Markdown have, unless asked otherwise.
 pub const DEFAULT_ROWS: usize = 50;
@@ -67,16 +65,17 @@ impl<'a> Table<'a> {
     pub fn of_places(lists: &'a PlaceLists<'_>, metric: Metric, by: By) -> Self {
         let (report, row_places) = (lists.report, &*lists.row_places);
         let lost = report.places.lost_stack();
-        let place = |site: Option<Site>| site.map_or(lost, |site| row_places.get(site.stack));
         let (by, rows, subjects) = match by.subject {
             BySubject::Places(places_by) => {
                 let grouped = places_by.grouped(report.tables(), &report.places);
-                let rows = rows::rows(report, metric, by, |site| (grouped.first(place(site)), PathId::EMPTY));
+                let rows = rows::rows(report, metric, by.apart(), |site| {
+                    (grouped.first(row_places.of_site(site)), PathId::EMPTY)
+                });
                 (by, rows, Subjects::Places(grouped))
             }
             BySubject::Nothing | BySubject::Stacks => {
                 let by = By { subject: BySubject::Nothing, ..by };
-                (by, rows::rows(report, metric, by, |_| (lost, PathId::EMPTY)), Subjects::Anywhere)
+                (by, rows::rows(report, metric, by.apart(), |_| (lost, PathId::EMPTY)), Subjects::Anywhere)
             }
         };
         let row_places = Cow::Borrowed(row_places);
@@ -86,28 +85,20 @@ impl<'a> Table<'a> {
     /// By whole stacks, and whatever else is asked for.
     #[must_use]
     pub fn of_stacks(report: &'a Report, view: View, metric: Metric, by: By) -> Self {
-        let row_places = report.row_places(view);
-        let paths = StackPaths::of(report.tables(), &report.places, &row_places, view);
+        let Stacks { places, paths } = Stacks::of(report, view);
         let by = By { subject: BySubject::Stacks, ..by };
-        let rows = rows::rows(report, metric, by, |site| {
-            let place = site.map_or(report.places.lost_stack(), |site| row_places.get(site.stack));
-            (place, paths.get(site.map(|site| site.stack)))
-        });
-        let (row_places, subjects) = (Cow::Owned(row_places), Subjects::Stacks(paths));
+        let rows = rows::rows(report, metric, by.apart(), |site| (places.of_site(site), paths.of_site(site)));
+        let (row_places, subjects) = (Cow::Owned(places), Subjects::Stacks(paths));
         Self { report, view, metric, by, row_places, subjects, rows }.in_order()
     }
 
     /// With most bytes first, and otherwise by name.
     fn in_order(mut self) -> Self {
         let (places, subjects) = (&self.report.places, &self.subjects);
-        let name = |row: &Row| match subjects {
+        rows::sort_by_size(&mut self.rows, |row| match subjects {
             Subjects::Anywhere => ("", 0, ""),
             Subjects::Places(grouped) => grouped.name(places, row.key.place),
             Subjects::Stacks(_) => alphabetical(places, row.key.place),
-        };
-        self.rows.sort_by(|a, b| {
-            let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
-            size.then_with(|| name(a).cmp(&name(b))).then_with(|| a.key.cmp(&b.key))
         });
         self
     }

@@ -14,7 +14,7 @@ use crate::formatting::json_head::JsonHead;
 use crate::naming::allocator_name::allocator_name;
 use crate::naming::view::View;
 use crate::reading::report::Report;
-use crate::sums::stack_groups::StackGroup;
+use crate::sums::stacks::StackGroup;
 
 /// What a stack takes without its frames, and how far these stand from the margin.
 const STACK_BYTES: u64 = 150;

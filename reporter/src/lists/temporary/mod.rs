@@ -16,9 +16,9 @@ pub use text::TextLimits;
 use crate::naming::places::PlaceId;
 use crate::naming::view::View;
 use crate::reading::report::Report;
-use crate::sums::rows::Ranking;
-use crate::sums::stack_groups::{StackGroup, groups};
+use crate::sums::rows::{Ranking, by_place};
 use crate::sums::stack_paths::StackPaths;
+use crate::sums::stacks::{StackGroup, Stacks};
 
 /// How many places text and Markdown have, unless asked otherwise.
 pub const DEFAULT_PLACES: usize = 10;
@@ -62,22 +62,21 @@ struct TemporaryPlace {
 
 /// The places of the report, in order, with the paths of their stacks.
 fn places(report: &Report, view: View, sort: SortBy) -> (Vec<TemporaryPlace>, StackPaths) {
-    let row_places = report.row_places(view);
-    let paths = StackPaths::of(report.tables(), &report.places, &row_places, view);
+    let stacks = Stacks::of(report, view);
     let ranking = if sort == SortBy::Bytes { Ranking::Bytes } else { Ranking::Allocations };
-    let totals = report.by_place(&row_places, Metric::Total, ranking);
+    let totals = by_place(report, &stacks.places, Metric::Total, ranking);
     let totals: FxHashMap<PlaceId, Amount> = totals.into_iter().map(|row| (row.place, row.amount)).collect();
-    let mut stacks: FxHashMap<PlaceId, Vec<StackGroup>> = FxHashMap::default();
-    for group in groups(report, &paths, &row_places, Metric::Temporary, ranking) {
-        stacks.entry(group.place).or_default().push(group);
+    let mut of_place: FxHashMap<PlaceId, Vec<StackGroup>> = FxHashMap::default();
+    for group in stacks.groups(report, Metric::Temporary, ranking) {
+        of_place.entry(group.place).or_default().push(group);
     }
-    let rows = report.by_place(&row_places, Metric::Temporary, ranking).into_iter();
+    let rows = by_place(report, &stacks.places, Metric::Temporary, ranking).into_iter();
     let mut places: Vec<TemporaryPlace> = rows
         .map(|row| TemporaryPlace {
             place: row.place,
             temporary: row.amount,
             total: totals.get(&row.place).copied().unwrap_or_default(),
-            stacks: stacks.remove(&row.place).unwrap_or_default(),
+            stacks: of_place.remove(&row.place).unwrap_or_default(),
         })
         .collect();
     if sort == SortBy::Share {
@@ -87,5 +86,5 @@ fn places(report: &Report, view: View, sort: SortBy) -> (Vec<TemporaryPlace>, St
         };
         places.sort_by_key(|place| Reverse(share(place)));
     }
-    (places, paths)
+    (places, stacks.paths)
 }

@@ -59,7 +59,7 @@ pub(super) fn write(
         for group in row.stacks.iter().take(limits.stacks) {
             let allocator = allocator_name(group.allocator);
             writeln!(out, "{:INDENT$}{} by {allocator} from", "", count(group.amount.allocations))?;
-            let stack = (paths.places(group.path), view.outside_libraries(group.place));
+            let stack = (paths.places(group.path), view.leaves_libraries_out().then_some(group.place));
             stack_text::write(report, stack, limits.frames, INDENT * 2, style, out)?;
         }
         if row.stacks.len() > limits.stacks {

@@ -7,7 +7,8 @@ mod thread_pattern;
 
 use memprof_capture::allocator::Allocator;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
-use memprof_replay::replay::{ReplaySettings, TimeRange};
+use memprof_replay::replay::ReplaySettings;
+use memprof_replay::time_range::TimeRange;
 
 pub use moment::{InvalidMoment, Moment};
 pub use path_pattern::{InvalidPattern, PathPattern};

@@ -1,12 +1,20 @@
-//! Cuts a replay to a range of time.
+//! Ranges of time, and a sink that cuts a replay to one.
 
 use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::ids::Stamp;
 
 use crate::aggregate::Aggregator;
-use crate::merge::{EventSink, Strand};
+use crate::event_sink::{EventSink, Strand};
 use crate::processes::ProcessId;
-use crate::replay::TimeRange;
+
+/// A range of time, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Its first moment.
+    pub from: Stamp,
+    /// Its last one; not before the first.
+    pub to: Stamp,
+}
 
 /// Lets an aggregator count from the first event of a range on, and stops at the last one.
 pub(crate) struct RangeSink {
