@@ -147,7 +147,7 @@ fn captures_are_summed_up_cut_and_merged() {
     for name in ["allocations", "bytes_allocated", "leaked_bytes", "temporary_bytes", "frees"] {
         assert_eq!(total(&twice, name), 2 * total(&expected, name), "{name}");
     }
-    // How it went together is known as exactly as dates are.
+    // How it went together is known as exactly as stamps are.
     assert!(total(&twice, "peak_bytes") >= total(&expected, "peak_bytes"));
     // What does not make sense is refused in a sentence.
     let refused = |arguments: &[&str], words: &[&str]| {

@@ -86,7 +86,7 @@ fn what_the_cpp_library_allocates() {
     assert!(total(&stats, "leaked_allocations") <= 1, "{stats}");
 }
 
-/// An allocator that is a wrapper is called once for each call of the program's, wherever it stands; what it passes on does
+/// An allocator that is a wrapper is called once for each call of the program's, wherever it is; what it passes on does
 /// not count again.
 #[test]
 fn with_a_wrapper_around_malloc() {

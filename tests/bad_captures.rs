@@ -108,14 +108,14 @@ fn a_capture_of_another_user() {
     set_mode(given.folder.path(), 0o755);
     set_mode(&given.file, 0o600);
     let finished = Finished::of(Command::new(&executable).arg("stats").arg(&given.file).uid(65534).gid(65534));
-    let told = finished.refuses(1, &[]).stderr();
-    assert_eq!(told, format!("memprof: cannot read {}: Permission denied\n", given.file.display()));
+    let errors = finished.refuses(1, &[]).stderr();
+    assert_eq!(errors, format!("memprof: cannot read {}: Permission denied\n", given.file.display()));
 }
 
 #[test]
 fn captures_of_a_newer_memprof() {
     let mut bytes = sound_capture();
-    // The version stands behind the eight bytes that all captures begin with.
+    // The version comes after the eight bytes that all captures begin with.
     bytes[8..12].copy_from_slice(&(FILE_VERSION + 1).to_le_bytes());
     Given::file("newer.bin", &bytes).is_refused("newer than this memprof");
     bytes[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -127,8 +127,8 @@ fn a_sound_capture_is_reported_on_without_a_note() {
     let given = Given::file("sound.bin", &sound_capture());
     for report in REPORTS {
         let finished = given.report(&[report, &["-f"][..usize::from(report.contains(&"-o"))]].concat()).succeeds();
-        let told = finished.stderr();
-        assert!(told.lines().all(|line| line.starts_with("memprof: wrote ")), "{report:?}: {told}");
+        let errors = finished.stderr();
+        assert!(errors.lines().all(|line| line.starts_with("memprof: wrote ")), "{report:?}: {errors}");
     }
 }
 
@@ -253,17 +253,17 @@ fn all_reports_on_damaged_captures() {
         hole(length / 2, length),
         hole(600, 700),
         [&bytes[..length / 3], &bytes[length / 3 + 5..]].concat(),
-        [&bytes[..], b"something behind it"].concat(),
+        [&bytes[..], b"something after it"].concat(),
     ];
     for (index, bytes) in damaged.iter().enumerate() {
         let given = Given::file("damaged.bin", bytes);
         for report in REPORTS {
             let finished = given.report(&[report, &["-f"][..usize::from(report.contains(&"-o"))]].concat()).succeeds();
-            let (text, told) = (finished.stdout(), finished.stderr());
+            let (text, errors) = (finished.stdout(), finished.stderr());
             // A text says what is missing. For what is no text, or goes elsewhere, standard error does.
             let is_text = !report.iter().any(|word| ["--json", "--format", "-o"].contains(word));
-            let is_told = told.starts_with(&format!("memprof: {}: ", Path::display(&given.file)));
-            assert_eq!((is_told, is_text && text.contains("Note")), (!is_text, is_text), "{index}: {told}{text}");
+            let is_told = errors.starts_with(&format!("memprof: {}: ", Path::display(&given.file)));
+            assert_eq!((is_told, is_text && text.contains("Note")), (!is_text, is_text), "{index}: {errors}{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `errno` after every call that memprof stands in front of is what it is without memprof, however long the way was that
+//! `errno` after every call that memprof hooks is what it is without memprof, however long the way was that
 //! the record of the call took; and so are results, alignment, and what can be used of a block.
 
 use std::process::Command;

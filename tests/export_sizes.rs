@@ -55,14 +55,14 @@ fn what_spells_stacks_out_is_refused_before_it_is_written() {
         let output = folder.path().join(format);
         let began = Instant::now();
         let refused = Finished::of(&mut export(deep(), format, &output)).ends_with(1);
-        let told = refused.stderr();
+        let errors = refused.stderr();
         let path = output.display().to_string();
         // On a disk that is nearly full it is that which is said.
-        let what_to_do = if told.contains(" left") { "on another disk with -o" } else { "add --force" };
+        let what_to_do = if errors.contains(" left") { "on another disk with -o" } else { "add --force" };
         for word in [path.as_str(), " GiB", what_to_do] {
-            assert!(told.contains(word), "no \"{word}\" in: {told}");
+            assert!(errors.contains(word), "no \"{word}\" in: {errors}");
         }
-        assert_eq!(told.lines().count(), 1, "{told}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
         assert!(began.elapsed() < Duration::from_secs(60), "{format} was written: {:?}", began.elapsed());
     }
     assert_eq!(names(folder.path()), [""; 0]);
@@ -132,8 +132,8 @@ fn a_pipe_takes_what_comes_and_a_file_does_not() {
         let output = folder.path().join("output");
         let file = File::create(&output).expect("a file can be made");
         let refused = Finished::of_output_to(&mut report, file.into()).ends_with(1);
-        let told = refused.stderr();
-        assert!(told.contains("standard output") && told.contains(" GiB") && told.contains("pipe"), "{told}");
+        let errors = refused.stderr();
+        assert!(errors.contains("standard output") && errors.contains(" GiB") && errors.contains("pipe"), "{errors}");
         assert_eq!(output.metadata().expect("it is there").len(), 0);
     }
 }
@@ -257,7 +257,7 @@ fn signals_leave_no_part_of_a_file_that_has_a_name() {
     }
 }
 
-/// A terminal that closes does not end what was told to go on without it.
+/// A terminal that closes does not end what was started to go on without it.
 #[test]
 fn signals_that_are_ignored_end_nothing() {
     let export = Export::begin(|mut command| {

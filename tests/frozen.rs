@@ -44,8 +44,8 @@ fn assert_is_recorded(program: &Path) -> Recorded {
     let stats = recorded.stats();
     assert_eq!(native_stacks(&stats, "unmerged"), 0);
     assert_eq!(stats["metadata"]["complete"], true);
-    let told = recorded.finished().stderr();
-    assert!(told.contains("1 process was started and not recorded"), "{told}");
+    let errors = recorded.finished().stderr();
+    assert!(errors.contains("1 process was started and not recorded"), "{errors}");
     recorded
 }
 

@@ -1,4 +1,4 @@
-//! A disk that becomes full while a program is recorded: the program does not notice, the user is told, and what was
+//! A disk that becomes full while a program is recorded: the program does not notice, the user is warned, and what was
 //! written until then can be read.
 
 use std::fs;
@@ -36,8 +36,8 @@ fn while_recording() {
     let Some(finished) = with_small_disk("512k", record, &arguments) else { return };
     let finished = finished.ends_with(5);
     assert_eq!(finished.stdout(), "done\n");
-    let told = finished.stderr();
-    assert!(told.contains("No space left on device") && told.contains("/mnt/capture.bin"), "{told}");
+    let errors = finished.stderr();
+    assert!(errors.contains("No space left on device") && errors.contains("/mnt/capture.bin"), "{errors}");
 
     let stats = stats_of(&capture);
     assert_eq!(stats["metadata"]["complete"], false);
@@ -45,15 +45,15 @@ fn while_recording() {
     let allocations = total(&stats, "allocations");
     assert!((10_000..400_000).contains(&allocations), "{allocations} of more than 400,000");
     let (kept, bytes) =
-        (told_number(&told, "it holds the first "), fs::metadata(&capture).map_or(0, |file| file.len()));
-    assert_eq!(kept, allocations, "{told}");
-    assert!(bytes > 256 << 10 && !told.contains("peak heap"), "{bytes} of 512 KiB: {told}");
+        (number_after(&errors, "it holds the first "), fs::metadata(&capture).map_or(0, |file| file.len()));
+    assert_eq!(kept, allocations, "{errors}");
+    assert!(bytes > 256 << 10 && !errors.contains("peak heap"), "{bytes} of 512 KiB: {errors}");
     assert_eq!(total(&stats, "damaged_chunks"), 0);
 }
 
 /// The number that follows these words.
-fn told_number(told: &str, words: &str) -> u64 {
-    let (_, behind) = told.split_once(words).expect("the words");
+fn number_after(errors: &str, words: &str) -> u64 {
+    let (_, behind) = errors.split_once(words).expect("the words");
     let digits = behind.split(' ').next().expect("a number").replace(',', "");
     digits.parse().expect("a number")
 }

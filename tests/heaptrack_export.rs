@@ -51,7 +51,7 @@ fn read(file: &Path, cost: &str) -> BTreeMap<Vec<String>, u64> {
     sums
 }
 
-/// A function's name without the file that heaptrack puts behind it.
+/// A function's name without the file that heaptrack puts after it.
 fn without_module(function: &str) -> String {
     function.rsplit_once(" (").map_or(function, |(name, _)| name).to_owned()
 }

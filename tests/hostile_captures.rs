@@ -63,7 +63,7 @@ impl Given {
         Finished::of(&mut command)
     }
 
-    /// Requires that there is no report, for exactly this reason; `{}` stands for the file.
+    /// Requires that there is no report, for exactly this reason; `{}` is the file.
     #[track_caller]
     fn is_refused(&self, reason: &str) {
         let expected = format!("memprof: {}\n", reason.replace("{}", &self.path.display().to_string()));
@@ -76,8 +76,8 @@ impl Given {
     #[track_caller]
     fn is_reported(&self, notes: &[&str]) -> Value {
         let expected: String = notes.iter().map(|note| format!("memprof: {}: {note}\n", self.path.display())).collect();
-        let told = self.report(&["table", "--html", "-o", "/dev/stdout"]).succeeds().stderr();
-        assert_eq!(told.trim_end_matches("memprof: wrote /dev/stdout\n"), expected);
+        let note = self.report(&["table", "--html", "-o", "/dev/stdout"]).succeeds().stderr();
+        assert_eq!(note.trim_end_matches("memprof: wrote /dev/stdout\n"), expected);
         self.report(&["flamegraph", "-o", "/dev/stdout"]).succeeds();
         for name in ["stats", "summary", "leaks", "histogram"] {
             let finished = self.report(&[name]).succeeds();
@@ -189,7 +189,7 @@ fn damaged_beginnings_and_ends() {
     assert_eq!(Given::file(&bytes[..index]).is_reported(&[])["metadata"]["complete"], true);
 }
 
-/// Changes a sound capture behind its checksums.
+/// Changes a sound capture, and its checksums with it.
 fn with(change: impl FnOnce(&mut TakenApart)) -> Given {
     let mut capture = TakenApart::of(&sound_capture()).expect("a capture");
     change(&mut capture);
@@ -219,12 +219,12 @@ fn absurd_numbers_of_rows() {
     let two = left_out(&format!("2 damaged chunks with {} events", grouped(events as usize)));
     for kind in [ChunkKind::Codes, ChunkKind::Frames, ChunkKind::Stacks, ChunkKind::Sites] {
         // Without their sites, events cannot be read.
-        let told = if kind == ChunkKind::Sites { &two } else { &one };
-        with(|capture| first(capture, kind).header.rows = u32::MAX).is_reported(&[told]);
-        with(|capture| first(capture, kind).header.first = u32::MAX.into()).is_reported(&[told]);
-        with(|capture| first(capture, kind).header.first = u64::MAX).is_reported(&[told]);
+        let note = if kind == ChunkKind::Sites { &two } else { &one };
+        with(|capture| first(capture, kind).header.rows = u32::MAX).is_reported(&[note]);
+        with(|capture| first(capture, kind).header.first = u32::MAX.into()).is_reported(&[note]);
+        with(|capture| first(capture, kind).header.first = u64::MAX).is_reported(&[note]);
         for length in [u64::MAX, u64::from(u32::MAX), 1 << 24] {
-            with(|capture| first(capture, kind).payload = list(length, &[0; 64])).is_reported(&[told]);
+            with(|capture| first(capture, kind).payload = list(length, &[0; 64])).is_reported(&[note]);
         }
     }
     with(|capture| first(capture, ChunkKind::Events).header.rows = u32::MAX).is_reported(&[&one]);

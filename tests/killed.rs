@@ -86,7 +86,7 @@ fn stopped_for_a_while() {
     for _ in 0..2 {
         running.signal(libc::SIGSTOP);
         wait_until_stopped(running.pid);
-        // The recorder takes what there is, and then looks at the resident set now and then.
+        // The recorder takes what there is, and then reads the resident set now and then.
         sleep(Duration::from_millis(200));
         let before = ticks(running.memprof.id());
         sleep(Duration::from_millis(1000));
@@ -151,7 +151,7 @@ while True:
             false
         }
     });
-    assert!(removed, "{} is left behind", group.display());
+    assert!(removed, "{} is left over", group.display());
     let recorded = recorded.ends_with(128 + libc::SIGKILL);
     let last: u64 = recorded.finished().stdout().lines().last().expect("a line").parse().expect("a number");
     assert!(last >= 20, "{last} MiB");

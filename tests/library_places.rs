@@ -1,5 +1,5 @@
 //! What a program gets through a standard library or an allocator of its own is listed under the program's functions,
-//! where debugging information tells them; and under the library's where that is asked for.
+//! where debugging information names them; and under the library's where that is asked for.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -114,7 +114,7 @@ fn cpp_at_any_level() {
     }
 }
 
-/// Where nobody tells whose the functions are, their names alone count, as with `--places all`.
+/// Where nothing says whose the functions are, their names alone count, as with `--places all`.
 #[test]
 fn without_debugging_information() {
     for program in [

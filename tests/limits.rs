@@ -20,15 +20,15 @@ fn more_threads_at_a_time_than_can_be_recorded() {
     let code = "import truth; print(truth.crowd(4200, 777)); print(len(bytes(1 << 30)))";
     let recording = Recording::of_code(pythons::any(), code).variable("PYTHONPATH", programs());
     let recorded = recording.run().succeeds();
-    let told = recorded.finished().stderr();
+    let errors = recorded.finished().stderr();
     if recorded.finished().stdout() == "1\n1073741824\n" {
         // The C helper could not start them all, for reasons of the machine's.
         machine_forbids("4200 threads at a time");
         return;
     }
-    assert_eq!(recorded.finished().stdout(), "0\n1073741824\n", "the program itself: {told}");
-    assert_eq!(told.matches("more threads at a time than memprof can record").count(), 1, "{told}");
-    assert!(!told.contains("the recorder was gone"), "{told}");
+    assert_eq!(recorded.finished().stdout(), "0\n1073741824\n", "the program itself: {errors}");
+    assert_eq!(errors.matches("more threads at a time than memprof can record").count(), 1, "{errors}");
+    assert!(!errors.contains("the recorder was gone"), "{errors}");
     let stats = recorded.stats();
     assert_eq!(stats["metadata"]["complete"], false);
     assert!(stats["notes"].to_string().contains("more threads at a time"), "{}", stats["notes"]);
@@ -101,11 +101,11 @@ fn no_memory_for_another_thread() {
     assert_eq!(bare.stdout(), "much 0, errno 1\nlittle 1\nin the thread 1\n");
     let recorded = Recording::of_command(&[program.as_os_str()]).option("-q").run().ends_with(4);
     assert_eq!(recorded.finished().stdout(), bare.stdout());
-    let told = recorded.finished().stderr();
+    let errors = recorded.finished().stderr();
     // All that the program does not say itself is said at its end.
     let sentence = "memprof: recording stopped before the program ended: there was no memory for memprof's own tables; \
                     what came after that is not in the capture\n";
-    assert_eq!(told, bare.stderr() + sentence);
+    assert_eq!(errors, bare.stderr() + sentence);
     let stats = recorded.stats();
     assert_eq!(stats["metadata"]["complete"], false);
     let found = sum(&table(&recorded.capture(), "--total"), |row| row.allocator == "valloc");
@@ -138,9 +138,9 @@ fn rights_that_a_program_gives_up() {
         let bare = Finished::of(Command::new(command[0]).arg(command[1]));
         for _ in 0..repeated(5) {
             let recorded = Recording::of_command(&command).option("-q").run().ends_with(5);
-            let told = recorded.finished().stderr();
-            assert_eq!(recorded.finished().stdout(), bare.stdout(), "{how}: {told}");
-            assert_eq!(told.contains("the program gave up the right"), ends_early, "{how}: {told}");
+            let errors = recorded.finished().stderr();
+            assert_eq!(recorded.finished().stdout(), bare.stdout(), "{how}: {errors}");
+            assert_eq!(errors.contains("the program gave up the right"), ends_early, "{how}: {errors}");
             let rows = table(&recorded.capture(), "--total");
             assert_eq!(sum(&rows, |row| row.allocator == "valloc").allocations, 1000, "{how}");
             let all =
@@ -150,7 +150,7 @@ fn rights_that_a_program_gives_up() {
     }
 }
 
-/// Programs that map files under filters that end them where somebody asks what a descriptor stands for.
+/// Programs that map files under filters that end them where somebody asks what a descriptor refers to.
 #[test]
 fn what_a_program_has_forbidden_itself_is_not_asked() {
     let program = compile("gives_up_rights.c", "gives_up_rights", &[]);
@@ -172,7 +172,7 @@ fn what_a_program_has_forbidden_itself_is_not_asked() {
     }
 }
 
-/// `syscall`, in front of which memprof stands to see what is given up, does what it does without.
+/// `syscall`, which memprof hooks to see what is given up, does what it does without.
 #[test]
 fn system_calls_by_number() {
     let program = compile("system_calls.c", "system_calls", &[]);
@@ -232,15 +232,15 @@ sys.exit(5)
         let bare = Finished::of(&mut with_limits(folder.path(), &bare, code)).ends_with(5);
         let record = format!("ulimit {limit}; exec \"$1\" run -q -o x.bin --no-native --python \"$2\" -c \"$3\"");
         let recorded = Finished::of(&mut with_limits(folder.path(), &record, code)).ends_with(5);
-        let told = recorded.stderr();
-        assert_eq!(recorded.stdout(), bare.stdout(), "{limit}: {told}");
+        let errors = recorded.stderr();
+        assert_eq!(recorded.stdout(), bare.stdout(), "{limit}: {errors}");
         let capture = folder.path().join("x.bin");
         if is_recorded {
-            assert_eq!(told, "", "{limit}");
+            assert_eq!(errors, "", "{limit}");
             assert!(total(&stats_of(&capture), "allocations") > 3000, "{limit}");
         } else {
-            assert!(told.starts_with("memprof: the program runs without being recorded: "), "{limit}: {told}");
-            assert_eq!((told.lines().count(), capture.exists()), (1, false), "{limit}: {told}");
+            assert!(errors.starts_with("memprof: the program runs without being recorded: "), "{limit}: {errors}");
+            assert_eq!((errors.lines().count(), capture.exists()), (1, false), "{limit}: {errors}");
         }
     }
 }
@@ -278,9 +278,9 @@ sys.exit(5)
     memprof.stdin.take().expect("a pipe").write_all(b"\n").expect("the program reads");
     stdout.read_line(&mut line).expect("the program says what it has made");
     let finished = memprof.wait_with_output().expect("memprof ends");
-    let told = String::from_utf8_lossy(&finished.stderr).into_owned();
-    assert_eq!((line.as_str(), finished.status.code()), ("ready\n4000\n", Some(5)), "{told}");
-    assert_eq!((told.matches("memprof got no more memory").count(), told.lines().count()), (1, 1), "{told}");
+    let errors = String::from_utf8_lossy(&finished.stderr).into_owned();
+    assert_eq!((line.as_str(), finished.status.code()), ("ready\n4000\n", Some(5)), "{errors}");
+    assert_eq!((errors.matches("memprof got no more memory").count(), errors.lines().count()), (1, 1), "{errors}");
     let stats = stats_of(&capture);
     assert_eq!(stats["metadata"]["complete"], false);
     assert!(total(&stats, "allocations") > 100, "{stats}");

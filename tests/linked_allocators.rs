@@ -300,13 +300,13 @@ fn a_malloc_of_the_program_s_own_of_any_kind() {
         let program = Build::c("own_malloc.c", "own_malloc").flags(&["-g"]).flags(flags).path();
         let recorded = Recording::of_command(&[program.as_os_str()]).run().ends_with(3);
         assert_eq!(recorded.finished().stdout(), "1\n", "{shape}");
-        let told = recorded.finished().stderr();
+        let errors = recorded.finished().stderr();
         let rows = table(&recorded.capture(), "--total");
         let found = sum(&rows, |row| row.bytes == 1000 * row.allocations && row.allocations > 0);
         let check = Finished::of(memprof(["check", "--max-allocations", "5000"]).arg(recorded.capture()));
         let is_hooked = shape != "cannot be hooked";
         let sentence = "an allocator that the program brings along could not be hooked";
-        assert_eq!(told.contains(sentence), !is_hooked, "{shape}: {told}");
+        assert_eq!(errors.contains(sentence), !is_hooked, "{shape}: {errors}");
         assert_eq!(found.allocations, if is_hooked { 1000 } else { 0 }, "{shape}: {rows:?}");
         assert_eq!(check.status(), if is_hooked { 0 } else { 3 }, "{shape}: {}", check.stdout());
         let verdict = check.stdout().split_whitespace().collect::<Vec<_>>().join(" ");

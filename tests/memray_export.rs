@@ -163,7 +163,7 @@ fn deep_stacks() {
     check_script("deep_recursion.py", &[], &[]);
 }
 
-/// What an `exec` drops is neither freed nor leaked; memray is told that it was freed.
+/// What an `exec` drops is neither freed nor leaked; memray gets it as freed.
 #[test]
 fn a_program_that_becomes_another() {
     check_script("becomes_another.py", &[], &["valloc", "pvalloc"]);
@@ -192,7 +192,7 @@ fn address_space_of_a_c_program() {
     assert_ne!(both.agree().total("mremap"), Amount::default());
 }
 
-/// What `sbrk` hands out need not begin at a multiple of eight bytes, as memray's addresses do: up to seven bytes are lost
+/// What `sbrk` allocates need not begin at a multiple of eight bytes, as memray's addresses do: up to seven bytes are lost
 /// where one piece ends and the next one begins.
 #[test]
 fn the_end_of_the_data_segment_nearly() {
@@ -285,9 +285,9 @@ fn each_process_of_a_family() {
     };
     export(Path::new("-")).refuses(1, &["several processes", "-o FILE", "--process PID"]);
     export(Path::new("/dev/null")).refuses(1, &["several processes", "-o FILE", "--process PID"]);
-    let told = export(&folder.join("family.bin")).succeeds().stderr();
+    let errors = export(&folder.join("family.bin")).succeeds().stderr();
     let processes = recorded.stats()["processes"].clone();
-    assert!(list(&processes).len() >= 6 && told.lines().count() == list(&processes).len(), "{told}");
+    assert!(list(&processes).len() >= 6 && errors.lines().count() == list(&processes).len(), "{errors}");
     let memray = with_memray();
     for process in list(&processes) {
         let pid = process["pid"].to_string();

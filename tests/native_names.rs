@@ -116,7 +116,7 @@ fn assert_nameless(capture: &Path, places: &BTreeMap<String, (u64, u64)>) {
     let found = functions(capture);
     let expected = ["main", "internal_function", "exported_function", "hidden_function"];
     assert!(found.len() >= expected.len(), "{found:?}");
-    // What starts a program cannot be told from it.
+    // What starts a program cannot be distinguished from it.
     for (name, function) in found[found.len() - expected.len()..].iter().zip(expected) {
         assert_within(name, places[function]);
     }
@@ -169,7 +169,7 @@ fn symbol_tables() {
     assert_within(hidden, places["hidden_function"]);
 }
 
-/// Without `-rdynamic`, nothing is left: where the functions are can still be told.
+/// Without `-rdynamic`, nothing is left: where the functions are is still known.
 #[test]
 fn no_names_at_all() {
     let program = Program::with(&["-g", "-O2"]);
@@ -266,14 +266,14 @@ fn a_program_that_was_compiled_again() {
     let (named, nameless) = (program.record(&[]), program.record(&["--no-symbols".as_ref()]));
     let places = program.functions();
     program.becomes(&["-g", "-O0", "-rdynamic"]);
-    let told = symbolize(&named.capture(), &[]).succeeds().stdout();
+    let words = symbolize(&named.capture(), &[]).succeeds().stdout();
     // The text is broken into lines.
-    let told: Vec<&str> = told.split_whitespace().collect();
-    assert!(told.join(" ").contains("another build"), "{told:?}");
+    let words: Vec<&str> = words.split_whitespace().collect();
+    assert!(words.join(" ").contains("another build"), "{words:?}");
     assert_lines(&named.capture());
     symbolize(&nameless.capture(), &[]).succeeds();
     assert_nameless(&nameless.capture(), &places);
-    // Whoever reads the statistics is told, too.
+    // The statistics say so, too.
     let source = source(&nameless.capture(), &program.path);
     assert!(source.contains("build"), "{source}");
 

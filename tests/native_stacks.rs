@@ -9,7 +9,7 @@ use crate::support::native_expectations::{Annotations, NEW_THREAD, special};
 use crate::support::recording::{Recorded, Recording, native_stacks};
 use crate::support::table::Amount;
 
-/// What makes a compiler put functions one right behind the other, as they stand in the source.
+/// What makes a compiler put functions one right after the other, as they are in the source.
 const IN_ORDER: [&str; 4] =
     ["-fno-toplevel-reorder", "-fno-align-functions", "-fno-reorder-functions", "-fno-reorder-blocks-and-partition"];
 
@@ -103,7 +103,7 @@ fn deep_stack(depth: usize, limit: Option<usize>) -> Vec<Frame> {
     found.remove(0).view(View::Full)
 }
 
-/// What stands in the place of this many frames.
+/// What replaces this many frames.
 fn elided_frames(count: usize) -> Frame {
     let (thousands, rest) = (count / 1000, count % 1000);
     let number = if thousands > 0 { format!("{thousands},{rest:03}") } else { rest.to_string() };
@@ -178,11 +178,11 @@ fn code_made_at_run_time() {
         [marks.frame("main", "main-nameless"), marks.frame("runs", "runs"), marks.frame("nameless", "nameless")];
     let [main, runs, made, nameless] = &found[..] else { panic!("{found:?}") };
     assert_eq!([main, runs, nameless], [&expected[0], &expected[1], &expected[2]]);
-    // Its address is all that there is to say: that of the call or behind it.
+    // Its address is all that there is to say: that of the call or after it.
     let address = u64::from_str_radix(address, 16).expect("an address");
-    let told = made.function.trim_start_matches(|letter: char| letter != 'x').trim_start_matches('x');
-    let told = u64::from_str_radix(told.trim_end_matches('>'), 16).unwrap_or_else(|_| panic!("no address: {made:?}"));
-    assert!((address + 4..=address + 6).contains(&told), "{made:?} is not at {address:x}");
+    let shown = made.function.trim_start_matches(|letter: char| letter != 'x').trim_start_matches('x');
+    let shown = u64::from_str_radix(shown.trim_end_matches('>'), 16).unwrap_or_else(|_| panic!("no address: {made:?}"));
+    assert!((address + 4..=address + 6).contains(&shown), "{made:?} is not at {address:x}");
 
     // What it does when it returns says as much as tables, and so does the way in which it was entered.
     for (bytes, runs, name) in

@@ -22,12 +22,12 @@ fn half_a_million_of_them() {
     let program = compile("new_stacks.c", "new_stacks", &["-pthread"]);
     let bare = said(&Finished::of(&mut Command::new(&program)).succeeds());
     let recorded = Recording::of_command(&[program.as_os_str()]).run().succeeds();
-    let told = said(recorded.finished());
+    let recorded_counts = said(recorded.finished());
     let rows = table(&recorded.capture(), "--total");
     let mut all = 0;
     for function in 0..4_u64 {
         let name = format!("f{function}");
-        let allocations = told[&name];
+        let allocations = recorded_counts[&name];
         assert_eq!(allocations, bare[&name]);
         let found = sum(&rows, |row| row.function == name && row.allocator == "malloc");
         assert_eq!(found, Amount { allocations, bytes: allocations * (100 + function) }, "{name}");
@@ -36,6 +36,6 @@ fn half_a_million_of_them() {
     assert!(all > 450_000, "{all}");
     let stats = recorded.stats();
     assert_eq!((total(&stats, "unknown_frees"), total(&stats, "skipped_events")), (0, 0));
-    let more = told["kib"].saturating_sub(bare["kib"]);
+    let more = recorded_counts["kib"].saturating_sub(bare["kib"]);
     assert!(more < MOST_KIB, "{more} KiB more than {}", bare["kib"]);
 }

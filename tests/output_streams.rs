@@ -32,8 +32,8 @@ fn a_pipe_that_somebody_reads() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let finished = shell(folder.path(), script).succeeds();
         assert_eq!(finished.stdout(), "5000\n", "{order}");
-        let told = finished.stderr();
-        assert!(told.contains(" to pipe\n") && !told.contains("flamegraph"), "{order}: {told}");
+        let errors = finished.stderr();
+        assert!(errors.contains(" to pipe\n") && !errors.contains("flamegraph"), "{order}: {errors}");
         let stats = stats_of(&folder.path().join("got.bin"));
         assert_eq!(stats["metadata"]["complete"], true, "{order}: {}", stats["notes"]);
         assert!(total(&stats, "allocations") > 5000, "{order}");

@@ -46,16 +46,16 @@ if os.getuid() == 0:
 fn only_this_user_can_open_the_pool() {
     for python in pythons::all() {
         let recorded = Recording::of_code(python, LOOK).run().succeeds();
-        let told = recorded.finished().stdout();
-        let mut lines = told.lines();
-        assert_eq!(lines.next(), Some("0o600"), "{told}");
-        assert_eq!(lines.next(), Some("b'memprofC'"), "the same user can, or the test shows nothing: {told}");
+        let output = recorded.finished().stdout();
+        let mut lines = output.lines();
+        assert_eq!(lines.next(), Some("0o600"), "{output}");
+        assert_eq!(lines.next(), Some("b'memprofC'"), "the same user can, or the test shows nothing: {output}");
         let others: Vec<&str> = lines.collect();
         // SAFETY: asks for this process's user and cannot fail.
         if unsafe { libc::geteuid() } == 0 {
-            assert_eq!(others, ["PermissionError"; 3], "{told}");
+            assert_eq!(others, ["PermissionError"; 3], "{output}");
         } else {
-            assert!(others.is_empty(), "{told}");
+            assert!(others.is_empty(), "{output}");
         }
     }
 }

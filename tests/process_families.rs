@@ -80,7 +80,7 @@ fn all_are_in_the_capture() {
     }
 }
 
-/// Processes of which nothing has been seen when the program ends, or that end before anyone looks after them.
+/// Processes of which nothing has been seen when the program ends, or that end before anyone polls them.
 #[test]
 fn daemons_and_short_lives_have_their_ends() {
     let program = compile("late_daemon.c", "late_daemon", &[]);

@@ -1,4 +1,4 @@
-//! Processes of one command line are told apart in lists: by their pids, when they started, and what differs in what they
+//! Processes of one command line are distinguished in lists: by their pids, when they started, and what differs in what they
 //! run.
 
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ fn listed(recorded: &Recorded, width: usize) -> Vec<String> {
     let list = text.split("Processes, by their own peaks\n").nth(1).expect("there is a list").split("\n\n").next();
     let mut rows: Vec<String> = Vec::new();
     for line in list.expect("it has an end").lines().skip(1) {
-        // What has no room beside the figures stands below them.
+        // What has no room beside the figures is below them.
         if line.starts_with("      ") && !line.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
             rows.last_mut().expect("a row comes first").push_str(&line[4..]);
         } else {
@@ -32,7 +32,7 @@ fn listed(recorded: &Recorded, width: usize) -> Vec<String> {
     rows
 }
 
-/// What stands behind the figures of a row, and the row's pid.
+/// What comes after the figures of a row, and the row's pid.
 fn beginning<'a>(rows: &'a [String], pid: &Value) -> &'a str {
     let pid = format!("{pid} ");
     let row = rows.iter().find(|row| row.starts_with(&pid)).unwrap_or_else(|| panic!("no {pid} in {rows:#?}"));

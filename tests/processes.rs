@@ -93,8 +93,8 @@ fn notes(recorded: &Recorded) -> String {
 fn children_see_no_trace_of_it() {
     for python in pythons::all() {
         let recorded = same_as_without(python, "children_without_traces.py");
-        let told = recorded.finished().stdout();
-        assert!(told.matches("[]").count() >= 8 && told.matches("nothing").count() >= 5, "{told}");
+        let output = recorded.finished().stdout();
+        assert!(output.matches("[]").count() >= 8 && output.matches("nothing").count() >= 5, "{output}");
         let notes = notes(&recorded);
         // Those that multiprocessing starts are some more.
         let count = notes.split(" processes were started and not recorded").next();
@@ -136,12 +136,12 @@ fn those_that_cannot_be_followed_are_counted() {
              \x20   print(subprocess.run(['id', '-un'], capture_output=True, text=True, user='nobody'))\n"
         );
         let recorded = Recording::of_code(python, &code).option("--follow-fork").run().succeeds();
-        let told = recorded.finished().stdout();
+        let output = recorded.finished().stdout();
         let bare = Command::new(&python.path).args(["-c", &code]).output().unwrap();
         // The static program passes on to its own children what it was given: they may be recorded.
-        let told = told.replace("led to memprof", "alone");
-        assert_eq!(told, String::from_utf8(bare.stdout).unwrap());
-        assert_eq!(told.matches("stderr=''").count(), told.matches("stderr=").count(), "{told}");
+        let output = output.replace("led to memprof", "alone");
+        assert_eq!(output, String::from_utf8(bare.stdout).unwrap());
+        assert_eq!(output.matches("stderr=''").count(), output.matches("stderr=").count(), "{output}");
         let notes = notes(&recorded);
         // SAFETY: asks for this process's user and cannot fail.
         let sentence = if unsafe { libc::geteuid() } == 0 {

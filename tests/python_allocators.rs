@@ -53,7 +53,7 @@ fn by_size(recorded: &Recorded) -> HashMap<(Allocator, u64), Counts> {
             }
             ResolvedEvent::Unmap { .. } => {}
             ResolvedEvent::UnknownFree { .. } | ResolvedEvent::UnseenFree { .. } => {
-                panic!("what is freed was seen to be handed out, and what is handed out to be freed: {timed:?}")
+                panic!("what is freed was seen as allocated, and what is allocated as freed: {timed:?}")
             }
         }
     }
@@ -74,7 +74,7 @@ fn record_in(mut recording: Recording, setting: Option<(&str, &str)>, option: Op
     recording.run().succeeds()
 }
 
-/// Each way in which a Python can be told which allocators to use, and what it then calls them.
+/// Each way to choose the allocators of a Python, and what it then calls them.
 fn settings(python: &Python) -> Vec<(Option<(&'static str, &'static str)>, &'static str)> {
     if python.free_threaded {
         // It has no other one.
@@ -218,11 +218,11 @@ fn free_threaded_pythons_are_traced_anyway() {
     }
 }
 
-/// From 3.13 on an interpreter that begins anew has its own allocators again.
+/// From 3.13 on an interpreter that begins again has its own allocators again.
 #[test]
-fn an_interpreter_that_ends_and_begins_anew() {
+fn an_interpreter_that_ends_and_begins_again() {
     const LIVES: u64 = 5;
-    let built = Embedding::with_all("begins_anew.c", "begins_anew");
+    let built = Embedding::with_all("begins_again.c", "begins_again");
     for embedding in built.into_iter().filter(|built| !built.python.hangs_when_restarted()) {
         let python = embedding.python;
         eprintln!("{python}");

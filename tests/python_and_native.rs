@@ -116,7 +116,7 @@ fn by_innermost(tree: &FlameTree, view: View, shows_imports: bool) -> BTreeMap<F
     places
 }
 
-/// What stands between an import and the module, be it frozen or a file of the standard library.
+/// What lies between an import and the module, be it frozen or a file of the standard library.
 fn is_import_machinery(file: &str) -> bool {
     let frozen = ["<frozen importlib.", "<frozen runpy>", "<frozen zipimport>"];
     let modules = ["__init__", "_abc", "_bootstrap", "_bootstrap_external", "abc", "machinery", "util"];
@@ -194,17 +194,17 @@ fn assert_stacks_are_as_told(python: &Python, recorded: &Recorded, allocations: 
     assert_eq!(stdout.lines().count(), allocations);
     let mut by_stack: BTreeMap<String, (Value, Amount)> = BTreeMap::new();
     for line in stdout.lines() {
-        let told: Value = serde_json::from_str(line).expect("the program prints JSON");
+        let witness: Value = serde_json::from_str(line).expect("the program prints JSON");
         let (_, amount) =
-            by_stack.entry(told["stack"].to_string()).or_insert((told["stack"].clone(), Amount::default()));
-        *amount += Amount { allocations: 1, bytes: told["bytes"].as_u64().expect("a size") };
+            by_stack.entry(witness["stack"].to_string()).or_insert((witness["stack"].clone(), Amount::default()));
+        *amount += Amount { allocations: 1, bytes: witness["bytes"].as_u64().expect("a size") };
     }
-    for (told, amount) in by_stack.values() {
+    for (witness, amount) in by_stack.values() {
         let frame = |frame: &Value| {
             let text = |index: usize| frame[index].as_str().expect("a text");
             Frame::python(text(0), frame[1].as_u64().expect("a line"), text(2))
         };
-        let expected = without_last_line(told.as_array().expect("a stack").iter().map(frame).collect());
+        let expected = without_last_line(witness.as_array().expect("a stack").iter().map(frame).collect());
         assert_eq!(found.get(&expected), Some(amount), "{python}, {expected:#?}: {found:#?}");
     }
 }

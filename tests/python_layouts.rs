@@ -1,4 +1,4 @@
-//! Interpreters that tell memprof something wrong about where their fields are: they run as ever, and are recorded without
+//! Interpreters that give memprof something wrong about where their fields are: they run as ever, and are recorded without
 //! Python's frames.
 
 use crate::support::falsified::Interpreter;
@@ -19,7 +19,7 @@ fn word(data: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(data[at..at + 8].try_into().expect("eight bytes"))
 }
 
-/// Where in the file it stands that a frame's instruction is at offset 56: after the caller's frame and the code object, and
+/// Where in the file it says that a frame's instruction is at offset 56: after the caller's frame and the code object, and
 /// before the local variables and the owner.
 fn instruction(data: &[u8], table: usize) -> usize {
     let matches = |&at: &usize| {
@@ -30,7 +30,7 @@ fn instruction(data: &[u8], table: usize) -> usize {
     found.expect("the table says where the instruction is") + 16
 }
 
-/// An interpreter that has its table, and where in its file the instruction's offset stands.
+/// An interpreter that has its table, and where in its file the instruction's offset is.
 fn interpreter(python: &Python) -> Option<(Interpreter, usize)> {
     let interpreter = Interpreter::of(python);
     let at = instruction(interpreter.data(), table(interpreter.data())?);

@@ -15,8 +15,8 @@ use crate::support::pythons::{self, Python};
 use crate::support::recording::{Recording, total};
 use crate::support::table::{Amount, table};
 
-/// Goes through all events, and requires that each makes sense where it stands: nothing is given back that is not live,
-/// and no block is handed out at the address of a live one, which the recorder would have noticed. Returns how many there
+/// Goes through all events, and requires that each makes sense where it is: nothing is deallocated that is not live,
+/// and no block is allocated at the address of a live one, which the recorder would have noticed. Returns how many there
 /// are, and what is live at the end.
 #[track_caller]
 fn assert_no_address_is_live_twice(reader: &mut CaptureReader) -> (u64, HashMap<AllocationNumber, SiteId>) {
@@ -71,7 +71,7 @@ fn ten_million_calls_of_eight_threads() {
     }
 }
 
-/// Most of their events are dated without a look at the clock.
+/// Most of their events are stamped without reading the clock.
 #[test]
 fn threads_that_take_turns() {
     let program = compile("turns.c", "turns", &[]);

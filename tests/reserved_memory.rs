@@ -81,7 +81,7 @@ fn becomes_memory_when_it_may_be_touched() {
     }
 }
 
-/// It sets a gibibyte aside before it hands out anything.
+/// It sets a gibibyte aside before it allocates anything.
 #[test]
 fn what_python_s_mimalloc_sets_aside_is_no_memory() {
     let knows_mimalloc = |python: &pythons::Python| {

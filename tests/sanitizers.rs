@@ -1,5 +1,5 @@
 //! Programs that are built with sanitizers: AddressSanitizer's runtime wants to come first among the libraries, as memprof
-//! does; the user is told so, and how to have both. The others are recorded.
+//! does; the message says so, and how to have both. The others are recorded.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -85,7 +85,7 @@ fn other_interpreters_begin_and_end() {
 }
 
 #[test]
-fn the_interpreter_ends_and_begins_anew() {
+fn the_interpreter_ends_and_begins_again() {
     let mut all = embedding();
     all.retain(|built| !built.python.hangs_when_restarted());
     all.iter().for_each(|built| without_states(built, "restarts", 5, 5, &["default", "debug"]));

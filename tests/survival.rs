@@ -74,10 +74,10 @@ fn the_recorder_is_killed() {
     let begin = std::time::Instant::now();
     let recorded = running.finish();
     assert!(begin.elapsed() < std::time::Duration::from_secs(60), "the program hangs without its recorder");
-    let (reached, told) = (progress(&recorded.finished().stdout()), recorded.finished().stderr());
-    assert_eq!(reached.len(), 4, "{told}");
+    let (reached, errors) = (progress(&recorded.finished().stdout()), recorded.finished().stderr());
+    assert_eq!(reached.len(), 4, "{errors}");
     assert!(reached.values().all(|&count| count == 6000 * ROUND), "the program came only to {reached:?}");
-    assert_eq!(told, "memprof: recording stops, the program goes on: the recorder was gone\n");
+    assert_eq!(errors, "memprof: recording stops, the program goes on: the recorder was gone\n");
 
     let stats = recorded.stats();
     assert_eq!(stats["metadata"]["complete"], false);

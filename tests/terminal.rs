@@ -133,8 +133,8 @@ fn mistakes_are_said() {
     fs::write(given.folder.path().join("known.txt"), "# mine\nleek:work\n").expect("a file can be written");
     given.report(&["leaks", "--suppressions", "known.txt"], &[]).refuses(1, &["known.txt", "line 2", "leek:work"]);
     fs::write(given.folder.path().join("known.txt"), "leak:importlib\n").expect("a file can be written");
-    let told = given.text(&["leaks", "--suppressions", "known.txt"], &[]);
-    assert!(told.contains("Suppressed: ") && told.contains("importlib"), "{told}");
+    let text = given.text(&["leaks", "--suppressions", "known.txt"], &[]);
+    assert!(text.contains("Suppressed: ") && text.contains("importlib"), "{text}");
     for wrong in
         [&["summary", "--sort", "size"][..], &["summary", "-s", "6"], &["temporary", "--sort", "own"], &["leaks", "-n"]]
     {
@@ -206,7 +206,7 @@ fn what_must_be_known_stands_once() {
     assert_eq!((both.stdout().matches(NOTE).count(), both.stderr()), (2, String::new()));
 }
 
-/// What is for programs or goes to a file may have it, too; whoever asked for it is told.
+/// What is for programs or goes to a file may have it, too; whoever asked for it gets a message.
 #[test]
 fn who_gets_no_text_is_told_what_must_be_known() {
     let given = cut_off();
@@ -229,11 +229,11 @@ fn who_gets_no_text_is_told_what_must_be_known() {
     let line = format!("memprof: {}: {NOTE}", given.capture.display());
     for arguments in jsons.chain(others.map(<[_]>::to_vec)) {
         let mut command = memprof(&arguments);
-        let told = Finished::of(command.arg(&given.capture).current_dir(given.folder.path())).succeeds();
-        assert_eq!(told.stderr().matches(&line).count(), 1, "{arguments:?}: {}", told.stderr());
+        let finished = Finished::of(command.arg(&given.capture).current_dir(given.folder.path())).succeeds();
+        assert_eq!(finished.stderr().matches(&line).count(), 1, "{arguments:?}: {}", finished.stderr());
         let is_json = arguments.contains(&"--json") || arguments.contains(&"json");
         if is_json && !arguments.contains(&"-o") {
-            assert_eq!(told.stdout().matches(NOTE).count(), 1, "{arguments:?}: the document has it");
+            assert_eq!(finished.stdout().matches(NOTE).count(), 1, "{arguments:?}: the document has it");
         }
     }
     // The other capture of a check is in none of its texts.

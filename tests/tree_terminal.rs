@@ -186,7 +186,7 @@ fn it_ends_with_its_terminal() {
     }
 }
 
-/// The screen has no room for it: it stands on the terminal when that is given back.
+/// The screen has no room for it: it is on the terminal when that is restored.
 #[test]
 fn what_must_be_known_is_said_before_the_screen_is_taken() {
     let recorded = recorded();

@@ -34,7 +34,7 @@ fn there_is_no_proc() {
         // The interpreter's file has been found, too.
         let about_stacks = ["native stacks end early", "could not be placed among the native ones"];
         for note in stats["notes"].as_array().expect("a list") {
-            // Where a program's code lies behind a gap, the kernel's list of mappings tells.
+            // Where a program's code lies after a gap, the kernel's list of mappings says so.
             let is_known = about_stacks.iter().any(|about| note.as_str().is_some_and(|note| note.contains(about)));
             assert!(is_known && has_gap(&python.path), "{python}: {note}");
         }

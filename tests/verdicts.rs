@@ -131,9 +131,9 @@ fn diff_ends_with_three_above_its_limit() {
     for format in [&[][..], &["--json"], &["--format", "markdown"], &["--by", "stack"], &["--by", "line"]] {
         let arguments = [&["before.bin", "after.bin"], format].concat();
         assert!(!diff(&arguments).ends_with(0).stdout().is_empty());
-        let told = diff(&[&arguments[..], &["--fail-above", "5%"]].concat()).ends_with(3);
-        assert_eq!(told.stderr(), "memprof: 2.0 KiB (+20.0%) more live at the peak than before; the limit is 5%\n");
-        assert!(!told.stdout().is_empty());
+        let finished = diff(&[&arguments[..], &["--fail-above", "5%"]].concat()).ends_with(3);
+        assert_eq!(finished.stderr(), "memprof: 2.0 KiB (+20.0%) more live at the peak than before; the limit is 5%\n");
+        assert!(!finished.stdout().is_empty());
     }
     diff(&["before.bin", "after.bin", "--fail-above", "20%"]).ends_with(0);
     diff(&["before.bin", "after.bin", "--fail-above", "2000"]).ends_with(0);

@@ -16,7 +16,7 @@ fn wrapper(folder: &Path, lines: &str) -> PathBuf {
     path
 }
 
-/// Runs the code behind a wrapper with these lines, in which `PYTHON` stands for the interpreter.
+/// Runs the code behind a wrapper with these lines, in which `PYTHON` is the interpreter.
 fn run_behind(lines: &str) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     let python = pythons::any();

@@ -1,4 +1,4 @@
-/* Reaches the C library's allocators by all their names and ways. What stands behind a line is what its call counts as;
+/* Reaches the C library's allocators by all their names and ways. The comment at a line says what its call counts as;
    the peak comes at the end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ static void by_other_names(void) {
 static void *(*mallocs[5])(size_t);
 static void (*frees[5])(void *);
 
-/* However a function was looked up, its calls count; one way gives back what another one handed out. */
+/* However a function was looked up, its calls count; one way frees what another one allocated. */
 static void looked_up(void) {
     void *library = dlopen("libc.so.6", RTLD_LAZY), *program = dlopen(NULL, RTLD_LAZY);
     REQUIRE(library != NULL && program != NULL);
@@ -141,7 +141,7 @@ static void asked_about(void) {
 }
 
 int main(void) {
-    /* memprof's own lookups have left no error behind. */
+    /* memprof's own lookups have left no error. */
     REQUIRE(dlerror() == NULL);
     sized();
     by_other_names();

@@ -1,4 +1,4 @@
-// Allocates at the end of C++ stacks. What the stacks are stand in comments, which
+// Allocates at the end of C++ stacks. Comments say what the stacks are;
 // tests/support/native_expectations.rs explains.
 #include <array>
 #include <cstdio>

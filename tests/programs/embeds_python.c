@@ -1,5 +1,5 @@
 /* A program that starts a Python interpreter, ends it, and does so once more; it allocates with Python, without it, and
-   after its end. What stands behind a line is what its call counts as. */
+   after its end. The comment at a line says what its call counts as. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <malloc.h>

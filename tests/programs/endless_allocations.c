@@ -1,4 +1,4 @@
-/* A library whose calls allocate until the process ends, or until they are told to stop. ctypes calls them without the
+/* A library whose calls allocate until the process ends, or until they are to stop. ctypes calls them without the
    GIL. */
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* Calls every function that memprof stands in front of with errno set, and says what it is afterwards: when they succeed
+/* Calls every function that memprof hooks with errno set, and says what it is afterwards: when they succeed
    and when they fail, as a thread's first event, from stacks that were never seen, and while chunks run full. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-"""Each function of the C library once or a few times, with sizes that tell them apart."""
+"""Each function of the C library once or a few times, with sizes that distinguish them."""
 import truth
 from truth import MIB, PAGE
 

@@ -25,7 +25,7 @@ static struct sock_filter only_little[] = {
     ALLOW(exit), ALLOW(exit_group), ALLOW(madvise), ALLOW(rt_sigprocmask), ALLOW(mprotect), ALLOW(rseq),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 };
-/* All but asking what a descriptor stands for. */
+/* All but asking what a descriptor refers to. */
 static struct sock_filter all_but_fstat[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstat, 0, 1),

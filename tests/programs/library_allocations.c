@@ -1,5 +1,5 @@
-/* Calls functions of the C library that allocate, and gives back what they handed out, ROUNDS times each: nothing may be
-   left over of any of them, and nothing given back that was not handed out. */
+/* Calls functions of the C library that allocate, and frees what they allocated, ROUNDS times each: nothing may be
+   left over of any of them, and nothing freed that was not allocated. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>

@@ -53,7 +53,7 @@ void *truth_adjacent_mappings(size_t count, size_t pages) {
     return room;
 }
 
-/* Tells Python that the allocation has been made, while the calling frame still waits for it. No two in a row are equal
+/* Says to Python that the allocation has been made, while the calling frame still waits for it. No two in a row are equal
    in size, and each is larger than what the interpreter may allocate at the same place. */
 static void (*witness)(size_t);
 void truth_set_witness(void (*function)(size_t)) { witness = function; }

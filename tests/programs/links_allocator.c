@@ -1,4 +1,4 @@
-/* Uses the allocator that is linked into it. Comments behind lines say what that is in all, at the peak, and at the end:
+/* Uses the allocator that is linked into it. Comments at lines say what that is in all, at the peak, and at the end:
    see tests/linked_allocators.rs. */
 #include <assert.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-/* Maps, moves and unmaps address space in all ways that there are. What stands behind a line is what its call counts as;
+/* Maps, moves and unmaps address space in all ways that there are. The comment at a line says what its call counts as;
    the peak comes at the end, and has what is left of all of them. */
 #define _GNU_SOURCE
 #include <errno.h>

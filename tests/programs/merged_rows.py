@@ -1,4 +1,4 @@
-"""One line that reaches several allocators, in several threads: what is added up is what cannot be told apart."""
+"""One line that reaches several allocators, in several threads: what is added up is what cannot be distinguished."""
 import threading
 
 import truth

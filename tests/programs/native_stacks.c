@@ -1,4 +1,4 @@
-/* Allocates at the end of stacks of every shape. What the stacks are stand in comments, which
+/* Allocates at the end of stacks of every shape. Comments say what the stacks are;
    tests/support/native_expectations.rs explains. */
 #define _GNU_SOURCE
 #include <alloca.h>

@@ -12,7 +12,7 @@ static void *given;
 static void *waits(void *unused) {
     pthread_barrier_wait(&ready);
     pthread_barrier_wait(&go);
-    /* It gets nothing itself, but may give back what another thread got. */
+    /* It gets nothing itself, but may free what another thread got. */
     char *block = malloc(100);
     free(given);
     printf("in the thread %d\n", block == NULL && errno == ENOMEM);

@@ -10,12 +10,12 @@
 enum { ROOM = 1 << 30, PAGE = 4096 };
 static char room[ROOM] __attribute__((aligned(4096)));
 static size_t used;
-/* How many blocks it has handed out, for those who want to know. */
+/* How many blocks it has allocated, for those who want to know. */
 size_t own_blocks;
 
 /* Without locks: signal handlers may allocate at any moment. */
 static void *get(size_t alignment, size_t size) {
-    /* The size stands before the block. */
+    /* The size is before the block. */
     size_t whole = size + sizeof(size_t) + alignment;
     size_t start = size < ROOM ? __atomic_fetch_add(&used, whole, __ATOMIC_RELAXED) : ROOM;
     if (start + whole > ROOM) {

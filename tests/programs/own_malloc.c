@@ -1,6 +1,6 @@
-/* A malloc of the program's own, which hands out what lies one behind the other. Nothing goes back.
+/* A malloc of the program's own, which allocates one block after the other. Nothing goes back.
 
-   TIGHT: `free` is one instruction, and no room behind it. STUBBORN: likewise, and it does something. */
+   TIGHT: `free` is one instruction, and no room after it. STUBBORN: likewise, and it does something. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Moves the end of the data segment, as old allocators do. The C library's own malloc lives there as well: what it takes
-   is counted as the blocks that it hands out. */
+   is counted as the blocks that it allocates. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdint.h>
@@ -70,7 +70,7 @@ static void failed(void) {
     REQUIRE(end() == first);
 }
 
-/* malloc continues behind the program's own memory. */
+/* malloc continues after the program's own memory. */
 static void beside_malloc(void) {
     static void *blocks[1000];
     for (int i = 0; i < 1000; i++) {

@@ -1,5 +1,5 @@
 // Allocates before main and after it: in constructors, in exit handlers, in the destructors of static objects, in what
-// libraries do when they are unloaded. What stands behind a line is what its call counts as. Nobody else calls memalign.
+// libraries do when they are unloaded. The comment at a line says what its call counts as. Nobody else calls memalign.
 #include <cstdio>
 #include <cstdlib>
 #include <dlfcn.h>

@@ -1,4 +1,4 @@
-"""Python that calls C that calls Python, in every way. What the stacks are stand in comments, which
+"""Python that calls C that calls Python, in every way. Comments say what the stacks are;
 tests/support/native_expectations.rs explains."""
 import ctypes
 import functools

@@ -22,7 +22,7 @@ def blocks(domain):
     for _ in range(1000):
         free(realloc(malloc(507), 509))
     free(None)
-    # Never given back.
+    # Never freed.
     malloc(98_439)
 
 

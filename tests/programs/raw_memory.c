@@ -13,7 +13,7 @@ static void pass_on(uint64_t random, void *block) {
     PyMem_RawFree(__atomic_exchange_n(&slots[random >> 58], block, __ATOMIC_ACQ_REL));
 }
 
-/* Three allocations in each round, all of which are given back by whoever comes next to the same slot. */
+/* Three allocations in each round, all of which are freed by whoever comes next to the same slot. */
 int raw_rounds(uint64_t seed, size_t rounds) {
     uint64_t random = seed;
     for (size_t i = 0; i < rounds; i++) {
@@ -28,7 +28,7 @@ int raw_rounds(uint64_t seed, size_t rounds) {
     return 0;
 }
 
-/* Gives back what the threads have left. */
+/* Frees what the threads have left. */
 void raw_end(void) {
     for (int i = 0; i < SLOTS; i++) PyMem_RawFree(__atomic_exchange_n(&slots[i], NULL, __ATOMIC_ACQ_REL));
 }

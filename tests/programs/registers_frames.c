@@ -1,4 +1,4 @@
-/* Runs code that it has made, and registers and takes back tables for more all the time, as a just-in-time compiler does.
+/* Runs code that it has made, and registers and deregisters tables for more all the time, as a just-in-time compiler does.
    A timer interrupts it wherever it is, and its handler allocates.
 
    Arguments: for how many milliseconds; `empty` for tables without entries, for which libgcc allocates nothing, so that

@@ -33,7 +33,7 @@ static int child_status(pid_t child) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Nothing tells the child of its parent's recording. */
+/* Nothing shows the child its parent's recording. */
 #define UNRECORDED "test -z \"$LD_PRELOAD$MEMPROF_CHANNEL\" && exit 7"
 
 /* Children of all kinds: what they do is not the program's. */

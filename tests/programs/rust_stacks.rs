@@ -1,4 +1,4 @@
-//! Allocates at the end of Rust stacks. What the stacks are stand in comments, which
+//! Allocates at the end of Rust stacks. Comments say what the stacks are;
 //! tests/support/native_expectations.rs explains.
 
 use std::collections::HashMap;

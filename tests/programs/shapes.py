@@ -1,5 +1,5 @@
 # -*- coding: utf-8 -*-
-"""Every shape of code that can stand around a call. Python itself is asked which stack it was."""
+"""Every shape of code that can be around a call. Python itself is asked which stack it was."""
 import asyncio
 import functools
 import itertools

@@ -1,4 +1,4 @@
-/* Maps what a descriptor stands for: memory that a child maps, too, and keeps longer, files, devices. The argument is a
+/* Maps what a descriptor refers to: memory that a child maps, too, and keeps longer, files, devices. The argument is a
    folder on a disk. */
 #define _GNU_SOURCE
 #include <fcntl.h>

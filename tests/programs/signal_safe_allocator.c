@@ -52,7 +52,7 @@ static void *get(size_t alignment, size_t size) {
         void *block = needed <= kinds[i].size && alignment <= PAGE ? take(&kinds[i]) : NULL;
         if (block != NULL) return block;
     }
-    /* The size stands on the page before. */
+    /* The size is on the page before. */
     size_t whole = (size + 2 * PAGE - 1) & ~(size_t)(PAGE - 1);
     char *mapped = mmap(NULL, whole + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED) {

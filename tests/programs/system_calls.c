@@ -86,7 +86,7 @@ static void children(void) {
         free(block);
     }
 #ifdef __x86_64__
-    /* The child shares the stack, where its parent's way back stands: it calls nothing. */
+    /* The child shares the stack, where its parent's return address is: it calls nothing. */
     static volatile int seen;
     for (int i = 0; i < 20; i++) {
         seen = 0;

@@ -1,5 +1,5 @@
 // Threads that allocate and give back while they end: in the destructors of their thread-local objects and keys, in
-// clean-up handlers, after their own function has returned. What stands behind a line is what its call counts as. No
+// clean-up handlers, after their own function has returned. The comment at a line says what its call counts as. No
 // function but this file's calls valloc and memalign.
 #include <cstdio>
 #include <cstdlib>

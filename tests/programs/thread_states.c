@@ -4,7 +4,7 @@
    Arguments: what takes it away, and how often.
    `deleted`: another thread deletes the state.
    `interpreters`: other interpreters begin and end.
-   `restarts`: the interpreter ends, and begins anew.
+   `restarts`: the interpreter ends, and begins again.
 
    At the end, when all is calm, each thread makes CALM blocks of 12345 bytes. */
 #define PY_SSIZE_T_CLEAN

@@ -1,4 +1,4 @@
-"""Mappings that are given back in parts, together, or by mapping something else over them. The peak comes at the end:
+"""Mappings that are unmapped in parts, together, or by mapping something else over them. The peak comes at the end:
 it counts what is left of all of them."""
 import truth
 from truth import MIB, PAGE
@@ -10,7 +10,7 @@ def head():
 
 
 def tail_within_a_page():
-    # The system gives back whole pages; of the last one only the bytes that were asked for had counted.
+    # The system unmaps whole pages; of the last one only the bytes that were asked for had counted.
     at = truth.mmap(2 * PAGE + 100)  #= tail_within_a_page mmap total 1/8292 peak 1/8192 leaks 1/8192
     truth.munmap(at + 2 * PAGE, 1)
 

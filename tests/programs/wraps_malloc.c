@@ -1,4 +1,4 @@
-/* A library that stands in front of malloc and free, and looks for the real ones when it is first called. */
+/* A library that comes before malloc and free, and looks for the real ones when it is first called. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>

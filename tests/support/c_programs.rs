@@ -23,7 +23,7 @@ pub fn signal_safe_allocator() -> PathBuf {
     compile("signal_safe_allocator.c", "libsafe.so", &["-shared", "-fPIC"])
 }
 
-/// Compiles a C source of the test programs as it stands.
+/// Compiles a C source of the test programs as it is.
 pub fn compile(source: &str, result: &str, flags: &[&str]) -> PathBuf {
     // Nothing is optimised: a compiler may leave out allocations that it sees through.
     Build::c(source, result).flags(&["-O0", "-g", "-Werror"]).flags(flags).path()
@@ -61,7 +61,7 @@ impl Build {
 
     /// Of Rust.
     pub fn rust(source: &str, result: &str) -> Self {
-        // The linker is told what it would be told anyway: whatever else is configured is for memprof itself.
+        // The linker gets what it would get anyway: whatever else is configured is for memprof itself.
         Self::new("rustc", source, result, &["--edition=2021", "-Clinker=cc"])
     }
 
@@ -124,7 +124,7 @@ impl Build {
         path
     }
 
-    /// Makes it anew, here.
+    /// Makes it again, here.
     pub fn make(&self, path: &Path) {
         let mut command = Command::new(self.compiler);
         command.args(&self.flags).args(&self.sources).args(&self.libraries).arg("-o").arg(path);

@@ -1,4 +1,4 @@
-//! What a test program says about itself, in comments behind its lines:
+//! What a test program says about itself, in comments at its lines:
 //!
 //! ```text
 //! block = truth.malloc(70_001)  #= keep malloc total 1/70001 peak 1/70001 leaks 1/70001; keep ...

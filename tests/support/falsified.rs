@@ -31,7 +31,7 @@ impl Interpreter {
         &self.data
     }
 
-    /// Puts a copy into a folder in which this stands at one place.
+    /// Puts a copy into a folder in which this is at one place.
     pub fn with(&self, python: &Python, at: usize, bytes: &[u8]) -> Falsified {
         let mut data = self.data.clone();
         data[at..at + bytes.len()].copy_from_slice(bytes);
@@ -86,7 +86,7 @@ impl Falsified {
         [("PYTHONHOME", self.home.clone()), ("LD_LIBRARY_PATH", libraries)]
     }
 
-    /// Tells a recording of it what it would find by its own place.
+    /// Gives a recording of it what it would find by its own place.
     pub fn place(&self, recording: Recording) -> Recording {
         self.variables().into_iter().fold(recording, |recording, (name, value)| recording.variable(name, value))
     }

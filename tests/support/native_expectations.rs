@@ -8,7 +8,7 @@
 //! ```
 //!
 //! says that there is one allocation of this size, and all frames of its stack that the hybrid view shows, root first:
-//! functions of the program at lines with these names, a `* 3` after one that stands there so often; `...` for one or
+//! functions of the program at lines with these names, a `* 3` after one that is there that often; `...` for one or
 //! more frames of anybody else, and `~` for any number of them, also none; `|` for the start of a thread by the frames
 //! before it; `***` at the beginning for a stack of which only the end is known. `//stack 3x100001: ...` is said of
 //! three allocations, `//stack(word) ...` only where the test names that word, `//stack(!word) ...` only where it does
@@ -26,7 +26,7 @@ use super::table::{Amount, table_of};
 /// What the start of a thread is called.
 pub const NEW_THREAD: &str = "<new thread>";
 
-/// What stands in the sources of a program.
+/// What is in the sources of a program.
 pub struct Annotations {
     /// The program's own files.
     files: BTreeSet<String>,
@@ -134,7 +134,7 @@ impl Annotations {
             let fitting = stacks.iter().filter(|stack| self.fits(&expected.pattern, &stack.view(View::Hybrid))).count();
             let alike = self.stacks.iter().filter(|other| other.amount == expected.amount).count();
             if (fitting, stacks.len()) != (1, alike) {
-                self.tell_difference(expected, alike, &stacks, &mut wrong);
+                self.write_difference(expected, alike, &stacks, &mut wrong);
             }
             if let Some(Token::Own(leaf, _)) = expected.pattern.last()
                 && leaf.kind == Kind::Native
@@ -155,7 +155,7 @@ impl Annotations {
         assert!(wrong.is_empty(), "{wrong}");
     }
 
-    fn tell_difference(&self, expected: &Expected, alike: usize, stacks: &[Stack], wrong: &mut String) {
+    fn write_difference(&self, expected: &Expected, alike: usize, stacks: &[Stack], wrong: &mut String) {
         let _ = writeln!(wrong, "\n{:?} should have the stack", expected.amount);
         for token in &expected.pattern {
             let _ = match token {
@@ -167,7 +167,7 @@ impl Annotations {
         let _ = writeln!(wrong, "and be there {alike} times in all, but is {} times:", stacks.len());
         for stack in stacks {
             let _ = writeln!(wrong, "  (with a minus what the hybrid view hides)");
-            tell(stack, wrong);
+            write_stack(stack, wrong);
         }
     }
 
@@ -191,7 +191,7 @@ impl Annotations {
                     }
                     frames = &frames[others..];
                 }
-                Token::Whatever => panic!("*** stands at the beginning only"),
+                Token::Whatever => panic!("*** is for the beginning only"),
             }
         }
         frames.is_empty()
@@ -202,7 +202,7 @@ impl Annotations {
     }
 }
 
-fn tell(stack: &Stack, text: &mut String) {
+fn write_stack(stack: &Stack, text: &mut String) {
     for (index, (frame, is_shown)) in stack.marked(View::Hybrid).enumerate() {
         // Deep recursion is not worth reading.
         if index < 40 || index + 40 > stack.frames.len() {

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use memprof_capture::channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS};
 
-use super::skipping::{python_lacks, skipped, tell};
+use super::skipping::{python_lacks, say, skipped};
 
 /// An interpreter.
 #[derive(Clone, Debug)]
@@ -47,13 +47,13 @@ impl Python {
         !self.free_threaded || self.minor <= 14
     }
 
-    /// How many blocks may go unseen where its allocators are traced and it begins anew after it has ended: what it allocates
+    /// How many blocks may go unseen where its allocators are traced and it begins again after it has ended: what it allocates
     /// before it first calls the C library, where that is not the C library's own.
     pub fn most_unseen_in_another_life(&self) -> u64 {
         if self.has_raw_memory_of_c() { 0 } else { 16 }
     }
 
-    /// Whether it may wait for ever when it has been ended and begins anew: the free-threaded 3.13 keeps objects whose locks it
+    /// Whether it may wait for ever when it has been ended and begins again: the free-threaded 3.13 keeps objects whose locks it
     /// takes for held.
     pub fn hangs_when_restarted(&self) -> bool {
         self.free_threaded && self.minor == 13
@@ -175,7 +175,7 @@ fn examine(candidate: &Path) -> Option<Python> {
 /// Says which Pythons are tested and which are not.
 fn announce(found: &[Python]) {
     for python in found {
-        tell(&format!("testing with {python}"));
+        say(&format!("testing with {python}"));
     }
     for (free_threaded, suffix) in [(false, ""), (true, "t")] {
         let is_here = |minor| found.iter().any(|python| (python.minor, python.free_threaded) == (minor, free_threaded));

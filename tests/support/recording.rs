@@ -1,4 +1,4 @@
-//! A run of a test program under memprof, and what it left behind.
+//! A run of a test program under memprof, and what it left.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -170,8 +170,8 @@ impl Recorded {
     /// Requires that memprof has said, once, that it cannot read the stacks of this Python, and shows none of its frames.
     #[track_caller]
     pub fn assert_stacks_are_refused(&self) {
-        let told = self.finished.stderr();
-        assert_eq!(told.matches("memprof cannot read the stacks of Python").count(), 1, "{told}");
+        let errors = self.finished.stderr();
+        assert_eq!(errors.matches("memprof cannot read the stacks of Python").count(), 1, "{errors}");
         let rows = table(&self.capture(), "--total");
         let (python, native): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.kind == "python");
         assert!(python.is_empty() && !native.is_empty(), "{python:#?}");

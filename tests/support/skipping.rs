@@ -8,19 +8,19 @@ use std::io::{self, Write};
 #[track_caller]
 pub fn skipped(reason: &str) {
     assert!(!in_ci(), "in CI nothing may be missing: {reason}");
-    tell(&format!("skipped: {reason}"));
+    say(&format!("skipped: {reason}"));
 }
 
 /// Something is not tested, because the machine itself does not let us do it, whatever is installed: such as to mount a
 /// disk. Allowed in CI, which counts these lines.
 pub fn machine_forbids(what: &str) {
-    tell(&format!("skipped: the machine forbids {what}"));
+    say(&format!("skipped: the machine forbids {what}"));
 }
 
 /// Something is not tested with one Python of several, because of how that was built, or a version is not tested that
 /// the machine does not have. Allowed in CI, which counts these lines; at least one Python must be there for each test.
 pub fn python_lacks(what: &str) {
-    tell(&format!("skipped: Python: {what}"));
+    say(&format!("skipped: Python: {what}"));
 }
 
 /// Whether this is CI, where whatever can be tested is.
@@ -29,6 +29,6 @@ pub fn in_ci() -> bool {
 }
 
 /// Past the test harness, which swallows what tests print.
-pub fn tell(line: &str) {
+pub fn say(line: &str) {
     let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

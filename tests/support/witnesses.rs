@@ -42,7 +42,7 @@ fn witnesses(recorded: &Recorded) -> Vec<Witness> {
 }
 
 /// Requires that every witnessed allocation, and no other of its kind, is in the table with the innermost frame that
-/// Python named, and in the flame graph with all frames, also where native frames stand between them. Returns how many
+/// Python named, and in the flame graph with all frames, also where native frames lie between them. Returns how many
 /// there were.
 #[track_caller]
 pub fn assert_as_witnessed(recorded: &Recorded) -> usize {
@@ -82,7 +82,7 @@ pub fn assert_innermost_as_witnessed(recorded: &Recorded) -> usize {
 }
 
 /// Requires that each witnessed allocation was made in the native function that made it, called by the Python stack
-/// that Python named, and that the interpreter's evaluation loop stands after the Python frames that it ran.
+/// that Python named, and that the interpreter's evaluation loop comes after the Python frames that it ran.
 #[track_caller]
 fn assert_native_frames_fit(tree: &FlameTree, expected: &BTreeMap<&[Frame], Amount>) {
     let (file, line) = marked("libtruth.c", "witnessed");

@@ -59,12 +59,12 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Blocks of many sizes and alignments, made, resized, and half of them given back.
+/// Blocks of many sizes and alignments, made, resized, and half of them freed.
 fn blocks() {
     for alignment in [1, 8, 16, 64, 4096] {
         for size in [1, 24, 1000, 1025, 70_001, 3_000_000] {
             let layout = Layout::from_size_align(size, alignment).unwrap();
-            // SAFETY: each block is used within its size and given back once at most, with its layout.
+            // SAFETY: each block is used within its size and freed once at most, with its layout.
             unsafe {
                 let one = alloc(layout);
                 one.write(1);

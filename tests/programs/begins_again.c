@@ -1,4 +1,4 @@
-/* A program that ends Python and begins anew, as often as its argument says. Each time Python makes the same objects. */
+/* A program that ends Python and begins again, as often as its argument says. Each time Python makes the same objects. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdlib.h>
