@@ -60,9 +60,9 @@ impl AddressRanges {
         let inside = |piece: &Piece| piece.end.min(range.end) - piece.start.max(range.start);
         let removed = self.pieces[first..after].iter().map(inside).sum();
         let before = Piece { end: range.start, ..self.pieces[first] };
-        let behind = Piece { start: range.end, ..self.pieces[after - 1] };
+        let rest = Piece { start: range.end, ..self.pieces[after - 1] };
         self.remove_pieces(first, after);
-        for piece in [behind, before].into_iter().filter(|piece| piece.start < piece.end) {
+        for piece in [rest, before].into_iter().filter(|piece| piece.start < piece.end) {
             // Only a split needs more room than there was.
             if self.insert_piece(first, piece).is_err() {
                 break;

@@ -15,7 +15,7 @@ use crate::platform::memory::map;
 const EMPTY: usize = 0;
 /// What stands for the number of a thing that has died. Its address stays in its place, where a search goes past it, until
 /// another thing is born there or the table grows.
-const DEAD: u32 = u32::MAX;
+const REMOVED: u32 = u32::MAX;
 /// This bit of a number says that whoever puts it in has not found yet that the thing is alive. Numbers are below it.
 const DOUBTED: u32 = 1 << 31;
 
@@ -66,7 +66,7 @@ impl From<Busy> for NotInserted {
 }
 
 impl AddressTable {
-    /// A table without memory, which takes so many places, a power of two, when something is put in.
+    /// A table without memory. It takes `first_places` places, a power of two, when something is inserted.
     pub const fn new(first_places: usize) -> Self {
         assert!(first_places.is_power_of_two(), "places are found by the lower bits of a hash");
         let (generation, next) = (AtomicPtr::new(core::ptr::null_mut()), AtomicPtr::new(core::ptr::null_mut()));
@@ -98,9 +98,9 @@ impl AddressTable {
         Some(place.number.load(Acquire)).filter(|&number| number & DOUBTED == 0)
     }
 
-    /// Puts the thing at `address` in, if it is alive, unless somebody else was quicker. Returns its number; nothing if it
-    /// is dead. Whether it is alive is asked when its place has been taken already: if it dies after the answer, who lets
-    /// it die finds it there.
+    /// Inserts the thing at `address`, if it is alive, unless somebody else was quicker. Returns its number; nothing if
+    /// it is not alive. `is_alive` is called when its place has been taken already: whoever frees it after the answer
+    /// finds it there.
     #[cold]
     pub fn insert(
         &self,
@@ -128,39 +128,39 @@ impl AddressTable {
         };
         // Not while the table grows, which takes the same lock: there is no copy of this place.
         fence(SeqCst);
-        let settled = if is_alive() { number } else { DEAD };
+        let settled = if is_alive() { number } else { REMOVED };
         let doubted = place.number.compare_exchange(number | DOUBTED, settled, SeqCst, SeqCst);
         Ok(Some(number).filter(|_| settled == number && doubted.is_ok()))
     }
 
     /// The thing at `address` dies. Returns its number, if it had one.
     #[inline]
-    pub fn forget(&self, address: usize) -> Option<u32> {
+    pub fn remove(&self, address: usize) -> Option<u32> {
         let generation = self.generation.load(SeqCst);
         // SAFETY: it was stored here.
         find(unsafe { places_of(generation) }, address)?;
-        self.forget_known(address)
+        self.remove_known(address)
     }
 
     #[cold]
-    fn forget_known(&self, address: usize) -> Option<u32> {
-        let mut forgotten = None;
-        let mut forget_in = |generation: *const Generation| {
+    fn remove_known(&self, address: usize) -> Option<u32> {
+        let mut removed = None;
+        let mut remove_in = |generation: *const Generation| {
             // SAFETY: it was stored here.
             if let Some(place) = find(unsafe { places_of(generation) }, address) {
-                let number = place.number.swap(DEAD, SeqCst);
-                forgotten = forgotten.or(Some(number).filter(|&number| number & DOUBTED == 0));
+                let number = place.number.swap(REMOVED, SeqCst);
+                removed = removed.or(Some(number).filter(|&number| number & DOUBTED == 0));
             }
         };
         loop {
             let generation = self.generation.load(SeqCst);
-            forget_in(generation);
+            remove_in(generation);
             // Either the copy is found here, or who copies sees that the thing is dead.
             fence(SeqCst);
-            forget_in(self.next.load(SeqCst));
+            remove_in(self.next.load(SeqCst));
             // If the table has grown meanwhile, the thing may have been copied alive before.
             if self.generation.load(SeqCst) == generation {
-                return forgotten;
+                return removed;
             }
         }
     }
@@ -172,7 +172,7 @@ impl AddressTable {
         if !old.is_empty() && (*taken + 1) * 2 <= old.len() {
             return Ok(old);
         }
-        let living = |place: &&Place| place.address.load(Acquire) != EMPTY && place.number.load(Acquire) != DEAD;
+        let living = |place: &&Place| place.address.load(Acquire) != EMPTY && place.number.load(Acquire) != REMOVED;
         // Where most things are dead, the same size will do again.
         let wanted = (old.iter().filter(living).count() * 4).next_power_of_two().max(self.first_places);
         let bytes = size_of::<Generation>() + wanted * size_of::<Place>();
@@ -188,8 +188,8 @@ impl AddressTable {
             let copy = put(places, place.address.load(Relaxed), place.number.load(Relaxed));
             // It may have died before others could find the copy, which must not be seen alive.
             fence(SeqCst);
-            if place.number.load(SeqCst) == DEAD {
-                copy.number.store(DEAD, SeqCst);
+            if place.number.load(SeqCst) == REMOVED {
+                copy.number.store(REMOVED, SeqCst);
             }
             *taken += 1;
         }
@@ -263,7 +263,7 @@ mod tests {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let address = 0x1000 + (random >> 33) as usize % 20_000 * 16;
             if random >> 60 < 4 {
-                assert_eq!(table.forget(address), model.remove(&address));
+                assert_eq!(table.remove(address), model.remove(&address));
                 assert_eq!(table.get(address), None);
             } else {
                 let expected = *model.entry(address).or_insert(number);
@@ -295,23 +295,23 @@ mod tests {
         let table = AddressTable::new(64);
         let recording = &mut recording();
         assert_eq!(table.insert(0x1000, 1, recording, || false), Ok(None));
-        assert_eq!((table.get(0x1000), table.forget(0x1000)), (None, None));
+        assert_eq!((table.get(0x1000), table.remove(0x1000)), (None, None));
         // It is not there before it was found to be, and dies right after that.
-        let dies = || {
+        let removed_meanwhile = || {
             assert_eq!(table.get(0x1000), None);
-            assert_eq!(table.forget(0x1000), None);
+            assert_eq!(table.remove(0x1000), None);
             true
         };
-        assert_eq!(table.insert(0x1000, 2, recording, dies), Ok(None));
+        assert_eq!(table.insert(0x1000, 2, recording, removed_meanwhile), Ok(None));
         assert_eq!(table.get(0x1000), None);
         assert_eq!(table.insert(0x1000, 3, recording, || true), Ok(Some(3)));
         assert_eq!(table.insert(0x1000, 4, recording, || panic!("it is there")), Ok(Some(3)));
-        assert_eq!(table.forget(0x1000), Some(3));
+        assert_eq!(table.remove(0x1000), Some(3));
     }
 
     /// One thread lets things die whose neighbours make the table grow meanwhile.
     #[test]
-    fn nothing_that_died_comes_back_when_the_table_grows() {
+    fn nothing_that_was_removed_comes_back_when_the_table_grows() {
         for round in 0..200 {
             let table = AddressTable::new(64);
             let (together, done) = (Barrier::new(2), AtomicBool::new(false));
@@ -329,7 +329,7 @@ mod tests {
                 });
                 together.wait();
                 for n in 0..20 {
-                    assert_eq!(table.forget(address(n)), Some(n as u32));
+                    assert_eq!(table.remove(address(n)), Some(n as u32));
                     assert!((0..=n).all(|n| table.get(address(n)).is_none()));
                 }
                 while !done.load(SeqCst) {

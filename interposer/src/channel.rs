@@ -25,7 +25,7 @@ impl Channel {
 
     /// The date of an event that happens now.
     #[inline(always)]
-    pub fn date(&mut self) -> Stamp {
+    pub fn stamp(&mut self) -> Stamp {
         self.0.date()
     }
 

@@ -162,7 +162,7 @@ unsafe fn obstacle(named: Named, entries: &Entries) -> Option<NotFollowed> {
 
 /// What there is in the file itself. Nothing if it is not known what it is.
 fn obstacle_in(path: &CStr, interpreters: usize, entries: &Entries) -> Option<Result<(), NotFollowed>> {
-    match look_into(path)? {
+    match inspect(path)? {
         Executable::Dynamic { .. } | Executable::Loader { .. } if gains_privileges(path) => {
             Some(Err(NotFollowed::Privileged))
         }
@@ -182,7 +182,7 @@ fn obstacle_in(path: &CStr, interpreters: usize, entries: &Entries) -> Option<Re
 }
 
 /// What kind of file this is.
-fn look_into(path: &CStr) -> Option<Executable> {
+fn inspect(path: &CStr) -> Option<Executable> {
     let file = QuietFile::open(path)?;
     let mut head = [0; HEAD_BYTES];
     let length = file.read_at(&mut head, 0)?;
@@ -253,7 +253,7 @@ mod tests {
     }
 
     fn found(named: Named) -> Option<NotFollowed> {
-        let Some(Executable::Dynamic { loader }) = look_into(c"/proc/self/exe") else { panic!("a program") };
+        let Some(Executable::Dynamic { loader }) = inspect(c"/proc/self/exe") else { panic!("a program") };
         // SAFETY: the names are C strings.
         unsafe { obstacle(named, &entries(loader.as_bytes())) }
     }

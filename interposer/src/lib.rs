@@ -87,6 +87,6 @@ fn are_python_allocators_recorded() -> bool {
 }
 
 /// The interpreter has been unloaded.
-fn forget_python_allocators() {
-    hooks::python_allocators::forget();
+fn stop_recording_python_allocators() {
+    hooks::python_allocators::stop_recording();
 }

@@ -37,5 +37,5 @@ pub unsafe fn begin_in_child(recording: &mut Recording) {
             interpreter.codes.renew();
         }
     }
-    modules::forget_all(recording);
+    modules::clear_all(recording);
 }

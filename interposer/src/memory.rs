@@ -106,7 +106,7 @@ impl<T: Plain> MappedVec<T> {
         Ok(())
     }
 
-    /// Makes room for so many more elements.
+    /// Makes room for `more` further elements.
     #[inline]
     pub fn reserve(&mut self, more: usize) -> Result<(), OutOfMemory> {
         if self.capacity - self.length < more { self.grow(self.length + more) } else { Ok(()) }
@@ -161,7 +161,7 @@ impl<T: Plain> MappedVec<T> {
         (self.capacity * size_of::<T>()).next_multiple_of(PAGE)
     }
 
-    /// An empty array that has room for so many elements.
+    /// An empty array that has room for `capacity` elements.
     pub fn with_room(capacity: usize) -> Result<Self, OutOfMemory> {
         let mut array = Self::new();
         if capacity > 0 {

@@ -28,7 +28,7 @@ pub struct Identity {
     /// The image that this one was forked from; 0 where it began as a new program.
     forked_from: AtomicU32,
     /// Whether the recorder has been told.
-    told: AtomicBool,
+    is_emitted: AtomicBool,
 }
 
 /// The most bytes of arguments that are told.
@@ -43,7 +43,7 @@ impl Identity {
             seen_pid: AtomicU32::new(ids.pid),
             seen_parent: AtomicU32::new(ids.parent),
             forked_from: AtomicU32::new(0),
-            told: AtomicBool::new(false),
+            is_emitted: AtomicBool::new(false),
         }
     }
 
@@ -75,12 +75,12 @@ impl Identity {
         self.pid.store(own_pid(), Release);
         self.seen_pid.store(ids.pid, Release);
         self.seen_parent.store(ids.parent, Release);
-        self.told.store(false, Release);
+        self.is_emitted.store(false, Release);
     }
 
     /// Tells the recorder, once.
-    pub fn tell(&self, channel: &mut Channel, recording: &mut Recording) -> Result<(), Stop> {
-        if self.told.swap(true, AcqRel) {
+    pub fn emit(&self, channel: &mut Channel, recording: &mut Recording) -> Result<(), Stop> {
+        if self.is_emitted.swap(true, AcqRel) {
             return Ok(());
         }
         let prefix = ProcessPrefix::new(self.seen_parent.load(Acquire), self.forked_from.load(Acquire));
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_behind_any_name() {
+    fn numbers_are_read_after_any_name() {
         assert_eq!(Ids::parse(b"12 (a) b (c) S 7 12 12 0"), Some(Ids { pid: 12, parent: 7 }));
         assert_eq!(Ids::parse(b"12 (a"), None);
         assert_eq!(Ids::parse(b""), None);

@@ -49,11 +49,11 @@ static LATE: Late = Late {
 };
 
 /// The process has no interpreter, as far as can be seen.
-pub fn tell_absent(session: &Session) {
-    tell(session, PythonState::Absent, b"");
+pub fn report_absent(session: &Session) {
+    report(session, PythonState::Absent, b"");
 }
 
-fn tell(session: &Session, state: PythonState, version: &[u8]) {
+fn report(session: &Session, state: PythonState, version: &[u8]) {
     let pool = session.pool();
     let header = pool.header();
     store_text(&header.python_version, version);
@@ -72,9 +72,9 @@ pub fn begin(session: &Session, symbols: &Symbols, recording: &mut Recording) {
         // SAFETY: nobody else has moved the phase to KNOWN, and nobody refers to the interpreter yet.
         let interpreter: &'static Interpreter = unsafe { (*LATE.interpreter.get()).write(found) };
         interpreter.begin();
-        tell(session, PythonState::Known, version);
+        report(session, PythonState::Known, version);
     } else {
-        tell(session, PythonState::Unknown, version);
+        report(session, PythonState::Unknown, version);
     }
     // Whether stacks can be read has nothing to do with it.
     let tracing = ObjectTracing::from_number(session.pool().header().python_allocators);
@@ -90,7 +90,7 @@ pub fn note_modules(loaded: &[LoadedModule]) {
         let is_there = || loaded.iter().any(|module| modules::is_in_interpreter(module.range().start));
         if (interpreter::present().is_some() || crate::are_python_allocators_recorded()) && !is_there() {
             interpreter::end();
-            crate::forget_python_allocators();
+            crate::stop_recording_python_allocators();
         }
         return;
     }

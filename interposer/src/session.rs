@@ -129,11 +129,11 @@ pub fn never_again() {
     ACTIVE.store((&raw const INACTIVE).cast_mut(), Release);
 }
 
-static ALLOCATOR_TOLD: AtomicBool = AtomicBool::new(false);
+static ALLOCATOR_REPORTED: AtomicBool = AtomicBool::new(false);
 
 /// Python code runs, so the interpreter's allocator is settled: tells the recorder its name, once.
 pub fn note_running_interpreter(interpreter: &Interpreter) {
-    if ALLOCATOR_TOLD.load(Relaxed) || ALLOCATOR_TOLD.swap(true, AcqRel) {
+    if ALLOCATOR_REPORTED.load(Relaxed) || ALLOCATOR_REPORTED.swap(true, AcqRel) {
         return;
     }
     if let Some(session) = active() {

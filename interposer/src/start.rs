@@ -190,7 +190,7 @@ fn attach_to(
     let session = unsafe { session::begin(session, page.cast::<AtomicU32>()) };
     match python {
         Some(python) => python_start::begin(session, &python, recording),
-        None => python_start::tell_absent(session),
+        None => python_start::report_absent(session),
     }
     crate::install(recording, ask);
     session::switch_on();

@@ -20,7 +20,7 @@ use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::{map, unmap};
 use crate::platform::stacks::SpareStack;
 use crate::platform::tls::{self, Activity, Block, Doing};
-use crate::python::bytecode_copies::MetCopies;
+use crate::python::bytecode_copies::SeenCopies;
 use crate::python::descriptions::Descriptions;
 use crate::python::detached::CopiedFrames;
 use crate::python::free_threads::OwnFreeState;
@@ -101,7 +101,7 @@ pub struct ThreadState {
     /// Its frames, where they had to be copied.
     copied: CopiedFrames,
     /// The copies of bytecode that it has met.
-    met: MetCopies,
+    seen_copies: SeenCopies,
     /// Code objects that it has met, and not told of yet.
     descriptions: Descriptions,
     stack: MergedStack,
@@ -174,7 +174,7 @@ impl ThreadState {
                     python: OwnState::unknown(),
                     free: OwnFreeState::unknown(),
                     copied: CopiedFrames::new(),
-                    met: MetCopies::new(),
+                    seen_copies: SeenCopies::new(),
                     descriptions: Descriptions::new(),
                     stack,
                     unwinder: session.native_stacks.then(Unwinder::of_this_thread),
@@ -192,7 +192,7 @@ impl ThreadState {
         };
         // SAFETY: it was just made, and nobody else knows it.
         unsafe {
-            if let Err(reason) = session.identity.tell(&mut (*state.as_ptr()).channel, recording) {
+            if let Err(reason) = session.identity.emit(&mut (*state.as_ptr()).channel, recording) {
                 Self::destroy(state);
                 return Err(reason);
             }
@@ -312,7 +312,7 @@ impl ThreadState {
         recording: &mut Recording,
     ) -> Result<(), Stop> {
         let site = self.site(caller, by, recording)?;
-        let stamp = self.channel.date();
+        let stamp = self.channel.stamp();
         Ok(self.channel.writer(recording).allocation(stamp, at, size, site)?)
     }
 
@@ -327,7 +327,7 @@ impl ThreadState {
         recording: &mut Recording,
     ) -> Result<(), Stop> {
         let site = self.site(caller, by, recording)?;
-        let stamp = self.channel.date();
+        let stamp = self.channel.stamp();
         Ok(self.channel.writer(recording).resize(stamp, at, size, site)?)
     }
 
@@ -342,7 +342,7 @@ impl ThreadState {
         recording: &mut Recording,
     ) -> Result<(), Stop> {
         let site = self.site(caller, by, recording)?;
-        let stamp = self.channel.date();
+        let stamp = self.channel.stamp();
         Ok(self.channel.writer(recording).map(stamp, at, size, site, shows)?)
     }
 
@@ -356,7 +356,7 @@ impl ThreadState {
         recording: &mut Recording,
     ) -> Result<(), Stop> {
         let site = self.site(caller, by, recording)?;
-        let stamp = self.channel.date();
+        let stamp = self.channel.stamp();
         Ok(self.channel.writer(recording).protect(stamp, at, size, site)?)
     }
 
@@ -373,14 +373,14 @@ impl ThreadState {
     ) -> Result<(), Stop> {
         let site = self.site(caller, by, recording)?;
         self.channel.writer(recording).moves(before, old, gone)?;
-        let stamp = self.channel.date();
+        let stamp = self.channel.stamp();
         Ok(self.channel.writer(recording).map(stamp, at, size, site, Mapped::Memory)?)
     }
 
     /// Records that a heap block is about to be given back.
     #[inline]
     pub fn free(&mut self, at: Address, recording: &mut Recording) -> Result<(), Stop> {
-        let stamp = self.channel.date();
+        let stamp = self.channel.stamp();
         Ok(self.channel.writer(recording).free(stamp, at)?)
     }
 
@@ -403,7 +403,7 @@ impl ThreadState {
         let hash = hash.with(u64::from(allocator.code()) | 1 << 63);
         match self.sites.get(hash) {
             Some(number) => Ok(SiteId(number)),
-            None => self.tell_site(hash, allocator, recording),
+            None => self.emit_site(hash, allocator, recording),
         }
     }
 
@@ -414,7 +414,7 @@ impl ThreadState {
         if let Some((interpreter, current)) = caller.python {
             control = self.update_python(interpreter, current, recording)?;
         } else if interpreter::present().is_some() {
-            self.stack.forget_python();
+            self.stack.clear_python();
         }
         if self.unwinder.is_some() {
             self.update_native(caller.hook, interpreter::present(), control, recording)
@@ -435,7 +435,7 @@ impl ThreadState {
         let generation = unloading::generation();
         if generation != self.generation || !unloading::is_settled() {
             self.generation = generation;
-            self.stack.forget_native();
+            self.stack.clear_native();
         }
         self.stack.update_native(&mut unwinder.walk(recording), hook)?;
         if let Some(checker) = &mut self.checker {
@@ -455,8 +455,8 @@ impl ThreadState {
     /// Tells the recorder about a site that it does not know.
     #[cold]
     #[inline(never)]
-    fn tell_site(&mut self, hash: StackHash, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
-        let findings = self.stack.tell(&mut self.channel, recording)?;
+    fn emit_site(&mut self, hash: StackHash, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
+        let findings = self.stack.emit(&mut self.channel, recording)?;
         let header = self.channel.header();
         if findings.cut_short {
             header.cut_short.fetch_add(1, Relaxed);

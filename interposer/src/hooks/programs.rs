@@ -251,7 +251,7 @@ const REGISTERS: usize = if cfg!(target_arch = "aarch64") { 7 } else { 5 };
 
 impl Variadic {
     /// # Safety
-    /// There are so many.
+    /// There are more than `index`.
     unsafe fn at(&self, index: usize) -> *const c_char {
         // SAFETY: the caller's contract.
         unsafe {

@@ -39,7 +39,7 @@ static INTERPRETER: AtomicPtr<AllocatorFunctions> = AtomicPtr::new(core::ptr::nu
 static UNSETTLED: AtomicBool = AtomicBool::new(false);
 /// Whether Python has ended, and not begun anew.
 static ENDED: AtomicBool = AtomicBool::new(false);
-static LOOKING: AtomicBool = AtomicBool::new(false);
+static CHECKING: AtomicBool = AtomicBool::new(false);
 
 /// Puts our functions before those of all domains, and keeps them there while Python starts.
 pub fn record(functions: &'static AllocatorFunctions) {
@@ -51,7 +51,7 @@ pub fn record(functions: &'static AllocatorFunctions) {
 }
 
 /// The interpreter has been unloaded.
-pub fn forget() {
+pub fn stop_recording() {
     UNSETTLED.store(false, Release);
     INTERPRETER.store(core::ptr::null_mut(), Release);
 }
@@ -118,12 +118,12 @@ const DEBUG_EXTRA: usize = 24;
 #[cold]
 pub fn settle(block: usize, size: usize, is_python_s: bool) -> (usize, usize) {
     // Once it has ended, its library may be about to go: nothing of it is called, but where it calls itself.
-    if ENDED.load(Acquire) && !is_python_s || LOOKING.swap(true, AcqRel) {
+    if ENDED.load(Acquire) && !is_python_s || CHECKING.swap(true, AcqRel) {
         return (block, size);
     }
     // SAFETY: `record` stored a reference that lives forever.
     let Some(functions) = (unsafe { INTERPRETER.load(Acquire).as_ref() }) else {
-        LOOKING.store(false, Release);
+        CHECKING.store(false, Release);
         return (block, size);
     };
     let present = functions.present();
@@ -134,7 +134,7 @@ pub fn settle(block: usize, size: usize, is_python_s: bool) -> (usize, usize) {
         UNSETTLED.store(false, Release);
         ENDED.store(false, Release);
     }
-    LOOKING.store(false, Release);
+    CHECKING.store(false, Release);
     let is_debug = chosen.is_some_and(|name| name.to_bytes().ends_with(b"_debug"));
     if is_debug && is_python_s && size >= DEBUG_EXTRA {
         return (block + DEBUG_BEFORE, size - DEBUG_EXTRA);

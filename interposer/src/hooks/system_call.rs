@@ -176,7 +176,7 @@ mod tests {
     const BOTH: [Function; 2] = [make, syscall];
 
     #[test]
-    fn all_arguments_arrive_and_errors_are_told() {
+    fn all_arguments_arrive_and_errors_are_reported() {
         const PAGE: c_ulong = 4096;
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[1; PAGE as usize]).unwrap();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_at_goes_on_as_it_came() {
+    fn what_is_examined_goes_on_as_it_came() {
         for call in BOTH {
             let mut name = [0_u8; 16];
             // SAFETY: PR_GET_NAME fills 16 bytes; seccomp without a program is refused.

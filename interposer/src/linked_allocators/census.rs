@@ -7,8 +7,8 @@ use super::functions::{Family, Function};
 /// Which families a module has whole: such of which it has what hands blocks out and what takes them back.
 #[derive(Default)]
 pub struct Census {
-    hands_out: [bool; Family::COUNT],
-    takes_back: [bool; Family::COUNT],
+    allocates: [bool; Family::COUNT],
+    frees: [bool; Family::COUNT],
     has_unprefixed_jemalloc: bool,
     is_python: bool,
 }
@@ -22,8 +22,8 @@ impl Census {
             self.has_unprefixed_jemalloc |= function.allocator == Allocator::Jemalloc;
             return;
         }
-        self.hands_out[family.index()] |= function.role.hands_out();
-        self.takes_back[family.index()] |= function.role.takes_back();
+        self.allocates[family.index()] |= function.role.allocates();
+        self.frees[family.index()] |= function.role.frees();
     }
 
     /// Notes that the module has Python's own copy of mimalloc.
@@ -33,7 +33,7 @@ impl Census {
 
     /// Whether the module has a family whole.
     pub fn has(&self, family: Family) -> bool {
-        !(self.is_python && family == Family::MI) && self.hands_out[family.index()] && self.takes_back[family.index()]
+        !(self.is_python && family == Family::MI) && self.allocates[family.index()] && self.frees[family.index()]
     }
 
     /// Whether calls of a function are to be recorded where it is, in the program itself or in a library. Functions with

@@ -21,7 +21,7 @@ pub enum Role {
     /// Makes the block of the first argument as large as the second, where it is. Returns null if it cannot.
     Expands,
     /// Neither, but it maps and unmaps memory for the allocator's own purposes.
-    KeepsHouse,
+    Internal,
 }
 
 /// The arguments that say how large a block is to be.
@@ -61,22 +61,22 @@ impl Role {
             }
             Self::CopiesText => Some(self),
             // There are none, or something else has that name: `mi_heap_free` frees a heap.
-            Self::AllocatesInto | Self::Frees { .. } | Self::Resizes | Self::Expands | Self::KeepsHouse => None,
+            Self::AllocatesInto | Self::Frees { .. } | Self::Resizes | Self::Expands | Self::Internal => None,
         }
     }
 
     /// Whether blocks come from it.
-    pub const fn hands_out(self) -> bool {
+    pub const fn allocates(self) -> bool {
         matches!(self, Self::Allocates(_) | Self::AllocatesInto)
     }
 
     /// Whether blocks go back to it.
-    pub const fn takes_back(self) -> bool {
+    pub const fn frees(self) -> bool {
         matches!(self, Self::Frees { .. })
     }
 }
 
-use Role::{Allocates, AllocatesInto, CopiesText, Expands, Frees, KeepsHouse, Resizes};
+use Role::{Allocates, AllocatesInto, CopiesText, Expands, Frees, Internal, Resizes};
 use Size::{Of, Product};
 
 const fn reallocates(size: Size) -> Role {
@@ -108,11 +108,11 @@ const JEMALLOC: &[(&[u8], Role)] = &[
     (b"xallocx", Resizes),
     (b"dallocx", FREES),
     (b"sdallocx", FREES),
-    (b"mallctl", KeepsHouse),
-    (b"mallctlbymib", KeepsHouse),
-    (b"malloc_stats_print", KeepsHouse),
-    (b"je_tsd_cleanup", KeepsHouse),
-    (b"private_je_tsd_cleanup", KeepsHouse),
+    (b"mallctl", Internal),
+    (b"mallctlbymib", Internal),
+    (b"malloc_stats_print", Internal),
+    (b"je_tsd_cleanup", Internal),
+    (b"private_je_tsd_cleanup", Internal),
 ];
 
 /// Functions of jemalloc that have no prefix, whatever the others have.
@@ -155,8 +155,8 @@ const MIMALLOC: &[(&[u8], Role)] = &[
     (b"free_aligned", FREES),
     (b"free_size_aligned", FREES),
     (b"free_small", FREES),
-    (b"collect", KeepsHouse),
-    (b"reserve_os_memory", KeepsHouse),
+    (b"collect", Internal),
+    (b"reserve_os_memory", Internal),
 ];
 
 /// Functions of mimalloc, by their whole names, that run when processes and threads start and end, and those that make
@@ -271,7 +271,7 @@ pub fn may_begin(beginning: [u8; 4]) -> bool {
 
 /// The function of a name, if it belongs to an allocator.
 pub fn recognise(name: &[u8]) -> Option<Function> {
-    let own = |allocator| Function { role: KeepsHouse, family: None, allocator, is_standard: false };
+    let own = |allocator| Function { role: Internal, family: None, allocator, is_standard: false };
     if JEMALLOC_OWN.contains(&name) {
         return Some(own(Allocator::Jemalloc));
     }
@@ -329,17 +329,17 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn names_are_distinguished() {
         assert_eq!(role("_rjem_mallocx"), Some(Allocates(Of(0))));
         assert_eq!(role("je_arrow_sdallocx"), Some(FREES));
-        assert_eq!(role("je_arrow_private_je_tsd_cleanup"), Some(KeepsHouse));
+        assert_eq!(role("je_arrow_private_je_tsd_cleanup"), Some(Internal));
         assert_eq!(role("mi_calloc_aligned"), Some(Allocates(Product(0))));
         assert_eq!(role("mi_heap_calloc"), Some(Allocates(Product(1))));
         assert_eq!(
             role("mi_theap_realloc"),
             Some(Role::Reallocates { block: 1, size: Of(2), frees_on_failure: false })
         );
-        assert_eq!(role("mi_heap_delete"), Some(KeepsHouse));
+        assert_eq!(role("mi_heap_delete"), Some(Internal));
         assert_eq!(role("arrow_mi_free"), Some(FREES));
         assert_eq!(role("_ZdlPvm"), Some(FREES));
         for other in
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_passes_the_first_look() {
+    fn every_name_passes_the_first_check() {
         let prefixed = |names: &mut dyn Iterator<Item = &'static [u8]>, family: &'static [u8]| {
             for name in names {
                 let name = [family, name].concat();

@@ -43,7 +43,7 @@ impl Role {
             Self::Reallocates { .. } => reallocate,
             Self::Resizes => resize,
             Self::Expands => expand,
-            Self::KeepsHouse => keep_house,
+            Self::Internal => call_internal,
         }
     }
 }
@@ -195,7 +195,7 @@ unsafe extern "C" fn expand(a: usize, b: usize, c: usize, d: usize, e: usize, ho
     }
 }
 
-unsafe extern "C" fn keep_house(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
+unsafe extern "C" fn call_internal(a: usize, b: usize, c: usize, d: usize, e: usize, hooked: &Hooked) -> usize {
     // SAFETY: the program's own call, passed on as it came.
     tls::apart_from_program(|| unsafe { hooked.original([a, b, c, d, e]) })
 }

@@ -12,7 +12,7 @@ use memprof_capture::kept_errno::KeptErrno;
 
 use super::functions::Role;
 use super::hooks::Hooked;
-use super::modules::look_again;
+use super::modules::update;
 use super::patching::{Patches, Target};
 use crate::lock::Recording;
 use crate::platform::loaded_modules::{LoadedModule, MayAskLoader, address_of};
@@ -33,7 +33,7 @@ struct LoaderState {
 /// Bytes that are looked at of the function: it is a `ret`, perhaps behind an `endbr64`, and aligned to 16.
 const CODE: usize = 16;
 
-/// Has [`look_again`] called when libraries come and go.
+/// Has [`update`] called when libraries come and go.
 ///
 /// # Safety
 /// The process has one thread only.
@@ -45,7 +45,7 @@ pub unsafe fn follow(modules: &[LoadedModule]) -> bool {
             return false;
         }
         let code = slice::from_raw_parts((*state).announce as *const u8, CODE);
-        let hooked = Hooked { original: 0, function: 0, role: Role::KeepsHouse, allocator: Allocator::Mmap };
+        let hooked = Hooked { original: 0, function: 0, role: Role::Internal, allocator: Allocator::Mmap };
         let Some(mut patches) = Patches::with_room(1, (*state).loader) else { return false };
         patches.prepare(&Target { code, size: 0, hooked, hook: announced }) && patches.apply().is_some()
     }
@@ -61,7 +61,7 @@ unsafe extern "C" fn announced(a: usize, b: usize, c: usize, d: usize, e: usize,
         let _errno = KeptErrno::new();
         // SAFETY: the thread does not do the program's business, and makes no record further out. The loader holds its lock
         // when it calls.
-        tls::apart_from_program(|| unsafe { look_again(&mut Recording::begin(), &MayAskLoader::new()) });
+        tls::apart_from_program(|| unsafe { update(&mut Recording::begin(), &MayAskLoader::new()) });
     }
     // SAFETY: the loader's own call, passed on as it came.
     unsafe { hooked.original([a, b, c, d, e]) }

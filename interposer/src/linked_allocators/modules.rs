@@ -56,18 +56,18 @@ pub fn lock() -> &'static dyn AnyLock {
 /// # Safety
 /// The process has one thread only.
 pub unsafe fn start(recording: &mut Recording, ask: &MayAskLoader) {
-    look_again(recording, ask);
+    update(recording, ask);
     // A forked child may begin a session of its own, in code that is patched already.
     // SAFETY: the caller says so.
     let follow = |modules: MappedVec<LoadedModule>| unsafe { loading::follow(&modules) };
     if !FOLLOWED.load(Acquire) && loaded_modules::all(ask).is_ok_and(follow) {
         FOLLOWED.store(true, Release);
-        unloading::loader_tells();
+        unloading::loader_notifies();
     }
 }
 
 /// Looks at modules that have come and gone since the last time.
-pub fn look_again(recording: &mut Recording, ask: &MayAskLoader) {
+pub fn update(recording: &mut Recording, ask: &MayAskLoader) {
     let Ok(mut known) = KNOWN.lock(recording) else {
         // What is remembered may have gone.
         unloading::modules_have_gone();
@@ -84,10 +84,10 @@ pub fn look_again(recording: &mut Recording, ask: &MayAskLoader) {
     // Without memory for their list, modules stay as they are.
     let Ok(present) = loaded_modules::all(ask) else { return };
     python_start::note_modules(&present);
-    let _ = look_at_new(&mut known, &present);
+    let _ = search_new(&mut known, &present);
 }
 
-fn look_at_new(known: &mut Known, present: &[LoadedModule]) -> Result<(), OutOfMemory> {
+fn search_new(known: &mut Known, present: &[LoadedModule]) -> Result<(), OutOfMemory> {
     let mut searched = MappedVec::with_room(present.len())?;
     for (index, &module) in present.iter().enumerate() {
         let before = known.modules.iter().find(|known| known.module == module);
@@ -166,7 +166,7 @@ fn search(module: &LoadedModule, is_program: bool) -> Option<Applied> {
         let is_needed = function.family.is_some();
         let is_ready = prepare(module, &file, &census, &function, &symbol, &mut patches);
         if is_needed && !is_ready {
-            tell_not_hooked();
+            report_not_hooked();
             return None;
         }
     }
@@ -176,7 +176,7 @@ fn search(module: &LoadedModule, is_program: bool) -> Option<Applied> {
 }
 
 /// The recorder is to say that there is an allocator whose blocks are not recorded.
-fn tell_not_hooked() {
+fn report_not_hooked() {
     if let Some(session) = session::known() {
         session.pool().header().allocators_not_hooked.fetch_add(1, Relaxed);
     }
@@ -212,7 +212,7 @@ fn prepare(
         return true;
     }
     // An allocator that never takes anything back may have no room for a jump there.
-    if function.role.takes_back() && only_returns(code) {
+    if function.role.frees() && only_returns(code) {
         return true;
     }
     let allocator = function.family.and_then(|family| census.allocator(family)).unwrap_or(function.allocator);

@@ -79,9 +79,9 @@ impl Patches {
         slot[..2].copy_from_slice(&[0x49, 0xb9]);
         slot[2..10].copy_from_slice(&(hooked.as_ptr().addr() as u64).to_le_bytes());
         slot[10..24].copy_from_slice(&far_jump(target.hook as *const () as usize));
-        let told = Hooked { original: start + ORIGINAL, function, ..target.hooked };
+        let filled = Hooked { original: start + ORIGINAL, function, ..target.hooked };
         // SAFETY: as above.
-        unsafe { hooked.write(told) };
+        unsafe { hooked.write(filled) };
         self.count += 1;
         true
     }
@@ -103,16 +103,16 @@ impl Patches {
             ready = unsafe { protect_code(hooked[opened].function, JUMP, true) };
             opened += usize::from(ready);
         }
-        for (number, told) in hooked.iter().enumerate().filter(|_| ready) {
-            if let Some(code) = jump(told.function, self.code.as_ptr().addr() + number * SLOT) {
+        for (number, patched) in hooked.iter().enumerate().filter(|_| ready) {
+            if let Some(code) = jump(patched.function, self.code.as_ptr().addr() + number * SLOT) {
                 // SAFETY: the page is writable, at least so many bytes of the function may be replaced, and nobody
                 // executes them.
-                unsafe { (told.function as *mut [u8; JUMP]).write_unaligned(code) };
+                unsafe { (patched.function as *mut [u8; JUMP]).write_unaligned(code) };
             }
         }
-        for told in &hooked[..opened] {
+        for patched in &hooked[..opened] {
             // SAFETY: as they were.
-            unsafe { protect_code(told.function, JUMP, false) };
+            unsafe { protect_code(patched.function, JUMP, false) };
         }
         ready.then(|| {
             // The slots are used from now on.
@@ -337,7 +337,7 @@ mod tests {
         let (_, symbol) = file.functions(|_| true).find(|(_, symbol)| symbol.address + bias == start).unwrap();
         // SAFETY: the code of the test program, which is larger than that.
         let code = unsafe { slice::from_raw_parts(start as *const u8, symbol.size + 32) };
-        let hooked = Hooked { original: 0, function: 0, role: Role::KeepsHouse, allocator: Allocator::Mmap };
+        let hooked = Hooked { original: 0, function: 0, role: Role::Internal, allocator: Allocator::Mmap };
         let mut patches = Patches::with_room(1, start).unwrap();
         let ready = patches.prepare(&Target { code, size: symbol.size, hooked, hook });
         assert_eq!(ready, patches.has(start));
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_do_the_same_behind_their_hooks() {
+    fn functions_do_the_same_through_their_hooks() {
         assert_patched(loads, [1, 0], 8);
         assert_patched(compares, [1, 0], 2);
         assert_patched(branches, [0, 0], 20);
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_that_begin_anew_call_their_hook_again() {
+    fn functions_that_start_again_call_their_hook_again() {
         assert!(patched(starts_again));
         // SAFETY: it only computes.
         assert_eq!(unsafe { starts_again(3, 4) }, 3004);

@@ -59,21 +59,21 @@ struct Place {
 unsafe impl Plain for Place {}
 
 /// The copies that a thread has met: an open hash table.
-pub struct MetCopies {
+pub struct SeenCopies {
     places: MappedVec<Place>,
     used: usize,
 }
 
 const FIRST_PLACES: usize = 128;
 
-impl MetCopies {
+impl SeenCopies {
     /// None.
     pub const fn new() -> Self {
         Self { places: MappedVec::new(), used: 0 }
     }
 
     /// Forgets all.
-    pub fn forget(&mut self) {
+    pub fn clear(&mut self) {
         if self.used > 0 {
             self.places.iter_mut().for_each(|place| place.code = 0);
             self.used = 0;
@@ -97,7 +97,7 @@ impl MetCopies {
         {
             return Ok(Some(offset));
         }
-        self.meet(copies, size, code, copy, instruction)
+        self.find_copy(copies, size, code, copy, instruction)
     }
 
     /// The place of a copy, or the one that it would have; nothing if there are none.
@@ -116,7 +116,7 @@ impl MetCopies {
     }
 
     #[cold]
-    fn meet(
+    fn find_copy(
         &mut self,
         copies: Copies,
         size: usize,
@@ -128,29 +128,29 @@ impl MetCopies {
         let units = value::<usize>(&memory, code.wrapping_add(size));
         let bytes = units.and_then(|units| units.checked_mul(2)).and_then(|bytes| u32::try_from(bytes).ok());
         let Some((start, bytes)) = copies.start(&memory, code, copy).zip(bytes) else { return Ok(None) };
-        let met = Place { code, start, copy, bytes };
-        let offset = met.offset(instruction);
+        let seen = Place { code, start, copy, bytes };
+        let offset = seen.offset(instruction);
         if offset.is_some() {
-            self.remember(met)?;
+            self.remember(seen)?;
         }
         Ok(offset)
     }
 
-    fn remember(&mut self, met: Place) -> Result<(), OutOfMemory> {
+    fn remember(&mut self, seen: Place) -> Result<(), OutOfMemory> {
         if (self.used + 1) * 2 > self.places.len() {
             let larger = MappedVec::zeroed((self.places.len() * 2).max(FIRST_PLACES))?;
             let old = core::mem::replace(&mut self.places, larger);
             self.used = 0;
             old.iter().filter(|place| place.code != 0).for_each(|&place| self.put(place));
         }
-        self.put(met);
+        self.put(seen);
         Ok(())
     }
 
-    fn put(&mut self, met: Place) {
-        if let Some(at) = self.find(met.code, met.copy) {
+    fn put(&mut self, seen: Place) {
+        if let Some(at) = self.find(seen.code, seen.copy) {
             self.used += usize::from(self.places[at].code == 0);
-            self.places[at] = met;
+            self.places[at] = seen;
         }
     }
 }
@@ -179,12 +179,12 @@ mod tests {
 
     #[test]
     fn offsets_are_counted_in_the_copy_that_runs() {
-        let mut met = MetCopies::new();
+        let mut seen = SeenCopies::new();
         let list = [4, 1, 0x5000, 0, 0x7000];
         let codes: Vec<_> = (0..1000).map(|_| code(&list)).collect();
         for code in codes.iter().chain(&codes) {
             let code = code.as_ptr() as usize;
-            let mut offset = |copy, instruction| met.offset(COPIES, SIZE, code, copy, instruction).unwrap();
+            let mut offset = |copy, instruction| seen.offset(COPIES, SIZE, code, copy, instruction).unwrap();
             assert_eq!(offset(0, code + 48 + 6), Some(6));
             assert_eq!((offset(1, 0x5000), offset(1, 0x5012)), (Some(0), Some(18)));
             assert_eq!(offset(3, 0x7002), Some(2));
@@ -196,22 +196,22 @@ mod tests {
 
     #[test]
     fn a_copy_that_is_elsewhere_is_found_again() {
-        let mut met = MetCopies::new();
+        let mut seen = SeenCopies::new();
         let mut list = [2, 1, 0x5000];
         let code = code(&list);
         let code = code.as_ptr() as usize;
-        assert_eq!(met.offset(COPIES, SIZE, code, 1, 0x5004), Ok(Some(4)));
+        assert_eq!(seen.offset(COPIES, SIZE, code, 1, 0x5004), Ok(Some(4)));
         list[2] = 0x9000;
-        assert_eq!(met.offset(COPIES, SIZE, code, 1, std::hint::black_box(&list)[2] + 8), Ok(Some(8)));
-        met.forget();
-        assert_eq!(met.offset(COPIES, SIZE, code, 1, 0x5004), Ok(None));
+        assert_eq!(seen.offset(COPIES, SIZE, code, 1, std::hint::black_box(&list)[2] + 8), Ok(Some(8)));
+        seen.clear();
+        assert_eq!(seen.offset(COPIES, SIZE, code, 1, 0x5004), Ok(None));
     }
 
     #[test]
     fn a_code_object_that_is_not_there_has_no_copies() {
-        let mut met = MetCopies::new();
+        let mut seen = SeenCopies::new();
         for code in [8, 1 << 46, usize::MAX - 15] {
-            assert_eq!(met.offset(COPIES, SIZE, code, 1, 0x5000), Ok(None));
+            assert_eq!(seen.offset(COPIES, SIZE, code, 1, 0x5000), Ok(None));
         }
     }
 }

@@ -17,7 +17,7 @@ pub type CodeNumber = u32;
 pub struct CodeTable {
     table: AddressTable,
     numbers: AtomicU32,
-    deaths: AtomicU32,
+    deallocations: AtomicU32,
 }
 
 const FIRST_PLACES: usize = 4096;
@@ -25,13 +25,13 @@ const FIRST_PLACES: usize = 4096;
 impl CodeTable {
     /// A table without memory.
     pub const fn new() -> Self {
-        Self { table: AddressTable::new(FIRST_PLACES), numbers: AtomicU32::new(0), deaths: AtomicU32::new(0) }
+        Self { table: AddressTable::new(FIRST_PLACES), numbers: AtomicU32::new(0), deallocations: AtomicU32::new(0) }
     }
 
     /// How many described code objects have died: a changed number means that addresses may have a new meaning.
     #[inline]
-    pub fn deaths(&self) -> u32 {
-        self.deaths.load(Acquire)
+    pub fn deallocations(&self) -> u32 {
+        self.deallocations.load(Acquire)
     }
 
     /// The number of the code object at `address`, if it has been described.
@@ -58,9 +58,9 @@ impl CodeTable {
     }
 
     /// The code object at `address` dies.
-    pub fn forget(&self, address: usize) {
-        if self.table.forget(address).is_some() {
-            self.deaths.fetch_add(1, AcqRel);
+    pub fn remove(&self, address: usize) {
+        if self.table.remove(address).is_some() {
+            self.deallocations.fetch_add(1, AcqRel);
         }
     }
 
@@ -77,7 +77,7 @@ impl CodeTable {
         // SAFETY: the caller's contract.
         unsafe { self.table.renew() };
         self.numbers.store(0, Relaxed);
-        self.deaths.fetch_add(1, AcqRel);
+        self.deallocations.fetch_add(1, AcqRel);
     }
 }
 
@@ -86,22 +86,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_stay_until_death_and_never_come_back() {
+    fn numbers_stay_until_the_deallocation_and_never_come_back() {
         // SAFETY: no signal handler of the test program allocates.
         let recording = &mut unsafe { Recording::begin() };
         let table = CodeTable::new();
         let (first, second) = (table.next_number(), table.next_number());
         assert_eq!(table.insert(0x1000, first, recording, || true), Ok(true));
         assert_eq!(table.insert(0x1000, second, recording, || true), Ok(true));
-        assert_eq!((table.get(0x1000), table.deaths()), (Some(first), 0));
-        table.forget(0x2000);
-        assert_eq!(table.deaths(), 0, "nobody knew it");
-        table.forget(0x1000);
-        assert_eq!((table.get(0x1000), table.deaths()), (None, 1));
+        assert_eq!((table.get(0x1000), table.deallocations()), (Some(first), 0));
+        table.remove(0x2000);
+        assert_eq!(table.deallocations(), 0, "nobody knew it");
+        table.remove(0x1000);
+        assert_eq!((table.get(0x1000), table.deallocations()), (None, 1));
         let third = table.next_number();
         assert!(third != first && third != second);
         assert_eq!(table.insert(0x1000, third, recording, || false), Ok(false));
-        assert_eq!(table.get(0x1000), None, "it has died meanwhile");
+        assert_eq!(table.get(0x1000), None, "it has been deallocated meanwhile");
         assert_eq!(table.insert(0x1000, third, recording, || true), Ok(true));
         assert_eq!(table.get(0x1000), Some(third));
     }

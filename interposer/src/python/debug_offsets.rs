@@ -166,7 +166,7 @@ pub struct FreeThreadingWords {
     /// `finalizing`, `cleared` and `finalized` in it, likewise.
     pub going: u32,
     /// Bytes from there to `state`, which the table does not tell either.
-    pub attachment_behind: usize,
+    pub attachment_offset: usize,
     /// Where threads run copies of the bytecode.
     pub copies: Option<CopyWords>,
 }
@@ -291,7 +291,7 @@ impl FreeThreadingWords {
             state_flags,
             active: self.active,
             going: self.going,
-            state_attachment: state_flags + self.attachment_behind,
+            state_attachment: state_flags + self.attachment_offset,
             copies: match self.copies {
                 Some(copies) => {
                     Some(CopyFields { frame: frame.field(copies.frame, 4)?, code: code.field(copies.code, POINTER)? })
@@ -317,14 +317,14 @@ struct Structure<'a> {
 const MOST_FIELDS: usize = 8;
 
 impl<'a> Structure<'a> {
-    /// One whose size this word says, at most so many bytes.
+    /// One whose size this word says, at most `most` bytes.
     fn new(words: &'a [u64; WORDS], bytes: usize, most: usize) -> Option<Self> {
         let bytes = word(words, bytes)?;
         let is_plausible = bytes > ObjectLayout::WITH_LOCK.header && bytes <= most && bytes % POINTER == 0;
         is_plausible.then_some(Self { words, bytes, taken: [(0, 0); MOST_FIELDS] })
     }
 
-    /// The offset of the field that this word tells, which is so many bytes wide.
+    /// The offset of the field that this word states, which is `width` bytes wide.
     fn field(&mut self, at: usize, width: usize) -> Option<usize> {
         let offset = word(self.words, at)?;
         let overlaps = |&(other, other_width): &(usize, usize)| offset < other + other_width && other < offset + width;

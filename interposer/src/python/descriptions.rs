@@ -54,7 +54,7 @@ impl Descriptions {
     }
 
     /// Forgets all.
-    pub fn forget(&mut self) {
+    pub fn clear(&mut self) {
         self.list.truncate(0);
         self.bytes.truncate(0);
     }
@@ -64,7 +64,7 @@ impl Descriptions {
     /// time, each under a number of its own; the recorder finds that they are the same.
     #[cold]
     #[inline(never)]
-    pub fn tell(
+    pub fn emit(
         &mut self,
         codes: &CodeTable,
         channel: &mut Channel,
@@ -82,7 +82,7 @@ impl Descriptions {
             }
             start = end;
         }
-        self.forget();
+        self.clear();
         Ok(all)
     }
 }

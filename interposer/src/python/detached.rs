@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::bytecode_copies::{Copies, MetCopies};
+use super::bytecode_copies::{Copies, SeenCopies};
 use super::describing::describe;
 use super::descriptions::Descriptions;
 use super::frames::{NOWHERE, WithFrames};
@@ -32,7 +32,7 @@ unsafe impl Plain for Frame {}
 /// Frames of a thread, innermost first.
 pub struct CopiedFrames {
     frames: MappedVec<Frame>,
-    /// Memory that some of them lie in: so many bytes from this address on.
+    /// Memory that some of them lie in, from the address `start` on.
     window: MappedVec<u8>,
     filled: usize,
     start: usize,
@@ -102,7 +102,7 @@ struct CopiedChain<'a> {
     /// The one that was looked at last.
     at: Cell<usize>,
     descriptions: &'a mut Descriptions,
-    met: &'a mut MetCopies,
+    seen_copies: &'a mut SeenCopies,
 }
 
 impl CopiedChain<'_> {
@@ -149,7 +149,7 @@ impl FrameChain for CopiedChain<'_> {
         let layout = &self.interpreter.layout;
         let Instruction::Pointer { bytecode, .. } = layout.instruction else { return Ok(FrameContent::Auxiliary) };
         let copies = Copies { bytecode, list: layout.copies().map_or(0, |fields| fields.code) };
-        let offset = self.met.offset(copies, layout.object.size(), code, copy, instruction as usize)?;
+        let offset = self.seen_copies.offset(copies, layout.object.size(), code, copy, instruction as usize)?;
         Ok(FrameContent::Place(CodePosition { code: number, offset: offset.unwrap_or(NOWHERE) }))
     }
 }
@@ -161,7 +161,7 @@ pub fn with_frames<R>(
     thread: &Detached,
     copied: &mut CopiedFrames,
     descriptions: &mut Descriptions,
-    met: &mut MetCopies,
+    seen_copies: &mut SeenCopies,
     then: impl WithFrames<R>,
 ) -> Result<Option<R>, OutOfMemory> {
     let layout = &interpreter.layout;
@@ -170,5 +170,5 @@ pub fn with_frames<R>(
         return Ok(None);
     }
     let frames = &copied.frames[..];
-    Ok(Some(then.call(&mut CopiedChain { interpreter, memory, frames, at: Cell::new(0), descriptions, met })))
+    Ok(Some(then.call(&mut CopiedChain { interpreter, memory, frames, at: Cell::new(0), descriptions, seen_copies })))
 }

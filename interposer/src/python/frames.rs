@@ -1,6 +1,6 @@
 //! The chain of a thread's Python frames.
 
-use super::bytecode_copies::{Copies, MetCopies};
+use super::bytecode_copies::{Copies, SeenCopies};
 use super::describing::describe;
 use super::descriptions::Descriptions;
 use super::interpreter::Interpreter;
@@ -113,7 +113,7 @@ struct ByCopy<'a> {
     copies: Copies,
     /// In a code object: how many units its bytecode has.
     size: usize,
-    met: &'a mut MetCopies,
+    seen_copies: &'a mut SeenCopies,
 }
 
 impl Position for ByCopy<'_> {
@@ -129,7 +129,7 @@ impl Position for ByCopy<'_> {
         match unsafe { field::<u32>(frame, self.copy) } {
             0 => Ok(offset_in(identity, code + self.copies.bytecode)),
             copy => {
-                let offset = self.met.offset(self.copies, self.size, code, copy, identity as usize)?;
+                let offset = self.seen_copies.offset(self.copies, self.size, code, copy, identity as usize)?;
                 Ok(offset.unwrap_or(NOWHERE))
             }
         }
@@ -232,7 +232,7 @@ pub fn with_frames<R>(
     interpreter: &'static Interpreter,
     state: &Reading,
     descriptions: &mut Descriptions,
-    met: &mut MetCopies,
+    seen_copies: &mut SeenCopies,
     then: impl WithFrames<R>,
 ) -> R {
     let layout = &interpreter.layout;
@@ -243,7 +243,7 @@ pub fn with_frames<R>(
         (Instruction::Pointer { offset, bytecode }, Some(fields)) => {
             let copies = Copies { bytecode, list: fields.code };
             let size = layout.object.size();
-            let position = ByCopy { field: offset, copy: fields.frame, copies, size, met };
+            let position = ByCopy { field: offset, copy: fields.frame, copies, size, seen_copies };
             then.call(&mut in_place(interpreter, state, descriptions, position))
         }
         (Instruction::Index { offset, unit }, _) => {
@@ -284,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_is_told_from_its_neighbours_and_from_other_code() {
+    fn an_index_differs_from_its_neighbours_and_from_other_code() {
         let mut frame = [0_u64; 20];
         let mut position = ByIndex { field: 104, code: 32, unit: 2 };
         let mut identity = |code: u64, index: i32| {

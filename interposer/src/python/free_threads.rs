@@ -44,7 +44,7 @@ impl FreeThreads {
     }
 
     /// A code object dies. Many do while Python ends, so that this sees it.
-    pub fn note_death(&self) {
+    pub fn note_deallocation(&self) {
         self.note_ending();
         // Who has told of a code object and finds that it was alive after it has made that known is seen by what follows.
         fence(SeqCst);
@@ -70,7 +70,7 @@ impl FreeThreads {
 
     /// What a state says of itself, and whether it is in its interpreter's list. Where its link was when it was last looked at saves
     /// the time to ask for it.
-    fn look(&self, interpreter: &Interpreter, state: usize, last: Link) -> Option<Seen> {
+    fn read(&self, interpreter: &Interpreter, state: usize, last: Link) -> Option<Seen> {
         let layout = &interpreter.layout;
         let Top::Field(top) = layout.top else { return None };
         let base = layout.base_frame.unwrap_or(top);
@@ -209,7 +209,7 @@ impl OwnFreeState {
     fn prove(&mut self, interpreter: &Interpreter, free: &FreeThreads, state: usize) -> bool {
         self.note(state);
         let endings = free.endings.load(Acquire);
-        let seen = free.look(interpreter, state, Link::Unknown);
+        let seen = free.read(interpreter, state, Link::Unknown);
         let is_there = seen.is_some_and(|seen| seen.is_attached && free.is_ended_by_no_other_than(state));
         if is_there {
             self.proved = Some(endings);
@@ -235,7 +235,7 @@ impl OwnFreeState {
             return None;
         }
         self.note(state);
-        let thread = Detached::look(interpreter, free, state, self.link)?;
+        let thread = Detached::read(interpreter, free, state, self.link)?;
         self.link = thread.seen.link;
         Some(thread)
     }
@@ -250,8 +250,8 @@ pub struct Detached {
 }
 
 impl Detached {
-    fn look(interpreter: &'static Interpreter, free: &'static FreeThreads, state: usize, link: Link) -> Option<Self> {
-        let seen = free.look(interpreter, state, link)?;
+    fn read(interpreter: &'static Interpreter, free: &'static FreeThreads, state: usize, link: Link) -> Option<Self> {
+        let seen = free.read(interpreter, state, link)?;
         // SAFETY: pthread_self cannot fail.
         let me = unsafe { libc::pthread_self() } as usize;
         let is_there = seen.thread == me && !seen.is_going && free.is_ended_by_no_other_than(state);
@@ -261,7 +261,7 @@ impl Detached {
     /// Whether it is there, as it was seen. If so, it was there all the time: only its own thread makes a state that is its own, and
     /// has been here. So what was read of it meanwhile is true, and the code objects of its frames are alive.
     pub fn is_there(&self) -> bool {
-        let now = Self::look(self.interpreter, self.free, self.state, self.seen.link);
+        let now = Self::read(self.interpreter, self.free, self.state, self.seen.link);
         now.is_some_and(|now| now.seen.is_as(&self.seen))
     }
 

@@ -97,7 +97,7 @@ fn readable(
 ) -> Option<Interpreter> {
     let (layout, trust) = match &version.source {
         Source::Fixed(layout) => (*layout, TRUSTED),
-        Source::Told(table) => (told(table, symbols.runtime)?, DOUBTED),
+        Source::DebugOffsets(table) => (stated_layout(table, symbols.runtime)?, DOUBTED),
     };
     // SAFETY: PyCode_Type, where it exists, is a static type object.
     let is_code_type = symbols.code_type != 0 && unsafe { is_code_type(symbols.code_type, &layout) };
@@ -123,7 +123,7 @@ fn readable(
 }
 
 /// The layout that the interpreter tells whose `_PyRuntime` is here. It is read through the kernel, so that nothing need be there.
-fn told(table: &Table, runtime: usize) -> Option<Layout> {
+fn stated_layout(table: &Table, runtime: usize) -> Option<Layout> {
     let mut bytes = [0; WORDS * size_of::<u64>()];
     if runtime == 0 || !OwnMemory::open().read(runtime, &mut bytes) {
         return None;
@@ -183,17 +183,17 @@ impl Interpreter {
     /// Whether frames may be read: not before a first one has been found to be what it is taken for.
     #[inline]
     pub fn is_trusted(&self, current: Current) -> bool {
-        self.trust.load(Acquire) == TRUSTED || self.look_at_first_frame(current)
+        self.trust.load(Acquire) == TRUSTED || self.check_first_frame(current)
     }
 
     #[cold]
-    fn look_at_first_frame(&self, Current(state): Current) -> bool {
+    fn check_first_frame(&self, Current(state): Current) -> bool {
         if state == 0 || !self.has_own_current || self.is_refused() {
             return false;
         }
         // SAFETY: the interpreter says that it is current in the calling thread.
         let is_right = first_frame::is_right(self, &unsafe { Reading::of_current(state) });
-        self.judge(is_right)
+        self.decide(is_right)
     }
 
     /// Likewise, with the frames of a detached thread.
@@ -203,10 +203,10 @@ impl Interpreter {
         }
         let (top, base) = thread.frames();
         let is_right = first_frame::is_right_at(self, top, base);
-        !self.is_refused() && thread.is_there() && self.judge(is_right)
+        !self.is_refused() && thread.is_there() && self.decide(is_right)
     }
 
-    fn judge(&self, is_right: Option<bool>) -> bool {
+    fn decide(&self, is_right: Option<bool>) -> bool {
         match is_right {
             None => return false,
             Some(true) => self.trust.store(TRUSTED, Release),
@@ -229,13 +229,13 @@ impl Interpreter {
         self.allocators.as_ref().map_or(b"", AllocatorFunctions::current_name)
     }
 
-    /// From now on this is the interpreter that is [`present`]. Puts [`code_dies`] before its own function for dying code
-    /// objects. To be called once, before it runs any code.
+    /// From now on this is the interpreter that is [`present`]. Puts [`deallocate_code`] before its own function that
+    /// deallocates code objects. To be called once, before it runs any code.
     pub fn begin(&'static self) {
         let slot = (self.code_type + self.layout.object.type_dealloc()) as *const AtomicUsize;
         // SAFETY: the slot is an aligned pointer in a type object, which is writable: the interpreter itself fills in
         // parts of it. It is swapped in one step, before the interpreter runs.
-        let own = unsafe { (*slot).swap(code_dies as *const () as usize, AcqRel) };
+        let own = unsafe { (*slot).swap(deallocate_code as *const () as usize, AcqRel) };
         OWN_DEALLOC.store(own, Relaxed);
         PRESENT.store(core::ptr::from_ref(self).cast_mut(), Release);
     }
@@ -243,12 +243,12 @@ impl Interpreter {
 
 static OWN_DEALLOC: AtomicUsize = AtomicUsize::new(0);
 
-unsafe extern "C" fn code_dies(code: *mut c_void) {
+unsafe extern "C" fn deallocate_code(code: *mut c_void) {
     if let Some(interpreter) = present() {
         if let Some(free) = &interpreter.free {
-            free.note_death();
+            free.note_deallocation();
         }
-        interpreter.codes.forget(code as usize);
+        interpreter.codes.remove(code as usize);
     }
     // SAFETY: this is the function that was in the slot, a `destructor`.
     unsafe {

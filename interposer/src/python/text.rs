@@ -14,8 +14,8 @@ struct Characters {
     are_ascii: bool,
 }
 
-/// Appends the string at `address` to `out`, up to so many characters of it. False if it cannot be read. A null pointer and
-/// what is no string with characters append nothing.
+/// Appends the string at `address` to `out`, up to `most` characters of it. False if it cannot be read. A null pointer
+/// and what is no string with characters append nothing.
 ///
 /// # Safety
 /// `address` is null or a Python string that may be read in this way during the call, of an interpreter with this layout.

@@ -128,8 +128,8 @@ pub fn release_block(block: usize) {
 fn bury(place: u32) {
     let watched = watched(place);
     let block = watched.block.load(Acquire);
-    BLOCKS.forget(block);
-    BLOCKS.forget(block.wrapping_sub(DEBUG_BYTES));
+    BLOCKS.remove(block);
+    BLOCKS.remove(block.wrapping_sub(DEBUG_BYTES));
     watched.state.store(0, SeqCst);
     watched.wait_for_readers();
 }
@@ -384,8 +384,8 @@ impl OwnState {
 fn block_of(interpreter: usize, layout: &Layout) -> usize {
     const MOST_BEFORE: usize = 256;
     let before = interpreter.wrapping_sub(size_of::<usize>());
-    let told = if layout.interpreter_in_block { Words(OwnMemory::open()).at(before) } else { None };
-    told.filter(|&block| block <= before && interpreter - block <= MOST_BEFORE).unwrap_or(interpreter)
+    let stored = if layout.interpreter_in_block { Words(OwnMemory::open()).at(before) } else { None };
+    stored.filter(|&block| block <= before && interpreter - block <= MOST_BEFORE).unwrap_or(interpreter)
 }
 
 /// Words of this process's memory, read through the kernel.

@@ -280,8 +280,8 @@ impl Activations {
         Ok(self.change(intact, had, gone))
     }
 
-    /// With control frames that run one frame each: so many of the outermost ones run none. Greenlets begin with such a one.
-    /// Returns how many of the outermost `intact` ones stay as they were.
+    /// With control frames that run one frame each: `without_frame` of the outermost ones run none. Greenlets begin
+    /// with such a one. Returns how many of the outermost `intact` ones stay as they were.
     fn leave_to_nobody(&mut self, without_frame: usize, intact: usize) -> Result<usize, OutOfMemory> {
         if without_frame == self.without_frame {
             return Ok(intact);

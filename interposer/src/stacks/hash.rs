@@ -62,7 +62,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn either_half_alone_tells_a_million_stacks_apart() {
+    fn either_half_alone_distinguishes_a_million_stacks() {
         let (mut low, mut high) = (HashSet::new(), HashSet::new());
         for outer in 0..1000 {
             for inner in 0..1000 {
@@ -84,7 +84,7 @@ mod tests {
     /// Either half alone tells 800,000 stacks apart: all orders of nine addresses of code, recursions of every depth, and stacks
     /// of the same length with a few frames in each place.
     #[test]
-    fn either_half_of_sums_alone_tells_stacks_apart() {
+    fn either_half_of_sums_alone_distinguishes_stacks() {
         const ADDRESS: u64 = 0x7f12_3456_7000;
         let (mut low, mut high, mut count) = (HashSet::new(), HashSet::new(), 0);
         let mut add = |hash: StackHash| {

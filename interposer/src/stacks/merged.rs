@@ -34,9 +34,9 @@ pub struct MergedStack {
     /// By native frame of the stack that was told. One more says where what comes after the last frame begins.
     positions: MappedVec<Position>,
     /// Words of the stack that the recorder knows as this thread's last one.
-    told: usize,
+    emitted: usize,
     /// Links of its Python frames.
-    told_links: usize,
+    emitted_links: usize,
     /// Which native frames were not told.
     foreign: Foreign,
     fresh: MappedVec<u64>,
@@ -101,21 +101,21 @@ impl MergedStack {
             activations: Activations::new(),
             origin,
             positions: MappedVec::new(),
-            told: 0,
-            told_links: 1,
+            emitted: 0,
+            emitted_links: 1,
             foreign: Foreign::NONE,
             fresh: MappedVec::new(),
         })
     }
 
     /// Forgets the Python frames: their addresses may come back with another meaning.
-    pub fn forget_python(&mut self) {
-        self.python.forget();
+    pub fn clear_python(&mut self) {
+        self.python.clear();
     }
 
     /// Forgets the native frames, likewise.
-    pub fn forget_native(&mut self) {
-        self.native.forget();
+    pub fn clear_native(&mut self) {
+        self.native.clear();
     }
 
     /// Brings the Python frames up to date.
@@ -172,7 +172,7 @@ impl MergedStack {
     #[inline(always)]
     fn hash(&mut self, changed: Option<Change>, generation: u64) -> StackHash {
         if let Some(changed) = changed {
-            self.python.untell(changed.start);
+            self.python.must_emit_from(changed.start);
         }
         let native = self.native.hash(&self.activations, changed);
         let python = self.python.hash();
@@ -181,10 +181,10 @@ impl MergedStack {
     }
 
     /// Tells the recorder the present stack, if it does not know it.
-    pub fn tell(&mut self, channel: &mut Channel, recording: &mut Recording) -> Result<Findings, Stop> {
-        if self.told == 0 && !self.origin.is_empty() {
+    pub fn emit(&mut self, channel: &mut Channel, recording: &mut Recording) -> Result<Findings, Stop> {
+        if self.emitted == 0 && !self.origin.is_empty() {
             channel.writer(recording).frames(0, self.origin.iter().map(|&word| ChannelFrame::from_word(word)))?;
-            self.told = self.origin.len();
+            self.emitted = self.origin.len();
         }
         let mut cut = self.cut_now();
         let mut unmerged = self.put_in_order(&cut, channel, recording)?;
@@ -193,15 +193,15 @@ impl MergedStack {
             cut = self.cut_now();
             unmerged = self.put_in_order(&cut, channel, recording)?;
         }
-        if cut.keep != self.told || !self.fresh.is_empty() {
+        if cut.keep != self.emitted || !self.fresh.is_empty() {
             channel
                 .writer(recording)
                 .frames(cut.keep as u32, self.fresh.iter().map(|&word| ChannelFrame::from_word(word)))?;
         }
-        self.told = cut.keep + self.fresh.len();
-        self.told_links = self.python.len();
-        self.native.set_told();
-        self.python.set_told();
+        self.emitted = cut.keep + self.fresh.len();
+        self.emitted_links = self.python.len();
+        self.native.set_emitted();
+        self.python.set_emitted();
         let cut_short = self.native.len() > 0 && self.native.outcome() == Outcome::CutShort && self.foreign.frames == 0;
         Ok(Findings { cut_short, unmerged })
     }
@@ -238,17 +238,17 @@ impl MergedStack {
 
     /// The same, where no other frames are foreign than before.
     fn first_change(&self) -> Cut {
-        let native = self.native.told();
+        let native = self.native.emitted();
         let before =
             |frame: usize| self.positions.get(frame).map_or(self.origin.len(), |position| position.start as usize);
-        let link = self.python.told();
+        let link = self.python.emitted();
         if self.native.len() == 0 && native + 1 == self.positions.len() {
             return Cut { native, link: Some(link), keep: before(0) + self.python.places_before(link) };
         }
         // By the last link that stays: those from here on may have belonged to another activation.
         let activation = self.activations.of_link(link - 1);
         let evaluator = self.native.frame_with_activation(activation);
-        if evaluator < native && link == self.python.len() && link == self.told_links {
+        if evaluator < native && link == self.python.len() && link == self.emitted_links {
             return Cut { native, link: None, keep: before(native) };
         }
         if let Some(keep) = self.kept_within(evaluator, activation, link).filter(|_| evaluator <= native) {
@@ -261,12 +261,12 @@ impl MergedStack {
     /// If the Python frames below `link` of this activation were told as those that this native frame runs, and still are that:
     /// how many words stay up to there.
     fn kept_within(&self, evaluator: usize, activation: usize, link: usize) -> Option<usize> {
-        let told = self.positions.get(evaluator)?;
+        let emitted = self.positions.get(evaluator)?;
         let frame = (evaluator < self.native.len()).then(|| self.native.frame(evaluator))?;
         let first = self.activations.start(activation, self.python.len());
         let is_its_own = frame.evaluates && frame.activations == activation + 1;
-        (is_its_own && first < link && told.first_own as usize == first)
-            .then(|| told.own as usize + self.python.places_before(link) - self.python.places_before(first))
+        (is_its_own && first < link && emitted.first_own as usize == first)
+            .then(|| emitted.own as usize + self.python.places_before(link) - self.python.places_before(first))
     }
 
     /// Activations that belong to frames further out than this one.
@@ -339,7 +339,7 @@ impl MergedStack {
     pub fn as_origin(&mut self, channel: &mut Channel, recording: &mut Recording) -> Result<MappedVec<u64>, Stop> {
         let mut origin = MappedVec::new();
         origin.extend_from_slice(&self.origin)?;
-        self.tell(channel, recording)?;
+        self.emit(channel, recording)?;
         self.fresh.truncate(0);
         self.put_in_order(&Cut { native: 0, link: None, keep: self.origin.len() }, channel, recording)?;
         origin.extend_from_slice(&self.fresh)?;

@@ -37,7 +37,7 @@ pub trait NativeChain {
 /// A frame as a walk meets it.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct Met {
+struct Found {
     sp: usize,
     address: u64,
     bp: usize,
@@ -47,9 +47,9 @@ struct Met {
 }
 
 // SAFETY: integers, without padding.
-unsafe impl Plain for Met {}
+unsafe impl Plain for Found {}
 
-impl Met {
+impl Found {
     #[inline(always)]
     fn new(frame: FrameState, bp_slot: usize, in_place: bool) -> Self {
         let bp_slot = bp_slot | usize::from(!in_place);
@@ -70,7 +70,7 @@ impl Met {
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Remembered {
-    met: Met,
+    found: Found,
     /// The hash of the stack up to this frame.
     hash: StackHash,
     /// Activations that belong to this frame and those further out.
@@ -109,29 +109,29 @@ pub enum Outcome {
 pub struct NativeMemo {
     frames: MappedVec<Remembered>,
     /// Frames met on the way to a remembered one, innermost first.
-    fresh: MappedVec<Met>,
+    fresh: MappedVec<Found>,
     /// Frames whose hash and activations are up to date.
     hashed: usize,
     /// Frames that are as they were when the stack was last told to the recorder.
-    told: usize,
+    emitted: usize,
     outcome: Outcome,
 }
 
 impl NativeMemo {
     /// The empty stack.
     pub const fn new() -> Self {
-        Self { frames: MappedVec::new(), fresh: MappedVec::new(), hashed: 0, told: 0, outcome: Outcome::Whole }
+        Self { frames: MappedVec::new(), fresh: MappedVec::new(), hashed: 0, emitted: 0, outcome: Outcome::Whole }
     }
 
     /// Forgets all frames: their addresses may come back with another meaning.
-    pub fn forget(&mut self) {
+    pub fn clear(&mut self) {
         self.keep(0);
     }
 
     fn keep(&mut self, frames: usize) {
         self.frames.truncate(frames);
         self.hashed = self.hashed.min(frames);
-        self.told = self.told.min(frames);
+        self.emitted = self.emitted.min(frames);
     }
 
     /// How many frames there are.
@@ -139,14 +139,14 @@ impl NativeMemo {
         self.frames.len()
     }
 
-    /// Frames that are as they were when [`Self::set_told`] was last called.
-    pub fn told(&self) -> usize {
-        self.told
+    /// Frames that are as they were when [`Self::set_emitted`] was last called.
+    pub fn emitted(&self) -> usize {
+        self.emitted
     }
 
     /// Notes that the recorder now knows the present stack.
-    pub fn set_told(&mut self) {
-        self.told = self.frames.len();
+    pub fn set_emitted(&mut self) {
+        self.emitted = self.frames.len();
     }
 
     /// How the last walk ended.
@@ -158,13 +158,13 @@ impl NativeMemo {
     pub fn frame(&self, index: usize) -> NativeFrame {
         let frame = &self.frames[index];
         NativeFrame {
-            address: CodeAddress::from_bits(frame.met.address),
+            address: CodeAddress::from_bits(frame.found.address),
             activations: frame.activations as usize,
             evaluates: frame.evaluates != 0,
         }
     }
 
-    /// The first frame, from the outermost one, that has more than so many activations up to and including itself.
+    /// The first frame, from the outermost one, that has more than `activation` activations up to and including itself.
     pub fn frame_with_activation(&self, activation: usize) -> usize {
         self.frames.partition_point(|frame| frame.activations as usize <= activation)
     }
@@ -192,13 +192,13 @@ impl NativeMemo {
                     return false;
                 }
                 let Some(place) = places.next() else { unreachable!("it stops where there is no more room") };
-                *place = Met::new(frame, bp_slot, in_place);
+                *place = Found::new(frame, bp_slot, in_place);
                 places.len() > 0
             });
-            let met = room - places.len();
-            fresh.lengthen(met);
+            let found = room - places.len();
+            fresh.lengthen(found);
             FrameState { address, sp, bp } = reached;
-            walked += met;
+            walked += found;
             if !is_known {
                 last = match chain.caller(reached) {
                     Step::Caller { frame, bp_slot, in_place } => {
@@ -225,18 +225,18 @@ impl NativeMemo {
                     // What the walk would have found at its end is what it found then.
                     intact = known.len();
                     // The frame's own slots may be others now: it may have been reached from another callee.
-                    frames[same].met = Met::new(FrameState { address, sp, bp }, bp_slot, in_place);
+                    frames[same].found = Found::new(FrameState { address, sp, bp }, bp_slot, in_place);
                     break;
                 }
                 // Frames from `oldest` on are as they were; its caller is another.
-                fresh.push(Met::new(FrameState { address, sp, bp }, bp_slot, in_place))?;
+                fresh.push(Found::new(FrameState { address, sp, bp }, bp_slot, in_place))?;
                 for frame in known[oldest..same].iter().rev() {
-                    fresh.push(frame.met)?;
+                    fresh.push(frame.found)?;
                 }
-                FrameState { address, sp, bp } = known[oldest].met.state();
+                FrameState { address, sp, bp } = known[oldest].found.state();
                 remembered = known[..oldest].iter();
             } else {
-                fresh.push(Met::new(FrameState { address, sp, bp }, bp_slot, in_place))?;
+                fresh.push(Found::new(FrameState { address, sp, bp }, bp_slot, in_place))?;
             }
             walked += 1;
             if walked > MOST_FRAMES {
@@ -248,8 +248,8 @@ impl NativeMemo {
         let count = self.fresh.len();
         self.frames.reserve(count)?;
         let places = &mut self.frames.spare()[..count];
-        for (index, met) in self.fresh.iter().rev().enumerate() {
-            places[index].met = *met;
+        for (index, found) in self.fresh.iter().rev().enumerate() {
+            places[index].found = *found;
         }
         self.frames.lengthen(count);
         Ok(())
@@ -260,32 +260,33 @@ impl NativeMemo {
     #[inline(always)]
     pub fn hash(&mut self, activations: &Activations, changed: Option<Change>) -> StackHash {
         if let Some(changed) = changed {
-            let affected = self.frames[..self.hashed]
-                .partition_point(|frame| activations.is_unaffected(changed, frame.activations as usize, frame.met.sp));
+            let affected = self.frames[..self.hashed].partition_point(|frame| {
+                activations.is_unaffected(changed, frame.activations as usize, frame.found.sp)
+            });
             self.hashed = affected;
-            self.told = self.told.min(affected);
+            self.emitted = self.emitted.min(affected);
         }
         let (hashed, rest) = self.frames.split_at_mut(self.hashed);
         let (mut hash, mut used, mut caller_sp) = match hashed.last() {
-            Some(caller) => (caller.hash, caller.activations as usize, caller.met.sp),
+            Some(caller) => (caller.hash, caller.activations as usize, caller.found.sp),
             // The outermost frame has no caller whose stack pointer would say where it begins.
-            None => (StackHash::EMPTY, 0, rest.first().map_or(0, |frame| frame.met.sp)),
+            None => (StackHash::EMPTY, 0, rest.first().map_or(0, |frame| frame.found.sp)),
         };
         let mut rest = rest.iter_mut();
         let mut depth = self.hashed;
         while activations.has_more_than(used)
             && let Some(frame) = rest.next()
         {
-            let address = CodeAddress::from_bits(frame.met.address);
-            let found = activations.of_frame(used, address, frame.met.sp, caller_sp);
-            hash = hash.with_at(frame.met.address | u64::from(found.evaluates) << 63, depth);
+            let address = CodeAddress::from_bits(frame.found.address);
+            let found = activations.of_frame(used, address, frame.found.sp, caller_sp);
+            hash = hash.with_at(frame.found.address | u64::from(found.evaluates) << 63, depth);
             (frame.hash, frame.activations, frame.evaluates) = (hash, found.up_to as u32, u32::from(found.evaluates));
-            (used, caller_sp) = (found.up_to, frame.met.sp);
+            (used, caller_sp) = (found.up_to, frame.found.sp);
             depth += 1;
         }
         // Further in, none evaluates.
         for frame in rest {
-            hash = hash.with_at(frame.met.address, depth);
+            hash = hash.with_at(frame.found.address, depth);
             (frame.hash, frame.activations, frame.evaluates) = (hash, used as u32, 0);
             depth += 1;
         }
@@ -298,8 +299,8 @@ impl NativeMemo {
 #[inline(always)]
 fn is_last(remembered: &mut slice::Iter<'_, Remembered>, frame: &FrameState) -> bool {
     while let Some(last) = remembered.as_slice().last() {
-        if last.met.sp >= frame.sp {
-            return last.met.is(frame);
+        if last.found.sp >= frame.sp {
+            return last.found.is(frame);
         }
         remembered.next_back();
     }
@@ -311,7 +312,7 @@ fn is_last(remembered: &mut slice::Iter<'_, Remembered>, frame: &FrameState) -> 
 #[inline(always)]
 fn verify<C: NativeChain>(chain: &C, frames: &[Remembered]) -> usize {
     for (at, frame) in frames.iter().enumerate().rev() {
-        let Met { sp, address, bp, bp_slot } = frame.met;
+        let Found { sp, address, bp, bp_slot } = frame.found;
         // SAFETY: the frame further in was found to be in the present chain, so its caller's return address and saved
         // frame pointer are in the same slots as before.
         let same = bp_slot & 1 == 0

@@ -50,7 +50,7 @@ const fn saves_bp(function: usize) -> bool {
 }
 
 /// Functions whose callers no rule finds.
-const fn is_dear(function: usize) -> bool {
+const fn is_uncacheable(function: usize) -> bool {
     function % 7 == 6
 }
 
@@ -127,7 +127,7 @@ impl Program {
         *self.word(control + CURRENT) = PYTHON + number * 16;
     }
 
-    fn give_back(&mut self) {
+    fn leave(&mut self) {
         let runs = self.top().python.len();
         if runs > 0 {
             self.python_depth -= 1;
@@ -189,7 +189,7 @@ impl Program {
         stack.update_native(&mut NativeWalk(self), &hook).unwrap();
         // SAFETY: control frames lie in the program's memory.
         let hash = unsafe { stack.join(&self.source, control, 0).unwrap() };
-        self.give_back();
+        self.leave();
         hash
     }
 }
@@ -282,7 +282,7 @@ impl NativeWalk<'_> {
         let bp_slot = if saves_bp(function) { cfa - 16 } else { 0 };
         let bp = if bp_slot == 0 { of.bp } else { saved };
         let frame = FrameState { address: CodeAddress::return_address(return_to), sp: cfa, bp };
-        if is_dear(function) {
+        if is_uncacheable(function) {
             return Step::Caller { frame, bp_slot: 0, in_place: false };
         }
         Step::Caller { frame, bp_slot, in_place: true }
@@ -293,7 +293,7 @@ impl NativeWalk<'_> {
 struct Recorder {
     memory: MappedVec<u64>,
     pool: Pool,
-    told: Vec<ChannelFrame>,
+    emitted: Vec<ChannelFrame>,
     /// How many frames it has been told, again and again.
     frames: usize,
 }
@@ -315,7 +315,7 @@ impl Recorder {
         };
         // SAFETY: the memory is fresh, large enough, on a page, and lives as long as the pool is used.
         let pool = unsafe { Pool::create(memory.as_ptr().cast_mut().cast(), &settings) };
-        Self { memory, pool, told: Vec::new(), frames: 0 }
+        Self { memory, pool, emitted: Vec::new(), frames: 0 }
     }
 
     fn take(&mut self, channel: &mut Channel) {
@@ -330,9 +330,9 @@ impl Recorder {
             let words = unsafe { std::slice::from_raw_parts(self.pool.words(chunk), used) };
             for record in Records::new(words) {
                 if let Record::Frames { keep, fresh } = record.expect("a whole record") {
-                    assert!(keep as usize <= self.told.len());
-                    self.told.truncate(keep as usize);
-                    self.told.extend(Record::frames_of(fresh));
+                    assert!(keep as usize <= self.emitted.len());
+                    self.emitted.truncate(keep as usize);
+                    self.emitted.extend(Record::frames_of(fresh));
                     self.frames += fresh.len();
                 }
             }
@@ -348,9 +348,9 @@ enum Action {
     CallPython { instruction: u64 },
     Return { times: usize },
     GoOn { place: usize },
-    Allocate { tell: bool },
-    ForgetNative,
-    ForgetPython,
+    Allocate { emit: bool },
+    ClearNative,
+    ClearPython,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -360,9 +360,9 @@ fn action() -> impl Strategy<Value = Action> {
         3 => (0..20_u64).prop_map(|instruction| Action::CallPython { instruction }),
         3 => (1..6_usize).prop_map(|times| Action::Return { times }),
         2 => (1..20_usize).prop_map(|place| Action::GoOn { place }),
-        8 => any::<bool>().prop_map(|tell| Action::Allocate { tell }),
-        1 => Just(Action::ForgetNative),
-        1 => Just(Action::ForgetPython),
+        8 => any::<bool>().prop_map(|emit| Action::Allocate { emit }),
+        1 => Just(Action::ClearNative),
+        1 => Just(Action::ClearPython),
     ]
 }
 
@@ -382,7 +382,7 @@ fn runs_one(source: &ActivationSource) -> bool {
 
 /// A recursion with a thousand Python frames in one native one, which calls from another place each time.
 #[test]
-fn what_has_not_changed_is_not_told_again() {
+fn what_has_not_changed_is_not_emitted_again() {
     const DEPTH: usize = 1000;
     let with_current = ActivationSource::ControlFramesWithCurrent { previous: PREVIOUS, current: CURRENT };
     for (source, native) in
@@ -397,15 +397,15 @@ fn what_has_not_changed_is_not_told_again() {
         let recording = &mut unsafe { Recording::begin() };
         program.evaluate(1, 1);
         (1..DEPTH).for_each(|depth| program.call_python(depth as u64 % 7));
-        let mut told = Vec::new();
+        let mut emitted = Vec::new();
         for moment in 0..40 {
             program.go_on(moment / 2 % 5 + 1);
             program.allocate(&mut stack, native);
-            stack.tell(&mut channel, recording).unwrap();
+            stack.emit(&mut channel, recording).unwrap();
             recorder.take(&mut channel);
-            told.push(std::mem::take(&mut recorder.frames));
+            emitted.push(std::mem::take(&mut recorder.frames));
         }
-        assert!(told[0] >= DEPTH && told[1..].iter().all(|&frames| frames < 10), "{told:?}");
+        assert!(emitted[0] >= DEPTH && emitted[1..].iter().all(|&frames| frames < 10), "{emitted:?}");
     }
 }
 
@@ -439,11 +439,11 @@ proptest! {
                 Action::CallPython { instruction } if !program.top().python.is_empty() && !runs_one(&source) => {
                     program.call_python(instruction);
                 }
-                Action::Return { times } => (0..times).for_each(|_| program.give_back()),
+                Action::Return { times } => (0..times).for_each(|_| program.leave()),
                 Action::GoOn { place } => program.go_on(place),
-                Action::ForgetNative => stack.forget_native(),
-                Action::ForgetPython => stack.forget_python(),
-                Action::Allocate { tell } => {
+                Action::ClearNative => stack.clear_native(),
+                Action::ClearPython => stack.clear_python(),
+                Action::Allocate { emit } => {
                     let mut expected = program.merged();
                     let hash = program.allocate(&mut stack, native);
                     if !native {
@@ -451,11 +451,11 @@ proptest! {
                     }
                     let key: Vec<u64> = expected.iter().map(|frame| frame.to_word()).collect();
                     prop_assert_eq!(*hashes.entry(key).or_insert(hash), hash);
-                    if tell {
-                        let findings = stack.tell(&mut channel, recording).unwrap();
+                    if emit {
+                        let findings = stack.emit(&mut channel, recording).unwrap();
                         recorder.take(&mut channel);
                         let whole: Vec<_> = expected_origin.iter().copied().chain(expected).collect();
-                        prop_assert_eq!(&recorder.told, &whole);
+                        prop_assert_eq!(&recorder.emitted, &whole);
                         prop_assert!(!findings.unmerged && !findings.cut_short);
                     }
                 }

@@ -41,7 +41,7 @@ impl SiteTable {
         Self::with(FIRST_PLACES, MOST_SITES as usize)
     }
 
-    /// One with so many places in the beginning, and in the end; both are powers of two.
+    /// One with `first_places` places in the beginning, and at most `most_places`; both are powers of two.
     fn with(first_places: usize, most_places: usize) -> Result<Self, OutOfMemory> {
         Ok(Self { places: MappedVec::zeroed(first_places)?, used: 0, most_places })
     }
@@ -76,7 +76,7 @@ impl SiteTable {
                 self.used += 1;
                 self.used as u32
             }
-            forgotten => forgotten,
+            evicted => evicted,
         };
         set[0] = Place { low: hash.low, high: hash.high as u32, number };
         number - 1
@@ -104,22 +104,22 @@ mod tests {
     proptest! {
         /// What a recorder would have under each number is what the table finds under it.
         #[test]
-        fn a_number_is_that_of_the_site_that_was_told_last_with_it(
+        fn a_number_is_that_of_the_site_that_was_emitted_last_with_it(
             most in 3..10_u32, keys in proptest::collection::vec(0..2000_u64, 1..4000),
         ) {
             let mut table = SiteTable::with(WAYS, 1 << most).unwrap();
-            let mut told = Vec::new();
+            let mut emitted = Vec::new();
             for key in keys {
                 let hash = StackHash::EMPTY.with(key);
                 let number = table.get(hash).unwrap_or_else(|| {
                     let number = table.insert_new(hash);
-                    told.resize(told.len().max(number as usize + 1), u64::MAX);
-                    told[number as usize] = key;
+                    emitted.resize(emitted.len().max(number as usize + 1), u64::MAX);
+                    emitted[number as usize] = key;
                     number
                 });
-                prop_assert_eq!(told[number as usize], key);
+                prop_assert_eq!(emitted[number as usize], key);
                 prop_assert_eq!(table.get(hash), Some(number));
-                prop_assert!(told.len() <= 1 << most && table.places.len() <= 1 << most);
+                prop_assert!(emitted.len() <= 1 << most && table.places.len() <= 1 << most);
             }
         }
     }
@@ -132,8 +132,8 @@ mod tests {
             assert_eq!(table.get(hash(n)), None);
             table.insert_new(hash(n));
         }
-        let forgotten = (0..10_000).filter(|&n| table.get(hash(n)).is_none()).count();
-        assert!(forgotten < 10, "{forgotten}");
+        let evicted = (0..10_000).filter(|&n| table.get(hash(n)).is_none()).count();
+        assert!(evicted < 10, "{evicted}");
         assert_eq!(table.get(hash(10_000)), None);
     }
 }

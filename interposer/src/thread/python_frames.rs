@@ -21,7 +21,7 @@ use crate::stop::Stop;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
     /// Deaths of code objects.
-    deaths: u32,
+    deallocations: u32,
     /// States that the thread has had.
     states: u32,
 }
@@ -36,22 +36,24 @@ impl ThreadState {
         current: Current,
         recording: &mut Recording,
     ) -> Result<Option<(usize, usize)>, Stop> {
-        let deaths = interpreter.codes.deaths();
+        let deallocations = interpreter.codes.deallocations();
         let state = match &interpreter.free {
             None => self.python.read(interpreter, current, recording),
             Some(free) => match self.free.attached(interpreter, free, current) {
                 Some(state) => Some(state),
-                None => return self.update_detached(interpreter, free, current, deaths, recording).map(|()| None),
+                None => {
+                    return self.update_detached(interpreter, free, current, deallocations, recording).map(|()| None);
+                }
             },
         };
         let Some(state) = state else {
             self.find_no_frames(interpreter);
             return Ok(None);
         };
-        self.distrust_before(deaths);
+        self.distrust_before(deallocations);
         let layout = &interpreter.layout;
-        let Self { stack, descriptions, met, .. } = self;
-        with_frames(interpreter, &state, descriptions, met, Update(stack))?;
+        let Self { stack, descriptions, seen_copies, .. } = self;
+        with_frames(interpreter, &state, descriptions, seen_copies, Update(stack))?;
         // SAFETY: it is the offset of a pointer.
         let innermost = layout.control_frame.map(|offset| unsafe { state.field::<usize>(offset) });
         let control = innermost.map(|innermost| (innermost, state.state() + layout.control_root));
@@ -63,19 +65,19 @@ impl ThreadState {
         drop(state);
         if !self.descriptions.is_empty() {
             // What its frames refer to stays until it goes on.
-            self.tell_descriptions(interpreter, recording, || true)?;
+            self.emit_descriptions(interpreter, recording, || true)?;
         }
         Ok(control)
     }
 
     /// The memo was right at a moment. If addresses may have another meaning since then, forgets it.
     #[inline(always)]
-    fn distrust_before(&mut self, deaths: u32) {
-        let now = Some(Moment { deaths, states: self.free.changes() });
+    fn distrust_before(&mut self, deallocations: u32) {
+        let now = Some(Moment { deallocations, states: self.free.changes() });
         if now != self.memo_is_of {
             self.memo_is_of = now;
-            self.stack.forget_python();
-            self.met.forget();
+            self.stack.clear_python();
+            self.seen_copies.clear();
         }
     }
 
@@ -84,8 +86,8 @@ impl ThreadState {
         if interpreter.is_refused() {
             session::note_refused_interpreter();
         }
-        self.stack.forget_python();
-        self.descriptions.forget();
+        self.stack.clear_python();
+        self.descriptions.clear();
     }
 
     /// Brings the Python frames up to date if the thread has a state and is detached. Not once a filter may forbid what it
@@ -97,20 +99,21 @@ impl ThreadState {
         interpreter: &'static Interpreter,
         free: &'static FreeThreads,
         current: Current,
-        deaths: u32,
+        deallocations: u32,
         recording: &mut Recording,
     ) -> Result<(), Stop> {
         let thread = unless_confined(|| self.free.detached(interpreter, free, current)).flatten();
         let is_there = || unless_confined(|| thread.as_ref().is_some_and(|thread| thread.is_there())) == Some(true);
         let mut has_frames = false;
         if let Some(thread) = &thread {
-            self.distrust_before(deaths);
+            self.distrust_before(deallocations);
             has_frames = unless_confined(|| {
                 if !interpreter.is_trusted_by(thread) {
                     return Ok(false);
                 }
-                let Self { stack, copied, descriptions, met, .. } = &mut *self;
-                let updated = detached::with_frames(interpreter, thread, copied, descriptions, met, Update(stack))?;
+                let Self { stack, copied, descriptions, seen_copies, .. } = &mut *self;
+                let updated =
+                    detached::with_frames(interpreter, thread, copied, descriptions, seen_copies, Update(stack))?;
                 updated.map_or(Ok(false), |updated| updated.map(|()| true))
             })
             .unwrap_or(Ok(false))?;
@@ -129,20 +132,20 @@ impl ThreadState {
             return Ok(());
         }
         if !self.descriptions.is_empty() {
-            self.tell_descriptions(interpreter, recording, is_there)?;
+            self.emit_descriptions(interpreter, recording, is_there)?;
         }
         Ok(())
     }
 
     /// Tells of the code objects that were met, those that are alive then.
     #[cold]
-    fn tell_descriptions(
+    fn emit_descriptions(
         &mut self,
         interpreter: &Interpreter,
         recording: &mut Recording,
         are_alive: impl Fn() -> bool,
     ) -> Result<(), Stop> {
-        if !self.descriptions.tell(&interpreter.codes, &mut self.channel, recording, are_alive)? {
+        if !self.descriptions.emit(&interpreter.codes, &mut self.channel, recording, are_alive)? {
             // Of some the death will not be seen.
             self.memo_is_of = None;
         }

@@ -108,7 +108,7 @@ fn with_row<R>(
         return Some(then(&section, row, &description));
     }
     let mut then = Some(then);
-    let mut look = |entries: &'static [u8]| {
+    let mut try_section = |entries: &'static [u8]| {
         let bases = BaseAddresses::default().set_eh_frame(entries.as_ptr() as u64);
         let mut section = EhFrame::from(EndianSlice::new(entries, NativeEndian));
         section.set_address_size(8);
@@ -118,14 +118,14 @@ fn with_row<R>(
         Some(then(&section, row, &description))
     };
     // SAFETY: the lock is held.
-    unsafe { jit_code::find(&mut look) }
+    unsafe { jit_code::find(&mut try_section) }
 }
 
 /// The rule for an address; nothing where there is no information about it. `note` is called with it before anybody can
 /// have waited for its readers.
 pub fn rule(address: CodeAddress, recording: &mut Recording, note: impl FnOnce(Rule)) -> Option<Rule> {
     with_row(address.lookup(), recording, |_, row, function| {
-        let rule = if function.is_signal_trampoline() { Rule::DEAR } else { Rule::of_row(row) };
+        let rule = if function.is_signal_trampoline() { Rule::UNCACHEABLE } else { Rule::of_row(row) };
         note(rule);
         rule
     })
@@ -141,7 +141,7 @@ pub fn function_range(pc: usize, recording: &mut Recording) -> Option<Range<usiz
 
 /// What a step through the information led to.
 #[derive(Clone, Copy, Debug)]
-pub enum DearStep {
+pub enum UncacheableStep {
     /// The caller's registers, and whether it was interrupted rather than called.
     Caller(Registers, bool),
     /// This is the thread's first function.
@@ -164,12 +164,12 @@ pub fn step(
     registers: &Registers,
     may_read: impl Fn(usize) -> bool,
     recording: &mut Recording,
-) -> DearStep {
+) -> UncacheableStep {
     let frame = Frame { registers, may_read: &may_read };
     let caller = with_row(address.lookup(), recording, |section, row, function| {
         frame.caller(section, row, function.is_signal_trampoline())
     });
-    caller.unwrap_or(DearStep::Lost)
+    caller.unwrap_or(UncacheableStep::Lost)
 }
 
 struct Frame<'a, M: Fn(usize) -> bool> {
@@ -178,12 +178,12 @@ struct Frame<'a, M: Fn(usize) -> bool> {
 }
 
 impl<M: Fn(usize) -> bool> Frame<'_, M> {
-    fn caller(&self, section: &Section, row: &Row, is_signal: bool) -> DearStep {
+    fn caller(&self, section: &Section, row: &Row, is_signal: bool) -> UncacheableStep {
         match self.try_caller(section, row) {
-            Ok(Some(registers)) => DearStep::Caller(registers, is_signal),
-            Ok(None) => DearStep::End,
-            Err(NoValue::UnknownRegister) => DearStep::UnknownRegister,
-            Err(NoValue::Nonsense) => DearStep::Lost,
+            Ok(Some(registers)) => UncacheableStep::Caller(registers, is_signal),
+            Ok(None) => UncacheableStep::End,
+            Err(NoValue::UnknownRegister) => UncacheableStep::UnknownRegister,
+            Err(NoValue::Nonsense) => UncacheableStep::Lost,
         }
     }
 

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_stand_before_their_return_addresses() {
+    fn calls_come_before_their_return_addresses() {
         let (returns, interrupted) = (CodeAddress::return_address(0x1000), CodeAddress::instruction_pointer(0x1000));
         assert_eq!((returns.get(), returns.lookup()), (0x1000, 0xfff));
         assert_eq!((interrupted.get(), interrupted.lookup()), (0x1000, 0x1000));

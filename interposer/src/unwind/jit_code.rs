@@ -118,11 +118,12 @@ pub fn remove(section: usize, wait_for_readers: impl FnOnce()) -> Removed {
     if was_used { Removed::Used } else { Removed::Unused }
 }
 
-/// Calls `look` with each section until it finds something. The latest first: code that replaces other code comes later.
+/// Calls `try_section` with each section until it finds something. The latest comes first, since code that replaces
+/// other code is registered later.
 ///
 /// # Safety
-/// The caller holds the lock that those wait for who take sections back.
-pub unsafe fn find<R>(mut look: impl FnMut(&'static [u8]) -> Option<R>) -> Option<R> {
+/// The caller holds the lock that those wait for who take sections out.
+pub unsafe fn find<R>(mut try_section: impl FnMut(&'static [u8]) -> Option<R>) -> Option<R> {
     blocks().flat_map(|block| block.sections.iter().rev()).find_map(|place| {
         let found = place.load(SeqCst);
         let section = found & !USED;
@@ -130,11 +131,11 @@ pub unsafe fn find<R>(mut look: impl FnMut(&'static [u8]) -> Option<R>) -> Optio
             return None;
         }
         // SAFETY: the program leaves a section where it is until it has been taken back, which waits for the caller.
-        let told = look(unsafe { whole_section(section) });
-        if told.is_some() && found & USED == 0 {
+        let answer = try_section(unsafe { whole_section(section) });
+        if answer.is_some() && found & USED == 0 {
             place.fetch_or(USED, SeqCst);
         }
-        told
+        answer
     })
 }
 
@@ -203,14 +204,14 @@ mod tests {
         assert_eq!(remove(other, || ()), Removed::Unused);
         assert_eq!(lengths(), []);
         // What has told something says so, even if that was while it was being taken out; only its own place does.
-        let tell = |wanted: usize| {
+        let use_section = |wanted: usize| {
             // SAFETY: as above.
-            let told = unsafe { find(|bytes| (bytes.as_ptr().addr() == wanted).then_some(())) };
-            assert_eq!(told, Some(()));
+            let answer = unsafe { find(|bytes| (bytes.as_ptr().addr() == wanted).then_some(())) };
+            assert_eq!(answer, Some(()));
         };
         add(address);
         add(other);
-        tell(address);
+        use_section(address);
         assert_eq!((remove(other, || ()), remove(address, || ())), (Removed::Unused, Removed::Used));
         add(address);
         assert_eq!(remove(address, || assert_eq!(lengths(), [])), Removed::Unused);

@@ -143,7 +143,7 @@ struct Found {
     steps: usize,
 }
 
-extern "C" fn look(found: *mut c_void) {
+extern "C" fn inspect(found: *mut c_void) {
     // SAFETY: the test passes what it owns, and waits.
     let found = unsafe { &mut *found.cast::<Found>() };
     // SAFETY: no signal handler of the test program allocates.
@@ -206,7 +206,7 @@ proptest! {
             before.clone_from(&kinds);
             kinds.push(KINDS);
             // SAFETY: the functions follow the calling convention, and read the kinds up to the last one.
-            unsafe { begin(kinds.as_ptr(), look, (&raw mut found).cast()) };
+            unsafe { begin(kinds.as_ptr(), inspect, (&raw mut found).cast()) };
             prop_assert!(found.ours.len() > kinds.len());
             prop_assert_eq!(&found.ours, &found.theirs, "{:?}", kinds);
             prop_assert_eq!(found.outcome, Some(Outcome::Whole));

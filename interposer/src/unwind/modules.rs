@@ -75,7 +75,7 @@ pub fn lock() -> &'static dyn AnyLock {
 }
 
 /// A forked child describes all modules again: its own, under numbers from 0 on.
-pub fn forget_all(recording: &mut Recording) {
+pub fn clear_all(recording: &mut Recording) {
     if let Ok(mut table) = MODULES.lock(recording) {
         *table = ModuleTable::new();
     }
@@ -170,7 +170,7 @@ impl Describer {
         if self.last.is_none_or(|last| !last.is_at(lookup, self.generation)) {
             self.last = match self.known(lookup, recording) {
                 Some(entry) => Some(entry),
-                None => self.learn(lookup, channel, recording)?,
+                None => self.describe(lookup, channel, recording)?,
             };
         }
         let interrupted = address.is_interrupted();
@@ -197,7 +197,12 @@ impl Describer {
     /// Looks up the module of an address with the loader, and describes it to the recorder unless it was before. Two threads
     /// may describe one at the same time, each under a number of its own; one of the numbers is then kept.
     #[cold]
-    fn learn(&self, address: usize, channel: &mut Channel, recording: &mut Recording) -> Result<Option<Entry>, Stop> {
+    fn describe(
+        &self,
+        address: usize,
+        channel: &mut Channel,
+        recording: &mut Recording,
+    ) -> Result<Option<Entry>, Stop> {
         let Some(object) = loaded_objects::find(address, recording) else { return Ok(None) };
         let mut path = MappedVec::new();
         push_path(&object, &mut path)?;

@@ -90,7 +90,7 @@ mod tests {
             }
             None => false,
         });
-        assert!(known.count() > 19_000, "few are forgotten");
+        assert!(known.count() > 19_000, "few are evicted");
         assert_eq!(table.get(CodeAddress::instruction_pointer(0x7f00_0000_0000)), None);
         table.clear();
         assert_eq!(table.get(address(1)), None);

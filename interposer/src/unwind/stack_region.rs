@@ -138,19 +138,19 @@ impl StackRegions {
     /// A region and what follows it, if that holds `slot` and is part of the same stack.
     pub fn beyond(&mut self, region: StackRegion, slot: usize) -> Option<StackRegion> {
         let mapping = *self.foreign.iter().find(|mapping| mapping.contains(region.low) && mapping.contains(slot))?;
-        let further = (region.high..region.high.saturating_add(LOOKED_AT)).contains(&slot);
+        let further = (region.high..region.high.saturating_add(CHECKED_AT_ONCE)).contains(&slot);
         let more = present_part(mapping, region.high).filter(|_| further)?;
         Some(StackRegion { low: region.low, high: more.high })
     }
 }
 
 /// How much of another stack is looked at in one go.
-const LOOKED_AT: usize = 256 << 10;
+const CHECKED_AT_ONCE: usize = 256 << 10;
 
 /// The part of a mapping from the page of `sp` on that is there; nothing if the mapping has changed.
 fn present_part(mapping: StackRegion, sp: usize) -> Option<StackRegion> {
     let low = sp & !4095;
-    let wanted = (mapping.high - low).min(LOOKED_AT);
+    let wanted = (mapping.high - low).min(CHECKED_AT_ONCE);
     (mapped_bytes(low, wanted) == wanted).then_some(StackRegion { low, high: low + wanted })
 }
 
@@ -229,10 +229,10 @@ mod tests {
         let sp = low + BYTES / 2 + 64;
         let mut regions = StackRegions::of_this_thread();
         let region = regions.of(sp).expect("a mapping");
-        assert!(region.may_read(sp, sp + 8) && region.may_read(sp, sp + LOOKED_AT / 2));
-        assert!(!region.may_read(sp, sp + LOOKED_AT));
-        let further = regions.beyond(region, sp + LOOKED_AT).expect("the same mapping");
-        assert!(further.may_read(sp, sp + LOOKED_AT) && !regions.is_own(further));
+        assert!(region.may_read(sp, sp + 8) && region.may_read(sp, sp + CHECKED_AT_ONCE / 2));
+        assert!(!region.may_read(sp, sp + CHECKED_AT_ONCE));
+        let further = regions.beyond(region, sp + CHECKED_AT_ONCE).expect("the same mapping");
+        assert!(further.may_read(sp, sp + CHECKED_AT_ONCE) && !regions.is_own(further));
         assert_eq!(regions.of(16), None);
         // SAFETY: nobody uses the upper quarter.
         unsafe { crate::platform::memory::unmap(start.add(BYTES / 4 * 3), BYTES / 4) };

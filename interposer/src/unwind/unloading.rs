@@ -13,7 +13,7 @@ use super::rule_table::RULES;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static UNLOADS: AtomicU64 = AtomicU64::new(0);
-static LOADER_TELLS: AtomicBool = AtomicBool::new(false);
+static LOADER_NOTIFIES: AtomicBool = AtomicBool::new(false);
 static IN_DLCLOSE: AtomicU32 = AtomicU32::new(0);
 
 /// Whether what is remembered may be used.
@@ -47,8 +47,8 @@ pub fn code_has_gone() {
 }
 
 /// From now on the loader tells when it has unloaded something.
-pub fn loader_tells() {
-    LOADER_TELLS.store(true, Release);
+pub fn loader_notifies() {
+    LOADER_NOTIFIES.store(true, Release);
 }
 
 /// Stands around a call of the real `dlclose`, where the loader does not tell.
@@ -57,7 +57,7 @@ pub struct Closing(());
 impl Closing {
     /// Before the call.
     pub fn begin() -> Option<Self> {
-        if LOADER_TELLS.load(Relaxed) {
+        if LOADER_NOTIFIES.load(Relaxed) {
             return None;
         }
         IN_DLCLOSE.fetch_add(1, AcqRel);

@@ -1,6 +1,6 @@
 //! From a frame to its caller, for the calling thread.
 
-use super::call_frame_information::{self, DearStep};
+use super::call_frame_information::{self, UncacheableStep};
 use super::frame::{CodeAddress, FrameState, Step};
 use super::rule_table::RULES;
 use super::stack_region::{StackRegion, StackRegions};
@@ -49,12 +49,12 @@ impl Unwinder {
         {
             return Some(rule);
         }
-        Self::learn(address, recording)
+        Self::read_rule(address, recording)
     }
 
     #[cold]
     #[inline(never)]
-    fn learn(address: CodeAddress, recording: &mut Recording) -> Option<Rule> {
+    fn read_rule(address: CodeAddress, recording: &mut Recording) -> Option<Rule> {
         call_frame_information::rule(address, recording, |rule| {
             if unloading::is_settled() {
                 RULES.insert(address, rule);
@@ -103,10 +103,10 @@ impl Unwinder {
     /// A step that takes more than a rule.
     #[cold]
     #[inline(never)]
-    pub(super) fn dear_step(&self, of: FrameState, recording: &mut Recording) -> Step {
+    pub(super) fn uncacheable_step(&self, of: FrameState, recording: &mut Recording) -> Step {
         let may_read = |address| self.region.may_read(lowest_slot(&of), address);
         match call_frame_information::step(of.address, &Registers::of(&of), may_read, recording) {
-            DearStep::UnknownRegister => match self.all_registers(&of, recording) {
+            UncacheableStep::UnknownRegister => match self.all_registers(&of, recording) {
                 Some(registers) => {
                     Self::led_to(call_frame_information::step(of.address, &registers, may_read, recording))
                 }
@@ -116,14 +116,14 @@ impl Unwinder {
         }
     }
 
-    fn led_to(step: DearStep) -> Step {
+    fn led_to(step: UncacheableStep) -> Step {
         match step {
-            DearStep::Caller(registers, interrupted) => match registers.frame(interrupted) {
+            UncacheableStep::Caller(registers, interrupted) => match registers.frame(interrupted) {
                 Some(frame) => Step::Caller { frame, bp_slot: 0, in_place: false },
                 None => Step::Lost,
             },
-            DearStep::End => Step::End,
-            DearStep::UnknownRegister | DearStep::Lost => Step::Lost,
+            UncacheableStep::End => Step::End,
+            UncacheableStep::UnknownRegister | UncacheableStep::Lost => Step::Lost,
         }
     }
 
@@ -139,7 +139,7 @@ impl Unwinder {
             let lowest = lowest_slot(&frame);
             let may_read = |address| self.region.may_read(lowest, address);
             let step = call_frame_information::step(frame.address, &registers, may_read, recording);
-            let DearStep::Caller(next, interrupted) = step else { return None };
+            let UncacheableStep::Caller(next, interrupted) = step else { return None };
             registers = next;
             frame = registers.frame(interrupted)?;
         }

@@ -84,8 +84,8 @@ impl NativeChain for Walk<'_> {
         if rule == Rule::END {
             return Step::End;
         }
-        if rule == Rule::DEAR {
-            return unwinder.dear_step(of, recording);
+        if rule == Rule::UNCACHEABLE {
+            return unwinder.uncacheable_step(of, recording);
         }
         let caller = rule.apply(&of);
         let lowest = lowest_slot(&of);

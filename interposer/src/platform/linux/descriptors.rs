@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_by_device_and_inode() {
+    fn files_are_identified_by_device_and_inode() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let known = fs::metadata(file.path()).unwrap();
         let expected = MappedFile { device: known.dev(), inode: known.ino(), offset: 8192, is_shared: true };

@@ -207,7 +207,7 @@ impl Block {
         self.get().level.load(Relaxed)
     }
 
-    /// From now on so many have. A signal handler that sees this sees all that came before.
+    /// From now on, `level` records have been interrupted. A signal handler that sees this sees all that came before.
     #[inline(always)]
     pub fn set_level(&self, level: u8) {
         compiler_fence(SeqCst);

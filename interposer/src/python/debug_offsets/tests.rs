@@ -28,7 +28,7 @@ impl Variant {
 }
 
 /// What an interpreter of this build could tell: each field in a place of its own.
-fn told(variant: Variant) -> [u64; WORDS] {
+fn words_of(variant: Variant) -> [u64; WORDS] {
     let (table, object) = (variant.table, variant.object());
     let mut words = [0; WORDS];
     words[FREE_THREADED] = u64::from(variant.free.is_some());
@@ -75,7 +75,7 @@ fn told(variant: Variant) -> [u64; WORDS] {
     let copies = variant.free.and_then(|free| free.copies);
     let copies = copies.map(|copies| [(copies.frame, 64), (copies.code, 192)]);
     for (at, value) in pairs.into_iter().chain(free.into_iter().flatten()).chain(copies.into_iter().flatten()) {
-        assert_eq!(words[at], 0, "word {at} is told twice");
+        assert_eq!(words[at], 0, "word {at} is given twice");
         words[at] = value as u64;
     }
     if let Some(at) = state.base_frame {
@@ -89,7 +89,7 @@ fn told(variant: Variant) -> [u64; WORDS] {
 
 /// The words that are read of a build, beyond those that say what it is.
 fn read_words(variant: Variant) -> Vec<usize> {
-    let words = told(variant);
+    let words = words_of(variant);
     let zero = [Some(variant.table.frame.code), variant.free.map(|free| free.state_previous)];
     (FREE_THREADED + 1..WORDS).filter(|&at| words[at] != 0 || zero.contains(&Some(at))).collect()
 }
@@ -98,7 +98,7 @@ fn read_words(variant: Variant) -> Vec<usize> {
 fn fields_are_where_the_interpreter_says() {
     for variant in variants() {
         let table = variant.table;
-        let layout = variant.read(&told(variant)).expect("it makes sense");
+        let layout = variant.read(&words_of(variant)).expect("it makes sense");
         assert_eq!(layout.top, Top::Field(72));
         assert_eq!(layout.base_frame, table.state.base_frame.map(|_| 80));
         assert_eq!((layout.state_next, layout.state_interpreter, layout.state_thread), (8, 16, 152));
@@ -125,7 +125,7 @@ fn fields_are_where_the_interpreter_says() {
 fn a_field_may_move() {
     for variant in variants() {
         let table = variant.table;
-        let mut words = told(variant);
+        let mut words = words_of(variant);
         words[table.state.bytes] += 16;
         words[table.state.frame] += 16;
         words[table.frame.owner] += 1;
@@ -138,7 +138,7 @@ fn a_field_may_move() {
 fn nothing_is_read_that_says_it_is_something_else() {
     for variant in variants() {
         let damaged = |at: usize, value: u64| {
-            let mut words = told(variant);
+            let mut words = words_of(variant);
             words[at] = value;
             variant.read(&words).is_none()
         };
@@ -158,7 +158,7 @@ fn no_word_may_be_nonsense() {
         let table = variant.table;
         for at in read_words(variant) {
             for nonsense in [3, 1 << 40, u64::MAX - 6, u64::MAX] {
-                let mut words = told(variant);
+                let mut words = words_of(variant);
                 words[at] = nonsense;
                 // Bytes stand anywhere.
                 let is_byte = at == table.frame.owner || at == table.code.bytecode;
@@ -177,10 +177,10 @@ fn words_that_have_moved_are_no_layout() {
         let table = variant.table;
         let (first, last) = (3, read_words(variant).into_iter().max().unwrap());
         for from in first..=table.object.text_length {
-            let mut longer = told(variant);
+            let mut longer = words_of(variant);
             longer.copy_within(from..last + 1, from + 1);
             assert_eq!(variant.read(&longer), None, "3.{}, a word more at {from}", table.minor);
-            let mut shorter = told(variant);
+            let mut shorter = words_of(variant);
             shorter.copy_within(from + 1..last + 2, from);
             assert_eq!(variant.read(&shorter), None, "3.{}, a word less at {from}", table.minor);
         }
@@ -197,7 +197,7 @@ fn no_field_lies_over_another() {
             (table.frame.owner, table.frame.instruction),
             (table.code.name, table.code.file),
         ] {
-            let mut words = told(variant);
+            let mut words = words_of(variant);
             words[at] = words[over];
             assert_eq!(variant.read(&words), None, "3.{}, words {at} and {over}", table.minor);
         }
@@ -206,9 +206,9 @@ fn no_field_lies_over_another() {
 
 /// What a free-threaded 3.13.15 tells, which no machine has that does not build it.
 #[test]
-fn what_3_13_tells_without_the_lock() {
+fn what_3_13_states_without_the_lock() {
     #[rustfmt::skip]
-    const TOLD: [u64; 73] = [
+    const OFFSETS: [u64; 73] = [
         COOKIE, 0x030d_0ff0, 1,
         328_384, 608, 632,
         215_616, 7272, 7264, 7344, 7400, 7664, 7648, 7656, 16, 7760, 0, 7784, 7776,
@@ -227,7 +227,7 @@ fn what_3_13_tells_without_the_lock() {
         248, 200,
     ];
     let mut words = [0; WORDS];
-    words[..TOLD.len()].copy_from_slice(&TOLD);
+    words[..OFFSETS.len()].copy_from_slice(&OFFSETS);
     let table = versions::tables().find(|table| table.minor == 13).expect("it is known");
     let layout = table.read(&words).expect("it makes sense");
     assert_eq!((layout.object.header, layout.object.dict_before, layout.object.text_kind), (32, 8, 2));

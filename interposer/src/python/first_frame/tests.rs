@@ -48,7 +48,7 @@ impl Memory {
         self.words[at / 8] = value;
     }
 
-    fn judge(&self, top: usize, base: usize) -> Option<bool> {
+    fn is_right(&self, top: usize, base: usize) -> Option<bool> {
         is_right_from(&self.layout, TYPES, top, base)
     }
 }
@@ -57,15 +57,15 @@ impl Memory {
 fn a_frame_that_runs_code_is_right() {
     let memory = Memory::new();
     for top in [FRAME, ENTRY] {
-        assert_eq!(memory.judge(memory.address(top), 0), Some(true));
+        assert_eq!(memory.is_right(memory.address(top), 0), Some(true));
     }
 }
 
 #[test]
 fn without_a_frame_that_runs_code_nothing_is_known() {
     let memory = Memory::new();
-    assert_eq!(memory.judge(0, 0), None);
-    assert_eq!(memory.judge(memory.address(ENTRY), memory.address(FRAME)), None);
+    assert_eq!(memory.is_right(0, 0), None);
+    assert_eq!(memory.is_right(memory.address(ENTRY), memory.address(FRAME)), None);
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn tags_are_no_part_of_an_address() {
     let mut memory = Memory::new();
     let tagged = memory.address(CODE) | 0b01;
     memory.put(FRAME, tagged);
-    assert_eq!(memory.judge(memory.address(FRAME), 0), Some(false));
+    assert_eq!(memory.is_right(memory.address(FRAME), 0), Some(false));
     memory.layout.reference_tags = 0b11;
-    assert_eq!(memory.judge(memory.address(FRAME), 0), Some(true));
+    assert_eq!(memory.is_right(memory.address(FRAME), 0), Some(true));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn whatever_else_is_there_is_wrong() {
     ] {
         let mut memory = Memory::new();
         memory.put(at, value);
-        assert_eq!(memory.judge(memory.address(FRAME), 0), Some(false), "{at:#x}: {value:#x}");
+        assert_eq!(memory.is_right(memory.address(FRAME), 0), Some(false), "{at:#x}: {value:#x}");
     }
 }
 
@@ -106,16 +106,16 @@ fn instructions_lie_within_their_code() {
         [(begin - 2, false), (begin, true), (begin + 18, true), (begin + 20, false), (0, false)]
     {
         memory.put(FRAME + offset, instruction);
-        assert_eq!(memory.judge(memory.address(FRAME), 0), Some(is_right));
+        assert_eq!(memory.is_right(memory.address(FRAME), 0), Some(is_right));
     }
 }
 
 #[test]
 fn frames_that_are_not_there_or_lead_nowhere_are_wrong() {
     let mut memory = Memory::new();
-    assert_eq!(memory.judge(16, 0), Some(false));
-    assert_eq!(memory.judge(usize::MAX - 8, 0), Some(false));
+    assert_eq!(memory.is_right(16, 0), Some(false));
+    assert_eq!(memory.is_right(usize::MAX - 8, 0), Some(false));
     let entry = memory.address(ENTRY);
     memory.put(ENTRY + memory.layout.frame_previous, entry);
-    assert_eq!(memory.judge(entry, 0), Some(false), "they go round in circles");
+    assert_eq!(memory.is_right(entry, 0), Some(false), "they go round in circles");
 }

@@ -30,7 +30,7 @@ pub enum Source {
     /// All its builds have this layout.
     Fixed(Layout),
     /// It tells itself.
-    Told(Table),
+    DebugOffsets(Table),
 }
 
 static VERSIONS: [&Version; 7] = [
@@ -73,7 +73,9 @@ pub const SAMPLE: Layout = v3_12::LAYOUT;
 /// All tables.
 #[cfg(test)]
 pub fn tables() -> impl Iterator<Item = &'static Table> {
-    VERSIONS.iter().filter_map(|version| if let Source::Told(table) = &version.source { Some(table) } else { None })
+    VERSIONS
+        .iter()
+        .filter_map(|version| if let Source::DebugOffsets(table) = &version.source { Some(table) } else { None })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::python::debug_offsets::{
 use crate::python::layout::ObjectLayout;
 
 pub const VERSION: Version =
-    Version { minor: 13, source: Source::Told(TABLE), current_is_own: true, allocator_named_early: true };
+    Version { minor: 13, source: Source::DebugOffsets(TABLE), current_is_own: true, allocator_named_early: true };
 
 pub const TABLE: Table = Table {
     minor: 13,
@@ -49,6 +49,6 @@ pub const FREE_THREADING: FreeThreadingWords = FreeThreadingWords {
     active: 1 << 4,
     // Between them stands who has the lock, which an extension module can bring back.
     going: 0b111 << 6,
-    attachment_behind: 8,
+    attachment_offset: 8,
     copies: None,
 };

@@ -8,7 +8,7 @@ use crate::python::debug_offsets::{
 };
 use crate::python::layout::ObjectLayout;
 
-pub const VERSION: Version = Version { minor: 14, source: Source::Told(TABLE), ..v3_13::VERSION };
+pub const VERSION: Version = Version { minor: 14, source: Source::DebugOffsets(TABLE), ..v3_13::VERSION };
 
 pub const TABLE: Table = Table {
     minor: 14,
@@ -42,7 +42,7 @@ pub const FREE_THREADING: FreeThreadingWords = FreeThreadingWords {
     state_previous: 23,
     state_flags: 30,
     going: 0b111 << 5,
-    attachment_behind: 12,
+    attachment_offset: 12,
     copies: Some(CopyWords { frame: 38, code: 49 }),
     ..v3_13::FREE_THREADING
 };

@@ -5,7 +5,7 @@ use crate::python::debug_offsets::{
     CodeWords, CopyWords, FrameWords, FreeThreadingWords, ObjectWords, StateWords, Table, Value,
 };
 
-pub const VERSION: Version = Version { minor: 15, source: Source::Told(TABLE), ..v3_14::VERSION };
+pub const VERSION: Version = Version { minor: 15, source: Source::DebugOffsets(TABLE), ..v3_14::VERSION };
 
 const TABLE: Table = Table {
     minor: 15,
@@ -28,7 +28,7 @@ const TABLE: Table = Table {
     cached_keys: Value::At(67),
     free_threading: Some(FreeThreadingWords {
         state_flags: 33,
-        attachment_behind: 16,
+        attachment_offset: 16,
         copies: Some(CopyWords { frame: 46, code: 57 }),
         ..v3_14::FREE_THREADING
     }),

@@ -122,7 +122,7 @@ pub struct StackMemo {
     /// Frames met on the way to a remembered one, innermost first.
     fresh: MappedVec<FrameAddress>,
     /// As many of the outermost links are as they were when the stack was last told to the recorder.
-    told: usize,
+    emitted: usize,
     /// Likewise, since they were last looked at for activations.
     seen: usize,
 }
@@ -138,7 +138,7 @@ impl StackMemo {
             contributions: MappedVec::new(),
             finder: FrameFinder::new(FIRST_GUESSES)?,
             fresh: MappedVec::new(),
-            told: 1,
+            emitted: 1,
             seen: 1,
         };
         memo.links.push(Link { frame: 0, identity: 0 })?;
@@ -154,7 +154,7 @@ impl StackMemo {
     }
 
     /// Forgets all frames: their identities may come back with another meaning.
-    pub fn forget(&mut self) {
+    pub fn clear(&mut self) {
         self.keep(1);
     }
 
@@ -163,7 +163,7 @@ impl StackMemo {
         self.links.truncate(links);
         self.hashes.truncate(links);
         self.contributions.truncate(links);
-        self.told = self.told.min(links);
+        self.emitted = self.emitted.min(links);
         self.seen = self.seen.min(links);
     }
 
@@ -173,7 +173,7 @@ impl StackMemo {
         self.fresh.truncate(0);
         let end = chain.end();
         if self.links[0].frame != end {
-            self.forget();
+            self.clear();
             self.links[0].frame = end;
         }
         let mut frame = chain.top();
@@ -334,19 +334,19 @@ impl StackMemo {
             .map(|contribution| CodePosition { code: contribution.code, offset: contribution.offset })
     }
 
-    /// Links that are as they were when [`Self::set_told`] was last called.
-    pub fn told(&self) -> usize {
-        self.told
+    /// Links that are as they were when [`Self::set_emitted`] was last called.
+    pub fn emitted(&self) -> usize {
+        self.emitted
     }
 
     /// Notes that links from this one on must be told again, since they belong to other native frames.
-    pub fn untell(&mut self, link: usize) {
-        self.told = self.told.min(link.max(1));
+    pub fn must_emit_from(&mut self, link: usize) {
+        self.emitted = self.emitted.min(link.max(1));
     }
 
     /// Notes that the recorder now knows the present stack.
-    pub fn set_told(&mut self) {
-        self.told = self.links.len();
+    pub fn set_emitted(&mut self) {
+        self.emitted = self.links.len();
     }
 }
 

@@ -103,8 +103,8 @@ enum Step {
     Execute { identity: u64 },
     Switch { end: FrameAddress },
     Allocate,
-    AllocateWithoutTelling,
-    Forget,
+    AllocateWithoutEmitting,
+    Clear,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -114,8 +114,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..40_u64).prop_map(|identity| Step::Execute { identity }),
         1 => (0..3_usize).prop_map(|end| Step::Switch { end: end * 8 }),
         3 => Just(Step::Allocate),
-        3 => Just(Step::AllocateWithoutTelling),
-        1 => Just(Step::Forget),
+        3 => Just(Step::AllocateWithoutEmitting),
+        1 => Just(Step::Clear),
     ]
 }
 
@@ -125,7 +125,7 @@ proptest! {
     fn the_stack_is_always_that_of_a_full_walk(steps in proptest::collection::vec(step(), 1..120)) {
         let mut machine = Machine { slots: vec![(0, 0); SLOTS], chain: Vec::new(), end: 0 };
         let mut memo = StackMemo::new().unwrap();
-        let mut told: Vec<CodePosition> = Vec::new();
+        let mut emitted: Vec<CodePosition> = Vec::new();
         let mut hashes: HashMap<Vec<(u32, u32)>, StackHash> = HashMap::new();
         for step in steps {
             match step {
@@ -133,17 +133,17 @@ proptest! {
                 Step::Unwind { depth } => machine.unwind(depth),
                 Step::Execute { identity } => machine.step(identity),
                 Step::Switch { end } => machine.switch(end),
-                Step::Forget => memo.forget(),
-                Step::Allocate | Step::AllocateWithoutTelling => {
+                Step::Clear => memo.clear(),
+                Step::Allocate | Step::AllocateWithoutEmitting => {
                     memo.update(&mut machine).unwrap();
                     let places = machine.places();
                     let key: Vec<_> = places.iter().map(|place| (place.code, place.offset)).collect();
                     prop_assert_eq!(*hashes.entry(key).or_insert(memo.hash()), memo.hash());
                     if matches!(step, Step::Allocate) {
-                        told.truncate(memo.places_before(memo.told()));
-                        told.extend(memo.places(memo.told()..memo.len()));
-                        memo.set_told();
-                        prop_assert_eq!(&told, &places);
+                        emitted.truncate(memo.places_before(memo.emitted()));
+                        emitted.extend(memo.places(memo.emitted()..memo.len()));
+                        memo.set_emitted();
+                        prop_assert_eq!(&emitted, &places);
                     }
                 }
             }
@@ -178,12 +178,12 @@ fn a_stack_of_a_hundred_thousand_frames_is_kept_and_found_again() {
     let mut deep = Deep((0..=DEPTH).map(|n| (n.saturating_sub(1) * 16, n as u64)).collect());
     let mut memo = StackMemo::new().unwrap();
     memo.update(&mut deep).unwrap();
-    assert_eq!((memo.told(), memo.len()), (1, DEPTH + 1));
-    memo.set_told();
+    assert_eq!((memo.emitted(), memo.len()), (1, DEPTH + 1));
+    memo.set_emitted();
     let hash = memo.hash();
     deep.0[DEPTH].1 += 1;
     memo.update(&mut deep).unwrap();
-    assert_eq!((memo.told(), memo.len()), (DEPTH, DEPTH + 1));
+    assert_eq!((memo.emitted(), memo.len()), (DEPTH, DEPTH + 1));
     assert_eq!(memo.places_before(DEPTH), DEPTH - 1);
     assert_eq!(memo.hash(), hash, "the same place by another identity");
 }

@@ -17,7 +17,7 @@ pub const LONGEST: usize = FURTHEST_CALL + 24;
 ///
 /// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: PUSH, MOV, SUB, CALL.
 pub fn is_entered_before(code: &[u8], at: usize) -> bool {
-    let Some((mut before, behind)) = code.split_at_checked(at) else { return false };
+    let Some((mut before, after)) = code.split_at_checked(at) else { return false };
     let mut taken = 0;
     let distance = loop {
         let length = match *before {
@@ -46,7 +46,7 @@ pub fn is_entered_before(code: &[u8], at: usize) -> bool {
     };
     // What is called begins where the function ends, which takes down what it has put up.
     let end = usize::try_from(distance).unwrap_or(0);
-    let Some(epilogue) = behind.get(..end) else { return false };
+    let Some(epilogue) = after.get(..end) else { return false };
     let frame = FrameState { address: CodeAddress::return_address(0), sp: 0, bp: 0 };
     Rule::of_epilogue(epilogue).is_some_and(|rule| rule.is_plain() && rule.apply(&frame).cfa == taken + 8)
         && epilogue.last() == Some(&RET)
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn room_that_is_set_aside_is_given_back() {
+    fn room_that_is_set_aside_is_released() {
         // push rbp; sub rsp, 16; call; add rsp, 16; pop rbp; ret
         let code = |back: u8| [0x55, 0x48, 0x83, 0xec, 16, 0xe8, 6, 0, 0, 0, 0x48, 0x83, 0xc4, back, 0x5d, 0xc3];
         assert!(is_entered_before(&code(16), 10) && !is_entered_before(&code(24), 10));

@@ -38,7 +38,7 @@ impl Rule {
     /// There is no caller.
     pub const END: Self = Self(0);
     /// No rule can say it: the information must be read again each time.
-    pub const DEAR: Self = Self(1);
+    pub const UNCACHEABLE: Self = Self(1);
     /// The function keeps a frame pointer: the register points to where the caller's is saved, with the return address above.
     pub const FRAME_POINTER: Self = Self(1 | 2 << 1 | 1 << 12);
 
@@ -57,18 +57,18 @@ impl Rule {
         match row.register(RETURN_ADDRESS) {
             Some(RegisterRule::Undefined) => return Self::END,
             Some(RegisterRule::Offset(offset)) if offset == -WORD => {}
-            _ => return Self::DEAR,
+            _ => return Self::UNCACHEABLE,
         }
-        let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return Self::DEAR };
+        let CfaRule::RegisterAndOffset { register, offset } = row.cfa() else { return Self::UNCACHEABLE };
         let from_bp = match *register {
             RSP => 0,
             RBP => 1,
-            _ => return Self::DEAR,
+            _ => return Self::UNCACHEABLE,
         };
         let slot = match row.register(RBP) {
             None | Some(RegisterRule::SameValue | RegisterRule::Undefined) => 0,
             Some(RegisterRule::Offset(offset)) if offset % WORD == 0 && offset < -WORD => -offset / WORD - 1,
-            _ => return Self::DEAR,
+            _ => return Self::UNCACHEABLE,
         };
         Self::pack(from_bp, *offset, slot)
     }
@@ -102,13 +102,13 @@ impl Rule {
             code = &code[length..];
         }
         let slot = bp_at.map_or(0, |at| (offset - at) / WORD);
-        Some(Self::pack(0, offset + WORD, slot)).filter(|&rule| rule != Self::DEAR)
+        Some(Self::pack(0, offset + WORD, slot)).filter(|&rule| rule != Self::UNCACHEABLE)
     }
 
     fn pack(from_bp: u16, offset: i64, slot: i64) -> Self {
         let words = offset / WORD;
         if offset % WORD != 0 || !(1..=MOST_WORDS).contains(&words) || slot > MOST_SLOTS {
-            return Self::DEAR;
+            return Self::UNCACHEABLE;
         }
         Self(from_bp | (words as u16) << 1 | (slot as u16) << 12)
     }
@@ -116,7 +116,7 @@ impl Rule {
     /// Whether it is one that [`Self::apply`] knows.
     #[inline(always)]
     pub const fn is_plain(self) -> bool {
-        self.0 > Self::DEAR.0
+        self.0 > Self::UNCACHEABLE.0
     }
 
     /// Whether it counts from the frame pointer.
@@ -124,7 +124,7 @@ impl Rule {
         self.is_plain() && self.0 & 1 != 0
     }
 
-    /// Where the rule leads from a frame. Not for [`Self::END`] and [`Self::DEAR`].
+    /// Where the rule leads from a frame. Not for [`Self::END`] and [`Self::UNCACHEABLE`].
     #[inline]
     pub fn apply(self, frame: &FrameState) -> Caller {
         let base = if self.0 & 1 == 0 { frame.sp } else { frame.bp };
@@ -197,11 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_dear() {
+    fn what_does_not_fit_is_uncacheable() {
         for (offset, slot) in [(0, 0), (12, 0), (-8, 0), (8 * 2048, 0), (16, 16)] {
-            assert_eq!(Rule::pack(0, offset, slot), Rule::DEAR);
+            assert_eq!(Rule::pack(0, offset, slot), Rule::UNCACHEABLE);
         }
-        assert_ne!(Rule::pack(0, 8 * 2047, 15), Rule::DEAR);
-        assert!([Rule::END, Rule::DEAR].iter().all(|rule| *rule != Rule::pack(0, 8, 0)));
+        assert_ne!(Rule::pack(0, 8 * 2047, 15), Rule::UNCACHEABLE);
+        assert!([Rule::END, Rule::UNCACHEABLE].iter().all(|rule| *rule != Rule::pack(0, 8, 0)));
     }
 }
