@@ -36,7 +36,7 @@ impl Armed {
         STATUS.store(UNKNOWN, Release);
         PROGRAM.store(program, Release);
         panic::set_hook(Box::new(|_| {
-            go_on(b"memprof: recording ended early, since memprof met a defect of its own; please report it\n");
+            go_on(b"memprof: recording ended early because of a defect in memprof; please report it\n");
         }));
         Self { hooks_panics: true }
     }

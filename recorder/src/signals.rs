@@ -17,7 +17,7 @@ static PROGRAM: AtomicI32 = AtomicI32::new(0);
 /// Handlers that are at work.
 static AT_WORK: AtomicU32 = AtomicU32::new(0);
 /// Whether memprof was told to end, by a signal that could not be passed on.
-static TOLD_TO_END: AtomicBool = AtomicBool::new(false);
+static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
 /// Whether memprof has been continued after a stop.
 static CONTINUED: AtomicBool = AtomicBool::new(false);
 
@@ -94,7 +94,7 @@ impl Forwarding {
 impl Drop for Forwarding {
     fn drop(&mut self) {
         // The program has ended, or could not be started: what is still on its way is for nobody.
-        forget_program();
+        clear_program();
         for (signal, action) in &self.before {
             // SAFETY: puts back what the same call returned.
             unsafe { libc::sigaction(*signal, action, ptr::null_mut()) };
@@ -121,7 +121,7 @@ fn change_mask(how: libc::c_int) -> libc::sigset_t {
 }
 
 /// No signal is sent to the program any more when this returns: its pid may now be given back to the system.
-pub(crate) fn forget_program() {
+pub(crate) fn clear_program() {
     PROGRAM.store(0, SeqCst);
     while AT_WORK.load(SeqCst) != 0 {
         std::hint::spin_loop();
@@ -139,7 +139,7 @@ extern "C" fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, _context:
     // program itself signals its process group, it has had its share.
     if program != 0 && code <= 0 && sender != program {
         // SAFETY: `errno` is this thread's own; it is put back, since the interrupted code may be about to read it.
-        // The pid is still the program's: it is reaped only after `forget_program`.
+        // The pid is still the program's: it is reaped only after `clear_program`.
         unsafe {
             let errno = errno_place();
             let kept = *errno;
@@ -148,14 +148,14 @@ extern "C" fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, _context:
         }
     }
     if program == 0 && [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT].contains(&signal) {
-        TOLD_TO_END.store(true, SeqCst);
+        ASKED_TO_END.store(true, SeqCst);
     }
     AT_WORK.fetch_sub(1, SeqCst);
 }
 
 /// Whether a signal came, after the program's end, that would have ended memprof.
-pub(crate) fn told_to_end() -> bool {
-    TOLD_TO_END.load(SeqCst)
+pub(crate) fn asked_to_end() -> bool {
+    ASKED_TO_END.load(SeqCst)
 }
 
 fn errno_place() -> *mut libc::c_int {
@@ -173,7 +173,7 @@ extern "C" fn note_continued(_signal: libc::c_int, _info: *mut libc::siginfo_t, 
 }
 
 /// To be called before waiting for the program to end or to be stopped.
-pub(crate) fn forget_continued() {
+pub(crate) fn clear_continued() {
     CONTINUED.store(false, SeqCst);
 }
 

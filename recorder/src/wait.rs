@@ -29,14 +29,14 @@ pub struct Ended {
 pub fn wait(child: Child) -> io::Result<Ended> {
     let pid = child.pid();
     loop {
-        signals::forget_continued();
+        signals::clear_continued();
         if ended(pid)? {
             break;
         }
         signals::stop_with(pid);
     }
     // Still a zombie, so the pid is still its own: the last moment at which a signal can be sent on.
-    signals::forget_program();
+    signals::clear_program();
     let children = ChildrenTimes::of(pid).unwrap_or_default();
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
@@ -76,7 +76,7 @@ impl ChildrenTimes {
         Self::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?, u32::try_from(ticks).ok().filter(|&it| it > 0)?)
     }
 
-    /// From `cminflt`, `cutime` and `cstime`, the times in so many ticks a second.
+    /// From `cminflt`, `cutime` and `cstime`, the times in `ticks` ticks a second.
     fn parse(stat: &[u8], ticks: u32) -> Option<Self> {
         let number = |field| process_stat::number::<u64>(stat, field);
         let used = u32::try_from(number(16)? + number(17)?).unwrap_or(u32::MAX);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_children_used_is_told() {
+    fn what_children_used_is_reported() {
         let stat = b"7 (a) b) S 1 2 3 4 5 6 100 8 9 10 11 12 250 50 15";
         let known = ChildrenTimes { faults: 8, cpu: Duration::from_secs(3) };
         assert_eq!(ChildrenTimes::parse(stat, 100), Some(known));

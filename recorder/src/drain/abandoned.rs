@@ -58,7 +58,7 @@ impl Abandoned {
     }
 
     /// Gives it back: what they have written has been taken.
-    pub fn give_back(self, chunks: &Chunks) {
+    pub fn release(self, chunks: &Chunks) {
         let pool = chunks.pool();
         for chunk in pool.chunks() {
             match pool.state(chunk) {

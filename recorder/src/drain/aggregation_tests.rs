@@ -222,8 +222,8 @@ proptest! {
         let kept = [("events", Kept::Events), ("sums", Kept::Sums), ("shrunk", Kept::SumsInRoom(room))];
         let mut recordings = kept.map(|(name, kept)| Recording::new(&folder, name, kept));
         let (mut images, mut last, mut depths) = ([0; PROCESSES], 0, [0; PROCESSES * THREADS]);
-        for (process, thread, looks, call, what) in steps {
-            if looks {
+        for (process, thread, polls, call, what) in steps {
+            if polls {
                 recordings.iter_mut().for_each(|recording| recording.drain.take_published());
             }
             let begins = images[process] == 0;

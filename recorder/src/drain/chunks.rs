@@ -59,7 +59,7 @@ impl Position {
         }
     }
 
-    /// Whether so many words of a chunk have been read, or no more of it can be.
+    /// Whether `words` words of a chunk have been read, or no more of it can be.
     fn has_read(&self, sequence: u32, words: usize) -> bool {
         self.present.is_some_and(|present| {
             present.sequence == sequence && present.progress.is_none_or(|progress| progress.words() == words)
@@ -197,7 +197,7 @@ impl Chunks {
     }
 
     /// Forgets the threads of images that have ended.
-    pub fn forget(&mut self, has_ended: impl Fn(u32) -> bool) {
+    pub fn drop_ended(&mut self, has_ended: impl Fn(u32) -> bool) {
         self.threads.retain(|_, position| !has_ended(position.image));
     }
 }

@@ -123,7 +123,7 @@ impl Drain {
     pub fn take_abandoned(&mut self) {
         if let Some(abandoned) = Abandoned::find(&self.chunks, &self.processes) {
             self.take(&abandoned.polled, |_| {});
-            abandoned.give_back(&self.chunks);
+            abandoned.release(&self.chunks);
         }
     }
 
@@ -141,15 +141,15 @@ impl Drain {
 
     /// Looks after the processes that are followed: which there are, which have ended, and their resident sets. Returns
     /// how many there are.
-    pub fn look_after_processes(&mut self, at: ClockPoint) -> usize {
+    pub fn poll_processes(&mut self, at: ClockPoint) -> usize {
         // Those of which something has been taken are known; others may have a chunk that nothing has been taken of.
-        self.processes.look_after(self.chunks.owners());
+        self.processes.follow(self.chunks.owners());
         for gone in self.processes.take_replaced() {
             self.take_left_by(gone);
         }
         for gone in self.processes.take_ended() {
             self.take_left_by(gone);
-            self.forget(gone.pid);
+            self.finish(gone.pid);
             if gone.last_image != 0 {
                 self.writer.fact(Fact::ProcessEnded { image: gone.last_image, at: at.stamp });
             }
@@ -177,13 +177,13 @@ impl Drain {
     }
 
     /// Writes what is left of a process that has ended, of which nothing more can come.
-    fn forget(&mut self, pid: u32) {
+    fn finish(&mut self, pid: u32) {
         let Self { chunks, processes, transcoders, order, writer, .. } = self;
         let has_ended = |image| processes.pid_of(image) == Some(pid);
-        chunks.forget(has_ended);
-        transcoders.forget(has_ended);
-        order.forget(has_ended, &mut transcoders.interning, &mut *writer.output);
-        processes.forget(pid);
+        chunks.drop_ended(has_ended);
+        transcoders.drop_ended(has_ended);
+        order.finish_ended(has_ended, &mut transcoders.interning, &mut *writer.output);
+        processes.remove(pid);
     }
 
     /// Takes what was found, and gives back chunks that nobody writes to any more. Events are settled as soon as no

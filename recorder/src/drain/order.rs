@@ -54,7 +54,12 @@ impl EventOrder {
     }
 
     /// Forgets images that have ended. Writes what is settled of them: the rest will never be.
-    pub fn forget(&mut self, has_ended: impl Fn(u32) -> bool, interning: &mut Interning, output: &mut dyn Output) {
+    pub fn finish_ended(
+        &mut self,
+        has_ended: impl Fn(u32) -> bool,
+        interning: &mut Interning,
+        output: &mut dyn Output,
+    ) {
         self.images.retain(|&image, events| {
             let ended = has_ended(image);
             if ended {

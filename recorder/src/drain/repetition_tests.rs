@@ -27,7 +27,7 @@ struct Step {
     keep: usize,
     fresh: Vec<u64>,
     allocator: Allocator,
-    look: bool,
+    polls: bool,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -40,11 +40,11 @@ fn step() -> impl Strategy<Value = Step> {
     // Some of a few long runs come again and again.
     let run = (0..3_u64, 4..9_u64).prop_map(|(step, length)| (0..length).map(|frame| frame * step % 3).collect());
     let fresh = prop_oneof![2 => proptest::collection::vec(0..3_u64, 0..4), 1 => run];
-    (0..8_usize, fresh, allocator, prop::bool::weighted(0.1)).prop_map(|(keep, fresh, allocator, look)| Step {
+    (0..8_usize, fresh, allocator, prop::bool::weighted(0.1)).prop_map(|(keep, fresh, allocator, polls)| Step {
         keep,
         fresh,
         allocator,
-        look,
+        polls,
     })
 }
 
@@ -69,7 +69,7 @@ fn recorded(steps: &[Step], interning: Interning) -> (Tables, Vec<ResolvedEvent>
     let mut writer = ChunkWriter::new(shared.pool(), Author { thread, tid: 1, image: 1, pid: 1, name: [0; 16] });
     let mut depth = 0;
     for (number, step) in steps.iter().enumerate() {
-        if step.look {
+        if step.polls {
             drain.take_published();
         }
         let keep = step.keep.min(depth);
@@ -101,7 +101,7 @@ fn recorded(steps: &[Step], interning: Interning) -> (Tables, Vec<ResolvedEvent>
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn a_capture_does_not_show_what_was_forgotten(
+    fn a_capture_does_not_show_what_was_evicted(
         steps in proptest::collection::vec(step(), 1..300), stacks in 0..7_u32, sites in 0..5_u32,
     ) {
         let all = recorded(&steps, Interning::without_repetition());

@@ -100,7 +100,7 @@ fn a_chunk_is_taken_bit_by_bit() {
 }
 
 #[test]
-fn blocks_change_hands_between_two_looks() {
+fn blocks_change_hands_between_two_polls() {
     let mut recording = Recording::new();
     let (mut one, mut other) = (recording.thread(), recording.thread());
     for block in 1..=2000 {

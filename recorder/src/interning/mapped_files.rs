@@ -45,8 +45,8 @@ impl MappedFiles {
         }
     }
 
-    /// The part that begins so many bytes behind the beginning of another one.
-    pub fn behind(&mut self, part: SharedPart, bytes: u64) -> SharedPart {
+    /// The part that begins `bytes` bytes after the beginning of another one.
+    pub fn at_offset(&mut self, part: SharedPart, bytes: u64) -> SharedPart {
         let Some(MappedPart { device, inode, offset, name }) = self.parts.get(part.id().index()).cloned() else {
             return part;
         };
@@ -177,10 +177,10 @@ mod tests {
         let part = part.unwrap();
         assert_eq!(files.shown(Mapped::File(file), 0, 0), Some((allocator, Some(part))));
         assert_eq!(files.take_rows().len(), 1);
-        let behind = files.behind(part, 8192);
-        assert_eq!(files.behind(part, 0), part);
+        let further = files.at_offset(part, 8192);
+        assert_eq!(files.at_offset(part, 0), part);
         assert_eq!(files.take_rows().iter().map(|row| row.offset).collect::<Vec<_>>(), [3 * 4096]);
-        assert_ne!(behind, part);
+        assert_ne!(further, part);
         let private = Mapped::File(MappedFile { is_shared: false, ..file });
         assert_eq!(files.shown(private, 0, 0), Some((Allocator::MmapFile, None)));
         assert_eq!(files.shown(Mapped::Memory, 0, 0), None);

@@ -171,8 +171,8 @@ impl Interning {
     pub fn shrink<'a, T>(&mut self, shrink: impl FnOnce(NewRows, FrameId) -> (T, &'a Tables)) -> T {
         let mark = self.frames.id(Frame::ElidedCallers);
         let rows = self.take_rows(false);
-        self.stacks.forget();
-        self.sites.forget();
+        self.stacks.clear();
+        self.sites.clear();
         let (outcome, tables) = shrink(rows, mark);
         // A recording loses no rows.
         let stacks = tables.stacks.iter().map(|stack| stack.expect("a row of a recording"));

@@ -53,7 +53,7 @@ pub struct Recent<K> {
     /// How many rows there have been.
     rows: u32,
     /// Whether one has been forgotten.
-    forgot: bool,
+    has_evicted: bool,
 }
 
 /// Places of a set.
@@ -85,12 +85,12 @@ impl<K: Row> RecentIds<K> {
         Self::All(rows.zip(0..).collect())
     }
 
-    /// Remembers at most so many, a power of two. `any` is a row like any other.
+    /// Remembers at most `places` rows, a power of two. `any` is a row like any other.
     pub fn at_most(places: usize, any: K) -> Self {
         let most_sets = (places / WAYS).max(1);
         let sets = FIRST_SETS.min(most_sets);
         let (places, full_of) = (vec![(any, 0); sets * WAYS], vec![None; sets]);
-        Self::Recent(Recent { places, full_of, taken: 0, most_sets, rows: 0, forgot: false })
+        Self::Recent(Recent { places, full_of, taken: 0, most_sets, rows: 0, has_evicted: false })
     }
 
     /// The number of a row that is `key`, and whether it is a new one.
@@ -121,7 +121,7 @@ impl<K: Row> RecentIds<K> {
 
     /// Whether a row may have been forgotten.
     pub const fn may_repeat(&self) -> bool {
-        matches!(self, Self::Recent(Recent { forgot: true, .. }))
+        matches!(self, Self::Recent(Recent { has_evicted: true, .. }))
     }
 }
 
@@ -174,14 +174,14 @@ impl<K: Row> Recent<K> {
         };
         let sets = self.full_of.len();
         let places = &mut self.places[set * WAYS..(set + 1) * WAYS];
-        let forgets = places[place].1 != 0;
-        if forgets && sets < self.most_sets && self.taken >= sets {
+        let evicts = places[place].1 != 0;
+        if evicts && sets < self.most_sets && self.taken >= sets {
             return self.put_in_larger(key, number);
         }
         places[..=place].rotate_right(1);
         places[0] = (key, number);
-        self.forgot |= forgets;
-        self.taken += usize::from(!forgets);
+        self.has_evicted |= evicts;
+        self.taken += usize::from(!evicts);
     }
 
     /// The last place of a set that nobody has taken, or, if there is none, with a row that is not of these groups.
@@ -227,7 +227,7 @@ mod tests {
     proptest! {
         /// A number is that of an equal key, and the last one that this key got.
         #[test]
-        fn a_number_stands_for_its_key_whatever_was_forgotten(
+        fn a_number_is_that_of_its_key_whatever_was_evicted(
             places in 3..12_u32, keys in proptest::collection::vec(nodes(), 1..3000),
         ) {
             let mut ids = RecentIds::at_most(1 << places, node(0, 0));
@@ -253,15 +253,15 @@ mod tests {
 
     /// A chain, as most of a stack is, and callers with a thousand callees.
     #[test]
-    fn little_is_forgotten_that_there_is_room_for() {
+    fn little_is_evicted_that_there_is_room_for() {
         let (mut all, mut recent) = (RecentIds::all(), RecentIds::at_most(1 << 16, node(0, 0)));
         let chain = (0..6000).map(|number| node(number, number % 7));
         let keys: Vec<_> = chain.chain((0..1000).flat_map(|frame| [node(3, frame), node(4000, frame)])).collect();
-        let mut forgotten = 0;
+        let mut evicted = 0;
         for &key in keys.iter().chain(&keys) {
-            forgotten += usize::from(all.number(key).1 != recent.number(key).1);
+            evicted += usize::from(all.number(key).1 != recent.number(key).1);
         }
-        assert!(forgotten < 10, "{forgotten}");
-        assert!(!all.may_repeat() && recent.may_repeat() == (forgotten > 0));
+        assert!(evicted < 10, "{evicted}");
+        assert!(!all.may_repeat() && recent.may_repeat() == (evicted > 0));
     }
 }

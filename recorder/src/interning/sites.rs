@@ -29,7 +29,7 @@ impl Sites {
         Self::with(RecentIds::all())
     }
 
-    /// Remembers at most so many, a power of two, and those where mappings are made.
+    /// Remembers at most `sites` sites, a power of two, and those where mappings are made.
     pub fn at_most(sites: usize) -> Self {
         Self::with(RecentIds::at_most(sites, Site::new(StackId::EMPTY, Allocator::Malloc)))
     }
@@ -95,7 +95,7 @@ impl Sites {
     }
 
     /// Forgets all, but for what was mapped. What is to be numbered anew takes no memory meanwhile.
-    pub fn forget(&mut self) {
+    pub fn clear(&mut self) {
         self.ids = RecentIds::all();
     }
 
@@ -129,7 +129,7 @@ impl MappedSites for Sites {
     fn moved(&mut self, by: SiteId, from: SiteId, bytes: u64) -> SiteId {
         match (self.mappings.get(&by).copied(), self.mappings.get(&from).copied()) {
             (Some(by), Some(Site { allocator, part, .. })) => {
-                let part = part.map(|part| self.mapped_files.behind(part, bytes));
+                let part = part.map(|part| self.mapped_files.at_offset(part, bytes));
                 self.id(Site { stack: by.stack, allocator, part })
             }
             _ => by,

@@ -45,7 +45,7 @@ pub struct RunEnd {
 }
 
 impl RunEnd {
-    /// The last so many stacks up to `last`, which were new: they got their numbers one after the other. Without a new
+    /// The last `new` stacks up to `last`, which were new: they got their numbers one after the other. Without a new
     /// one, `last` alone.
     pub fn new(last: StackId, new: u32) -> Self {
         Self { last, count: NonZeroU32::new(new).unwrap_or(NonZeroU32::MIN) }
@@ -74,7 +74,7 @@ const WAYS: usize = 4;
 const FIRST_SETS: usize = 1 << 6;
 
 impl StackRuns {
-    /// Remembers at most so many, a power of two; a few if it is smaller than a set.
+    /// Remembers at most `runs` runs, a power of two; a few if it is smaller than a set.
     pub fn at_most(runs: usize) -> Self {
         let most_sets = (runs / WAYS).max(1);
         Self { sets: vec![[None; WAYS]; FIRST_SETS.min(most_sets)], taken: 0, most_sets }
@@ -105,8 +105,8 @@ impl StackRuns {
     fn put(&mut self, run: Run, end: RunEnd) {
         let set = self.set_of(run);
         set.rotate_right(1);
-        let forgotten = set[0].replace((run, end));
-        self.taken += usize::from(forgotten.is_none());
+        let evicted = set[0].replace((run, end));
+        self.taken += usize::from(evicted.is_none());
     }
 
     #[cold]

@@ -42,7 +42,7 @@ impl Stacks {
         Self { ids: RecentIds::all(), runs: None, rows: Vec::new() }
     }
 
-    /// Remembers at most so many, a power of two.
+    /// Remembers at most `stacks` stacks, a power of two.
     pub fn at_most(stacks: usize) -> Self {
         let any = StackNode { parent: StackId::EMPTY, frame: FrameId(0) };
         let runs = StackRuns::at_most(stacks / STACKS_A_RUN);
@@ -85,7 +85,7 @@ impl Stacks {
     }
 
     /// Forgets all. What is to be numbered anew takes no memory meanwhile.
-    pub fn forget(&mut self) {
+    pub fn clear(&mut self) {
         self.ids = RecentIds::all();
         // No run leads to the same stack as before.
         self.runs = None;

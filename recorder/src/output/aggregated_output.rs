@@ -92,7 +92,7 @@ pub struct AggregatedOutput {
 impl AggregatedOutput {
     /// Writes the first file at `path`, which holds nothing yet. `alone` says that there will be one process at a time.
     pub fn new(path: PathBuf, header: Header, alone: bool) -> io::Result<Self> {
-        large_blocks::give_back();
+        large_blocks::release_when_freed();
         let aggregator = Aggregator::new(header.page_size, 0, header.start.stamp, TEMPORARY_THRESHOLD);
         let mut output = Self {
             path,

@@ -27,7 +27,7 @@ struct Chunks {
     allocations: u64,
     written_allocations: u64,
     /// Whether the file says that rows may be repeated.
-    told_repetition: bool,
+    repetition_noted: bool,
 }
 
 impl CaptureOutput {
@@ -42,14 +42,14 @@ impl CaptureOutput {
     }
 
     fn to(file: CaptureFile) -> Self {
-        let chunks = Chunks { file, allocations: 0, written_allocations: 0, told_repetition: false };
+        let chunks = Chunks { file, allocations: 0, written_allocations: 0, repetition_noted: false };
         Self { sizes: RecentSizes::default(), chunks }
     }
 }
 
 impl Chunks {
     fn rows(&mut self, rows: &NewRows) {
-        if rows.may_repeat && !std::mem::replace(&mut self.told_repetition, true) {
+        if rows.may_repeat && !std::mem::replace(&mut self.repetition_noted, true) {
             self.file.write(|writer| writer.facts(&[Fact::RowsRepeat]));
         }
         self.file.write(|writer| {

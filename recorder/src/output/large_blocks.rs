@@ -7,7 +7,7 @@ const LARGE: libc::c_int = 1 << 20;
 /// Lets large blocks be given back to the kernel as soon as they are freed. Otherwise the C library raises its
 /// threshold for that with every one that is freed, to 32 MiB, and tables that are made anew again and again leave
 /// holes behind: a third of a recorder that sums up.
-pub fn give_back() {
+pub fn release_when_freed() {
     #[cfg(target_env = "gnu")]
     // SAFETY: a recording calls this before it has a second thread. Elsewhere, as in tests, `mallopt` holds the lock of
     // the main arena and writes two words that other threads may read before or after: either says where memory may be

@@ -51,7 +51,7 @@ impl Folders {
                 break known;
             }
             passed.push(folder);
-            if let Some(holder) = self.ask_anew(folder) {
+            if let Some(holder) = self.find_out(folder) {
                 break Some(holder);
             }
             at = folder;
@@ -92,12 +92,12 @@ impl Folders {
         if let Some(&known) = self.holders.get(folder) {
             return known;
         }
-        let holder = self.ask_anew(folder);
+        let holder = self.find_out(folder);
         self.holders.insert(folder.to_owned(), holder);
         holder
     }
 
-    fn ask_anew(&mut self, folder: &str) -> Option<Holder> {
+    fn find_out(&mut self, folder: &str) -> Option<Holder> {
         let path = Path::new(folder);
         // A package is in a folder of `sys.path`, and is none: this spares the look at most folders.
         if self.holders.len() >= MOST_FOLDERS || path.join("__init__.py").is_file() {

@@ -115,9 +115,9 @@ fn field<'a>(text: &mut &'a [u8]) -> (Cow<'a, [u8]>, End) {
             quoted.extend_from_slice(&rest[..end]);
             rest = rest.get(end + 1..).unwrap_or_default();
             match rest.strip_prefix(b"\"") {
-                Some(behind) => {
+                Some(after) => {
                     quoted.push(b'"');
-                    rest = behind;
+                    rest = after;
                 }
                 None => break,
             }
@@ -125,17 +125,17 @@ fn field<'a>(text: &mut &'a [u8]) -> (Cow<'a, [u8]>, End) {
         *text = rest;
     }
     let end = memchr3(b',', b'\n', b'\r', text).unwrap_or(text.len());
-    let (plain, behind) = text.split_at(end);
+    let (plain, after) = text.split_at(end);
     if value.is_empty() && !matches!(value, Cow::Owned(_)) {
         value = Cow::Borrowed(plain);
     } else {
         value.to_mut().extend_from_slice(plain);
     }
-    let (end, behind) = match behind {
-        [b',', behind @ ..] => (End::OfField, behind),
-        [b'\r', b'\n', behind @ ..] | [_, behind @ ..] => (End::OfRecord, behind),
-        [] => (End::OfRecord, behind),
+    let (end, after) = match after {
+        [b',', after @ ..] => (End::OfField, after),
+        [b'\r', b'\n', after @ ..] | [_, after @ ..] => (End::OfRecord, after),
+        [] => (End::OfRecord, after),
     };
-    *text = behind;
+    *text = after;
     (value, end)
 }

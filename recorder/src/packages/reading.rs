@@ -21,7 +21,7 @@ impl Default for Reading {
 }
 
 impl Reading {
-    /// The content of a file, up to so many bytes; nothing where there is none.
+    /// The content of a file, up to `most` bytes; nothing where there is none.
     pub(super) fn read(&mut self, path: &Path, most: u64) -> Option<Vec<u8>> {
         // A pipe without a writer would keep memprof waiting.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;

@@ -272,7 +272,7 @@ fn names_are_those_of_distributions() {
 }
 
 #[test]
-fn where_a_project_is_stands_in_a_url() {
+fn the_folder_of_a_project_comes_from_its_url() {
     let folder = |url: &str, rest: &str| editable_folder(format!(r#"{{"url": "{url}"{rest}}}"#).as_bytes());
     let editable = r#", "dir_info": {"editable": true}"#;
     assert_eq!(folder("file:///a%20b/%C3%A4/", editable).as_deref(), Some("/a b/ä"));

@@ -11,7 +11,7 @@ use super::attached::Attached;
 use super::now;
 use crate::drain::Drain;
 use crate::resident_set::ResidentSet;
-use crate::signals::told_to_end;
+use crate::signals::asked_to_end;
 
 /// How often the resident set is looked at. The channel is drained at least as often.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
@@ -72,8 +72,8 @@ impl<'a> Draining<'a> {
         }
         let Some(following) = following else { return false };
         // Also the last time: those that have ended by now have their ends in the capture.
-        let processes = drain.look_after_processes(now(*pool));
-        has_ended && (told_to_end() || following.is_over(processes, drain))
+        let processes = drain.poll_processes(now(*pool));
+        has_ended && (asked_to_end() || following.is_over(processes, drain))
     }
 }
 
@@ -92,8 +92,8 @@ impl<'a> Following<'a> {
         Self { attached, patience: None, waiting: Some(waiting) }
     }
 
-    /// The program has ended, and so many of the processes that it started have not. Whether there is nobody left who
-    /// records, or will.
+    /// The program has ended, and `processes` of the processes that it started have not. Returns whether nobody is left
+    /// who records, or will.
     fn is_over(&mut self, processes: usize, drain: &mut Drain) -> bool {
         let mut processes = processes;
         if processes == 0 {

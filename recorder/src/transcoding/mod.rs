@@ -68,7 +68,7 @@ impl Transcoders {
     }
 
     /// Forgets the threads of images that have ended.
-    pub fn forget(&mut self, has_ended: impl Fn(u32) -> bool) {
+    pub fn drop_ended(&mut self, has_ended: impl Fn(u32) -> bool) {
         self.threads.retain(|_, thread| !has_ended(thread.image));
     }
 }

@@ -49,7 +49,7 @@ impl ThreadTranscoder {
     /// Sites have got other numbers, and so have stacks.
     pub fn renumber_sites(&mut self, numbers: &SiteNumbers) {
         self.sites.iter_mut().for_each(|site| *site = numbers.of(*site));
-        self.stack.forget_stacks();
+        self.stack.invalidate_stacks();
     }
 
     /// Takes records, which follow those that were taken before. Each event is passed on to `sink`.

@@ -63,7 +63,7 @@ impl ThreadStack {
     }
 
     /// Stacks have got other numbers: they are to be found again.
-    pub fn forget_stacks(&mut self) {
+    pub fn invalidate_stacks(&mut self) {
         for frame in &mut self.frames {
             (frame.whole, frame.bare) = (None, None);
         }
@@ -79,8 +79,8 @@ impl ThreadStack {
         self.limit.div_ceil(2)
     }
 
-    /// Of a stack with so many native frames, the number of the last one that is left out, counted from 1; 0 where none
-    /// is.
+    /// Of a stack with `natives` native frames, the number of the last one that is left out, counted from 1; 0 where
+    /// none is.
     fn last_left_out(&self, natives: u32) -> u32 {
         if natives <= self.limit {
             return 0;
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_comes_again_is_found_when_its_stacks_are_forgotten() {
+    fn a_run_that_comes_again_is_found_when_its_stacks_are_evicted() {
         let mut rows = Rows::with(Interning::bounded_to(1 << 9, 1 << 6));
         let mut stack = ThreadStack::new(100);
         let mut shown = |base: u64| {

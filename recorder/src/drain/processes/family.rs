@@ -66,7 +66,7 @@ impl Family {
     }
 
     /// A process that has ended is gone, whatever has been noted of it since.
-    pub fn forget(&mut self, pid: u32) {
+    pub fn remove(&mut self, pid: u32) {
         self.members.remove(&pid);
     }
 

@@ -108,7 +108,7 @@ impl Processes {
     }
 
     /// Looks after these processes, whose chunks for these images have been found.
-    pub fn look_after(&mut self, owners: impl Iterator<Item = (u32, u32)>) {
+    pub fn follow(&mut self, owners: impl Iterator<Item = (u32, u32)>) {
         owners.for_each(|(pid, image)| self.family.note(pid, image));
     }
 
@@ -129,11 +129,11 @@ impl Processes {
 
     /// A process has ended, and what it left has been taken. Where that was the first of it that was taken, it was
     /// noted once more.
-    pub fn forget(&mut self, pid: u32) {
+    pub fn remove(&mut self, pid: u32) {
         let images = &self.images;
         self.replaced.retain(|image| images.get(image) != Some(&pid));
         self.just_replaced.retain(|image| images.get(image) != Some(&pid));
-        self.family.forget(pid);
+        self.family.remove(pid);
     }
 
     /// The resident sets of all processes that are looked after but one, in bytes, each with its image.

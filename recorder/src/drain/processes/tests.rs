@@ -52,8 +52,8 @@ impl Recording {
         }
     }
 
-    fn looks_after_processes(&mut self) -> usize {
-        self.drain.look_after_processes(ClockPoint { stamp: Stamp(1), monotonic_ns: 1 })
+    fn poll_processes(&mut self) -> usize {
+        self.drain.poll_processes(ClockPoint { stamp: Stamp(1), monotonic_ns: 1 })
     }
 
     /// Ends the recording. Returns the images whose ends are in the capture, and how many there are in all.
@@ -80,14 +80,14 @@ fn end(mut process: Child) {
 }
 
 #[test]
-fn a_process_whose_chunks_were_all_taken_before_anyone_looked_after_it() {
+fn a_process_whose_chunks_were_all_taken_before_anyone_polled_it() {
     let mut recording = Recording::new();
     let child = process();
     recording.allocates(&child, 1, true);
     recording.drain.take_published();
-    assert_eq!(recording.looks_after_processes(), 1);
+    assert_eq!(recording.poll_processes(), 1);
     end(child);
-    assert_eq!(recording.looks_after_processes(), 0);
+    assert_eq!(recording.poll_processes(), 0);
     assert_eq!(recording.end(), (vec![1], 1));
 }
 
@@ -101,21 +101,21 @@ fn a_process_that_had_ended_by_then() {
         if taken {
             recording.drain.take_published();
         }
-        assert_eq!(recording.looks_after_processes(), 0);
+        assert_eq!(recording.poll_processes(), 0);
         assert_eq!(recording.end(), (vec![1], 1), "{hands_over} {taken}");
     }
 }
 
 #[test]
-fn a_process_that_became_another_program_and_ended_between_two_looks() {
+fn a_process_that_became_another_program_and_ended_between_two_polls() {
     let mut recording = Recording::new();
     let child = process();
     recording.allocates(&child, 1, false);
-    assert_eq!(recording.looks_after_processes(), 1);
+    assert_eq!(recording.poll_processes(), 1);
     recording.allocates(&child, 2, true);
     recording.drain.take_published();
     end(child);
-    assert_eq!(recording.looks_after_processes(), 0);
+    assert_eq!(recording.poll_processes(), 0);
     assert_eq!(recording.end(), (vec![2], 2));
 }
 
@@ -124,9 +124,9 @@ fn a_process_that_is_expected_and_never_records() {
     let mut recording = Recording::new();
     let child = process();
     recording.drain.expect_processes(&[child.id()]);
-    assert_eq!(recording.looks_after_processes(), 1);
+    assert_eq!(recording.poll_processes(), 1);
     end(child);
-    assert_eq!(recording.looks_after_processes(), 0);
+    assert_eq!(recording.poll_processes(), 0);
     assert_eq!(recording.end(), (vec![], 0));
 }
 
@@ -136,7 +136,7 @@ fn a_process_that_lives_on_has_no_end() {
     let child = process();
     recording.allocates(&child, 1, true);
     recording.drain.take_published();
-    assert_eq!(recording.looks_after_processes(), 1);
+    assert_eq!(recording.poll_processes(), 1);
     assert_eq!(recording.end(), (vec![], 1));
     end(child);
 }
