@@ -106,7 +106,8 @@ impl Call {
         state
     }
 
-    /// The moment before a function is called that may give memory back, where that is known, and recorded, only after it.
+    /// The moment before a function is called that may deallocate memory, where that is known, and recorded, only after
+    /// it.
     #[inline]
     pub fn before_release(&mut self) -> Stamp {
         let mut before = Stamp(0);
@@ -143,8 +144,8 @@ impl Call {
         origin
     }
 
-    /// The program has given the thread another name. What a handler records in the middle of a record stands under a name of its
-    /// own, which stays.
+    /// The program has given the thread another name. What a handler records in the middle of a record is listed under
+    /// a name of its own, which stays.
     pub fn renamed(&mut self) {
         if !self.interrupts {
             self.record(|state, _, recording| state.renamed(recording));
@@ -226,7 +227,7 @@ impl Call {
         room::is_short(tls::block(), self.hook.sp)
     }
 
-    /// Records that the call, made by `allocator`, has just handed out a block.
+    /// Records that the call, made by `allocator`, has just allocated a block.
     #[inline(always)]
     pub fn allocated(&mut self, block: *const core::ffi::c_void, size: usize, allocator: Allocator) {
         // The hook decides where: what it calls takes much of a stack that is about to end.
@@ -308,14 +309,14 @@ impl Call {
         }
     }
 
-    /// Records that a block is about to be given back.
+    /// Records that a block is about to be deallocated.
     #[inline]
     pub fn frees(&mut self, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
         self.record(|state, _, recording| state.free(at, recording));
     }
 
-    /// Records that a block was given back after the moment `before`.
+    /// Records that a block was deallocated after the moment `before`.
     #[inline]
     pub fn freed(&mut self, before: Stamp, block: *const core::ffi::c_void) {
         let at = Address(block as u64);
@@ -394,8 +395,8 @@ fn first_call(block: Block, session: &'static Session, hook: usize) -> Option<No
     }
 }
 
-/// The thread's state was given back before, but the C library's own clean-up still calls us: what it got for this call
-/// goes back at once, since nothing tells when the last call comes.
+/// The thread's state was released before, but the C library's own clean-up still calls us. What it got for this call
+/// is released at once, since nothing says which call is the last.
 #[cold]
 fn end_again(block: Block) {
     if let Some(state) = NonNull::new(ThreadState::replace(block, ptr::null_mut())) {
@@ -404,7 +405,7 @@ fn end_again(block: Block) {
     }
 }
 
-/// The program is about to give back a block, whether or not that is recorded: what lies in it may be something that a
+/// The program is about to deallocate a block, whether or not that is recorded: what lies in it may be something that a
 /// thread reads to find its stack.
 #[inline(always)]
 pub fn about_to_free(block: *const core::ffi::c_void) {

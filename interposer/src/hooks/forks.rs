@@ -1,9 +1,9 @@
 //! Forked children: a recorded process's child is recorded as a process of its own, or not at all, and never writes to where
 //! its parent does.
 //!
-//! A child records nothing before its first hooked call, since the switch is off in it however it was forked; that call makes
-//! everything anew ([`start`](crate::start)), locks that threads held which it does not have among it. So nothing needs to be
-//! done before a fork, and a child of a raw `clone` is as well off as one of `fork`.
+//! A child records nothing before its first hooked call, since the switch is off in it however it was forked; that call
+//! makes everything afresh ([`start`](crate::start)), also the locks that were held by threads which it does not have.
+//! So nothing needs to be done before a fork, and a child of a raw `clone` is as well off as one of `fork`.
 //!
 //! But a signal handler may fork in the middle of a hook. In the child, too, the hook goes on when the handler returns, and
 //! would finish its record in the parent's chunk.
@@ -32,7 +32,7 @@ unsafe extern "C" fn begin_child() {
         session.pool().header().unrecorded_children.fetch_add(1, Relaxed);
     }
     if block.doing() == Doing::Program {
-        // The session notices that this is another process, and the call's thread state tells the recorder of it.
+        // The session notices that this is another process, and the call's thread state emits its description.
         if session.follows {
             Call::make_nothing();
         }

@@ -5,8 +5,8 @@
 //! further handler may interrupt those records, and so on: each is at a level of its own. What the levels share is what threads
 //! share, and locks are not waited for ([`lock`](crate::lock)). Python's frames are not read: the record may just be doing that.
 //!
-//! The state of the present level stands in the thread's block. Wherever a further handler interrupts what is done here, it
-//! finds a record under way and a state that makes none, or one that it leaves as it was.
+//! The state of the present level is stored in the thread's block. Wherever a further handler interrupts what is done
+//! here, it finds a record under way and a state that makes none, or one that it leaves as it was.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,6 +1,6 @@
 //! Hooks that never returned: a signal handler left them by `longjmp`. Programs do so that survive the overflow of a
 //! stack, which is as likely to be reached in a hook as anywhere else. Without care, all that the thread does afterwards
-//! would look as if it came from within that hook.
+//! would seem to come from within that hook.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;

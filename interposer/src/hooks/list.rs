@@ -16,7 +16,7 @@ pub struct Hook {
     pub name: &'static CStr,
     /// Where it is.
     pub function: *mut c_void,
-    /// Where the address of the real function stands, if it is looked up under this name.
+    /// Where the address of the real function is stored, if it is looked up under this name.
     pub real: Option<&'static AtomicUsize>,
 }
 
@@ -95,7 +95,7 @@ macro_rules! real_function {
     (plain $($signature:tt)*) => {};
 }
 
-/// Where the address of a hook's real function stands.
+/// Where the address of a hook's real function is stored.
 macro_rules! real_address {
     (define plain $name:ident) => {};
     (define $way:ident $name:ident) => {
@@ -129,7 +129,7 @@ pub fn all() -> impl Iterator<Item = &'static Hook> {
     MODULES.iter().flat_map(|(_, hooks)| hooks.iter())
 }
 
-/// Finds the functions in front of which hooks stand. `next` returns what a name leads to behind this library.
+/// Finds the functions that the hooks are in front of. `next` returns what a name leads to after this library.
 pub fn look_up_real_functions(next: impl Fn(&CStr) -> usize) {
     for hook in all() {
         if let Some(address) = hook.real {

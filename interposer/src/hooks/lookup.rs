@@ -1,7 +1,7 @@
 //! `dlsym`: what is looked up in the C library itself leads to the hooks, too.
 //!
 //! A name that is looked up everywhere is found here first. But `dlsym(dlopen("libc.so.6"), "malloc")`, which is what
-//! `ctypes.CDLL("libc.so.6").malloc` does, looks past us, and what it finds would go unrecorded.
+//! `ctypes.CDLL("libc.so.6").malloc` does, does not find us, and what it does find would go unrecorded.
 //!
 //! All other lookups are jumps to the real function, which never knows that we were there: some depend on who calls.
 
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn other_names_and_relative_lookups_are_passed_on() {
         await_real_functions();
-        // SAFETY: only the addresses of the functions are looked at.
+        // SAFETY: only the addresses of the functions are compared.
         unsafe {
             let everywhere = libc::RTLD_DEFAULT;
             assert_eq!(destination(everywhere, c"malloc".as_ptr()), symbols::dlsym_address());

@@ -83,7 +83,7 @@ hooks! {
                     let start = real::mmap(at, length, protection, flags, fd, offset);
                     if start != libc::MAP_FAILED {
                         call.takes_internal(start, length);
-                        // Python's mimalloc begins with a gibibyte, of which it hands out what it needs.
+                        // Python's mimalloc begins with a gibibyte, of which it allocates what it needs.
                         let is_reserved = protection == libc::PROT_NONE
                             || flags & libc::MAP_NORESERVE != 0 && call.is_interpreter_s();
                         let by = if is_reserved { Allocator::MmapReserved } else { Allocator::Mmap };

@@ -1,4 +1,4 @@
-//! The functions that stand in front of the C library's.
+//! The functions that are put in front of the C library's.
 //!
 //! - [`list`]: how they are defined, and the list of all.
 //! - [`call`]: what all of them do before and after the real function.
@@ -9,12 +9,12 @@
 //! - [`program_break`]: `sbrk` and `brk`.
 //! - [`threads`] has `pthread_create`, [`forks`] what is done in children.
 //! - [`programs`]: programs that are executed.
-//! - [`python_allocators`]: what stands before Python's own allocators.
+//! - [`python_allocators`]: what is put before Python's own allocators.
 //! - [`rights`]: what gives up rights: `prctl`, and what comes by [`system_call`].
 //! - [`code`]: `dlclose`, and code that is made at run time.
 //! - [`lookup`]: `dlsym`, which must find the hooks.
 //!
-//! What gives memory back is dated before the real call, what hands memory out after it: see
+//! What deallocates memory is stamped before the real call, what allocates memory after it: see
 //! [`Event`](memprof_capture::event::Event).
 
 pub mod call;

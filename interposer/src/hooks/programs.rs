@@ -262,14 +262,14 @@ impl Variadic {
         }
     }
 
-    /// Calls `run` with the list of all up to the null pointer that ends them, and what stands behind that.
+    /// Calls `run` with the list of all up to the null pointer that ends them, and the index of what comes after that.
     ///
     /// # Safety
     /// There is a null pointer among them.
     unsafe fn with_list(&self, run: impl FnOnce(Strings, usize) -> c_int) -> c_int {
         let mut length = 0;
         let mut room = List::new();
-        // SAFETY: none behind the null pointer is read.
+        // SAFETY: none after the null pointer is read.
         let list = unsafe {
             while !self.at(length).is_null() {
                 length += 1;
@@ -299,7 +299,7 @@ unsafe extern "C" fn execlp_with(file: *const c_char, registers: Strings, stack:
 
 unsafe extern "C" fn execle_with(path: *const c_char, registers: Strings, stack: Strings) -> c_int {
     let given = Variadic { registers, stack };
-    // SAFETY: the program's own call: behind the null pointer stands the environment.
+    // SAFETY: the program's own call: the environment comes after the null pointer.
     unsafe { given.with_list(|arguments, next| execve(path, arguments, given.at(next).cast())) }
 }
 

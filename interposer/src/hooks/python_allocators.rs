@@ -5,8 +5,9 @@
 //! in turn (`malloc` for large blocks, `mmap` for arenas) is part of the same call, and not recorded a second time.
 //!
 //! While Python starts it may choose other allocators (`PYTHONMALLOC`, `-X dev`), which replaces ours: until it is
-//! initialised, each call of the C library's allocator looks whether that has happened. From 3.13 on one that has ended and begins
-//! anew has first of all its own ones again: that it has ended is seen when it gives back what the first domain handed out.
+//! initialised, each call of the C library's allocator checks whether that has happened. From 3.13 on, a Python that
+//! has ended and begins again has its own ones again at first. That it has ended is seen when it deallocates what the
+//! first domain has allocated.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -19,7 +20,8 @@ use memprof_capture::allocator::Allocator;
 use super::call::Call;
 use crate::python::allocator_functions::{AllocatorFunctions, Functions};
 
-/// The functions that ours stand before. Python may keep ours and put them back later, so none of these is ever changed.
+/// The functions that ours are put before. Python may keep ours and put them back later, so none of these is ever
+/// changed.
 struct Originals {
     slots: UnsafeCell<[MaybeUninit<Functions>; MOST]>,
     used: AtomicUsize,
@@ -37,7 +39,7 @@ static ORIGINALS: Originals =
     Originals { slots: UnsafeCell::new([const { MaybeUninit::uninit() }; MOST]), used: AtomicUsize::new(0) };
 static INTERPRETER: AtomicPtr<AllocatorFunctions> = AtomicPtr::new(core::ptr::null_mut());
 static UNSETTLED: AtomicBool = AtomicBool::new(false);
-/// Whether Python has ended, and not begun anew.
+/// Whether Python has ended, and not begun again.
 static ENDED: AtomicBool = AtomicBool::new(false);
 static CHECKING: AtomicBool = AtomicBool::new(false);
 
@@ -62,7 +64,7 @@ pub fn are_recorded() -> bool {
 }
 
 impl Originals {
-    /// A slot in which these stand. One at a time asks for one.
+    /// A slot that holds these. Only one caller at a time asks for one.
     fn slot_with(&self, functions: Functions) -> Option<*mut Functions> {
         let used = self.used.load(Acquire);
         let slot = |number: usize| self.slots.get().cast::<Functions>().wrapping_add(number);
@@ -73,7 +75,7 @@ impl Originals {
         if used == MOST {
             return None;
         }
-        // SAFETY: the slot is within the array, this call's alone, and not looked at before its number is raised.
+        // SAFETY: the slot is within the array, this call's alone, and not read before its number is raised.
         unsafe { slot(used).write(functions) };
         self.used.store(used + 1, Release);
         Some(slot(used))
@@ -109,12 +111,12 @@ pub fn is_unsettled() -> bool {
 }
 
 /// Bytes that the debug hooks put before a block, and in all (Objects/obmalloc.c, `_PyMem_DebugRawAlloc`: two words
-/// before it, one behind it).
+/// before it, one after it).
 const DEBUG_BEFORE: usize = 16;
 const DEBUG_EXTRA: usize = 24;
 
-/// Looks whether Python has replaced its allocators. If so, the C library's block at hand may be on its way through the
-/// new ones: returns the block and its size as Python will know them.
+/// Checks whether Python has replaced its allocators. If so, the C library's block at hand may be on its way through
+/// the new ones: returns the block and its size as Python will know them.
 #[cold]
 pub fn settle(block: usize, size: usize, is_python_s: bool) -> (usize, usize) {
     // Once it has ended, its library may be about to go: nothing of it is called, but where it calls itself.
@@ -142,7 +144,7 @@ pub fn settle(block: usize, size: usize, is_python_s: bool) -> (usize, usize) {
     (block, size)
 }
 
-/// The functions that a context stands for.
+/// The functions that a context represents.
 ///
 /// # Safety
 /// `context` is one that [`put_before`] gave to Python.
@@ -226,7 +228,7 @@ unsafe extern "C" fn free_raw(context: *mut c_void, block: *mut c_void) {
     unsafe { free(context, block) };
     // SAFETY: `record` stored a reference that lives for ever, before Python had this function.
     let Some(functions) = (unsafe { INTERPRETER.load(Acquire).as_ref() }) else { return };
-    // Its last interpreter goes when it has ended. It may begin anew, with other allocators.
+    // Its last interpreter goes when it has ended. It may begin again, with other allocators.
     if !is_unsettled() && !functions.is_initialized() {
         ENDED.store(true, Release);
         UNSETTLED.store(true, Release);

@@ -1,7 +1,7 @@
 //! `prctl`, by which a program gives up rights, as it does by `seccomp` ([`system_call`](super::system_call)). If it is those that
 //! recording needs, then recording ends, and not the program. `prctl` names threads, too.
 //!
-//! Filters (seccomp(2)) are not looked into: where there is one, what can be left out is left out
+//! Filters (seccomp(2)) are not examined: where there is one, what can be left out is left out
 //! ([`confinement`]). What hooks need beside that while nothing is new is what every program with threads needs: see
 //! docs/soundness.md.
 

@@ -1,7 +1,7 @@
 //! `syscall`: system calls by number, among them those by which a program gives up rights.
 //!
 //! All others are jumps to the real function. They leave the stack alone, for some return twice (`vfork`), and the real
-//! function is what comes next: other libraries stand in front of the C library's, too.
+//! function is what comes next: other libraries put theirs in front of the C library's, too.
 //!
 //! This library makes its own system calls by the same name, and they come here, in handlers and in forked children as well: a
 //! jump is all that happens to them.
@@ -98,7 +98,7 @@ hooks! {
 /// The function that is to make a system call; what it means for the recording has been seen to.
 unsafe extern "C" fn destination(number: c_long, a: c_ulong, b: c_ulong, c: c_ulong) -> usize {
     let _errno = KeptErrno::new();
-    // The kernel looks at as many bits of a number as an int has.
+    // The kernel reads as many bits of a number as an int has.
     match c_long::from(number as c_int) {
         libc::SYS_prctl => before_prctl(a as c_int, b, c),
         libc::SYS_seccomp => before_seccomp(a, b, c),

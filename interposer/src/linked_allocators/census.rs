@@ -4,7 +4,7 @@ use memprof_capture::allocator::Allocator;
 
 use super::functions::{Family, Function};
 
-/// Which families a module has whole: such of which it has what hands blocks out and what takes them back.
+/// Which families a module has whole: those of which it has functions that allocate and functions that free.
 #[derive(Default)]
 pub struct Census {
     allocates: [bool; Family::COUNT],

@@ -11,9 +11,9 @@ pub enum Role {
     CopiesText,
     /// `posix_memalign`: leaves a block where the first argument points to, of the third argument's size.
     AllocatesInto,
-    /// Takes a block back.
+    /// Frees a block.
     Frees { block: u8 },
-    /// Returns the block that takes another one's place, or null.
+    /// Returns the block that replaces another one, or null.
     Reallocates { block: u8, size: Size, frees_on_failure: bool },
     /// `xallocx`: makes the block of the first argument as large as the second, and if possible by the third larger.
     /// Returns the size that it then has.
@@ -65,12 +65,12 @@ impl Role {
         }
     }
 
-    /// Whether blocks come from it.
+    /// Whether it returns new blocks.
     pub const fn allocates(self) -> bool {
         matches!(self, Self::Allocates(_) | Self::AllocatesInto)
     }
 
-    /// Whether blocks go back to it.
+    /// Whether it only frees blocks.
     pub const fn frees(self) -> bool {
         matches!(self, Self::Frees { .. })
     }
@@ -85,7 +85,7 @@ const fn reallocates(size: Size) -> Role {
 
 const FREES: Role = Frees { block: 0 };
 
-/// The functions of C, which also have other names in front of which stands a prefix.
+/// The functions of C, which also exist under names that begin with a prefix.
 const STANDARD: &[(&[u8], Role, Allocator)] = &[
     (b"malloc", Allocates(Of(0)), Allocator::Malloc),
     (b"calloc", Allocates(Product(0)), Allocator::Calloc),
@@ -118,7 +118,7 @@ const JEMALLOC: &[(&[u8], Role)] = &[
 /// Functions of jemalloc that have no prefix, whatever the others have.
 const JEMALLOC_OWN: &[&[u8]] = &[b"jemalloc_constructor", b"background_thread_entry"];
 
-/// What mimalloc has, behind `mi_`. With `heap_` or `theap_` in between, the heap is the first argument.
+/// What mimalloc has, after `mi_`. With `heap_` or `theap_` in between, the heap is the first argument.
 const MIMALLOC: &[(&[u8], Role)] = &[
     (b"zalloc", Allocates(Of(0))),
     (b"malloc_small", Allocates(Of(0))),
@@ -252,7 +252,7 @@ pub struct Function {
 /// The longest name that has a meaning here.
 pub const LONGEST_NAME: usize = 40;
 
-/// What the names begin with. Most symbols are told by that to have no meaning here.
+/// What the names begin with. By that alone, most symbols are found to have no meaning here.
 const BEGINNINGS: [[u8; 4]; 19] = [
     *b"_rje", *b"jema", *b"arro", *b"_mi_", *b"mall", *b"call", *b"real", *b"free", *b"posi", *b"alig", *b"mema",
     *b"vall", *b"pval", *b"cfre", *b"rall", *b"xall", *b"dall", *b"sdal", *b"back",

@@ -16,7 +16,7 @@ use super::functions::{Role, Size};
 use crate::hooks::call::{Call, about_to_free};
 use crate::platform::tls;
 
-/// What a hook is told of the function in front of which it stands.
+/// What a hook is given about the function that it is put in front of.
 #[derive(Clone, Copy)]
 pub struct Hooked {
     /// The code that does what the function did before.

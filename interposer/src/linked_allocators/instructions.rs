@@ -1,5 +1,5 @@
 //! As much of x86-64's instructions as is needed to move the first few of a function elsewhere: how long they are, and
-//! what in them depends on where they stand (Intel SDM volume 2, appendix A).
+//! what in them depends on where they are (Intel SDM volume 2, appendix A).
 //!
 //! What compilers hardly put at the beginning of a function is not known here (vector instructions with VEX and EVEX
 //! prefixes, system instructions): a function that begins so is left alone.
@@ -9,11 +9,11 @@
 pub struct Instruction {
     /// How many bytes it has.
     pub length: usize,
-    /// What of it depends on where it stands.
+    /// What of it depends on where it is.
     pub kind: Kind,
 }
 
-/// What of an instruction depends on where it stands, and where execution goes on.
+/// What of an instruction depends on where it is, and where execution goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Nothing.
@@ -51,7 +51,7 @@ pub fn decode(code: &[u8]) -> Option<Instruction> {
         }
         opcode = reader.byte()?;
     }
-    // A REX prefix stands right before the opcode.
+    // A REX prefix is right before the opcode.
     let extended = opcode & 0xf0 == 0x40;
     let wide = extended && opcode & 8 != 0;
     if extended {
@@ -192,7 +192,7 @@ fn two_bytes(mut reader: Reader<'_>, has_prefix: bool) -> Option<Instruction> {
 struct Reader<'a> {
     code: &'a [u8],
     at: usize,
-    /// Where the address of an operand stands that is relative to the next instruction.
+    /// Where the address of an operand is that is relative to the next instruction.
     relative: Option<usize>,
 }
 
@@ -214,7 +214,7 @@ impl Reader<'_> {
         Some(i32::from_le_bytes(*bytes))
     }
 
-    /// The part of the coming ModRM byte that tells the instructions of one opcode apart.
+    /// The part of the coming ModRM byte that distinguishes the instructions of one opcode.
     fn extension(&self) -> Option<u8> {
         Some(self.code.get(self.at)? >> 3 & 7)
     }

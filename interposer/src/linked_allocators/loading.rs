@@ -1,4 +1,4 @@
-//! Libraries that the program loads later are looked at before their first instruction runs.
+//! Libraries that the program loads later are searched before their first instruction runs.
 //!
 //! The loader calls a function that does nothing whenever it has mapped or unmapped libraries, so that debuggers can put a
 //! breakpoint there (`r_brk` in link.h). At that moment it holds its lock, and none of a new library's code, constructors
@@ -30,7 +30,7 @@ struct LoaderState {
     loader: usize,
 }
 
-/// Bytes that are looked at of the function: it is a `ret`, perhaps behind an `endbr64`, and aligned to 16.
+/// Bytes that are examined of the function: it is a `ret`, perhaps after an `endbr64`, and aligned to 16.
 const CODE: usize = 16;
 
 /// Has [`update`] called when libraries come and go.

@@ -43,7 +43,7 @@ impl Known {
 }
 
 static KNOWN: Lock<Known> = Lock::new(Known::nothing(), Known::nothing);
-/// Whether the loader tells of more.
+/// Whether the loader notifies of more.
 static FOLLOWED: AtomicBool = AtomicBool::new(false);
 
 /// The lock of what is known.
@@ -66,7 +66,7 @@ pub unsafe fn start(recording: &mut Recording, ask: &MayAskLoader) {
     }
 }
 
-/// Looks at modules that have come and gone since the last time.
+/// Searches modules that have come, and releases those that have gone, since the last time.
 pub fn update(recording: &mut Recording, ask: &MayAskLoader) {
     let Ok(mut known) = KNOWN.lock(recording) else {
         // What is remembered may have gone.
@@ -175,7 +175,7 @@ fn search(module: &LoadedModule, is_program: bool) -> Option<Applied> {
     unsafe { patches.apply() }
 }
 
-/// The recorder is to say that there is an allocator whose blocks are not recorded.
+/// Lets the recorder say that there is an allocator whose blocks are not recorded.
 fn report_not_hooked() {
     if let Some(session) = session::known() {
         session.pool().header().allocators_not_hooked.fetch_add(1, Relaxed);
@@ -211,7 +211,7 @@ fn prepare(
         // Another name of the same function
         return true;
     }
-    // An allocator that never takes anything back may have no room for a jump there.
+    // An allocator that never frees anything may have no room for a jump there.
     if function.role.frees() && only_returns(code) {
         return true;
     }

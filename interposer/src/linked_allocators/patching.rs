@@ -1,7 +1,7 @@
 //! Puts hooks in front of functions that nobody looks up by name: their first bytes become a jump.
 //!
 //! For each function there is a slot in a page near it. The slot has two pieces of code: one that calls the hook, to which
-//! the function now jumps, and one that does what the overwritten instructions did and goes on behind them, which is the
+//! the function now jumps, and one that does what the overwritten instructions did and goes on after them, which is the
 //! way to the original. All functions of an allocator are patched, or none.
 //!
 //! Nobody may execute the functions meanwhile: the process has no second thread yet, or the module has just been mapped.
@@ -26,13 +26,13 @@ pub struct Target<'a> {
     pub code: &'a [u8],
     /// How many of them are the function.
     pub size: usize,
-    /// What the hook is told.
+    /// What the hook is given.
     pub hooked: Hooked,
     /// What its calls go to.
     pub hook: Hook,
 }
 
-/// Room for the slots of some functions, and for what their hooks are told.
+/// Room for the slots of some functions, and for what their hooks are given.
 pub struct Patches {
     code: NonNull<u8>,
     hooked: NonNull<Hooked>,
@@ -105,7 +105,7 @@ impl Patches {
         }
         for (number, patched) in hooked.iter().enumerate().filter(|_| ready) {
             if let Some(code) = jump(patched.function, self.code.as_ptr().addr() + number * SLOT) {
-                // SAFETY: the page is writable, at least so many bytes of the function may be replaced, and nobody
+                // SAFETY: the page is writable, at least this many bytes of the function may be replaced, and nobody
                 // executes them.
                 unsafe { (patched.function as *mut [u8; JUMP]).write_unaligned(code) };
             }
@@ -135,7 +135,7 @@ impl Applied {
     /// No patches.
     pub const NONE: Self = Self { code: 0, hooked: 0, room: 0 };
 
-    /// Gives it back.
+    /// Releases it.
     ///
     /// # Safety
     /// The module has been unloaded.
@@ -179,7 +179,7 @@ fn far_jump(to: usize) -> [u8; 14] {
 struct Code<'a> {
     bytes: &'a mut [u8],
     length: usize,
-    /// Where it stands.
+    /// Where it is.
     start: usize,
 }
 
@@ -209,7 +209,7 @@ impl Code<'_> {
     }
 }
 
-/// Writes what does the same as the first instructions of `code`, as many as a jump overwrites, and then goes on behind
+/// Writes what does the same as the first instructions of `code`, as many as a jump overwrites, and then goes on after
 /// them. `size` bytes of `code` are the function. Nothing if that cannot be done.
 fn relocate(code: &[u8], size: usize, out: &mut Code<'_>) -> Option<()> {
     let start = code.as_ptr().addr();
@@ -222,7 +222,7 @@ fn relocate(code: &[u8], size: usize, out: &mut Code<'_>) -> Option<()> {
             // A debugger's breakpoint
             Kind::Padding if code[at] == 0xcc => return None,
             // A call that is going on now, if this thread is in it, would return into what is overwritten. (After a direct
-            // call, which has five bytes, it returns behind that.)
+            // call, which has five bytes, it returns to the first byte that is not overwritten.)
             Kind::IndirectCall => return None,
             Kind::Plain | Kind::Padding => out.push(&code[at..next])?,
             Kind::Relative { at: operand } => out.push_moved(&code[at..next], operand)?,
@@ -243,7 +243,7 @@ fn relocate(code: &[u8], size: usize, out: &mut Code<'_>) -> Option<()> {
         at = next;
     }
     if has_ended {
-        // A short function: what fills the space behind it may be overwritten.
+        // A short function: what fills the space after it may be overwritten.
         while at < JUMP {
             at += decode(&code[at..]).filter(|space| space.kind == Kind::Padding)?.length;
         }
@@ -253,7 +253,7 @@ fn relocate(code: &[u8], size: usize, out: &mut Code<'_>) -> Option<()> {
     (!jumps_into(code.get(..size)?, at)).then_some(())
 }
 
-/// Whether a function jumps into its first `length` bytes, but not to its very beginning. Looks at all of its code that
+/// Whether a function jumps into its first `length` bytes, but not to its very beginning. Examines all of its code that
 /// can be read in one go.
 fn jumps_into(code: &[u8], length: usize) -> bool {
     let mut at = 0;
