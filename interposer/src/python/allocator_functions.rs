@@ -97,8 +97,8 @@ impl AllocatorFunctions {
         }
     }
 
-    /// Notes the name of the functions that are there before Python begins to start: once others stand before its own, Python
-    /// does not know it any more.
+    /// Notes the name of the functions that are there before Python begins to start: once others are put before its
+    /// own, Python does not know it any more.
     pub fn remember_first_name(&self, present: &[Functions; 3]) {
         if self.named_early {
             self.remember_name();
@@ -115,7 +115,7 @@ impl AllocatorFunctions {
         Some(name)
     }
 
-    /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`.
+    /// The name of the allocator that is used by `PyMem_Malloc` and `PyObject_Malloc`.
     pub fn current_name(&self) -> &'static [u8] {
         let remembered = NAME.load(Acquire);
         if !remembered.is_null() {

@@ -1,11 +1,11 @@
 //! Copies of the bytecode. In a free-threaded interpreter each thread runs, and specializes, copies of its own
 //! (Objects/codeobject.c, "Thread-local bytecode"). A frame says which copy it runs, by number; a code object has a pointer
 //! to an array of where its copies are, which another thread replaces when it needs more room. So the array is read through
-//! the kernel, once for each copy that a thread meets.
+//! the kernel, once for each copy that a thread encounters.
 //!
-//! A copy stays where it is until its code object dies, or until `sys._clear_internal_caches` finds that no thread state
-//! has its number. So what is remembered is forgotten with the deaths of code objects and when the thread gets another
-//! state.
+//! A copy stays where it is until its code object is deallocated, or until `sys._clear_internal_caches` finds that no
+//! thread state has its number. So what is remembered is cleared when code objects are deallocated, and when the thread
+//! gets another state.
 
 use super::sources::value;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
@@ -44,7 +44,7 @@ impl Copies {
     }
 }
 
-/// A copy that has been met. A taken place has a code object.
+/// A copy that has been seen. A taken place has a code object.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Place {
@@ -58,7 +58,7 @@ struct Place {
 // SAFETY: integers, without padding.
 unsafe impl Plain for Place {}
 
-/// The copies that a thread has met: an open hash table.
+/// The copies that a thread has seen: an open hash table.
 pub struct SeenCopies {
     places: MappedVec<Place>,
     used: usize,
@@ -72,7 +72,7 @@ impl SeenCopies {
         Self { places: MappedVec::new(), used: 0 }
     }
 
-    /// Forgets all.
+    /// Drops all.
     pub fn clear(&mut self) {
         if self.used > 0 {
             self.places.iter_mut().for_each(|place| place.code = 0);

@@ -1,8 +1,9 @@
 //! The code objects that have been described to the recorder.
 //!
-//! A code object can die, and another one can be born at its address. The table therefore learns of every death: the
-//! interpreter's code type gets a `tp_dealloc` of ours, which forgets the address and then calls the interpreter's own.
-//! (`PyCode_AddWatcher` exists in later versions only, for one interpreter, and must be called by a thread with the GIL.)
+//! A code object can be deallocated, and another one can be created at its address. So the table is notified of every
+//! deallocation: the interpreter's code type gets a `tp_dealloc` of ours, which removes the address and then calls the
+//! interpreter's own. (`PyCode_AddWatcher` exists in later versions only, for one interpreter, and must be called by a
+//! thread with the GIL.)
 
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -28,7 +29,8 @@ impl CodeTable {
         Self { table: AddressTable::new(FIRST_PLACES), numbers: AtomicU32::new(0), deallocations: AtomicU32::new(0) }
     }
 
-    /// How many described code objects have died: a changed number means that addresses may have a new meaning.
+    /// How many described code objects have been deallocated: a changed number means that addresses may have a new
+    /// meaning.
     #[inline]
     pub fn deallocations(&self) -> u32 {
         self.deallocations.load(Acquire)
@@ -57,7 +59,7 @@ impl CodeTable {
         self.table.insert(address, number, recording, is_alive).map(|known| known.is_some())
     }
 
-    /// The code object at `address` dies.
+    /// Removes the code object at `address`, which is about to be deallocated.
     pub fn remove(&self, address: usize) {
         if self.table.remove(address).is_some() {
             self.deallocations.fetch_add(1, AcqRel);

@@ -1,17 +1,17 @@
-//! Layouts that an interpreter tells itself: `_PyRuntime` starts with `_Py_DebugOffsets`
+//! Layouts that an interpreter states itself: `_PyRuntime` starts with `_Py_DebugOffsets`
 //! (Include/internal/pycore_debug_offsets.h), a table of 64-bit words for debuggers. It is initialised statically: it can be read
 //! before Python starts. Fields of the table itself come and go with minor versions, so that each has its own [`Table`] of
 //! where they are in it; a micro version that moves a field of a structure is read correctly.
 //!
 //! What is read is used only if it makes sense: fields that lie within their structures, aligned, none over another, and what
-//! extension modules rely on where it has always been. What the first frame looks like is then the last word
+//! extension modules rely on where it has always been. Whether the first frame is as expected then has the last word
 //! ([`first_frame`](super::first_frame)).
 
 use memprof_capture::channel::code::LineTableFormat;
 
 use super::layout::{Attributes, CopyFields, FreeThreading, Instruction, Layout, ObjectLayout, Top};
 
-/// So many words are read: all tables end before, and `_PyRuntime` behind.
+/// How many words are read: all tables end before this one, and `_PyRuntime` after it.
 pub const WORDS: usize = 96;
 
 /// `_Py_Debug_Cookie`: what the table begins with.
@@ -38,7 +38,7 @@ pub struct Table {
     pub object: ObjectWords,
     /// In a type: `ht_cached_keys`.
     pub cached_keys: Value,
-    /// What its free-threaded builds tell besides, where these can be read.
+    /// What its free-threaded builds state besides, where these can be read.
     pub free_threading: Option<FreeThreadingWords>,
     /// See [`Layout::interpreter_in_block`].
     pub interpreter_in_block: bool,
@@ -48,10 +48,10 @@ pub struct Table {
     pub line_table_format: LineTableFormat,
 }
 
-/// What some versions tell.
+/// What some versions state.
 #[derive(Clone, Copy)]
 pub enum Value {
-    /// It is so many bytes behind what every object begins with, in all builds.
+    /// It is this many bytes after what every object begins with, in all builds.
     AfterHeader(usize),
     /// This word says it.
     At(usize),
@@ -161,11 +161,11 @@ pub struct FreeThreadingWords {
     pub state_previous: usize,
     /// `_status` of a thread state.
     pub state_flags: usize,
-    /// `active` in it, as a mask: the table does not tell bits.
+    /// `active` in it, as a mask: the table does not state bits.
     pub active: u32,
     /// `finalizing`, `cleared` and `finalized` in it, likewise.
     pub going: u32,
-    /// Bytes from there to `state`, which the table does not tell either.
+    /// Bytes from there to `state`, which the table does not state either.
     pub attachment_offset: usize,
     /// Where threads run copies of the bytecode.
     pub copies: Option<CopyWords>,
@@ -183,7 +183,7 @@ pub struct CopyWords {
 const POINTER: usize = size_of::<usize>();
 
 impl Table {
-    /// The layout that an interpreter tells by these words; nothing if it tells none that can be right.
+    /// The layout that an interpreter states by these words; nothing if it states none that can be right.
     pub fn read(&self, words: &[u64; WORDS]) -> Option<Layout> {
         let version = 3 << 8 | u64::from(self.minor);
         if words[0] != COOKIE || words[VERSION] >> 16 != version {
@@ -276,7 +276,7 @@ impl ObjectWords {
 }
 
 impl FreeThreadingWords {
-    /// What an interpreter tells by these words; nothing if that cannot be right.
+    /// What an interpreter states by these words; nothing if that cannot be right.
     fn read(
         &self,
         words: &[u64; WORDS],

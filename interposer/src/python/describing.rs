@@ -1,4 +1,4 @@
-//! What is told of a code object: its names, and the way from its instructions to lines.
+//! What is emitted about a code object: its names, and the way from its instructions to lines.
 
 use memprof_capture::channel::code::CodePrefix;
 
@@ -9,7 +9,7 @@ use super::sources::Source;
 use super::text::{push_bytes, push_utf8};
 use crate::memory::{MappedVec, OutOfMemory};
 
-/// Describes a code object, to be told later. Returns its number. Nothing if it is none, or cannot be read.
+/// Describes a code object, to be emitted later. Returns its number. Nothing if it is none, or cannot be read.
 ///
 /// # Safety
 /// `code` is null or an object that may be read in this way, with all that it refers to.

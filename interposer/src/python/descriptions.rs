@@ -1,5 +1,5 @@
-//! Descriptions of code objects that a thread has met for the first time. They are copied while its frames are read, and told
-//! to the recorder afterwards: nobody waits for it while he reads what another thread may be about to free.
+//! Descriptions of code objects that a thread has seen for the first time. They are copied while its frames are read,
+//! and emitted afterwards: no thread waits for the recorder while it reads what another thread may be about to free.
 
 use super::codes::{CodeNumber, CodeTable};
 use crate::address_table::NotInserted;
@@ -15,7 +15,7 @@ struct Description {
     address: usize,
     number: CodeNumber,
     unused: u32,
-    /// Behind its last byte.
+    /// One past its last byte.
     end: usize,
 }
 
@@ -53,15 +53,15 @@ impl Descriptions {
         self.list.push(Description { address, number, unused: 0, end: self.bytes.len() })
     }
 
-    /// Forgets all.
+    /// Drops all.
     pub fn clear(&mut self) {
         self.list.truncate(0);
         self.bytes.truncate(0);
     }
 
-    /// Tells the recorder, and then lets other threads use the numbers, of what is still alive. Whether all of them are
-    /// known now: of one that is not, the death will not be seen. Two threads may describe the same code object at the same
-    /// time, each under a number of its own; the recorder finds that they are the same.
+    /// Emits all descriptions, and then lets other threads use the numbers of what is still alive. Returns whether all
+    /// of them are known now: of one that is not, the deallocation will not be seen. Two threads may describe the same
+    /// code object at the same time, each under a number of its own; the recorder finds that they are the same.
     #[cold]
     #[inline(never)]
     pub fn emit(
@@ -76,7 +76,7 @@ impl Descriptions {
             channel.writer(recording).code(number, &[&self.bytes[start..end]])?;
             match codes.insert(address, number, recording, &is_alive) {
                 Ok(is_known) => all &= is_known,
-                // It is described once more when it is met again.
+                // It is described once more when it is seen again.
                 Err(NotInserted::Busy) => all = false,
                 Err(NotInserted::OutOfMemory) => return Err(OutOfMemory.into()),
             }

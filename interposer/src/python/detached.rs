@@ -99,7 +99,7 @@ struct CopiedChain<'a> {
     interpreter: &'static Interpreter,
     memory: OwnMemory,
     frames: &'a [Frame],
-    /// The one that was looked at last.
+    /// The one that was read last.
     at: Cell<usize>,
     descriptions: &'a mut Descriptions,
     seen_copies: &'a mut SeenCopies,

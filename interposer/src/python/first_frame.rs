@@ -1,4 +1,5 @@
-//! The last word on a layout that an interpreter has told: whether the first frame that is met is what it is taken for.
+//! The last word on a layout that an interpreter has stated: whether the first frame that is seen is what it is taken
+//! for.
 //!
 //! Here nothing that the layout says of frames is believed: they are read through the kernel.
 
@@ -10,7 +11,7 @@ use super::sources::value;
 use super::thread_states::Reading;
 use crate::platform::memory::OwnMemory;
 
-/// So many frames are looked at to find one that runs code.
+/// At most this many frames are read to find one that runs code.
 const MOST_FRAMES: usize = 64;
 
 /// The types of what a frame leads to.

@@ -78,7 +78,7 @@ pub trait Position {
     unsafe fn offset(&mut self, frame: FrameAddress, identity: u64, code: usize) -> Result<u32, OutOfMemory>;
 }
 
-/// The offset where it cannot be found out: behind all code, where there is no line.
+/// The offset where it cannot be found out: after all code, where there is no line.
 pub const NOWHERE: u32 = u32::MAX;
 
 /// See [`Instruction::Pointer`].
@@ -90,7 +90,7 @@ pub struct ByPointer {
 impl Position for ByPointer {
     #[inline(always)]
     unsafe fn identity(&self, frame: FrameAddress) -> u64 {
-        // SAFETY: the caller vouches for the frame. The pointer tells the code object as well: it points into it.
+        // SAFETY: the caller vouches for the frame. The pointer identifies the code object as well: it points into it.
         unsafe { field(frame, self.field) }
     }
 
@@ -119,8 +119,8 @@ struct ByCopy<'a> {
 impl Position for ByCopy<'_> {
     #[inline(always)]
     unsafe fn identity(&self, frame: FrameAddress) -> u64 {
-        // SAFETY: the caller vouches for the frame. The pointer tells the code object as well: no copy is another one's as
-        // well.
+        // SAFETY: the caller vouches for the frame. The pointer identifies the code object as well: no copy is another
+        // one's as well.
         unsafe { field(frame, self.field) }
     }
 
@@ -151,7 +151,7 @@ impl Position for ByIndex {
     unsafe fn identity(&self, frame: FrameAddress) -> u64 {
         // SAFETY: the caller vouches for the frame.
         let (code, index) = unsafe { (field::<u64>(frame, self.code), field::<i32>(frame, self.field)) };
-        // -1 before the first instruction; the position after it is 0, of which index -1 is told apart here.
+        // -1 before the first instruction; the position after it is 0, from which index -1 is distinguished here.
         code >> 4 ^ (index.wrapping_add(1) as u64) << INDEX_SHIFT
     }
 

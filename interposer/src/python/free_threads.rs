@@ -6,11 +6,13 @@
 //!
 //! - **Attached**: its state is current, and says so. (A thread that is about to attach has made its state current already.) Its
 //!   frames and their code are read where they lie, as with the lock. That the state itself is there is proved once, through
-//!   the kernel; from then on it dies by its own thread's hand, which first makes it current no more, or while Python ends.
-//! - **Detached**: it may lose its state, and once Python ends the collector does not look at its frames any more, whose
-//!   references to code objects are not counted. So all is read through the kernel, and looked at once more when it has
-//!   been read: a state that stands in its interpreter's list, and is neither about to go nor shut out, was there all the
-//!   time, and so was what its frames refer to. (Who frees the state comes through no hook where its memory is mimalloc's.)
+//!   the kernel; from then on only its own thread deletes it, which first makes it current no more, or it is deleted
+//!   while Python ends.
+//! - **Detached**: it may lose its state, and once Python ends the collector does not visit its frames any more, whose
+//!   references to code objects are not counted. So all is read through the kernel, and checked once more when it has
+//!   been read: a state that is in its interpreter's list, and is neither about to go nor shut out, was there all the
+//!   time, and so was what its frames refer to. (Who frees the state comes through no hook where its memory is
+//!   mimalloc's.)
 
 use core::sync::atomic::Ordering::{Acquire, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, fence};
@@ -26,7 +28,7 @@ pub struct FreeThreads {
     layout: FreeThreading,
     /// Where it says which thread state is ending Python.
     ending: &'static AtomicUsize,
-    /// Whether it was doing so when that was last looked at.
+    /// Whether it was doing so when that was last read.
     was_ending: AtomicBool,
     /// How often it has begun to.
     endings: AtomicU32,
@@ -43,10 +45,11 @@ impl FreeThreads {
         Self { layout, ending, was_ending: AtomicBool::new(false), endings: AtomicU32::new(0) }
     }
 
-    /// A code object dies. Many do while Python ends, so that this sees it.
+    /// A code object is about to be deallocated. Many are while Python ends, so that this sees it.
     pub fn note_deallocation(&self) {
         self.note_ending();
-        // Who has told of a code object and finds that it was alive after it has made that known is seen by what follows.
+        // A thread that has emitted a code object, and finds after that that the object is still alive, is seen by what
+        // follows.
         fence(SeqCst);
     }
 
@@ -68,8 +71,8 @@ impl FreeThreads {
         ending == 0 || ending == state
     }
 
-    /// What a state says of itself, and whether it is in its interpreter's list. Where its link was when it was last looked at saves
-    /// the time to ask for it.
+    /// What a state says of itself, and whether it is in its interpreter's list. Where its link was when it was last
+    /// read saves the time to ask for it.
     fn read(&self, interpreter: &Interpreter, state: usize, last: Link) -> Option<Seen> {
         let layout = &interpreter.layout;
         let Top::Field(top) = layout.top else { return None };
@@ -129,7 +132,7 @@ impl FreeThreads {
 /// More than what is read of a state.
 const MOST_OF_A_STATE: usize = 512;
 
-/// Where a state stands in the list of its interpreter: the word that leads to it.
+/// Where a state is in the list of its interpreter: the word that leads to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Link {
     Unknown,

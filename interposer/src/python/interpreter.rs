@@ -44,7 +44,7 @@ pub struct Interpreter {
     allocators: Option<AllocatorFunctions>,
 }
 
-/// No frame has been seen yet, and the layout is what the interpreter told.
+/// No frame has been seen yet, and the layout is what the interpreter stated.
 const DOUBTED: u32 = 0;
 const TRUSTED: u32 = 1;
 const REFUSED: u32 = 2;
@@ -88,7 +88,7 @@ pub fn examine(symbols: &Symbols, recording: &mut Recording) -> Found {
     Found { version, allocators, interpreter }
 }
 
-/// What is needed to read the stacks of this interpreter, if it looks as the version does.
+/// What is needed to read the stacks of this interpreter, if it is laid out as the version is.
 fn readable(
     version: &Version,
     symbols: &Symbols,
@@ -112,7 +112,7 @@ fn readable(
         code_type: symbols.code_type,
         text_type: symbols.text_type,
         codes: CodeTable::new(),
-        // SAFETY: the interpreter tells this layout, and stays as long as it is read.
+        // SAFETY: the interpreter states this layout, and stays as long as it is read.
         free: layout.free_threading.map(|free| unsafe { FreeThreads::new(free, symbols.runtime) }),
         own_state: function(symbols.own_state),
         current_state: function(symbols.current_state),
@@ -122,7 +122,8 @@ fn readable(
     })
 }
 
-/// The layout that the interpreter tells whose `_PyRuntime` is here. It is read through the kernel, so that nothing need be there.
+/// The layout that the interpreter states whose `_PyRuntime` is here. It is read through the kernel, so that nothing
+/// need be there.
 fn stated_layout(table: &Table, runtime: usize) -> Option<Layout> {
     let mut bytes = [0; WORDS * size_of::<u64>()];
     if runtime == 0 || !OwnMemory::open().read(runtime, &mut bytes) {
@@ -146,7 +147,7 @@ fn activations(layout: &Layout, evaluate: usize, recording: &mut Recording) -> A
     }
 }
 
-/// Whether the type looks as the layout says: its name, and the size of its objects.
+/// Whether the type is as the layout says: its name, and the size of its objects.
 ///
 /// # Safety
 /// `code_type` is the address of a type object.
@@ -160,7 +161,7 @@ unsafe fn is_code_type(code_type: usize, layout: &Layout) -> bool {
 }
 
 impl Interpreter {
-    /// The state that `PyGILState_GetThisThreadState` names for the calling thread, or zero. It may have died:
+    /// The state that `PyGILState_GetThisThreadState` names for the calling thread, or zero. It may have been deleted:
     /// see [`thread_states`](super::thread_states).
     #[inline]
     pub fn own_state(&self) -> usize {
@@ -224,7 +225,8 @@ impl Interpreter {
         self.trust.load(Acquire) == REFUSED
     }
 
-    /// The name of the allocator behind `PyMem_Malloc` and `PyObject_Malloc`. To be called once the interpreter runs.
+    /// The name of the allocator that is used by `PyMem_Malloc` and `PyObject_Malloc`. To be called once the
+    /// interpreter runs.
     pub fn allocator_name(&self) -> &'static [u8] {
         self.allocators.as_ref().map_or(b"", AllocatorFunctions::current_name)
     }

@@ -3,10 +3,10 @@
 
 use memprof_capture::channel::code::LineTableFormat;
 
-/// How a frame tells which instruction it executes.
+/// How a frame says which instruction it executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instruction {
-    /// `f_lasti`, an `int`: the last instruction's index, in units of so many bytes.
+    /// `f_lasti`, an `int`: the last instruction's index, in units of this many bytes.
     Index {
         /// Where the field is.
         offset: usize,
@@ -43,7 +43,7 @@ pub enum Attributes {
         /// `ht_cached_keys`.
         cached_keys: usize,
     },
-    /// In either, where a dictionary would be, told apart by the lowest bit.
+    /// In either, where a dictionary would be, distinguished by the lowest bit.
     TaggedBefore {
         /// `ht_cached_keys`.
         cached_keys: usize,
@@ -66,7 +66,7 @@ pub struct Layout {
     pub top: Top,
     /// In a thread state: the address of the frame that ends every chain, where there is one. It runs nothing.
     pub base_frame: Option<usize>,
-    /// In a thread state: the address of its innermost control frame (`cframe`), where those tell activations apart.
+    /// In a thread state: the address of its innermost control frame (`cframe`), where those distinguish activations.
     pub control_frame: Option<usize>,
     /// In a thread state: the outermost control frame, which is part of it.
     pub control_root: usize,
@@ -86,7 +86,7 @@ pub struct Layout {
     pub interpreter_states: usize,
     /// How large an interpreter is, where its first thread state is part of it.
     pub interpreter_bytes: Option<usize>,
-    /// Whether an interpreter is aligned within a block, whose address stands in the word before it.
+    /// Whether an interpreter is aligned within a block, whose address is in the word before it.
     pub interpreter_in_block: bool,
     /// In a frame: a reference to its code object.
     pub frame_code: usize,

@@ -14,7 +14,7 @@ use super::text::push_utf8;
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::platform::memory::OwnMemory;
 
-/// Names are cut off after so many characters.
+/// Names are cut off after this many characters.
 const LONGEST_NAME: usize = 200;
 /// More attributes than this no thread object has.
 const MOST_ATTRIBUTES: usize = 4096;
@@ -25,7 +25,7 @@ const MANAGED_DICT: u64 = 1 << 4;
 /// Where the value of an attribute is found, and how its key is.
 struct Lookup {
     keys: usize,
-    /// The values of a table that shares its keys with others; 0 where values stand beside their keys.
+    /// The values of a table that shares its keys with others; 0 where values are beside their keys.
     values: usize,
 }
 
@@ -77,12 +77,12 @@ impl Reader<'_> {
                 _ => self.dict(managed()?)?,
             },
             Attributes::TaggedBefore { cached_keys: offset } => match managed()? {
-                // The lowest bit tells values from a dictionary; they are one byte further on.
+                // The lowest bit distinguishes values from a dictionary; they are one byte further on.
                 tagged if tagged & 1 != 0 => Lookup { keys: cached_keys(offset)?, values: tagged + 1 },
                 dict => self.dict(dict)?,
             },
             Attributes::Inline { cached_keys: offset } => {
-                // Behind the object's header: capacity, size, embedded, valid, a byte each, then from 8 the values.
+                // After the object's header: capacity, size, embedded, valid, a byte each, then from 8 the values.
                 let values = thread + object.header;
                 let valid = flags & INLINE_VALUES != 0 && self.read::<u8>(values + 3)? != 0;
                 if valid { Lookup { keys: cached_keys(offset)?, values: values + 8 } } else { self.dict(managed()?)? }

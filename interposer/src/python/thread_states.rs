@@ -4,13 +4,13 @@
 //! Python ends, the states of daemon threads are freed, and `PyThreadState_Delete` frees that of any thread. So a state is
 //! read in two cases only:
 //!
-//! - **It is current in the calling thread**: this thread holds the interpreter's lock, and only who holds it lets states
-//!   die.
+//! - **It is current in the calling thread**: this thread holds the interpreter's lock, and only who holds it deletes
+//!   states.
 //! - **It is not, but it is watched.** A watched state is known by the block that it lies in. Whoever frees that block comes
 //!   through a hook ([`release_block`]); before the real function is called, the state is marked dead, and whoever is reading
 //!   it is waited for. That a state lives when watching it begins is proved by its being current, or, where the interpreter does
-//!   not say that of the calling thread (an older version, or without the lock), by its standing in its interpreter's list *after*
-//!   that: it is taken out of the list before it is freed. The list is read through the kernel.
+//!   not say that of the calling thread (an older version, or without the lock), by its being in its interpreter's list
+//!   *after* that: it is taken out of the list before it is freed. The list is read through the kernel.
 //!
 //! Where frames are no objects they lie in mappings of their own, chunks, which go before the state does. The newest one goes
 //! first. It is watched likewise ([`release_range`]), and the state says which it is, or that they have gone.
@@ -30,7 +30,7 @@ use crate::platform::tls;
 /// A state that is watched, or a place for one.
 #[repr(C)]
 struct Watched {
-    /// Where it is; 0 when it has died.
+    /// Where it is; 0 when it has been deleted.
     state: AtomicUsize,
     /// The block that it lies in.
     block: AtomicUsize,
@@ -47,7 +47,7 @@ const PAGE: usize = 4096;
 const IN_A_PAGE: usize = PAGE / size_of::<Watched>();
 const MOST_PAGES: usize = 4096;
 
-/// All places, in pages that are never given back.
+/// All places, in pages that are never unmapped.
 static PAGES: [AtomicPtr<Watched>; MOST_PAGES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MOST_PAGES];
 /// How many places there have been.
 static PLACES: AtomicU32 = AtomicU32::new(0);
@@ -56,7 +56,7 @@ static TAKING: Lock<()> = Lock::new((), || ());
 /// From the blocks that watched states lie in to their places.
 static BLOCKS: AddressTable = AddressTable::new(64);
 
-/// Before a block that Python's debug hooks have handed out stand so many bytes of theirs (Objects/obmalloc.c).
+/// How many bytes of their own Python's debug hooks put before a block that they allocate (Objects/obmalloc.c).
 const DEBUG_BYTES: usize = 16;
 
 /// The locks of this file.
@@ -64,7 +64,7 @@ pub fn locks() -> [&'static dyn AnyLock; 2] {
     [&TAKING, BLOCKS.lock()]
 }
 
-/// A forked child has the state of one thread, and watches it anew.
+/// A forked child has the state of one thread, and watches it from scratch.
 ///
 /// # Safety
 /// The process has one thread, and that is not in this file.
@@ -115,7 +115,7 @@ pub fn is_block(block: usize) -> bool {
     BLOCKS.get(block).is_some()
 }
 
-/// The program is about to give back this block.
+/// The program is about to deallocate this block.
 #[cold]
 pub fn release_block(block: usize) {
     if let Some(place) = BLOCKS.get(block) {
@@ -123,7 +123,7 @@ pub fn release_block(block: usize) {
     }
 }
 
-/// A state dies.
+/// A state is about to be deleted.
 #[cold]
 fn bury(place: u32) {
     let watched = watched(place);
@@ -134,7 +134,7 @@ fn bury(place: u32) {
     watched.wait_for_readers();
 }
 
-/// The program is about to give back these addresses.
+/// The program is about to unmap these addresses.
 #[inline]
 pub fn release_range(range: Range<usize>) {
     for place in 0..PLACES.load(Acquire) {
@@ -147,8 +147,8 @@ pub fn release_range(range: Range<usize>) {
 }
 
 impl Watched {
-    /// Nobody begins to read any more. Waits for whoever does still. The thread itself may be one of them, if a signal handler
-    /// gives its memory back: it never reads again.
+    /// Nobody begins to read any more. Waits for whoever does still. The thread itself may be one of them, if a signal
+    /// handler deallocates its memory: it never reads again.
     fn wait_for_readers(&self) {
         if self.owner.load(Acquire) != tls::block().addr() {
             wait_until(|| self.readers.load(SeqCst) == 0);
@@ -276,8 +276,8 @@ impl OwnState {
         Current(current): Current,
         recording: &mut Recording,
     ) -> Option<Reading> {
-        // In older versions that is the state of whichever thread has the lock. This thread's is known; but it may have died, and
-        // another thread's have been born at its address, and be watched in its place.
+        // In older versions that is the state of whichever thread has the lock. This thread's is known. But it may have
+        // been deleted, and another thread's may have been created at its address, and be watched in its place.
         if current != 0 && current == self.state && self.place.is_some_and(|watched| watched.is_own(current)) {
             // SAFETY: it lives here, and the interpreter says that it is current.
             return Some(unsafe { Reading::of_current(current) });
@@ -320,7 +320,7 @@ impl OwnState {
     ) -> Option<&'static Watched> {
         let is_part = layout.interpreter_bytes.is_some_and(|bytes| state.wrapping_sub(interpreter) < bytes);
         let block = if is_part { block_of(interpreter, layout) } else { state };
-        // One that was watched at this address and whose death nobody saw.
+        // One that was watched at this address and whose deletion nobody saw.
         if let Some(place) = BLOCKS.get(block) {
             bury(place);
         }
@@ -397,7 +397,8 @@ impl Words {
         value(&self.0, address)
     }
 
-    /// Whether a list, whose first element stands at `head` and each next one in the element before, has this element.
+    /// Whether a list has this element. The address of the first one is at `head`, that of each next one in the element
+    /// before.
     pub fn list_has(&self, head: usize, next: usize, element: usize) -> bool {
         const MOST: usize = 1 << 20;
         let mut at = self.at(head);

@@ -27,7 +27,7 @@ impl Variant {
     }
 }
 
-/// What an interpreter of this build could tell: each field in a place of its own.
+/// What an interpreter of this build could state: each field in a place of its own.
 fn words_of(variant: Variant) -> [u64; WORDS] {
     let (table, object) = (variant.table, variant.object());
     let mut words = [0; WORDS];
@@ -143,7 +143,7 @@ fn nothing_is_read_that_says_it_is_something_else() {
             variant.read(&words).is_none()
         };
         assert!(damaged(0, 0) && damaged(0, u64::from_le_bytes(*b"xdebugpz")));
-        // Of the other kind, or of none: objects look different.
+        // Of the other kind, or of none: objects are laid out differently.
         assert!(damaged(FREE_THREADED, u64::from(variant.free.is_none())) && damaged(FREE_THREADED, 2));
         for version in [0, 0x030c_00f0, 0x0310_00f0, 0x040d_00f0, u64::MAX] {
             assert!(damaged(VERSION, version));
@@ -160,7 +160,7 @@ fn no_word_may_be_nonsense() {
             for nonsense in [3, 1 << 40, u64::MAX - 6, u64::MAX] {
                 let mut words = words_of(variant);
                 words[at] = nonsense;
-                // Bytes stand anywhere.
+                // Bytes may be anywhere.
                 let is_byte = at == table.frame.owner || at == table.code.bytecode;
                 if !is_byte || nonsense != 3 {
                     assert_eq!(variant.read(&words), None, "3.{}, word {at}: {nonsense}", table.minor);
@@ -204,7 +204,7 @@ fn no_field_lies_over_another() {
     }
 }
 
-/// What a free-threaded 3.13.15 tells, which no machine has that does not build it.
+/// What a free-threaded 3.13.15 states, which no machine has that does not build it.
 #[test]
 fn what_3_13_states_without_the_lock() {
     #[rustfmt::skip]

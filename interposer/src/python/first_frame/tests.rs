@@ -9,7 +9,7 @@ const ENTRY: usize = 0x280;
 /// Types need not be there: their addresses are compared.
 const TYPES: Types = Types { code: 0x1111, text: 0x2222 };
 
-/// Memory with a frame that runs a code object with names, behind an entry frame.
+/// Memory with a frame that runs a code object with names, after an entry frame.
 struct Memory {
     words: Vec<usize>,
     layout: Layout,

@@ -29,7 +29,7 @@ pub struct Version {
 pub enum Source {
     /// All its builds have this layout.
     Fixed(Layout),
-    /// It tells itself.
+    /// The interpreter states it itself.
     DebugOffsets(Table),
 }
 

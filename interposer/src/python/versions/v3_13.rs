@@ -47,7 +47,7 @@ pub const FREE_THREADING: FreeThreadingWords = FreeThreadingWords {
     state_previous: 20,
     state_flags: 27,
     active: 1 << 4,
-    // Between them stands who has the lock, which an extension module can bring back.
+    // Between them is who has the lock, which an extension module can bring back.
     going: 0b111 << 6,
     attachment_offset: 8,
     copies: None,
