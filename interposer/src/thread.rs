@@ -62,7 +62,7 @@ pub enum Level {
     },
 }
 
-/// What stands beside a state and is no part of it: handlers look at it while the state is in use.
+/// What is kept beside a state and is no part of it: handlers read it while the state is in use.
 pub struct Beside {
     /// For which records the state is.
     pub level: Level,
@@ -100,9 +100,9 @@ pub struct ThreadState {
     free: OwnFreeState,
     /// Its frames, where they had to be copied.
     copied: CopiedFrames,
-    /// The copies of bytecode that it has met.
+    /// The copies of bytecode that it has seen.
     seen_copies: SeenCopies,
-    /// Code objects that it has met, and not told of yet.
+    /// Code objects that it has seen, and not emitted yet.
     descriptions: Descriptions,
     stack: MergedStack,
     /// The way along its native frames, where these are recorded.
@@ -115,7 +115,7 @@ pub struct ThreadState {
     memo_is_of: Option<Moment>,
     /// Whether its name has been looked for.
     named: bool,
-    /// The name, if it has one that was not told yet.
+    /// The name, if it has one that was not emitted yet.
     name: MappedVec<u8>,
     /// What it runs on where its own stack is about to end: see [`with_room`](crate::room).
     spare_stack: Option<SpareStack>,
@@ -124,7 +124,7 @@ pub struct ThreadState {
 }
 
 const PAGE: usize = 4096;
-/// What is told as the name of a thread in its handlers.
+/// What is emitted as the name of a thread in its handlers.
 const IN_HANDLERS: &[u8] = b"in signal handlers";
 
 impl ThreadState {
@@ -220,7 +220,7 @@ impl ThreadState {
         unsafe { state.byte_sub(offset_of!(Together, state)).cast() }
     }
 
-    /// What stands beside a state.
+    /// What is kept beside a state.
     ///
     /// # Safety
     /// `state` came from [`Self::create`], and is destroyed after the last use of what is returned.
@@ -229,7 +229,7 @@ impl ThreadState {
         unsafe { &(*Self::together(state).as_ptr()).beside }
     }
 
-    /// Hands over what the thread has recorded, at all levels, and gives its memory back.
+    /// Hands over what the thread has recorded, at all levels, and releases its memory.
     ///
     /// # Safety
     /// `state` came from [`Self::create`], and nobody uses it any more.
@@ -289,7 +289,7 @@ impl ThreadState {
         result
     }
 
-    /// Dates a release that can be recorded only after it: see [`ChunkWriter::hold`].
+    /// Stamps a release that can be recorded only after it: see [`ChunkWriter::hold`].
     #[inline]
     pub fn hold(&mut self, recording: &mut Recording) -> Result<Stamp, Stop> {
         Ok(self.channel.writer(recording).hold()?)
@@ -377,14 +377,14 @@ impl ThreadState {
         Ok(self.channel.writer(recording).map(stamp, at, size, site, Mapped::Memory)?)
     }
 
-    /// Records that a heap block is about to be given back.
+    /// Records that a heap block is about to be freed.
     #[inline]
     pub fn free(&mut self, at: Address, recording: &mut Recording) -> Result<(), Stop> {
         let stamp = self.channel.stamp();
         Ok(self.channel.writer(recording).free(stamp, at)?)
     }
 
-    /// Records that a heap block was given back after the moment `before`.
+    /// Records that a heap block was freed after the moment `before`.
     #[inline]
     pub fn freed(&mut self, before: Stamp, at: Address, recording: &mut Recording) -> Result<(), Stop> {
         Ok(self.channel.writer(recording).free(before, at)?)
@@ -452,7 +452,7 @@ impl ThreadState {
         Ok(unsafe { self.stack.join(&interpreter.activations, control, generation)? })
     }
 
-    /// Tells the recorder about a site that it does not know.
+    /// Emits a site that the recorder does not know.
     #[cold]
     #[inline(never)]
     fn emit_site(&mut self, hash: StackHash, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {

@@ -53,7 +53,7 @@ unsafe impl Plain for Activation {}
 /// A thread's activations, outermost first.
 pub struct Activations {
     list: MappedVec<Activation>,
-    /// Control frames that were met on the way to a known one, innermost first.
+    /// Control frames that were found on the way to a known one, innermost first.
     fresh: MappedVec<usize>,
     function: Range<usize>,
     /// With a function: how many activations there are.
@@ -287,7 +287,7 @@ impl Activations {
             return Ok(intact);
         }
         self.without_frame = without_frame;
-        // Those that stay begin with other frames: they are made anew, behind those that are new anyway.
+        // Those that stay begin with other frames: they are rebuilt, after those that are new anyway.
         for index in (0..intact).rev() {
             let marker = self.list[index].marker;
             self.fresh.push(marker)?;
@@ -318,7 +318,8 @@ impl Activations {
         !control.follows(outermost, field(outermost, previous))
     }
 
-    /// Whether a frame with so many activations, whose part of the stack begins at `sp`, has nothing to do with a change.
+    /// Whether a frame with this many activations, whose part of the stack begins at `sp`, has nothing to do with a
+    /// change.
     pub fn is_unaffected(&self, change: Change, activations: usize, sp: usize) -> bool {
         if self.function.is_empty() {
             activations <= change.first && sp > change.marker

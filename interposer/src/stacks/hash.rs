@@ -81,8 +81,8 @@ mod tests {
         assert_ne!(StackHash::EMPTY.with_at(1, 0), StackHash::EMPTY.with_at(1, 1));
     }
 
-    /// Either half alone tells 800,000 stacks apart: all orders of nine addresses of code, recursions of every depth, and stacks
-    /// of the same length with a few frames in each place.
+    /// Either half alone distinguishes 800,000 stacks: all orders of nine addresses of code, recursions of every depth,
+    /// and stacks of the same length with a few frames in each place.
     #[test]
     fn either_half_of_sums_alone_distinguishes_stacks() {
         const ADDRESS: u64 = 0x7f12_3456_7000;

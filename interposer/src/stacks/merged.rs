@@ -1,9 +1,10 @@
-//! A thread's last stack: native and Python frames in one order, as the recorder is told.
+//! A thread's last stack: native and Python frames in one order, as they are emitted.
 //!
 //! The two kinds are kept and verified apart, each in its own memo; their order follows from the
-//! [activations](super::activations). So the stack as a whole is told apart from others by three hashes: of the native
-//! frames with marks at those that evaluate, of the Python frames, and of the places at which the latter are divided.
-//! Only a stack that is new is put in order and told, from the first frame on that differs from the last one told.
+//! [activations](super::activations). So the stack as a whole is distinguished from others by three hashes: of the
+//! native frames with marks at those that evaluate, of the Python frames, and of the places at which the latter are
+//! divided. Only a stack that is new is put in order and emitted, from the first frame on that differs from the stack
+//! that was emitted last.
 //!
 //! A native frame that evaluates Python code comes after the Python frames that it runs: where it is just calling from
 //! changes with every instruction, and a recursion may have thousands of Python frames in one of it, which stay.
@@ -31,18 +32,18 @@ pub struct MergedStack {
     activations: Activations,
     /// The stack of the thread that created this one, in words of the channel; empty for most.
     origin: MappedVec<u64>,
-    /// By native frame of the stack that was told. One more says where what comes after the last frame begins.
+    /// By native frame of the stack that was emitted. One more says where what comes after the last frame begins.
     positions: MappedVec<Position>,
     /// Words of the stack that the recorder knows as this thread's last one.
     emitted: usize,
     /// Links of its Python frames.
     emitted_links: usize,
-    /// Which native frames were not told.
+    /// Which native frames were not emitted.
     foreign: Foreign,
     fresh: MappedVec<u64>,
 }
 
-/// What telling a stack has brought to light.
+/// What has been found while a stack was emitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Findings {
     /// The native frames end before the thread's first function.
@@ -51,7 +52,7 @@ pub struct Findings {
     pub unmerged: bool,
 }
 
-/// Where a native frame is in the stack that was told, and the Python frames before it.
+/// Where a native frame is in the stack that was emitted, and the Python frames before it.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Position {
@@ -70,7 +71,7 @@ unsafe impl Plain for Position {}
 /// own beginning lies what is anybody's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Foreign {
-    /// So many of the outermost ones.
+    /// This many of the outermost ones.
     frames: usize,
     /// Whether all Python frames are further out than the others: while it switches, the package hides, with later versions, which of
     /// them belong to which activation.
@@ -81,12 +82,12 @@ impl Foreign {
     const NONE: Self = Self { frames: 0, switches: false };
 }
 
-/// Where a stack begins to differ from the one that was told last.
+/// Where a stack begins to differ from the one that was emitted last.
 struct Cut {
-    /// The first native frame that must be told again, with all that follows it.
+    /// The first native frame that must be emitted again, with all that follows it.
     native: usize,
-    /// If there is one, the Python frames before that frame stay up to this link, which must be told again with all that
-    /// follows it.
+    /// If there is one, the Python frames before that frame stay up to this link, which must be emitted again with all
+    /// that follows it.
     link: Option<usize>,
     /// How many words stay.
     keep: usize,
@@ -108,12 +109,12 @@ impl MergedStack {
         })
     }
 
-    /// Forgets the Python frames: their addresses may come back with another meaning.
+    /// Drops the Python frames: their addresses may come back with another meaning.
     pub fn clear_python(&mut self) {
         self.python.clear();
     }
 
-    /// Forgets the native frames, likewise.
+    /// Drops the native frames, likewise.
     pub fn clear_native(&mut self) {
         self.native.clear();
     }
@@ -180,7 +181,7 @@ impl MergedStack {
         native.with(python.low ^ generation.rotate_left(40)).with(python.high ^ self.activations.hash())
     }
 
-    /// Tells the recorder the present stack, if it does not know it.
+    /// Emits the present stack, if the recorder does not know it.
     pub fn emit(&mut self, channel: &mut Channel, recording: &mut Recording) -> Result<Findings, Stop> {
         if self.emitted == 0 && !self.origin.is_empty() {
             channel.writer(recording).frames(0, self.origin.iter().map(|&word| ChannelFrame::from_word(word)))?;
@@ -206,7 +207,7 @@ impl MergedStack {
         Ok(Findings { cut_short, unmerged })
     }
 
-    /// Where the present stack begins to differ from the one that was told last.
+    /// Where the present stack begins to differ from the one that was emitted last.
     fn cut_now(&mut self) -> Cut {
         self.fresh.truncate(0);
         let foreign = self.find_foreign();
@@ -258,8 +259,8 @@ impl MergedStack {
         Cut { native, link: None, keep: before(native) }
     }
 
-    /// If the Python frames below `link` of this activation were told as those that this native frame runs, and still are that:
-    /// how many words stay up to there.
+    /// If the Python frames below `link` of this activation were emitted as those that this native frame runs, and
+    /// still are that: how many words stay up to there.
     fn kept_within(&self, evaluator: usize, activation: usize, link: usize) -> Option<usize> {
         let emitted = self.positions.get(evaluator)?;
         let frame = (evaluator < self.native.len()).then(|| self.native.frame(evaluator))?;
@@ -281,7 +282,7 @@ impl MergedStack {
         let mut rest = self.activations.start(self.used_before(first), links);
         match cut.link {
             Some(link) if first < self.native.len() => {
-                // The first Python frames of the evaluating one were told, and stay.
+                // The first Python frames of the evaluating one were emitted, and stay.
                 self.positions.truncate(first + 1);
                 let frame = self.native.frame(first);
                 rest = self.activations.start(frame.activations, links);
@@ -334,7 +335,7 @@ impl MergedStack {
         Ok(unmerged)
     }
 
-    /// The whole stack in words of the channel, with the mark for the start of a thread behind it: what a thread that is
+    /// The whole stack in words of the channel, followed by the mark for the start of a thread: what a thread that is
     /// created now begins with.
     pub fn as_origin(&mut self, channel: &mut Channel, recording: &mut Recording) -> Result<MappedVec<u64>, Stop> {
         let mut origin = MappedVec::new();

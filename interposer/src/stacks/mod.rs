@@ -7,7 +7,7 @@
 //! - [`memo`]: the Python frames.
 //! - [`native`]: the native frames.
 //! - [`activations`]: which native frames run which Python frames.
-//! - [`merged`]: all of them in one order, as the recorder is told.
+//! - [`merged`]: all of them in one order, as they are emitted.
 
 pub mod activations;
 pub mod hash;

@@ -1,9 +1,10 @@
 //! A thread's last native stack, and how to bring it up to date.
 //!
-//! Frames are kept outermost first. An update walks from the innermost frame outwards until it meets a remembered frame:
-//! the same registers at the same place. From there on nothing can have changed but what lies in the stack, at places
-//! that are known: the return addresses and saved frame pointers of the older frames. They are compared with independent
-//! loads (below 1 ns a frame) instead of walking. Where one differs, the walk goes on from the frame before it.
+//! Frames are kept outermost first. An update walks from the innermost frame outwards until it reaches a remembered
+//! frame: the same registers at the same place. From there on nothing can have changed but what lies in the stack, at
+//! places that are known: the return addresses and saved frame pointers of the older frames. They are compared with
+//! independent loads (below 1 ns a frame) instead of walking. Where one differs, the walk goes on from the frame before
+//! it.
 //!
 //! A frame in which the interpreter evaluates Python code is marked so: see [`activations`](super::activations).
 
@@ -34,7 +35,7 @@ pub trait NativeChain {
     unsafe fn slot(&self, slot: usize) -> usize;
 }
 
-/// A frame as a walk meets it.
+/// A frame as a walk finds it.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Found {
@@ -108,11 +109,11 @@ pub enum Outcome {
 /// A thread's last native stack.
 pub struct NativeMemo {
     frames: MappedVec<Remembered>,
-    /// Frames met on the way to a remembered one, innermost first.
+    /// Frames found on the way to a remembered one, innermost first.
     fresh: MappedVec<Found>,
     /// Frames whose hash and activations are up to date.
     hashed: usize,
-    /// Frames that are as they were when the stack was last told to the recorder.
+    /// How many frames are as they were when the stack was last emitted.
     emitted: usize,
     outcome: Outcome,
 }
@@ -123,7 +124,7 @@ impl NativeMemo {
         Self { frames: MappedVec::new(), fresh: MappedVec::new(), hashed: 0, emitted: 0, outcome: Outcome::Whole }
     }
 
-    /// Forgets all frames: their addresses may come back with another meaning.
+    /// Drops all frames: their addresses may come back with another meaning.
     pub fn clear(&mut self) {
         self.keep(0);
     }
@@ -174,7 +175,7 @@ impl NativeMemo {
     pub fn update<C: NativeChain>(&mut self, chain: &mut C, callee: &FrameState) -> Result<(), OutOfMemory> {
         let Self { frames, fresh, outcome, .. } = self;
         fresh.truncate(0);
-        // Remembered frames behind these are no longer looked at: they lie below the walk.
+        // Remembered frames after these are no longer considered: they lie below the walk.
         let mut remembered = frames.iter();
         let mut intact = 0;
         // Three variables, and no structure: see `NativeChain::caller`.

@@ -1,5 +1,5 @@
 //! A program that calls and returns, natively and in Python, on a stack in ordinary memory; and the same stacks as the
-//! memos have them, which must always be those of a full walk, in the right order, and told completely.
+//! memos have them, which must always be those of a full walk, in the right order, and emitted completely.
 
 use std::collections::HashMap;
 
@@ -289,12 +289,12 @@ impl NativeWalk<'_> {
     }
 }
 
-/// A pool of its own, and the stack that its records tell.
+/// A pool of its own, and the stack that its records describe.
 struct Recorder {
     memory: MappedVec<u64>,
     pool: Pool,
     emitted: Vec<ChannelFrame>,
-    /// How many frames it has been told, again and again.
+    /// How many frames have been emitted to it, each time counted again.
     frames: usize,
 }
 
@@ -326,7 +326,7 @@ impl Recorder {
         for chunk in chunks {
             let descriptor = self.pool.descriptor(chunk);
             let used = descriptor.published.load(std::sync::atomic::Ordering::Acquire) as usize;
-            // SAFETY: the chunk is sealed, and has so many words.
+            // SAFETY: the chunk is sealed, and has this many words.
             let words = unsafe { std::slice::from_raw_parts(self.pool.words(chunk), used) };
             for record in Records::new(words) {
                 if let Record::Frames { keep, fresh } = record.expect("a whole record") {

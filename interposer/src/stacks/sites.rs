@@ -1,6 +1,6 @@
 //! The sites that a thread has used last: the number of each stack and allocator, by hash.
 //!
-//! The table is bounded, however many stacks a program has. What it forgets is told to the recorder again when it comes again, and
+//! The table is bounded, however many stacks a program has. What it evicts is emitted again when it comes again, and
 //! may have another number then; the number that it had is another site's.
 
 use memprof_capture::channel::layout::MOST_SITES;

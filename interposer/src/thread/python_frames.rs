@@ -20,7 +20,7 @@ use crate::stop::Stop;
 /// What a thread's memo of Python's frames depends on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
-    /// Deaths of code objects.
+    /// How many code objects had been deallocated.
     deallocations: u32,
     /// States that the thread has had.
     states: u32,
@@ -70,7 +70,7 @@ impl ThreadState {
         Ok(control)
     }
 
-    /// The memo was right at a moment. If addresses may have another meaning since then, forgets it.
+    /// The memo was right at a moment. If addresses may have another meaning since then, clears it.
     #[inline(always)]
     fn distrust_before(&mut self, deallocations: u32) {
         let now = Some(Moment { deallocations, states: self.free.changes() });
@@ -137,7 +137,7 @@ impl ThreadState {
         Ok(())
     }
 
-    /// Tells of the code objects that were met, those that are alive then.
+    /// Emits the code objects that were seen; those that are alive then get known.
     #[cold]
     fn emit_descriptions(
         &mut self,
@@ -146,7 +146,7 @@ impl ThreadState {
         are_alive: impl Fn() -> bool,
     ) -> Result<(), Stop> {
         if !self.descriptions.emit(&interpreter.codes, &mut self.channel, recording, are_alive)? {
-            // Of some the death will not be seen.
+            // Of some the deallocation will not be seen.
             self.memo_is_of = None;
         }
         Ok(())

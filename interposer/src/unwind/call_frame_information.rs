@@ -38,7 +38,7 @@ type Row = UnwindTableRow<usize, FixedStorage>;
 type Context = MappedBox<UnwindContext<usize, FixedStorage>>;
 
 /// Several KiB, which a thread's stack may not have to spare: so there is one for all threads. It is held for about a
-/// microsecond whenever an address is met for the first time.
+/// microsecond whenever an address is seen for the first time.
 static CONTEXT: Lock<Option<Context>> = Lock::new(None, || None);
 
 /// Makes the room that later calls use. Nothing without memory for it.

@@ -66,7 +66,7 @@ impl StackChecker {
     pub fn check(&mut self, stack: &NativeMemo, header: &PoolHeader) {
         let addresses = self.addresses.as_mut_ptr().cast();
         // What it allocates is not the program's.
-        // SAFETY: the array has room for as many addresses as the function is told.
+        // SAFETY: the array has room for as many addresses as the function is given.
         let found = tls::apart_from_program(|| unsafe { (self.backtrace)(addresses, MOST_ADDRESSES as c_int) });
         let found = &self.addresses[..usize::try_from(found).unwrap_or(0)];
         header.checked.fetch_add(1, Relaxed);

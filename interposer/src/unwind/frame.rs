@@ -2,7 +2,7 @@
 
 /// An address in code, and what it says about the frame.
 ///
-/// A return address stands behind its call, which may be the last instruction of the function: what belongs to the call
+/// A return address comes after its call, which may be the last instruction of the function: what belongs to the call
 /// is looked up one byte before. A frame that a signal interrupted is at exactly its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]

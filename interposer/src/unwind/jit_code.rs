@@ -1,13 +1,13 @@
 //! Unwinding information for code that the program makes while it runs, as LLVM's just-in-time compiler does: it passes an
 //! `.eh_frame` section to `__register_frame`, which is hooked.
 //!
-//! That happens in the middle of the program, where a signal handler may come between and be recorded, and look for a
-//! section itself. So there is no lock: the list is an append-only one of atomic words. Whoever looks at a section holds the
-//! lock of [`call_frame_information`](super::call_frame_information); so a section that was taken out is nobody's any more
-//! when that lock's present holder has let it go.
+//! That happens in the middle of the program, where a signal handler may interrupt and be recorded, and look for a
+//! section itself. So there is no lock: the list is an append-only one of atomic words. Whoever reads a section holds
+//! the lock of [`call_frame_information`](super::call_frame_information); so a section that was taken out is nobody's
+//! any more when that lock's present holder has released it.
 //!
-//! A section that has told something of an address says so, since what was learned from it must be forgotten with it. Most
-//! never do: programs make a thousand functions, and few of them are seen on a stack.
+//! A section in which an address was found says so, since what was read from it must be dropped with it. Most never do:
+//! programs make a thousand functions, and few of them are seen on a stack.
 
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
@@ -19,7 +19,7 @@ const PAGE: usize = 4096;
 /// Sections in a block of one page.
 const SECTIONS: usize = (PAGE - 2 * size_of::<usize>()) / size_of::<usize>();
 
-/// Some sections. Blocks are never given back.
+/// Some sections. Blocks are never unmapped.
 #[repr(C)]
 struct Block {
     /// The block before it; null for the first one.
@@ -31,9 +31,9 @@ struct Block {
     sections: [AtomicUsize; SECTIONS],
 }
 
-/// The section has told something of an address. (No address of a program has these bits.)
+/// An address was found in the section. (No address of a program has these bits.)
 const USED: usize = 1 << 63;
-/// The section is being taken back: nobody begins to look at it.
+/// The program is taking the section away: nobody begins to read it.
 const GONE: usize = 1 << 62;
 
 // SAFETY: what changes is atomic, and the block before it lives for ever.
@@ -93,18 +93,19 @@ pub fn add(section: usize) {
     }
 }
 
-/// What became of a section that the program takes back.
+/// What became of a section that the program takes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removed {
     /// It was not known.
     Unknown,
-    /// It has never told anything.
+    /// Nothing was ever found in it.
     Unused,
-    /// It has: what was learned from it must be forgotten.
+    /// Something was: what was read from it must be dropped.
     Used,
 }
 
-/// Takes a section out that the program is about to take back. `wait_for_readers` returns when nobody looks at it any more.
+/// Takes a section out that the program is about to take away. `wait_for_readers` returns when nobody reads it any
+/// more.
 pub fn remove(section: usize, wait_for_readers: impl FnOnce()) -> Removed {
     let take = |place: &AtomicUsize| {
         let is_it = |found: usize| (found & !USED == section).then_some(found | GONE);
@@ -130,7 +131,7 @@ pub unsafe fn find<R>(mut try_section: impl FnMut(&'static [u8]) -> Option<R>) -
         if section == 0 || section & GONE != 0 {
             return None;
         }
-        // SAFETY: the program leaves a section where it is until it has been taken back, which waits for the caller.
+        // SAFETY: the program leaves a section where it is until it has been taken out, which waits for the caller.
         let answer = try_section(unsafe { whole_section(section) });
         if answer.is_some() && found & USED == 0 {
             place.fetch_or(USED, SeqCst);
@@ -203,7 +204,8 @@ mod tests {
         }
         assert_eq!(remove(other, || ()), Removed::Unused);
         assert_eq!(lengths(), []);
-        // What has told something says so, even if that was while it was being taken out; only its own place does.
+        // A section in which something was found says so, even if that was while it was being taken out; only its own
+        // place does.
         let use_section = |wanted: usize| {
             // SAFETY: as above.
             let answer = unsafe { find(|bytes| (bytes.as_ptr().addr() == wanted).then_some(())) };

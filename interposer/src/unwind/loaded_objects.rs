@@ -21,7 +21,7 @@ use crate::platform::loaded_modules::{LoadedModule, address_of};
 pub struct LoadedObject {
     /// Its first byte.
     pub start: usize,
-    /// Behind its last byte.
+    /// One past its last byte.
     pub end: usize,
     /// What was added to the addresses that the file has.
     pub bias: usize,
@@ -31,7 +31,7 @@ pub struct LoadedObject {
     pub eh_frame_header: usize,
 }
 
-/// Where an object's name stands.
+/// Where an object's name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectName {
     /// A C string that the loader owns, empty for the program itself, or null.

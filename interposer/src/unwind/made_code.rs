@@ -10,7 +10,7 @@ use super::x86_64::{Rule, code_entry};
 use crate::lock::Recording;
 use crate::platform::memory::OwnMemory;
 
-/// Bytes of code that are looked at: no more is needed to take a frame down that keeps every register.
+/// Bytes of code that are read: no more is needed to take a frame down that keeps every register.
 const LONGEST_EPILOGUE: usize = 24;
 const PAGE: usize = 4096;
 /// No piece of code that is entered in a known way takes more of the stack: it saves a few registers at most.

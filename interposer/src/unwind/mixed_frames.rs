@@ -1,5 +1,6 @@
-//! Functions that treat the frame pointer register in every way that unwinding information can tell, and call each other in any
-//! order: their stacks are those that libgcc's unwinder finds, and each quick step is the one that the slow way makes.
+//! Functions that treat the frame pointer register in every way that unwinding information can express, and call each
+//! other in any order: their stacks are those that libgcc's unwinder finds, and each quick step is the one that the
+//! slow way makes.
 
 use core::arch::global_asm;
 use core::ffi::{c_int, c_void};
@@ -64,7 +65,7 @@ kind!(
     "push rbp\n.cfi_def_cfa_offset 16\n.cfi_offset rbp, -16\nmov rbp, 3",
     "pop rbp\n.cfi_def_cfa_offset 8\n.cfi_restore rbp"
 );
-// The register leads to what looks like a frame, with a return address, and is none.
+// The register leads to what seems to be a frame, with a return address, and is none.
 kind!(
     "mixed_frames_misleads",
     "push rbp\n.cfi_def_cfa_offset 16\n.cfi_offset rbp, -16\nsub rsp, 32\n.cfi_def_cfa_offset 48\n\

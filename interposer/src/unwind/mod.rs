@@ -1,9 +1,9 @@
 //! Native frames: from one to its caller.
 //!
-//! Much code is compiled without frame pointers, so the way to a function's caller stands in its module's `.eh_frame`. To read
-//! it costs a microsecond; so what it says about an address is packed into 16 bits ([`Rule`](x86_64::Rule)) and kept in
-//! one table for all threads ([`rule_table`]). A step then costs one look-up and two loads; where it says that there is a frame
-//! pointer, the processor need not wait for the look-up.
+//! Much code is compiled without frame pointers, so the way to a function's caller is described in its module's
+//! `.eh_frame`. To read that costs a microsecond; so what it says about an address is packed into 16 bits
+//! ([`Rule`](x86_64::Rule)) and kept in one table for all threads ([`rule_table`]). A step then costs one look-up and
+//! two loads; where it says that there is a frame pointer, the processor need not wait for the look-up.
 //!
 //! - [`frame`]: what is known of a frame.
 //! - [`x86_64`]: registers and rules of the processor.
@@ -13,7 +13,7 @@
 //! - [`mappings`]: the same, and stacks, as the kernel lists them.
 //! - [`jit_code`]: unwinding information that the program registers for code that it makes.
 //! - [`made_code`]: out of such code where there is none.
-//! - [`unloading`]: modules that go, and what must be forgotten then.
+//! - [`unloading`]: modules that go, and what must be dropped then.
 //! - [`stack_region`]: memory that may be read as stack.
 //! - [`unwinder`]: all of it together.
 //! - [`walk`]: the way along a thread's frames.

@@ -57,7 +57,7 @@ impl ModuleTable {
         Some(self.entries[self.last])
     }
 
-    /// The same module, found anew in a generation of code: it was described.
+    /// The same module, found again in a generation of code: it was described.
     fn renew(&mut self, found: &Entry) -> Option<Entry> {
         let entry = self.entries.iter_mut().find(|known| known.is_same(found))?;
         entry.generation = found.generation;
@@ -109,7 +109,7 @@ static INTERPRETER: ModuleRange = ModuleRange::unknown();
 /// The extension module of the package `greenlet`, once a frame of it was described.
 static GREENLET: ModuleRange = ModuleRange::unknown();
 
-/// Notes where the Python interpreter is: its first byte, and behind its last one.
+/// Notes where the Python interpreter is: its first byte, and one past its last one.
 pub fn set_interpreter(range: (usize, usize)) {
     INTERPRETER.set(range);
 }
@@ -301,8 +301,8 @@ pub fn push_own_path(start: usize, path: &mut MappedVec<u8>) -> Result<(), Stop>
     Ok(path.extend_from_slice(name)?)
 }
 
-/// Appends the current folder, with a slash behind it: that in which the loader and the kernel have found a relative path, as
-/// long as nobody has changed it.
+/// Appends the current folder, with a slash after it: that in which the loader and the kernel have found a relative
+/// path, as long as nobody has changed it.
 fn push_current_folder(path: &mut MappedVec<u8>) -> Result<(), Stop> {
     let _errno = KeptErrno::new();
     let mut room = MappedVec::<u8>::zeroed(LONGEST_PATH)?;

@@ -1,7 +1,7 @@
 //! The rules that are known, by address, for all threads.
 //!
 //! An open hash table of single words, each an address (48 bits) and its rule (16): nothing can tear, and there is no lock.
-//! Where a place is taken and its neighbours too, one of them is forgotten: it can be learnt again.
+//! Where a place is taken and its neighbours too, one of them is evicted: it can be read again.
 
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
@@ -62,7 +62,7 @@ impl RuleTable {
         self.places[at].store(address.bits() << 16 | u64::from(rule.bits()), Relaxed);
     }
 
-    /// Forgets all rules.
+    /// Drops all rules.
     pub fn clear(&self) {
         for place in &self.places {
             place.store(0, Relaxed);

@@ -2,8 +2,8 @@
 //! only read if it lies in a stack, above the stack pointer.
 //!
 //! A thread's own stack is known. It may also run on others: a signal handler's (`sigaltstack`), a coroutine's. These are
-//! looked up among the mappings and remembered. But their memory, or what lies behind it, may be given back at any time, and
-//! not only by calls that are hooked. So the kernel is asked in each walk whether it is still there.
+//! looked up among the mappings and remembered. But their memory, or what lies after it, may be unmapped at any time,
+//! and not only by calls that are hooked. So the kernel is asked in each walk whether it is still there.
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -28,7 +28,7 @@ impl StackRegion {
     /// No memory.
     pub const NONE: Self = Self { low: 0, high: 0 };
 
-    /// From its first byte to behind its last one.
+    /// From its first byte to one past its last one.
     #[cfg(test)]
     pub const fn new(low: usize, high: usize) -> Self {
         Self { low, high }
@@ -48,7 +48,7 @@ impl StackRegion {
         own
     }
 
-    /// From its first byte to behind its last one.
+    /// From its first byte to one past its last one.
     pub const fn of_bounds((low, high): (usize, usize)) -> Self {
         Self { low, high }
     }
@@ -144,7 +144,7 @@ impl StackRegions {
     }
 }
 
-/// How much of another stack is looked at in one go.
+/// How much of another stack is checked in one go.
 const CHECKED_AT_ONCE: usize = 256 << 10;
 
 /// The part of a mapping from the page of `sp` on that is there; nothing if the mapping has changed.

@@ -1,10 +1,10 @@
-//! Code that goes: modules that are unloaded, code made at run time that is taken back. Other code may come to the same
-//! addresses at once, so everything that is remembered by address must be forgotten: rules, stacks, modules.
+//! Code that goes: modules that are unloaded, code made at run time that is taken away. Other code may come to the same
+//! addresses at once, so everything that is remembered by address must be dropped: rules, stacks, modules.
 //!
-//! The loader itself tells when it has unloaded something, before anything else can be loaded: see
-//! [`loading`](crate::linked_allocators). Where it cannot be made to, `dlclose` is hooked; while a thread is in it, nothing
-//! that is remembered is trusted. Code that unloads a module is never executing in it, so nobody can note a rule for the old
-//! code afterwards.
+//! The loader itself notifies us when it has unloaded something, before anything else can be loaded: see
+//! [`loading`](crate::linked_allocators). Where it cannot be made to do that, `dlclose` is hooked; while a thread is in
+//! it, nothing that is remembered is trusted. Code that unloads a module is never executing in it, so nobody can note a
+//! rule for the old code afterwards.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -46,12 +46,12 @@ pub fn code_has_gone() {
     GENERATION.fetch_add(1, AcqRel);
 }
 
-/// From now on the loader tells when it has unloaded something.
+/// From now on the loader notifies us when it has unloaded something.
 pub fn loader_notifies() {
     LOADER_NOTIFIES.store(true, Release);
 }
 
-/// Stands around a call of the real `dlclose`, where the loader does not tell.
+/// Lives during a call of the real `dlclose`, where the loader does not notify us.
 pub struct Closing(());
 
 impl Closing {

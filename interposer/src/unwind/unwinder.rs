@@ -21,7 +21,7 @@ pub struct Unwinder {
     regions: StackRegions,
     /// The one that the last step was in.
     pub(super) region: StackRegion,
-    /// Whether that is the thread's own stack. Others may be gone the next time: each of their frames is walked anew.
+    /// Whether that is the thread's own stack. Others may be gone the next time: each of their frames is walked again.
     pub(super) is_own: bool,
 }
 
@@ -90,7 +90,7 @@ impl Unwinder {
         self.region.may_read(sp, slot) || self.may_read_further(sp, slot)
     }
 
-    /// Of another stack than the thread's own, only so much is known to be there as was looked at.
+    /// Of another stack than the thread's own, only so much is known to be there as was checked.
     #[cold]
     #[inline(never)]
     fn may_read_further(&mut self, sp: usize, slot: usize) -> bool {
@@ -257,7 +257,8 @@ mod tests {
     fn it_goes_through_signal_handlers_on_stacks_of_their_own() {
         const BYTES: usize = 256 * 1024;
         let mut memory = vec![0_u64; BYTES / 8];
-        // SAFETY: the stack is memory of ours that lives until it is taken back; the handler is a function of this kind.
+        // SAFETY: the stack is memory of ours that lives until the former one is set again; the handler is a function
+        // of this kind.
         unsafe {
             let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: BYTES };
             let mut before = core::mem::MaybeUninit::<libc::stack_t>::uninit();

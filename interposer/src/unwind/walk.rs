@@ -4,8 +4,9 @@
 //! a loop that calls nothing; whatever is out of the ordinary is left to [`Walk::caller`], which goes one step.
 //!
 //! Where a function keeps a frame pointer, its caller's is one load away. That it does is said by its module's unwinding
-//! information, and for each return address apart: so no module has to be looked through, and one function that does otherwise
-//! (assembly, a function compiled with other options, the entries of the procedure linkage table) costs nobody else anything.
+//! information, and for each return address apart: so no module has to be searched, and one function that does
+//! otherwise (assembly, a function compiled with other options, the entries of the procedure linkage table) costs
+//! nobody else anything.
 
 use super::frame::{FrameState, Step};
 use super::rule_table::RULES;

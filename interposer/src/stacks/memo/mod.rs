@@ -1,6 +1,6 @@
 //! A thread's last stack, and how to bring it up to date.
 //!
-//! Frames are kept root first. Bringing the stack up to date walks from the innermost frame outwards until it meets a
+//! Frames are kept root first. Bringing the stack up to date walks from the innermost frame outwards until it reaches a
 //! remembered frame; the older ones are then checked in place: each must still execute the same instruction and have
 //! the same caller. These checks load from addresses that are known beforehand, so that the processor overlaps them
 //! (about 1 ns a frame), yet none of them is trusted before the frame above it has confirmed the link: what is read is
@@ -42,7 +42,7 @@ pub trait FrameChain {
     /// Its innermost frame; its end if it has none.
     fn top(&self) -> FrameAddress;
 
-    /// What stands for the caller of its outermost frame, and is no frame of its own.
+    /// What represents the caller of its outermost frame, and is no frame of its own.
     fn end(&self) -> FrameAddress {
         0
     }
@@ -114,16 +114,17 @@ impl FrameFinder {
 
 /// A thread's last stack.
 pub struct StackMemo {
-    /// `links[0]` stands for the [end of the chain](FrameChain::end); frame `i` (from 1, outermost first) is `links[i]`.
+    /// `links[0]` represents the [end of the chain](FrameChain::end); frame `i` (from 1, outermost first) is
+    /// `links[i]`.
     links: MappedVec<Link>,
     hashes: MappedVec<StackHash>,
     contributions: MappedVec<Contribution>,
     finder: FrameFinder,
-    /// Frames met on the way to a remembered one, innermost first.
+    /// Frames found on the way to a remembered one, innermost first.
     fresh: MappedVec<FrameAddress>,
-    /// As many of the outermost links are as they were when the stack was last told to the recorder.
+    /// How many of the outermost links are as they were when the stack was last emitted.
     emitted: usize,
-    /// Likewise, since they were last looked at for activations.
+    /// Likewise, since they were last searched for activations.
     seen: usize,
 }
 
@@ -153,7 +154,7 @@ impl StackMemo {
         self.hashes[self.hashes.len() - 1]
     }
 
-    /// Forgets all frames: their identities may come back with another meaning.
+    /// Drops all frames: their identities may come back with another meaning.
     pub fn clear(&mut self) {
         self.keep(1);
     }
@@ -305,7 +306,7 @@ impl StackMemo {
         self.seen
     }
 
-    /// Notes that all links have been looked at.
+    /// Notes that all links have been searched for activations.
     #[inline]
     pub fn set_seen(&mut self) {
         self.seen = self.links.len();
@@ -339,7 +340,7 @@ impl StackMemo {
         self.emitted
     }
 
-    /// Notes that links from this one on must be told again, since they belong to other native frames.
+    /// Notes that links from this one on must be emitted again, since they belong to other native frames.
     pub fn must_emit_from(&mut self, link: usize) {
         self.emitted = self.emitted.min(link.max(1));
     }
@@ -350,7 +351,7 @@ impl StackMemo {
     }
 }
 
-/// Makes the rare case a branch: a conditional move would stand in the way of every frame.
+/// Makes the rare case a branch: a conditional move would delay every frame.
 #[cold]
 #[inline(never)]
 fn moved_on(link: usize) -> usize {

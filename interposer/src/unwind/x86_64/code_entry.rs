@@ -1,16 +1,16 @@
 //! How code is entered that CPython's just-in-time compiler has made, where it does not describe that code (3.13, 3.14).
 //!
-//! Each piece begins, at the start of a page, with a function of the C calling convention (Tools/jit/trampoline.c, shim.c): it
-//! saves registers, calls what lies behind it, restores the registers and returns. All the rest is reached by jumps from there,
-//! in a calling convention that leaves every register but the stack and frame pointers to the callee: whatever is called from
-//! it, the next return address in made code is the one in that first function.
+//! Each piece begins, at the start of a page, with a function of the C calling convention (Tools/jit/trampoline.c,
+//! shim.c): it saves registers, calls what comes after it, restores the registers and returns. All the rest is reached
+//! by jumps from there, in a calling convention that leaves every register but the stack and frame pointers to the
+//! callee: whatever is called from it, the next return address in made code is the one in that first function.
 
 use super::Rule;
 use crate::unwind::frame::{CodeAddress, FrameState};
 
-/// No such function's call lies further behind the start of its page.
+/// No such function's call is at a larger offset from the start of its page.
 pub const FURTHEST_CALL: usize = 48;
-/// So many bytes from the start of the page tell whether it is one.
+/// This many bytes from the start of the page show whether it is one.
 pub const LONGEST: usize = FURTHEST_CALL + 24;
 
 /// Whether a page that begins with `code` begins with such a function, whose call returns to its byte `at`.

@@ -37,7 +37,7 @@ pub struct Caller {
 impl Rule {
     /// There is no caller.
     pub const END: Self = Self(0);
-    /// No rule can say it: the information must be read again each time.
+    /// No rule can express it, so that it cannot be cached: the information must be read again each time.
     pub const UNCACHEABLE: Self = Self(1);
     /// The function keeps a frame pointer: the register points to where the caller's is saved, with the return address above.
     pub const FRAME_POINTER: Self = Self(1 | 2 << 1 | 1 << 12);
@@ -165,7 +165,7 @@ mod tests {
         // add rsp, 0x100; pop rbp; ret
         let large = [0x48, 0x81, 0xc4, 0, 1, 0, 0, 0x5d, 0xc3];
         assert_eq!(caller(&large), Some(Caller { cfa: sp + 0x110, bp_slot: sp + 0x100 }));
-        // Of 8-byte words only, no frame that shrinks below itself, and nothing behind which there is no return.
+        // Of 8-byte words only, no frame that shrinks below itself, and nothing that no return follows.
         for other in [
             &[0x48, 0x83, 0xc4, 3, 0xc3][..],
             &[0x48, 0x83, 0xc4, 0xf8, 0xc3],
