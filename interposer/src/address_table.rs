@@ -1,8 +1,8 @@
-//! From the addresses of things that die to numbers.
+//! From the addresses of things that are freed to numbers.
 //!
-//! A thing can die, and another one can be born at its address; so whoever lets one die says so first. Reading and
-//! forgetting take no lock: they happen in the middle of the program, where a signal handler may come between and be
-//! recorded. Only what is new is put in under a lock.
+//! A thing can be freed, and another one can be made at its address. So whoever frees one removes it here first.
+//! Reading and removing take no lock: they happen in the middle of the program, where a signal handler may interrupt
+//! and be recorded. Only what is new is inserted under a lock.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, fence};
@@ -13,10 +13,10 @@ use crate::platform::memory::map;
 
 /// A place that nobody has taken: nothing is at address 0.
 const EMPTY: usize = 0;
-/// What stands for the number of a thing that has died. Its address stays in its place, where a search goes past it, until
-/// another thing is born there or the table grows.
+/// The number of a thing that has been removed. Its address stays in its place, where a search goes past it, until
+/// another thing is inserted at this address or the table grows.
 const REMOVED: u32 = u32::MAX;
-/// This bit of a number says that whoever puts it in has not found yet that the thing is alive. Numbers are below it.
+/// This bit of a number says that whoever inserts it has not found yet that the thing is alive. Numbers are below it.
 const DOUBTED: u32 = 1 << 31;
 
 #[repr(C)]
@@ -26,7 +26,7 @@ struct Place {
     unused: u32,
 }
 
-/// Places of one size of the table, in pages of their own that are never given back: a reader may still be there.
+/// Places of one size of the table, in pages of their own that are never unmapped: a reader may still be there.
 /// All generations together are no larger than the present one.
 #[repr(C)]
 struct Generation {
@@ -37,14 +37,14 @@ struct Generation {
 /// The table.
 pub struct AddressTable {
     generation: AtomicPtr<Generation>,
-    /// The next one, while the living are copied into it, which takes the lock; nobody reads there yet.
+    /// The next one, while what is alive is copied into it, which takes the lock; nobody reads there yet.
     next: AtomicPtr<Generation>,
-    /// How many places of the present generation are taken, by the living and by the dead.
+    /// How many places of the present generation are taken, by what is alive and by what was removed.
     taken: Lock<usize>,
     first_places: usize,
 }
 
-/// Why something could not be put in.
+/// Why something could not be inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotInserted {
     /// The kernel gives no more memory.
@@ -73,19 +73,19 @@ impl AddressTable {
         Self { generation, next, taken: Lock::new(0, || 0), first_places }
     }
 
-    /// The lock under which something is put in.
+    /// The lock under which something is inserted.
     pub const fn lock(&self) -> &dyn AnyLock {
         &self.taken
     }
 
-    /// Forgets everything, in a forked child.
+    /// Drops everything, in a forked child.
     ///
     /// # Safety
     /// The process has one thread, and that uses neither this table nor its lock.
     pub unsafe fn renew(&self) {
         self.generation.store(core::ptr::null_mut(), SeqCst);
         self.next.store(core::ptr::null_mut(), SeqCst);
-        // SAFETY: the caller says so. The first one that is put in finds no places, and counts anew.
+        // SAFETY: the caller says so. The first insertion finds no places, and counts from zero.
         unsafe { self.taken.renew() };
     }
 
@@ -117,7 +117,7 @@ impl AddressTable {
                 if known & DOUBTED == 0 {
                     return Ok(Some(known));
                 }
-                // It is dead, or has been left in doubt by who held the lock before.
+                // It has been removed, or was left in doubt by who held the lock before.
                 place.number.store(number | DOUBTED, SeqCst);
                 place
             }
@@ -133,7 +133,7 @@ impl AddressTable {
         Ok(Some(number).filter(|_| settled == number && doubted.is_ok()))
     }
 
-    /// The thing at `address` dies. Returns its number, if it had one.
+    /// Removes the thing at `address`, which is about to be freed. Returns its number, if it had one.
     #[inline]
     pub fn remove(&self, address: usize) -> Option<u32> {
         let generation = self.generation.load(SeqCst);
@@ -155,7 +155,7 @@ impl AddressTable {
         loop {
             let generation = self.generation.load(SeqCst);
             remove_in(generation);
-            // Either the copy is found here, or who copies sees that the thing is dead.
+            // Either the copy is found here, or who copies sees that the thing has been removed.
             fence(SeqCst);
             remove_in(self.next.load(SeqCst));
             // If the table has grown meanwhile, the thing may have been copied alive before.
@@ -173,7 +173,7 @@ impl AddressTable {
             return Ok(old);
         }
         let living = |place: &&Place| place.address.load(Acquire) != EMPTY && place.number.load(Acquire) != REMOVED;
-        // Where most things are dead, the same size will do again.
+        // Where most things have been removed, the same size will do again.
         let wanted = (old.iter().filter(living).count() * 4).next_power_of_two().max(self.first_places);
         let bytes = size_of::<Generation>() + wanted * size_of::<Place>();
         let fresh = map(bytes).ok_or(OutOfMemory)?.cast::<Generation>().as_ptr();
@@ -186,7 +186,7 @@ impl AddressTable {
         self.next.store(fresh, SeqCst);
         for place in old.iter().filter(living) {
             let copy = put(places, place.address.load(Relaxed), place.number.load(Relaxed));
-            // It may have died before others could find the copy, which must not be seen alive.
+            // It may have been removed before others could find the copy, which must not be seen alive.
             fence(SeqCst);
             if place.number.load(SeqCst) == REMOVED {
                 copy.number.store(REMOVED, SeqCst);
@@ -296,7 +296,7 @@ mod tests {
         let recording = &mut recording();
         assert_eq!(table.insert(0x1000, 1, recording, || false), Ok(None));
         assert_eq!((table.get(0x1000), table.remove(0x1000)), (None, None));
-        // It is not there before it was found to be, and dies right after that.
+        // It is not there before it was found to be alive, and is removed right after that.
         let removed_meanwhile = || {
             assert_eq!(table.get(0x1000), None);
             assert_eq!(table.remove(0x1000), None);
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(table.remove(0x1000), Some(3));
     }
 
-    /// One thread lets things die whose neighbours make the table grow meanwhile.
+    /// One thread removes things whose neighbours make the table grow meanwhile.
     #[test]
     fn nothing_that_was_removed_comes_back_when_the_table_grows() {
         for round in 0..200 {

@@ -25,7 +25,7 @@ pub struct Birth {
 pub enum WantedStack {
     /// One that begins at this address.
     Given(usize),
-    /// One of so many bytes at least.
+    /// One of at least this many bytes.
     Bytes(usize),
     /// Nobody knows.
     Unknown,
@@ -66,7 +66,7 @@ impl Birth {
         Some(place)
     }
 
-    /// Gives its memory back.
+    /// Releases its memory.
     ///
     /// # Safety
     /// It came from [`Self::create`], and nobody uses it any more.

@@ -23,7 +23,7 @@ impl Channel {
         &mut self.0
     }
 
-    /// The date of an event that happens now.
+    /// The stamp of an event that happens now.
     #[inline(always)]
     pub fn stamp(&mut self) -> Stamp {
         self.0.date()

@@ -2,7 +2,7 @@
 //! itself: then the system is not asked any more what a recording can do without.
 //!
 //! Children that are forked inherit the filter, and this knowledge. A program that is executed begins without the knowledge: a
-//! filter that was there before lets it start, for which its loader looks at the files of libraries as we do.
+//! filter that was there before lets it start, for which its loader reads the files of libraries as we do.
 
 use core::hint::spin_loop;
 use core::sync::atomic::Ordering::SeqCst;
@@ -12,8 +12,8 @@ use crate::platform::memory::doze;
 
 /// Whether filters are there, and who is just asking the system something.
 ///
-/// A filter can be put on all threads at once. Whoever asks says so, and looks whether there is a filter *after* that; whoever
-/// makes one says so, and waits for who asks *after* that. So one of the two sees the other.
+/// A filter can be put on all threads at once. Whoever asks says so, and checks *after* that whether there is a filter.
+/// Whoever makes one says so, and waits *after* that for who asks. So one of the two sees the other.
 struct Confinement {
     has_begun: AtomicBool,
     asking: AtomicU32,

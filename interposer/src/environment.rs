@@ -1,8 +1,8 @@
 //! The two entries of the environment that lead a program to this library and to the pool.
 //!
-//! A program that is recorded does not see them, and the programs that it starts never meet memprof: the entries are taken
-//! out before the program's own code runs, and kept for what it executes in its own place. Where processes are followed, the
-//! entries stay, since libc starts programs by itself, too (`system`, `popen`).
+//! A program that is recorded does not see them, and the programs that it starts never get in touch with memprof: the
+//! entries are taken out before the program's own code runs, and kept for what it executes in its own place. Where
+//! processes are followed, the entries stay, since libc starts programs by itself, too (`system`, `popen`).
 //!
 //! What a program gets that is about to be executed is decided here; who is asked: [`hooks::programs`](crate::hooks::programs).
 
@@ -74,8 +74,8 @@ impl Entries {
     }
 
     /// Takes the entries out of a list of C strings, which a null pointer ends. What other libraries are preloaded stays.
-    /// The entries behind move up, and null pointers fill the rest: what a program finds behind its environment it may
-    /// look for by the first of them.
+    /// The entries after them move up, and null pointers fill the rest: a program may look for what follows its
+    /// environment by the first of them.
     ///
     /// # Safety
     /// The list and its strings may be written to, and nobody else writes to them meanwhile.
@@ -145,7 +145,7 @@ impl Entries {
         }
     }
 
-    /// The list with the entries in it, and with other libraries that it preloads behind this one.
+    /// The list with the entries in it, and with other libraries that it preloads after this one.
     ///
     /// # Safety
     /// The list and its strings are not changed meanwhile, and the room is not used for anything else as long as the new list
@@ -235,7 +235,7 @@ enum Rest {
 }
 
 /// How many entries a list may have that needs no memory of its own. (A child that shares its parent's memory, and executes a
-/// program, cannot give any back.)
+/// program, cannot release any.)
 const FEW: usize = 256;
 
 /// Where a list of C strings is made.

@@ -21,7 +21,7 @@ pub enum Named {
     Searched(*const c_char),
     /// By a descriptor.
     Descriptor(c_int),
-    /// In a way that is not looked into.
+    /// In a way that is not examined.
     Otherwise,
 }
 
@@ -134,7 +134,7 @@ fn gets_them(entries: &Entries, place: Place) -> bool {
 /// How often `#!` leads to another script (Linux: BINPRM_MAX_RECURSION).
 const MAX_INTERPRETERS: usize = 4;
 
-/// What keeps this library from working in a program; nothing also if the program cannot be looked into.
+/// What keeps this library from working in a program; nothing also if the program cannot be examined.
 ///
 /// A path of any length takes much of the stack, which only those are to pay for who ask.
 ///
@@ -195,7 +195,7 @@ fn file_name(path: &[u8]) -> &[u8] {
 
 /// PATH_MAX
 const PATH_BYTES: usize = 4096;
-/// Where glibc looks if there is no PATH (_CS_PATH).
+/// Where glibc searches if there is no PATH (_CS_PATH).
 const DEFAULT_PATH: &CStr = c"/bin:/usr/bin";
 
 /// The file that a name leads to, as for `execvp`.
@@ -218,7 +218,7 @@ fn find<'a>(file: &'a CStr, path: &'a mut [u8; PATH_BYTES]) -> Option<&'a CStr> 
     None
 }
 
-/// The parts, of which the last one is a NUL, behind one another.
+/// The parts, of which the last one is a NUL, one after the other.
 fn join<'a>(parts: &[&[u8]], path: &'a mut [u8; PATH_BYTES]) -> Option<&'a CStr> {
     let mut length = 0;
     for part in parts {

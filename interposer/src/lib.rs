@@ -3,7 +3,7 @@
 //! It is preloaded, so that its `malloc` comes before everybody else's. Each hooked call runs the real function and
 //! leaves a record in the shared channel; the recorder, outside, does everything else.
 //!
-//! From above to below; each knows only what stands below it:
+//! From top to bottom; each knows only what is below it:
 //!
 //! - [`hooks`]: the functions that it puts in front of the C library's and Python's.
 //! - [`linked_allocators`]: allocators that no symbol leads to, found in the symbol tables and patched.
@@ -57,7 +57,8 @@ use lock::Recording;
 use platform::loaded_modules::MayAskLoader;
 use python::allocator_functions::AllocatorFunctions;
 
-/// Puts hooks where no symbol leads to them, when a session begins: what stands above [`start`], and it cannot name.
+/// Puts hooks where no symbol leads to them, when a session begins: they are above [`start`], so that it cannot name
+/// them.
 ///
 /// The process has one thread then.
 fn install(recording: &mut Recording, ask: &MayAskLoader) {
@@ -71,7 +72,7 @@ fn install(recording: &mut Recording, ask: &MayAskLoader) {
     let _ = (recording, ask);
 }
 
-/// Likewise, before any of them is called: finds the functions that hooks stand in front of.
+/// Likewise, before any of them is called: finds the functions that hooks are put in front of.
 fn look_up_hooked_functions(next: impl Fn(&CStr) -> usize) {
     hooks::list::look_up_real_functions(next);
 }

@@ -12,7 +12,7 @@
 //! - A stack ends while a lock is held, and a handler jumps away: where there is no room for what is done under a lock, it
 //!   answers [`Busy`]. If a thread is left all the same, [`AnyLock::give_up`] takes the lock from it.
 //! - The holder is gone for another reason: after [`PATIENCE`] the lock answers [`Busy`], and the program goes on.
-//! - A process is forked while another thread holds a lock: the child makes all of them anew ([`AnyLock::renew`]).
+//! - A process is forked while another thread holds a lock: the child resets all of them ([`AnyLock::renew`]).
 
 use core::cell::UnsafeCell;
 use core::hint::spin_loop;
@@ -111,7 +111,7 @@ impl<T> Lock<T> {
         }
     }
 
-    /// Returns when whoever holds the lock now has let it go: what that thread was still looking at, nobody looks at any
+    /// Returns when whoever holds the lock now has released it: what that thread was still reading, nobody reads any
     /// more. At once if the calling thread holds it, which has been interrupted then.
     pub fn wait_for_present_holder(&self) {
         let holder = self.holder.load(Acquire);

@@ -24,7 +24,7 @@ pub fn give_up() {
     for_each(|lock| lock.give_up());
 }
 
-/// Makes all locks, and what the parent has told the recorder, anew in a forked child.
+/// Resets, in a forked child, all locks, and the notes of what the parent has emitted.
 ///
 /// # Safety
 /// The process has one thread, which holds no lock and records nothing.

@@ -100,7 +100,7 @@ impl<T: Plain> MappedVec<T> {
         if self.length == self.capacity {
             self.grow(self.length + 1)?;
         }
-        // SAFETY: there is room behind the last element.
+        // SAFETY: there is room after the last element.
         unsafe { self.start.add(self.length).write(value) };
         self.length += 1;
         Ok(())
@@ -112,11 +112,11 @@ impl<T: Plain> MappedVec<T> {
         if self.capacity - self.length < more { self.grow(self.length + more) } else { Ok(()) }
     }
 
-    /// The room behind the last element: what was there before, or zeros.
+    /// The room after the last element: what was there before, or zeros.
     #[inline]
     pub fn spare(&mut self) -> &mut [T] {
-        // SAFETY: there is room for so many elements. Pages are zero to begin with, and hold elements only: any bytes are a value.
-        // A dangling start is aligned, and has no room.
+        // SAFETY: there is room for this many elements. Pages are zero to begin with, and hold elements only: any bytes
+        // are a value. A dangling start is aligned, and has no room.
         unsafe { slice::from_raw_parts_mut(self.start.add(self.length).as_ptr(), self.capacity - self.length) }
     }
 
@@ -135,7 +135,7 @@ impl<T: Plain> MappedVec<T> {
         Ok(())
     }
 
-    /// Forgets the elements from `length` on.
+    /// Drops the elements from `length` on.
     #[inline]
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);

@@ -1,4 +1,4 @@
-//! The process of a session, as the recorder is told.
+//! The process of a session, as it is described to the recorder.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -27,11 +27,11 @@ pub struct Identity {
     seen_parent: AtomicU32,
     /// The image that this one was forked from; 0 where it began as a new program.
     forked_from: AtomicU32,
-    /// Whether the recorder has been told.
+    /// Whether its description has been emitted.
     is_emitted: AtomicBool,
 }
 
-/// The most bytes of arguments that are told.
+/// The most bytes of arguments that are emitted.
 const LONGEST_ARGUMENTS: usize = 16 << 10;
 
 impl Identity {
@@ -78,7 +78,7 @@ impl Identity {
         self.is_emitted.store(false, Release);
     }
 
-    /// Tells the recorder, once.
+    /// Emits its description, once.
     pub fn emit(&self, channel: &mut Channel, recording: &mut Recording) -> Result<(), Stop> {
         if self.is_emitted.swap(true, AcqRel) {
             return Ok(());
@@ -156,7 +156,7 @@ fn number(digits: &[u8]) -> Option<u32> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// This process's arguments, each with a NUL behind it; empty where `/proc` is not to be had.
+/// This process's arguments, each followed by a NUL; empty where `/proc` is not to be had.
 fn arguments() -> Result<MappedVec<u8>, Stop> {
     let _errno = KeptErrno::new();
     let mut bytes = MappedVec::<u8>::zeroed(LONGEST_ARGUMENTS)?;

@@ -26,7 +26,7 @@ pub struct Session {
     pub native_stacks: bool,
     /// Whether the processes that it starts are recorded as well.
     pub follows: bool,
-    /// Under which a thread keeps what it has to give back at its end.
+    /// Under which a thread keeps what it has to release at its end.
     pub key: libc::pthread_key_t,
 }
 
@@ -131,7 +131,7 @@ pub fn never_again() {
 
 static ALLOCATOR_REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Python code runs, so the interpreter's allocator is settled: tells the recorder its name, once.
+/// Python code runs, so the interpreter's allocator is settled: reports its name to the recorder, once.
 pub fn note_running_interpreter(interpreter: &Interpreter) {
     if ALLOCATOR_REPORTED.load(Relaxed) || ALLOCATOR_REPORTED.swap(true, AcqRel) {
         return;

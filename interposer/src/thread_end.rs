@@ -1,4 +1,4 @@
-//! The end of a thread: it hands over what it has recorded, and gives back what it has.
+//! The end of a thread: it hands over what it has recorded, and releases what it has.
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
@@ -15,16 +15,16 @@ pub fn watch_thread(session: &Session, state: NonNull<ThreadState>) {
     unsafe { libc::pthread_setspecific(session.key, state.as_ptr().cast::<c_void>()) };
 }
 
-/// Makes sure that what the calling thread was created with is given back at its end, if it makes no event until then.
+/// Makes sure that what the calling thread was created with is released at its end, if it makes no event until then.
 pub fn watch_birth(session: &Session, birth: *mut Birth) {
     // SAFETY: the key exists; the value is only ever seen by `thread_ends`.
     unsafe { libc::pthread_setspecific(session.key, birth.map_addr(|address| address | IS_BIRTH).cast::<c_void>()) };
 }
 
-/// Tells the two kinds of value of the key apart: both are aligned to pages.
+/// Distinguishes the two kinds of value of the key: both are aligned to pages.
 const IS_BIRTH: usize = 1;
 
-/// Destructors of other keys may still allocate: the thread's state is given back in the third of their rounds
+/// Destructors of other keys may still allocate: the thread's state is released in the third of their rounds
 /// (of `PTHREAD_DESTRUCTOR_ITERATIONS`, 4).
 const LAST_ENDING: u32 = 3;
 

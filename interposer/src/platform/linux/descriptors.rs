@@ -1,4 +1,4 @@
-//! What descriptors stand for.
+//! What descriptors refer to.
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;

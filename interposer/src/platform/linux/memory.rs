@@ -31,7 +31,7 @@ pub fn map_file(bytes: usize, fd: i32) -> Option<NonNull<u8>> {
 }
 
 /// Maps `bytes` zeroed bytes below an address, near enough for a relative jump from there and from what follows within
-/// some hundred MiB. Below, since a program's heap grows behind it.
+/// some hundred MiB. Below, since a program's heap grows upwards from its end.
 #[cfg(target_arch = "x86_64")]
 pub fn map_near(bytes: usize, address: usize) -> Option<NonNull<u8>> {
     const STEP: usize = 1 << 20;
@@ -83,7 +83,7 @@ fn map_with(bytes: usize, flags: i32, fd: i32) -> Option<NonNull<u8>> {
     if address == -1 { None } else { NonNull::new(address as *mut u8) }
 }
 
-/// Gives back what [`map`] gave.
+/// Unmaps what [`map`] has mapped.
 ///
 /// # Safety
 /// `address` and `bytes` are those of a mapping that nobody uses any more.

@@ -215,7 +215,7 @@ impl Block {
         compiler_fence(SeqCst);
     }
 
-    /// Whether the thread's state was given back, near the thread's end.
+    /// Whether the thread's state was released, near the thread's end.
     #[inline(always)]
     pub fn has_ended(&self) -> bool {
         self.get().ended.load(Relaxed)
@@ -265,7 +265,7 @@ impl Block {
         self.get().stack_low.load(Relaxed)
     }
 
-    /// The thread's own stack, from its first byte to behind its last one, once it has made an event; else nothing.
+    /// The thread's own stack, from its first byte to one past its last one, once it has made an event; else nothing.
     #[inline(always)]
     pub fn stack(&self) -> (usize, usize) {
         (self.get().stack_low.load(Relaxed), self.get().stack_high.load(Relaxed))
