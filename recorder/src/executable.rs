@@ -8,7 +8,7 @@ use std::path::Path;
 pub use memprof_capture::executable::Executable;
 use memprof_capture::executable::{HEAD_BYTES, classify};
 
-/// Looks at a file.
+/// Examines a file.
 pub fn inspect(path: &Path) -> io::Result<Executable> {
     let file = File::open(path)?;
     let mut head = [0; HEAD_BYTES];

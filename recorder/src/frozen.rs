@@ -24,7 +24,7 @@ impl PyInstaller {
     /// Magic number, length of the archive, where the table of contents is in it, its length, all big-endian; then what is not
     /// wanted here.
     const COOKIE_BYTES: usize = 88;
-    /// Behind the archive there are only the names of sections and their headers.
+    /// After the archive there are only the names of sections and their headers.
     const SEARCHED: u64 = 64 << 10;
     /// More is no table of contents.
     const MOST_CONTENTS: u64 = 64 << 20;
@@ -52,7 +52,7 @@ impl PyInstaller {
 
     /// Whether it has libraries to unpack (entries of type `b`). Otherwise they lie beside it, and it becomes Python itself.
     fn unpacks(&self) -> bool {
-        /// Behind the entry's length: offset, two lengths, whether it is compressed.
+        /// After the entry's length: offset, two lengths, whether it is compressed.
         const TYPE_AT: usize = 17;
         let mut rest = &self.contents[..];
         while let Some(bytes) = rest.first_chunk::<4>() {

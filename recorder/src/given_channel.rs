@@ -69,7 +69,7 @@ pub fn record(chunks: &[GivenChunk], threads_started: u32, native_depth: u32, ou
         .collect();
     for (&place, chunk) in places.iter().zip(chunks) {
         let words = &chunk.words[..chunk.words.len().min(CHUNK_WORDS)];
-        // SAFETY: the chunk has room for so many words, and nobody else knows of this pool.
+        // SAFETY: the chunk has room for this many words, and nobody else knows of this pool.
         unsafe { std::ptr::copy_nonoverlapping(words.as_ptr(), pool.words(place), words.len()) };
         let descriptor = pool.descriptor(place);
         descriptor.published.store(chunk.published, Release);

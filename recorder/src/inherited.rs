@@ -71,8 +71,8 @@ pub fn is_ignored(signal: libc::c_int) -> bool {
     IGNORED.load(Relaxed) >> (signal - 1) & 1 == 1
 }
 
-/// In a freshly forked child, with all signals blocked: gives it back what memprof inherited. The mask comes last, so
-/// that a signal sent meanwhile meets the program's own disposition.
+/// In a freshly forked child, with all signals blocked: restores what memprof inherited. The mask comes last, so that a
+/// signal sent meanwhile finds the program's own disposition.
 ///
 /// Async-signal-safe.
 pub fn restore_in_child() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::path_search::{self, Found};
 
-/// An interpreter, not yet looked into: it may be a script that leads to the real one, such as pyenv's.
+/// An interpreter, not yet examined: it may be a script that leads to the real one, such as pyenv's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interpreter {
     /// The file to execute.

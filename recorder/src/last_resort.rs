@@ -1,5 +1,6 @@
-//! What memprof does when it has no memory left, or meets a defect of its own, while a program runs: it lets the program go on
-//! unrecorded, waits for its end, and ends as it did. What has been written until then is a capture without an end.
+//! What memprof does when it has no memory left, or has a defect of its own, while a program runs: it lets the
+//! program go on unrecorded, waits for its end, and ends as it did. What has been written until then is a capture
+//! without an end.
 //!
 //! Nothing here allocates.
 
@@ -21,7 +22,7 @@ static HEADER: AtomicPtr<PoolHeader> = AtomicPtr::new(ptr::null_mut());
 static STATUS: AtomicI32 = AtomicI32::new(UNKNOWN);
 const UNKNOWN: i32 = -1;
 
-/// Ready for want of memory while it lives, and for panics until it is told otherwise.
+/// Ready for want of memory while it lives, and for panics until they are left to others.
 pub struct Armed {
     hooks_panics: bool,
 }
@@ -129,7 +130,7 @@ fn exit_status(program: libc::pid_t) -> i32 {
         }
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
         // SAFETY: the place has the right type; all-zero bytes are a valid siginfo. A failure (another thread has been quicker,
-        // and is about to note the status, or a signal has come) is a reason to look again.
+        // and is about to note the status, or a signal has come) is a reason to check again.
         unsafe {
             let id = program.cast_unsigned();
             if libc::waitid(libc::P_PID, id, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) == 0 {

@@ -296,7 +296,7 @@ fn check_binary(path: &Path, what: io::Result<Executable>) -> Result<(), Unusabl
         Ok(Executable::Script { .. } | Executable::Text | Executable::Unknown) => {
             return Err(Unusable::NotAProgram(path.to_owned()));
         }
-        // May be executed but not read: there is nothing to look at, and starting it shows.
+        // May be executed but not read: there is nothing to examine, and starting it shows.
         Err(_) => {}
     }
     if gains_privileges(path) {

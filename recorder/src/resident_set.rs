@@ -1,4 +1,4 @@
-//! The memory that the kernel counts for the program, looked at from outside.
+//! The memory that the kernel counts for the program, read from outside.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 /// An open `/proc/PID/status`.
 pub struct ResidentSet {
     status: File,
-    /// The kernel's high watermark when it was last looked at.
+    /// The kernel's high watermark when it was last read.
     high_watermark: u64,
 }
 
@@ -17,13 +17,13 @@ impl ResidentSet {
         Ok(Self { status: File::open(format!("/proc/{pid}/status"))?, high_watermark: 0 })
     }
 
-    /// In bytes; nothing once the process has ended. Where it has been larger than ever since the last look, as large as that:
-    /// the kernel keeps a high watermark.
+    /// In bytes; nothing once the process has ended. Where it has been larger than ever since it was last read, as
+    /// large as that: the kernel keeps a high watermark.
     pub fn bytes(&mut self) -> Option<u64> {
         let mut text = [0; 4096];
         let length = self.status.read_at(&mut text, 0).ok()?;
         let (now, high_watermark) = (bytes_of(&text[..length], b"VmRSS:")?, bytes_of(&text[..length], b"VmHWM:")?);
-        // A process that executes another program begins anew.
+        // A process that executes another program begins from scratch.
         let before = std::mem::replace(&mut self.high_watermark, high_watermark);
         Some(if high_watermark > before { high_watermark } else { now })
     }

@@ -16,7 +16,7 @@ use crate::start::Child;
 static PROGRAM: AtomicI32 = AtomicI32::new(0);
 /// Handlers that are at work.
 static AT_WORK: AtomicU32 = AtomicU32::new(0);
-/// Whether memprof was told to end, by a signal that could not be passed on.
+/// Whether memprof was asked to end, by a signal that could not be passed on.
 static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
 /// Whether memprof has been continued after a stop.
 static CONTINUED: AtomicBool = AtomicBool::new(false);
@@ -120,7 +120,7 @@ fn change_mask(how: libc::c_int) -> libc::sigset_t {
     }
 }
 
-/// No signal is sent to the program any more when this returns: its pid may now be given back to the system.
+/// No signal is sent to the program any more when this returns: its pid may now be returned to the system.
 pub(crate) fn clear_program() {
     PROGRAM.store(0, SeqCst);
     while AT_WORK.load(SeqCst) != 0 {
@@ -180,7 +180,7 @@ pub(crate) fn clear_continued() {
 /// Stops memprof as well when the program was stopped alone in the terminal's foreground, so that the shell notices as
 /// it would without memprof, and carries on with it.
 pub(crate) fn stop_with(program: libc::pid_t) {
-    // If both were stopped together, as by Ctrl-Z, memprof learns of it when both have been continued.
+    // If both were stopped together, as by Ctrl-Z, memprof is notified of it when both have been continued.
     if CONTINUED.load(SeqCst) || !in_foreground() {
         return;
     }

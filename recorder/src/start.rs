@@ -71,7 +71,7 @@ pub fn start(
     let (argv, envp) = (pointers(&arguments), pointers(&variables));
     let (failed, fails) = pipe()?;
 
-    // A signal that arrives in the child before the program runs must not meet memprof's handlers.
+    // A signal that arrives in the child before the program runs must not run memprof's handlers.
     let mask = block_all_signals();
     // SAFETY: up to `execve` or `_exit` the child only makes system calls on memory prepared above, and `in_child`,
     // whose contract is the same.

@@ -57,7 +57,7 @@ impl Abandoned {
         Some(Self { gone, polled })
     }
 
-    /// Gives it back: what they have written has been taken.
+    /// Returns it to the pool: what they have written has been taken.
     pub fn release(self, chunks: &Chunks) {
         let pool = chunks.pool();
         for chunk in pool.chunks() {
@@ -77,7 +77,7 @@ fn age(pool: Pool, chunk: ChunkIndex) -> (u32, u32) {
     (descriptor.thread.load(Acquire), descriptor.sequence.load(Acquire))
 }
 
-/// Whether a thread has ended, of this process where that is known. Where it cannot be told it lives.
+/// Whether a thread has ended, of this process where that is known. Where that cannot be found out, it lives.
 fn has_gone(task: Task, pid: Option<u32>, processes: &Processes) -> bool {
     let pid = pid.or_else(|| processes.pid_of(task.image));
     let folder = match pid {

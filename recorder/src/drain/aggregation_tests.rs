@@ -55,7 +55,7 @@ struct Recording {
 enum Kept {
     Events,
     Sums,
-    /// With room for so many stacks, sites and slots.
+    /// With room for this many stacks, sites and slots.
     SumsInRoom((usize, usize, usize)),
 }
 
@@ -75,7 +75,7 @@ impl Recording {
         Self { drain: Drain::new(shared.pool(), output, MOST_NATIVE), shared, path, threads }
     }
 
-    /// The thread of a process, which it begins as a copy of the first one, or anew.
+    /// The thread of a process, which it begins as a copy of the first one, or afresh.
     fn thread(&mut self, process: usize, thread: usize, image: u32, begins: bool) -> &mut ChunkWriter {
         let pool = self.shared.pool();
         let place = &mut self.threads[process * THREADS + thread];
@@ -141,7 +141,7 @@ fn file(offset: u64) -> Mapped {
 /// The frames of the thread's last stack that stay, and those that are new.
 type Call = (usize, Vec<u64>);
 
-/// Process, thread, whether another look is taken before, from where, what.
+/// Process, thread, whether the recorder polls before, from where, what.
 fn steps() -> impl Strategy<Value = Vec<(usize, usize, bool, Option<Call>, What)>> {
     let block = || (1..30_u64).prop_map(|block| block * 16);
     let page = || (1..8_u64).prop_map(|page| page << 20);
@@ -159,7 +159,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, usize, bool, Option<Call>, What)
     proptest::collection::vec(step, 1..300)
 }
 
-/// In an order that does not depend on when the recorder met what.
+/// In an order that does not depend on when the recorder saw what.
 fn sorted(mut slots: Vec<SlotSummary>) -> Vec<SlotSummary> {
     slots.sort_by_key(|slot| (slot.process, slot.thread, slot.site));
     slots
@@ -273,7 +273,7 @@ proptest! {
         // Without callers, all is as it was; and a stack has nothing that it had not.
         prop_assert_eq!(by_all_else(&shrunk, &of_shrunk), by_all_else(&events, &of_events));
         prop_assert_eq!(by_place(&shrunk, &of_shrunk), by_place(&events, &of_events));
-        // There are at most so many ends of stacks with three frames, all of them behind the mark.
+        // There are at most this many ends of stacks with three frames, all of them after the mark.
         let ends = 1 + of_events.frames.len() * 10;
         prop_assert!(of_shrunk.stacks.len() <= room.0.max(2 * ends), "{} of {}", of_shrunk.stacks.len(), room.0);
         let all = by_callers(&events, &of_events);

@@ -45,8 +45,7 @@ struct Present {
     progress: Option<Progress>,
 }
 
-/// More threads than this have not taken a number and kept their first chunk to themselves: there are not so many
-/// chunks.
+/// At most this many threads have taken a number and kept their first chunk to themselves: there are fewer chunks.
 const MOST_UNKNOWN_THREADS: u32 = 1 << 16;
 
 impl Position {
@@ -109,7 +108,7 @@ impl Chunks {
     /// Finds those in which something has been published since the last poll.
     pub fn poll(&mut self) -> Polled {
         self.overdue = std::mem::take(&mut self.postponed);
-        // Before the first look at any thread: see `capture::file::image_events`.
+        // Before any thread is polled: see `capture::file::image_events`.
         self.pool.header().turn.look();
         let began = self.pool.clock().now_in_order();
         fence(SeqCst);
@@ -186,7 +185,7 @@ impl Chunks {
         position.present = Some(Present { sequence: found.sequence, is_complete: found.is_complete, progress });
     }
 
-    /// Gives a chunk back to the program's threads.
+    /// Returns a chunk to the program's threads.
     pub fn free(&self, found: &Found) {
         self.pool.free(found.chunk);
     }
@@ -196,7 +195,7 @@ impl Chunks {
         futex_wake(&self.pool.header().space);
     }
 
-    /// Forgets the threads of images that have ended.
+    /// Drops the threads of images that have ended.
     pub fn drop_ended(&mut self, has_ended: impl Fn(u32) -> bool) {
         self.threads.retain(|_, position| !has_ended(position.image));
     }

@@ -24,7 +24,7 @@ impl Drain {
         });
     }
 
-    /// Adds which of the modules that mapped memory have an allocator that was not recorded, because no symbols tell
+    /// Adds which of the modules that mapped memory have an allocator that was not recorded, because no symbols say
     /// where it is.
     pub fn write_hidden_allocators(&mut self) {
         let interning = &self.transcoders.interning;

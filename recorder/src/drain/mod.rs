@@ -1,6 +1,6 @@
 //! Takes what the program's threads have published, and writes it.
 //!
-//! An event goes through five hands:
+//! An event goes through five steps:
 //!
 //! 1. [`chunks`] finds the chunks in which something has been published ([`poll`]), and reads them, each thread's in
 //!    order. What threads leave behind that are killed is found by [`abandoned`]; which process a thread belongs to,
@@ -56,7 +56,7 @@ pub struct Drain {
     kept_files: Option<KeptFiles>,
 }
 
-/// Events are settled when so many have come: often enough that they still are in the processor's cache, and not so
+/// Events are settled when this many have come: often enough that they still are in the processor's cache, and not so
 /// often that a crowd of threads is gone through for each of them.
 const SETTLED_TOGETHER: usize = 1000;
 
@@ -139,8 +139,8 @@ impl Drain {
         self.write(true);
     }
 
-    /// Looks after the processes that are followed: which there are, which have ended, and their resident sets. Returns
-    /// how many there are.
+    /// Polls the processes that are followed: which there are, which have ended, and their resident sets. Returns how
+    /// many there are.
     pub fn poll_processes(&mut self, at: ClockPoint) -> usize {
         // Those of which something has been taken are known; others may have a chunk that nothing has been taken of.
         self.processes.follow(self.chunks.owners());
@@ -162,7 +162,7 @@ impl Drain {
         self.processes.len()
     }
 
-    /// Looks after these processes as well, of which nothing has come yet.
+    /// Follows these processes as well, of which nothing has come yet.
     pub fn expect_processes(&mut self, pids: &[u32]) {
         self.processes.expect(pids);
     }
@@ -186,7 +186,7 @@ impl Drain {
         processes.remove(pid);
     }
 
-    /// Takes what was found, and gives back chunks that nobody writes to any more. Events are settled as soon as no
+    /// Takes what was found, and returns chunks that nobody writes to any more. Events are settled as soon as no
     /// later chunk can hold older ones, which keeps them in the processor's cache. Calls `progress` with the number of
     /// chunks that are left, time and again.
     fn take(&mut self, polled: &Polled, mut progress: impl FnMut(usize)) {

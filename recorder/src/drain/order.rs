@@ -53,7 +53,7 @@ impl EventOrder {
         }
     }
 
-    /// Forgets images that have ended. Writes what is settled of them: the rest will never be.
+    /// Drops images that have ended. Writes what is settled of them: the rest will never be.
     pub fn finish_ended(
         &mut self,
         has_ended: impl Fn(u32) -> bool,

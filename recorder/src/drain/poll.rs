@@ -20,7 +20,7 @@ pub struct Found {
     pub sequence: u32,
     /// How many words are published.
     words: usize,
-    /// None of its events, nor of those of the thread's later chunks, is dated before.
+    /// None of its events, nor of those of the thread's later chunks, has an earlier stamp.
     pub begins: Stamp,
 }
 
@@ -72,7 +72,7 @@ pub enum Known {
 pub const ALL: Stamp = Stamp(u64::MAX);
 
 impl Polled {
-    /// Polls chunks in use, which threads go on to write to. It `began` before any of them was looked at.
+    /// Polls chunks in use, which threads go on to write to. It `began` before any of them was read.
     pub fn living(pool: &Pool, chunks: impl Iterator<Item = ChunkIndex>, began: Stamp) -> Self {
         let (mut held, mut words) = (FxHashMap::default(), Vec::new());
         let find = |chunk| {
@@ -99,7 +99,7 @@ impl Polled {
     }
 
     /// Whether threads may have taken chunks meanwhile that were not found, because they were still free when it was
-    /// their turn to be looked at.
+    /// their turn to be polled.
     pub const fn may_lack(&self) -> bool {
         matches!(self.known, Known::Before { .. })
     }
@@ -129,7 +129,7 @@ impl Polled {
 fn in_order(mut found: Vec<Found>) -> Vec<Found> {
     let thread = |found: &Found| (found.author.image, found.author.thread);
     found.sort_by_key(|found| (thread(found), found.sequence));
-    // Whatever dates damage makes up, a thread's chunks stay in order.
+    // Whatever stamps damage makes up, a thread's chunks stay in order.
     for of_thread in found.chunk_by_mut(|a, b| thread(a) == thread(b)) {
         let mut begins = Stamp(0);
         for found in of_thread {
@@ -141,7 +141,7 @@ fn in_order(mut found: Vec<Found>) -> Vec<Found> {
     found
 }
 
-/// The date of a chunk's first event, which mostly stands near its beginning. `words` is room to read it in.
+/// The stamp of a chunk's first event, which mostly is near its beginning. `words` is room to read it in.
 fn first_stamp(pool: &Pool, chunk: ChunkIndex, published: usize, words: &mut Vec<u64>) -> Option<u64> {
     const BEGINNING: usize = 32;
     for count in [published.min(BEGINNING), published] {

@@ -1,4 +1,4 @@
-//! Whatever the recorder has forgotten of stacks and sites, a capture says the same.
+//! Whatever stacks and sites the recorder has evicted, a capture says the same.
 
 use std::fs::File;
 
@@ -20,8 +20,8 @@ use crate::interning::Interning;
 use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
 
-/// An allocation: frames of the last stack that stay, those that are new, how it is allocated, and whether a look is
-/// taken before.
+/// An allocation: frames of the last stack that stay, those that are new, how it is allocated, and whether the recorder
+/// polls before.
 #[derive(Clone, Debug)]
 struct Step {
     keep: usize,

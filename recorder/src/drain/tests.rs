@@ -1,4 +1,4 @@
-//! What comes out of the pool, whatever threads do while it is being looked through.
+//! What comes out of the pool, whatever threads do while it is being polled.
 
 use std::fs::File;
 use std::path::Path;
@@ -116,7 +116,7 @@ fn blocks_change_hands_between_two_polls() {
     assert_eq!(recording.end(), 8000);
 }
 
-/// A thread that is looked at while it goes from one chunk to the next can be seen in the next one only.
+/// A thread that is polled while it goes from one chunk to the next can be seen in the next one only.
 #[test]
 fn a_chunk_waits_for_the_one_before_it() {
     let mut recording = Recording::new();
@@ -130,7 +130,7 @@ fn a_chunk_waits_for_the_one_before_it() {
         free(&mut thread, block);
     }
     assert!(block as usize * 3 >= CHUNK_WORDS - 8);
-    // As if the first one had still been free when the look came to it.
+    // As if the first one had still been free when the poll came to it.
     let state = &pool.descriptor(first).state;
     let sealed = state.swap(0, std::sync::atomic::Ordering::AcqRel);
     recording.drain.take_published();
@@ -170,7 +170,7 @@ fn chunks_come_back_from_the_dead_and_stay_with_the_living() {
     assert_eq!(pool.state(kept), State::Taken(living));
 }
 
-/// A signal handler left a hook that was at work, and the thread began anew with another chunk.
+/// A signal handler left a hook that was at work, and the thread began again with another chunk.
 #[test]
 fn a_thread_has_lost_sight_of_all_chunks_but_its_last() {
     let mut recording = Recording::new();

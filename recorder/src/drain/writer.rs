@@ -12,7 +12,7 @@ use super::thread_table::ThreadTable;
 use crate::interning::NewRows;
 use crate::output::Output;
 
-/// The output, and what it is to be told of.
+/// The output, and what is to be written to it.
 pub struct Writer {
     /// Where the recording goes.
     pub output: Box<dyn Output>,
@@ -20,7 +20,7 @@ pub struct Writer {
     pub threads: ThreadTable,
     /// What was last written of the interpreter.
     interpreter: Option<Fact>,
-    /// By image; 0 stands for the process that was started.
+    /// By image; 0 represents the process that was started.
     samples: BTreeMap<u32, Vec<RssSample>>,
     written_at: Instant,
 }
@@ -60,7 +60,7 @@ impl Writer {
         self.interpreter.as_ref()
     }
 
-    /// Notes the size of the resident set of the process that runs an image; 0 stands for the one that was started.
+    /// Notes the size of the resident set of the process that runs an image; 0 represents the one that was started.
     pub fn sample(&mut self, image: u32, sample: RssSample) {
         self.samples.entry(image).or_default().push(sample);
     }

@@ -14,7 +14,7 @@ pub trait Described: Hash + Sized {
     /// The row that a description makes; nothing when it makes no sense.
     fn parse(description: &[u8]) -> Option<Self>;
 
-    /// What stands for a row whose description is missing: the program was killed between its use and its description.
+    /// What represents a row whose description is missing: the program was killed between its use and its description.
     fn unknown() -> Self;
 }
 
@@ -22,7 +22,7 @@ pub trait Described: Hash + Sized {
 pub struct DescribedRows<T> {
     /// The number of each row, by image and the image's own number.
     ids: FxHashMap<(u32, u32), u32>,
-    /// The numbers of the rows that have been described, by what stands for them: rows are long, and not needed any
+    /// The numbers of the rows that have been described, by their fingerprints: rows are long, and not needed any
     /// more when they are written. Forked processes, which describe everything again, share them.
     known: FxHashMap<Fingerprint, u32>,
     /// Rows from the first one that has not been written; one that has not been described yet is `None`.
@@ -168,7 +168,7 @@ mod tests {
         codes.describe(1, 5, code("first"));
         let names: Vec<_> = codes.take(false).into_iter().map(|code| code.name).collect();
         assert_eq!(names, ["first", "second"]);
-        // Another image counts anew.
+        // Another image counts from scratch.
         codes.id(2, 5);
         assert_eq!(codes.take(true)[0].name, "<unknown>");
         assert_eq!(Code::parse(b"nonsense"), None);

@@ -1,4 +1,4 @@
-//! What stands for something long that is not needed any more, or not worth its room.
+//! What represents something long that is not needed any more, or not worth its room.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -15,7 +15,7 @@ pub struct Frames {
     rows: Vec<Frame>,
 }
 
-/// A frame as an image of the program tells it.
+/// A frame as an image of the program describes it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct SeenFrame {
     image: u32,
@@ -23,7 +23,7 @@ struct SeenFrame {
 }
 
 impl SeenFrame {
-    /// Where it stands among recent ones. The lower bits of this hash depend on all of a frame, others not on its
+    /// Where it is among recent ones. The lower bits of this hash depend on all of a frame, others not on its
     /// offset.
     #[inline]
     fn place(self) -> usize {
@@ -31,7 +31,7 @@ impl SeenFrame {
     }
 }
 
-/// So many frames are found at once: programs come back to the same ones in the most different orders.
+/// How many frames are found at once: programs come back to the same ones in the most different orders.
 const RECENT_FRAMES: usize = 1 << 12;
 
 impl Default for Frames {

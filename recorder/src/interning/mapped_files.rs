@@ -16,7 +16,7 @@ use crate::process_maps::line_at;
 /// File systems whose files are nowhere but in memory.
 const IN_MEMORY: [&str; 4] = ["tmpfs", "devtmpfs", "ramfs", "hugetlbfs"];
 
-/// So many parts get names: to find one, the whole memory map of its process is read.
+/// At most this many parts get names: to find one, the whole memory map of its process is read.
 const MOST_NAMES: usize = 1000;
 
 /// What is known of file systems, and of what was mapped.

@@ -4,7 +4,7 @@
 //! - `described_rows`: code objects and modules, which the program describes.
 //! - `frames`; [`stacks`], with what leads to many of them at once (`stack_runs`); `sites`, with what is mapped there
 //!   (`mapped_files`).
-//! - `recent_ids`: tables that forget; `fingerprint`: what stands in tables for something long.
+//! - `recent_ids`: tables that evict; `fingerprint`: what represents something long in tables.
 
 mod described_rows;
 mod fingerprint;
@@ -71,12 +71,12 @@ impl Interning {
         Self::with(Stacks::all(), Sites::all())
     }
 
-    /// Tables in which stacks and sites may be repeated that have been forgotten.
+    /// Tables in which stacks and sites may be repeated that have been evicted.
     pub fn bounded() -> Self {
         Self::bounded_to(MOST_STACKS, MOST_SITES)
     }
 
-    /// The same, with so many stacks and sites.
+    /// The same, with this many stacks and sites.
     pub fn bounded_to(stacks: usize, sites: usize) -> Self {
         Self::with(Stacks::at_most(stacks), Sites::at_most(sites))
     }

@@ -1,8 +1,8 @@
 //! The numbers of rows, as far as they are remembered.
 //!
-//! A table of all rows that ever were grows without bound, and each look at it waits for memory. Programs whose stacks
-//! are new again and again have millions of them, and seldom come back to an old one: so a bounded table holds those
-//! that came last, and what it has forgotten gets another row when it comes again. Readers make the two one.
+//! A table of all rows that ever were grows without bound, and each lookup in it waits for memory. Programs whose
+//! stacks are new again and again have millions of them, and seldom come back to an old one: so a bounded table holds
+//! those that came last, and what it has evicted gets another row when it comes again. Readers make the two one.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -43,8 +43,8 @@ pub enum RecentIds<K> {
 /// come, and those that came just now lie in the processor's caches. A row whose set is full of those groups' is in
 /// another set, by its hash.
 pub struct Recent<K> {
-    /// The row that came last stands in front in its set, and the one that goes at the end. Numbers are one more than
-    /// those of the rows; 0 stands in a place that nobody has taken.
+    /// The row that came last is first in its set, and the one that is evicted next is last. Numbers are one more than
+    /// those of the rows; 0 is in a place that nobody has taken.
     places: Vec<(K, u32)>,
     /// By set, the last groups of which a row had to go to another set.
     full_of: Vec<Option<Groups>>,
@@ -52,7 +52,7 @@ pub struct Recent<K> {
     most_sets: usize,
     /// How many rows there have been.
     rows: u32,
-    /// Whether one has been forgotten.
+    /// Whether one has been evicted.
     has_evicted: bool,
 }
 
@@ -119,7 +119,7 @@ impl<K: Row> RecentIds<K> {
         }
     }
 
-    /// Whether a row may have been forgotten.
+    /// Whether a row may have been evicted.
     pub const fn may_repeat(&self) -> bool {
         matches!(self, Self::Recent(Recent { has_evicted: true, .. }))
     }

@@ -94,7 +94,7 @@ impl Sites {
         self.mapping_frames.contains(&frame)
     }
 
-    /// Forgets all, but for what was mapped. What is to be numbered anew takes no memory meanwhile.
+    /// Drops all, but for what was mapped. What is to be renumbered takes no memory meanwhile.
     pub fn clear(&mut self) {
         self.ids = RecentIds::all();
     }

@@ -2,7 +2,7 @@
 //!
 //! A program with many stacks comes back to most of them by many frames at once: down another branch of its calls. To
 //! look for the stack of each frame takes a wait for memory and a place in a table for each, and the table of stacks is
-//! bounded. If it has forgotten one of them, all that follow get other rows. A run takes one place, and one wait.
+//! bounded. If it has evicted one of them, all that follow get other rows. A run takes one place, and one wait.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
@@ -64,7 +64,7 @@ impl RunEnd {
 
 /// A table of runs, of a bounded size. It grows from a small one.
 pub struct StackRuns {
-    /// What was used last stands in front in its set, and goes last.
+    /// What was used last is first in its set, and is evicted last.
     sets: Vec<[Option<(Run, RunEnd)>; WAYS]>,
     taken: usize,
     most_sets: usize,

@@ -33,7 +33,7 @@ impl FoundStack {
     }
 }
 
-/// For so many stacks, one run of them is remembered.
+/// For this many stacks, one run of them is remembered.
 const STACKS_A_RUN: usize = 4;
 
 impl Stacks {
@@ -84,7 +84,7 @@ impl Stacks {
         }
     }
 
-    /// Forgets all. What is to be numbered anew takes no memory meanwhile.
+    /// Drops all. What is to be renumbered takes no memory meanwhile.
     pub fn clear(&mut self) {
         self.ids = RecentIds::all();
         // No run leads to the same stack as before.

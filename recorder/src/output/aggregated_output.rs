@@ -1,4 +1,4 @@
-//! An aggregated capture while it is being recorded: the sums of the events so far, and the whole file anew from time
+//! An aggregated capture while it is being recorded: the sums of the events so far, and the whole file again from time
 //! to time.
 //!
 //! Memory and file are bounded by what is different (threads, processes, code) and by what is live, however long the
@@ -31,7 +31,8 @@ use crate::interning::{Interning, NewRows};
 
 /// No less passes from one file to the next.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// So many times as long as it took to write the last file passes before the next one: a hundredth of the time.
+/// How many times as long as it took to write the last file passes before the next one: that takes a hundredth of the
+/// time.
 const WAIT_FOR_WORK: u32 = 100;
 
 /// How many rows there may be before callers of rare stacks are left out.
@@ -59,8 +60,8 @@ const fn sites_of_stacks(tables: &Tables) -> usize {
     tables.sites.len().saturating_sub(tables.parts.len())
 }
 
-/// So many of the last sites have not had the time to show whether they are rare: a thread of the program tells a stack
-/// once and remembers it until it has told as many others.
+/// How many of the last sites have not had the time to show whether they are rare: a thread of the program emits a
+/// stack once and remembers it until it has emitted as many others.
 const YOUNG_SITES: usize = memprof_capture::channel::layout::MOST_SITES as usize;
 
 /// Each of them counts as if it had so much of everything.
@@ -133,7 +134,7 @@ impl AggregatedOutput {
         tables.stacks.len() > room.stacks || sites_of_stacks(tables) > room.sites || *slots > room.slots
     }
 
-    /// Leaves out callers of the rarest stacks, where this mark stands then, so that half of the room is free. Returns
+    /// Leaves out callers of the rarest stacks, where this mark is put then, so that half of the room is free. Returns
     /// what the sites have become.
     fn leave_out_callers(&mut self, mark: FrameId) -> SiteNumbers {
         let mut numbers = self.keep_whole(mark);

@@ -1,5 +1,5 @@
 //! Where a recording goes: its events into a file that grows ([`capture_output`]), or their sums into one that is
-//! written anew now and then ([`aggregated_output`]).
+//! rewritten now and then ([`aggregated_output`]).
 
 pub(crate) mod aggregated_output;
 mod capture_file;
@@ -23,7 +23,7 @@ use crate::interning::{Interning, NewRows};
 pub enum Destination {
     /// Into a file, which is empty.
     File(File),
-    /// Into something that does not give them back: a pipe, a device.
+    /// Into something that they cannot be read from again: a pipe, a device.
     Stream(File),
 }
 
@@ -61,7 +61,7 @@ pub(crate) trait Output: Send {
     /// Takes the threads known so far.
     fn threads(&mut self, threads: &[Thread]);
 
-    /// Takes samples of the resident set of the process that runs an image; 0 stands for the one that was started.
+    /// Takes samples of the resident set of the process that runs an image; 0 represents the one that was started.
     fn rss(&mut self, image: u32, samples: &[RssSample]);
 
     /// Takes the names of native frames.

@@ -7,7 +7,7 @@ use memprof_capture::file::facts::{ClockPoint, RssSample};
 use memprof_capture::ids::Stamp;
 use rustc_hash::FxHashMap;
 
-/// So many moments are kept at most. When there are more, stretches become twice as long.
+/// At most this many moments are kept. When there are more, stretches become twice as long.
 const MOST_MOMENTS: usize = 1000;
 
 /// Whose memory a sample counts.
@@ -67,7 +67,7 @@ impl ResidentMoments {
         }
     }
 
-    /// Takes samples of the process that runs an image; 0 stands for the one that was started.
+    /// Takes samples of the process that runs an image; 0 represents the one that was started.
     pub fn add(&mut self, image: u32, samples: &[RssSample]) {
         let owner = self.owner(image);
         let news = |&sample: &RssSample| News { at: sample.at.stamp, owner, sample: Some((image, sample)) };

@@ -10,7 +10,7 @@ use super::site_folder::{Distribution, SiteFolder};
 
 /// More folders are not asked.
 const MOST_FOLDERS: usize = 1 << 13;
-/// Of a folder, no more entries are looked at. Those of the largest environments have a tenth.
+/// Of a folder, no more entries are read. Those of the largest environments have a tenth.
 const MOST_ENTRIES: usize = 1 << 13;
 
 /// What the folder of a standard library has, wherever it is: in an interpreter's source tree it is called `Lib`.
@@ -99,7 +99,7 @@ impl Folders {
 
     fn find_out(&mut self, folder: &str) -> Option<Holder> {
         let path = Path::new(folder);
-        // A package is in a folder of `sys.path`, and is none: this spares the look at most folders.
+        // A package is in a folder of `sys.path`, and is none: this saves reading most folders.
         if self.holders.len() >= MOST_FOLDERS || path.join("__init__.py").is_file() {
             return None;
         }

@@ -85,7 +85,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The first field, unless it is empty, of each record of comma-separated values, as Python's `csv` writes them: a
-/// field may stand in quotes, and then have commas, ends of lines, and quotes, each of which is written twice.
+/// field may be in quotes, and then have commas, ends of lines, and quotes, each of which is written twice.
 pub(super) fn first_fields<'a>(mut text: &'a [u8], mut visit: impl FnMut(Cow<'a, [u8]>)) {
     while !text.is_empty() {
         let (first, mut end) = field(&mut text);
@@ -98,7 +98,7 @@ pub(super) fn first_fields<'a>(mut text: &'a [u8], mut visit: impl FnMut(Cow<'a,
     }
 }
 
-/// What comes behind a field.
+/// What comes after a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     OfField,

@@ -1,7 +1,7 @@
 //! Which package each file of a program belongs to: the installed distribution whose metadata lists it.
 //!
 //! Metadata is in folders of the environment, and these are on the machine where the program was recorded; so they are
-//! read there, by the recorder, when the program has ended. The outcome goes into the capture. What paths alone tell
+//! read there, by the recorder, when the program has ended. The outcome goes into the capture. What paths alone say
 //! ([`package_paths`]) is not looked up.
 //!
 //! - [`packages_of`]: the whole of it.
@@ -70,7 +70,7 @@ fn may_be_packaged(file: &str) -> bool {
 }
 
 /// The packages of files of Python functions and of modules, in the order of their paths. Those of no package are left
-/// out. `executable` is what was started: it tells the virtual environment.
+/// out. `executable` is what was started: the virtual environment is found by it.
 pub fn packages_of<'a>(files: impl Iterator<Item = &'a str>, executable: &Path) -> Vec<PackagedFile> {
     let files: BTreeSet<&str> = files.filter(|file| may_be_packaged(file)).collect();
     if files.is_empty() {

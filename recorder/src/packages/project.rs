@@ -56,7 +56,7 @@ pub(super) fn editable_folder(direct_url: &[u8]) -> Option<String> {
     (dir_info.editable && path.starts_with('/')).then(|| path.to_owned())
 }
 
-/// What a path in a URL stands for: `%20` is a space.
+/// What a path in a URL means: `%20` is a space.
 fn unescaped(path: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut pieces = path.split('%');

@@ -93,7 +93,7 @@ impl SiteFolder {
 
     /// The names of the distributions that have these files, which are below the folder.
     ///
-    /// First those are asked that are called as the files are imported. Only where that does not tell whose a file is,
+    /// First those are asked that are called as the files are imported. Only where that does not show whose a file is,
     /// all others.
     pub(super) fn owners<'a>(&self, files: &[&'a str], reading: &mut Reading) -> Vec<(&'a str, String)> {
         let below = self.path.as_os_str().len() + 1;

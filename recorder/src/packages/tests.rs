@@ -50,7 +50,7 @@ impl Environment {
         )
     }
 
-    /// The packages of files, by what is behind the site folder or else the root.
+    /// The packages of files, by what comes after the site folder or else the root.
     fn packages(&self, files: &[String]) -> BTreeMap<String, String> {
         self.packages_with(files, Path::new("/usr/bin/python3"))
     }
@@ -289,7 +289,7 @@ fn paths() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The judge is a library for such tables.
+    /// The oracle is a library for such tables.
     #[test]
     fn first_fields_are_what_csv_says(text in "[a,\"\r\n]{0,40}") {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());

@@ -31,7 +31,7 @@ impl Attached {
         Self { inode, variable: [CHANNEL, b"=", channel.as_os_str().as_bytes()].concat() }
     }
 
-    /// Looks through all processes but this one. Those that cannot be looked into are left out.
+    /// Searches all processes but this one. Those that cannot be examined are left out.
     pub fn find(&self) -> Found {
         let mut found = Found::default();
         let own = std::process::id();

@@ -13,7 +13,7 @@ use crate::drain::Drain;
 use crate::resident_set::ResidentSet;
 use crate::signals::asked_to_end;
 
-/// How often the resident set is looked at. The channel is drained at least as often.
+/// How often the resident set is read. The channel is drained at least as often.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long a process that has just executed a program may take to begin with it.
@@ -36,7 +36,7 @@ impl<'a> Draining<'a> {
 
     /// Drains the channel until the program has ended.
     ///
-    /// Where the processes are followed that it starts, until all of them have ended, or memprof is told to end.
+    /// Where the processes are followed that it starts, until all of them have ended, or memprof is asked to end.
     pub fn until(mut self, ended: &AtomicBool) -> Drain {
         let pool = self.pool;
         let sleeps = &pool.header().recorder_sleeps;
@@ -63,7 +63,7 @@ impl<'a> Draining<'a> {
         }
     }
 
-    /// Looks at the resident set, and after the processes that are followed. Whether that is over, and the program
+    /// Reads the resident set, and polls the processes that are followed. Returns whether that is over, and the program
     /// `has_ended`.
     fn sample(&mut self, has_ended: bool) -> bool {
         let Self { pool, drain, resident, following } = self;

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use crate::interning::Interning;
 use thread::ThreadTranscoder;
 
-/// What all threads have told, and the tables that they share.
+/// What all threads have emitted, and the tables that they share.
 pub struct Transcoders {
     /// The tables.
     pub interning: Interning,
@@ -67,7 +67,7 @@ impl Transcoders {
         self.threads.values_mut().for_each(|thread| thread.renumber_sites(numbers));
     }
 
-    /// Forgets the threads of images that have ended.
+    /// Drops the threads of images that have ended.
     pub fn drop_ended(&mut self, has_ended: impl Fn(u32) -> bool) {
         self.threads.retain(|_, thread| !has_ended(thread.image));
     }

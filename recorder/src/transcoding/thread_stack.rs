@@ -1,4 +1,4 @@
-//! A thread's present stack, as the program tells it, and the stack that the capture has for it.
+//! A thread's present stack, as the program emits it, and the stack that the capture has for it.
 //!
 //! They differ where a stack has more native frames than the recording's limit: then only the outermost and innermost
 //! half of them are kept, with a mark that says how many were left out where the last of them was. Python frames are
@@ -281,7 +281,7 @@ mod tests {
             (0..20).for_each(|frame| stack.push(1, native(base + frame), &mut rows.interning));
             let (id, frames) = rows.shown(&mut stack);
             if base.is_multiple_of(4) {
-                // What stands above a part of it.
+                // What is above a part of it.
                 stack.keep(17);
                 stack.push(1, native(5), &mut rows.interning);
                 let above = rows.shown(&mut stack).1;

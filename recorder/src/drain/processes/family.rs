@@ -22,7 +22,7 @@ enum End {
     Handle(OwnedFd),
     /// No process that began at this moment has the number any more: where the system gives no handle.
     Start(u64),
-    /// It had ended before it could be looked at.
+    /// It had ended before it could be opened.
     Past,
 }
 

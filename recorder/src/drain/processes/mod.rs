@@ -56,7 +56,7 @@ impl Processes {
     /// Takes note that an image begins, when the first of its events is seen. Returns what is to be written down then.
     pub fn note(&mut self, found: &Found) -> Vec<Fact> {
         let (image, pid, begins) = (found.author.image, found.author.pid, found.begins);
-        // A chunk without events has no date.
+        // A chunk without events has no stamp.
         if self.images.contains_key(&image) || begins == Stamp(0) {
             return Vec::new();
         }
@@ -72,7 +72,7 @@ impl Processes {
         self.just_replaced.extend(self.images.iter().filter(|&(_, &of)| of == pid).map(|(&before, _)| before));
         self.images.insert(image, pid);
         if self.are_followed {
-            // Now, and not when its chunks are looked through the next time: they may have been taken by then, all of
+            // Now, and not when its chunks are polled the next time: they may have been taken by then, all of
             // them.
             self.family.note(pid, image);
         }
@@ -107,12 +107,12 @@ impl Processes {
         self.images.values().copied().collect()
     }
 
-    /// Looks after these processes, whose chunks for these images have been found.
+    /// Follows these processes, whose chunks for these images have been found.
     pub fn follow(&mut self, owners: impl Iterator<Item = (u32, u32)>) {
         owners.for_each(|(pid, image)| self.family.note(pid, image));
     }
 
-    /// Looks after these as well, of which nothing has come yet.
+    /// Follows these as well, of which nothing has come yet.
     pub fn expect(&mut self, pids: &[u32]) {
         pids.iter().for_each(|&pid| self.family.expect(pid));
     }
@@ -136,12 +136,12 @@ impl Processes {
         self.family.remove(pid);
     }
 
-    /// The resident sets of all processes that are looked after but one, in bytes, each with its image.
+    /// The resident sets of all processes that are followed but one, in bytes, each with its image.
     pub fn resident_sets(&mut self, except: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
         self.family.resident_sets(except)
     }
 
-    /// How many are looked after.
+    /// How many are followed.
     pub fn len(&self) -> usize {
         self.family.len()
     }
