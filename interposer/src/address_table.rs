@@ -207,8 +207,8 @@ unsafe fn places_of(generation: *const Generation) -> &'static [Place] {
     if generation.is_null() {
         return &[];
     }
-    // SAFETY: a generation starts with the number of its places, which follow it in the same mapping; it is complete before
-    // its address is stored, and never unmapped.
+    // SAFETY: a generation starts with the number of its places, which follow it in the same mapping; it is complete
+    // before its address is stored, and never unmapped.
     unsafe { core::slice::from_raw_parts(&raw const (*generation).first, (*generation).places) }
 }
 

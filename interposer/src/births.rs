@@ -32,8 +32,8 @@ pub enum WantedStack {
 }
 
 impl WantedStack {
-    /// Where the calling thread's stack ends at the latest, if it got this one; nothing if that is not known. What glibc allots
-    /// has the thread's descriptor in its last page (nptl/allocatestack.c).
+    /// Where the calling thread's stack ends at the latest, if it got this one; nothing if that is not known. What
+    /// glibc allots has the thread's descriptor in its last page (nptl/allocatestack.c).
     fn end(self) -> Option<usize> {
         const PAGE: usize = 4096;
         match self {
@@ -82,8 +82,8 @@ impl Birth {
 /// Where the calling thread's stack ends at the latest, as far as that is known from its birth.
 pub fn end_of_stack(block: Block) -> Option<usize> {
     let birth = NonNull::new(block.birth().cast::<Birth>())?;
-    // SAFETY: the block has it. Only this thread takes it, in a hook or at its end, and no hook that a handler calls while another
-    // one is at work does.
+    // SAFETY: the block has it. Only this thread takes it, in a hook or at its end, and no hook that a handler calls
+    // while another one is at work does.
     unsafe { birth.as_ref() }.stack.end()
 }
 

@@ -8,7 +8,8 @@ use memprof_capture::ids::Stamp;
 
 use crate::lock::Recording;
 
-/// A [`ChunkWriter`], most of whose methods may have to wait for the recorder. So whoever uses it shows that it may wait.
+/// A [`ChunkWriter`], most of whose methods may have to wait for the recorder. So whoever uses it shows that it may
+/// wait.
 pub struct Channel(ChunkWriter);
 
 impl Channel {
@@ -40,11 +41,12 @@ impl Channel {
         self.0.seal();
     }
 
-    /// In a forked child whose parent was interrupted in the middle of a record: from now on nothing reaches the shared pool.
+    /// In a forked child whose parent was interrupted in the middle of a record: from now on nothing reaches the shared
+    /// pool.
     ///
     /// # Safety
-    /// `this` is the calling thread's own, which nobody uses but the code that was interrupted. `scratch` is memory as large as a
-    /// chunk, for ever, that nobody else uses.
+    /// `this` is the calling thread's own, which nobody uses but the code that was interrupted. `scratch` is memory as
+    /// large as a chunk, for ever, that nobody else uses.
     pub unsafe fn abandon(this: *mut Self, scratch: NonNull<u64>) {
         // SAFETY: the caller's contract.
         unsafe { ChunkWriter::abandon(&raw mut (*this).0, scratch.as_ptr()) };

@@ -1,8 +1,8 @@
-//! Whether the program has put a filter on itself (seccomp(2)), which may end it for any system call that it does not make
-//! itself: then the system is not asked any more what a recording can do without.
+//! Whether the program has put a filter on itself (seccomp(2)), which may end it for any system call that it does not
+//! make itself: then the system is not asked any more what a recording can do without.
 //!
-//! Children that are forked inherit the filter, and this knowledge. A program that is executed begins without the knowledge: a
-//! filter that was there before lets it start, for which its loader reads the files of libraries as we do.
+//! Children that are forked inherit the filter, and this knowledge. A program that is executed begins without the
+//! knowledge: a filter that was there before lets it start, for which its loader reads the files of libraries as we do.
 
 use core::hint::spin_loop;
 use core::sync::atomic::Ordering::SeqCst;
@@ -34,8 +34,9 @@ pub fn unless_confined<R>(ask: impl FnOnce() -> R) -> Option<R> {
 }
 
 impl Confinement {
-    /// Rounds of waiting without letting the processor go, and with that, which take some 50 microseconds at least. The end is
-    /// for who is never done: a handler has left it by a jump, or it was a thread of which this process is no copy.
+    /// Rounds of waiting without letting the processor go, and with that, which take some 50 microseconds at least. The
+    /// end is for who is never done: a handler has left it by a jump, or it was a thread of which this process is no
+    /// copy.
     const ROUNDS: (u32, u32) = (100, 1000);
 
     const fn none() -> Self {

@@ -4,7 +4,8 @@
 //! entries are taken out before the program's own code runs, and kept for what it executes in its own place. Where
 //! processes are followed, the entries stay, since libc starts programs by itself, too (`system`, `popen`).
 //!
-//! What a program gets that is about to be executed is decided here; who is asked: [`hooks::programs`](crate::hooks::programs).
+//! What a program gets that is about to be executed is decided here; who is asked:
+//! [`hooks::programs`](crate::hooks::programs).
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
@@ -73,8 +74,8 @@ impl Entries {
         &self.loader
     }
 
-    /// Takes the entries out of a list of C strings, which a null pointer ends. What other libraries are preloaded stays.
-    /// The entries after them move up, and null pointers fill the rest: a program may look for what follows its
+    /// Takes the entries out of a list of C strings, which a null pointer ends. What other libraries are preloaded
+    /// stays. The entries after them move up, and null pointers fill the rest: a program may look for what follows its
     /// environment by the first of them.
     ///
     /// # Safety
@@ -148,8 +149,8 @@ impl Entries {
     /// The list with the entries in it, and with other libraries that it preloads after this one.
     ///
     /// # Safety
-    /// The list and its strings are not changed meanwhile, and the room is not used for anything else as long as the new list
-    /// is.
+    /// The list and its strings are not changed meanwhile, and the room is not used for anything else as long as the
+    /// new list is.
     pub unsafe fn put_into(
         &self,
         list: *const *const c_char,
@@ -234,8 +235,8 @@ enum Rest {
     Nothing,
 }
 
-/// How many entries a list may have that needs no memory of its own. (A child that shares its parent's memory, and executes a
-/// program, cannot release any.)
+/// How many entries a list may have that needs no memory of its own. (A child that shares its parent's memory, and
+/// executes a program, cannot release any.)
 const FEW: usize = 256;
 
 /// Where a list of C strings is made.

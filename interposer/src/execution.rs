@@ -78,8 +78,8 @@ impl Execution {
     /// Decides what it gets. The caller intends to give it `environment`.
     ///
     /// # Safety
-    /// The name and the environment are as C's functions take them. The room is not used for anything else before the program
-    /// has been executed.
+    /// The name and the environment are as C's functions take them. The room is not used for anything else before the
+    /// program has been executed.
     pub unsafe fn prepare(named: Named, place: Place, environment: *const *const c_char, room: &mut Room) -> Self {
         let _errno = KeptErrno::new();
         let as_it_is = Self { environment, counted: Counted::Nothing };
@@ -116,8 +116,8 @@ pub fn count_child() {
     }
 }
 
-/// Whether what is executed runs in a child of a process that is recorded, and is not to be recorded itself. A child that was
-/// forked was counted then; one that shares its parent's memory, and all that is known there, was not.
+/// Whether what is executed runs in a child of a process that is recorded, and is not to be recorded itself. A child
+/// that was forked was counted then; one that shares its parent's memory, and all that is known there, was not.
 fn is_unrecorded_child(place: Place) -> bool {
     session::active().is_some_and(|session| !session.follows && (place == Place::Child || !session.identity.is_own()))
 }
@@ -203,7 +203,8 @@ fn find<'a>(file: &'a CStr, path: &'a mut [u8; PATH_BYTES]) -> Option<&'a CStr> 
     if file.to_bytes().contains(&b'/') {
         return Some(file);
     }
-    // SAFETY: what getenv returns is a C string. Whoever changes the environment while it executes a program is wrong anyway.
+    // SAFETY: what getenv returns is a C string. Whoever changes the environment while it executes a program is wrong
+    // anyway.
     let folders = unsafe {
         let folders = libc::getenv(c"PATH".as_ptr());
         if folders.is_null() { DEFAULT_PATH } else { CStr::from_ptr(folders) }

@@ -1,8 +1,8 @@
 //! What an allocator maps for itself, within a call that is recorded: pages to make blocks of, or its own tables.
 //!
-//! Such a mapping is not recorded: the blocks are. But any thread may unmap it outside of such a call, when it ends, say. To
-//! whoever reads the capture that would be a release of memory that nobody has seen. So these mappings are remembered, and their
-//! end is not recorded either.
+//! Such a mapping is not recorded: the blocks are. But any thread may unmap it outside of such a call, when it ends,
+//! say. To whoever reads the capture that would be a release of memory that nobody has seen. So these mappings are
+//! remembered, and their end is not recorded either.
 
 use core::ops::Range;
 use core::sync::atomic::AtomicBool;
@@ -37,8 +37,8 @@ pub fn insert(start: usize, length: usize, recording: &mut Recording) {
     }
 }
 
-/// A range is about to be unmapped, so that others may map it, or has been mapped by the program. Whether all of it was an
-/// allocator's own.
+/// A range is about to be unmapped, so that others may map it, or has been mapped by the program. Whether all of it was
+/// an allocator's own.
 pub fn remove(start: usize, length: usize, recording: &mut Recording) -> bool {
     let pages = pages(start, length);
     let bytes = pages.len();

@@ -1,16 +1,16 @@
 //! The one kind of lock in this library, and the right to take it.
 //!
-//! A lock is held for some hundred instructions, and rarely. It spins, since inside `malloc` there is nothing to sleep on
-//! that another thread would surely wake.
+//! A lock is held for some hundred instructions, and rarely. It spins, since inside `malloc` there is nothing to sleep
+//! on that another thread would surely wake.
 //!
 //! What must never happen, and what sees to it:
 //! - A signal handler waits for what its own thread holds: the lock answers [`Busy`] then.
-//! - Two threads wait for each other: whoever takes a lock shows that the thread is [`Recording`], and that right is borrowed
-//!   exclusively while a lock is held, so that nobody takes a second one, asks the loader or waits for the recorder meanwhile.
-//!   A signal handler that has interrupted a record, and makes one itself, may do so in the middle of all that: it never
-//!   waits for a lock.
-//! - A stack ends while a lock is held, and a handler jumps away: where there is no room for what is done under a lock, it
-//!   answers [`Busy`]. If a thread is left all the same, [`AnyLock::give_up`] takes the lock from it.
+//! - Two threads wait for each other: whoever takes a lock shows that the thread is [`Recording`], and that right is
+//!   borrowed exclusively while a lock is held, so that nobody takes a second one, asks the loader or waits for the
+//!   recorder meanwhile. A signal handler that has interrupted a record, and makes one itself, may do so in the middle
+//!   of all that: it never waits for a lock.
+//! - A stack ends while a lock is held, and a handler jumps away: where there is no room for what is done under a lock,
+//!   it answers [`Busy`]. If a thread is left all the same, [`AnyLock::give_up`] takes the lock from it.
 //! - The holder is gone for another reason: after [`PATIENCE`] the lock answers [`Busy`], and the program goes on.
 //! - A process is forked while another thread holds a lock: the child resets all of them ([`AnyLock::renew`]).
 
@@ -29,8 +29,8 @@ use crate::platform::tls;
 
 /// The calling thread makes a record.
 ///
-/// It is the right to do what may have to wait: to take a lock, to ask the loader, to hand a chunk to the recorder. Each
-/// borrows it exclusively, so that none of them happens within another. It stays in its thread.
+/// It is the right to do what may have to wait: to take a lock, to ask the loader, to hand a chunk to the recorder.
+/// Each borrows it exclusively, so that none of them happens within another. It stays in its thread.
 pub struct Recording(PhantomData<*mut ()>);
 
 impl Recording {
@@ -45,13 +45,13 @@ impl Recording {
     }
 }
 
-/// The lock cannot be had: the calling thread itself holds it, or must not wait for it, or its stack is about to end; or
-/// whoever holds it will never go on.
+/// The lock cannot be had: the calling thread itself holds it, or must not wait for it, or its stack is about to end;
+/// or whoever holds it will never go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
-/// How long a thread waits for another one, in nanoseconds. Only a thread that has been stopped or left holds a lock for
-/// that long.
+/// How long a thread waits for another one, in nanoseconds. Only a thread that has been stopped or left holds a lock
+/// for that long.
 const PATIENCE: u64 = 10_000_000_000;
 /// Rounds of the loop before a thread lets the processor go: the holder may wait for this very one.
 const ROUNDS: u32 = 100;
@@ -123,8 +123,9 @@ impl<T> Lock<T> {
 
 /// What can be done with all locks alike.
 pub trait AnyLock: Sync {
-    /// The calling thread will never go on with what it was doing at this level and those above it. If it took the lock there,
-    /// the lock is free again, and its value, which may be half changed, a fresh one. The old value's memory is lost.
+    /// The calling thread will never go on with what it was doing at this level and those above it. If it took the lock
+    /// there, the lock is free again, and its value, which may be half changed, a fresh one. The old value's memory is
+    /// lost.
     fn give_up(&self);
 
     /// Whoever holds it is gone. If somebody does, the value may be half changed: it is free, with a fresh value.
@@ -175,12 +176,12 @@ impl Holder {
     }
 }
 
-/// What is done under a lock takes less stack than this: to read unwinding information of code that was made at run time,
-/// some 4200 bytes.
+/// What is done under a lock takes less stack than this: to read unwinding information of code that was made at run
+/// time, some 4200 bytes.
 const ROOM: usize = 6 << 10;
 
-/// Whether the stack has room for what is done under a lock. Of another stack than the thread's own it is not known where it
-/// ends.
+/// Whether the stack has room for what is done under a lock. Of another stack than the thread's own it is not known
+/// where it ends.
 #[inline(always)]
 fn has_stack() -> bool {
     let here = 0_u8;

@@ -1,5 +1,5 @@
-//! All locks of this library: what is done with them when a thread is left, and in a forked child. A new lock is one more
-//! line here.
+//! All locks of this library: what is done with them when a thread is left, and in a forked child. A new lock is one
+//! more line here.
 
 use crate::internal_mappings;
 use crate::lock::{AnyLock, Recording};

@@ -1,4 +1,5 @@
-//! Growable arrays and boxes of our own: straight from the kernel, so that a hook never calls the allocator that it hooks.
+//! Growable arrays and boxes of our own: straight from the kernel, so that a hook never calls the allocator that it
+//! hooks.
 
 use core::mem::size_of;
 use core::ops::{Deref, DerefMut};

@@ -99,8 +99,8 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// This process's, as the recorder sees it: as `/proc` has them, which belongs to one pid namespace, whoever reads it. Where
-    /// it is not to be had, those that the process has for itself.
+    /// This process's, as the recorder sees it: as `/proc` has them, which belongs to one pid namespace, whoever reads
+    /// it. Where it is not to be had, those that the process has for itself.
     pub fn seen() -> Self {
         let _errno = KeptErrno::new();
         let mut bytes = [0; 256];
@@ -118,8 +118,8 @@ impl Ids {
     }
 }
 
-/// Whether the numbers in `/proc` mean something else to the recorder than to this process: a forked child that has moved to
-/// another pid namespace, with a `/proc` of its own.
+/// Whether the numbers in `/proc` mean something else to the recorder than to this process: a forked child that has
+/// moved to another pid namespace, with a `/proc` of its own.
 pub fn is_out_of_sight(pool: &Pool, channel: &CStr) -> bool {
     let _errno = KeptErrno::new();
     let mut status = MaybeUninit::<libc::stat>::zeroed();

@@ -1,9 +1,9 @@
-//! How the interpreter becomes known: at the session's start, or when the program loads it later, as an application that
-//! embeds Python as a plug-in does.
+//! How the interpreter becomes known: at the session's start, or when the program loads it later, as an application
+//! that embeds Python as a plug-in does.
 //!
 //! Of a library that has just been mapped nothing may be called before the loader has relocated it. So its symbols are
-//! noted, and the interpreter is examined when it calls an allocator for the first time, which is before it does anything
-//! that is of interest here.
+//! noted, and the interpreter is examined when it calls an allocator for the first time, which is before it does
+//! anything that is of interest here.
 
 use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
@@ -37,8 +37,8 @@ struct Late {
     allocators: UnsafeCell<MaybeUninit<AllocatorFunctions>>,
 }
 
-// SAFETY: the symbols are written by whoever moves the phase to NOTING, and read after LOADED was stored. The interpreter and
-// its allocators are written by whoever moves it to KNOWN.
+// SAFETY: the symbols are written by whoever moves the phase to NOTING, and read after LOADED was stored. The
+// interpreter and its allocators are written by whoever moves it to KNOWN.
 unsafe impl Sync for Late {}
 
 static LATE: Late = Late {

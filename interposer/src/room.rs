@@ -1,10 +1,10 @@
-//! Hooks that are called where the thread's own stack is about to end. A record takes more of it than the function that the
-//! program has called: where the program alone would just have got by, its stack would overflow. There the record is made on a
-//! spare stack.
+//! Hooks that are called where the thread's own stack is about to end. A record takes more of it than the function that
+//! the program has called: where the program alone would just have got by, its stack would overflow. There the record
+//! is made on a spare stack.
 //!
-//! Only there: a signal handler that comes in between and is not on a stack of its own runs on the spare one too, which those
-//! do not expect that look for a thread's stack from within a handler. So near the end, such a handler would hardly have had
-//! room either.
+//! Only there: a signal handler that comes in between and is not on a stack of its own runs on the spare one too, which
+//! those do not expect that look for a thread's stack from within a handler. So near the end, such a handler would
+//! hardly have had room either.
 
 use crate::confinement::unless_confined;
 use crate::platform::stacks::{SignalsHeldBack, SpareStack, end_of_signal_stack, is_on_signal_stack};
@@ -14,8 +14,8 @@ use crate::platform::tls::Block;
 /// wants to see 6 KiB.
 const ROOM: usize = 12 << 10;
 
-/// Whether a hook with this stack pointer was called where there may be too little. Of another stack than the thread's own
-/// it is not known where it ends.
+/// Whether a hook with this stack pointer was called where there may be too little. Of another stack than the thread's
+/// own it is not known where it ends.
 #[inline(always)]
 pub fn is_short(block: Block, sp: usize) -> bool {
     is_near(sp, block.end_of_stack())

@@ -55,9 +55,10 @@ impl Session {
         self.pool().header().threads_started.fetch_add(1, AcqRel)
     }
 
-    /// What is still under way in this process, a forked child, may write to where its parent does: leaves that to the parent,
-    /// and finds another way to the same pool. Where the pool was, there is memory of the child's own afterwards. Nothing if
-    /// that could not be done, and the child must not record; else some of that memory, as much as a chunk.
+    /// What is still under way in this process, a forked child, may write to where its parent does: leaves that to the
+    /// parent, and finds another way to the same pool. Where the pool was, there is memory of the child's own
+    /// afterwards. Nothing if that could not be done, and the child must not record; else some of that memory, as much
+    /// as a chunk.
     ///
     /// # Safety
     /// The process has one thread.
@@ -75,8 +76,8 @@ impl Session {
 
 struct Once<T>(UnsafeCell<MaybeUninit<T>>);
 
-// SAFETY: written once, by the one thread that starts the session, and read after ACTIVE was set with release order. Of a
-// session, what changes later is atomic or says under which condition it changes.
+// SAFETY: written once, by the one thread that starts the session, and read after ACTIVE was set with release order. Of
+// a session, what changes later is atomic or says under which condition it changes.
 unsafe impl<T> Sync for Once<T> {}
 
 static SESSION: Once<Session> = Once(UnsafeCell::new(MaybeUninit::uninit()));

@@ -186,7 +186,8 @@ fn attach_to(
     let identity = Identity::of_new_image(&pool, ids);
     let follows = header.followed().follows(header.attached_pid.load(Acquire) == pid);
     let session = Session::new(pool, mapping, identity, native_stacks, follows, key);
-    // SAFETY: this thread alone is STARTING. The page is large enough for a counter, zero is one, and it is never unmapped.
+    // SAFETY: this thread alone is STARTING. The page is large enough for a counter, zero is one, and it is never
+    // unmapped.
     let session = unsafe { session::begin(session, page.cast::<AtomicU32>()) };
     match python {
         Some(python) => python_start::begin(session, &python, recording),
@@ -197,14 +198,15 @@ fn attach_to(
     Some(session)
 }
 
-/// Before the program's own code runs: starts the session, if no allocation has done so, and takes out of the environment what
-/// has led here. Not when the session starts: the first allocation of a process may be libc's own, in the middle of a change
-/// to the environment.
+/// Before the program's own code runs: starts the session, if no allocation has done so, and takes out of the
+/// environment what has led here. Not when the session starts: the first allocation of a process may be libc's own, in
+/// the middle of a change to the environment.
 extern "C" fn constructor() {
     start();
     if let Some(entries) = environment::kept().filter(|entries| entries.heirs() != Heirs::All) {
-        // SAFETY: constructors run before the program, mostly in its only thread. If another library's constructor has started
-        // one that reads the environment meanwhile, each pointer that it finds there is one of the list's, or the end.
+        // SAFETY: constructors run before the program, mostly in its only thread. If another library's constructor has
+        // started one that reads the environment meanwhile, each pointer that it finds there is one of the list's, or
+        // the end.
         unsafe { entries.take_out(environment::own()) };
     }
 }

@@ -44,7 +44,8 @@ use crate::unwind::unwinder::Unwinder;
 pub struct Caller<'a> {
     /// The hook that was called, which has not returned.
     pub hook: &'a FrameState,
-    /// The interpreter and what it says of its thread states; nothing where there is none, or where it must not be asked.
+    /// The interpreter and what it says of its thread states; nothing where there is none, or where it must not be
+    /// asked.
     pub python: Option<(&'static Interpreter, Current)>,
 }
 
@@ -90,8 +91,8 @@ struct Together {
     state: ThreadState,
 }
 
-/// A recorded thread: what it needs to make a record. A signal handler that interrupts a record, and makes one itself, needs
-/// another one of these: see [`interruptions`](crate::hooks::interruptions).
+/// A recorded thread: what it needs to make a record. A signal handler that interrupts a record, and makes one itself,
+/// needs another one of these: see [`interruptions`](crate::hooks::interruptions).
 pub struct ThreadState {
     channel: Channel,
     /// Its state in the interpreter.
@@ -128,8 +129,8 @@ const PAGE: usize = 4096;
 const IN_HANDLERS: &[u8] = b"in signal handlers";
 
 impl ThreadState {
-    /// Registers the calling thread with the session, in the hook with the stack pointer `hook`. It makes its first event of this
-    /// level after that. `origin` is the stack of the thread that created it, where that is to be seen.
+    /// Registers the calling thread with the session, in the hook with the stack pointer `hook`. It makes its first
+    /// event of this level after that. `origin` is the stack of the thread that created it, where that is to be seen.
     pub fn create(
         session: &Session,
         level: Level,
@@ -360,8 +361,8 @@ impl ThreadState {
         Ok(self.channel.writer(recording).protect(stamp, at, size, site)?)
     }
 
-    /// Records that what a range (address and size) showed was moved to another one after the moment `before`: two events, and
-    /// no other between them.
+    /// Records that what a range (address and size) showed was moved to another one after the moment `before`: two
+    /// events, and no other between them.
     pub fn remap(
         &mut self,
         caller: &Caller<'_>,
@@ -395,7 +396,8 @@ impl ThreadState {
         Ok(self.channel.writer(recording).unmap(stamp, at, size)?)
     }
 
-    /// The number of the present stack with this allocator. (Its result fits into a register, that of what it calls does not.)
+    /// The number of the present stack with this allocator. (Its result fits into a register, that of what it calls
+    /// does not.)
     #[inline(never)]
     fn site(&mut self, caller: &Caller<'_>, allocator: Allocator, recording: &mut Recording) -> Result<SiteId, Stop> {
         let hash = self.update_stack(caller, recording)?;
@@ -494,8 +496,8 @@ impl ThreadState {
         }
     }
 
-    /// The program has given the thread the name that the kernel now has for it. That is its name from now on, whatever Python
-    /// calls it.
+    /// The program has given the thread the name that the kernel now has for it. That is its name from now on, whatever
+    /// Python calls it.
     pub fn renamed(&mut self, recording: &mut Recording) -> Result<(), Stop> {
         (self.named, self.name) = (true, MappedVec::new());
         let name = name_in_kernel();

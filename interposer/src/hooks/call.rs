@@ -31,7 +31,8 @@ use crate::unwind::unwinder::Unwinder;
 ///
 /// It lies in the frame of every hook: what is found at once elsewhere is not kept.
 pub struct Call {
-    /// The thread's own. Nobody else uses it as long as the thread does not do the program's business. Null if it was lost.
+    /// The thread's own. Nobody else uses it as long as the thread does not do the program's business. Null if it was
+    /// lost.
     state: *mut ThreadState,
     /// The hook that was called, from which its caller is found.
     hook: FrameState,
@@ -42,11 +43,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// Makes a call: `recorded`, unless it should just pass through: recording is off, or it comes from within another hook.
+    /// Makes a call: `recorded`, unless it should just pass through: recording is off, or it comes from within another
+    /// hook.
     ///
-    /// Always part of the hook itself, whose frame is there until the call is over. The call stays where it is made: handed
-    /// over, it would be read in larger pieces than it was written in, and the processor would wait for the writes, which costs
-    /// as much as the rest of the beginning.
+    /// Always part of the hook itself, whose frame is there until the call is over. The call stays where it is made:
+    /// handed over, it would be read in larger pieces than it was written in, and the processor would wait for the
+    /// writes, which costs as much as the rest of the beginning.
     #[inline(always)]
     pub fn make<R>(passes: impl FnOnce() -> R, recorded: impl FnOnce(&mut Self) -> R) -> R {
         let hook = FrameState::here();
@@ -91,8 +93,8 @@ impl Call {
         if is_program_s { start::start() } else { None }
     }
 
-    /// The state for a call that is made from within another hook, if it is one that a signal handler makes in the middle of a
-    /// record.
+    /// The state for a call that is made from within another hook, if it is one that a signal handler makes in the
+    /// middle of a record.
     #[cold]
     fn begin_within(block: Block, hook: usize) -> Option<NonNull<ThreadState>> {
         if block.doing() != Doing::Recording {
@@ -130,8 +132,8 @@ impl Call {
         }
     }
 
-    /// The present stack as that of the creator of a new thread, without frames where native stacks are not recorded; nothing for
-    /// a thread that Python is seen to start.
+    /// The present stack as that of the creator of a new thread, without frames where native stacks are not recorded;
+    /// nothing for a thread that Python is seen to start.
     pub fn thread_origin(&mut self) -> Option<MappedVec<u64>> {
         if !session::known()?.native_stacks {
             return Some(MappedVec::new());
@@ -152,7 +154,8 @@ impl Call {
         }
     }
 
-    /// What Python says of who calls. In the middle of a record, where its frames may just be read, they are not read once more.
+    /// What Python says of who calls. In the middle of a record, where its frames may just be read, they are not read
+    /// once more.
     #[inline]
     fn python(&mut self) -> Option<(&'static Interpreter, Current)> {
         match interpreter::present() {
@@ -163,13 +166,14 @@ impl Call {
         }
     }
 
-    /// Asks the interpreter which thread state is current. To answer that the loader may allocate. As far as can be seen
-    /// from outside it is the program that asks: what is allocated is recorded, without Python's frames.
+    /// Asks the interpreter which thread state is current. To answer that the loader may allocate. As far as can be
+    /// seen from outside it is the program that asks: what is allocated is recorded, without Python's frames.
     #[inline]
     fn ask(&mut self, interpreter: &'static Interpreter) -> Option<(&'static Interpreter, Current)> {
         let block = tls::block();
         let (sp, asking) = (self.hook.sp, block.asking_sp());
-        // One asks further out. (If a handler has jumped away from it, this is so until the thread calls from further out.)
+        // One asks further out. (If a handler has jumped away from it, this is so until the thread calls from further
+        // out.)
         if asking > sp {
             return None;
         }
@@ -255,8 +259,8 @@ impl Call {
         }
     }
 
-    /// Python is about to start, and may have chosen other allocators since the last call; or it has been loaded, and this
-    /// may be its first call.
+    /// Python is about to start, and may have chosen other allocators since the last call; or it has been loaded, and
+    /// this may be its first call.
     #[cold]
     fn settle_python(&self, block: usize, size: usize) -> (usize, usize) {
         // SAFETY: the real function runs, as far as others see, and nothing else of this thread has the right.
@@ -288,7 +292,8 @@ impl Call {
         });
     }
 
-    /// Records that `allocator` has turned the block `old`, if there was one, into `new`, in a call that began at `before`.
+    /// Records that `allocator` has turned the block `old`, if there was one, into `new`, in a call that began at
+    /// `before`.
     #[inline]
     pub fn reallocated(
         &mut self,
@@ -368,7 +373,8 @@ impl Drop for Call {
     }
 }
 
-/// Gives the thread a state, in the hook with this stack pointer. Nothing, and recording ends, if there is no memory for it.
+/// Gives the thread a state, in the hook with this stack pointer. Nothing, and recording ends, if there is no memory
+/// for it.
 #[cold]
 fn first_call(block: Block, session: &'static Session, hook: usize) -> Option<NonNull<ThreadState>> {
     // Found now, it is known to handlers that interrupt records. To ask for it takes as much of it as a record.

@@ -56,8 +56,8 @@ unsafe fn pass_on(function: &RealFunction, argument: *const c_void) {
 static REGISTER_FRAME: RealFunction = RealFunction::of(c"__register_frame");
 static DEREGISTER_FRAME: RealFunction = RealFunction::of(c"__deregister_frame");
 
-/// A function of a library that may be loaded late, and unloaded. What was found is remembered until some module has gone:
-/// while it is looked up, a signal handler's calls are not recorded.
+/// A function of a library that may be loaded late, and unloaded. What was found is remembered until some module has
+/// gone: while it is looked up, a signal handler's calls are not recorded.
 struct RealFunction {
     name: &'static CStr,
     /// In the lower 48 bits the address, above them when it was found; 0 before that.

@@ -1,12 +1,12 @@
-//! Forked children: a recorded process's child is recorded as a process of its own, or not at all, and never writes to where
-//! its parent does.
+//! Forked children: a recorded process's child is recorded as a process of its own, or not at all, and never writes to
+//! where its parent does.
 //!
 //! A child records nothing before its first hooked call, since the switch is off in it however it was forked; that call
 //! makes everything afresh ([`start`](crate::start)), also the locks that were held by threads which it does not have.
 //! So nothing needs to be done before a fork, and a child of a raw `clone` is as well off as one of `fork`.
 //!
-//! But a signal handler may fork in the middle of a hook. In the child, too, the hook goes on when the handler returns, and
-//! would finish its record in the parent's chunk.
+//! But a signal handler may fork in the middle of a hook. In the child, too, the hook goes on when the handler returns,
+//! and would finish its record in the parent's chunk.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -49,8 +49,9 @@ unsafe extern "C" fn begin_child() {
         }
     };
     for state in interruptions::levels(block) {
-        // SAFETY: the states are this thread's own; the hooks that use them are interrupted, and go on with what they find there.
-        // The memory is as large as a chunk, and nobody else's; what the levels write there one after another, nobody reads.
+        // SAFETY: the states are this thread's own; the hooks that use them are interrupted, and go on with what they
+        // find there. The memory is as large as a chunk, and nobody else's; what the levels write there one after
+        // another, nobody reads.
         unsafe { ThreadState::abandon(state, scratch) };
     }
 }

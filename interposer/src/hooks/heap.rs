@@ -1,7 +1,7 @@
 //! `malloc` and its family.
 //!
-//! Not here: `reallocarray`, which glibc implements by a call of `realloc` that reaches ours; `operator new`, which calls
-//! `malloc`; `malloc_usable_size`, which changes nothing.
+//! Not here: `reallocarray`, which glibc implements by a call of `realloc` that reaches ours; `operator new`, which
+//! calls `malloc`; `malloc_usable_size`, which changes nothing.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;

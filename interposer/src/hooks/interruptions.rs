@@ -1,9 +1,10 @@
 //! Signal handlers that interrupt a record, and make events themselves.
 //!
-//! The thread state is in use then, at any point, and so may a lock be. So such a handler's records are made with a state of
-//! their own, the inner one of the interrupted state, with its own end of the channel: for the recorder it is another thread. A
-//! further handler may interrupt those records, and so on: each is at a level of its own. What the levels share is what threads
-//! share, and locks are not waited for ([`lock`](crate::lock)). Python's frames are not read: the record may just be doing that.
+//! The thread state is in use then, at any point, and so may a lock be. So such a handler's records are made with a
+//! state of their own, the inner one of the interrupted state, with its own end of the channel: for the recorder it is
+//! another thread. A further handler may interrupt those records, and so on: each is at a level of its own. What the
+//! levels share is what threads share, and locks are not waited for ([`lock`](crate::lock)). Python's frames are not
+//! read: the record may just be doing that.
 //!
 //! The state of the present level is stored in the thread's block. Wherever a further handler interrupts what is done
 //! here, it finds a record under way and a state that makes none, or one that it leaves as it was.
@@ -20,8 +21,8 @@ use crate::thread::{Level, ThreadState};
 /// Deeper levels than this are not recorded.
 const MOST_LEVELS: u8 = 4;
 
-/// A handler makes an event in the middle of a record, in a hook with this stack pointer: the state to record it with, which is
-/// the thread's present one until [`end`]. Nothing if there is none.
+/// A handler makes an event in the middle of a record, in a hook with this stack pointer: the state to record it with,
+/// which is the thread's present one until [`end`]. Nothing if there is none.
 pub fn begin(block: Block, session: &Session, sp: usize) -> Option<NonNull<ThreadState>> {
     let outer = NonNull::new(ThreadState::of(block))?;
     let (inner, number) = inner_of(outer, session, sp)?;
@@ -34,8 +35,8 @@ pub fn begin(block: Block, session: &Session, sp: usize) -> Option<NonNull<Threa
     Some(inner)
 }
 
-/// That event has been recorded, or its hook has been left: the interrupted record is under way again. False if the thread is at
-/// no level of a handler.
+/// That event has been recorded, or its hook has been left: the interrupted record is under way again. False if the
+/// thread is at no level of a handler.
 pub fn end(block: Block) -> bool {
     let Some(present) = NonNull::new(ThreadState::of(block)) else { return false };
     // SAFETY: it is this thread's own, and stays as long as the thread.
@@ -47,8 +48,8 @@ pub fn end(block: Block) -> bool {
     true
 }
 
-/// The states of the thread's present level and of those whose records it has interrupted: the last is that of the program's own
-/// records. None if the thread has none.
+/// The states of the thread's present level and of those whose records it has interrupted: the last is that of the
+/// program's own records. None if the thread has none.
 pub fn levels(block: Block) -> impl Iterator<Item = NonNull<ThreadState>> {
     // SAFETY: they are this thread's own, and stay as long as the thread.
     core::iter::successors(NonNull::new(ThreadState::of(block)), |&state| unsafe {
@@ -59,7 +60,8 @@ pub fn levels(block: Block) -> impl Iterator<Item = NonNull<ThreadState>> {
     })
 }
 
-/// The state of the level above and that level's number. It is made now if need be, in the hook with this stack pointer.
+/// The state of the level above and that level's number. It is made now if need be, in the hook with this stack
+/// pointer.
 fn inner_of(outer: NonNull<ThreadState>, session: &Session, sp: usize) -> Option<(NonNull<ThreadState>, u8)> {
     // SAFETY: it is this thread's own, and stays as long as the thread.
     let beside = unsafe { ThreadState::beside(outer) };
@@ -74,8 +76,8 @@ fn inner_of(outer: NonNull<ThreadState>, session: &Session, sp: usize) -> Option
         return Some((inner, number));
     }
     let level = Level::Handler { number, outer };
-    // SAFETY: a record is under way, so that the thread does something else than the program's business. The right that this
-    // record has is interrupted: what is done here takes no lock.
+    // SAFETY: a record is under way, so that the thread does something else than the program's business. The right that
+    // this record has is interrupted: what is done here takes no lock.
     let recording = &mut unsafe { Recording::begin() };
     let created = ThreadState::create(session, level, MappedVec::new(), sp, recording).ok()?;
     // A further handler may have been quicker.

@@ -1,6 +1,6 @@
 //! Hooks that never returned: a signal handler left them by `longjmp`. Programs do so that survive the overflow of a
-//! stack, which is as likely to be reached in a hook as anywhere else. Without care, all that the thread does afterwards
-//! would seem to come from within that hook.
+//! stack, which is as likely to be reached in a hook as anywhere else. Without care, all that the thread does
+//! afterwards would seem to come from within that hook.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
@@ -13,9 +13,9 @@ use crate::session;
 use crate::thread::{Level, ThreadState};
 use crate::unwind::stack_region::StackRegion;
 
-/// Finds out whether the hooks that are at work in this thread have been left, when another one is called whose stack pointer
-/// is `sp`. If all have, the thread is as if there were none. If only that of a handler has, the record that it had interrupted
-/// is under way again.
+/// Finds out whether the hooks that are at work in this thread have been left, when another one is called whose stack
+/// pointer is `sp`. If all have, the thread is as if there were none. If only that of a handler has, the record that it
+/// had interrupted is under way again.
 #[cold]
 pub fn clear(block: Block, sp: usize) -> bool {
     while is_left(block, sp) {
@@ -26,8 +26,8 @@ pub fn clear(block: Block, sp: usize) -> bool {
     block.doing() == Doing::Program
 }
 
-/// Hooks that were called while a hook asked somebody something have been left, though that hook has not: the thread is as if
-/// there were none, unless a handler has left another one meanwhile.
+/// Hooks that were called while a hook asked somebody something have been left, though that hook has not: the thread is
+/// as if there were none, unless a handler has left another one meanwhile.
 #[cold]
 pub fn clear_above(block: Block) {
     while leave(block) == Then::Left {
@@ -60,7 +60,8 @@ fn leave(block: Block) -> Then {
     if block.doing() == Doing::Recording {
         let lost = take_record(block);
         if ThreadState::of(block).is_null() {
-            // To hand over takes its time: a handler that comes meanwhile finds a thread that does nothing, and makes records.
+            // To hand over takes its time: a handler that comes meanwhile finds a thread that does nothing, and makes
+            // records.
             block.begin(Activity::PROGRAM);
             then = Then::Free;
         }
@@ -74,8 +75,8 @@ fn leave(block: Block) -> Then {
     then
 }
 
-/// A call ends that was made with `state`, but that is not the present one any more: handlers have interrupted its record, and
-/// their hooks were left by others. What these were doing is not known any more.
+/// A call ends that was made with `state`, but that is not the present one any more: handlers have interrupted its
+/// record, and their hooks were left by others. What these were doing is not known any more.
 #[cold]
 pub fn leave_levels_above(block: Block, state: *mut ThreadState) {
     while ThreadState::of(block) != state {
@@ -86,8 +87,8 @@ pub fn leave_levels_above(block: Block, state: *mut ThreadState) {
     }
 }
 
-/// The record is lost, and what was being changed for it cannot be relied on: the thread gets a new state. The old one's
-/// memory is lost too, since what refers to what is unknown.
+/// The record is lost, and what was being changed for it cannot be relied on: the thread gets a new state. The old
+/// one's memory is lost too, since what refers to what is unknown.
 fn give_up_record(block: Block) {
     give_up(take_record(block));
 }

@@ -1,8 +1,8 @@
 //! How hooks are defined, and the list of all.
 //!
 //! Each module of hooks has one [`hooks!`], and an entry in it is all that a hook is. From it follow the exported
-//! function, the real function that is looked up for it, the answer of `dlsym` ([`lookup`](super::lookup)), and the table
-//! in docs/architecture.md. A module that is missing in [`MODULES`] does not compile.
+//! function, the real function that is looked up for it, the answer of `dlsym` ([`lookup`](super::lookup)), and the
+//! table in docs/architecture.md. A module that is missing in [`MODULES`] does not compile.
 
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::AtomicUsize;

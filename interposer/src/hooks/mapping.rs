@@ -49,9 +49,10 @@ fn within_real_function(act: impl FnOnce(&mut Recording)) {
         return;
     }
     block.begin(Activity::in_hook(Doing::Recording, activity.hook_sp()));
-    // SAFETY: the line above says what the thread does, which ends below. The hook records nothing before its real function has
-    // returned. A signal handler may come here that has interrupted somebody with a right and without a record, such as
-    // `Call::is_interpreter_s`: that one holds other locks than this right is used for, and what is done under this one waits for nobody.
+    // SAFETY: the line above says what the thread does, which ends below. The hook records nothing before its real
+    // function has returned. A signal handler may come here that has interrupted somebody with a right and without a
+    // record, such as `Call::is_interpreter_s`: that one holds other locks than this right is used for, and what is
+    // done under this one waits for nobody.
     act(&mut unsafe { Recording::begin() });
     block.begin(activity);
 }

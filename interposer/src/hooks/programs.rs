@@ -16,7 +16,8 @@ use crate::platform::symbols;
 
 type Strings = *const *const c_char;
 
-/// Executes a program with the environment that it is to have. `run` returns 0 or -1: only if it has failed, in this place.
+/// Executes a program with the environment that it is to have. `run` returns 0 or -1: only if it has failed, in this
+/// place.
 ///
 /// # Safety
 /// The name and the environment are as C's functions take them.

@@ -1,8 +1,9 @@
 //! Python's own allocators: `PyMem_RawMalloc`, `PyMem_Malloc`, `PyObject_Malloc` and their families.
 //!
-//! CPython lets an application put its own functions before those of each domain (`PyMem_SetAllocator`, Doc/c-api/memory.rst).
-//! That works before Python is initialised, so that every block is seen from the first one on. What these functions call
-//! in turn (`malloc` for large blocks, `mmap` for arenas) is part of the same call, and not recorded a second time.
+//! CPython lets an application put its own functions before those of each domain (`PyMem_SetAllocator`,
+//! Doc/c-api/memory.rst). That works before Python is initialised, so that every block is seen from the first one on.
+//! What these functions call in turn (`malloc` for large blocks, `mmap` for arenas) is part of the same call, and not
+//! recorded a second time.
 //!
 //! While Python starts it may choose other allocators (`PYTHONMALLOC`, `-X dev`), which replaces ours: until it is
 //! initialised, each call of the C library's allocator checks whether that has happened. From 3.13 on, a Python that

@@ -1,5 +1,5 @@
-//! `prctl`, by which a program gives up rights, as it does by `seccomp` ([`system_call`](super::system_call)). If it is those that
-//! recording needs, then recording ends, and not the program. `prctl` names threads, too.
+//! `prctl`, by which a program gives up rights, as it does by `seccomp` ([`system_call`](super::system_call)). If it is
+//! those that recording needs, then recording ends, and not the program. `prctl` names threads, too.
 //!
 //! Filters (seccomp(2)) are not examined: where there is one, what can be left out is left out
 //! ([`confinement`]). What hooks need beside that while nothing is new is what every program with threads needs: see
@@ -46,8 +46,8 @@ pub fn before_prctl(option: c_int, a: c_ulong, b: c_ulong) {
 
 /// The program is about to call `seccomp`, which the C library has no function for.
 ///
-/// Libraries call it to see which of its operations the kernel knows, with arguments that it refuses. Such a call is none of
-/// these.
+/// Libraries call it to see which of its operations the kernel knows, with arguments that it refuses. Such a call is
+/// none of these.
 pub fn before_seccomp(operation: c_ulong, flags: c_ulong, program: c_ulong) {
     let (operation, flags) = (operation as c_uint, flags as c_uint);
     if operation == libc::SECCOMP_SET_MODE_STRICT && flags == 0 && program == 0 {

@@ -3,8 +3,8 @@
 //! All others are jumps to the real function. They leave the stack alone, for some return twice (`vfork`), and the real
 //! function is what comes next: other libraries put theirs in front of the C library's, too.
 //!
-//! This library makes its own system calls by the same name, and they come here, in handlers and in forked children as well: a
-//! jump is all that happens to them.
+//! This library makes its own system calls by the same name, and they come here, in handlers and in forked children as
+//! well: a jump is all that happens to them.
 
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_long, c_ulong};
@@ -184,7 +184,8 @@ mod tests {
         let (fd, reads, private) =
             (file.as_raw_fd() as c_ulong, libc::PROT_READ as c_ulong, libc::MAP_PRIVATE as c_ulong);
         for call in BOTH {
-            // SAFETY: the kernel picks an unused range for the mapping, of which one byte is read; the other calls change nothing.
+            // SAFETY: the kernel picks an unused range for the mapping, of which one byte is read; the other calls
+            // change nothing.
             unsafe {
                 *libc::__errno_location() = 4711;
                 let second = call(libc::SYS_mmap, 0, PAGE, reads, private, fd, PAGE);

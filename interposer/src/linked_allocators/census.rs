@@ -36,8 +36,8 @@ impl Census {
         !(self.is_python && family == Family::MI) && self.allocates[family.index()] && self.frees[family.index()]
     }
 
-    /// Whether calls of a function are to be recorded where it is, in the program itself or in a library. Functions with
-    /// the names of C's are found by their names, unless the program itself has them: its own come first.
+    /// Whether calls of a function are to be recorded where it is, in the program itself or in a library. Functions
+    /// with the names of C's are found by their names, unless the program itself has them: its own come first.
     pub fn wants(&self, function: &Function, in_program: bool) -> bool {
         match function.family {
             Some(family) => self.has(family) && (in_program || !function.is_standard),
@@ -45,7 +45,8 @@ impl Census {
         }
     }
 
-    /// The name that reports have for a family of this module; nothing where its functions are called by their own names.
+    /// The name that reports have for a family of this module; nothing where its functions are called by their own
+    /// names.
     pub fn allocator(&self, family: Family) -> Option<Allocator> {
         match family.allocator() {
             None if self.has_unprefixed_jemalloc => Some(Allocator::Jemalloc),

@@ -180,8 +180,8 @@ const MIMALLOC_OWN: &[&[u8]] = &[
     b"mi_heap_collect",
 ];
 
-/// A function of Python's own copy of mimalloc. Python's compiler inlines that into its callers, so that patches would see
-/// half of the calls. Whoever wants to see Python's objects traces Python's allocators.
+/// A function of Python's own copy of mimalloc. Python's compiler inlines that into its callers, so that patches would
+/// see half of the calls. Whoever wants to see Python's objects traces Python's allocators.
 pub const PYTHON_MIMALLOC: &[u8] = b"_PyMem_MiMalloc";
 
 /// `new` and `delete` of C++ (Itanium ABI), which an allocator may bring along with `malloc`.

@@ -1,9 +1,9 @@
 //! What is called in place of an allocator's functions.
 //!
-//! One hook serves all functions that do the same kind of thing. Where its arguments are, which allocator it is and how to
-//! call the original comes as a sixth argument: the code in front of the hook adds it. The functions have at most five,
-//! all of them integers or pointers, so that passing on five registers passes on everything; what the caller did not set
-//! is passed on unread.
+//! One hook serves all functions that do the same kind of thing. Where its arguments are, which allocator it is and how
+//! to call the original comes as a sixth argument: the code in front of the hook adds it. The functions have at most
+//! five, all of them integers or pointers, so that passing on five registers passes on everything; what the caller did
+//! not set is passed on unread.
 //!
 //! An allocator calls its own functions, and `mmap`: the guard of [`Call`] keeps these from being recorded once more.
 

@@ -1,8 +1,8 @@
 //! Libraries that the program loads later are searched before their first instruction runs.
 //!
-//! The loader calls a function that does nothing whenever it has mapped or unmapped libraries, so that debuggers can put a
-//! breakpoint there (`r_brk` in link.h). At that moment it holds its lock, and none of a new library's code, constructors
-//! included, has been called. The function's address is part of the loader's public interface.
+//! The loader calls a function that does nothing whenever it has mapped or unmapped libraries, so that debuggers can
+//! put a breakpoint there (`r_brk` in link.h). At that moment it holds its lock, and none of a new library's code,
+//! constructors included, has been called. The function's address is part of the loader's public interface.
 
 use core::ffi::c_int;
 use core::slice;
@@ -59,8 +59,8 @@ unsafe extern "C" fn announced(a: usize, b: usize, c: usize, d: usize, e: usize,
         unloading::modules_have_gone();
     } else {
         let _errno = KeptErrno::new();
-        // SAFETY: the thread does not do the program's business, and makes no record further out. The loader holds its lock
-        // when it calls.
+        // SAFETY: the thread does not do the program's business, and makes no record further out. The loader holds its
+        // lock when it calls.
         tls::apart_from_program(|| unsafe { update(&mut Recording::begin(), &MayAskLoader::new()) });
     }
     // SAFETY: the loader's own call, passed on as it came.

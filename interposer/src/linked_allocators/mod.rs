@@ -1,5 +1,6 @@
-//! Allocators that are linked into the program or into one of its libraries under names of their own: nobody looks these
-//! up, so that no preloaded library gets between. jemalloc in a Rust program, pyarrow's mimalloc, polars' jemalloc.
+//! Allocators that are linked into the program or into one of its libraries under names of their own: nobody looks
+//! these up, so that no preloaded library gets between. jemalloc in a Rust program, pyarrow's mimalloc, polars'
+//! jemalloc.
 //!
 //! Their functions are found in the symbol tables and patched to call hooks.
 //!
@@ -11,7 +12,8 @@
 //! - [`modules`]: the modules of the process, each of which is searched once.
 //! - [`loading`]: libraries that come later.
 //!
-//! Code is patched on x86-64 only. A stripped binary hides its allocator: what that maps is then recorded as mappings of the program.
+//! Code is patched on x86-64 only. A stripped binary hides its allocator: what that maps is then recorded as mappings
+//! of the program.
 
 mod census;
 mod functions;

@@ -1,10 +1,11 @@
 //! Puts hooks in front of functions that nobody looks up by name: their first bytes become a jump.
 //!
-//! For each function there is a slot in a page near it. The slot has two pieces of code: one that calls the hook, to which
-//! the function now jumps, and one that does what the overwritten instructions did and goes on after them, which is the
-//! way to the original. All functions of an allocator are patched, or none.
+//! For each function there is a slot in a page near it. The slot has two pieces of code: one that calls the hook, to
+//! which the function now jumps, and one that does what the overwritten instructions did and goes on after them, which
+//! is the way to the original. All functions of an allocator are patched, or none.
 //!
-//! Nobody may execute the functions meanwhile: the process has no second thread yet, or the module has just been mapped.
+//! Nobody may execute the functions meanwhile: the process has no second thread yet, or the module has just been
+//! mapped.
 
 use core::ptr::NonNull;
 use core::slice;
@@ -86,8 +87,8 @@ impl Patches {
         true
     }
 
-    /// Patches the prepared functions, whose pages may be read and executed. Nothing is patched if the system does not let
-    /// code be changed.
+    /// Patches the prepared functions, whose pages may be read and executed. Nothing is patched if the system does not
+    /// let code be changed.
     ///
     /// # Safety
     /// Nobody executes the functions now, and the hooks do with the arguments what the functions do.
@@ -221,8 +222,8 @@ fn relocate(code: &[u8], size: usize, out: &mut Code<'_>) -> Option<()> {
         match found.kind {
             // A debugger's breakpoint
             Kind::Padding if code[at] == 0xcc => return None,
-            // A call that is going on now, if this thread is in it, would return into what is overwritten. (After a direct
-            // call, which has five bytes, it returns to the first byte that is not overwritten.)
+            // A call that is going on now, if this thread is in it, would return into what is overwritten. (After a
+            // direct call, which has five bytes, it returns to the first byte that is not overwritten.)
             Kind::IndirectCall => return None,
             Kind::Plain | Kind::Padding => out.push(&code[at..next])?,
             Kind::Relative { at: operand } => out.push_moved(&code[at..next], operand)?,

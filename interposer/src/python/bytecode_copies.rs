@@ -1,7 +1,7 @@
 //! Copies of the bytecode. In a free-threaded interpreter each thread runs, and specializes, copies of its own
-//! (Objects/codeobject.c, "Thread-local bytecode"). A frame says which copy it runs, by number; a code object has a pointer
-//! to an array of where its copies are, which another thread replaces when it needs more room. So the array is read through
-//! the kernel, once for each copy that a thread encounters.
+//! (Objects/codeobject.c, "Thread-local bytecode"). A frame says which copy it runs, by number; a code object has a
+//! pointer to an array of where its copies are, which another thread replaces when it needs more room. So the array is
+//! read through the kernel, once for each copy that a thread encounters.
 //!
 //! A copy stays where it is until its code object is deallocated, or until `sys._clear_internal_caches` finds that no
 //! thread state has its number. So what is remembered is cleared when code objects are deallocated, and when the thread
@@ -80,8 +80,8 @@ impl SeenCopies {
         }
     }
 
-    /// Bytes from the start of a copy of `code` to an instruction in it, if that can be found out. `size` is where a code
-    /// object says how many units its bytecode has.
+    /// Bytes from the start of a copy of `code` to an instruction in it, if that can be found out. `size` is where a
+    /// code object says how many units its bytecode has.
     #[inline]
     pub fn offset(
         &mut self,

@@ -47,8 +47,8 @@ impl CodeTable {
         self.numbers.fetch_add(1, Relaxed)
     }
 
-    /// The code object at `address` has been described under this number, or, by another thread, under another one. If it
-    /// is still alive, its number is known from now on. Whether it is so.
+    /// The code object at `address` has been described under this number, or, by another thread, under another one. If
+    /// it is still alive, its number is known from now on. Whether it is so.
     pub fn insert(
         &self,
         address: usize,

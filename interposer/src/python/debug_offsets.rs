@@ -1,11 +1,11 @@
 //! Layouts that an interpreter states itself: `_PyRuntime` starts with `_Py_DebugOffsets`
-//! (Include/internal/pycore_debug_offsets.h), a table of 64-bit words for debuggers. It is initialised statically: it can be read
-//! before Python starts. Fields of the table itself come and go with minor versions, so that each has its own [`Table`] of
-//! where they are in it; a micro version that moves a field of a structure is read correctly.
+//! (Include/internal/pycore_debug_offsets.h), a table of 64-bit words for debuggers. It is initialised statically: it
+//! can be read before Python starts. Fields of the table itself come and go with minor versions, so that each has its
+//! own [`Table`] of where they are in it; a micro version that moves a field of a structure is read correctly.
 //!
-//! What is read is used only if it makes sense: fields that lie within their structures, aligned, none over another, and what
-//! extension modules rely on where it has always been. Whether the first frame is as expected then has the last word
-//! ([`first_frame`](super::first_frame)).
+//! What is read is used only if it makes sense: fields that lie within their structures, aligned, none over another,
+//! and what extension modules rely on where it has always been. Whether the first frame is as expected then has the
+//! last word ([`first_frame`](super::first_frame)).
 
 use memprof_capture::channel::code::LineTableFormat;
 

@@ -154,8 +154,8 @@ impl FrameChain for CopiedChain<'_> {
     }
 }
 
-/// Calls `then` with the frames of a detached thread. Nothing if they cannot be read. What comes out is true if the thread's
-/// state [`is there`](Detached::is_there) afterwards.
+/// Calls `then` with the frames of a detached thread. Nothing if they cannot be read. What comes out is true if the
+/// thread's state [`is there`](Detached::is_there) afterwards.
 pub fn with_frames<R>(
     interpreter: &'static Interpreter,
     thread: &Detached,

@@ -21,7 +21,8 @@ struct Types {
     text: usize,
 }
 
-/// Whether the innermost frame of this state that runs code is one of an interpreter with this layout. Nothing where none does.
+/// Whether the innermost frame of this state that runs code is one of an interpreter with this layout. Nothing where
+/// none does.
 pub fn is_right(interpreter: &Interpreter, state: &Reading) -> Option<bool> {
     let layout = &interpreter.layout;
     is_right_at(interpreter, top_frame(layout, state), base_frame(layout, state))
@@ -58,8 +59,8 @@ fn is_right_from(layout: &Layout, types: Types, top: usize, base: usize) -> Opti
     Some(false)
 }
 
-/// Whether a frame leads to a code object, this to its name and file, and whether it is at an instruction of that code. Nothing
-/// where there is nothing to read.
+/// Whether a frame leads to a code object, this to its name and file, and whether it is at an instruction of that code.
+/// Nothing where there is nothing to read.
 fn runs_code(layout: &Layout, types: Types, frame: usize, memory: &OwnMemory) -> Option<bool> {
     let Instruction::Pointer { offset, bytecode } = layout.instruction else { return Some(false) };
     let at = |base: usize, offset: usize| value::<usize>(memory, base.wrapping_add(offset));

@@ -21,15 +21,16 @@ unsafe fn field<T: Copy>(base: usize, offset: usize) -> T {
     unsafe { ((base + offset) as *const T).read() }
 }
 
-/// The frame that ends every chain of a thread state, which is of an interpreter with this layout; 0 where there is none.
+/// The frame that ends every chain of a thread state, which is of an interpreter with this layout; 0 where there is
+/// none.
 #[inline]
 pub fn base_frame(layout: &Layout, state: &Reading) -> FrameAddress {
     // SAFETY: the field exists, where the layout has it.
     layout.base_frame.map_or(0, |offset| unsafe { state.address(offset) })
 }
 
-/// The innermost frame of a thread state, which is of an interpreter with this layout; the one that ends its chains if there is
-/// no other.
+/// The innermost frame of a thread state, which is of an interpreter with this layout; the one that ends its chains if
+/// there is no other.
 #[inline]
 pub fn top_frame(layout: &Layout, state: &Reading) -> FrameAddress {
     // SAFETY: the fields exist, and a control frame is there as long as its thread state names it.

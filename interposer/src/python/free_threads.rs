@@ -1,13 +1,13 @@
 //! Thread states of an interpreter without a global lock: which of them may be read, and how.
 //!
-//! A thread is *attached* while it runs Python, and detaches where it would give the lock up. Nothing is collected before
-//! all attached threads have stopped at a place of their own choice ("stop the world"). Sources: Python/pystate.c,
-//! Python/gc_free_threading.c, Python/pylifecycle.c.
+//! A thread is *attached* while it runs Python, and detaches where it would give the lock up. Nothing is collected
+//! before all attached threads have stopped at a place of their own choice ("stop the world"). Sources:
+//! Python/pystate.c, Python/gc_free_threading.c, Python/pylifecycle.c.
 //!
-//! - **Attached**: its state is current, and says so. (A thread that is about to attach has made its state current already.) Its
-//!   frames and their code are read where they lie, as with the lock. That the state itself is there is proved once, through
-//!   the kernel; from then on only its own thread deletes it, which first makes it current no more, or it is deleted
-//!   while Python ends.
+//! - **Attached**: its state is current, and says so. (A thread that is about to attach has made its state current
+//!   already.) Its frames and their code are read where they lie, as with the lock. That the state itself is there is
+//!   proved once, through the kernel; from then on only its own thread deletes it, which first makes it current no
+//!   more, or it is deleted while Python ends.
 //! - **Detached**: it may lose its state, and once Python ends the collector does not visit its frames any more, whose
 //!   references to code objects are not counted. So all is read through the kernel, and checked once more when it has
 //!   been read: a state that is in its interpreter's list, and is neither about to go nor shut out, was there all the
@@ -63,8 +63,8 @@ impl FreeThreads {
         ending
     }
 
-    /// Whether no state but this one may end Python now. Where code objects are immortal (3.13, once there was a second thread), it
-    /// is here that it is seen to end.
+    /// Whether no state but this one may end Python now. Where code objects are immortal (3.13, once there was a second
+    /// thread), it is here that it is seen to end.
     #[inline]
     fn is_ended_by_no_other_than(&self, state: usize) -> bool {
         let ending = self.note_ending();
@@ -261,8 +261,9 @@ impl Detached {
         is_there.then_some(Self { interpreter, free, state, seen })
     }
 
-    /// Whether it is there, as it was seen. If so, it was there all the time: only its own thread makes a state that is its own, and
-    /// has been here. So what was read of it meanwhile is true, and the code objects of its frames are alive.
+    /// Whether it is there, as it was seen. If so, it was there all the time: only its own thread makes a state that is
+    /// its own, and has been here. So what was read of it meanwhile is true, and the code objects of its frames are
+    /// alive.
     pub fn is_there(&self) -> bool {
         let now = Self::read(self.interpreter, self.free, self.state, self.seen.link);
         now.is_some_and(|now| now.seen.is_as(&self.seen))

@@ -165,16 +165,17 @@ impl Interpreter {
     /// see [`thread_states`](super::thread_states).
     #[inline]
     pub fn own_state(&self) -> usize {
-        // SAFETY: any thread may call it at any time: it reads a value that is kept for the thread, and returns null where
-        // the interpreter has not begun or has ended. (It may end at this moment: then the C library knows no value.)
+        // SAFETY: any thread may call it at any time: it reads a value that is kept for the thread, and returns null
+        // where the interpreter has not begun or has ended. (It may end at this moment: then the C library knows no
+        // value.)
         unsafe { (self.own_state)() }
     }
 
     /// The state that is current in the calling thread ([`Self::has_own_current`]), or else in whichever thread has the
     /// interpreter's lock.
     ///
-    /// In the first case the variable is thread-local, and to find it the loader may allocate: when a thread looks for the
-    /// first time, or for the first time since some library was loaded.
+    /// In the first case the variable is thread-local, and to find it the loader may allocate: when a thread looks for
+    /// the first time, or for the first time since some library was loaded.
     #[inline]
     pub fn current_state(&self) -> Current {
         // SAFETY: any thread may call it at any time: it reads one variable.

@@ -13,8 +13,8 @@ pub enum Instruction {
         /// Bytes of one unit.
         unit: u32,
     },
-    /// `prev_instr` or `instr_ptr`: a pointer into the bytecode, which is part of the code object, or into one of its copies
-    /// ([`FreeThreading`]).
+    /// `prev_instr` or `instr_ptr`: a pointer into the bytecode, which is part of the code object, or into one of its
+    /// copies ([`FreeThreading`]).
     Pointer {
         /// Where the field is in the frame.
         offset: usize,
@@ -37,8 +37,8 @@ pub enum Top {
 pub enum Attributes {
     /// In a dictionary, at an offset that the type names.
     Dict,
-    /// In values before the object, 32 bytes from it, or in a dictionary, [`ObjectLayout::dict_before`]. The type has the
-    /// keys of values at this offset.
+    /// In values before the object, 32 bytes from it, or in a dictionary, [`ObjectLayout::dict_before`]. The type has
+    /// the keys of values at this offset.
     ValuesBefore {
         /// `ht_cached_keys`.
         cached_keys: usize,
@@ -126,8 +126,8 @@ pub struct Layout {
 /// (`FRAME_OWNED_BY_INTERPRETER`, `FRAME_OWNED_BY_CSTACK`), which lie on the C stack.
 pub const OWNED_BY_INTERPRETER: u8 = 3;
 
-/// Where fields of objects are. They are the same in all versions, counted from the end of what every object begins with:
-/// extension modules rely on most of them.
+/// Where fields of objects are. They are the same in all versions, counted from the end of what every object begins
+/// with: extension modules rely on most of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectLayout {
     /// Bytes of what every object begins with. It ends with the object's type.
@@ -141,8 +141,8 @@ pub struct ObjectLayout {
 impl ObjectLayout {
     /// Of builds with a global lock.
     pub const WITH_LOCK: Self = Self { header: 16, dict_before: 24, text_kind: 2 };
-    /// Of free-threaded builds: an object begins with its owner, a lock and two reference counts. Whether a string is interned
-    /// is a byte of its own.
+    /// Of free-threaded builds: an object begins with its owner, a lock and two reference counts. Whether a string is
+    /// interned is a byte of its own.
     pub const FREE_THREADED: Self = Self { header: 32, dict_before: 8, text_kind: 8 };
 
     /// In any object: its type.
@@ -231,7 +231,8 @@ pub struct FreeThreading {
 pub struct CopyFields {
     /// In a frame: which of its code object's copies it runs, 32 bits.
     pub frame: usize,
-    /// In a code object: a pointer to how many copies there can be, and where they are. The first one is its own bytecode.
+    /// In a code object: a pointer to how many copies there can be, and where they are. The first one is its own
+    /// bytecode.
     pub code: usize,
 }
 

@@ -37,8 +37,8 @@ impl Source for InPlace {
     }
 }
 
-/// Through the kernel any address may be read, whatever is there. What was read may be anything, too, unless something else
-/// says that it was there.
+/// Through the kernel any address may be read, whatever is there. What was read may be anything, too, unless something
+/// else says that it was there.
 impl Source for OwnMemory {
     unsafe fn read<T: Plain>(&self, address: usize) -> Option<T> {
         let mut value = MaybeUninit::<T>::zeroed();

@@ -18,7 +18,8 @@ struct Characters {
 /// and what is no string with characters append nothing.
 ///
 /// # Safety
-/// `address` is null or a Python string that may be read in this way during the call, of an interpreter with this layout.
+/// `address` is null or a Python string that may be read in this way during the call, of an interpreter with this
+/// layout.
 pub unsafe fn push_utf8<S: Source>(
     source: &S,
     layout: &Layout,
@@ -92,7 +93,8 @@ pub fn push_character(character: u32, out: &mut MappedVec<u8>) -> Result<(), Out
 /// Appends the bytes of a bytes object. False if it cannot be read.
 ///
 /// # Safety
-/// `address` is null or a Python bytes object that may be read in this way during the call, of an interpreter with this layout.
+/// `address` is null or a Python bytes object that may be read in this way during the call, of an interpreter with this
+/// layout.
 pub unsafe fn push_bytes<S: Source>(
     source: &S,
     layout: &Layout,

@@ -1,19 +1,20 @@
 //! Thread states of the interpreter (`PyThreadState`), and whether they are alive.
 //!
-//! Which state is a thread's own, the interpreter says; but what it says may be an address where nothing is any more. While
-//! Python ends, the states of daemon threads are freed, and `PyThreadState_Delete` frees that of any thread. So a state is
-//! read in two cases only:
+//! Which state is a thread's own, the interpreter says; but what it says may be an address where nothing is any more.
+//! While Python ends, the states of daemon threads are freed, and `PyThreadState_Delete` frees that of any thread. So a
+//! state is read in two cases only:
 //!
 //! - **It is current in the calling thread**: this thread holds the interpreter's lock, and only who holds it deletes
 //!   states.
-//! - **It is not, but it is watched.** A watched state is known by the block that it lies in. Whoever frees that block comes
-//!   through a hook ([`release_block`]); before the real function is called, the state is marked dead, and whoever is reading
-//!   it is waited for. That a state lives when watching it begins is proved by its being current, or, where the interpreter does
-//!   not say that of the calling thread (an older version, or without the lock), by its being in its interpreter's list
-//!   *after* that: it is taken out of the list before it is freed. The list is read through the kernel.
+//! - **It is not, but it is watched.** A watched state is known by the block that it lies in. Whoever frees that block
+//!   comes through a hook ([`release_block`]); before the real function is called, the state is marked dead, and
+//!   whoever is reading it is waited for. That a state lives when watching it begins is proved by its being current,
+//!   or, where the interpreter does not say that of the calling thread (an older version, or without the lock), by its
+//!   being in its interpreter's list *after* that: it is taken out of the list before it is freed. The list is read
+//!   through the kernel.
 //!
-//! Where frames are no objects they lie in mappings of their own, chunks, which go before the state does. The newest one goes
-//! first. It is watched likewise ([`release_range`]), and the state says which it is, or that they have gone.
+//! Where frames are no objects they lie in mappings of their own, chunks, which go before the state does. The newest
+//! one goes first. It is watched likewise ([`release_range`]), and the state says which it is, or that they have gone.
 
 use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
@@ -169,8 +170,8 @@ impl Watched {
     }
 }
 
-/// The right to read a thread state, its frames, and the code objects that these keep alive: all of them are there as long
-/// as this exists. They are the calling thread's own, so that nobody else changes them.
+/// The right to read a thread state, its frames, and the code objects that these keep alive: all of them are there as
+/// long as this exists. They are the calling thread's own, so that nobody else changes them.
 pub struct Reading {
     state: usize,
     /// Where others see that it is being read, unless the calling thread holds the interpreter's lock.
@@ -199,13 +200,13 @@ impl Reading {
     /// A thread state of this interpreter has a field of this type at `offset`.
     #[inline(always)]
     pub unsafe fn field<T: Copy>(&self, offset: usize) -> T {
-        // SAFETY: the state is there, and the caller vouches for the field; CPython aligns its fields naturally. Volatile,
-        // since who ends the interpreter may change it.
+        // SAFETY: the state is there, and the caller vouches for the field; CPython aligns its fields naturally.
+        // Volatile, since who ends the interpreter may change it.
         unsafe { ((self.state + offset) as *const T).read_volatile() }
     }
 
-    /// The address in a field of the state. Python's debug hooks fill what they free with bytes that are no address, before they
-    /// free it: then there is none.
+    /// The address in a field of the state. Python's debug hooks fill what they free with bytes that are no address,
+    /// before they free it: then there is none.
     ///
     /// # Safety
     /// As [`Self::field`], for an address.
@@ -380,7 +381,8 @@ impl OwnState {
     }
 }
 
-/// The block that an interpreter lies in. One that is no block of its own, as the first one, has another word before it.
+/// The block that an interpreter lies in. One that is no block of its own, as the first one, has another word before
+/// it.
 fn block_of(interpreter: usize, layout: &Layout) -> usize {
     const MOST_BEFORE: usize = 256;
     let before = interpreter.wrapping_sub(size_of::<usize>());

@@ -1,10 +1,10 @@
 //! The C functions on a thread's stack in which the interpreter evaluates Python code, and which Python frames each of
 //! them runs: what it takes to merge Python's frames with native ones.
 //!
-//! Each activation of `_PyEval_EvalFrameDefault` keeps an object in its C frame that can be found from the thread state:
-//! a control frame (`CFrame`) or, in later versions, an entry frame. The native frame in whose part of the stack the
-//! object lies is the activation's; no symbols are needed. In the oldest version there is no such object, but each activation runs
-//! exactly one Python frame: there, the interpreter's function is known by its addresses, and counted.
+//! Each activation of `_PyEval_EvalFrameDefault` keeps an object in its C frame that can be found from the thread
+//! state: a control frame (`CFrame`) or, in later versions, an entry frame. The native frame in whose part of the stack
+//! the object lies is the activation's; no symbols are needed. In the oldest version there is no such object, but each
+//! activation runs exactly one Python frame: there, the interpreter's function is known by its addresses, and counted.
 
 use core::ops::Range;
 
@@ -83,8 +83,8 @@ pub struct OfFrame {
 }
 
 /// A thread's control frames: a chain that leads outwards along the stack, and ends with one in the thread state. One
-/// version leaves that one's link uninitialised, and greenlets may leave links to frames that are gone; so the chain is followed
-/// only as long as it leads upwards within the stack.
+/// version leaves that one's link uninitialised, and greenlets may leave links to frames that are gone; so the chain is
+/// followed only as long as it leads upwards within the stack.
 #[derive(Clone, Copy, Debug)]
 pub struct ControlFrames {
     /// The innermost one; 0 where there is none.
@@ -137,8 +137,8 @@ impl Activations {
         if self.function.is_empty() { self.list.len() } else { self.frames }
     }
 
-    /// The link of an activation's outermost frame; for the number after the last one, the number of links. Nothing comes
-    /// before the first activation.
+    /// The link of an activation's outermost frame; for the number after the last one, the number of links. Nothing
+    /// comes before the first activation.
     pub fn start(&self, activation: usize, links: usize) -> usize {
         if activation == 0 {
             return links.min(1);
@@ -295,8 +295,8 @@ impl Activations {
         Ok(0)
     }
 
-    /// Whether the outermost `known` activations are as they were, of which the innermost one is present, and no other is
-    /// further out.
+    /// Whether the outermost `known` activations are as they were, of which the innermost one is present, and no other
+    /// is further out.
     ///
     /// # Safety
     /// As [`Self::update`].

@@ -42,9 +42,9 @@ impl StackHash {
         }
     }
 
-    /// The hash with one more frame on top of `depth` others. What a frame adds depends on itself and on its place alone, so
-    /// the processor works on several frames at the same time: it need not wait for the hash of one to begin with the next.
-    /// (That is tabulation hashing, with products in place of tables of random numbers.)
+    /// The hash with one more frame on top of `depth` others. What a frame adds depends on itself and on its place
+    /// alone, so the processor works on several frames at the same time: it need not wait for the hash of one to begin
+    /// with the next. (That is tabulation hashing, with products in place of tables of random numbers.)
     #[inline(always)]
     #[must_use]
     pub fn with_at(self, key: u64, depth: usize) -> Self {

@@ -67,14 +67,14 @@ struct Position {
 // SAFETY: integers, without padding.
 unsafe impl Plain for Position {}
 
-/// Native frames of another greenlet. The package moves parts of the stack away and back, so that further out than a greenlet's
-/// own beginning lies what is anybody's.
+/// Native frames of another greenlet. The package moves parts of the stack away and back, so that further out than a
+/// greenlet's own beginning lies what is anybody's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Foreign {
     /// This many of the outermost ones.
     frames: usize,
-    /// Whether all Python frames are further out than the others: while it switches, the package hides, with later versions, which of
-    /// them belong to which activation.
+    /// Whether all Python frames are further out than the others: while it switches, the package hides, with later
+    /// versions, which of them belong to which activation.
     switches: bool,
 }
 
@@ -147,8 +147,8 @@ impl MergedStack {
         &self.native
     }
 
-    /// Finds out which native frames run which Python frames, after both were brought up to date. Returns the hash of the
-    /// stack. `generation` is that of native code.
+    /// Finds out which native frames run which Python frames, after both were brought up to date. Returns the hash of
+    /// the stack. `generation` is that of native code.
     ///
     /// # Safety
     /// `control` says where the calling thread's stack is.

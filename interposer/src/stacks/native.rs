@@ -20,18 +20,20 @@ pub const MOST_FRAMES: usize = 1 << 20;
 
 /// The chain of a thread's native frames.
 pub trait NativeChain {
-    /// The caller of a frame. By value, as all here: a frame that is kept in registers is not stored in parts and loaded
-    /// as a whole, which would stall the processor (a quarter of all time, when it was so).
+    /// The caller of a frame. By value, as all here: a frame that is kept in registers is not stored in parts and
+    /// loaded as a whole, which would stall the processor (a quarter of all time, when it was so).
     fn caller(&mut self, of: FrameState) -> Step;
 
-    /// Goes from frame to caller as long as that is quickly done, and `each` says so, which gets what [`Step::Caller`] has of the
-    /// caller. Returns the last frame that it came to, perhaps the first: from there on [`Self::caller`] knows more.
+    /// Goes from frame to caller as long as that is quickly done, and `each` says so, which gets what [`Step::Caller`]
+    /// has of the caller. Returns the last frame that it came to, perhaps the first: from there on [`Self::caller`]
+    /// knows more.
     fn follow(&self, from: FrameState, each: impl FnMut(FrameState, usize, bool) -> bool) -> FrameState;
 
     /// What is in a slot of the stack.
     ///
     /// # Safety
-    /// The slot is below the stack pointer of a frame of the present chain, or `caller` or `follow` named it for such a frame.
+    /// The slot is below the stack pointer of a frame of the present chain, or `caller` or `follow` named it for such a
+    /// frame.
     unsafe fn slot(&self, slot: usize) -> usize;
 }
 
@@ -42,8 +44,8 @@ struct Found {
     sp: usize,
     address: u64,
     bp: usize,
-    /// Where its callee saved its frame pointer; 0 where the callee did not. Odd where its state does not follow from its callee's
-    /// and the two slots.
+    /// Where its callee saved its frame pointer; 0 where the callee did not. Odd where its state does not follow from
+    /// its callee's and the two slots.
     bp_slot: usize,
 }
 
@@ -308,8 +310,8 @@ fn is_last(remembered: &mut slice::Iter<'_, Remembered>, frame: &FrameState) -> 
     false
 }
 
-/// Compares the slots of the frames outwards from the last one, whose callee is in the present chain. Returns how many of the
-/// outermost ones may be others; 0 when all are as they were.
+/// Compares the slots of the frames outwards from the last one, whose callee is in the present chain. Returns how many
+/// of the outermost ones may be others; 0 when all are as they were.
 #[inline(always)]
 fn verify<C: NativeChain>(chain: &C, frames: &[Remembered]) -> usize {
     for (at, frame) in frames.iter().enumerate().rev() {

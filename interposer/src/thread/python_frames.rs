@@ -27,8 +27,8 @@ pub(super) struct Moment {
 }
 
 impl ThreadState {
-    /// Brings the Python frames up to date. Returns where the innermost and the outermost control frame are, where there are
-    /// such frames.
+    /// Brings the Python frames up to date. Returns where the innermost and the outermost control frame are, where
+    /// there are such frames.
     #[inline(always)]
     pub(super) fn update_python(
         &mut self,
@@ -90,8 +90,8 @@ impl ThreadState {
         self.descriptions.clear();
     }
 
-    /// Brings the Python frames up to date if the thread has a state and is detached. Not once a filter may forbid what it
-    /// takes.
+    /// Brings the Python frames up to date if the thread has a state and is detached. Not once a filter may forbid what
+    /// it takes.
     #[cold]
     #[inline(never)]
     fn update_detached(

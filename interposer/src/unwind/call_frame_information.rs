@@ -63,8 +63,8 @@ pub fn wait_for_readers() {
 /// # Safety
 /// Both are addresses within one loaded object.
 unsafe fn bytes(start: usize, end: usize) -> Bytes {
-    // SAFETY: the caller vouches for the range. An object is not unloaded while it executes. (A walk that wrong information has
-    // led astray may be in one that does not: docs/soundness.md.)
+    // SAFETY: the caller vouches for the range. An object is not unloaded while it executes. (A walk that wrong
+    // information has led astray may be in one that does not: docs/soundness.md.)
     EndianSlice::new(
         unsafe { core::slice::from_raw_parts(start as *const u8, end.saturating_sub(start)) },
         NativeEndian,

@@ -1,5 +1,5 @@
-//! Unwinding information for code that the program makes while it runs, as LLVM's just-in-time compiler does: it passes an
-//! `.eh_frame` section to `__register_frame`, which is hooked.
+//! Unwinding information for code that the program makes while it runs, as LLVM's just-in-time compiler does: it passes
+//! an `.eh_frame` section to `__register_frame`, which is hooked.
 //!
 //! That happens in the middle of the program, where a signal handler may interrupt and be recorded, and look for a
 //! section itself. So there is no lock: the list is an append-only one of atomic words. Whoever reads a section holds
@@ -24,8 +24,8 @@ const SECTIONS: usize = (PAGE - 2 * size_of::<usize>()) / size_of::<usize>();
 struct Block {
     /// The block before it; null for the first one.
     older: *const Self,
-    /// How many places have been taken, and, in the upper half, how many of them are not free again. When none is, all may
-    /// be taken once more.
+    /// How many places have been taken, and, in the upper half, how many of them are not free again. When none is, all
+    /// may be taken once more.
     taken: AtomicU64,
     /// Where each begins, in the order in which they came, with [`USED`] and [`GONE`]; 0 in a place that is free.
     sections: [AtomicUsize; SECTIONS],

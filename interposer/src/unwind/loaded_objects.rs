@@ -1,9 +1,9 @@
 //! Which loaded file holds an address, as the dynamic loader knows it at this moment.
 //!
-//! glibc 2.35 and later answer without a lock (`_dl_find_object`, made for unwinders). Before that, the loader can only be
-//! asked under its own lock, whose holder may wait for a thread that is just allocating. So the kernel is asked instead,
-//! for the mapping and the file that it begins with; what it says is remembered. So it is for programs whose segments have gaps
-//! between them, of which the quick way knows only one.
+//! glibc 2.35 and later answer without a lock (`_dl_find_object`, made for unwinders). Before that, the loader can only
+//! be asked under its own lock, whose holder may wait for a thread that is just allocating. So the kernel is asked
+//! instead, for the mapping and the file that it begins with; what it says is remembered. So it is for programs whose
+//! segments have gaps between them, of which the quick way knows only one.
 
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};
@@ -79,9 +79,9 @@ pub fn find(address: usize, recording: &mut Recording) -> Option<LoadedObject> {
 fn find_quickly(function: usize, address: usize) -> Option<LoadedObject> {
     let mut found = MaybeUninit::<FoundObject>::zeroed();
     // SAFETY: `prepare` stored the address of this function. It fills the structure, which is at least as large as it
-    // expects. The link map that it names lives as long as the object: a thread that asks executes its code, or has been
-    // led astray by unwinding information that is wrong, and then to an object that nobody is just unloading, but for a
-    // coincidence of both.
+    // expects. The link map that it names lives as long as the object: a thread that asks executes its code, or has
+    // been led astray by unwinding information that is wrong, and then to an object that nobody is just unloading, but
+    // for a coincidence of both.
     unsafe {
         let find: unsafe extern "C" fn(*mut c_void, *mut FoundObject) -> c_int = transmute(function);
         if find(address as *mut c_void, found.as_mut_ptr()) != 0 {
@@ -143,8 +143,8 @@ fn find_among_mappings(address: usize, recording: &mut Recording) -> Option<Load
 }
 
 impl LoadedObject {
-    /// Whether its unwinding information is within its range, if it has any. Of a program whose segments have gaps between them,
-    /// the quick way gives the one segment that holds the address.
+    /// Whether its unwinding information is within its range, if it has any. Of a program whose segments have gaps
+    /// between them, the quick way gives the one segment that holds the address.
     fn holds_header(&self) -> bool {
         self.eh_frame_header == 0 || (self.start..self.end).contains(&self.eh_frame_header)
     }

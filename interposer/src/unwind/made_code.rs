@@ -1,7 +1,7 @@
 //! Out of code that was made at run time, of which nothing is known.
 //!
-//! What it does from the return address on shows the way, if that is to return; or it was entered in a way that is known; or it
-//! keeps a frame pointer. All have to lead to a return address in code that is known.
+//! What it does from the return address on shows the way, if that is to return; or it was entered in a way that is
+//! known; or it keeps a frame pointer. All have to lead to a return address in code that is known.
 
 use super::frame::{CodeAddress, FrameState, Step};
 use super::unwinder::{Unwinder, read};
@@ -40,8 +40,8 @@ impl Unwinder {
         self.known_caller(&of, by_frame_pointer, false, recording)
     }
 
-    /// The caller, if it is in code that is known. `in_place`: see [`Step::Caller`]; as long as a call is to return there, the
-    /// code is there.
+    /// The caller, if it is in code that is known. `in_place`: see [`Step::Caller`]; as long as a call is to return
+    /// there, the code is there.
     fn known_caller(&self, of: &FrameState, caller: Caller, in_place: bool, recording: &mut Recording) -> Step {
         let word = |slot| self.word(of, slot);
         let (Some(address), Some(bp)) =
@@ -55,8 +55,8 @@ impl Unwinder {
         Step::Caller { frame: caller.state(address, bp), bp_slot: caller.bp_slot, in_place }
     }
 
-    /// Who called the function that the code was entered by. The code leaves the frame pointer as it found it, and may have put it
-    /// into its own frame meanwhile: where the caller needs it, it is the one that leads on.
+    /// Who called the function that the code was entered by. The code leaves the frame pointer as it found it, and may
+    /// have put it into its own frame meanwhile: where the caller needs it, it is the one that leads on.
     fn caller_of_entry(&self, of: &FrameState, entry: &Entry, recording: &mut Recording) -> Step {
         let function = FrameState { sp: entry.slot + 8, ..*of };
         let caller = entry.rule.apply(&function);

@@ -14,9 +14,9 @@ use crate::lock::Recording;
 use crate::platform::loaded_modules::{MayAskLoader, all};
 use crate::stacks::native::{NativeChain, NativeMemo, Outcome};
 
-/// Defines a function: what it does before it calls, and after that, with what its unwinding information says. The next function's
-/// kind is the byte at rdi; after the last one, `then` in rsi is called with rdx. Its name is global: whoever calls it may be
-/// compiled to another object file.
+/// Defines a function: what it does before it calls, and after that, with what its unwinding information says. The next
+/// function's kind is the byte at rdi; after the last one, `then` in rsi is called with rdx. Its name is global:
+/// whoever calls it may be compiled to another object file.
 macro_rules! kind {
     ($name:literal, $enter:literal, $leave:literal) => {
         global_asm!(
@@ -85,8 +85,8 @@ kind!(
     "push rbx\n.cfi_def_cfa_offset 16\n.cfi_offset rbx, -16\nmov rbx, rsp\n.cfi_def_cfa_register rbx",
     "pop rbx\n.cfi_def_cfa rsp, 8\n.cfi_restore rbx"
 );
-// Expressions, as GCC writes them where a function aligns its stack: the CFA is in the word below the frame pointer, which is
-// saved where the register points to.
+// Expressions, as GCC writes them where a function aligns its stack: the CFA is in the word below the frame pointer,
+// which is saved where the register points to.
 kind!(
     "mixed_frames_aligns",
     "lea r10, [rsp + 8]\n.cfi_def_cfa r10, 0\nand rsp, -32\npush qword ptr [r10 - 8]\npush rbp\n\

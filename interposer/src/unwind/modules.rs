@@ -194,8 +194,8 @@ impl Describer {
         MODULES.lock(recording).ok()?.of(address, self.generation)
     }
 
-    /// Looks up the module of an address with the loader, and describes it to the recorder unless it was before. Two threads
-    /// may describe one at the same time, each under a number of its own; one of the numbers is then kept.
+    /// Looks up the module of an address with the loader, and describes it to the recorder unless it was before. Two
+    /// threads may describe one at the same time, each under a number of its own; one of the numbers is then kept.
     #[cold]
     fn describe(
         &self,

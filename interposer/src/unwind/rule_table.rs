@@ -1,7 +1,7 @@
 //! The rules that are known, by address, for all threads.
 //!
-//! An open hash table of single words, each an address (48 bits) and its rule (16): nothing can tear, and there is no lock.
-//! Where a place is taken and its neighbours too, one of them is evicted: it can be read again.
+//! An open hash table of single words, each an address (48 bits) and its rule (16): nothing can tear, and there is no
+//! lock. Where a place is taken and its neighbours too, one of them is evicted: it can be read again.
 
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,9 +1,9 @@
-//! Which memory may be read as stack. Unwinding information can be wrong, or misread after a wrong step; what it names is
-//! only read if it lies in a stack, above the stack pointer.
+//! Which memory may be read as stack. Unwinding information can be wrong, or misread after a wrong step; what it names
+//! is only read if it lies in a stack, above the stack pointer.
 //!
-//! A thread's own stack is known. It may also run on others: a signal handler's (`sigaltstack`), a coroutine's. These are
-//! looked up among the mappings and remembered. But their memory, or what lies after it, may be unmapped at any time,
-//! and not only by calls that are hooked. So the kernel is asked in each walk whether it is still there.
+//! A thread's own stack is known. It may also run on others: a signal handler's (`sigaltstack`), a coroutine's. These
+//! are looked up among the mappings and remembered. But their memory, or what lies after it, may be unmapped at any
+//! time, and not only by calls that are hooked. So the kernel is asked in each walk whether it is still there.
 
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -34,8 +34,8 @@ impl StackRegion {
         Self { low, high }
     }
 
-    /// The calling thread's own stack. The C library is asked once, since it takes a lock to answer: a signal handler that
-    /// interrupts that must not ask again.
+    /// The calling thread's own stack. The C library is asked once, since it takes a lock to answer: a signal handler
+    /// that interrupts that must not ask again.
     pub fn of_this_thread() -> Self {
         let block = tls::block();
         let known = Self::of_bounds(block.stack());
@@ -59,8 +59,8 @@ impl StackRegion {
         sp >= self.low && sp < self.high
     }
 
-    /// Whether the hook with this stack pointer was called on it: perhaps when it had already ended, since that is how the overflow
-    /// of a stack is noticed.
+    /// Whether the hook with this stack pointer was called on it: perhaps when it had already ended, since that is how
+    /// the overflow of a stack is noticed.
     pub const fn holds_hook(&self, sp: usize) -> bool {
         const BEYOND: usize = 16 * 1024;
         sp.saturating_add(BEYOND) >= self.low && sp < self.high
@@ -180,8 +180,8 @@ fn pthread_stack() -> Option<StackRegion> {
     let _errno = KeptErrno::new();
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::zeroed();
     let (mut start, mut bytes) = (core::ptr::null_mut::<c_void>(), 0);
-    // SAFETY: the calls fill what they are given, and the attributes are destroyed if they were made. The first one waits
-    // for the thread's lock, which it cannot hold: see the hook of the same name.
+    // SAFETY: the calls fill what they are given, and the attributes are destroyed if they were made. The first one
+    // waits for the thread's lock, which it cannot hold: see the hook of the same name.
     unsafe {
         if !symbols::resolve() || symbols::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
             return None;

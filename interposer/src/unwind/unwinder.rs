@@ -158,9 +158,9 @@ impl Unwinder {
     }
 }
 
-/// The lowest word that may be read for a frame. A function that was interrupted while it took its frame down has already
-/// raised the stack pointer above registers that it had saved; they are still there, in the red zone (System V ABI,
-/// AMD64 supplement, 3.2.2), which signal handlers leave alone.
+/// The lowest word that may be read for a frame. A function that was interrupted while it took its frame down has
+/// already raised the stack pointer above registers that it had saved; they are still there, in the red zone (System V
+/// ABI, AMD64 supplement, 3.2.2), which signal handlers leave alone.
 #[inline(always)]
 pub(super) const fn lowest_slot(of: &FrameState) -> usize {
     const RED_ZONE: usize = 128;

@@ -1,11 +1,12 @@
 //! From frame to frame, as quickly as it goes.
 //!
-//! Nearly all frames have a rule in the table, and lie in the stack that the one before is in. [`Walk::follow`] goes along these in
-//! a loop that calls nothing; whatever is out of the ordinary is left to [`Walk::caller`], which goes one step.
+//! Nearly all frames have a rule in the table, and lie in the stack that the one before is in. [`Walk::follow`] goes
+//! along these in a loop that calls nothing; whatever is out of the ordinary is left to [`Walk::caller`], which goes
+//! one step.
 //!
-//! Where a function keeps a frame pointer, its caller's is one load away. That it does is said by its module's unwinding
-//! information, and for each return address apart: so no module has to be searched, and one function that does
-//! otherwise (assembly, a function compiled with other options, the entries of the procedure linkage table) costs
+//! Where a function keeps a frame pointer, its caller's is one load away. That it does is said by its module's
+//! unwinding information, and for each return address apart: so no module has to be searched, and one function that
+//! does otherwise (assembly, a function compiled with other options, the entries of the procedure linkage table) costs
 //! nobody else anything.
 
 use super::frame::{FrameState, Step};
@@ -41,8 +42,8 @@ impl NativeChain for Walk<'_> {
         // From here on stack pointers only grow, and are in the region as long as there is a return address below them.
         while is_known && let Some(rule) = RULES.get(address) {
             let (caller, saved) = if rule == Rule::FRAME_POINTER {
-                // A branch, and not the same by arithmetic: so the processor goes on to the next frame, one load away, before it
-                // has looked up this one's rule.
+                // A branch, and not the same by arithmetic: so the processor goes on to the next frame, one load away,
+                // before it has looked up this one's rule.
                 if !region.may_read_two(sp, bp) {
                     break;
                 }

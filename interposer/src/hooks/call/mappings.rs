@@ -15,8 +15,8 @@ use crate::thread::Caller;
 use crate::unwind::modules::{has_interpreter, is_in_interpreter};
 
 impl Call {
-    /// Whether the stack may have too little room for a record. Handlers call these functions, on stacks of their own: when a page is
-    /// touched for the first time, say.
+    /// Whether the stack may have too little room for a record. Handlers call these functions, on stacks of their own:
+    /// when a page is touched for the first time, say.
     #[inline(always)]
     fn is_short_in_handlers(&self) -> bool {
         room::is_short_in_handlers(tls::block(), self.hook.sp)
@@ -34,8 +34,8 @@ impl Call {
         is_in_interpreter(self.caller(recording))
     }
 
-    /// Records that the call, made by `allocator`, has just mapped a range. What that shows is found out where the record is
-    /// made: there is stack for it.
+    /// Records that the call, made by `allocator`, has just mapped a range. What that shows is found out where the
+    /// record is made: there is stack for it.
     #[inline(always)]
     pub fn mapped(
         &mut self,
@@ -151,8 +151,8 @@ impl Call {
         self.record_in::<P>(|state, _, recording| state.unmap(before, at, length as u64, recording));
     }
 
-    /// The call has mapped a range, or is about to unmap it: no allocator has it for itself any more. Whether one had all of it,
-    /// so that its end is not to be recorded.
+    /// The call has mapped a range, or is about to unmap it: no allocator has it for itself any more. Whether one had
+    /// all of it, so that its end is not to be recorded.
     pub fn takes_internal(&mut self, start: *const c_void, length: usize) -> bool {
         if !internal_mappings::are_any() {
             false

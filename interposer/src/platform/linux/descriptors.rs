@@ -6,8 +6,8 @@ use core::mem::MaybeUninit;
 use memprof_capture::channel::record::{Mapped, MappedFile};
 use memprof_capture::kept_errno::KeptErrno;
 
-/// What is mapped of a descriptor, from an offset on. Makes a system call. Out of its caller's way, for the answer takes 144
-/// bytes of the stack.
+/// What is mapped of a descriptor, from an offset on. Makes a system call. Out of its caller's way, for the answer
+/// takes 144 bytes of the stack.
 #[inline(never)]
 pub fn mapped_of(fd: c_int, offset: u64, is_shared: bool) -> Mapped {
     let _errno = KeptErrno::new();

@@ -123,7 +123,8 @@ pub struct MappedPool {
 }
 
 impl MappedPool {
-    /// Opens and maps it. Nothing if that cannot be done: another pid namespace, another user, or the recorder has ended.
+    /// Opens and maps it. Nothing if that cannot be done: another pid namespace, another user, or the recorder has
+    /// ended.
     pub fn open(path: &CStr) -> Option<Self> {
         let file = QuietFile::open_to_write(path)?;
         let bytes = file.bytes()?;
@@ -145,8 +146,8 @@ impl MappedPool {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let _errno = KeptErrno::new();
-        // SAFETY: an old length of zero makes another mapping of the same shared pages (mremap(2)), wherever there is room.
-        // Then the first one is replaced, at which nothing but the pool is.
+        // SAFETY: an old length of zero makes another mapping of the same shared pages (mremap(2)), wherever there is
+        // room. Then the first one is replaced, at which nothing but the pool is.
         unsafe {
             let other = libc::syscall(
                 libc::SYS_mremap,

@@ -9,8 +9,8 @@ use memprof_capture::kept_errno::KeptErrno;
 
 use super::memory::{forbid, map, unmap};
 
-/// Whether the thread runs on the stack that it has set aside for signal handlers, which may lie within its own one. Where that
-/// may not be asked for, it counts as true.
+/// Whether the thread runs on the stack that it has set aside for signal handlers, which may lie within its own one.
+/// Where that may not be asked for, it counts as true.
 pub fn is_on_signal_stack() -> bool {
     signal_stack().is_none_or(|stack| stack.ss_flags & libc::SS_ONSTACK != 0)
 }
@@ -51,12 +51,14 @@ impl Drop for SignalsHeldBack {
     }
 }
 
-/// Sets the thread's signal mask, as the kernel has it: a bit for each of 64 signals. Returns what it was, if it could be set.
+/// Sets the thread's signal mask, as the kernel has it: a bit for each of 64 signals. Returns what it was, if it could
+/// be set.
 #[inline(always)]
 fn set_signal_mask(mask: u64) -> Option<u64> {
     let _errno = KeptErrno::new();
     let mut before = 0_u64;
-    // SAFETY: both are of the size that is named; the C library's own sets are larger, and leave out signals that it needs.
+    // SAFETY: both are of the size that is named; the C library's own sets are larger, and leave out signals that it
+    // needs.
     let status = unsafe {
         libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask, &raw mut before, size_of::<u64>())
     };
@@ -87,8 +89,8 @@ impl SpareStack {
         let mut wanted = Some(|| {
             result.write(function());
         });
-        // SAFETY: the end of the mapping is aligned to a page, and nobody else runs on it, as it is borrowed exclusively. The
-        // function is called once, with what it expects, and its result is there afterwards.
+        // SAFETY: the end of the mapping is aligned to a page, and nobody else runs on it, as it is borrowed
+        // exclusively. The function is called once, with what it expects, and its result is there afterwards.
         unsafe {
             call_on(self.0.as_ptr().add(Self::BYTES), run_wanted_of(&wanted), (&raw mut wanted).cast());
             result.assume_init()

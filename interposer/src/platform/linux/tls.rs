@@ -40,8 +40,8 @@ pub enum Doing {
     LookingUp = 3,
 }
 
-/// What a thread does, and the stack pointer of the hook in which it does that, if it is in one: in one word, so that no signal
-/// handler, wherever it interrupts and wherever it jumps to, can find or leave one without the other.
+/// What a thread does, and the stack pointer of the hook in which it does that, if it is in one: in one word, so that
+/// no signal handler, wherever it interrupts and wherever it jumps to, can find or leave one without the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Activity(usize);
 
@@ -135,8 +135,8 @@ pub fn block() -> Block {
 impl Block {
     #[inline(always)]
     fn get(&self) -> &ThreadBlock {
-        // SAFETY: the block is there, zeroed or written to, as long as its thread is, which this value cannot leave. All of it
-        // is atomic.
+        // SAFETY: the block is there, zeroed or written to, as long as its thread is, which this value cannot leave.
+        // All of it is atomic.
         unsafe { self.0.as_ref() }
     }
 
@@ -158,8 +158,8 @@ impl Block {
         self.activity().doing()
     }
 
-    /// From now on the thread does something else. A signal handler that sees this sees all that came before, and nothing
-    /// of what comes after.
+    /// From now on the thread does something else. A signal handler that sees this sees all that came before, and
+    /// nothing of what comes after.
     #[inline(always)]
     pub fn begin(&self, activity: Activity) {
         compiler_fence(SeqCst);
@@ -167,8 +167,8 @@ impl Block {
         compiler_fence(SeqCst);
     }
 
-    /// From now on the thread does something else, if it has been doing the program's business up to this very moment. A
-    /// signal handler may have begun and left something in between.
+    /// From now on the thread does something else, if it has been doing the program's business up to this very moment.
+    /// A signal handler may have begun and left something in between.
     #[inline(always)]
     pub fn begin_from_program(&self, activity: Activity) -> bool {
         compiler_fence(SeqCst);
@@ -182,7 +182,8 @@ impl Block {
     #[inline(always)]
     fn exchange_program(&self, to: usize) -> bool {
         let mut found = Activity::PROGRAM.0;
-        // SAFETY: the word is this thread's own, and alive; a handler runs before or after the instruction, never within.
+        // SAFETY: the word is this thread's own, and alive; a handler runs before or after the instruction, never
+        // within.
         unsafe {
             core::arch::asm!(
                 "cmpxchg qword ptr [{word}], {to}",

@@ -55,8 +55,8 @@ pub fn find(text: &[u8]) -> Option<&'static Version> {
     VERSIONS.into_iter().find(|version| version.minor == minor)
 }
 
-/// Takes the minor version out of what `Py_GetVersion()` returns: `3.11.7 (main, ...`. Nothing for another major version.
-/// Whether it is a free-threaded build the interpreter's own table says.
+/// Takes the minor version out of what `Py_GetVersion()` returns: `3.11.7 (main, ...`. Nothing for another major
+/// version. Whether it is a free-threaded build the interpreter's own table says.
 fn minor_version(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"3.")?;
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -1,5 +1,5 @@
-//! 3.11: frames are no objects any more. Sources: Include/internal/pycore_frame.h and pycore_interp.h, Include/cpython/code.h and
-//! pystate.h. The numbers were printed by `offsetof`.
+//! 3.11: frames are no objects any more. Sources: Include/internal/pycore_frame.h and pycore_interp.h,
+//! Include/cpython/code.h and pystate.h. The numbers were printed by `offsetof`.
 
 use memprof_capture::channel::code::LineTableFormat;
 

@@ -1,7 +1,7 @@
 //! 3.12: entry frames lie among the others. Sources: as of 3.11.
 //!
-//! Two fields of the interpreter may move between micro versions: then a thread that was never seen with the lock has no
-//! Python frames.
+//! Two fields of the interpreter may move between micro versions: then a thread that was never seen with the lock has
+//! no Python frames.
 
 use super::{Source, Version, v3_11};
 use crate::python::layout::{Attributes, Instruction, Layout, Top};

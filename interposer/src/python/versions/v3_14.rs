@@ -1,6 +1,6 @@
 //! 3.14: frames hold tagged references (`_PyStackRef`), and interpreters are aligned within their blocks. Sources:
-//! Include/internal/pycore_debug_offsets.h and pycore_stackref.h, Include/cpython/code.h, pystate.h and unicodeobject.h,
-//! Python/pystate.c (`alloc_interpreter`).
+//! Include/internal/pycore_debug_offsets.h and pycore_stackref.h, Include/cpython/code.h, pystate.h and
+//! unicodeobject.h, Python/pystate.c (`alloc_interpreter`).
 
 use super::{Source, Version, v3_13};
 use crate::python::debug_offsets::{

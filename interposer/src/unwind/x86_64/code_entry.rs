@@ -1,4 +1,5 @@
-//! How code is entered that CPython's just-in-time compiler has made, where it does not describe that code (3.13, 3.14).
+//! How code is entered that CPython's just-in-time compiler has made, where it does not describe that code (3.13,
+//! 3.14).
 //!
 //! Each piece begins, at the start of a page, with a function of the C calling convention (Tools/jit/trampoline.c,
 //! shim.c): it saves registers, calls what comes after it, restores the registers and returns. All the rest is reached

@@ -38,8 +38,8 @@ impl Registers {
 
     /// The registers of the calling function, here and now. Valid as a frame as long as that function does not return.
     ///
-    /// A register that the compiler uses for this was saved by the function, whose unwinding information says where: its
-    /// value here does not matter.
+    /// A register that the compiler uses for this was saved by the function, whose unwinding information says where:
+    /// its value here does not matter.
     #[inline(always)]
     pub fn here() -> Self {
         #[allow(unused_mut)]

@@ -1,7 +1,7 @@
 //! The way to the caller in 16 bits: nearly all that compilers write into `.eh_frame`.
 //!
-//! The canonical frame address (CFA) is the stack pointer before the call: the caller's stack pointer after the return. The
-//! return address lies just below it.
+//! The canonical frame address (CFA) is the stack pointer before the call: the caller's stack pointer after the return.
+//! The return address lies just below it.
 //!
 //! ```text
 //! bit 0       the CFA counts from the frame pointer (1) or from the stack pointer (0)
@@ -39,7 +39,8 @@ impl Rule {
     pub const END: Self = Self(0);
     /// No rule can express it, so that it cannot be cached: the information must be read again each time.
     pub const UNCACHEABLE: Self = Self(1);
-    /// The function keeps a frame pointer: the register points to where the caller's is saved, with the return address above.
+    /// The function keeps a frame pointer: the register points to where the caller's is saved, with the return address
+    /// above.
     pub const FRAME_POINTER: Self = Self(1 | 2 << 1 | 1 << 12);
 
     /// A rule as it was stored.
@@ -73,8 +74,8 @@ impl Rule {
         Self::pack(from_bp, *offset, slot)
     }
 
-    /// The rule for a return address in code that no table describes: from what is executed from there on, if that does nothing
-    /// but take the frame down and return. So do trampolines. Nothing if it is anything else.
+    /// The rule for a return address in code that no table describes: from what is executed from there on, if that does
+    /// nothing but take the frame down and return. So do trampolines. Nothing if it is anything else.
     ///
     /// Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2: ADD, POP, RET.
     pub fn of_epilogue(mut code: &[u8]) -> Option<Self> {
