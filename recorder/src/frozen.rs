@@ -21,8 +21,8 @@ struct PyInstaller {
 
 impl PyInstaller {
     const MAGIC: [u8; 8] = *b"MEI\x0c\x0b\x0a\x0b\x0e";
-    /// Magic number, length of the archive, where the table of contents is in it, its length, all big-endian; then what is not
-    /// wanted here.
+    /// Magic number, length of the archive, where the table of contents is in it, its length, all big-endian; then what
+    /// is not wanted here.
     const COOKIE_BYTES: usize = 88;
     /// After the archive there are only the names of sections and their headers.
     const SEARCHED: u64 = 64 << 10;
@@ -50,7 +50,8 @@ impl PyInstaller {
         Ok(Some(Self { contents }))
     }
 
-    /// Whether it has libraries to unpack (entries of type `b`). Otherwise they lie beside it, and it becomes Python itself.
+    /// Whether it has libraries to unpack (entries of type `b`). Otherwise they lie beside it, and it becomes Python
+    /// itself.
     fn unpacks(&self) -> bool {
         /// After the entry's length: offset, two lengths, whether it is compressed.
         const TYPE_AT: usize = 17;

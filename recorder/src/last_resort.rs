@@ -129,8 +129,8 @@ fn exit_status(program: libc::pid_t) -> i32 {
             return noted;
         }
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: the place has the right type; all-zero bytes are a valid siginfo. A failure (another thread has been quicker,
-        // and is about to note the status, or a signal has come) is a reason to check again.
+        // SAFETY: the place has the right type; all-zero bytes are a valid siginfo. A failure (another thread has been
+        // quicker, and is about to note the status, or a signal has come) is a reason to check again.
         unsafe {
             let id = program.cast_unsigned();
             if libc::waitid(libc::P_PID, id, info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) == 0 {

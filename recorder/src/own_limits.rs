@@ -1,5 +1,6 @@
-//! The limits on resources (`ulimit`, setrlimit(2)) that memprof was started with. They are meant for the program, which starts
-//! with them. memprof needs more descriptors and address space than a small program: it does without them as far as it may.
+//! The limits on resources (`ulimit`, setrlimit(2)) that memprof was started with. They are meant for the program,
+//! which starts with them. memprof needs more descriptors and address space than a small program: it does without them
+//! as far as it may.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -68,7 +69,8 @@ pub fn address_space() -> Option<u64> {
     finite(given.unwrap_or_else(|| limit(libc::RLIMIT_AS)).rlim_cur)
 }
 
-/// How large a file may be, in bytes, that memprof makes with [`without_file_size_limit`]; nothing if there is no limit.
+/// How large a file may be, in bytes, that memprof makes with [`without_file_size_limit`]; nothing if there is no
+/// limit.
 #[must_use]
 pub fn file_size() -> Option<u64> {
     without_file_size_limit(|| finite(limit(libc::RLIMIT_FSIZE).rlim_cur))
@@ -78,9 +80,9 @@ fn finite(limit: libc::rlim_t) -> Option<u64> {
     (limit != libc::RLIM_INFINITY).then_some(limit)
 }
 
-/// Does something without the limit on the size of files, which also holds for files in memory: something that is no output of
-/// the program, and that the limit was not meant for. It is back in place afterwards, for the capture and for the program.
-/// Where it cannot be lifted, `work` says what is wrong.
+/// Does something without the limit on the size of files, which also holds for files in memory: something that is no
+/// output of the program, and that the limit was not meant for. It is back in place afterwards, for the capture and for
+/// the program. Where it cannot be lifted, `work` says what is wrong.
 ///
 /// What exceeds the limit gets SIGXFSZ, which memprof ignores from its start: see [`survive_file_size_signal`].
 pub fn without_file_size_limit<T>(work: impl FnOnce() -> T) -> T {
@@ -98,8 +100,8 @@ pub fn survive_file_size_signal() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// Whether the system refuses something since a limit is reached, or there is no more of it: not for a reason that lies in what
-/// was asked for.
+/// Whether the system refuses something since a limit is reached, or there is no more of it: not for a reason that lies
+/// in what was asked for.
 #[must_use]
 pub fn is_want_of_resources(error: &io::Error) -> bool {
     let numbers = [libc::EMFILE, libc::ENFILE, libc::EFBIG, libc::ENOMEM, libc::EAGAIN];

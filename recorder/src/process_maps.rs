@@ -2,7 +2,8 @@
 
 use std::fs;
 
-/// The line of `/proc/PID/maps` (proc(5)) about the mapping that holds an address; nothing where there is none, or no such process.
+/// The line of `/proc/PID/maps` (proc(5)) about the mapping that holds an address; nothing where there is none, or no
+/// such process.
 pub fn line_at(pid: u32, address: u64) -> Option<String> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
     maps.lines().find(|line| holds(line, address)).map(str::to_owned)

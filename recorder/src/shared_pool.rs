@@ -40,7 +40,8 @@ pub struct Wanted {
 }
 
 impl SharedPool {
-    /// Creates a pool for a program that this process is about to start. The calling thread lives as long as the recording.
+    /// Creates a pool for a program that this process is about to start. The calling thread lives as long as the
+    /// recording.
     pub fn create(wanted: Wanted) -> io::Result<Self> {
         let chunks = chunks_within(own_limits::address_space(), own_limits::file_size());
         let bytes = pool_bytes(chunks);
@@ -106,8 +107,8 @@ impl Place {
             }
             File::from_raw_fd(fd)
         };
-        // The kernel makes it open to everybody. Only this user's processes can reach it as it is; they are to be the only
-        // ones that it admits, too.
+        // The kernel makes it open to everybody. Only this user's processes can reach it as it is; they are to be the
+        // only ones that it admits, too.
         file.set_permissions(Permissions::from_mode(0o600))?;
         if fs::metadata(path_of(&file)).ok().map(|file| file.ino()) == Some(file.metadata()?.ino()) {
             return Ok(Self::Memory(file));
@@ -161,8 +162,8 @@ const FEW_CHUNKS: usize = 64;
 /// So much of the program's address space is given to the channel where that is limited.
 const SHARE_OF_ADDRESS_SPACE: u64 = 16;
 
-/// How many chunks the channel has: where the program's address space, or the size of files, is limited (in bytes), it is
-/// smaller. With few chunks, threads wait for the recorder sooner, and fewer threads can be recorded.
+/// How many chunks the channel has: where the program's address space, or the size of files, is limited (in bytes), it
+/// is smaller. With few chunks, threads wait for the recorder sooner, and fewer threads can be recorded.
 fn chunks_within(address_space: Option<u64>, file_size: Option<u64>) -> usize {
     let fitting = |bytes: u64, least: usize| {
         let fits = |&chunks: &usize| pool_bytes(chunks) as u64 <= bytes;
