@@ -82,12 +82,12 @@ impl Birth {
 /// Where the calling thread's stack ends at the latest, as far as that is known from its birth.
 pub fn end_of_stack(block: Block) -> Option<usize> {
     let birth = NonNull::new(block.birth().cast::<Birth>())?;
-    // SAFETY: the block has it. Only this thread takes it, in a hook or at its end, and no hook that a handler calls
-    // while another one is at work does.
+    // SAFETY: the block has it. Only this thread takes it, in a hook or at its end. A hook that a signal handler calls
+    // while another hook is at work does not take it.
     unsafe { birth.as_ref() }.stack.end()
 }
 
-/// The stack that the calling thread was born with, taken from its block.
+/// The stack that the calling thread was created with, taken from its block.
 pub fn take_origin(block: Block) -> MappedVec<u64> {
     let birth: *mut Birth = block.replace_birth(core::ptr::null_mut()).cast();
     let Some(birth) = NonNull::new(birth) else { return MappedVec::new() };

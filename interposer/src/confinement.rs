@@ -1,5 +1,5 @@
-//! Whether the program has put a filter on itself (seccomp(2)), which may end it for any system call that it does not
-//! make itself: then the system is not asked any more what a recording can do without.
+//! Whether the program has put a filter on itself (seccomp(2)). A filter may end it for any system call that it does
+//! not make itself. So from then on, no system call is made that a recording can do without.
 //!
 //! Children that are forked inherit the filter, and this knowledge. A program that is executed begins without the
 //! knowledge: a filter that was there before lets it start, for which its loader reads the files of libraries as we do.
@@ -34,9 +34,9 @@ pub fn unless_confined<R>(ask: impl FnOnce() -> R) -> Option<R> {
 }
 
 impl Confinement {
-    /// Rounds of waiting without letting the processor go, and with that, which take some 50 microseconds at least. The
-    /// end is for who is never done: a handler has left it by a jump, or it was a thread of which this process is no
-    /// copy.
+    /// Rounds of waiting: first without yielding the processor, then with it, which takes at least some 50
+    /// microseconds. There is an end because somebody may never be done asking: a handler has left it by a jump, or it
+    /// was a thread that this forked process does not have.
     const ROUNDS: (u32, u32) = (100, 1000);
 
     const fn none() -> Self {
@@ -47,7 +47,7 @@ impl Confinement {
     fn begin(&self) {
         let (quick, mut slow) = Self::ROUNDS;
         if self.has_begun.swap(true, SeqCst) {
-            // The filter that is there already may forbid to let the processor go.
+            // The filter that is there already may forbid to yield the processor.
             slow = 0;
         }
         for round in 0..quick + slow {

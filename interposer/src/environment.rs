@@ -4,8 +4,8 @@
 //! entries are taken out before the program's own code runs, and kept for what it executes in its own place. Where
 //! processes are followed, the entries stay, since libc starts programs by itself, too (`system`, `popen`).
 //!
-//! What a program gets that is about to be executed is decided here; who is asked:
-//! [`hooks::programs`](crate::hooks::programs).
+//! What a program gets that is about to be executed is decided here, when [`hooks::programs`](crate::hooks::programs)
+//! asks.
 
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};

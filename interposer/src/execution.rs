@@ -116,8 +116,9 @@ pub fn count_child() {
     }
 }
 
-/// Whether what is executed runs in a child of a process that is recorded, and is not to be recorded itself. A child
-/// that was forked was counted then; one that shares its parent's memory, and all that is known there, was not.
+/// Whether what is executed runs in a child of a process that is recorded, and is not to be recorded itself. A forked
+/// child was counted when it was forked. One that shares its parent's memory (`vfork`), and so all that is known there,
+/// was not.
 fn is_unrecorded_child(place: Place) -> bool {
     session::active().is_some_and(|session| !session.follows && (place == Place::Child || !session.identity.is_own()))
 }
@@ -136,7 +137,7 @@ const MAX_INTERPRETERS: usize = 4;
 
 /// What keeps this library from working in a program; nothing also if the program cannot be examined.
 ///
-/// A path of any length takes much of the stack, which only those are to pay for who ask.
+/// A path of any length takes much of the stack. Only a call that gets here is to pay for that: so this is not inlined.
 ///
 /// # Safety
 /// The name is as C's functions take it.

@@ -89,7 +89,7 @@ pub struct Lock<T> {
 unsafe impl<T: Send> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
-    /// A lock that nobody holds. `fresh` makes the value that `value` is.
+    /// A lock that nobody holds. `fresh` makes a value that equals `value`.
     pub const fn new(value: T, fresh: fn() -> T) -> Self {
         Self { holder: AtomicUsize::new(0), value: UnsafeCell::new(value), fresh }
     }

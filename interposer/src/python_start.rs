@@ -27,7 +27,7 @@ const NONE: u32 = 0;
 const NOTING: u32 = 1;
 /// Its symbols are noted.
 const LOADED: u32 = 2;
-/// It has been examined, or is just being.
+/// It has been examined, or is being examined.
 const KNOWN: u32 = 3;
 
 struct Late {

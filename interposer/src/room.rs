@@ -1,10 +1,10 @@
 //! Hooks that are called where the thread's own stack is about to end. A record takes more of it than the function that
-//! the program has called: where the program alone would just have got by, its stack would overflow. There the record
-//! is made on a spare stack.
+//! the program has called. So the stack could overflow where the program alone would have had just enough. There the
+//! record is made on a spare stack.
 //!
-//! Only there: a signal handler that comes in between and is not on a stack of its own runs on the spare one too, which
-//! those do not expect that look for a thread's stack from within a handler. So near the end, such a handler would
-//! hardly have had room either.
+//! Only there, because a signal handler that interrupts the record, and has no stack of its own, runs on the spare one,
+//! too. A handler that looks for its thread's stack does not expect that. But so near the end, such a handler would
+//! hardly have had room anyway.
 
 use crate::confinement::unless_confined;
 use crate::platform::stacks::{SignalsHeldBack, SpareStack, end_of_signal_stack, is_on_signal_stack};
@@ -37,7 +37,7 @@ fn is_outside(block: Block, sp: usize) -> bool {
 #[cold]
 #[inline(never)]
 fn has_short_signal_stack(sp: usize) -> bool {
-    // Who has forbidden itself to ask has to have room.
+    // A program that has forbidden itself to ask must have room.
     unless_confined(end_of_signal_stack).flatten().is_some_and(|end| is_near(sp, end))
 }
 
@@ -47,9 +47,9 @@ pub const fn is_near(sp: usize, end: usize) -> bool {
     sp.wrapping_sub(end) < ROOM
 }
 
-/// Does something on the spare stack; where the thread is, if there is none to be had.
+/// Does something on the spare stack, or on the present one if there is no spare one.
 ///
-/// Inlined, as all on the way there: each frame takes of what is hardly left.
+/// Inlined, as is all that leads there: each frame takes some of the little stack that is left.
 #[inline(always)]
 pub fn with_room<R>(spare: &mut Option<SpareStack>, act: impl FnOnce() -> R) -> R {
     // A handler would begin at the start of its stack again if the thread were seen to have left that.

@@ -29,7 +29,7 @@ use crate::unwind::unwinder::Unwinder;
 
 /// A call of the program that is to be recorded. While it exists, hooks that are called further down pass through.
 ///
-/// It lies in the frame of every hook: what is found at once elsewhere is not kept.
+/// It lies in the frame of every hook, so it is small: what can be found at once elsewhere is not kept.
 pub struct Call {
     /// The thread's own. Nobody else uses it as long as the thread does not do the program's business. Null if it was
     /// lost.
@@ -108,8 +108,8 @@ impl Call {
         state
     }
 
-    /// The moment before a function is called that may deallocate memory, where that is known, and recorded, only after
-    /// it.
+    /// The moment before a function is called that may deallocate memory. Whether it did is known, and recorded, only
+    /// afterwards.
     #[inline]
     pub fn before_release(&mut self) -> Stamp {
         let mut before = Stamp(0);
@@ -166,8 +166,8 @@ impl Call {
         }
     }
 
-    /// Asks the interpreter which thread state is current. To answer that the loader may allocate. As far as can be
-    /// seen from outside it is the program that asks: what is allocated is recorded, without Python's frames.
+    /// Asks the interpreter which thread state is current. To answer that, the loader may allocate. As seen from
+    /// outside, it is the program that asks: what is allocated is recorded, without Python's frames.
     #[inline]
     fn ask(&mut self, interpreter: &'static Interpreter) -> Option<(&'static Interpreter, Current)> {
         let block = tls::block();
@@ -197,7 +197,7 @@ impl Call {
         if self.is_short() { self.record_with_room(write) } else { self.record_in::<OwnStack>(write) }
     }
 
-    /// Out of the hook's way, whose frame is there while the real function runs.
+    /// Not part of the hook, whose frame stays on the stack while the real function runs.
     #[cold]
     #[inline(never)]
     fn record_with_room(
@@ -377,7 +377,8 @@ impl Drop for Call {
 /// for it.
 #[cold]
 fn first_call(block: Block, session: &'static Session, hook: usize) -> Option<NonNull<ThreadState>> {
-    // Found now, it is known to handlers that interrupt records. To ask for it takes as much of it as a record.
+    // Where the stack ends is found now, so that handlers that interrupt records know it. To ask for it takes as much
+    // of the stack as a record.
     if end_of_stack(block).is_some_and(|end| room::is_near(hook, end)) || room::is_short_in_handlers(block, hook) {
         room::with_room(&mut None, StackRegion::of_this_thread);
     } else {

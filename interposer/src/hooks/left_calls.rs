@@ -1,6 +1,6 @@
-//! Hooks that never returned: a signal handler left them by `longjmp`. Programs do so that survive the overflow of a
-//! stack, which is as likely to be reached in a hook as anywhere else. Without care, all that the thread does
-//! afterwards would seem to come from within that hook.
+//! Hooks that never returned: a signal handler left them by `longjmp`. Programs that survive a stack overflow do so,
+//! and a stack can overflow in a hook as well as anywhere else. Without care, all that the thread does afterwards would
+//! seem to come from within that hook.
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;

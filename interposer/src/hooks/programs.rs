@@ -16,8 +16,8 @@ use crate::platform::symbols;
 
 type Strings = *const *const c_char;
 
-/// Executes a program with the environment that it is to have. `run` returns 0 or -1: only if it has failed, in this
-/// place.
+/// Executes a program with the environment that it is to have. `run` returns 0 or -1. If the program takes this
+/// process's place, it returns only after a failure.
 ///
 /// # Safety
 /// The name and the environment are as C's functions take them.
@@ -49,8 +49,8 @@ fn own_environment() -> Strings {
     environment::own().cast()
 }
 
-/// What a function does that takes any number of arguments, which Rust cannot define yet: it gathers them for another
-/// one.
+/// The body of a function with any number of arguments, which Rust cannot define yet: it gathers them for another
+/// function.
 macro_rules! gather {
     ($with:ident) => {
         #[cfg(target_arch = "x86_64")]

@@ -2,8 +2,8 @@
 //! those that recording needs, then recording ends, and not the program. `prctl` names threads, too.
 //!
 //! Filters (seccomp(2)) are not examined: where there is one, what can be left out is left out
-//! ([`confinement`]). What hooks need beside that while nothing is new is what every program with threads needs: see
-//! docs/soundness.md.
+//! ([`confinement`]). The other system calls that hooks make, while nothing is new, are those that every program with
+//! threads makes: see docs/soundness.md.
 
 use core::ffi::{c_int, c_uint, c_ulong};
 

@@ -22,11 +22,11 @@ pub enum Kind {
     Padding,
     /// The four bytes at this offset are an address, relative to the next instruction.
     Relative { at: usize },
-    /// Goes on so far from the next instruction.
+    /// Goes on at this distance from the next instruction.
     Jump(i32),
     /// Goes on there, if this condition (as in its encoding) holds.
     Branch { condition: u8, distance: i32 },
-    /// Calls what is so far from the next instruction.
+    /// Calls what is at this distance from the next instruction.
     Call(i32),
     /// Calls what an operand names.
     IndirectCall,

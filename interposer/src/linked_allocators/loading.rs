@@ -55,7 +55,7 @@ unsafe extern "C" fn announced(a: usize, b: usize, c: usize, d: usize, e: usize,
     if session::active().is_none() {
         // Nothing is remembered.
     } else if tls::block().doing() == Doing::Recording {
-        // A signal handler has come between, and unloads something.
+        // A signal handler has interrupted a record, and unloads something.
         unloading::modules_have_gone();
     } else {
         let _errno = KeptErrno::new();

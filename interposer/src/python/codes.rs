@@ -48,7 +48,7 @@ impl CodeTable {
     }
 
     /// The code object at `address` has been described under this number, or, by another thread, under another one. If
-    /// it is still alive, its number is known from now on. Whether it is so.
+    /// it is still alive, its number is known from now on. Returns whether that is so.
     pub fn insert(
         &self,
         address: usize,
@@ -66,7 +66,7 @@ impl CodeTable {
         }
     }
 
-    /// The lock under which code objects are put in.
+    /// The lock under which code objects are inserted.
     pub const fn lock(&self) -> &dyn AnyLock {
         self.table.lock()
     }

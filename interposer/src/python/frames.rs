@@ -120,8 +120,8 @@ struct ByCopy<'a> {
 impl Position for ByCopy<'_> {
     #[inline(always)]
     unsafe fn identity(&self, frame: FrameAddress) -> u64 {
-        // SAFETY: the caller vouches for the frame. The pointer identifies the code object as well: no copy is another
-        // one's as well.
+        // SAFETY: the caller vouches for the frame. The pointer identifies the code object as well: each copy belongs
+        // to one code object.
         unsafe { field(frame, self.field) }
     }
 

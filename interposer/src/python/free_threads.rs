@@ -1,6 +1,6 @@
 //! Thread states of an interpreter without a global lock: which of them may be read, and how.
 //!
-//! A thread is *attached* while it runs Python, and detaches where it would give the lock up. Nothing is collected
+//! A thread is *attached* while it runs Python, and detaches where it would release the lock. Nothing is collected
 //! before all attached threads have stopped at a place of their own choice ("stop the world"). Sources:
 //! Python/pystate.c, Python/gc_free_threading.c, Python/pylifecycle.c.
 //!
@@ -11,7 +11,7 @@
 //! - **Detached**: it may lose its state, and once Python ends the collector does not visit its frames any more, whose
 //!   references to code objects are not counted. So all is read through the kernel, and checked once more when it has
 //!   been read: a state that is in its interpreter's list, and is neither about to go nor shut out, was there all the
-//!   time, and so was what its frames refer to. (Who frees the state comes through no hook where its memory is
+//!   time, and so was what its frames refer to. (No hook is called when the state is freed where its memory is
 //!   mimalloc's.)
 
 use core::sync::atomic::Ordering::{Acquire, SeqCst};

@@ -21,7 +21,7 @@ use crate::unwind::call_frame_information::function_range;
 
 type ThreadStateFunction = unsafe extern "C" fn() -> usize;
 
-/// What of an interpreter is needed to read its stacks.
+/// What is needed to read the stacks of an interpreter.
 pub struct Interpreter {
     /// Where its fields are.
     pub layout: Layout,
@@ -74,7 +74,7 @@ pub fn end() {
     PRESENT.store(core::ptr::null_mut(), Release);
 }
 
-/// Finds out what interpreter this is, whose code can be called: the loader is done with it.
+/// Finds out what interpreter this is. Its code can be called: the loader is done with it.
 pub fn examine(symbols: &Symbols, recording: &mut Recording) -> Found {
     // SAFETY: `const char *Py_GetVersion(void)` may be called before the interpreter is initialised; what it returns is
     // static. It writes to a buffer of its own and allocates nothing.

@@ -1,5 +1,5 @@
-//! Where an interpreter keeps what we read: byte offsets in its structures on 64-bit machines. What they are for each
-//! version, [`versions`](super::versions) knows.
+//! Where an interpreter keeps what we read: byte offsets in its structures on 64-bit machines.
+//! [`versions`](super::versions) has them for each version.
 
 use memprof_capture::channel::code::LineTableFormat;
 

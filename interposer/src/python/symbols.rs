@@ -35,8 +35,8 @@ pub struct Symbols {
 }
 
 impl Symbols {
-    /// Looks for an interpreter among modules. Nobody needs to have looked its symbols up: a library that was loaded
-    /// for itself alone is found, too.
+    /// Looks for an interpreter among modules. Its symbols need not be visible to others: a library that was loaded
+    /// with `RTLD_LOCAL` is found, too.
     pub fn find(modules: &[LoadedModule]) -> Option<Self> {
         let (module, exports) = modules.iter().find_map(|module| {
             let exports = module.exports()?;

@@ -14,8 +14,8 @@ struct Characters {
     are_ascii: bool,
 }
 
-/// Appends the string at `address` to `out`, up to `most` characters of it. False if it cannot be read. A null pointer
-/// and what is no string with characters append nothing.
+/// Appends the string at `address` to `out`, up to `most` characters of it. False if it cannot be read. Nothing is
+/// appended for a null pointer, and for an object that is no string with characters.
 ///
 /// # Safety
 /// `address` is null or a Python string that may be read in this way during the call, of an interpreter with this
@@ -74,7 +74,7 @@ unsafe fn characters<S: Source>(source: &S, layout: &Layout, address: usize) -> 
         // SAFETY: a non-compact string has that pointer.
         (false, _) => unsafe { source.read(address.wrapping_add(layout.compact_header))? },
     };
-    // What has none is no string that has characters yet.
+    // Without them it is no string that has characters yet.
     let count = if data == 0 || !matches!(width, 1 | 2 | 4) { 0 } else { count };
     Some(Characters { address: data, count, width, are_ascii: are_ascii && width == 1 })
 }

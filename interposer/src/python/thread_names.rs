@@ -16,7 +16,7 @@ use crate::platform::memory::OwnMemory;
 
 /// Names are cut off after this many characters.
 const LONGEST_NAME: usize = 200;
-/// More attributes than this no thread object has.
+/// No thread object has more attributes than this.
 const MOST_ATTRIBUTES: usize = 4096;
 /// `Py_TPFLAGS_INLINE_VALUES` and `Py_TPFLAGS_MANAGED_DICT`.
 const INLINE_VALUES: u64 = 1 << 2;

@@ -1,6 +1,6 @@
 //! Thread states of the interpreter (`PyThreadState`), and whether they are alive.
 //!
-//! Which state is a thread's own, the interpreter says; but what it says may be an address where nothing is any more.
+//! The interpreter says which state is a thread's own. But that may be an address where nothing is any more.
 //! While Python ends, the states of daemon threads are freed, and `PyThreadState_Delete` frees that of any thread. So a
 //! state is read in two cases only:
 //!
@@ -39,7 +39,7 @@ struct Watched {
     owner: AtomicUsize,
     /// The chunk that its innermost frames are in, where that is watched; else 0.
     chunk: AtomicUsize,
-    /// How many read it now that are not known to hold the interpreter's lock.
+    /// How many readers it has now that are not known to hold the interpreter's lock.
     readers: AtomicU32,
     unused: u32,
 }
@@ -120,13 +120,13 @@ pub fn is_block(block: usize) -> bool {
 #[cold]
 pub fn release_block(block: usize) {
     if let Some(place) = BLOCKS.get(block) {
-        bury(place);
+        mark_deleted(place);
     }
 }
 
 /// A state is about to be deleted.
 #[cold]
-fn bury(place: u32) {
+fn mark_deleted(place: u32) {
     let watched = watched(place);
     let block = watched.block.load(Acquire);
     BLOCKS.remove(block);
@@ -148,8 +148,8 @@ pub fn release_range(range: Range<usize>) {
 }
 
 impl Watched {
-    /// Nobody begins to read any more. Waits for whoever does still. The thread itself may be one of them, if a signal
-    /// handler deallocates its memory: it never reads again.
+    /// Waits for whoever still reads; nobody begins to. The thread itself may be one of them, if a signal handler
+    /// deallocates its memory: it never reads again.
     fn wait_for_readers(&self) {
         if self.owner.load(Acquire) != tls::block().addr() {
             wait_until(|| self.readers.load(SeqCst) == 0);
@@ -323,14 +323,14 @@ impl OwnState {
         let block = if is_part { block_of(interpreter, layout) } else { state };
         // One that was watched at this address and whose deletion nobody saw.
         if let Some(place) = BLOCKS.get(block) {
-            bury(place);
+            mark_deleted(place);
         }
         let place = take_place(state, block, recording).ok()?;
         let inserted = BLOCKS
             .insert(block, place, recording, || true)
             .and_then(|_| BLOCKS.insert(block.wrapping_sub(DEBUG_BYTES), place, recording, || true));
         if inserted.is_err() {
-            bury(place);
+            mark_deleted(place);
             return None;
         }
         let watched = watched(place);
@@ -381,8 +381,8 @@ impl OwnState {
     }
 }
 
-/// The block that an interpreter lies in. One that is no block of its own, as the first one, has another word before
-/// it.
+/// The block that an interpreter lies in. Before an interpreter without a block of its own, as the first one is, there
+/// is some other word.
 fn block_of(interpreter: usize, layout: &Layout) -> usize {
     const MOST_BEFORE: usize = 256;
     let before = interpreter.wrapping_sub(size_of::<usize>());

@@ -67,14 +67,14 @@ struct Position {
 // SAFETY: integers, without padding.
 unsafe impl Plain for Position {}
 
-/// Native frames of another greenlet. The package moves parts of the stack away and back, so that further out than a
-/// greenlet's own beginning lies what is anybody's.
+/// Native frames of another greenlet. The package moves parts of the stack away and back, so that what lies further out
+/// than a greenlet's own beginning may belong to any other greenlet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Foreign {
     /// This many of the outermost ones.
     frames: usize,
-    /// Whether all Python frames are further out than the others: while it switches, the package hides, with later
-    /// versions, which of them belong to which activation.
+    /// Whether all Python frames are further out than the others. With later versions of Python, the package hides,
+    /// while it switches, which frames belong to which activation.
     switches: bool,
 }
 
@@ -190,7 +190,7 @@ impl MergedStack {
         let mut cut = self.cut_now();
         let mut unmerged = self.put_in_order(&cut, channel, recording)?;
         if self.foreign != self.find_foreign() {
-            // Only by describing the frames did it turn out what module they are in.
+            // What module they are in has turned out only when the frames were described.
             cut = self.cut_now();
             unmerged = self.put_in_order(&cut, channel, recording)?;
         }

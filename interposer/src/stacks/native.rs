@@ -20,13 +20,13 @@ pub const MOST_FRAMES: usize = 1 << 20;
 
 /// The chain of a thread's native frames.
 pub trait NativeChain {
-    /// The caller of a frame. By value, as all here: a frame that is kept in registers is not stored in parts and
-    /// loaded as a whole, which would stall the processor (a quarter of all time, when it was so).
+    /// The caller of a frame. By value, as everything here, so that a frame is kept in registers. A frame that is
+    /// stored in parts and loaded as a whole stalls the processor: that took a quarter of all time.
     fn caller(&mut self, of: FrameState) -> Step;
 
-    /// Goes from frame to caller as long as that is quickly done, and `each` says so, which gets what [`Step::Caller`]
-    /// has of the caller. Returns the last frame that it came to, perhaps the first: from there on [`Self::caller`]
-    /// knows more.
+    /// Goes from frame to caller as long as that is quick, and `each` returns true, which gets what [`Step::Caller`]
+    /// has of the caller. Returns the last frame that it reached, perhaps the first: from there on [`Self::caller`] can
+    /// do more.
     fn follow(&self, from: FrameState, each: impl FnMut(FrameState, usize, bool) -> bool) -> FrameState;
 
     /// What is in a slot of the stack.

@@ -139,7 +139,7 @@ pub fn function_range(pc: usize, recording: &mut Recording) -> Option<Range<usiz
     })
 }
 
-/// What a step through the information led to.
+/// What a step that no rule can express led to.
 #[derive(Clone, Copy, Debug)]
 pub enum UncacheableStep {
     /// The caller's registers, and whether it was interrupted rather than called.

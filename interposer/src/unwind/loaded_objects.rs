@@ -2,8 +2,8 @@
 //!
 //! glibc 2.35 and later answer without a lock (`_dl_find_object`, made for unwinders). Before that, the loader can only
 //! be asked under its own lock, whose holder may wait for a thread that is just allocating. So the kernel is asked
-//! instead, for the mapping and the file that it begins with; what it says is remembered. So it is for programs whose
-//! segments have gaps between them, of which the quick way knows only one.
+//! instead, for the mapping and the file that it begins with; what it says is remembered. The same is done for programs
+//! whose segments have gaps between them, since the quick way knows only one of these.
 
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, transmute};

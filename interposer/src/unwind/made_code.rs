@@ -1,7 +1,7 @@
 //! Out of code that was made at run time, of which nothing is known.
 //!
-//! What it does from the return address on shows the way, if that is to return; or it was entered in a way that is
-//! known; or it keeps a frame pointer. All have to lead to a return address in code that is known.
+//! There are three ways. What it does from the return address on shows how to go on, if it returns; or it was entered
+//! in a way that is known; or it keeps a frame pointer. Each has to lead to a return address in code that is known.
 
 use super::frame::{CodeAddress, FrameState, Step};
 use super::unwinder::{Unwinder, read};
@@ -16,7 +16,7 @@ const PAGE: usize = 4096;
 /// No piece of code that is entered in a known way takes more of the stack: it saves a few registers at most.
 const MOST_WORDS: usize = 32;
 
-/// Where code was entered that is known by how that was done.
+/// Where code was entered in a way that is known.
 struct Entry {
     /// The address that is known, and where.
     slot: usize,

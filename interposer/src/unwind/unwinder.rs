@@ -100,7 +100,7 @@ impl Unwinder {
         self.region.may_read(sp, slot)
     }
 
-    /// A step that takes more than a rule.
+    /// A step that no rule can express, so that it cannot be cached.
     #[cold]
     #[inline(never)]
     pub(super) fn uncacheable_step(&self, of: FrameState, recording: &mut Recording) -> Step {

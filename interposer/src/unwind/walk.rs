@@ -4,10 +4,10 @@
 //! along these in a loop that calls nothing; whatever is out of the ordinary is left to [`Walk::caller`], which goes
 //! one step.
 //!
-//! Where a function keeps a frame pointer, its caller's is one load away. That it does is said by its module's
-//! unwinding information, and for each return address apart: so no module has to be searched, and one function that
-//! does otherwise (assembly, a function compiled with other options, the entries of the procedure linkage table) costs
-//! nobody else anything.
+//! Where a function keeps a frame pointer, its caller's is one load away. Its module's unwinding information says that
+//! it does, for each return address separately: so no module has to be searched, and one function that does otherwise
+//! (assembly, a function compiled with other options, the entries of the procedure linkage table) costs nobody else
+//! anything.
 
 use super::frame::{FrameState, Step};
 use super::rule_table::RULES;

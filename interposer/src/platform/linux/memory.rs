@@ -181,7 +181,8 @@ impl OwnMemory {
         Self { file: QuietFile::open(c"/proc/self/mem") }
     }
 
-    /// Opens it for who reads little, and often: where another process's could be read, there is nothing to open.
+    /// Opens it for callers that read little, and often: where it can be read as another process's would be, there is
+    /// nothing to open.
     pub fn open_for_little() -> Self {
         const UNKNOWN: u32 = 0;
         const YES: u32 = 1;
@@ -232,7 +233,7 @@ fn read_as_another_s<const N: usize>(pieces: [(usize, &mut [u8]); N]) -> bool {
     usize::try_from(read) == Ok(wanted)
 }
 
-/// Lets the processor go for a moment, by a system call that every program with threads makes. Unlike `sched_yield` it
+/// Yields the processor for a moment, by a system call that every program with threads makes. Unlike `sched_yield` it
 /// also lets threads of a lower priority run.
 pub fn doze() {
     static NOBODY_WAKES: AtomicU32 = AtomicU32::new(0);

@@ -56,7 +56,7 @@ pub fn find(text: &[u8]) -> Option<&'static Version> {
 }
 
 /// Takes the minor version out of what `Py_GetVersion()` returns: `3.11.7 (main, ...`. Nothing for another major
-/// version. Whether it is a free-threaded build the interpreter's own table says.
+/// version. The interpreter's own table says whether it is a free-threaded build.
 fn minor_version(text: &[u8]) -> Option<u32> {
     let digits = text.strip_prefix(b"3.")?;
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -10,7 +10,7 @@ pub const VERSION: Version = Version {
     minor: 12,
     source: Source::Fixed(LAYOUT),
     current_is_own: true,
-    // Who asks takes a lock that does not exist before Python begins to start.
+    // To ask for it takes a lock that does not exist before Python begins to start.
     allocator_named_early: false,
 };
 

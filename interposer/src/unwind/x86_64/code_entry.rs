@@ -45,7 +45,7 @@ pub fn is_entered_before(code: &[u8], at: usize) -> bool {
         };
         before = &before[length..];
     };
-    // What is called begins where the function ends, which takes down what it has put up.
+    // What is called begins where the function ends. The function takes down the frame that it has set up.
     let end = usize::try_from(distance).unwrap_or(0);
     let Some(epilogue) = after.get(..end) else { return false };
     let frame = FrameState { address: CodeAddress::return_address(0), sp: 0, bp: 0 };
