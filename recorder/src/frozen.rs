@@ -22,7 +22,7 @@ struct PyInstaller {
 impl PyInstaller {
     const MAGIC: [u8; 8] = *b"MEI\x0c\x0b\x0a\x0b\x0e";
     /// Magic number, length of the archive, where the table of contents is in it, its length, all big-endian; then what
-    /// is not wanted here.
+    /// is not needed here.
     const COOKIE_BYTES: usize = 88;
     /// After the archive there are only the names of sections and their headers.
     const SEARCHED: u64 = 64 << 10;

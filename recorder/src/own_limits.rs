@@ -1,6 +1,6 @@
 //! The limits on resources (`ulimit`, setrlimit(2)) that memprof was started with. They are meant for the program,
-//! which starts with them. memprof needs more descriptors and address space than a small program: it does without them
-//! as far as it may.
+//! which starts with them. memprof needs more descriptors and address space than a small program: it lifts its own
+//! limits as far as it may.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,7 +12,7 @@ type Resource = libc::__rlimit_resource_t;
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 type Resource = libc::c_int;
 
-/// The limits that memprof does without.
+/// The limits that memprof lifts for itself.
 const LIFTED: [Resource; 3] = [libc::RLIMIT_NOFILE, libc::RLIMIT_AS, libc::RLIMIT_DATA];
 /// What they were.
 static GIVEN: OnceLock<[libc::rlimit; LIFTED.len()]> = OnceLock::new();
@@ -37,13 +37,13 @@ fn set(resource: Resource, limit: &libc::rlimit) -> bool {
 /// Raises a limit as far as this user may.
 fn raise(resource: Resource, given: libc::rlimit) {
     let most = if resource == libc::RLIMIT_NOFILE { given.rlim_max.max(1 << 10) } else { libc::RLIM_INFINITY };
-    // Beyond the hard limit only an administrator may go.
+    // Only an administrator may go beyond the hard limit.
     if !set(resource, &libc::rlimit { rlim_cur: most, rlim_max: most.max(given.rlim_max) }) {
         set(resource, &libc::rlimit { rlim_cur: given.rlim_max, ..given });
     }
 }
 
-/// Does without them from now on. To be called once, before there are other threads.
+/// Lifts them from now on. To be called once, before there are other threads.
 pub fn lift() {
     let given = GIVEN.get_or_init(|| LIFTED.map(limit));
     for (resource, given) in LIFTED.into_iter().zip(given) {

@@ -12,7 +12,7 @@ use super::chunks::Chunks;
 use super::poll::{Known, Polled};
 use super::processes::Processes;
 
-/// What threads have left that have gone.
+/// What threads that have gone have left in the pool.
 pub struct Abandoned {
     gone: FxHashSet<Task>,
     /// What they have written.
@@ -45,7 +45,7 @@ impl Abandoned {
             holders.into_iter().filter(|&(task, pid)| has_gone(task, pid, processes)).map(|(task, _)| task).collect();
         // What is found from here on is what they have left.
         let is_left = |&chunk: &ChunkIndex| match pool.state(chunk) {
-            // A thread fills one chunk after the other. Of those before its last one it has lost sight, when a signal
+            // A thread fills one chunk after the other. It has lost sight of those before its last one: a signal
             // handler left the hook that was at work.
             State::Owned(task) => {
                 gone.contains(&task) || newest.get(&task).is_some_and(|&last| age(pool, chunk) < last)

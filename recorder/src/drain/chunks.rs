@@ -153,9 +153,9 @@ impl Chunks {
         postpones
     }
 
-    /// Whether there can be such a thread. The descriptor lies in the program's memory, too: a number gone wild must
-    /// not take all of ours. Threads are numbered as they take their first chunk, so that all but a few of the lower
-    /// numbers are known.
+    /// Whether there can be such a thread. The descriptor lies in the program's memory, too: a damaged number must not
+    /// make us allocate without bound. Threads are numbered as they take their first chunk, so that all but a few of
+    /// the lower numbers are known.
     pub fn admits(&mut self, found: &Found) -> bool {
         let most = self.threads_seen.saturating_add(MOST_UNKNOWN_THREADS);
         let admits = found.author.thread < self.pool.header().threads_started.load(Acquire).min(most);
@@ -175,7 +175,7 @@ impl Chunks {
         let present = position.present.filter(|present| present.sequence == found.sequence);
         let mut progress = present.map_or(Some(Progress::default()), |present| present.progress);
         if let Some(before) = progress {
-            // A copy at one go, which is quicker than to wait for another processor's cache word by word.
+            // A copy in one go, which is quicker than to wait for another processor's cache word by word.
             found.copy_words(pool, words);
             let mut records = Records::after(words, before);
             let taken = take(&mut records);

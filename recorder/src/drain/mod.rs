@@ -3,7 +3,7 @@
 //! An event goes through five steps:
 //!
 //! 1. [`chunks`] finds the chunks in which something has been published ([`poll`]), and reads them, each thread's in
-//!    order. What threads leave behind that are killed is found by [`abandoned`]; which process a thread belongs to,
+//!    order. What killed threads leave in the pool is found by [`abandoned`]; which process a thread belongs to,
 //!    and when that ends, is known to [`processes`].
 //! 2. [`Transcoders`] make events of records, and find the recording's numbers for the thread's own in its tables
 //!    ([`Interning`](crate::interning::Interning)).

@@ -31,7 +31,7 @@ impl SeenFrame {
     }
 }
 
-/// How many frames are found at once: programs come back to the same ones in the most different orders.
+/// How many frames are found at once: programs come back to the same ones in ever different orders.
 const RECENT_FRAMES: usize = 1 << 12;
 
 impl Default for Frames {
@@ -84,7 +84,7 @@ impl Frames {
 mod tests {
     use super::*;
 
-    /// A function that calls itself from two lines has them in turns.
+    /// A function that calls itself from two lines has the two frames alternately.
     #[test]
     fn frames_of_one_function_have_places_of_their_own() {
         let place = |offset| SeenFrame { image: 1, word: ChannelFrame::Python { code: 7, offset }.to_word() }.place();

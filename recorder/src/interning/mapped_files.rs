@@ -1,4 +1,4 @@
-//! What a program maps by a descriptor: files, and memory that looks like files.
+//! What a program maps by a descriptor: files, and memory that appears as files.
 
 use std::fs::{self, File};
 use std::io;

@@ -66,12 +66,12 @@ const MOST_STACKS: usize = 1 << 20;
 const MOST_SITES: usize = 1 << 19;
 
 impl Interning {
-    /// Tables of which every row has its like nowhere. They grow as long as there are new ones.
+    /// Tables in which no two rows are equal. They grow as long as there are new ones.
     pub fn without_repetition() -> Self {
         Self::with(Stacks::all(), Sites::all())
     }
 
-    /// Tables in which stacks and sites may be repeated that have been evicted.
+    /// Tables of a bounded size: stacks and sites that have been evicted may be repeated.
     pub fn bounded() -> Self {
         Self::bounded_to(MOST_STACKS, MOST_SITES)
     }

@@ -11,7 +11,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// What rows of a table are.
 pub trait Row: Copy + Eq + Hash {
-    /// What it belongs to, which has few others.
+    /// The group that it belongs to. A group has few rows.
     fn group(&self) -> u32;
 }
 
@@ -109,8 +109,8 @@ impl<K: Row> RecentIds<K> {
         }
     }
 
-    /// The number of a row that is `key`, which there has never been. It is not searched for: there is nothing to wait
-    /// for.
+    /// The number of a row that is `key`, of which it is known that it is new. So it is not searched for, and there is
+    /// no wait for memory.
     #[inline]
     pub fn new_number(&mut self, key: K) -> u32 {
         match self {

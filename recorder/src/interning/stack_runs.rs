@@ -1,8 +1,8 @@
 //! Runs of frames that have come before, and the stacks that they lead to.
 //!
 //! A program with many stacks comes back to most of them by many frames at once: down another branch of its calls. To
-//! look for the stack of each frame takes a wait for memory and a place in a table for each, and the table of stacks is
-//! bounded. If it has evicted one of them, all that follow get other rows. A run takes one place, and one wait.
+//! look for the stack of each frame takes, for each, a wait for memory and a place in a table; and the table of stacks
+//! is bounded. If it has evicted one of them, all that follow get other rows. A run takes one place, and one wait.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
@@ -16,7 +16,7 @@ use super::fingerprint::Fingerprint;
 pub struct Run(Fingerprint);
 
 impl Run {
-    /// Fewer frames than these are found as fast one by one.
+    /// Fewer frames than this are found as fast one by one.
     const LEAST_FRAMES: usize = 4;
 
     /// Of these frames above `callers`, unless they are too few.
@@ -132,7 +132,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is remembered is true, and of what came last something is remembered.
+        /// What is remembered is right, and something is remembered of what came last.
         #[test]
         fn an_end_is_that_of_its_run(most in 0..10_u32, numbers in prop::collection::vec(0..500_u32, 1..2000)) {
             let (mut runs, mut all) = (StackRuns::at_most(1 << most), HashMap::new());

@@ -14,7 +14,7 @@ pub struct Stacks {
     rows: Vec<StackNode>,
 }
 
-/// A stack, and whether it got its number just now. Used once: afterwards something refers to it.
+/// A stack, and whether it got its number just now. It is used once, since something refers to it afterwards.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FoundStack {
     /// Its number.

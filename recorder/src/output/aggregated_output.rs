@@ -29,7 +29,7 @@ use super::resident_moments::ResidentMoments;
 use super::{Failure, Output, Written};
 use crate::interning::{Interning, NewRows};
 
-/// No less passes from one file to the next.
+/// At least this much time passes from one file to the next.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// How many times as long as it took to write the last file passes before the next one: that takes a hundredth of the
 /// time.
@@ -64,7 +64,7 @@ const fn sites_of_stacks(tables: &Tables) -> usize {
 /// stack once and remembers it until it has emitted as many others.
 const YOUNG_SITES: usize = memprof_capture::channel::layout::MOST_SITES as usize;
 
-/// Each of them counts as if it had so much of everything.
+/// Each of them counts as if it had this share of everything.
 const WEIGHT_OF_YOUNG: f64 = 1e-5;
 
 /// Sums up events, and writes files.
@@ -147,7 +147,7 @@ impl AggregatedOutput {
         if self.rows_and_room().into_iter().all(|(rows, room)| !is_half_full(2 * rows, *room)) {
             self.whole = (self.whole * 2 + 1).min(self.room.stacks / 4);
         }
-        // What that leaves must have room.
+        // There must be room for what that leaves.
         for (rows, room) in self.rows_and_room() {
             if is_half_full(rows, *room) {
                 *room = 2 * rows;
@@ -285,7 +285,7 @@ impl Output for AggregatedOutput {
         // What these events map is in the tables' new rows.
         self.rows(interning.take_rows(false));
         if self.alone && self.spans.len() == 1 {
-            // There is nobody else's to wait for, and they are still in the processor's cache.
+            // No other process's events have to be waited for, and these are still in the processor's cache.
             self.known_before(bound);
         }
     }

@@ -45,11 +45,11 @@ pub struct Failure {
     pub allocations: Option<u64>,
 }
 
-/// What a recording is written to. Errors are kept until the end: the program is none of their business.
+/// What a recording is written to. Errors are kept until the end: they must not disturb the program.
 ///
 /// It is called for a thousand events at a time or more, never for a single one.
 pub(crate) trait Output: Send {
-    /// Tables that give rows the numbers that it can do with.
+    /// Tables that number rows in a way that this output can use.
     fn tables(&self) -> Interning;
 
     /// Takes rows of the tables. They come before the events that refer to them.
@@ -74,7 +74,7 @@ pub(crate) trait Output: Send {
     /// more that is older than that.
     fn events(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents, interning: &mut Interning);
 
-    /// Takes those that it has left to gather in columns.
+    /// Takes events that it has left to gather in columns.
     fn gathered_events(&mut self, _image: u32, _events: &mut ImageEvents, _interning: &mut Interning) {}
 
     /// All events of all images have been taken that are older than `bound`.

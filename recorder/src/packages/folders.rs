@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::site_folder::{Distribution, SiteFolder};
 
-/// More folders are not asked.
+/// No more folders than this are asked.
 const MOST_FOLDERS: usize = 1 << 13;
 /// Of a folder, no more entries are read. Those of the largest environments have a tenth.
 const MOST_ENTRIES: usize = 1 << 13;
@@ -87,7 +87,7 @@ impl Folders {
         }
     }
 
-    /// What a folder is itself.
+    /// What this folder is for the files in it; nothing if it is an ordinary one.
     fn ask(&mut self, folder: &str) -> Option<Holder> {
         if let Some(&known) = self.holders.get(folder) {
             return known;
@@ -99,7 +99,7 @@ impl Folders {
 
     fn find_out(&mut self, folder: &str) -> Option<Holder> {
         let path = Path::new(folder);
-        // A package is in a folder of `sys.path`, and is none: this saves reading most folders.
+        // A package is in a folder of `sys.path`, and is not such a folder itself: this saves reading most folders.
         if self.holders.len() >= MOST_FOLDERS || path.join("__init__.py").is_file() {
             return None;
         }

@@ -33,7 +33,7 @@ use reading::Reading;
 
 /// The longest path that the kernel takes.
 const LONGEST_PATH: usize = 4096;
-/// Programs have thousands of files; who makes up names for code has no end of them.
+/// Programs have thousands of files; a program that makes up names for code has no end of them.
 const MOST_FILES: usize = 1 << 16;
 
 /// Folders of the system, in which nothing is installed but below a folder that is called `dist-packages` or

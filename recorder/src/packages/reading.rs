@@ -1,4 +1,4 @@
-//! Reads files that anybody may have put there: never more than is bearable, and nothing that is no file.
+//! Reads files that anybody may have put there: never more than a bounded number of bytes, and only regular files.
 
 use std::fs::OpenOptions;
 use std::io::Read;

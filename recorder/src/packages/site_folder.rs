@@ -93,8 +93,8 @@ impl SiteFolder {
 
     /// The names of the distributions that have these files, which are below the folder.
     ///
-    /// First those are asked that are called as the files are imported. Only where that does not show whose a file is,
-    /// all others.
+    /// First, the distributions are asked that have the name by which the files are imported. Only where that does not
+    /// show whose a file is, all others are asked.
     pub(super) fn owners<'a>(&self, files: &[&'a str], reading: &mut Reading) -> Vec<(&'a str, String)> {
         let below = self.path.as_os_str().len() + 1;
         let relative =

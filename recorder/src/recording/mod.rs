@@ -184,7 +184,7 @@ pub fn record(options: Options<'_>) -> Result<Outcome, RecordError> {
     drain.write_packages(&program.executable);
     let native = native_depth.map(|_| NativeStacks { began: header.start_unix_ns, symbols });
     let outcome = Ending { pool, end, wall, native }.finish(drain);
-    // Until here, neither a signal nor want of memory may put memprof's end in the place of the program's.
+    // Until here, neither a signal nor lack of memory may end memprof in place of the program.
     drop(armed);
     drop(forwarding);
     Ok(outcome)

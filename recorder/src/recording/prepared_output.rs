@@ -39,7 +39,7 @@ impl PreparedOutput {
         })
     }
 
-    /// Writes the file's beginning, with the pid; of a file, again. The program runs by now: it is none of its business
+    /// Writes the file's beginning, with the pid; of a file, again. The program runs by now: it must not be disturbed
     /// if the disk has just become full.
     pub fn begin(self, header: &Header) -> Box<dyn Output> {
         let (file, emptied) = match self {

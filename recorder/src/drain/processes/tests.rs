@@ -38,7 +38,7 @@ impl Recording {
         Self { drain: Drain::new(shared.pool(), Box::new(output), 0), shared, folder }
     }
 
-    /// What a process does: one allocation. What it has not handed over it leaves behind.
+    /// What a process does: one allocation. What it does not hand over it leaves in the pool.
     fn allocates(&self, process: &Child, image: u32, hands_over: bool) {
         let pool = self.shared.pool();
         let thread = pool.header().threads_started.fetch_add(1, AcqRel);
