@@ -11,7 +11,7 @@ use memprof_capture::channel::code::LineTableFormat;
 
 use super::layout::{Attributes, CopyFields, FreeThreading, Instruction, Layout, ObjectLayout, Top};
 
-/// How many words are read: all tables end before this one, and `_PyRuntime` after it.
+/// How many words are read: all tables are shorter, and `_PyRuntime` is longer.
 pub const WORDS: usize = 96;
 
 /// `_Py_Debug_Cookie`: what the table begins with.

@@ -48,8 +48,8 @@ impl FreeThreads {
     /// A code object is about to be deallocated. Many are while Python ends, so that this sees it.
     pub fn note_deallocation(&self) {
         self.note_ending();
-        // A thread that has emitted a code object, and finds after that that the object is still alive, is seen by what
-        // follows.
+        // A thread makes a code object known first, and checks after that whether it is alive. So what follows sees
+        // what was made known of an object that was found alive.
         fence(SeqCst);
     }
 

@@ -67,8 +67,8 @@ struct Position {
 // SAFETY: integers, without padding.
 unsafe impl Plain for Position {}
 
-/// Native frames of another greenlet. The package moves parts of the stack away and back, so that what lies further out
-/// than a greenlet's own beginning may belong to any other greenlet.
+/// Native frames of another greenlet. The package `greenlet` moves parts of the stack away and back, so that what lies
+/// further out than a greenlet's own beginning may belong to any other greenlet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Foreign {
     /// This many of the outermost ones.
