@@ -22,7 +22,7 @@ static HEADER: AtomicPtr<PoolHeader> = AtomicPtr::new(ptr::null_mut());
 static STATUS: AtomicI32 = AtomicI32::new(UNKNOWN);
 const UNKNOWN: i32 = -1;
 
-/// Ready for want of memory while it lives, and for panics until they are left to others.
+/// While it lives, a lack of memory is handled here. So are panics, until [`Self::leave_panics`] is called.
 pub struct Armed {
     hooks_panics: bool,
 }

@@ -12,7 +12,7 @@ use super::chunks::Chunks;
 use super::poll::{Known, Polled};
 use super::processes::Processes;
 
-/// What threads that have gone have left in the pool.
+/// What such threads have left in the pool.
 pub struct Abandoned {
     gone: FxHashSet<Task>,
     /// What they have written.

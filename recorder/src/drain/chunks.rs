@@ -58,7 +58,7 @@ impl Position {
         }
     }
 
-    /// Whether `words` words of a chunk have been read, or no more of it can be.
+    /// Whether the first `words` words of a chunk have been read, or no more of it can be.
     fn has_read(&self, sequence: u32, words: usize) -> bool {
         self.present.is_some_and(|present| {
             present.sequence == sequence && present.progress.is_none_or(|progress| progress.words() == words)

@@ -1,5 +1,5 @@
-//! An aggregated capture while it is being recorded: the sums of the events so far, and the whole file again from time
-//! to time.
+//! An aggregated capture while it is being recorded: the sums of the events so far. The whole file is rewritten from
+//! time to time.
 //!
 //! Memory and file are bounded by what is different (threads, processes, code) and by what is live, however long the
 //! run is. Of stacks there may be any number: where there is no more room, callers of the rarest are left out. At any
@@ -31,8 +31,8 @@ use crate::interning::{Interning, NewRows};
 
 /// At least this much time passes from one file to the next.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// How many times as long as it took to write the last file passes before the next one: that takes a hundredth of the
-/// time.
+/// How long to wait before the next file, in multiples of the time that it took to write the last one: so writing takes
+/// a hundredth of the time.
 const WAIT_FOR_WORK: u32 = 100;
 
 /// How many rows there may be before callers of rare stacks are left out.
