@@ -7,7 +7,7 @@ use memprof_capture::file::format::{
 /// A chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Its header. Checksum, codec and lengths are made anew.
+    /// Its header. Checksum, codec and lengths are computed again when it is written.
     pub header: ChunkHeader,
     /// What it holds, unpacked.
     pub payload: Vec<u8>,
@@ -38,7 +38,7 @@ impl Chunk {
         self.claiming(self.payload.len() as u32)
     }
 
-    /// The same, with a header that promises so many bytes.
+    /// The same, with a header that promises this many bytes.
     #[must_use]
     pub fn claiming(&self, payload_bytes: u32) -> Vec<u8> {
         let packed = lz4_flex::block::compress(&self.payload);
@@ -54,7 +54,7 @@ impl Chunk {
 /// The pieces of a capture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenApart {
-    /// What stands before the first chunk.
+    /// What comes before the first chunk.
     pub preamble: [u8; PREAMBLE_BYTES],
     /// All chunks but indices.
     pub chunks: Vec<Chunk>,
@@ -68,10 +68,10 @@ impl TakenApart {
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let (&preamble, mut rest) = bytes.split_first_chunk()?;
         let mut chunks = Vec::new();
-        while let Some((bytes, behind)) = rest.split_first_chunk::<CHUNK_HEADER_BYTES>() {
+        while let Some((bytes, after)) = rest.split_first_chunk::<CHUNK_HEADER_BYTES>() {
             let Some(header) = ChunkHeader::parse(bytes) else { break };
-            let Some((stored, behind)) = behind.split_at_checked(header.stored_bytes as usize) else { break };
-            rest = behind;
+            let Some((stored, after)) = after.split_at_checked(header.stored_bytes as usize) else { break };
+            rest = after;
             // A long capture has several, and the last one names all that the others do.
             if header.kind == ChunkKind::Index as u8 {
                 continue;
@@ -95,7 +95,7 @@ impl TakenApart {
         self.chunks.iter_mut().find(|chunk| chunk.header.kind == kind as u8)
     }
 
-    /// The capture, with checksums and index made anew.
+    /// The capture, with checksums and an index that fit the chunks.
     #[must_use]
     pub fn put_together(&self) -> Vec<u8> {
         let mut out = self.preamble.to_vec();

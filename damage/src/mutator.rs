@@ -39,7 +39,7 @@ fn step(bytes: &mut Vec<u8>, random: &mut Random) {
             bytes[at..at + width].copy_from_slice(&number[..width]);
         }
         _ => {
-            // The same in seven bits to a byte, as most numbers stand in a capture.
+            // The same in seven bits to a byte, as most numbers are stored in a capture.
             let mut number = Vec::new();
             memprof_capture::file::varint::push(&mut number, random.one_of(&EXTREMES));
             bytes.splice(at..at + 1, number);

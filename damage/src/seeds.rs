@@ -134,7 +134,7 @@ pub fn capture() -> io::Result<Vec<u8>> {
     ])?;
     let node = |parent, frame| StackNode { parent: StackId(parent), frame: FrameId(frame) };
     writer.stacks(&[node(0, 2), node(1, 0), node(2, 1), node(3, 3), node(4, 5), node(5, 7), node(6, 6), node(7, 4)])?;
-    // Two that were forgotten, the second one above the first.
+    // Two that the recorder had evicted, the second one above the first.
     writer.stacks(&[node(2, 1), node(9, 3)])?;
     let sites: Vec<Site> = (0..=8)
         .zip(Allocator::ALL.into_iter().cycle())
@@ -242,7 +242,7 @@ fn push_all_events(from: u64, sites: &[Site], encoder: &mut ColumnEncoder, sizes
     });
 }
 
-/// The payload of a chunk of events, behind what tells the decoder how to read it.
+/// The payload of a chunk of events, after what the decoder needs to read it.
 #[must_use]
 pub fn columns() -> Vec<Vec<u8>> {
     let sites: Vec<Site> = (0..4).map(|stack| Site::new(StackId(stack), Allocator::Malloc)).collect();
@@ -313,7 +313,7 @@ fn word(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// Line tables, each behind the number of its format, its first line and an offset to look up.
+/// Line tables, each after the number of its format, its first line and an offset to look up.
 #[must_use]
 pub fn line_tables() -> Vec<Vec<u8>> {
     let table = |format, table: &[u8]| [&[format, 3, 0, 0, 0, 4, 0, 0, 0], table].concat();

@@ -10,7 +10,7 @@ use memprof_damage::random::Random;
 use memprof_damage::seeds;
 use memprof_damage::targets::{capture_reader, channel_records, column_decoder, line_tables, symbols};
 
-/// So many changes of each seed, unless `MEMPROF_MUTATIONS` says otherwise.
+/// The number of changes of each seed, unless `MEMPROF_MUTATIONS` says otherwise.
 const MUTATIONS: u64 = 300;
 
 fn check(name: &str, seeds: &[Vec<u8>], run: fn(&[u8]), mutators: &[fn(&mut Vec<u8>, &mut Random)]) {
@@ -59,8 +59,8 @@ fn captures() {
     );
 }
 
-/// Each thread of an old capture has chunks of its own. Bringing their events into one order must not take a look at all
-/// of them for each chunk.
+/// Each thread of an old capture has chunks of its own. Bringing their events into one order must not go through all of
+/// them for each chunk.
 #[test]
 fn an_old_capture_of_many_threads() {
     let [_, old] = &seeds::old_captures()[..] else { panic!("two captures") };

@@ -36,15 +36,15 @@ pub fn run(bytes: &[u8]) {
     let mut report = match Report::open(&file.path()) {
         Ok(report) => report,
         Err(error) => {
-            let told = error.to_string();
-            assert!(!told.contains('\n') && told.contains("/proc/self/fd/"), "{told}");
-            assert!(matches!(error, ReportError::Open(_)), "what can be opened can be read: {told}");
+            let message = error.to_string();
+            assert!(!message.contains('\n') && message.contains("/proc/self/fd/"), "{message}");
+            assert!(matches!(error, ReportError::Open(_)), "what can be opened can be read: {message}");
             return;
         }
     };
-    assert!(report.damage().is_none() || !report.notes().is_empty(), "damage is told");
+    assert!(report.damage().is_none() || !report.notes().is_empty(), "damage is reported");
     let peaks = Report::peaks(&file.path()).expect("it can be opened again");
-    assert_eq!(peaks.heap_bytes, report.total(Metric::Peak).bytes, "a peak does not depend on who told sites apart");
+    assert_eq!(peaks.heap_bytes, report.total(Metric::Peak).bytes, "a peak does not depend on sites");
     // One view, one export and one capture made of each input, for more inputs in the same time.
     let kinds = [ViewKind::Hybrid, ViewKind::Python, ViewKind::Native, ViewKind::Hybrid];
     let choice = bytes.len() % kinds.len();
@@ -52,7 +52,8 @@ pub fn run(bytes: &[u8]) {
     let sum = bytes.iter().fold(0_usize, |sum, &byte| sum.wrapping_add(byte.into()));
     derive(&file.path(), sum).expect("what can be read can be summed up, cut and merged");
     let format = FORMATS[sum % FORMATS.len()];
-    // What is refused: several processes in a format of one, events where there are none. Many processes take a replay each.
+    // What is refused: several processes in a format of one, events where there are none. Many processes take a replay
+    // each.
     let processes = report.processes().list().len();
     let is_aggregated = CaptureReader::open(&file.path()).is_ok_and(|reader| reader.aggregate().is_some());
     let most = if format.has_one_process() { 1 } else { 8 };
@@ -133,7 +134,7 @@ fn show(path: &Path, report: &mut Report, view: View) -> std::io::Result<()> {
                 let mut out = Vec::new();
                 Table::of_places(lists, metric, by).write(format, 10, &style, &mut out).map(|()| out)
             });
-            assert!(of_stacks? == of_places?, "rows by place do not depend on whether stacks are told apart");
+            assert!(of_stacks? == of_places?, "rows by place do not depend on whether stacks are distinguished");
             Table::of_stacks(report, view, metric, by).write(format, 10, &style, &mut sink())?;
         }
     }

@@ -7,7 +7,7 @@ use memprof_recorder::given_channel::{GivenChunk, Taken, record};
 
 use crate::memory_file::MemoryFile;
 
-/// A chunk as it stands in an input: its descriptor, then a `u16` number of words, and the words.
+/// A chunk as it is stored in an input: its descriptor, then a `u16` number of words, and the words.
 #[derive(Clone, Debug, Default)]
 pub struct ChunkLine {
     /// See [`GivenChunk::thread`].
@@ -79,14 +79,14 @@ pub fn recorded(bytes: &[u8]) -> Option<Taken> {
     let output = file.handle().expect("there are descriptors");
     let taken = record(&chunks, threads_started, head[4].into(), output).expect("memory can be written");
     let mut reader = CaptureReader::open(&file.path()).expect("what is recorded can be opened");
-    let hands_out = |event: &&Timed<ResolvedEvent>| {
+    let allocates = |event: &&Timed<ResolvedEvent>| {
         use ResolvedEvent::{Allocation, Map, Resize};
         matches!(event.event, Allocation { .. } | Resize { .. } | Map { .. })
     };
     let (mut allocations, mut batch) = (0, EventBatch::default());
     for chunk in reader.event_chunks().to_vec() {
         reader.read_events(&chunk, &mut batch).expect("memory can be read");
-        allocations += batch.events.iter().filter(hands_out).count() as u64;
+        allocations += batch.events.iter().filter(allocates).count() as u64;
     }
     assert!(reader.damage().is_none(), "{:?}", reader.damage());
     assert_eq!(allocations, taken.allocations);

@@ -3,7 +3,8 @@
 use memprof_capture::channel::code::LineTableFormat;
 use memprof_reporter::line_table::{LineIndex, find_line};
 
-/// Looks an offset up in two ways, which must agree. The first nine bytes are the format, the first line and the offset.
+/// Looks an offset up in two ways, which must agree. The first nine bytes are the format, the first line and the
+/// offset.
 ///
 /// # Panics
 /// When a reader of tables is at fault.
