@@ -98,8 +98,8 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// For a run that began at `start`, with pages of this size and so many processes; more may come. What outlives no more
-    /// than `temporary_threshold` further allocations of its thread is temporary.
+    /// For a run that began at `start`, with pages of this size and this many processes; more may come. What outlives
+    /// no more than `temporary_threshold` further allocations of its thread is temporary.
     #[must_use]
     pub fn new(page_size: u32, processes: usize, start: Stamp, temporary_threshold: u64) -> Self {
         Self {
@@ -121,9 +121,9 @@ impl Aggregator {
         }
     }
 
-    /// Learns what the sites in these tables map, as far as it does not know yet: before their first event.
-    pub fn learn_sites(&mut self, tables: &Tables) {
-        self.present.sites.learn(tables);
+    /// Finds what the new sites in these tables map. To be called before their first event.
+    pub fn update_sites(&mut self, tables: &Tables) {
+        self.present.sites.update(tables);
     }
 
     /// Cuts the run into bins as well. To be called before any event.
@@ -146,7 +146,7 @@ impl Aggregator {
             State::Blank | State::Ended(_) => Box::new(ProcessMemory::new(self.page_size, self.start)),
         };
         std::mem::swap(&mut *memory, &mut self.present.memory);
-        // One that has ended left nothing behind.
+        // One that has ended has nothing any more.
         if let state @ State::Blank = &mut self.states[self.turn.index()] {
             *state = State::Running(memory);
         }
@@ -219,8 +219,8 @@ impl Aggregator {
         self.slots().map(<[Slot]>::len).sum()
     }
 
-    /// How much each of so many sites matters: its shares in all allocations, in their bytes, in what is live, and in what was
-    /// at the peak, added up. Of address space that is no memory, the allocations alone count.
+    /// How much each of the first `sites` sites matters: its shares in all allocations, in their bytes, in what is
+    /// live, and in what was at the peak, added up. Of address space that is no memory, the allocations alone count.
     #[must_use]
     pub fn weights(&self, sites: usize) -> Vec<f64> {
         let epoch = self.present.watermark.epoch();

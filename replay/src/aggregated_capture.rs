@@ -13,7 +13,7 @@ use crate::stored_sums::store;
 
 /// Replays a capture, and writes what that finds in place of its events. Returns the number of bytes.
 ///
-/// A capture without an end has none afterwards either, and what could not be read of it is told.
+/// A capture without an end has none afterwards either, and what could not be read of it is reported.
 ///
 /// # Errors
 /// See [`RewriteError`].

@@ -45,7 +45,8 @@ impl Default for AllocationSizes {
 }
 
 impl AllocationSizes {
-    /// Goes through the allocations of some of a capture's processes: those in a range of time that `admits` lets through.
+    /// Goes through the allocations of some of a capture's processes: those in a range of time that `admits` lets
+    /// through.
     ///
     /// # Errors
     /// When the file cannot be read any more. Damaged chunks are left out.
@@ -105,7 +106,8 @@ fn classes(sums: &[Amount; BUCKETS]) -> Vec<SizeClass> {
         .collect()
 }
 
-/// Counts what is in the range, as a replay does: from the first event on that is in it, up to a process's first event after.
+/// Counts what is in the range, as a replay does: from the first event on that is in it, up to a process's first event
+/// after.
 struct SizeSink<F> {
     sizes: AllocationSizes,
     /// By site: its row.

@@ -32,12 +32,12 @@ pub trait EventSink {
     fn end_process(&mut self, process: ProcessId, stamp: Stamp);
 }
 
-/// The place of an event in the order of all events: by stamp; on a tie what gives memory back comes before what hands
-/// it out; then by process. A process's own events stay in their order whatever their stamps.
+/// The place of an event in the order of all events: by stamp; on a tie what deallocates comes before what allocates;
+/// then by process. A process's own events stay in their order whatever their stamps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Due {
     pub stamp: Stamp,
-    pub hands_out: bool,
+    pub allocates: bool,
     /// Whether it is an event: otherwise the process becomes another program, or ends.
     pub is_event: bool,
     pub process: u32,
@@ -47,6 +47,6 @@ pub(crate) struct Due {
 pub(crate) const fn due(process: u32, event: &Timed<ResolvedEvent>) -> Due {
     use ResolvedEvent::{Free, UnknownFree, Unmap};
     // A release that was not seen belongs to the allocation that follows it: nothing comes between them.
-    let hands_out = !matches!(event.event, Free { .. } | Unmap { .. } | UnknownFree { .. });
-    Due { stamp: event.stamp, hands_out, is_event: true, process }
+    let allocates = !matches!(event.event, Free { .. } | Unmap { .. } | UnknownFree { .. });
+    Due { stamp: event.stamp, allocates, is_event: true, process }
 }

@@ -9,7 +9,7 @@ use memprof_capture::file::joined_tables::{JoinedTables, Renumbering};
 use memprof_capture::file::{CaptureWriter, Tables};
 use memprof_capture::ids::{Address, Stamp, ThreadId};
 
-/// So many events make a chunk: a report holds a chunk of each process.
+/// The number of events in a chunk. A report holds a chunk of each process.
 const CHUNK_EVENTS: usize = 1 << 14;
 
 /// A capture of events in the making.
@@ -42,7 +42,8 @@ impl<W: Write> EventWriter<W> {
         Ok(())
     }
 
-    /// Writes an event of another capture. Its threads and sites become those of this one; its numbers are this one's already.
+    /// Writes an event of another capture. Its threads and sites become those of this one; its numbers are this one's
+    /// already.
     pub fn push(
         &mut self,
         from: (&Tables, &mut Renumbering),
@@ -52,13 +53,13 @@ impl<W: Write> EventWriter<W> {
         self.push_piece(from, thread, event, 0)
     }
 
-    /// Likewise. What it maps is the rest of a mapping that began so many bytes before it.
+    /// Likewise. What it maps is the rest of a mapping that began `offset` bytes before it.
     pub fn push_piece(
         &mut self,
         (from, known): (&Tables, &mut Renumbering),
         thread: ThreadId,
         Timed { stamp, event }: Timed<ResolvedEvent>,
-        behind: u64,
+        offset: u64,
     ) -> io::Result<()> {
         use ResolvedEvent::{Allocation, Free, Map, Resize, UnknownFree, UnseenFree};
         if let Allocation { number, .. } | Resize { number, .. } = event
@@ -70,7 +71,7 @@ impl<W: Write> EventWriter<W> {
         }
         let next = self.next;
         let Self { tables, encoder, sizes, .. } = self;
-        let mut at = |site| tables.site_behind(from, known, site, behind);
+        let mut at = |site| tables.site_behind(from, known, site, offset);
         // What is released was allocated before, or is in a damaged part.
         let nobody = UnknownFree { address: Address(0) };
         let (before, event) = match event {
@@ -103,8 +104,8 @@ impl<W: Write> EventWriter<W> {
     }
 }
 
-/// The facts about modules, and about what was not recorded, as they are in a capture made of one that has this one. Nothing
-/// for the others.
+/// The facts about modules, and about what was not recorded, as they are in a capture made of one that has this one.
+/// Nothing for the others.
 pub(crate) fn kept_fact(fact: &Fact, known: &Renumbering) -> Option<Fact> {
     match fact {
         Fact::ModuleSymbols { module, source } => {

@@ -35,7 +35,7 @@ impl HighWatermark {
         self.live = self.live.wrapping_sub(bytes);
     }
 
-    /// Looks for the peak from this moment on.
+    /// Begins the search for the peak again at this moment.
     pub const fn begin_range(&mut self, from: Stamp) {
         (self.peak, self.peak_at) = (self.live, from);
         self.epoch += 1;
@@ -123,7 +123,7 @@ impl OwnPeak {
         self.live = Amount::default();
     }
 
-    /// Looks for the peak from this moment on.
+    /// Begins the search for the peak again at this moment.
     pub const fn begin_range(&mut self, from: Stamp) {
         (self.peak, self.at) = (self.live, from);
     }

@@ -1,7 +1,7 @@
 //! From the events of a capture to sums: what was live at the peak, what leaked, what was allocated in all.
 //!
-//! [`merge`] brings the events of all processes into one order; an [`aggregate::Aggregator`] applies them to the state of
-//! each process's memory and keeps the sums.
+//! [`merge`] brings the events of all processes into one order; an [`aggregate::Aggregator`] applies them to the state
+//! of each process's memory and keeps the sums.
 
 pub mod aggregate;
 pub mod aggregated_capture;

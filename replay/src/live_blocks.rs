@@ -1,8 +1,8 @@
 //! The heap blocks that are live at a moment of the replay.
 //!
-//! Blocks have numbers in the order in which they were handed out, and most of them are given back soon. So they stand in
-//! an array, in pages: eight bytes a block, mostly among those that were used just before. Of a page that is nearly empty,
-//! what is left moves to a hash table: memory is some 64 bytes a live block at worst.
+//! Blocks are numbered in the order in which they were allocated, and most of them are freed soon. So they are kept in
+//! an array, in pages: eight bytes a block, mostly among those that were used just before. Of a page that is nearly
+//! empty, what is left moves to a hash table: memory is some 64 bytes a live block at worst.
 
 use memprof_capture::event::AllocationNumber;
 use memprof_capture::page_index::PageIndex;
@@ -29,7 +29,7 @@ struct Place {
 }
 
 const LONG: u32 = u32::MAX;
-/// A number whose block is not live. No replay has so many slots.
+/// A number whose block is not live. No replay has that many slots.
 const VACANT: Place = Place { size: 0, slot: SlotId(u32::MAX) };
 
 /// Numbers on a page, as a power of two.
@@ -44,18 +44,18 @@ struct Page {
     blocks: u32,
 }
 
-/// So many pages are found without hashing.
+/// The number of pages that are found without hashing.
 const RECENT: usize = 256;
 /// No page has this key: pages have fewer bits.
 const NO_KEY: u64 = u64::MAX;
 
 /// All live heap blocks by number.
 ///
-/// Where a page stands for a number, its block is there and nowhere else.
+/// Where a page covers a number, its block is there and nowhere else.
 pub struct LiveBlocks {
     /// In boxes: growth must not need room for a second copy of all.
     pages: Vec<Box<Page>>,
-    /// Pages that stand for nothing at present. All their places are vacant.
+    /// Pages that cover no numbers at present. All their places are vacant.
     blank: Vec<u32>,
     by_key: PageIndex<u32, RECENT>,
     /// Key and page of the last block to be entered. It alone may have few blocks.
@@ -192,7 +192,7 @@ impl LiveBlocks {
         index
     }
 
-    /// Gives a page back. What is left on it becomes stragglers.
+    /// Releases a page. What is left on it becomes stragglers.
     #[cold]
     fn dissolve(&mut self, key: u64, index: u32) {
         let page = &mut self.pages[index as usize];
@@ -242,7 +242,7 @@ impl LiveBlocks {
         self.blocks == 0
     }
 
-    /// Forgets all of them.
+    /// Drops all of them.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -277,11 +277,11 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        /// So many blocks, one number after the other.
+        /// This many blocks of this size, one number after the other.
         Allocate(u64, u64),
-        /// The next number is this one, as behind a gap in a damaged capture.
+        /// The next number is this one, as after a gap in a damaged capture.
         Jump(u64),
-        /// One of so many live blocks, and those beside it, from the end of all or from their beginning.
+        /// One of the live blocks, and this many beside it, from the end of all or from their beginning.
         Free(prop::sample::Index, usize),
         FreeYoung(usize),
         FreeUnknown(u64),

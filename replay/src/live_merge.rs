@@ -1,7 +1,7 @@
 //! Brings the events of several processes into one order while they come.
 //!
-//! [`merge`](crate::merge) does so with a capture, where all events are at hand. Here only those before a moment can be passed
-//! on, up to which the events of every process are known; the others wait.
+//! [`merge`](crate::merge) does so with a capture, where all events are at hand. Here only those before a moment can be
+//! passed on, up to which the events of every process are known; the others wait.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -16,7 +16,7 @@ use crate::event_sink::{Due, EventSink, due};
 use crate::processes::ProcessId;
 use crate::strands::{PassingBatch, Strands};
 
-/// So many events, of 40 bytes, wait at most: order is worth some memory, but not any amount.
+/// At most this many events wait, of 40 bytes each: order is worth some memory, but not any amount.
 const MOST_WAITING: usize = 2 << 20;
 
 /// What is known of an image before its first event.
@@ -32,7 +32,7 @@ struct LiveImage {
     number: u32,
     beginning: Beginning,
     events: PassingBatch,
-    /// No event of it is dated before, whatever its stamp says.
+    /// No event of it counts as earlier, whatever its stamp says.
     latest: Stamp,
 }
 
@@ -51,7 +51,7 @@ struct LiveProcess {
 #[derive(Default)]
 pub struct LiveMerge {
     processes: Vec<LiveProcess>,
-    /// Images that have been told of, before their first event.
+    /// Images that have been announced, before their first event.
     beginnings: BTreeMap<u32, Beginning>,
     of_image: FxHashMap<u32, ProcessId>,
     /// The present process of each pid.
@@ -62,7 +62,7 @@ pub struct LiveMerge {
 }
 
 impl LiveMerge {
-    /// Takes note of what a fact tells about processes.
+    /// Takes note of what a fact says about processes.
     pub fn note(&mut self, fact: &Fact) {
         match *fact {
             Fact::Image { image, stamp, pid } => {
@@ -95,8 +95,8 @@ impl LiveMerge {
         self.processes.iter().map(|process| process.image)
     }
 
-    /// Where the next events of an image are to be added, each no earlier than the one before. `begin` is called when it is
-    /// one of another process than before.
+    /// Where the next events of an image are to be added, each no earlier than the one before. `begin` is called when
+    /// it is one of another process than before.
     pub fn queue(&mut self, image: u32, begin: impl FnOnce() -> ProcessId) -> &mut EventBatch {
         let process = self.of_image.get(&image).copied().unwrap_or_else(|| self.enter(image, begin));
         let mut images = self.processes[process.index()].images.iter_mut();
@@ -117,8 +117,8 @@ impl LiveMerge {
         self.late_events
     }
 
-    /// Images of one pid follow each other by `exec`, unless the process ended in between or the later one is a fork: then the
-    /// kernel used the number again.
+    /// Images of one pid follow each other by `exec`, unless the process ended in between or the later one is a fork:
+    /// then the kernel used the number again.
     fn enter(&mut self, image: u32, begin: impl FnOnce() -> ProcessId) -> ProcessId {
         let beginning = self.beginnings.remove(&image).unwrap_or_default();
         let successor = self.running.get(&beginning.pid).copied().filter(|_| !beginning.inherits && beginning.pid != 0);
@@ -182,16 +182,16 @@ impl LiveProcess {
             return Some(due(number, first));
         }
         let stamp = self.images.get(1).map(|next| next.beginning.start).or(self.ended)?;
-        Some(Due { stamp: stamp.max(present.latest), hands_out: false, is_event: false, process: number })
+        Some(Due { stamp: stamp.max(present.latest), allocates: false, is_event: false, process: number })
     }
 
-    /// Passes on the next event, and those behind it before `bound` and before the next one of another process.
+    /// Passes on the next event, and those after it before `bound` and before the next one of another process.
     fn pass(&mut self, number: u32, bound: Stamp, next: Option<Due>, sink: &mut impl EventSink) {
         let Some(present) = self.images.front_mut() else { return };
         let rest = present.events.rest();
         let goes_on = |event| next.is_none_or(|next| due(number, event) < next);
         let run = rest[1..].iter().position(|event| event.stamp >= bound || !goes_on(event));
-        let run = run.map_or(rest.len(), |behind| behind + 1);
+        let run = run.map_or(rest.len(), |after| after + 1);
         present.latest = present.latest.max(rest[run - 1].stamp);
         present.events.pass(run, (present.number, present.beginning.inherits), &mut self.strands, sink);
     }

@@ -1,4 +1,5 @@
-//! What the sites of a capture map that is not memory of the process's own: files, reserved addresses, and shared memory.
+//! What the sites of a capture map that is not memory of the process's own: files, reserved addresses, and shared
+//! memory.
 
 use memprof_capture::file::{Site, Tables};
 use memprof_capture::ids::SiteId;
@@ -20,7 +21,8 @@ pub struct ObjectPart {
 /// What a site maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MappedSite {
-    /// Whether it is a file, a device, or what nobody may touch, and no memory that the program takes: it is counted apart.
+    /// Whether it is a file, a device, or what nobody may touch, and no memory that the program takes: it is counted
+    /// apart.
     pub is_address_space: bool,
     /// Of what, where all who map it see the same.
     pub part: Option<ObjectPart>,
@@ -31,7 +33,7 @@ pub struct MappedSite {
 pub struct MappedSites {
     sites: FxHashMap<SiteId, MappedSite>,
     objects: FxHashMap<(u64, u64), ObjectId>,
-    /// So many rows of the table have been gone through.
+    /// How many rows of the table have been gone through.
     seen: usize,
 }
 
@@ -40,12 +42,12 @@ impl MappedSites {
     #[must_use]
     pub fn of(tables: &Tables) -> Self {
         let mut sites = Self::default();
-        sites.learn(tables);
+        sites.update(tables);
         sites
     }
 
     /// Goes through the rows that have come since the last time.
-    pub fn learn(&mut self, tables: &Tables) {
+    pub fn update(&mut self, tables: &Tables) {
         for (index, site) in tables.sites.iter().enumerate().skip(self.seen) {
             if let Some(Site { allocator, part, .. }) = *site
                 && (allocator.is_address_space() || part.is_some())
@@ -67,7 +69,7 @@ impl MappedSites {
         // What is mapped keeps its number.
         self.sites.clear();
         self.seen = 0;
-        self.learn(tables);
+        self.update(tables);
     }
 
     /// What a site maps; nothing where that is memory of the process's own.

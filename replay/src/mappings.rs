@@ -1,4 +1,4 @@
-//! The mapped address ranges that are live at a moment of the replay, which can be given back in parts.
+//! The mapped address ranges that are live at a moment of the replay, which can be unmapped in parts.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -52,7 +52,7 @@ struct Mapping {
 }
 
 impl Mapping {
-    /// What lies between two addresses, which are within it or behind its end.
+    /// What lies between two addresses, which are within it or after its end.
     fn shown_between(&self, from: u64, to: u64) -> Option<Shown> {
         let MappedSite { is_address_space, part } = self.shown?;
         let object = part.map(|part| {
@@ -99,8 +99,8 @@ pub struct MappedPiece {
     pub size: u64,
     /// What the mapping is attributed to.
     pub slot: SlotId,
-    /// How many bytes of the mapping were before it.
-    pub behind: u64,
+    /// How many bytes after the beginning of the mapping it begins.
+    pub offset: u64,
 }
 
 impl Mappings {
@@ -211,12 +211,12 @@ impl Mappings {
         self.mappings.iter_mut().for_each(|mapping| mapping.slot = numbers.of(mapping.slot));
     }
 
-    /// What is mapped, by address: mapped anew with these sizes, one by one, as much would count.
+    /// What is mapped, by address. Mapped again with these sizes, one by one, it would count as much.
     pub fn pieces(&self) -> impl Iterator<Item = MappedPiece> + '_ {
         self.pieces.iter().map(|(&start, piece)| {
             let mapping = &self.mappings[piece.mapping.index()];
             let size = piece.end.min(mapping.requested_end).saturating_sub(start);
-            MappedPiece { address: Address(start), size, slot: mapping.slot, behind: start - mapping.start }
+            MappedPiece { address: Address(start), size, slot: mapping.slot, offset: start - mapping.start }
         })
     }
 
@@ -241,7 +241,7 @@ impl Mappings {
         self.pieces.is_empty()
     }
 
-    /// Forgets all of them.
+    /// Drops all of them.
     pub fn clear(&mut self) {
         *self = Self::new(self.page_size as u32);
     }

@@ -1,8 +1,9 @@
 //! Brings the events of all processes into one order, a run of one thread at a time.
 //!
-//! Those of a process image are in order in the capture, whatever threads made them. The images of a process follow each
-//! other: the events of one are due only when those of the one before it are through. A chunk is read when its first event
-//! is due and dropped after its last one: what is in memory is one chunk for each process that is active at the moment.
+//! Those of a process image are in order in the capture, whatever threads made them. The images of a process follow
+//! each other: the events of one are due only when those of the one before it are through. A chunk is read when its
+//! first event is due and dropped after its last one: what is in memory is one chunk for each process that is active at
+//! the moment.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -56,7 +57,7 @@ impl Cursor {
         }
     }
 
-    /// Passes on so many events.
+    /// Passes on this many events.
     #[inline]
     fn pass(&mut self, events: usize, sink: &mut impl EventSink) {
         let image = self.images.last().map_or((0, false), |image| (image.number, image.inherits));
@@ -67,7 +68,8 @@ impl Cursor {
 /// Feeds the events of `processes` to `sink` in order.
 ///
 /// # Errors
-/// When the file cannot be read any more, or is aggregated and has no events. Damaged chunks are left out and counted by the reader.
+/// When the file cannot be read any more, or is aggregated and has no events. Damaged chunks are left out and counted
+/// by the reader.
 pub fn merge(
     reader: &mut CaptureReader,
     processes: &Processes,
@@ -77,7 +79,8 @@ pub fn merge(
     merge_until(reader, processes, end, Stamp(u64::MAX), sink)
 }
 
-/// The same, without chunks of events that begin after `last`. Later events may still come, out of chunks that began before.
+/// The same, without chunks of events that begin after `last`. Later events may still come, out of chunks that began
+/// before.
 ///
 /// # Errors
 /// See [`merge`].
@@ -100,7 +103,7 @@ struct Merge {
     /// By process.
     cursors: Vec<Cursor>,
     order: BinaryHeap<Reverse<Due>>,
-    /// A buffer that a finished chunk left behind.
+    /// The buffer of a finished chunk.
     spare: EventBatch,
     /// No boundary is later: a damaged capture may say anything.
     end: Stamp,
@@ -131,17 +134,17 @@ impl Merge {
     }
 
     /// Queues a process for the moment at which its next chunk begins; after its last one, for what follows the image:
-    /// the next one, or the end of the process. In a damaged capture either may be dated before the last event.
+    /// the next one, or the end of the process. In a damaged capture either may be stamped before the last event.
     fn await_chunk(&mut self, reader: &CaptureReader, process: u32) {
         let cursor = &self.cursors[process as usize];
         let Some((present, later)) = cursor.images.split_last() else { return };
         if let Some(&chunk) = present.chunks.last() {
             let stamp = reader.event_chunks()[chunk as usize].first;
             // What the first event is will be known when it is read; until then it counts as early.
-            self.order.push(Reverse(Due { stamp, hands_out: false, is_event: true, process }));
+            self.order.push(Reverse(Due { stamp, allocates: false, is_event: true, process }));
         } else if let Some(stamp) = later.last().map(|next| next.start).or(cursor.ended) {
             let stamp = stamp.max(cursor.latest).min(self.end);
-            self.order.push(Reverse(Due { stamp, hands_out: false, is_event: false, process }));
+            self.order.push(Reverse(Due { stamp, allocates: false, is_event: false, process }));
         }
     }
 

@@ -22,7 +22,7 @@ use crate::time_bins::{BinMark, Release, TimeBinsBuilder};
 use crate::timeline::TimelineBuilder;
 use shown::WithoutNext;
 
-/// So many events ahead their counters are fetched, and twice as many what says where these are.
+/// How many events ahead their counters are prefetched. What says where these are is prefetched twice as far ahead.
 const AHEAD: usize = 12;
 
 /// The process whose turn it is, and what all together have. In one place, so that an event's way is short.
@@ -45,8 +45,9 @@ pub(crate) struct Present {
 
 /// What one process has. A process that was forked begins with nothing: what it inherits is its parent's.
 ///
-/// With `SEVERAL`, it follows a peak of its own; the peak of a process that is alone is that of the whole. Since there are
-/// two of each function, the compiler must be told to inline what every event goes through: a tenth of a replay's time.
+/// With `SEVERAL`, it follows a peak of its own; the peak of a process that is alone is that of the whole. Since there
+/// are two of each function, the compiler must be made to inline what every event goes through: a tenth of a replay's
+/// time.
 pub(crate) struct ProcessMemory {
     blocks: LiveBlocks,
     mappings: Mappings,
@@ -102,7 +103,7 @@ impl ProcessMemory {
         }
     }
 
-    /// Sites have got other numbers, after so many peaks. Returns what the slots have become.
+    /// Sites have got other numbers, after `epoch` peaks. Returns what the slots have become.
     pub fn renumber_sites(&mut self, numbers: &SiteNumbers, epoch: u64) -> SlotNumbers {
         let slots = self.slots.renumber_sites(numbers, epoch);
         self.blocks.renumber_slots(&slots);
@@ -110,8 +111,8 @@ impl ProcessMemory {
         slots
     }
 
-    /// Forgets what lies where. Its sums stay.
-    pub fn forget_addresses(&mut self) {
+    /// Drops what lies where. Its sums stay.
+    pub fn clear_addresses(&mut self) {
         self.blocks.clear();
         self.mappings.clear();
     }
@@ -129,7 +130,8 @@ impl ProcessMemory {
 }
 
 impl Present {
-    /// Takes the next events, all of them by one of its threads. What they give up of shared memory may be for `others` to count.
+    /// Takes the next events, all of them by one of its threads. What they give up of shared memory may be for `others`
+    /// to count.
     #[inline]
     pub fn events<const SEVERAL: bool>(
         &mut self,
@@ -375,8 +377,8 @@ impl Present {
             }
             slot.drop_live(epoch);
         }
-        self.memory.slots.forget_recent();
-        self.memory.forget_addresses();
+        self.memory.slots.clear_recent();
+        self.memory.clear_addresses();
         self.memory.own.drop_live();
         dropped
     }

@@ -29,7 +29,7 @@ pub enum Origin {
     Fork,
     /// It began to be recorded as a new program.
     Exec,
-    /// A damaged capture no longer tells.
+    /// A damaged capture no longer says.
     Unknown,
 }
 
@@ -47,9 +47,9 @@ pub struct Image {
 /// A recorded process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its number in the kernel; 0 where a damaged capture no longer tells.
+    /// Its number in the kernel; 0 where a damaged capture no longer has it.
     pub pid: u32,
-    /// The process that started it, where the capture tells.
+    /// The process that started it, where the capture says.
     pub parent: Option<u32>,
     /// How it began.
     pub origin: Origin,
@@ -57,7 +57,7 @@ pub struct Process {
     pub command_line: Vec<String>,
     /// The programs that it ran, one after the other. Never empty.
     pub images: Vec<Image>,
-    /// When it ended, where the capture tells: its memory is gone from then on.
+    /// When it ended, where the capture says: its memory is gone from then on.
     pub ended: Option<Stamp>,
 }
 
@@ -241,7 +241,7 @@ impl Processes {
         (0..self.list.len() as u32).map(ProcessId)
     }
 
-    /// A name for each that no other one has: its pid, and `.2` behind it where the kernel had used that before.
+    /// A name for each that no other one has: its pid, and `.2` after it where the kernel had used that before.
     #[must_use]
     pub fn distinct_names(&self) -> Vec<String> {
         let mut used: FxHashMap<u32, u32> = FxHashMap::default();
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_processes_apart_that_had_the_same_number() {
+    fn processes_that_had_the_same_number_have_different_names() {
         let list = [7, 8, 7, 7].map(|pid| Process::of_nothing(pid, Origin::Fork)).to_vec();
         let processes = Processes { recorded: list.len(), list, ..Processes::default() };
         assert_eq!(processes.distinct_names(), ["7", "8", "7.2", "7.3"]);

@@ -1,4 +1,4 @@
-//! Which allocations a thread made last: what is given back while it is among them was temporary.
+//! Which allocations a thread made last: what is freed while it is among them was temporary.
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,8 @@ pub const TEMPORARY_THRESHOLD: u64 = 1;
 
 /// The last allocations of one thread.
 ///
-/// Numbers grow with time, so the oldest of the last few tells all of them from those before. A mapping, which has none,
-/// stands there with the first number that the thread's next block can have.
+/// Numbers grow with time, so the oldest of the last few separates all of them from those before. A mapping, which has
+/// none, is entered with the first number that the thread's next block can have.
 #[derive(Clone, Debug, Default)]
 pub struct RecentAllocations {
     numbers: VecDeque<AllocationNumber>,
@@ -46,7 +46,7 @@ impl RecentAllocations {
         self.numbers.front().is_some_and(|&oldest| number >= oldest)
     }
 
-    /// Forgets all of them: numbers begin anew.
+    /// Drops all of them: numbers begin at 0 again.
     pub fn clear(&mut self) {
         self.numbers.clear();
         self.next = AllocationNumber(0);

@@ -34,8 +34,8 @@ impl Default for ReplaySettings {
 /// Replays the events of some of a capture's processes. Of an aggregated capture, that is what its replay found.
 ///
 /// # Errors
-/// When the file cannot be read any more, or is aggregated and these settings need its events. Damaged chunks are left out;
-/// the reader counts them.
+/// When the file cannot be read any more, or is aggregated and these settings need its events. Damaged chunks are left
+/// out; the reader counts them.
 pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &ReplaySettings) -> io::Result<Aggregate> {
     if let Some(stored) = reader.aggregate() {
         return match events_needed(reader, processes, settings) {
@@ -46,7 +46,7 @@ pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &Repl
     let (start, end) = (reader.header().start.stamp, end_of(reader));
     let count = processes.list().len();
     let mut aggregator = Aggregator::new(reader.header().page_size, count, start, settings.temporary_threshold);
-    aggregator.learn_sites(reader.tables());
+    aggregator.update_sites(reader.tables());
     let Some(range) = settings.range else {
         if let Some(rows) = settings.bin_rows {
             aggregator.cut_into_bins(TimeBinsBuilder::new(start, end, count, rows));

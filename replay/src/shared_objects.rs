@@ -1,4 +1,5 @@
-//! Which mappings show the same bytes of a file or of shared memory. These bytes count once: for the oldest of the mappings.
+//! Which mappings show the same bytes of a file or of shared memory. These bytes count once: for the oldest of the
+//! mappings.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -54,7 +55,8 @@ struct Counted {
 struct Object {
     /// Who counts the bytes that are shown, by their first one. These stretches do not overlap.
     counted: BTreeMap<u64, Counted>,
-    /// The mappings that are there, and of each the stretches that it shows: by its age and the first byte, where they end.
+    /// The mappings that are there, and of each the stretches that it shows: by its age and the first byte, where they
+    /// end.
     holders: BTreeMap<Age, Holder>,
     shown: BTreeMap<(Age, u64), u64>,
     ages: FxHashMap<(ProcessId, MappingId), Age>,
@@ -167,16 +169,16 @@ impl Object {
         if let Some((_, end)) = self.shown.range_mut((age, 0)..(age, at)).next_back()
             && *end > at
         {
-            let behind = std::mem::replace(end, at);
-            self.shown.insert((age, at), behind);
+            let rest = std::mem::replace(end, at);
+            self.shown.insert((age, at), rest);
         }
         if let Some((_, counted)) = self.counted.range_mut(..at).next_back()
             && counted.end > at
             && counted.age == age
         {
-            let behind = *counted;
+            let rest = *counted;
             counted.end = at;
-            self.counted.insert(at, behind);
+            self.counted.insert(at, rest);
         }
     }
 
@@ -246,7 +248,7 @@ mod tests {
                     Step::Map(object, at, bytes, process) => {
                         let (number, process) = (made.len(), ProcessId(process));
                         let address = Address(number as u64 * 1000);
-                        // A slot of its own tells who it is.
+                        // A slot of its own says which mapping it is.
                         let slot = SlotId(number as u32);
                         let mapping = mappings.map(address, 1, slot, BinMark::default(), None);
                         let holder = Holder { process, mapping, slot, mark: BinMark::default() };

@@ -30,7 +30,8 @@ impl Default for SizeHistogram {
 }
 
 impl SizeHistogram {
-    /// With these amounts of allocations of 0 bytes, 1, 2 to 3 and so on. Those that are missing are 0, more are ignored.
+    /// With these amounts of allocations of 0 bytes, 1, 2 to 3 and so on. Those that are missing are 0, more are
+    /// ignored.
     #[must_use]
     pub fn of_amounts(known: &[Amount]) -> Self {
         let mut histogram = Self::default();

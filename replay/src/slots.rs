@@ -29,7 +29,7 @@ pub struct Slot {
     pub total: Amount,
     /// What is live now; at the end, what leaked.
     pub live: Amount,
-    /// Of `total`, what was given back at once.
+    /// Of `total`, what was freed at once.
     pub temporary: Amount,
     /// What was live at the last peak before `epoch`.
     at_peak: Amount,
@@ -73,7 +73,7 @@ impl Slot {
         self.live.allocations -= u64::from(ended);
     }
 
-    /// Counts an allocation that has just been given back as temporary.
+    /// Counts an allocation that has just been freed as temporary.
     #[inline]
     pub const fn count_temporary(&mut self, bytes: u64) {
         self.temporary.bytes = self.temporary.bytes.saturating_add(bytes);
@@ -86,7 +86,7 @@ impl Slot {
         self.live = Amount::default();
     }
 
-    /// Takes what another slot of the same thread has counted, after so many peaks.
+    /// Takes what another slot of the same thread has counted, after `epoch` peaks.
     fn absorb(&mut self, other: &Self, epoch: u64) {
         self.touch(epoch);
         self.at_peak.add(other.at_peak(epoch));
@@ -103,7 +103,7 @@ impl Slot {
 }
 
 const PAGE: usize = 256;
-/// So many slots fill a processor's second cache.
+/// This many slots fill a processor's second-level cache.
 const MANY: usize = 1 << 13;
 /// No slot yet.
 const NONE: u32 = u32::MAX;
@@ -119,7 +119,7 @@ struct ThreadSlots {
 }
 
 impl ThreadSlots {
-    /// Where the number of the slot of a site stands, or [`NONE`].
+    /// Where the number of the slot of a site is stored; [`NONE`] is there if it has none.
     fn place(&mut self, site: SiteId) -> &mut u32 {
         if self.pages.len() <= site.index() / PAGE {
             self.pages.resize_with(site.index() / PAGE + 1, || None);
@@ -153,7 +153,7 @@ pub struct FinishedSlots {
 }
 
 impl FinishedSlots {
-    /// Sites have got other numbers: what has one site now is one slot, after so many peaks.
+    /// Sites have got other numbers: what has one site now is one slot, after `epoch` peaks.
     pub fn renumber_sites(&mut self, numbers: &SiteNumbers, epoch: u64) {
         debug_assert_eq!(self.first_of_range, 0, "what is renumbered has no range");
         let mut known: FxHashMap<(u32, SiteId), usize> = FxHashMap::default();
@@ -246,8 +246,8 @@ impl Slots {
         SlotId(id)
     }
 
-    /// Sites have got other numbers: what a thread has at one site now is one slot, after so many peaks. Returns what the slots
-    /// have become.
+    /// Sites have got other numbers: what a thread has at one site now is one slot, after `epoch` peaks. Returns what
+    /// the slots have become.
     pub fn renumber_sites(&mut self, numbers: &SiteNumbers, epoch: u64) -> SlotNumbers {
         debug_assert_eq!(self.first_of_range, 0, "what is renumbered has no range");
         self.threads.iter_mut().for_each(|thread| thread.pages.clear());
@@ -277,7 +277,7 @@ impl Slots {
         &self.slots
     }
 
-    /// Whether there are so many that most of them are not in the processor's cache.
+    /// Whether most of them do not fit into the processor's cache.
     #[inline]
     #[must_use]
     pub const fn are_many(&self) -> bool {
@@ -322,7 +322,8 @@ impl Slots {
         &mut self.slots[slot.0 as usize]
     }
 
-    /// The slot for what is allocated now by the thread and at the site of another one, which may be from before the range.
+    /// The slot for what is allocated now by the thread and at the site of another one, which may be from before the
+    /// range.
     pub fn present(&mut self, slot: SlotId) -> SlotId {
         if slot.0 as usize >= self.first_of_range {
             return slot;
@@ -366,8 +367,8 @@ impl Slots {
         self.slots[slot.0 as usize].thread == thread && self.threads[thread as usize].recent.contains(number)
     }
 
-    /// The numbers of allocations begin anew: the process has become another program.
-    pub fn forget_recent(&mut self) {
+    /// The numbers of allocations begin at 0 again: the process has become another program.
+    pub fn clear_recent(&mut self) {
         self.threads.iter_mut().for_each(|thread| thread.recent.clear());
     }
 

@@ -80,7 +80,7 @@ impl PassingBatch {
         }
     }
 
-    /// Forgets what has been passed on.
+    /// Drops what has been passed on.
     pub fn compact(&mut self) {
         self.batch.events.drain(..self.position);
         self.batch.turns.drain(..self.turn);

@@ -26,7 +26,7 @@ pub(crate) struct RangeSink {
 }
 
 impl RangeSink {
-    /// For so many processes.
+    /// For this many processes.
     pub fn new(aggregator: Aggregator, range: TimeRange, processes: usize) -> Self {
         Self { aggregator, range, has_begun: false, through: vec![false; processes] }
     }
@@ -44,7 +44,7 @@ impl RangeSink {
         }
     }
 
-    /// Whether an event of this date is in the range or before it; the range begins with the first that is in it.
+    /// Whether an event of this stamp is in the range or before it; the range begins with the first that is in it.
     fn admits(&mut self, process: ProcessId, stamp: Stamp) -> bool {
         let through = &mut self.through[process.index()];
         *through |= stamp > self.range.to;

@@ -6,8 +6,8 @@ use memprof_capture::ids::Stamp;
 /// The finest resolution of a timeline.
 pub const MOST_BINS: u64 = 2000;
 
-/// Gathers the points while the events go by in order. How long the run will be need not be known: when there are too many
-/// stretches, each two become one. So the outcome is the same as if it had been known.
+/// Gathers the points while the events go by in order. How long the run will be need not be known: when there are too
+/// many stretches, each two become one. So the outcome is the same as if it had been known.
 #[derive(Clone, Debug)]
 pub struct TimelineBuilder {
     start: Stamp,
@@ -36,7 +36,7 @@ impl Bin {
         Self { largest: TimelinePoint { at: Stamp(at), bytes }, carried: true }
     }
 
-    /// This stretch and the one behind it.
+    /// This stretch and the one after it.
     const fn with(self, next: Self) -> Self {
         if next.carried || next.largest.bytes < self.largest.bytes { self } else { next }
     }
@@ -125,7 +125,7 @@ impl TimelineBuilder {
     }
 }
 
-/// At most `most` of the points: the largest of each of so many equal runs.
+/// At most `most` of the points: the largest of each of that many equal runs.
 #[must_use]
 pub fn thin_out(points: Vec<TimelinePoint>, most: usize) -> Vec<TimelinePoint> {
     if points.len() <= most {

@@ -72,7 +72,7 @@ pub fn trim(
     finish(reader, writer, &kept, starts_with_it, cut, &known).map_err(RewriteError::Write)
 }
 
-/// What comes behind the events.
+/// What comes after the events.
 fn finish<W: Write>(
     reader: &CaptureReader,
     mut writer: EventWriter<W>,
@@ -267,10 +267,10 @@ impl<'a> ImageCut<'a> {
         // Before anything that happens at that moment, also in other processes.
         let stamp = Stamp(self.range.from.0.saturating_sub(1));
         let pieces: Vec<MappedPiece> = self.mappings.pieces().collect();
-        for MappedPiece { address, size, slot, behind } in pieces {
+        for MappedPiece { address, size, slot, offset } in pieces {
             let (thread, site) = self.mapped[slot.0 as usize];
             let event = ResolvedEvent::Map { address, size, site };
-            writer.push_piece((self.tables, self.known), thread, Timed { stamp, event }, behind)?;
+            writer.push_piece((self.tables, self.known), thread, Timed { stamp, event }, offset)?;
         }
         // The oldest first, as they were allocated.
         let mut blocks: Vec<(AllocationNumber, Live)> = self.blocks.drain().collect();

@@ -1,4 +1,5 @@
-//! Sites that get other numbers in the middle of a run: the sums are those of a run in which they had these from the beginning on.
+//! Sites that get other numbers in the middle of a run: the sums are those of a run in which they had these from the
+//! beginning on.
 
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::file::Tables;
@@ -54,7 +55,8 @@ fn steps() -> impl Strategy<Value = Vec<(u32, u32, Step)>> {
     proptest::collection::vec((0..PROCESSES, 0..THREADS, step), 0..200)
 }
 
-/// Sums up all steps. Where sites get their numbers `at_once`, they have those from the beginning on that they have in the end.
+/// Sums up all steps. Where sites get their numbers `at_once`, they have those from the beginning on that they have in
+/// the end.
 fn sums(steps: &[(u32, u32, Step)], at_once: bool) -> Aggregate {
     let mut aggregator = Aggregator::new(4096, PROCESSES as usize, Stamp(0), TEMPORARY_THRESHOLD);
     // What each site of the steps is called.
@@ -73,7 +75,7 @@ fn sums(steps: &[(u32, u32, Step)], at_once: bool) -> Aggregate {
     let mut has_ended = [false; PROCESSES as usize];
     for (stamp, (process, thread, step)) in (1..).map(Stamp).zip(steps) {
         let blocks = &mut blocks[*process as usize];
-        // One behind the last stands for what is not known.
+        // One past the last represents what is not known.
         let old = |block: &prop::sample::Index| AllocationNumber(block.index(*blocks as usize + 1) as u64);
         let number = AllocationNumber(*blocks);
         let event = match step {

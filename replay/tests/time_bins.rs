@@ -1,4 +1,5 @@
-//! Ranges of bins against a model that is too simple to be wrong: it goes through everything that happened for each range.
+//! Ranges of bins against a model that is too simple to be wrong: it goes through everything that happened for each
+//! range.
 
 mod bin_ranges;
 
@@ -89,9 +90,9 @@ impl Log {
 enum Step {
     Allocate(u32, u32, u64),
     Map(u32, u32, u64),
-    /// One of what is live: so many bytes of a mapping and no more, or all.
+    /// One of what is live: this many bytes of a mapping and no more, or all.
     Release(prop::sample::Index, Option<u64>, bool),
-    /// The next number of a process: behind a gap, or backwards, as in damaged captures.
+    /// The next number of a process: after a gap, or backwards, as in damaged captures.
     Jump(u32, u64),
     Exec(u32),
     End(u32),

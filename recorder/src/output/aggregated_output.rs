@@ -235,7 +235,7 @@ impl Output for AggregatedOutput {
         tables.stacks.extend(stacks.into_iter().map(Some));
         tables.parts.extend(parts.into_iter().map(Some));
         tables.sites.extend(sites.into_iter().map(Some));
-        aggregator.learn_sites(tables);
+        aggregator.update_sites(tables);
     }
 
     fn facts(&mut self, facts: &[Fact]) {

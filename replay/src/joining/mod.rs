@@ -1,7 +1,7 @@
 //! Several captures as one: all their processes, on one clock.
 //!
 //! - [`join`]: the whole of it.
-//! - `source`: one of the captures, and how its numbers and dates are changed.
+//! - `source`: one of the captures, and how its numbers and stamps are changed.
 //! - `sums`: captures without events.
 
 mod source;
@@ -79,8 +79,8 @@ const fn point(stamp: Stamp) -> ClockPoint {
     ClockPoint { stamp, monotonic_ns: stamp.0 << CLOCK.shift() }
 }
 
-/// Writes captures as one; an aggregated one if any of them is. They are taken in the order in which they began. Returns the
-/// number of bytes.
+/// Writes captures as one; an aggregated one if any of them is. They are taken in the order in which they began.
+/// Returns the number of bytes.
 ///
 /// # Errors
 /// See [`JoinError`].
@@ -143,7 +143,7 @@ fn write_events<W: Write>(source: &mut Source, writer: &mut EventWriter<W>) -> R
             let mut events = batch.events.iter();
             for turn in &batch.turns {
                 for &event in events.by_ref().take(turn.events as usize) {
-                    let event = source.dated(event);
+                    let event = source.stamped(event);
                     let written = writer.push((&tables, &mut source.known), turn.thread, event);
                     written.map_err(JoinError::Write)?;
                 }

@@ -1,4 +1,4 @@
-//! One of the captures that become one: how its numbers and dates are changed.
+//! One of the captures that become one: how its numbers and stamps are changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A capture after others that have so many images, of which the first one began at `first_unix_ns`.
+    /// A capture after others that have `images_before` images. The first of all captures began at `first_unix_ns`.
     pub fn new(Joined { reader, seconds }: Joined, first_unix_ns: u64, images_before: u32) -> Self {
         let processes = Processes::of(&reader);
         let of_processes = processes.list().iter().flat_map(|process| process.images.iter().map(|image| image.number));
@@ -74,8 +74,8 @@ impl Source {
         self.stamp(self.reader.summary().map_or_else(|| end_of(&self.reader), |summary| summary.end.stamp))
     }
 
-    /// An event with its date on the common clock.
-    pub fn dated(&self, Timed { stamp, event }: Timed<ResolvedEvent>) -> Timed<ResolvedEvent> {
+    /// An event with its stamp on the common clock.
+    pub fn stamped(&self, Timed { stamp, event }: Timed<ResolvedEvent>) -> Timed<ResolvedEvent> {
         Timed { stamp: self.stamp(stamp), event }
     }
 
@@ -84,7 +84,7 @@ impl Source {
     pub fn processes_facts(&self) -> Vec<Fact> {
         let mut facts = Vec::new();
         for process in self.processes.list() {
-            // Where a damaged capture no longer tells what it is, there is nothing to say.
+            // Where a damaged capture no longer has what it is, there is nothing to say.
             let is_known = process.pid != 0 && process.origin != Origin::Unknown;
             for image in &process.images {
                 let Some(number) = self.image(image.number).filter(|_| is_known) else { continue };
@@ -131,7 +131,7 @@ impl Source {
         let children = self.reader.children_rss().iter();
         let children = children.filter_map(|(&image, samples)| Some((self.image(image)?, samples.as_slice())));
         let all = started.map(|image| (image, self.reader.rss())).into_iter().chain(children);
-        let dated = |sample: &RssSample| RssSample { at: point(self.stamp(sample.at.stamp)), bytes: sample.bytes };
-        all.map(|(image, samples)| (image, samples.iter().map(dated).collect())).collect()
+        let stamped = |sample: &RssSample| RssSample { at: point(self.stamp(sample.at.stamp)), bytes: sample.bytes };
+        all.map(|(image, samples)| (image, samples.iter().map(stamped).collect())).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Captures of which at least one is aggregated, as one that is.
 //!
-//! What several had together at a moment is not known. So they must have run one after the other: then the peak of all is
-//! the largest of theirs.
+//! What several had together at a moment is not known. So they must have run one after the other: then the peak of all
+//! is the largest of theirs.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -55,7 +55,7 @@ pub(super) fn join(sources: &mut [Source], header: &Header, out: impl Write) -> 
     capture.write(out).map_err(JoinError::Write)
 }
 
-/// With the numbers and dates of all together.
+/// With the numbers and stamps of all together.
 fn renumbered(stored: StoredAggregate, source: &mut Source, tables: &mut JoinedTables) -> StoredAggregate {
     let StoredAggregate { slots, run } = stored;
     let old = source.reader.tables().clone();
@@ -76,8 +76,8 @@ fn renumbered(stored: StoredAggregate, source: &mut Source, tables: &mut JoinedT
         let (first, last) = (source.stamp(span.first), source.stamp(span.last));
         Some(ImageSpan { image: source.image(span.image)?, first, last, events: span.events })
     };
-    let dated = |point: &TimelinePoint| TimelinePoint { at: source.stamp(point.at), bytes: point.bytes };
-    let mut timeline: Vec<TimelinePoint> = run.timeline.iter().map(dated).collect();
+    let stamped = |point: &TimelinePoint| TimelinePoint { at: source.stamp(point.at), bytes: point.bytes };
+    let mut timeline: Vec<TimelinePoint> = run.timeline.iter().map(stamped).collect();
     // Its memory is gone then.
     timeline.push(TimelinePoint { at: source.end(), bytes: 0 });
     let run = RunSums {

@@ -1,5 +1,5 @@
-//! Mappings that show what is not memory of the process's own: files, which are counted apart, and what others may see as well,
-//! which counts once.
+//! Mappings that show what is not memory of the process's own: files, which are counted apart, and what others may see
+//! as well, which counts once.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::time_bins::{BinMark, Release};
 /// What becomes of bytes that nobody shows any more.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WithoutNext {
-    /// They are given back.
+    /// They are released.
     Releases,
     /// The slot keeps them, to the end of its process.
     Keeps,
@@ -59,7 +59,7 @@ impl Present {
         self.memory.endings.frees += u64::from(ended && !is_address_space);
     }
 
-    /// A piece of a mapping that shows something is given back, as far as it counts.
+    /// A piece of a mapping that shows something is unmapped: it is released as far as it counts.
     fn release_piece(&mut self, slot: SlotId, mark: BinMark, bytes: u64, ended: bool, is_address_space: bool) {
         if let Some(bins) = &mut self.bins {
             bins.release_since(self.process, slot, mark, Release { bytes, ended, temporary: false });
@@ -74,8 +74,8 @@ impl Present {
         }
     }
 
-    /// A mapping of the process no longer shows some bytes of an object. Those that it counted count from now on for the next
-    /// that shows them.
+    /// A mapping of the process no longer shows some bytes of an object. Those that it counted count from now on for
+    /// the next that shows them.
     fn give_up(
         &mut self,
         mapping: MappingId,

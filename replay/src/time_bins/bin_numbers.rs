@@ -1,5 +1,5 @@
-//! In which bin a block was allocated: nothing is kept for each block, since blocks are numbered in the order in which
-//! they are handed out.
+//! In which bin a block was allocated. Nothing is kept for each block, since blocks are numbered in the order in which
+//! they are allocated.
 
 use memprof_capture::event::AllocationNumber;
 use rustc_hash::FxHashMap;
@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 /// The bins of the blocks of one process.
 #[derive(Debug, Default)]
 pub(super) struct BinNumbers {
-    /// By bin: the first number that was handed out in it or later. As far as there are allocations.
+    /// By bin: the first number that was assigned in it or later. As far as there are allocations.
     first: Vec<u64>,
     /// No number so far was as high.
     next: u64,
-    /// Blocks whose numbers go back, and the bins in which they were allocated: only damaged captures have such. The bins
-    /// are as fine as they were at first, so that they need not be changed.
+    /// Blocks whose numbers go back, and the bins in which they were allocated: only damaged captures have such. The
+    /// bins are as fine as they were at first, so that they need not be changed.
     strays: FxHashMap<u64, u32>,
 }
 
@@ -30,10 +30,10 @@ impl BinNumbers {
         self.next = number.0.saturating_add(1);
     }
 
-    /// In which bin a block was allocated that is now given back.
+    /// In which bin a block was allocated that is now freed.
     #[inline]
     pub fn take(&mut self, number: AllocationNumber, joined: u32) -> u32 {
-        // Most blocks are given back soon.
+        // Most blocks are freed soon.
         if self.first.last().is_some_and(|&first| number.0 >= first) && self.strays.is_empty() {
             return self.first.len() as u32 - 1;
         }
@@ -52,7 +52,7 @@ impl BinNumbers {
         });
     }
 
-    /// The numbers begin anew.
+    /// The numbers begin at 0 again.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

@@ -10,7 +10,7 @@ use super::{AllocatedRow, Bin, ChangeRow, EndedRow, FEWEST_BINS, MOST_BINS, Rele
 use crate::processes::ProcessId;
 use crate::slots::{Amount, SlotId};
 
-/// So many releases of what earlier bins had allocated are gathered before those of one slot and bin become one.
+/// How many releases of what earlier bins had allocated are gathered before those of one slot and bin become one.
 const GATHERED_RELEASES: usize = 1 << 16;
 
 /// What a slot has done in the bin that is being filled.
@@ -97,7 +97,8 @@ pub struct TimeBinsBuilder {
 }
 
 impl TimeBinsBuilder {
-    /// For a run of so many processes from `start` to `end`, in bins of at most so many rows in all; see [`FEWEST_BINS`].
+    /// For a run of this many processes from `start` to `end`, in bins of at most `most_rows` rows in all; see
+    /// [`FEWEST_BINS`].
     #[must_use]
     pub fn new(start: Stamp, end: Stamp, processes: usize, most_rows: usize) -> Self {
         let length = end.0.saturating_sub(start.0);
@@ -137,7 +138,7 @@ impl TimeBinsBuilder {
         }
     }
 
-    /// Begins the bin of this moment. What is behind the end of the run counts for its last bin.
+    /// Begins the bin of this moment. What is after the end of the run counts for its last bin.
     #[cold]
     fn go_to(&mut self, stamp: Stamp) {
         while stamp.0 >= self.bin_end && self.open() + 1 < self.count {
@@ -183,12 +184,12 @@ impl TimeBinsBuilder {
         BinMark((self.open() as u32) << self.joined)
     }
 
-    /// Of what was just allocated, so many bytes are no part of the live total.
+    /// Of what was just allocated, this many bytes are no part of the live total.
     pub const fn set_apart(&mut self, bytes: u64) {
         self.live = self.live.wrapping_sub(bytes);
     }
 
-    /// Nor are these, which were just given back.
+    /// Nor are these, which were just released.
     pub const fn put_back(&mut self, bytes: u64) {
         self.live = self.live.wrapping_add(bytes);
     }
@@ -201,14 +202,14 @@ impl TimeBinsBuilder {
         self.processes[process.index()].numbers.enter(number, open, joined);
     }
 
-    /// A heap block is given back.
+    /// A heap block is freed.
     #[inline]
     pub fn release_block(&mut self, process: ProcessId, slot: SlotId, number: AllocationNumber, release: Release) {
         let bin = self.processes[process.index()].numbers.take(number, self.joined);
         self.release(process, slot, bin, release);
     }
 
-    /// Something is given back, or a part of it, that was allocated in this bin.
+    /// Something is released, or a part of it, that was allocated in this bin.
     #[inline]
     pub fn release_since(&mut self, process: ProcessId, slot: SlotId, mark: BinMark, release: Release) {
         self.release(process, slot, mark.0 >> self.joined, release);
@@ -245,7 +246,7 @@ impl TimeBinsBuilder {
         self.live = self.live.wrapping_sub(live.bytes);
     }
 
-    /// A process becomes another program, or ends, after all that it had is gone: its blocks are numbered anew.
+    /// A process becomes another program, or ends, after all that it had is gone: its blocks are numbered from 0 again.
     pub fn begin_image(&mut self, process: ProcessId) {
         self.processes[process.index()].numbers.clear();
     }

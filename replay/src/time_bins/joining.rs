@@ -118,7 +118,7 @@ pub(super) fn combine<R: Row>(rows: &mut Vec<R>) {
     unite(rows);
 }
 
-/// Makes rows of one key one, where those of one key stand together.
+/// Makes rows of one key one, where those of one key are neighbours.
 fn unite<R: Row>(rows: &mut Vec<R>) {
     rows.dedup_by(|next, row| {
         let same = next.key() == row.key();
@@ -130,7 +130,7 @@ fn unite<R: Row>(rows: &mut Vec<R>) {
     rows.retain(|row| !row.is_empty());
 }
 
-/// Adds what was given back to the rows of the same slots, all in order.
+/// Adds what was released to the rows of the same slots, all in order.
 fn add_releases(mut allocated: Vec<AllocatedRow>, released: &[AllocatedRow]) -> Vec<AllocatedRow> {
     let mut released = released.iter().peekable();
     for row in &mut allocated {
@@ -196,7 +196,7 @@ impl Bin {
         }
         self.allocated = merge(&self.allocated, &second.allocated);
         self.ended = merge(&self.ended, &second.ended);
-        // What the second one gave back of the first one's is within one bin now.
+        // What the second one released of the first one's is within one bin now.
         let (mut within, nothing) = (Vec::new(), Amount::default());
         let mut released = second.released;
         for row in self.released.iter_mut().chain(&mut released) {

@@ -1,9 +1,9 @@
 //! The run cut into bins of equal length, from which everything about any range of them follows.
 //!
-//! A range of time is a run of bins. What was allocated in it, and what of that was not given back by its end, are sums
+//! A range of time is a run of bins. What was allocated in it, and what of that was not released by its end, are sums
 //! over the rows of its bins. So is what was live when a bin began, over all bins before it. The peak of a range is the
-//! highest one of its bins: of each bin the moment of the highest live total is kept, and by how much each slot differed
-//! then from the beginning of the bin. All of it is exact, for ranges that begin and end with bins.
+//! highest one of its bins: of each bin the moment of the highest live total is kept, and by how much each slot
+//! differed then from the beginning of the bin. All of it is exact, for ranges that begin and end with bins.
 //!
 //! When there are too many rows, neighbouring bins become one: memory is bounded whatever the program does.
 
@@ -19,7 +19,7 @@ use packed::PackedBin;
 
 pub use builder::{BinMark, Release, TimeBinsBuilder};
 
-/// So many bins a run has at first.
+/// The number of bins that a run has at first.
 pub const MOST_BINS: usize = 1024;
 
 /// A run has at least half as many, however many rows these have.
@@ -32,18 +32,18 @@ pub struct AllocatedRow {
     pub slot: u32,
     /// All that it allocated in the bin.
     pub allocated: Amount,
-    /// Of this, what was given back in the same bin.
+    /// Of this, what was released in the same bin.
     pub released: Amount,
-    /// Of what was given back in the same bin, what was temporary.
+    /// Of what was released in the same bin, what was temporary.
     pub temporary: Amount,
 }
 
 /// What became of what was allocated in a bin by its end, for most rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Nothing was given back.
+    /// Nothing was released.
     Kept,
-    /// All was given back, nothing of it was temporary.
+    /// All was released, nothing of it was temporary.
     Released,
     /// All was temporary.
     Temporary,
@@ -69,7 +69,7 @@ impl AllocatedRow {
     }
 }
 
-/// What was given back in a bin of what one slot had allocated in an earlier one.
+/// What was released in a bin of what one slot had allocated in an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReleasedRow {
     /// The index of the slot.
@@ -82,7 +82,7 @@ pub struct ReleasedRow {
     pub amount: Amount,
 }
 
-/// What a slot leaked in a bin because its process ended: it is live no longer, and was not given back.
+/// What a slot leaked in a bin because its process ended: it is live no longer, and was not released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndedRow {
     /// The index of the slot.
@@ -107,13 +107,14 @@ pub struct ChangeRow {
 pub struct Bin {
     /// A row for each slot that allocated something.
     pub allocated: Vec<AllocatedRow>,
-    /// A row for each slot and each bin from which something was given back.
+    /// A row for each slot and each bin from which something was released.
     pub released: Vec<ReleasedRow>,
     /// A row for each slot whose process ended while it had something live.
     pub ended: Vec<EndedRow>,
     /// The highest live total, by all slots together.
     pub highest: u64,
-    /// When it was last reached by a change in the bin; nothing where the bin began with it and did not come back to it.
+    /// When it was last reached by a change in the bin; nothing where the bin began with it and did not come back to
+    /// it.
     pub highest_at: Option<Stamp>,
     /// A row for each slot that had another amount at that moment than at the bin's beginning.
     pub changes: Vec<ChangeRow>,
@@ -124,13 +125,13 @@ pub struct Bin {
 pub struct TimeBins {
     /// When the first one begins.
     pub start: Stamp,
-    /// How long each is, in units of the recording's clock. The last one may go on behind the end of the run.
+    /// How long each is, in units of the recording's clock. The last one may extend past the end of the run.
     pub width: u64,
     bins: Vec<PackedBin>,
 }
 
 impl TimeBins {
-    /// When a bin begins. One behind the last one begins where that ends.
+    /// When a bin begins. The one after the last begins where that ends.
     #[must_use]
     pub const fn begin_of(&self, bin: usize) -> Stamp {
         Stamp(self.start.0.saturating_add(self.width.saturating_mul(bin as u64)))
@@ -170,7 +171,7 @@ impl TimeBins {
         self
     }
 
-    /// The same run in bins of twice the length, again and again while there are more than so many rows. Of
+    /// The same run in bins of twice the length, again and again while there are more than `rows` rows. Of
     /// [`FEWEST_BINS`] and less, none are joined.
     #[must_use]
     pub fn with_at_most(mut self, rows: usize) -> Self {
