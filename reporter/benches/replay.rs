@@ -24,7 +24,7 @@ use memprof_replay::replay::{ReplaySettings, replay};
 
 const SITES: u64 = 2000;
 const EVENTS_PER_CHUNK: usize = 65_536;
-/// Events are dated to within so many stamp units.
+/// Events are stamped to within this many stamp units.
 const PRECISION: u64 = 100;
 /// Consecutive events by one thread before the next one has its turn.
 const TURN: u64 = 5;

@@ -104,7 +104,7 @@ impl Module {
             if is_comment {
                 is_comment = !trimmed.contains("*/");
                 if !is_comment && !trimmed.ends_with("*/") {
-                    return fault("code behind a comment of several lines");
+                    return fault("code after a comment of several lines");
                 }
                 continue;
             }
@@ -298,7 +298,7 @@ return {  };
     }
 
     #[test]
-    fn comments_stay_behind() {
+    fn comments_are_left_out() {
         let main = "/* one */\n/**\n * import { a } from './nowhere.js';\n */\nconst x = '/* text */'; // said\n  // indented\n\
             /** @type {Y} */ (x).y = 1;\n/* two\n*/\n";
         let script = assembled(&[("main.js", main)]).expect("all is well");
@@ -361,7 +361,7 @@ return {  };
         for line in ["import { a } from './a.js';", "export const a = 1;"] {
             assert_eq!(fault_of(&format!("  {line}\n")), "main.js:1: imports and exports begin their line", "{line}");
         }
-        assert_eq!(fault_of("/* a\n */ const x = 1;\n"), "main.js:2: code behind a comment of several lines");
+        assert_eq!(fault_of("/* a\n */ const x = 1;\n"), "main.js:2: code after a comment of several lines");
         let text = "main.js:1: a text over several lines: what looks like a comment in it would be lost";
         assert_eq!(fault_of("const x = `a ${b} `c` d\n// text`;\n"), text);
         let name = "main.js:1: the name belongs to the script that is made of the modules";

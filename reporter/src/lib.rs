@@ -5,7 +5,8 @@
 //! 1. [`reading`]: the capture is replayed, and what must be known of it found out.
 //! 2. [`naming`]: its numbers get names, and the view says which of them are shown.
 //! 3. [`sums`]: what was allocated where, by place, by stack, by call.
-//! 4. A renderer: [`lists`], [`tree`], [`timeline`], [`pages`], [`export`], or [`guards`] that compare and judge.
+//! 4. A renderer: [`lists`], [`tree`], [`timeline`], [`pages`], [`export`], or [`guards`] that compare captures and
+//!    check limits.
 //!
 //! Renderers share [`formatting`], and [`text`] for a terminal.
 

@@ -31,7 +31,7 @@ fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &m
     let names: Vec<String> = report.places.ids().map(|place| folded_name(&report.places, place)).collect();
     let stacks = || tree.own_of_nodes(metric).filter(|(_, own)| own.bytes > 0);
     let name = |node: NodeId| &names[tree.nodes()[node.index()].place.index()];
-    // A separator or the space behind each name, and the end of the line.
+    // A separator or the space after each name, and the end of the line.
     let lengths = stack_lengths(tree, |node| name(node).len() as u64 + 1);
     let line = |(node, own): (NodeId, Amount)| lengths[node.index()].max(1) + digits(own.bytes) + 1;
     out.expect(ExpectedSize::Exactly(stacks().map(line).fold(0, u64::saturating_add)))?;

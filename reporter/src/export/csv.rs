@@ -28,7 +28,8 @@ pub(super) static FORMAT: Format = Format {
     source: Source::Tree(TreeFormat(write)),
 };
 
-/// Writes a row for each stack, allocator, process and thread with any of the memory that is asked for, most bytes first.
+/// Writes a row for each stack, allocator, process and thread with any of the memory that is asked for, most bytes
+/// first.
 ///
 /// # Errors
 /// What `out` answers to a write.
@@ -64,7 +65,7 @@ fn after_stack(report: &Report, cell: &Cell) -> String {
     format!(",{}\r\n", report.processes().get(cell.process).pid)
 }
 
-/// As it stands between quotes.
+/// As it is written between quotes.
 fn quotable(text: &str) -> String {
     text.replace('"', "\"\"")
 }
@@ -72,7 +73,8 @@ fn quotable(text: &str) -> String {
 /// The stacks of a tree, each of them a field.
 struct Stacks<'a> {
     tree: &'a FlameTree,
-    /// By place, as they stand between quotes. Those that need none have nothing that would stand differently.
+    /// By place, as they are written between quotes. Those that need none have nothing that would be written
+    /// differently.
     names: Vec<String>,
     /// By node: the bytes of its stack without quotes, and whether it needs them.
     lengths: Vec<u64>,
@@ -85,7 +87,7 @@ impl<'a> Stacks<'a> {
             |place| quotable(&format!("{};{};{}", places.function(place), places.file(place), places.line(place)));
         let names: Vec<String> = places.ids().map(name).collect();
         let name = |node: NodeId| &names[tree.nodes()[node.index()].place.index()];
-        // A separator stands behind each of them but the last.
+        // A separator comes after each of them but the last.
         let lengths = stack_lengths(tree, |node| name(node).len() as u64 + 1);
         let quoted = stack_lengths(tree, |node| name(node).contains(SEPARATORS).into());
         let is_quoted = quoted.iter().map(|&names| names > 0).collect();

@@ -1,4 +1,4 @@
-//! What the formats that tell every event need to know about an event's site: its node in the tree of calls.
+//! What the formats that have every event need to know about an event's site: its node in the tree of calls.
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::file::Thread;

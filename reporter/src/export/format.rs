@@ -77,7 +77,7 @@ impl Format {
         self.processes == Processes::One
     }
 
-    /// Whether it tells every event from the start on.
+    /// Whether it has every event from the start on.
     #[must_use]
     pub const fn has_events(&self) -> bool {
         matches!(self.source, Source::Events(_))

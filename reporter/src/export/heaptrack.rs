@@ -24,8 +24,8 @@ use crate::sums::flame_tree::{FlameTree, NodeId};
 
 /// heaptrack 1.4.0 and its version of the format.
 const VERSION: &str = "v 10400 3";
-/// So often heaptrack itself dates events, in milliseconds.
-const DATED_EVERY: u64 = 10;
+/// How often heaptrack itself writes a time stamp, in milliseconds.
+const STAMPED_EVERY_MS: u64 = 10;
 
 /// The lines of an event, and of a stack with what it refers to.
 const EVENT_BYTES: u64 = 7;
@@ -40,15 +40,15 @@ struct Instruction {
     line: u32,
 }
 
-/// Writes events as they come by.
+/// Writes events in their order.
 struct HeaptrackEvents<'a, W> {
     out: W,
     tree: &'a FlameTree,
     clock: RunClock,
     page_size: u64,
     resident: Peekable<vec::IntoIter<TimelinePoint>>,
-    /// The last date, in milliseconds.
-    dated: u64,
+    /// The last time stamp that was written, in milliseconds.
+    stamped_ms: u64,
     strings: Strings,
     /// By place.
     instructions: Vec<Instruction>,
@@ -91,7 +91,7 @@ fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Resul
         clock: report.clock,
         page_size,
         resident: report.rss().to_vec().into_iter().peekable(),
-        dated: 0,
+        stamped_ms: 0,
         strings,
         instruction_numbers: vec![0; instructions.len()],
         instructions,
@@ -104,7 +104,7 @@ fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Resul
     let mut events = replay_lifetimes(report, &places, events)?;
     events.resident_sets(Stamp(u64::MAX))?;
     let end = milliseconds(&report.clock, memprof_replay::replay::end_of(&report.reader));
-    writeln!(events.out, "c {:x}", end.max(events.dated))
+    writeln!(events.out, "c {:x}", end.max(events.stamped_ms))
 }
 
 /// The places of a report, by number.
@@ -139,15 +139,15 @@ fn milliseconds(clock: &RunClock, at: Stamp) -> u64 {
 impl<W: Write> HeaptrackEvents<'_, W> {
     fn resident_sets(&mut self, before: Stamp) -> io::Result<()> {
         while let Some(sample) = self.resident.next_if(|sample| sample.at < before) {
-            self.date(milliseconds(&self.clock, sample.at))?;
+            self.stamp(milliseconds(&self.clock, sample.at))?;
             writeln!(self.out, "R {:x}", sample.bytes / self.page_size)?;
         }
         Ok(())
     }
 
-    fn date(&mut self, now: u64) -> io::Result<()> {
-        if now > self.dated {
-            self.dated = now;
+    fn stamp(&mut self, now: u64) -> io::Result<()> {
+        if now > self.stamped_ms {
+            self.stamped_ms = now;
             writeln!(self.out, "c {now:x}")?;
         }
         Ok(())
@@ -156,7 +156,7 @@ impl<W: Write> HeaptrackEvents<'_, W> {
     fn advance(&mut self, at: Stamp) -> io::Result<()> {
         self.resident_sets(at)?;
         let now = milliseconds(&self.clock, at);
-        if now >= self.dated + DATED_EVERY { self.date(now) } else { Ok(()) }
+        if now >= self.stamped_ms + STAMPED_EVERY_MS { self.stamp(now) } else { Ok(()) }
     }
 
     fn event(&mut self, at: Stamp, kind: char, size: u64, node: NodeId) -> io::Result<()> {
@@ -200,7 +200,7 @@ impl<W: Write> HeaptrackEvents<'_, W> {
             }
             self.instructions_written += 1;
             self.instruction_numbers[place.index()] = self.instructions_written;
-            // Places have no addresses; their numbers tell them apart.
+            // Places have no addresses; their numbers distinguish them.
             let address = self.instructions_written;
             writeln!(self.out, "i {address:x} {:x} {:x} {:x} {line:x}", module.0, function.0, file.0)?;
         }

@@ -1,4 +1,4 @@
-//! Allocations from their beginning to their end: what the formats are made from that tell more than sums.
+//! Allocations from their beginning to their end: what the formats are made from that have more than sums.
 
 use std::io;
 
@@ -36,10 +36,10 @@ pub(super) trait LifetimeSink {
     /// An allocation is made.
     fn begin(&mut self, at: Stamp, live: &Live) -> io::Result<()>;
 
-    /// A mapping loses a part, and stays. It is told as it was before.
+    /// A mapping loses a part, and stays. It is passed as it was before.
     fn shrink(&mut self, at: Stamp, live: &Live, bytes: u64) -> io::Result<()>;
 
-    /// An allocation is given back, or dropped by an `exec`.
+    /// An allocation is freed, or dropped by an `exec`.
     fn end(&mut self, at: Stamp, live: &Live) -> io::Result<()>;
 
     /// An allocation is still live at the end of the recording.

@@ -1,7 +1,7 @@
 //! Captures in the formats of other tools.
 //!
-//! Some are sums, made of a report's slots and its tree of calls; the others tell every event, and are written while the
-//! replay goes by, so that memory is bounded by what is live at one time.
+//! Some are sums, made of a report's slots and its tree of calls; the others have every event, and are written during
+//! the replay, so that memory is bounded by what is live at one time.
 
 mod collapsed;
 mod csv;
@@ -45,7 +45,8 @@ pub static FORMATS: [&Format; 10] = [
     &memray::FORMAT,
 ];
 
-/// Writes a report in a format: stacks as a view shows them, always with the import machinery. Where that can be far larger than the capture, `out` is told how large.
+/// Writes a report in a format: stacks as a view shows them, always with the import machinery. Where that can be far
+/// larger than the capture, `out` is given the size first.
 ///
 /// # Errors
 /// What `out` answers to a write, or the capture to a read.

@@ -1,7 +1,7 @@
 //! speedscope's format: two profiles, of bytes and of allocations.
 //!
-//! They are *evented*: a walk through the tree of calls, which is in each call once, while the weight goes by. A *sampled*
-//! profile spells every stack out, and with deep recursion that is the square of what there is to say.
+//! They are *evented*: a walk through the tree of calls, which is in each call once, while the weight goes by. A
+//! *sampled* profile spells every stack out, and with deep recursion that is the square of what there is to say.
 //!
 //! Source: <https://www.speedscope.app/file-format-schema.json>.
 

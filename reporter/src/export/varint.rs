@@ -1,5 +1,5 @@
-//! Numbers of variable length, as both Protocol Buffers and memray have them: seven bits a byte, the lowest first, with the
-//! top bit of every byte but the last one set.
+//! Numbers of variable length, as both Protocol Buffers and memray have them: seven bits a byte, the lowest first, with
+//! the top bit of every byte but the last one set.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! How large a report will be, told before it is written.
+//! How large a report will be, said before it is written.
 //!
 //! Some formats spell out every stack: of a capture of some MiB with deep recursion they make a file of many GiB.
 
@@ -7,20 +7,20 @@ use std::io::{self, Write};
 /// A number of bytes, as far as it can be known without writing them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectedSize {
-    /// So many.
+    /// This many.
     Exactly(u64),
-    /// So many, or not half or twice as many.
+    /// About this many: more than half, and fewer than twice as many.
     About(u64),
-    /// So many for whoever unpacks it. What is written is smaller.
+    /// This many when it is unpacked. What is written is smaller.
     Unpacked(u64),
 }
 
-/// Where a report goes that may be far larger than its capture: told so before the first byte.
+/// Where a report goes that may be far larger than its capture. It is given the size before the first byte.
 pub trait SizedWrite: Write {
-    /// So much is about to be written.
+    /// Bytes of this size are about to be written.
     ///
     /// # Errors
-    /// When there is no room for it, or nobody would expect so much. Then nothing is to be written.
+    /// When there is no room for it, or nobody would expect that much. Then nothing is to be written.
     fn expect(&mut self, size: ExpectedSize) -> io::Result<()>;
 }
 

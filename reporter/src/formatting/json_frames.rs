@@ -27,11 +27,11 @@ impl<'a> JsonFrame<'a> {
     }
 }
 
-/// What an element of a list takes in JSON with line breaks, so many spaces from the margin.
+/// What an element of a list takes in JSON with line breaks, `indentation` spaces from the margin.
 pub(crate) fn pretty_bytes(element: &impl Serialize, indentation: u64) -> u64 {
     let text = serde_json::to_string_pretty(element).unwrap_or_default();
     let lines = text.lines().count() as u64;
-    // A comma and a line break stand between elements.
+    // A comma and a line break come between elements.
     text.len() as u64 + lines * indentation + 2
 }
 

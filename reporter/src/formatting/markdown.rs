@@ -2,20 +2,21 @@
 
 use crate::text::harmless;
 
-/// A code span that may stand in a cell of a table.
+/// A code span for a cell of a table.
 pub(crate) fn code(text: &str) -> String {
     let text = harmless(text).replace('|', "\\|");
     if text.is_empty() {
         return text;
     }
-    // As many backticks as nowhere inside, and blanks (which are not shown) where the text itself begins or ends with one.
+    // As many backticks as nowhere inside, and blanks (which are not shown) where the text itself begins or ends with
+    // one.
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let blank = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{fence}{blank}{text}{blank}{fence}")
 }
 
-/// Text as it stands: none of its characters means anything.
+/// Text of which no character means anything in Markdown.
 pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in harmless(text).chars() {

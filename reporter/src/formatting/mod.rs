@@ -1,6 +1,6 @@
-//! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`, `report_title`), in
-//! Markdown and in JSON (`json_head`, `json_frames`, `json_columns`). [`quantities`]: the other way round. [`expected_size`]: how
-//! large a report will be.
+//! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`,
+//! `report_title`), in Markdown and in JSON (`json_head`, `json_frames`, `json_columns`). [`quantities`]: the other way
+//! round. [`expected_size`]: how large a report will be.
 
 pub mod expected_size;
 pub(crate) mod json_columns;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A size in bytes. As text a number with B, KB or KiB, MB or MiB, GB or GiB, TB or TiB (or the letter alone) behind it;
+/// A size in bytes. As text a number with B, KB or KiB, MB or MiB, GB or GiB, TB or TiB (or the letter alone) after it;
 /// all of these are powers of 1024, as in memprof's reports. A plain number is bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
@@ -58,8 +58,8 @@ impl FromStr for Count {
     }
 }
 
-/// A number times a factor, to the nearest whole; nothing if it is no such number, negative or too large. Whole numbers are
-/// exact.
+/// A number times a factor, to the nearest whole; nothing if it is no such number, negative or too large. Whole numbers
+/// are exact.
 fn scaled(number: &str, factor: u64) -> Option<u64> {
     let number = number.trim();
     // Only between digits, as in TOML and Rust.

@@ -7,9 +7,9 @@ use crate::naming::places::PlaceId;
 use crate::reading::report::Report;
 use crate::text::TextStyle;
 
-/// Writes a stack, a line for each function. A function that called itself over and over has one line that counts; beyond
-/// `most` lines the callers are counted, too. So are the functions of libraries that the place of the stack called, if one
-/// is given: there may be more of them than lines.
+/// Writes a stack, a line for each function. A function that called itself over and over has one line that counts;
+/// beyond `most` lines the callers are counted, too. So are the functions of libraries that the place of the stack
+/// called, if one is given: there may be more of them than lines.
 pub(crate) fn write(
     report: &Report,
     (frames, place): (impl Iterator<Item = PlaceId> + Clone, Option<PlaceId>),
@@ -43,7 +43,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// How many frames stand within a native place. One alone is as soon read as counted.
+/// How many frames are within a native place. One alone is as soon read as counted.
 fn within_libraries(report: &Report, mut frames: impl Iterator<Item = PlaceId>, place: PlaceId) -> usize {
     let is_native = report.places.get(place).kind.is_native();
     frames.position(|frame| frame == place).filter(|&within| is_native && within > 1).unwrap_or(0)

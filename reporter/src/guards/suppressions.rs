@@ -1,7 +1,7 @@
-//! Leaks that are known and not to be reported, in the syntax of LeakSanitizer's suppression files: a line `leak:PATTERN` for
-//! each, with `#` before comments.
+//! Leaks that are known and not to be reported, in the syntax of LeakSanitizer's suppression files: a line
+//! `leak:PATTERN` for each, with `#` before comments.
 //!
-//! A pattern matches any part of the name of a function, source file or module in a leak's stack. `*` stands for any text,
+//! A pattern matches any part of the name of a function, source file or module in a leak's stack. `*` matches any text,
 //! `^` at its beginning and `$` at its end for the beginning and the end of the name
 //! (<https://clang.llvm.org/docs/AddressSanitizer.html#suppressing-memory-leaks>).
 
@@ -27,7 +27,7 @@ struct Suppression {
     text: String,
     begins: bool,
     ends: bool,
-    /// What stands between the asterisks.
+    /// What is between the asterisks.
     parts: Vec<String>,
 }
 

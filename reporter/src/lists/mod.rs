@@ -1,4 +1,5 @@
-//! The reports that are lists. [`list`] is what they stand on: rows and columns, written as text, Markdown, CSV or JSON.
+//! The reports that are lists. [`list`] is what they are made of: rows and columns, written as text, Markdown, CSV or
+//! JSON.
 
 pub mod histogram;
 pub mod leaks;

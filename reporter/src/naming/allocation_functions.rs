@@ -45,8 +45,8 @@ const ALLOCATORS: [&str; 6] = [
     "std::pmr::polymorphic_allocator<",
 ];
 
-/// How names begin of the C++ classes by whose `allocate` containers call an allocator that the program may have brought
-/// along.
+/// How names begin of the C++ classes by whose `allocate` containers call an allocator that the program may have
+/// brought along.
 const CPP_ENTRIES: [&str; 3] =
     ["std::allocator_traits<", "__gnu_cxx::__alloc_traits<", "std::pmr::polymorphic_allocator<"];
 
@@ -63,8 +63,8 @@ pub(crate) fn passes_on(function: &str) -> bool {
         || (function.starts_with("std::") && function.contains(">::_M_allocate"))
 }
 
-/// Whether what a native function calls belongs to an allocator. That is more than an allocator's own functions: compilers
-/// turn calls into jumps, and the first functions of an allocator of the program's may be missing in a stack.
+/// Whether what a native function calls belongs to an allocator. That is more than an allocator's own functions:
+/// compilers turn calls into jumps, and the first functions of an allocator of the program's may be missing in a stack.
 pub(crate) fn enters_allocator(function: &str) -> bool {
     begins(function, &RUST)
         || is_rust_allocator(function)
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_asks_is_told_from_who_passes_on() {
+    fn who_asks_differs_from_who_passes_on() {
         for name in [
             "operator new(unsigned long)",
             "operator new[](unsigned long, std::align_val_t)",

@@ -24,13 +24,13 @@ impl Claim {
     }
 }
 
-/// What the walk from the outermost frame of a stack to its innermost one knows of the native function that it has taken
-/// for the place so far.
+/// What the walk from the outermost frame of a stack to its innermost one knows of the native function that it has
+/// taken for the place so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Claims {
     /// It is known by its source to be no library's.
     is_program: bool,
-    /// The walk has come by where the allocator begins.
+    /// The walk has passed where the allocator begins.
     in_allocator: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The places that each frame of a capture stands for.
+//! The places that each frame of a capture represents.
 
 use memprof_capture::file::{Frame, NativeFrame, Tables};
 use memprof_capture::ids::FrameId;

@@ -1,8 +1,8 @@
-//! Python's import machinery: what stands between an `import` statement, or `python -m`, and the module that it runs.
+//! Python's import machinery: what is between an `import` statement, or `python -m`, and the module that it runs.
 
 use memprof_capture::file::package_paths::is_python_library;
 
-/// Its modules. What stands beside them, like `importlib.metadata`, does work of its own.
+/// Its modules. What is beside them, like `importlib.metadata`, does work of its own.
 const MODULES: [&str; 9] = [
     "importlib",
     "importlib._abc",
@@ -15,8 +15,8 @@ const MODULES: [&str; 9] = [
     "zipimport",
 ];
 
-/// Whether a Python function of this file belongs to it. Which modules are frozen into the interpreter, and which are files
-/// of the standard library, depends on Python's version.
+/// Whether a Python function of this file belongs to it. Which modules are frozen into the interpreter, and which are
+/// files of the standard library, depends on Python's version.
 pub(crate) fn has(file: &str) -> bool {
     match file.strip_prefix("<frozen ") {
         Some(frozen) => frozen.strip_suffix('>').is_some_and(|module| MODULES.contains(&module)),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_it_or_is_called_like_it_is_not() {
+    fn what_is_beside_it_or_has_a_similar_name_is_not() {
         for file in [
             "<frozen os>",
             "<frozen importlib",

@@ -1,11 +1,13 @@
-//! What the numbers of a capture stand for, and which of it is shown.
+//! What the numbers of a capture mean, and which of it is shown.
 //!
-//! - [`places`]: functions with their files and lines, one for each frame (`frame_places`), by way of the line tables of Python's
-//!   versions ([`line_table`]).
+//! - [`places`]: functions with their files and lines, one for each frame (`frame_places`), by way of the line tables
+//!   of Python's versions ([`line_table`]).
 //! - [`places_by`], [`packages`]: places put together. `allocator_name`: how they allocate.
-//! - [`view`], `stack_views`: which of them a report shows. `claims` with [`origins`] and `allocation_functions`: which native
-//!   function is the place of a stack. `runtime_frames`, `runtime_functions`, `import_machinery`: what is the interpreter's.
-//! - `process_labels`, `thread_labels`, `short_commands`, `folded_names`: what processes, threads and folded frames are called.
+//! - [`view`], `stack_views`: which of them a report shows. `claims` with [`origins`] and `allocation_functions`: which
+//!   native function is the place of a stack. `runtime_frames`, `runtime_functions`, `import_machinery`: what is the
+//!   interpreter's.
+//! - `process_labels`, `thread_labels`, `short_commands`, `folded_names`: what processes, threads and folded frames are
+//!   called.
 
 pub(crate) mod allocation_functions;
 pub(crate) mod allocator_name;

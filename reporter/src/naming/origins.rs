@@ -1,4 +1,4 @@
-//! Whose a native function is, told by where its source lies: the program's, a dependency's or a standard library's.
+//! Whose a native function is, by where its source lies: the program's, a dependency's or a standard library's.
 
 use crate::naming::runtime_functions::file_name;
 
@@ -107,7 +107,7 @@ fn is_fetched_crate(parts: &[&str]) -> bool {
     })
 }
 
-/// Sixteen hexadecimal digits or more: what Cargo and Rust tell versions of things apart by.
+/// Sixteen hexadecimal digits or more: what Cargo and Rust distinguish versions of things by.
 fn is_hash(text: &str) -> bool {
     text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -2,7 +2,7 @@
 //! itself.
 //!
 //! The capture says which distribution a file is in, as far as the environment's metadata said so when it was recorded.
-//! For the rest, and for captures without that, the path tells. docs/metrics.md has the rules.
+//! For the rest, and for captures without that, the path decides. docs/metrics.md has the rules.
 
 use memprof_capture::file::package_paths::{BelowSite, is_standard_library, top_level_name};
 use memprof_capture::file::{FilePackage, Frame, Module, NativeFrame, Tables};
@@ -85,7 +85,7 @@ impl Package {
     }
 }
 
-/// The number of a package, in the order in which they were met.
+/// The number of a package, in the order in which they were seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageId(u32);
 

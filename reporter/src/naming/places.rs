@@ -49,11 +49,11 @@ pub enum PlaceKind {
     Runtime = 2,
     /// No place in the program: a name in angle brackets, or an allocator.
     Special = 3,
-    /// The interpreter's evaluation loop, which stands right after the Python frames that it runs.
+    /// The interpreter's evaluation loop, which comes right after the Python frames that it runs.
     Evaluation = 4,
-    /// A process, which stands above all that it did where there are several.
+    /// A process, which is above all that it did where there are several.
     Process = 5,
-    /// A thread, which stands above all that it did where stacks are split by thread.
+    /// A thread, which is above all that it did where stacks are split by thread.
     Thread = 6,
 }
 
@@ -108,7 +108,7 @@ impl Place {
     /// Whether it is a line of the import machinery.
     #[must_use]
     pub const fn is_import_machinery(self) -> bool {
-        matches!(self.kind, PlaceKind::Python) && !self.shown.meets(Views::WITHOUT_IMPORTS)
+        matches!(self.kind, PlaceKind::Python) && !self.shown.intersects(Views::WITHOUT_IMPORTS)
     }
 }
 
@@ -228,12 +228,12 @@ impl Places {
         self.enter(Place { function, file, line: 0, kind: PlaceKind::Special, shown })
     }
 
-    /// The place that stands for a process.
+    /// The place that represents a process.
     pub(crate) fn process(&mut self, name: &str) -> PlaceId {
         self.name_only(name, PlaceKind::Process)
     }
 
-    /// The place that stands for a thread.
+    /// The place that represents a thread.
     pub(crate) fn thread(&mut self, name: &str) -> PlaceId {
         self.name_only(name, PlaceKind::Thread)
     }
@@ -243,7 +243,7 @@ impl Places {
         self.enter(Place { function, file, line: 0, kind, shown: kind.shown() })
     }
 
-    /// The place that stands for an allocator, below [`NO_PYTHON_STACK`].
+    /// The place that represents an allocator, below [`NO_PYTHON_STACK`].
     pub(crate) fn allocator_in(&mut self, allocator: Allocator, shown: Views) -> PlaceId {
         self.special_in(allocator.name(), shown)
     }
@@ -260,7 +260,7 @@ impl Places {
         self.frames.is_in_interpreter(frame)
     }
 
-    /// Whether a place stands for a Python function: what a damaged capture lost may have been one.
+    /// Whether a place represents a Python function: what a damaged capture lost may have been one.
     #[must_use]
     pub fn may_be_python(&self, place: PlaceId) -> bool {
         self.get(place).kind == PlaceKind::Python || place == self.lost_function || place == self.lost_stack

@@ -98,8 +98,8 @@ impl GroupedPlaces {
         }
     }
 
-    /// What tells the group of a place from all others, but for places of one name on one line: file, line and function, or what
-    /// stands for them. An order that does not depend on how the run went.
+    /// What distinguishes the group of a place from all others, but for places of one name on one line: file, line and
+    /// function, or what takes their place. An order that does not depend on how the run went.
     pub(crate) fn name<'a>(&'a self, places: &'a Places, place: PlaceId) -> (&'a str, u32, &'a str) {
         match self.by {
             PlacesBy::Line => (places.file(place), places.line(place), places.function(place)),
@@ -130,7 +130,7 @@ const FILE: SubjectName = SubjectName { name: "file", head: "File" };
 const MODULE: SubjectName = SubjectName { name: "module", head: "Module" };
 const PACKAGE: SubjectName = SubjectName { name: "package", head: "Package" };
 
-/// The path that stands for a place in a list by file; the name of what is in none.
+/// The path that represents a place in a list by file; the name of what is in none.
 fn file(places: &Places, place: PlaceId) -> &str {
     match places.file(place) {
         "" => places.function(place),

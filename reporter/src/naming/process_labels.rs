@@ -1,4 +1,4 @@
-//! How lists name processes: what tells one from the others comes first. Many run the same command line.
+//! How lists name processes: what distinguishes one from the others comes first. Many run the same command line.
 
 use memprof_capture::file::Tables;
 use memprof_replay::processes::{Origin, Process, ProcessId, Processes};
@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::naming::short_commands::short_commands;
 
-/// The kernel keeps so many bytes of a thread's name.
+/// How many bytes of a thread's name the kernel keeps.
 const KERNEL_NAME_BYTES: usize = 15;
 /// The name that Python gives to the first thread of each process.
 const PYTHON_MAIN_THREAD: &str = "MainThread";
@@ -23,7 +23,7 @@ struct ProcessLabel {
     name: Option<String>,
     /// What it ran, in short; nothing where that is what its parent in the list runs.
     command: Option<String>,
-    /// `fork of 4711`; nothing where the capture does not tell.
+    /// `fork of 4711`; nothing where the capture does not say.
     beginning: Option<String>,
 }
 

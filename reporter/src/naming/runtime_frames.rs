@@ -1,9 +1,9 @@
 //! OfCLibrary native frames that run a program rather than being part of it, known by their place in stacks:
 //!
-//! - functions of the C library that start a process or a thread, outermost wherever they occur: most machines have no debugging
-//!   information of it;
-//! - code that CPython makes at run time, always called by CPython itself: its just-in-time compiler's, and the trampolines of
-//!   `-X perf_jit`. Other compilers' code is called by libraries of theirs.
+//! - functions of the C library that start a process or a thread, outermost wherever they occur: most machines have no
+//!   debugging information of it;
+//! - code that CPython makes at run time, always called by CPython itself: its just-in-time compiler's, and the
+//!   trampolines of `-X perf_jit`. Other compilers' code is called by libraries of theirs.
 //!
 //! What has ever allocated anything itself is none of them.
 
@@ -60,7 +60,7 @@ pub(crate) fn runtime_frames(tables: &Tables, known: &[Known]) -> Vec<bool> {
     found.into_iter().map(|evidence| evidence.is_there && !evidence.is_refuted).collect()
 }
 
-/// Whether a frame is where one of its kind would be, in all stacks that were looked at.
+/// Whether a frame is where one of its kind would be, in all stacks that were examined.
 #[derive(Clone, Copy, Default)]
 struct Evidence {
     is_there: bool,
@@ -74,7 +74,7 @@ impl Evidence {
     }
 }
 
-/// What a frame's number stands for in these tables.
+/// What a frame's number means in these tables.
 pub(crate) fn known_frames(tables: &Tables, of: impl Fn(FrameId) -> Known) -> Vec<Known> {
     (0..tables.frames.len()).map(|index| of(FrameId::from_index(index))).collect()
 }
@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn frames_that_are_always_outermost_start_something() {
-        // _start, __libc_start_main, nameless, main, qsort's, a comparison; the start of a thread, two nameless, the thread's.
+        // _start, __libc_start_main, nameless, main, qsort's, a comparison; the start of a thread, two nameless, the
+        // thread's.
         let known = [Starts, Starts, OfCLibrary, Other, OfCLibrary, Other, Other, OfCLibrary, OfCLibrary, Other];
         let main: &[u32] = &[0, 1, 2, 3, 4, 5];
         let thread: &[u32] = &[0, 1, 2, 3, 6, 7, 8, 9];
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn what_python_calls_of_made_code_is_python_s() {
-        // The interpreter, a function of Python's, a trampoline; a library's function, code that it has made, and such that allocates.
+        // The interpreter, a function of Python's, a trampoline; a library's function, code that it has made, and such
+        // that allocates.
         let known = [OfPython, OfPython, Made, Other, Made, Made];
         let stacks: [&[u32]; 3] = [&[0, 1, 2, 0, 1, 2, 0, 3], &[0, 1, 3, 4, 0], &[0, 1, 5]];
         assert_eq!(runtime_frames(&tables(6, &[], &stacks), &known), [false, false, true, false, false, false]);

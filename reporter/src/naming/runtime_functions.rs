@@ -36,7 +36,7 @@ const ON_THE_WAY: [&str; 13] = [
 pub(crate) enum Role {
     /// It is CPython: all its functions are CPython's own.
     Interpreter,
-    /// An application that CPython was linked into: its functions are told by their names.
+    /// An application that CPython was linked into: its functions are recognized by their names.
     Embedding,
     /// The C library or the dynamic loader.
     CLibrary,
@@ -77,8 +77,8 @@ impl Role {
             (Self::Interpreter, _) | (_, Some("_start")) => true,
             (Self::Embedding, Some(name)) => is_named_like_cpython(name),
             (Self::CLibrary, Some(name)) => starts_programs(name),
-            // With `-X perf`, CPython makes a trampoline for each function, and names it so: it calls the function's frame, which
-            // is shown anyway.
+            // With `-X perf`, CPython makes a trampoline for each function, and names it so: it calls the function's
+            // frame, which is shown anyway.
             (Self::MadeCode, Some(name)) => name.starts_with("py::"),
             (_, None) | (Self::Other, _) => false,
         }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_tells_whether_all_of_it_is_cpython() {
+    fn the_file_says_whether_all_of_it_is_cpython() {
         assert_eq!(role("/usr/bin/python3.11", true), Role::Interpreter);
         assert_eq!(role("/opt/python/bin/python", true), Role::Interpreter);
         assert_eq!(role("/usr/lib/libpython3.12.so.1.0", true), Role::Interpreter);

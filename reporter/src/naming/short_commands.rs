@@ -1,10 +1,10 @@
-//! Command lines in few words: of several, what tells them apart.
+//! Command lines in few words: of several, what distinguishes them.
 
 use std::path::Path;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Stands for what other command lines have, too.
+/// Replaces what other command lines have, too.
 const SHARED: &str = "…";
 /// What takes no more columns than this is not worth leaving out.
 const WORTH_SHARED: usize = 4;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_keep_what_tells_them_apart() {
+    fn paths_keep_what_distinguishes_them() {
         assert_short(&[
             (&["/usr/bin/python3", "/srv/mail/manage.py"], "python3 mail/manage.py"),
             (&["/usr/bin/python3", "/srv/shop/manage.py"], "python3 shop/manage.py"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_of_a_pool_are_told_by_what_differs() {
+    fn workers_of_a_pool_show_what_differs() {
         let spawn = "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=17, pipe_handle=";
         let [first, second] = [23, 25].map(|handle| format!("{spawn}{handle})"));
         let python = "/opt/python/bin/python3";

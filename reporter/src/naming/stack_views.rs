@@ -25,7 +25,7 @@ impl StackViews {
                     let shown = places
                         .of_frame(node.frame)
                         .iter()
-                        .fold(callers, |all: Views, &place| all.with(stood_for_by(places.get(place))));
+                        .fold(callers, |all: Views, &place| all.with(represented_in(places.get(place))));
                     (shown, interpreter || places.is_in_interpreter(node.frame))
                 }
                 _ => LOST,
@@ -46,6 +46,6 @@ impl StackViews {
 }
 
 /// The views in which a frame keeps its stack from being nothing: where there is only import machinery, that is shown.
-const fn stood_for_by(place: Place) -> Views {
+const fn represented_in(place: Place) -> Views {
     if place.is_import_machinery() { place.kind.shown() } else { place.shown }
 }

@@ -153,7 +153,7 @@ impl Views {
 
     /// Whether the sets have a view in common.
     #[must_use]
-    pub const fn meets(self, other: Self) -> bool {
+    pub const fn intersects(self, other: Self) -> bool {
         !self.within(other).is_empty()
     }
 

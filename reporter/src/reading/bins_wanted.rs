@@ -15,7 +15,7 @@ pub enum BinsWanted {
 }
 
 impl BinsWanted {
-    /// Of a run of so many events bins are cheap.
+    /// Of a run of at most this many events, bins are cheap.
     const FEW_EVENTS: u64 = 4_000_000;
     /// Some 40 MB while the run is replayed.
     const MOST_ROWS: usize = 5_000_000;

@@ -1,5 +1,5 @@
-//! What a run mapped that is not memory of one process's own: files, addresses that nobody may touch, and what several processes
-//! see.
+//! What a run mapped that is not memory of one process's own: files, addresses that nobody may touch, and what several
+//! processes see.
 
 use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Site, Tables};

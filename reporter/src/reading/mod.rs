@@ -1,9 +1,10 @@
-//! From a capture to a [`Report`](report::Report): its events replayed, its frames named, and what its reader must know.
+//! From a capture to a [`Report`](report::Report): its events replayed, its frames named, and what its reader must
+//! know.
 //!
 //! - [`report`]: the whole of it, which everything else asks. [`query`]: which part of a capture it is about.
 //! - [`metadata`], `run_clock`, [`utc_time`]: the run.
-//! - `notes`, with [`not_recorded`], `native_notes`, `hidden_allocators`, `elided_callers` and `pymalloc`: what is missing or must
-//!   be known.
+//! - `notes`, with [`not_recorded`], `native_notes`, `hidden_allocators`, `elided_callers` and `pymalloc`: what is
+//!   missing or must be known.
 //! - `native_stacks`, `resident_sets`, `mapped_memory`: figures that no slot has.
 
 pub(crate) mod bins_wanted;

@@ -6,7 +6,7 @@ use crate::formatting::size_units::{count, counted};
 use crate::naming::runtime_functions::file_name;
 use crate::reading::native_stacks::{ModuleReport, NativeStacks};
 
-/// So many modules are named; the others are counted.
+/// At most this many modules are named; the others are counted.
 const NAMED: usize = 3;
 
 /// The notes on native stacks. Empty where they have no gaps.

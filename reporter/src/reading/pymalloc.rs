@@ -13,7 +13,7 @@ use crate::sums::row_places::RowPlaces;
 use crate::sums::rows::{Apart, Row, alphabetical, rows, sort_by_size};
 use crate::sums::stack_paths::PathId;
 
-/// Arenas are worth a word where one of so many largest rows is made of them.
+/// Arenas are worth a word where one of this many largest rows is made of them.
 const TOP_ROWS: usize = 10;
 
 /// A sentence on how memory of Python's allocators is counted; nothing where that goes without saying.
@@ -67,7 +67,8 @@ pub(crate) fn page_hint(report: &Report, view: View, metric: Metric) -> Option<S
     }
 }
 
-/// The same sentence, where untraced arenas are among the first rows by place, allocator and thread, or objects are nowhere.
+/// The same sentence, where untraced arenas are among the first rows by place, allocator and thread, or objects are
+/// nowhere.
 pub(crate) fn hint(report: &Report, row_places: &RowPlaces, metric: Metric) -> Option<String> {
     let arena = match Pieces::of(report.metadata()).filter(|_| !report.metadata().python_allocators_traced)? {
         Pieces::Arenas(bytes) => bytes,
@@ -80,7 +81,7 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, metric: Metric) -> O
     let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.key.place).collect();
     let has_arenas = report.with_any(metric).any(|(_, site, amount)| {
         let Some(site) = site.filter(|site| site.allocator == Allocator::Mmap) else { return false };
-        // Without native stacks nothing tells who called mmap but the size.
+        // Without native stacks nothing says who called mmap but the size.
         let by_interpreter = !report.native.recorded
             || report.tables().stack(site.stack).is_some_and(|stack| report.places.is_in_interpreter(stack.frame));
         amount.allocations > 0
@@ -92,7 +93,7 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, metric: Metric) -> O
 }
 
 /// What has to be known before something that was not freed is called a leak: what interpreters keep, and what a leaked
-/// arena does not tell.
+/// arena does not say.
 pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
     let run = report.metadata();
     let mut hints = Vec::new();
@@ -124,7 +125,7 @@ pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
 /// What Python's own allocator takes from the system.
 #[derive(Clone, Copy)]
 enum Pieces {
-    /// pymalloc's arenas, of so many bytes.
+    /// pymalloc's arenas, of this many bytes.
     Arenas(u64),
     /// Whatever mimalloc finds right.
     OfMimalloc,

@@ -129,8 +129,8 @@ impl Report {
         Self::open_watched(path, query, bins, |_| None)
     }
 
-    /// Likewise, and says how far its replay is: `watch` is told how many events there are to read, and what it
-    /// returns how many were, chunk by chunk. That is dropped when the last one was read.
+    /// Likewise, and says how far its replay is. `watch` is given the number of events that there are to read. What it
+    /// returns is given the number of those that were read, chunk by chunk, and dropped when the last one was read.
     ///
     /// # Errors
     /// See [`Self::open_in_bins`].

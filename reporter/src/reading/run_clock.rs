@@ -5,7 +5,7 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::ids::Stamp;
 
-/// Nanoseconds in a unit of a cycle counter whose rate the capture does not tell: that of 2.5 GHz, in the middle of
+/// Nanoseconds in a unit of a cycle counter whose rate the capture does not have: that of 2.5 GHz, in the middle of
 /// what today's processors have.
 const FALLBACK_CYCLE_NS: f64 = 0.4;
 
@@ -51,14 +51,14 @@ impl RunClock {
         nanoseconds.round() / 1e9
     }
 
-    /// The moment so many seconds after the start, as far as stamps reach.
+    /// The moment this many seconds after the start, as far as stamps reach.
     #[must_use]
     pub fn stamp(&self, seconds: f64) -> Stamp {
         // A float that is out of range becomes the nearest integer.
         Stamp(self.start.0.saturating_add((seconds * 1e9 / self.nanoseconds_per_unit).round() as u64))
     }
 
-    /// Whether the capture tells the rate of its clock. If not, seconds are estimates.
+    /// Whether the capture has the rate of its clock. If not, seconds are estimates.
     #[must_use]
     pub const fn is_calibrated(&self) -> bool {
         self.calibrated

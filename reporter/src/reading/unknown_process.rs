@@ -7,7 +7,7 @@ use memprof_replay::processes::{ProcessId, UnknownProcess};
 use crate::naming::process_labels::ProcessLabels;
 use crate::text::{harmless, keep_start};
 
-/// So many processes are listed where one was asked for that was not recorded; `stats -n` lists any number.
+/// At most this many processes are listed where one was asked for that was not recorded; `stats -n` lists any number.
 const LISTED: usize = 40;
 /// Their command lines are cut to this width.
 const COMMAND_COLUMNS: usize = 100;

@@ -112,12 +112,12 @@ impl Actors {
         self.list[actor.0 as usize]
     }
 
-    /// Whether nothing stands above any of them that does not stand above all.
+    /// Whether nothing is above any of them that is not above all.
     pub(crate) const fn have_one_top(&self) -> bool {
         self.tops.len() <= 1
     }
 
-    /// What stands above all that an actor did.
+    /// What is above all that an actor did.
     pub(crate) fn top_of(&self, actor: ActorId) -> TopId {
         self.top_of[actor.0 as usize]
     }

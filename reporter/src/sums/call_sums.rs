@@ -40,9 +40,9 @@ impl CallSums {
         // By stack: what was allocated right there.
         let mut of_stack = vec![Sums::default(); tables.stacks.len() + 1];
         let shown = view.alone();
-        // These stand for stacks of which the view shows nothing, as import machinery does that it does not show.
-        let stand_ins = [places.runtime(), places.no_python(), places.no_native()];
-        let stands_in = |place| stand_ins.contains(&place) || !places.get(place).shown.meets(shown);
+        // These represent stacks of which the view shows nothing, as import machinery does that it does not show.
+        let placeholders = [places.runtime(), places.no_python(), places.no_native()];
+        let is_placeholder = |place| placeholders.contains(&place) || !places.get(place).shown.intersects(shown);
         for slot in &report.aggregate.slots {
             let amounts = slot.sums;
             let site = tables.site(slot.site);
@@ -50,7 +50,7 @@ impl CallSums {
             let known = site.and_then(|site| of_stack.get_mut(site.stack.index()));
             if let Some(group) = groups.get(place) {
                 sums.own[group].add(&amounts);
-                if known.is_none() || stands_in(place) {
+                if known.is_none() || is_placeholder(place) {
                     sums.with_callees[group].add(&amounts);
                 }
             }
@@ -66,7 +66,7 @@ impl CallSums {
             let frame = tables.stack(stack).map(|node| places.of_frame(node.frame));
             let lost = frame.is_none().then(|| places.lost_stack());
             let all = frame.into_iter().flatten().copied().chain(lost);
-            all.filter_map(|place| places.get(place).shown.meets(shown).then(|| groups.get(place)).flatten())
+            all.filter_map(|place| places.get(place).shown.intersects(shown).then(|| groups.get(place)).flatten())
         };
         trie.walk(|step| match step {
             Step::Enter(stack) => {

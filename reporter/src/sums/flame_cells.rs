@@ -20,7 +20,7 @@ pub struct Cell {
     pub node: NodeId,
     /// Who.
     pub process: ProcessId,
-    /// Which of its threads; the first of those that cannot be told apart.
+    /// Which of its threads; the first of those that cannot be distinguished.
     pub thread: ThreadId,
     /// How; nothing where a damaged capture lost it.
     pub allocator: Option<Allocator>,
@@ -28,7 +28,7 @@ pub struct Cell {
     pub sums: Sums,
 }
 
-/// What tells cells apart.
+/// What distinguishes cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CellKey {
     pub node: NodeId,
@@ -100,8 +100,8 @@ impl NewCells {
         }
     }
 
-    /// All of them, of which those of one node, thread and allocator have become one; and for each slot the number of its
-    /// cell, if that is asked for.
+    /// All of them, of which those of one node, thread and allocator have become one; and for each slot the number of
+    /// its cell, if that is asked for.
     pub(crate) fn finish(self, slot_cells: SlotCells) -> (Cells, Vec<u32>) {
         let Self { mut packed, mut mixed, actors } = self;
         let (actors, numbers) = actors.finish();
@@ -155,7 +155,7 @@ impl Cells {
         self.packed[cells].iter().map(|cell| cell.key)
     }
 
-    /// The nodes of some, to be numbered anew without a change of their order.
+    /// The nodes of some, to be renumbered without a change of their order.
     pub(crate) fn nodes_mut(&mut self, cells: Range<usize>) -> impl Iterator<Item = &mut NodeId> {
         self.packed[cells].iter_mut().map(|cell| &mut cell.key.node)
     }

@@ -16,8 +16,8 @@ use crate::naming::view::Views;
 use crate::reading::query::SlotFilter;
 use crate::reading::report::Report;
 use crate::sums::actors::{Actor, NewActors};
+use crate::sums::attached_nodes::AttachedNodes;
 use crate::sums::flame_cells::{Cell, Cells, NewCells};
-use crate::sums::grafting::Grafting;
 use crate::sums::rows::indistinguishable;
 use crate::sums::site_tree::SiteTree;
 
@@ -232,7 +232,7 @@ impl FlameTree {
 
 /// A tree to which slots are added, some after the others.
 pub(crate) struct GrowingTree {
-    /// For each thread, the first that cannot be told from it.
+    /// For each thread, the first that cannot be distinguished from it.
     threads: Vec<ThreadId>,
     cells: NewCells,
 }
@@ -271,7 +271,7 @@ impl GrowingTree {
     pub(crate) fn finish(self, context: TreeContext, sites: SiteTree) -> FlameTree {
         let TreeContext { tables, places, processes, slot_cells, .. } = context;
         let (mut cells, cell_of_slot) = self.cells.finish(slot_cells);
-        let (nodes, of_process) = Grafting::new(sites, (tables, processes)).run(places, &mut cells);
+        let (nodes, of_process) = AttachedNodes::new(sites, (tables, processes)).run(places, &mut cells);
         FlameTree { nodes, cells, cell_of_slot, of_process }
     }
 }

@@ -1,4 +1,4 @@
-//! Which sites a report on the nodes of a tree tells apart: programs have more sites than nodes.
+//! Which sites a report on the nodes of a tree distinguishes: programs have more sites than nodes.
 
 use std::num::NonZeroU32;
 
@@ -14,7 +14,7 @@ pub(crate) struct NodeGroups {
     /// By site.
     numbers: Vec<SiteId>,
     first_sites: Vec<Option<Site>>,
-    /// So many of the first groups map memory: parts and sizes are asked of each.
+    /// How many of the first groups map memory: parts and sizes are asked of each.
     mapping: u32,
 }
 
@@ -59,8 +59,8 @@ impl NodeGroups {
         Self { numbers, first_sites, mapping }
     }
 
-    /// The groups, and windows through which all of them can be seen, no more than `most` at a time. Those that map are seen
-    /// in each.
+    /// The groups, and windows through which all of them can be seen, no more than `most` at a time. Those that map are
+    /// seen in each.
     pub(crate) fn in_windows(self, most: u32) -> (SiteGroups, Vec<SiteWindow>) {
         let Self { numbers, mut first_sites, mapping } = self;
         let windows = windows(mapping, first_sites.len() as u32, most);
@@ -89,7 +89,8 @@ fn windows(mapping: u32, count: u32, most: u32) -> Vec<SiteWindow> {
     (0..windows).map(window).collect()
 }
 
-/// A group that does not map, in a list: its number among these, from 1, so that it takes four bytes also where there is none.
+/// A group that does not map, in a list: its number among these, from 1, so that it takes four bytes also where there
+/// is none.
 #[derive(Clone, Copy)]
 struct Link(NonZeroU32);
 

@@ -9,8 +9,8 @@ use rustc_hash::FxBuildHasher;
 use crate::naming::places::PlaceId;
 use crate::sums::flame_tree::{Node, NodeId};
 
-/// The nodes by parent and place: five bytes each, since the nodes themselves say what the key is. Most of a stack is new at once
-/// when it comes first, so that most nodes stand right behind their parents: these are found without a table.
+/// The nodes by parent and place: five bytes each, since the nodes themselves say what the key is. Most of a stack is
+/// new at once when it comes first, so that most nodes come right after their parents: these are found without a table.
 #[derive(Default)]
 pub(crate) struct ChildIndex {
     table: HashTable<NodeId>,
@@ -20,7 +20,7 @@ fn hash(parent: NodeId, place: PlaceId) -> u64 {
     FxBuildHasher.hash_one((parent, place))
 }
 
-/// Where a child stands that came right after its parent.
+/// Where a child is that came right after its parent.
 fn first_child(parent: NodeId) -> NodeId {
     NodeId(parent.0 + 1)
 }
@@ -48,7 +48,7 @@ impl ChildIndex {
     }
 }
 
-/// The node of each stack below the base that was last asked for. Another base forgets it: then it has to be looked for
+/// The node of each stack below the base that was last asked for. Another base evicts it: then it has to be looked for
 /// again, by way of its callers.
 pub(crate) struct StackNodes {
     /// By stack: base and node.
@@ -59,7 +59,7 @@ impl StackNodes {
     /// No node: trees are smaller.
     const NONE: NodeId = NodeId(u32::MAX);
 
-    /// For so many stacks.
+    /// For this many stacks.
     pub(crate) fn new(stacks: usize) -> Self {
         Self { of_stack: vec![(Self::NONE, Self::NONE); stacks + 1] }
     }

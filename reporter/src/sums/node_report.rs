@@ -1,5 +1,6 @@
-//! A report of which only the tree of calls is wanted. Its nodes are known before the replay, which then tells apart what
-//! these tell apart, and no more: stacks, and the counters of those sites that share a node, need not be in memory.
+//! A report of which only the tree of calls is wanted. Its nodes are known before the replay, which then distinguishes
+//! what these distinguish, and no more: stacks, and the counters of those sites that share a node, need not be in
+//! memory.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -28,8 +29,8 @@ use crate::sums::node_groups::NodeGroups;
 use crate::sums::row_places::RowPlaces;
 use crate::sums::site_tree::SiteTree;
 
-/// So many groups of sites have counters in memory at a time, of 80 bytes each for every thread. Where there are more,
-/// events are replayed several times: another replay of ten million of them takes some 0.4 s.
+/// At most this many groups of sites have counters in memory at a time, of 80 bytes each for every thread. Where there
+/// are more, events are replayed several times: another replay of ten million of them takes some 0.4 s.
 const MOST_GROUPS: u32 = 1 << 21;
 
 /// Whose frames a tree has.

@@ -3,8 +3,8 @@
 use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::slots::Amount;
 
-/// What was allocated in all: 32 bits of bytes, 28 of allocations. Above them stands for each other metric whether it has all of
-/// that; otherwise it has nothing. What is none of this has a number instead, in [`MixedAmounts`].
+/// What was allocated in all: 32 bits of bytes, 28 of allocations. Above them is a bit for each other metric: whether
+/// it has all of that; otherwise it has nothing. What is none of this has a number instead, in [`MixedAmounts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PackedAmounts(u64);
 

@@ -1,5 +1,5 @@
-//! A report of which only lists by place are wanted. Programs have millions of stacks, and a few thousand places: so it sums up
-//! by place while it replays, in a fraction of the time and of the memory.
+//! A report of which only lists by place are wanted. Programs have millions of stacks, and a few thousand places: so it
+//! sums up by place while it replays, in a fraction of the time and of the memory.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -52,7 +52,7 @@ impl PlaceReport {
         let row_places = RowPlaces::of(reader.tables(), &places, view);
         let filter = SlotFilter::of(query, reader.tables(), &places);
         let elided = ElidedCallers::of(reader.tables());
-        // What a list by place, and the notes, may still tell apart.
+        // What a list by place, and the notes, may still distinguish.
         let key = |number: SiteId, Site { stack, allocator, part }: Site| {
             // Whether mappings are pymalloc's arenas is known by who asked for them, and by their sizes.
             let of_mapping = if allocator == Allocator::Mmap { stack } else { StackId::EMPTY };

@@ -14,7 +14,7 @@ pub(crate) struct RowPlaces {
     lost: PlaceId,
 }
 
-/// What the walk from the outermost frame of a stack to its innermost one has come by.
+/// What the walk from the outermost frame of a stack to its innermost one has seen.
 ///
 /// There is one for each stack, and there may be millions of these: so no `Option`s.
 #[derive(Clone, Copy)]
@@ -80,7 +80,7 @@ impl Seen {
                 if !is_machinery || self.python == NONE || self.is_machinery {
                     (self.python, self.is_machinery) = (at, is_machinery);
                 }
-            } else if place.shown.meets(view.alone()) && (place.kind.is_native() || places.may_be_python(at)) {
+            } else if place.shown.intersects(view.alone()) && (place.kind.is_native() || places.may_be_python(at)) {
                 // Who asked for the memory counts, unless there is nobody else.
                 if self.claims.takes(places.claim(at), self.native != NONE, view.places) {
                     self.native = at;

@@ -22,8 +22,8 @@ pub(crate) struct SiteTree {
 impl SiteTree {
     /// Of the frames that some of `views` show: see [`crate::sums::flame_tree::FlameTree::build`].
     ///
-    /// The children of a node are in the order of their first sites that are wanted, so that they depend on the capture and on
-    /// what is asked of it only. Nobody may ask for the nodes of the others.
+    /// The children of a node are in the order of their first sites that are wanted, so that they depend on the capture
+    /// and on what is asked of it only. Nobody may ask for the nodes of the others.
     pub(crate) fn of(tables: &Tables, places: &mut Places, views: Views, is_wanted: impl Fn(SiteId) -> bool) -> Self {
         let mut builder = Builder {
             views,
@@ -88,8 +88,8 @@ impl SiteTree {
     }
 }
 
-/// The number of each of so many nodes, of which the parents are known, in the order in which a walk down every
-/// branch meets them. Parents have lower numbers than their children before and after.
+/// The number of each of `count` nodes, of which the parents are known, in the order in which a walk down every branch
+/// comes to them. Parents have lower numbers than their children before and after.
 pub(crate) fn preorder(count: usize, parent: impl Fn(usize) -> NodeId) -> Vec<NodeId> {
     // Below each node, itself included.
     let mut sizes = vec![1_u32; count];
@@ -97,7 +97,7 @@ pub(crate) fn preorder(count: usize, parent: impl Fn(usize) -> NodeId) -> Vec<No
         sizes[parent(index).index()] += sizes[index];
     }
     let mut numbers = vec![NodeId::ROOT; count];
-    // Where the next child of each node will stand.
+    // The number that the next child of each node will have.
     let mut next = vec![1_u32; count];
     for index in 1..count {
         let free = &mut next[parent(index).index()];
@@ -136,8 +136,8 @@ impl Builder {
         self.child(NodeId::ROOT, places.lost_stack())
     }
 
-    /// The node that a site's stack begins below: the root, or what stands in for the stack where a view shows none of
-    /// its frames. It stands above the frames, not below, so that one node does for all these stacks.
+    /// The node that a site's stack begins below: the root, or the placeholder of the stack where a view shows none of
+    /// its frames. It is above the frames, not below, so that one node does for all these stacks.
     fn base(&mut self, places: &mut Places, stack_views: &StackViews, site: Site) -> NodeId {
         let blind = self.views.without(stack_views.shown(site.stack));
         if blind.is_empty() {
@@ -147,13 +147,13 @@ impl Builder {
         let runtime = if is_runtime { blind.within(Views::BOTH_HYBRID) } else { Views::NONE };
         let no_native = blind.within(Views::NATIVE);
         let no_python = blind.without(runtime).without(no_native);
-        let mut base = self.stand_in(NodeId::ROOT, places, PYTHON_RUNTIME, runtime);
-        base = self.stand_in(base, places, NO_NATIVE_STACK, no_native);
-        base = self.stand_in(base, places, NO_PYTHON_STACK, no_python);
+        let mut base = self.placeholder(NodeId::ROOT, places, PYTHON_RUNTIME, runtime);
+        base = self.placeholder(base, places, NO_NATIVE_STACK, no_native);
+        base = self.placeholder(base, places, NO_PYTHON_STACK, no_python);
         self.by_allocator(base, places, site.allocator, no_python)
     }
 
-    fn stand_in(&mut self, above: NodeId, places: &mut Places, name: &str, views: Views) -> NodeId {
+    fn placeholder(&mut self, above: NodeId, places: &mut Places, name: &str, views: Views) -> NodeId {
         if views.is_empty() {
             return above;
         }
@@ -205,7 +205,7 @@ impl Builder {
         }
         while let Some((stack, frame)) = self.missing.pop() {
             for &place in places.of_frame(frame) {
-                if places.get(place).shown.meets(self.views) {
+                if places.get(place).shown.intersects(self.views) {
                     node = self.child(node, place);
                 }
             }

@@ -30,7 +30,7 @@ pub(crate) struct StackPaths {
 }
 
 impl StackPaths {
-    /// The paths of all stacks. Where the view shows nothing of one, the path has the place that stands for it. A place that
+    /// The paths of all stacks. Where the view shows nothing of one, the path has the place that represents it. A place that
     /// the view would not show otherwise, import machinery, is part of it in any case.
     pub(crate) fn of(tables: &Tables, places: &Places, row_places: &RowPlaces, view: View) -> Self {
         let shown = view.alone();
@@ -43,17 +43,18 @@ impl StackPaths {
         let lost = paths.callee(PathId::EMPTY, places.lost_stack());
         paths.of_stack = tables.fold_stacks(PathId::EMPTY, lost, |callers, node| {
             let frame = places.of_frame(node.frame).iter();
-            let frame = frame.filter(|&&place| places.get(place).shown.meets(shown));
+            let frame = frame.filter(|&&place| places.get(place).shown.intersects(shown));
             frame.fold(callers, |path, &place| paths.callee(path, place))
         });
         for index in 0..paths.of_stack.len() {
             let stack = StackId::from_index(index);
             let place = row_places.get(stack);
-            let is_hidden = places.get(place).is_import_machinery() && !places.get(place).shown.meets(shown);
+            let is_hidden = places.get(place).is_import_machinery() && !places.get(place).shown.intersects(shown);
             if paths.of_stack[index] == PathId::EMPTY {
                 paths.of_stack[index] = paths.callee(PathId::EMPTY, place);
             } else if is_hidden {
-                let frames = with_place(tables, places, stack, place, |place| places.get(place).shown.meets(shown));
+                let frames =
+                    with_place(tables, places, stack, place, |place| places.get(place).shown.intersects(shown));
                 paths.of_stack[index] =
                     frames.into_iter().rev().fold(PathId::EMPTY, |path, place| paths.callee(path, place));
             }
@@ -100,8 +101,8 @@ impl StackPaths {
     }
 }
 
-/// What is shown of a stack, and its place where that stands last, the innermost first. (Few stacks have nothing of Python
-/// but import machinery.)
+/// What is shown of a stack, and its place where that comes last, the innermost first. (Few stacks have nothing of
+/// Python but import machinery.)
 fn with_place(
     tables: &Tables,
     places: &Places,

@@ -7,7 +7,7 @@ use super::TextStyle;
 use super::fitting::{Location, harmless, keep_start, text_width};
 use crate::formatting::size_units::counted;
 
-/// Where a cell's text stands within its column.
+/// Where a cell's text is within its column.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,

@@ -10,8 +10,8 @@ const ELLIPSIS: char = '…';
 /// A path keeps at least so much of its end while the function's name can still give way.
 const PATH_KEEPS: usize = 14;
 
-/// The columns that a character fills on a terminal: two for East Asian wide ones and emoji, none for what combines. One by
-/// one, as terminals do: few join sequences of emoji into one.
+/// The columns that a character fills on a terminal: two for East Asian wide ones and emoji, none for what combines.
+/// One by one, as terminals do: few join sequences of emoji into one.
 fn char_width(c: char) -> usize {
     c.width().unwrap_or(0)
 }
@@ -117,7 +117,7 @@ impl Location {
         self.function.is_empty() && self.line.is_empty()
     }
 
-    /// What stands around function and file: ` (`, `:`, the line, `)`.
+    /// What is around function and file: ` (`, `:`, the line, `)`.
     fn frame_width(&self) -> usize {
         3 + self.line.len()
     }

@@ -1,7 +1,7 @@
-//! Shorter forms of native functions' names. Demangled names of C++ and Rust can be hundreds of characters long, most of
-//! them template arguments and parameters. templates/page/common/names.js does the same.
+//! Shorter forms of native functions' names. Demangled names of C++ and Rust can be hundreds of characters long, most
+//! of them template arguments and parameters. templates/page/common/names.js does the same.
 
-/// What stands for left out arguments.
+/// What is written for arguments that are left out.
 const LEFT_OUT: char = '…';
 /// The one pair of parentheses that is a name.
 const ANONYMOUS: &str = "(anonymous namespace)";
@@ -9,7 +9,7 @@ const ANONYMOUS: &str = "(anonymous namespace)";
 /// The name with its template arguments and parameters left out: `std::vector<…>::push_back(…)`.
 pub(crate) fn without_arguments(name: &str) -> String {
     let mut out = String::new();
-    // Closing brackets that are still to come, and what of the name is not looked at yet.
+    // Closing brackets that are still to come, and what of the name is not read yet.
     let (mut open, mut rest) = (Vec::new(), name);
     // `<T as Trait>::method`: a bracket before any name encloses one.
     let mut enclosing = 0_usize;
@@ -73,7 +73,7 @@ fn operator_length(rest: &str, before: &str) -> usize {
     SIGNS.iter().chain(&[">"]).find(|signs| rest.starts_with(**signs)).map_or(0, |signs| signs.len())
 }
 
-/// The forms of a name, longest first: as it is, without arguments, without parameters and what stands behind them.
+/// The forms of a name, longest first: as it is, without arguments, without parameters and what comes after them.
 pub(crate) fn forms(name: &str) -> [String; 3] {
     let short = without_arguments(name);
     let bare = match short.rfind("(…)").or_else(|| short.rfind("()")) {

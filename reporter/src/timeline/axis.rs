@@ -20,7 +20,7 @@ fn round_up(least: f64) -> f64 {
     steps.into_iter().find(|step| *step >= least * (1.0 - 1e-9)).unwrap_or(steps[3])
 }
 
-/// Sizes from 0 to at least `largest` bytes, with at most so many ticks above 0: round numbers of B, KiB, MiB and so on.
+/// Sizes from 0 to at least `largest` bytes, with at most `most` ticks above 0: round numbers of B, KiB, MiB and so on.
 pub(super) fn sizes(largest: u64, most: usize) -> Axis<u64> {
     let least = (largest as f64 / most as f64).max(1.0);
     let mut unit = 1.0;
@@ -32,7 +32,7 @@ pub(super) fn sizes(largest: u64, most: usize) -> Axis<u64> {
     Axis { step, ticks: usize::try_from(largest.div_ceil(step)).unwrap_or(most).max(1) }
 }
 
-/// Seconds over a stretch of this length, with at most so many ticks after its beginning.
+/// Seconds over a stretch of this length, with at most `most` ticks after its beginning.
 pub(super) fn seconds(span_s: f64, most: usize) -> Axis<f64> {
     let step = round_up(span_s / most.max(1) as f64);
     Axis { step, ticks: (span_s / step * (1.0 + 1e-9)) as usize }

@@ -46,7 +46,7 @@ impl Series {
         }
         let (from_s, to_s) = (heap[0].at_s, heap[heap.len() - 1].at_s);
         let rss = report.rss().iter().map(point).filter(|point| (from_s..=to_s).contains(&point.at_s)).collect();
-        // Points repeat a level that lasted, so that they do not tell when it was reached.
+        // Points repeat a level that lasted, so that they do not say when it was reached.
         let at_s = report.clock.seconds(report.aggregate.totals.peak_at).clamp(from_s, to_s);
         let peak = Point { at_s, bytes: heap.iter().map(|point| point.bytes).max().unwrap_or(0) };
         Self { from_s, to_s, heap, rss, peak }
@@ -63,7 +63,7 @@ impl Series {
     }
 }
 
-/// For each of so many equal stretches of time the largest of the points in it, or else the last before.
+/// For each of `count` equal stretches of time the largest of the points in it, or else the last before.
 fn columns(points: &[Point], series: &Series, count: usize) -> Vec<Option<u64>> {
     let mut columns: Vec<Option<u64>> = vec![None; count];
     for point in points {

@@ -31,7 +31,7 @@ const UNICODE: Pen = Pen {
 };
 const ASCII: Pen = Pen { heap: &['#'], rss: 'o', peak: 'v', upright: '|', corner: '+', level: '-', tick: '+' };
 
-/// The labels of the time axis have at least so many columns each.
+/// The labels of the time axis have at least this many columns each.
 const TIME_LABEL: usize = 12;
 /// A chart of fewer rows shows nothing.
 const FEWEST_ROWS: usize = 4;

@@ -6,7 +6,7 @@ use memprof_replay::slots::Amount;
 use crate::naming::places::PlaceId;
 use crate::sums::flame_tree::{FlameTree, NodeId};
 
-/// A node of the flame tree that a call of the call tree stands for, and how much it contributes to that call.
+/// A node of the flame tree that a call of the call tree represents, and how much it contributes to that call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
     /// The node.
@@ -32,7 +32,7 @@ pub(crate) struct Branches {
 }
 
 impl Branches {
-    /// Of a tree and a metric. With `biggest`, only so many nodes count as kept: those with the largest own amounts.
+    /// Of a tree and a metric. With `biggest`, only that many nodes count as kept: those with the largest own amounts.
     pub(crate) fn of(tree: &FlameTree, metric: Metric, inverted: bool, biggest: Option<usize>) -> Self {
         let nodes = tree.nodes();
         let own = tree.own(metric);
@@ -87,7 +87,7 @@ impl Branches {
         &self.inclusive
     }
 
-    /// Adds the positions that the root's children stand for.
+    /// Adds the positions that the root's children represent.
     pub(crate) fn roots(&self, out: &mut Vec<(PlaceId, Position)>) {
         if self.inverted {
             let nodes = (0_u32..).map(NodeId).zip(&self.own).skip(1).filter(|(_, own)| !own.is_zero());

@@ -24,7 +24,7 @@ impl CallId {
     }
 }
 
-/// What a node of the call tree stands for.
+/// What a node of the call tree represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum What {
     /// Calls of one line.
@@ -55,7 +55,7 @@ pub struct Call {
     pub depth: u32,
     /// Whether any of it is among the largest allocations, if the tree is about these.
     pub kept: bool,
-    /// What stands below may be folded with it: it is a frame of a library.
+    /// What is below may be folded with it: it is a frame of a library.
     in_library: bool,
     /// Nothing below is folded.
     unfolded: bool,
@@ -100,7 +100,7 @@ pub(crate) struct Direction {
     pub metric: Metric,
     /// Which calls come first.
     pub ranking: Ranking,
-    /// Whether callers stand below what they call.
+    /// Whether callers are below what they call.
     pub inverted: bool,
     /// How many of the largest allocations are kept; all where nothing is said.
     pub biggest: Option<usize>,
@@ -122,7 +122,7 @@ pub(crate) enum Memory {
     /// Everything: somebody may fold and unfold it, or look for what leads on.
     #[cfg(feature = "tui")]
     Whole,
-    /// What is printed. In an inverted tree a node stands for as many positions as stacks pass through it, so that with
+    /// What is printed. In an inverted tree a node represents as many positions as stacks pass through it, so that with
     /// deep recursion all of them are the square of the depth.
     Printed,
 }
@@ -177,7 +177,7 @@ impl CallTree {
         &self.branches
     }
 
-    /// The positions that a node stands for. Those of a fold are what comes after it.
+    /// The positions that a node represents. Those of a fold are what comes after it.
     pub(crate) fn positions(&self, call: CallId) -> &[Position] {
         &self.get(call).positions
     }

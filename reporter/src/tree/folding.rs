@@ -18,7 +18,7 @@ pub(crate) enum Role {
     Shown,
     /// It shows the one that was called from a shown frame, and folds those that this one calls.
     Library,
-    /// It folds them all: they stand between any module and what it imports or starts.
+    /// It folds them all: they are between any module and what it imports or starts.
     Machinery,
 }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_are_told_by_their_paths() {
+    fn libraries_are_recognized_by_their_paths() {
         let default = Patterns::default();
         for file in [
             "/usr/lib/python3.11/json/decoder.py",

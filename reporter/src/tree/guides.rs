@@ -1,6 +1,6 @@
 //! The lines in front of the rows of a tree.
 //!
-//! A call that is the only one below its caller stands right under it, without further indentation: stacks are long, and
+//! A call that is the only one below its caller is right under it, without further indentation: stacks are long, and
 //! most of their frames call one function. Indentation begins where a tree branches.
 
 use crate::text::TextStyle;
@@ -29,7 +29,7 @@ impl GuideStyle {
         if style.unicode() { Self::UNICODE } else { Self::ASCII }
     }
 
-    /// What stands before a number of repetitions.
+    /// What comes before a number of repetitions.
     pub(crate) const fn times(self) -> char {
         self.times
     }
@@ -38,7 +38,7 @@ impl GuideStyle {
 /// The columns of one level of indentation.
 pub(crate) const LEVEL_WIDTH: usize = 2;
 
-/// Where a row stands among those around it.
+/// Where a row is among those around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Joint {
     /// How often the tree has branched on the way to it.
@@ -53,7 +53,7 @@ impl Joint {
     /// That of the root.
     pub(crate) const ROOT: Self = Self { level: 0, branched: false, last: true };
 
-    /// That of a child, one of so many.
+    /// That of a child, one of `children`.
     pub(crate) const fn below(self, index: usize, children: usize) -> Self {
         let branched = children > 1;
         Self { level: self.level + branched as u32, branched, last: index + 1 == children }
@@ -84,7 +84,7 @@ impl Guides {
         }
     }
 
-    /// What stands in front of the present row, in at most `room` columns: the outermost levels give way.
+    /// What comes before the present row, in at most `room` columns: the outermost levels give way.
     pub(crate) fn prefix(&self, joint: Joint, style: GuideStyle, room: usize) -> String {
         let fitting = room / LEVEL_WIDTH;
         let mut out = String::new();

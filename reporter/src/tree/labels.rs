@@ -6,7 +6,7 @@ use crate::formatting::size_units::{counted, size};
 use crate::reading::report::Report;
 use crate::text::keep_start;
 
-/// What a node of the tree stands for, in at most `room` columns.
+/// What a node of the tree represents, in at most `room` columns.
 pub(crate) fn label(report: &Report, what: What, inverted: bool, room: usize) -> String {
     let name = match what {
         What::Call(place) => return report.location(place).fit(room),

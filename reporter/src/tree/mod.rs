@@ -35,11 +35,11 @@ pub struct TreeOptions {
     pub metric: Metric,
     /// What calls are ranked by, and shares are of.
     pub ranking: Ranking,
-    /// Whether callers stand below what they call.
+    /// Whether callers are below what they call.
     pub inverted: bool,
     /// Which frames are folded.
     pub folding: Folding,
-    /// If given, calls that are not on the way to the largest so many allocations count as too small.
+    /// If given, calls that are not on the way to one of this many largest allocations count as too small.
     pub biggest: Option<usize>,
 }
 
@@ -52,7 +52,7 @@ impl TreeOptions {
 
     /// The stacks of their view, of these slots or all.
     fn stacks(&self, report: &mut Report, slots: Option<&[SlotSummary]>) -> FlameTree {
-        // What is folded stands in the tree even so.
+        // What is folded is in the tree even so.
         let views = self.view.with_imports().alone();
         match slots {
             Some(slots) => {

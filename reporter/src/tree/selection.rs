@@ -34,14 +34,14 @@ impl Default for Limits {
     }
 }
 
-/// What a row stands for.
+/// What a row represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// A node of the tree.
     Call(CallId),
     /// Nodes that have no row of their own.
     More {
-        /// How many calls, without what stands below them.
+        /// How many calls, without what is below them.
         calls: u64,
         /// Whether what the node above allocated itself is with them.
         own: bool,
@@ -55,9 +55,9 @@ pub(crate) enum Item {
 pub(crate) struct Row {
     /// The row above it in the tree; nothing for the root.
     pub parent: Option<u32>,
-    /// What it stands for.
+    /// What it represents.
     pub item: Item,
-    /// Where it stands.
+    /// Where it is.
     pub joint: Joint,
 }
 

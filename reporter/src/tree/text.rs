@@ -70,7 +70,7 @@ pub fn write_text(
     Ok(())
 }
 
-/// Whether a row is the only one below another and stands for the same line: a function that calls itself.
+/// Whether a row is the only one below another and represents the same line: a function that calls itself.
 fn repeats(tree: &CallTree, row: &Row, next: &Row) -> bool {
     match (row.item, next.item) {
         (Item::Call(call), Item::Call(below)) => !next.joint.branched && tree.repeats(below) && call != CallId::ROOT,

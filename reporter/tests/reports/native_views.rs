@@ -253,7 +253,7 @@ fn the_tree_of_all_views_holds_that_of_each() {
             let (mut names, mut at) = (Vec::new(), NodeId(index as u32));
             while at != NodeId::ROOT {
                 let place = tree.nodes()[at.index()].place;
-                if places.get(place).shown.meets(view.alone()) {
+                if places.get(place).shown.intersects(view.alone()) {
                     names.insert(0, places.function(place).to_owned());
                 }
                 at = tree.nodes()[at.index()].parent;

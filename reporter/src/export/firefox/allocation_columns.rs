@@ -13,11 +13,11 @@ use crate::sums::flame_tree::NodeId;
 pub(super) enum Column {
     /// Milliseconds since the start.
     Time,
-    /// Bytes that were allocated or, below zero, given back.
+    /// Bytes that were allocated or, below zero, deallocated.
     Weight,
-    /// Where the memory was allocated, also for what gives it back.
+    /// Where the memory was allocated, also for what deallocates it.
     Stack,
-    /// Tells which allocation it is. No address: captures have none.
+    /// Identifies the allocation. No address: captures have none.
     MemoryAddress,
     /// Not used by the profiler.
     ThreadId,
@@ -79,7 +79,7 @@ impl<W: Write> LifetimeSink for ColumnWriter<W> {
         self.row(at, live, "", live.size)
     }
 
-    /// The profiler knows no parts: what is left is allocated anew.
+    /// The profiler knows no parts: what is left is allocated again.
     fn shrink(&mut self, at: Stamp, live: &Live, bytes: u64) -> io::Result<()> {
         self.row(at, live, "-", live.size)?;
         self.row(at, live, "", live.size.saturating_sub(bytes))

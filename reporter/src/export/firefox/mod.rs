@@ -1,8 +1,8 @@
 //! The processed format of the Firefox Profiler, for <https://profiler.firefox.com>: every event.
 //!
-//! Source: the types of the profiler's front end, as the crate fxprof-processed-profile 0.8 writes them (version 55; later
-//! front ends convert it). That crate has the whole profile in memory. Here only the tables of calls are; the
-//! columns of allocations, which stand one after the other in the file, are written by a replay of their own each. Of
+//! Source: the types of the profiler's front end, as the crate fxprof-processed-profile 0.8 writes them (version 55;
+//! later front ends convert it). That crate has the whole profile in memory. Here only the tables of calls are; the
+//! columns of allocations, which come one after the other in the file, are written by a replay of their own each. Of
 //! several processes, one after the other is in memory.
 
 mod allocation_columns;

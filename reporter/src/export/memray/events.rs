@@ -24,7 +24,8 @@ use crate::sums::flame_tree::NodeId;
 
 /// Where the addresses of a program end on Linux, with pages of five levels.
 const ADDRESS_SPACE: u64 = 1 << 56;
-/// Heap blocks have no addresses in a capture. They get some beyond those of all mappings, in the order of their numbers.
+/// Heap blocks have no addresses in a capture. They get some beyond those of all mappings, in the order of their
+/// numbers.
 const FIRST_BLOCK: u64 = 1 << 60;
 /// Between the addresses of two blocks: a unit of memray's.
 const BLOCK_STEP: u64 = 8;
@@ -32,7 +33,7 @@ const BLOCK_STEP: u64 = 8;
 /// No thread has this number: they count from 1.
 const NO_THREAD: u64 = 0;
 
-/// Writes events as they come by.
+/// Writes events in their order.
 pub(super) struct MemrayEvents<'a, W> {
     records: RecordWriter<W>,
     places: EventPlaces,
@@ -187,7 +188,7 @@ impl<'a, W: Write> MemrayEvents<'a, W> {
         Ok(())
     }
 
-    /// All memory is gone at once: the process runs another program. What a thread gives back could be temporary; this is
+    /// All memory is gone at once: the process runs another program. What a thread frees could be temporary; this is
     /// nobody's doing.
     fn drop_all(&mut self) -> io::Result<()> {
         self.records.switch_to(NO_THREAD)?;

@@ -1,7 +1,7 @@
 //! The format of memray 1.20, for its own reporters: every event of one process.
 //!
-//! Stacks are told by names, as frames of Python, whatever they are: memray would look native ones up in the files of
-//! the machine that it runs on, and Python's lines in tables that differ from version to version.
+//! Stacks are written by names, as frames of Python, whatever they are: memray would look native ones up in the files
+//! of the machine that it runs on, and Python's lines in tables that differ from version to version.
 
 mod events;
 mod records;
@@ -22,7 +22,7 @@ use crate::reading::run_clock::RunClock;
 use events::MemrayEvents;
 use records::{Header, RecordWriter};
 
-/// A record with some of the calls before it and returns behind it.
+/// A record with some of the calls before it and returns after it.
 const EVENT_BYTES: u64 = 12;
 
 /// See [`Format`].

@@ -1,7 +1,7 @@
 //! The records of memray's capture format, version 13: their layout, and what the writer and the reader both remember.
 //!
-//! Source: `record_writer.cpp` and `records.h` of memray 1.20. Numbers are little-endian. A *varint* has seven bits a byte,
-//! the lowest first; a *delta* is the zigzagged varint of the difference to the last value of its kind.
+//! Source: `record_writer.cpp` and `records.h` of memray 1.20. Numbers are little-endian. A *varint* has seven bits a
+//! byte, the lowest first; a *delta* is the zigzagged varint of the difference to the last value of its kind.
 
 use std::io::{self, Write};
 
@@ -20,9 +20,9 @@ const CODE_OBJECT: u8 = 14;
 const FRAME_POP: u8 = 16;
 const FRAME_PUSH: u8 = 64;
 const ALLOCATION: u8 = 128;
-/// So many frames fit into one [`FRAME_POP`].
+/// At most this many frames fit into one [`FRAME_POP`].
 const MOST_POPS: usize = 16;
-/// So many addresses can be named by their place among the last ones; this place says that it is none of them.
+/// How many addresses can be named by their place among the last ones. This place says that it is none of them.
 const RECENT: usize = 15;
 
 /// What made or ended an allocation, as memray numbers it.
@@ -71,7 +71,7 @@ impl Function {
         }
     }
 
-    /// What gives back what an allocator handed out.
+    /// What frees what an allocator allocated.
     pub(super) const fn release_of(allocator: Allocator) -> Self {
         match allocator {
             Allocator::PymallocMalloc | Allocator::PymallocCalloc | Allocator::PymallocRealloc => Self::PymallocFree,
@@ -85,7 +85,7 @@ impl Function {
     }
 }
 
-/// What stands in the header about the run.
+/// What the header says about the run.
 pub(super) struct Header<'a> {
     /// As `PY_VERSION_HEX` has it; 0 where no Python ran.
     pub python_version: u32,
@@ -189,7 +189,7 @@ impl<W: Write> RecordWriter<W> {
         self.signed(0)
     }
 
-    /// The thread returns from so many calls.
+    /// The thread returns from this many calls.
     pub(super) fn pop(&mut self, mut frames: usize) -> io::Result<()> {
         while frames > 0 {
             let these = frames.min(MOST_POPS);
@@ -199,7 +199,7 @@ impl<W: Write> RecordWriter<W> {
         Ok(())
     }
 
-    /// The thread allocates memory or gives it back. The address is rounded down to eight bytes; the size does not matter
+    /// The thread allocates memory or frees it. The address is rounded down to eight bytes; the size does not matter
     /// for a released block.
     pub(super) fn allocation(&mut self, function: Function, address: u64, size: u64) -> io::Result<()> {
         let address = address & !7;
@@ -219,7 +219,7 @@ impl<W: Write> RecordWriter<W> {
         if function.has_size() { self.varint(size) } else { Ok(()) }
     }
 
-    /// What the kernel counted for the process, so many milliseconds after the start.
+    /// What the kernel counted for the process, this many milliseconds after the start.
     pub(super) fn resident_set(&mut self, bytes: u64, after_ms: u64) -> io::Result<()> {
         self.out.write_all(&[MEMORY_RECORD])?;
         self.varint(bytes)?;

@@ -1,4 +1,5 @@
-//! The stacks of a profile as pprof has them: lists of locations, each an instruction with the functions that it is part of.
+//! The stacks of a profile as pprof has them: lists of locations, each an instruction with the functions that it is
+//! part of.
 
 use memprof_capture::file::{Frame, NativeFrame, Tables};
 use memprof_capture::ids::{FrameId, ModuleId, StackId};
@@ -22,7 +23,7 @@ impl ChainId {
 
 /// What is at a location.
 pub(super) struct Location {
-    /// The functions, the innermost first: each was inlined into the one behind it.
+    /// The functions, the innermost first: each was inlined into the one after it.
     pub lines: Vec<PlaceId>,
     /// Where a native one is.
     pub native: Option<NativeLocation>,
@@ -142,7 +143,7 @@ impl<'a> Locations<'a> {
     /// The location of a frame, if the views show any of it.
     fn location(&mut self, frame: FrameId) -> Option<LocationId> {
         let (places, views) = (self.places, self.views);
-        let is_shown = |place: &PlaceId| places.get(*place).shown.meets(views);
+        let is_shown = |place: &PlaceId| places.get(*place).shown.intersects(views);
         let innermost = *places.of_frame(frame).iter().rev().find(|place| is_shown(place))?;
         let Some(Frame::Native(native)) = self.tables.frame(frame) else {
             return Some(self.enter(Key::Place(innermost), || Location { lines: vec![innermost], native: None }));

@@ -1,7 +1,7 @@
 //! Messages of Protocol Buffers, field by field.
 //!
-//! Source: <https://protobuf.dev/programming-guides/encoding/>. Fields that are zero or empty are left out, as the format
-//! has it; so only what is written takes room, and no message but the one that is being written is in memory.
+//! Source: <https://protobuf.dev/programming-guides/encoding/>. Fields that are zero or empty are left out, as the
+//! format has it; so only what is written takes room, and no message but the one that is being written is in memory.
 
 use std::io::{self, Write};
 

@@ -1,6 +1,6 @@
 //! pprof's format: a gzip'ed protocol buffer with all metrics of all samples.
 //!
-//! Source: <https://github.com/google/pprof/blob/main/proto/profile.proto>, whose field numbers stand here by name. The
+//! Source: <https://github.com/google/pprof/blob/main/proto/profile.proto>, whose field numbers have names here. The
 //! order of fields is free: strings come last, when all of them are known.
 
 mod locations;
@@ -116,7 +116,7 @@ fn samples(report: &Report, tree: &FlameTree, locations: &mut Locations) -> Vec<
         let site = report.tables().site(slot.site);
         let mut chain = site.map_or(ChainId::EMPTY, |site| locations.chain(site.stack));
         if chain == ChainId::EMPTY {
-            // What stands in for a stack of which nothing is shown.
+            // The placeholder of a stack of which nothing is shown.
             let mut names: Vec<_> = tree.path(node).collect();
             names.retain(|&place| report.places.get(place).kind != PlaceKind::Process);
             chain = names.iter().rev().fold(chain, |chain, &place| locations.chain_of_place(chain, place));
@@ -132,8 +132,8 @@ fn samples(report: &Report, tree: &FlameTree, locations: &mut Locations) -> Vec<
     samples
 }
 
-/// The modules that have a location. pprof says of the first one that the profile is of it: that is the program's own, or
-/// the interpreter, whether it has a location or not.
+/// The modules that have a location. pprof says of the first one that the profile is of it: that is the program's own,
+/// or the interpreter, whether it has a location or not.
 fn modules(report: &Report, locations: &Locations) -> Vec<ModuleId> {
     let tables = report.tables();
     let natives = locations.list().iter().filter_map(|location| location.native?.module);
@@ -179,7 +179,7 @@ impl<W: Write> ProfileWriter<'_, W> {
                 Message::default().number(profile::DEFAULT_SAMPLE_TYPE, space).write_fields(&mut self.out)?;
             }
         }
-        // Every byte was looked at.
+        // Every byte was counted.
         self.value_type("space", "bytes").write(profile::PERIOD_TYPE, &mut self.out)?;
         let metadata = self.report.metadata();
         let mut comments = vec![metadata.command_line.clone(), format!("memprof {}", metadata.memprof_version)];
@@ -247,7 +247,7 @@ impl<W: Write> ProfileWriter<'_, W> {
         let id = *self.functions.entry(names).or_insert(next);
         if id == next {
             let (name, file) = (self.string(places.function(place)), self.string(places.file(place)));
-            // No name for the linker: pprof would take what stands in angle brackets out of it.
+            // No name for the linker: pprof would take what is in angle brackets out of it.
             let function = Message::default().number(1, id).number(2, name).number(4, file);
             function.write(profile::FUNCTION, &mut self.out)?;
         }

@@ -1,5 +1,5 @@
-//! Breaches as annotations of GitHub Actions: `::error file=app/db.py,line=12::...`, which appear at the lines of a pull
-//! request (<https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>).
+//! Breaches as annotations of GitHub Actions: `::error file=app/db.py,line=12::...`, which appear at the lines of a
+//! pull request (<https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>).
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,8 +7,8 @@ use std::path::Path;
 use super::{Finding, Outcome, Site};
 use crate::formatting::size_units::{counted, size};
 
-/// Writes an annotation for each breach and site: at the site's innermost frame that lies in the workspace, with the path
-/// from there; where none does, at no line.
+/// Writes an annotation for each breach and site: at the site's innermost frame that lies in the workspace, with the
+/// path from there; where none does, at no line.
 ///
 /// # Errors
 /// What `out` answers to a write.
@@ -45,7 +45,7 @@ fn within(site: &Site, workspace: &Path) -> Option<(String, u32)> {
     })
 }
 
-/// Text behind the colons, on one line.
+/// Text after the colons, on one line.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

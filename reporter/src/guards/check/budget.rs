@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_with_their_lines() {
+    fn mistakes_are_reported_with_their_lines() {
         let (line, message) = mistake("max-peak = 1\n\nmax-peek = 2\n");
         assert_eq!(line, Some(3));
         assert!(message.contains("max-peek") && message.contains("max-peak"), "{message}");

@@ -16,7 +16,7 @@ pub enum Figure {
     Leaked,
     /// Bytes that were ever allocated.
     Total,
-    /// Bytes that were given back at once.
+    /// Bytes that were freed at once.
     Temporary,
     /// How often memory was allocated.
     Allocations,
@@ -50,7 +50,7 @@ impl Figure {
         }
     }
 
-    /// What it means, behind a value: `12.3 MiB live at the peak`, `12,345 allocations`.
+    /// What it means, after a value: `12.3 MiB live at the peak`, `12,345 allocations`.
     #[must_use]
     pub const fn heading(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Figure {
         }
     }
 
-    /// The metric that tells where it comes from: for the resident set what the heap had at its peak.
+    /// The metric that says where it comes from: for the resident set what the heap had at its peak.
     #[must_use]
     pub const fn metric(self) -> Metric {
         match self {

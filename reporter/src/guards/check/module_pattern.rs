@@ -7,8 +7,8 @@ use glob::{Pattern, PatternError};
 
 use crate::reading::query::{InvalidPattern, PathPattern};
 
-/// A pattern for modules: a dotted name (`pandas.core`) for a Python package or module and all that lies in it, or a pattern
-/// for the path or the file name of a library (`libblas*`, `*/numpy/*.so`).
+/// A pattern for modules: a dotted name (`pandas.core`) for a Python package or module and all that lies in it, or a
+/// pattern for the path or the file name of a library (`libblas*`, `*/numpy/*.so`).
 #[derive(Clone, Debug)]
 pub(super) struct ModulePattern {
     text: String,
@@ -51,8 +51,8 @@ impl fmt::Display for ModulePattern {
 }
 
 impl ModulePattern {
-    /// Whether a Python file is such a module or lies in such a package. Where packages begin is not known: the name may
-    /// stand anywhere in the path.
+    /// Whether a Python file is such a module or lies in such a package. Where packages begin is not known: the name
+    /// may be anywhere in the path.
     pub(super) fn matches_python(&self, file: &str) -> bool {
         if self.packages.is_empty() {
             return self.library.matches(file);

@@ -111,7 +111,7 @@ fn outwards(report: &Report, row_places: &RowPlaces, view: View, stack: Option<S
     while at != StackId::EMPTY {
         let Some(node) = tables.stack(at) else { break };
         for &caller in places.of_frame(node.frame).iter().rev() {
-            if is_outside && places.get(caller).shown.meets(view.alone()) {
+            if is_outside && places.get(caller).shown.intersects(view.alone()) {
                 found.push(caller);
             }
             is_outside |= caller == place;

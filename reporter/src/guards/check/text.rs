@@ -7,7 +7,7 @@ use crate::formatting::size_units::{count, counted, percent, size};
 use crate::reading::report::Report;
 use crate::text::{Align, Cell, Columns, Location, TextStyle, wrap};
 
-/// A site shows so many of its frames.
+/// The number of frames that a site shows.
 const FRAMES: usize = 4;
 
 /// Writes the limits, and where what is too much comes from.
@@ -97,7 +97,7 @@ impl Outcome {
 }
 
 impl Finding {
-    /// What stands over the sites.
+    /// The heading of the sites.
     pub(super) fn heading(&self) -> String {
         let what = match (self.limit, self.figure) {
             (Limit::Growth { .. }, _) => "most was added by",
@@ -107,7 +107,7 @@ impl Finding {
         format!("{}; {what}", self.sentence())
     }
 
-    /// The columns of a site in this order: the share stands beside what it is a share of.
+    /// The columns of a site in this order: the share comes next to what it is a share of.
     pub(super) fn in_order<T>(&self, bytes: T, allocations: T, share: T) -> [T; 3] {
         match self.figure {
             Figure::Allocations => [bytes, allocations, share],

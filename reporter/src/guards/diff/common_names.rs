@@ -49,7 +49,7 @@ pub struct RenamedFile {
     pub after: String,
 }
 
-/// A function that stands in another file now.
+/// A function that is in another file now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MovedFunction {
     /// Its name, the same in both.
@@ -93,7 +93,7 @@ pub(super) struct CommonNames {
 #[derive(Default)]
 struct PathFacts<'a> {
     functions: FxHashSet<&'a str>,
-    /// What tells it from others: functions, and their calls to and from others.
+    /// What distinguishes it from others: functions, and their calls to and from others.
     features: FxHashSet<(&'a str, &'a str)>,
 }
 
@@ -172,7 +172,7 @@ impl CommonNames {
                 let path = path_ids[side][places.file(place)];
                 let next = FunctionId(self.functions.len() as u32);
                 let Place { kind, shown, .. } = places.get(place);
-                // What stands in for a stack may be there for some views only.
+                // The placeholder of a stack may be there for some views only.
                 let only_in = (kind == PlaceKind::Special).then_some(shown);
                 let id = *ids.entry((name, path, only_in)).or_insert(next);
                 if id == next {

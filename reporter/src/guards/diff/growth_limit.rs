@@ -10,9 +10,9 @@ use crate::formatting::size_units::size;
 /// The most that a figure may grow.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GrowthLimit {
-    /// By so many percent of what it was.
+    /// By this many percent of what it was.
     Percent(f64),
-    /// By so much.
+    /// By this much.
     Bytes(Bytes),
 }
 

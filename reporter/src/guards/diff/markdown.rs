@@ -10,9 +10,9 @@ use crate::formatting::markdown::{code, plain};
 use crate::formatting::size_units::{count, counted, signed_count, signed_percent, signed_size, size};
 use crate::reading::report::Report;
 
-/// A stack shows so many of its frames.
+/// The number of frames that a stack shows.
 const FRAMES: usize = 4;
-/// So many of the things that were taken for the same are listed.
+/// The number of things listed of those that were taken for the same.
 const MATCHES: usize = 5;
 
 /// Writes the comparison with its first `most` rows.
@@ -45,7 +45,7 @@ pub fn write_markdown(diff: &Diff, most: usize, out: &mut impl Write) -> io::Res
     Ok(())
 }
 
-/// All metrics, so that a comment tells whether one was bought with another.
+/// All metrics, so that a comment shows whether one was bought with another.
 fn figures(diff: &Diff, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "| | Before | After | Difference | |\n|:--|--:|--:|--:|--:|")?;
     let change = |metric| {

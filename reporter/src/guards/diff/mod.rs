@@ -1,5 +1,5 @@
-//! The report `diff`: two captures compared, by stack, function, line or module. docs/metrics.md defines what is the same
-//! in both.
+//! The report `diff`: two captures compared, by stack, function, line or module. docs/metrics.md defines what is the
+//! same in both.
 
 mod change;
 mod common_names;

@@ -101,7 +101,7 @@ fn totals(report: &Report) -> Value {
     totals.into()
 }
 
-/// Writes functions as frames without lines, and the tree; answers where each stack stands in it.
+/// Writes functions as frames without lines, and the tree; answers where each stack is in it.
 fn write_tree(names: &CommonNames, tree: &StackTree, columns: &mut Columns) -> Vec<NodeId> {
     let parents: Vec<NodeId> = tree.stacks().map(|stack| NodeId(tree.parent(stack).index() as u32)).collect();
     let order = preorder(parents.len(), |node| parents[node]);
@@ -126,7 +126,7 @@ fn write_tree(names: &CommonNames, tree: &StackTree, columns: &mut Columns) -> V
     columns.unsigned("frames.line", functions.iter().map(|_| 0_u32));
     columns.unsigned("frames.kind", functions.iter().map(|&function| names.kind(function) as u8));
     columns.unsigned("frames.shown", functions.iter().map(|&function| names.shown(function).bits()));
-    // Its amounts stand at their places already.
+    // Its amounts are at their places already.
     for name in ["frames.origin", "frames.passes_on", "frames.enters_allocator"] {
         columns.unsigned(name, functions.iter().map(|_| 0_u8));
     }

@@ -16,7 +16,7 @@ pub struct MovedFolder {
 }
 
 /// Fewer files than this say nothing of their folders if they have no more in common than their names.
-const TELLING: usize = 2;
+const DISTINCTIVE: usize = 2;
 
 /// What paths that differ have in common, and how.
 #[derive(Default)]
@@ -40,7 +40,7 @@ pub(super) fn match_paths(before: &[&str], after: &[&str], are_similar: impl Fn(
         }
     }
     let mut folders: Vec<_> = votes.into_iter().collect();
-    folders.retain(|(_, (files, depth))| *files >= TELLING || *depth > 1);
+    folders.retain(|(_, (files, depth))| *files >= DISTINCTIVE || *depth > 1);
     // An order that is the same when before and after change places.
     folders.sort_by_key(|&((a, b), (files, depth))| (std::cmp::Reverse((files, depth)), a.min(b), a.max(b)));
     let by_path: FxHashMap<&str, usize> = after.iter().enumerate().map(|(number, &path)| (path, number)).collect();
@@ -100,7 +100,7 @@ fn common_end(a: &str, b: &str) -> usize {
     a.rsplit('/').zip(b.rsplit('/')).take_while(|(a, b)| a == b && !a.is_empty()).count()
 }
 
-/// A path without so many of its last parts, and without the slash before them.
+/// A path without this many of its last parts, and without the slash before them.
 fn without_end(path: &str, parts: usize) -> &str {
     match path.rmatch_indices('/').nth(parts.saturating_sub(1)) {
         // The root folder keeps its slash.
@@ -110,7 +110,7 @@ fn without_end(path: &str, parts: usize) -> &str {
     }
 }
 
-/// What of a path stands below a folder.
+/// What of a path is below a folder.
 fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     match folder {
         "" => (!path.starts_with('/')).then_some(path),

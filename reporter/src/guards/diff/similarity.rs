@@ -10,8 +10,8 @@ const ENOUGH: f64 = 0.5;
 /// What more things than this have says nothing of any of them.
 const COMMONPLACE: usize = 64;
 
-/// Pairs the numbers of things before and after, the most similar ones first, each once. Where two pairs of one thing are
-/// equally similar, nobody can tell: it stays alone.
+/// Pairs the numbers of things before and after, the most similar ones first, each once. Where two pairs of one thing
+/// are equally similar, nobody can decide: it stays alone.
 pub(super) fn pair_similar<F: Hash + Eq>(before: &[&FxHashSet<F>], after: &[&FxHashSet<F>]) -> Vec<(usize, usize)> {
     let mut groups = scores(before, after);
     groups.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -42,8 +42,9 @@ fn scores<F: Hash + Eq>(before: &[&FxHashSet<F>], after: &[&FxHashSet<F>]) -> Ve
     }
     let mut scores = Vec::new();
     for (a, features) in before.iter().enumerate() {
-        let telling = features.iter().filter_map(|feature| having.get(feature)).filter(|all| all.len() <= COMMONPLACE);
-        let candidates: FxHashSet<usize> = telling.flatten().copied().collect();
+        let distinctive =
+            features.iter().filter_map(|feature| having.get(feature)).filter(|all| all.len() <= COMMONPLACE);
+        let candidates: FxHashSet<usize> = distinctive.flatten().copied().collect();
         for b in candidates {
             let shared = features.intersection(after[b]).count();
             let score = 2.0 * shared as f64 / (features.len() + after[b].len()) as f64;
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_apart_stays_alone() {
+    fn what_cannot_be_distinguished_stays_alone() {
         assert_eq!(pairs(&[&[1], &[2]], &[&[1], &[1], &[2]]), [(1, 2)]);
         assert_eq!(pairs(&[&[1], &[1], &[2]], &[&[1], &[2]]), [(2, 1)]);
     }

@@ -26,8 +26,8 @@ pub(super) struct StackTree {
 }
 
 impl StackTree {
-    /// Lays the trees of both sides over each other. What a process did stands below the root: the numbers of processes
-    /// say nothing to another run.
+    /// Lays the trees of both sides over each other. What a process did is below the root: the numbers of processes say
+    /// nothing to another run.
     pub(super) fn of(names: &CommonNames, places: [&Places; 2], trees: [&FlameTree; 2]) -> Self {
         let root = trees[0].nodes()[0].place;
         let mut nodes = vec![(StackId::ROOT, names.function_of(Side::Before, root))];

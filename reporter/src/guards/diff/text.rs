@@ -6,9 +6,9 @@ use super::{By, Diff, Row, Status, StatusSum, Subject};
 use crate::formatting::size_units::{count, counted, signed_count, signed_percent, signed_size, size};
 use crate::text::{Align, Cell, Columns, Location, TextStyle, wrap};
 
-/// A stack shows so many of its frames.
+/// The number of frames that a stack shows.
 const FRAMES: usize = 8;
-/// So many of the things that were taken for the same are listed.
+/// The number of things listed of those that were taken for the same.
 const MATCHES: usize = 5;
 
 /// Writes the comparison with its first `most` rows as text.

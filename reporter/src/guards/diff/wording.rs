@@ -74,7 +74,7 @@ impl Matches {
         format!("Taken for the same: {}", parts.join(", "))
     }
 
-    /// A sentence for each of them, for at most so many of a kind.
+    /// A sentence for each of them, for at most `most` of a kind.
     pub(super) fn in_words(&self, most: usize) -> Vec<String> {
         let path = |path: &str| if path.is_empty() { "the working folder".to_owned() } else { path.to_owned() };
         let mut words = Vec::new();

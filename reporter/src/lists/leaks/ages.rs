@@ -42,7 +42,7 @@ impl Ages {
         let seconds = |bin| report.clock.seconds(bins.begin_of(bin));
         let between = |(first, last): (usize, usize)| {
             let from_s = seconds(first);
-            // The last bin may go on behind the end of the run.
+            // The last bin may extend past the end of the run.
             AllocatedBetween { from_s, to_s: seconds(last + 1).min(end).max(from_s) }
         };
         Self { of_group: of_group.into_iter().filter_map(|(key, bins)| Some((key, between(bins?)))).collect() }
@@ -54,7 +54,7 @@ impl Ages {
     }
 }
 
-/// What was never given back of what one slot allocated, and the bins in which it did.
+/// What was never freed of what one slot allocated, and the bins in which it did.
 #[derive(Clone, Copy, Default)]
 struct Left {
     amount: Amount,

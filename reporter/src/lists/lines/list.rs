@@ -15,15 +15,15 @@ use crate::text::TextStyle;
 const FILE: SubjectName = SubjectName { name: "file", head: "File" };
 const SOURCE: SubjectName = SubjectName { name: "text", head: "Source" };
 
-/// A line that has figures, with what stands on it as far as that is known.
+/// A line that has figures, with its text as far as that is known.
 struct SourceLine<'a> {
     file: &'a str,
     sums: LineSums,
     text: String,
 }
 
-/// Writes the lines of the selected file, or all files: as text and in Markdown `most` of them, or the usual number. JSON and
-/// CSV have the lines of all files that are selected.
+/// Writes the lines of the selected file, or all files: as text and in Markdown `most` of them, or the usual number.
+/// JSON and CSV have the lines of all files that are selected.
 ///
 /// # Errors
 /// What `out` answers to a write.

@@ -38,7 +38,7 @@ pub enum NoSuchSource {
     },
 }
 
-/// So many names in a message.
+/// At most this many names are in a message.
 const MOST_NAMES: usize = 12;
 
 fn list(names: &[String]) -> String {
@@ -65,7 +65,7 @@ impl fmt::Display for NoSuchSource {
 impl std::error::Error for NoSuchSource {}
 
 impl LineSelection {
-    /// Finds what `text` means: the path of a file, the end of one, or a name, and behind a colon a function of it, with
+    /// Finds what `text` means: the path of a file, the end of one, or a name, and after a colon a function of it, with
     /// or without the class that it is in.
     ///
     /// # Errors

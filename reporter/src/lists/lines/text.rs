@@ -19,7 +19,7 @@ use crate::text::{Align, Cell, Columns, TextStyle, write_paragraph};
 const SOURCE_NEEDS: usize = 40;
 /// The number of allocations is, where it keeps this.
 const SOURCE_NEEDS_AT_LEAST: usize = 24;
-/// So many lines without figures are shown between two that have some; of more, none.
+/// At most this many lines without figures are shown between two that have some; of more, none.
 const CONTEXT: u32 = 3;
 
 /// Writes the lines of the selected file, or all files, as text: `most` of them, or the usual number.
@@ -59,7 +59,7 @@ fn write_files(
     file_list(report, metric, files).write_text(most, style, out)
 }
 
-/// A line of the list: with figures, without, or what stands for lines that are left out.
+/// A line of the list: with figures, without, or a mark for lines that are left out.
 enum ListLine<'a> {
     Figures(&'a LineSums),
     Context(u32),

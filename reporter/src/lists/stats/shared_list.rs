@@ -10,7 +10,7 @@ use crate::text::{Align, TextStyle};
 type ObjectColumn<'a> = Column<'a, SharedObject>;
 
 const NAME: SubjectName = SubjectName { name: "name", head: "Name" };
-/// So many pids stand in a list.
+/// At most this many pids are in a list.
 const MOST_PIDS: usize = 3;
 
 /// Writes the `top` largest, if there are any.

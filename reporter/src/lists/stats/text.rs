@@ -213,7 +213,7 @@ fn write_ranking(
     let whole = report.total(metric);
     let bytes = PlaceColumn::bytes("Bytes", |row| row.amount.bytes);
     let allocations = PlaceColumn::count("Allocations", |row| row.amount.allocations);
-    // The share stands beside what it is a share of.
+    // The share comes next to what it is a share of.
     let columns = match ranking {
         Ranking::Bytes => {
             vec![bytes, PlaceColumn::share(|row| (row.amount.bytes, whole.bytes)), allocations]

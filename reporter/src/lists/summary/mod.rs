@@ -145,7 +145,8 @@ fn rows(report: &Report, view: View, metric: Metric, (grouped, sort): (&GroupedP
         grouped.firsts().iter().zip(both).map(|(&place, (own, with_callees))| SummaryRow { place, own, with_callees });
     let mut rows: Vec<SummaryRow> = rows
         .filter(|row| {
-            // Marks such as `<new thread>` are no functions; what stands for a stack that is not shown has its memory.
+            // Marks such as `<new thread>` are no functions; the placeholder of a stack that is not shown has its
+            // memory.
             let is_function = places.get(row.place).kind != PlaceKind::Special || !row.own.is_zero();
             is_function && !row.with_callees.is_zero()
         })

@@ -19,7 +19,7 @@ pub struct By {
     pub thread: bool,
 }
 
-/// What tells where.
+/// What says where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BySubject {
     /// Nothing does.
@@ -90,7 +90,7 @@ impl fmt::Display for By {
 pub enum InvalidBy {
     /// There is no such thing.
     Unknown(String),
-    /// Each tells where.
+    /// Each says where.
     TwoSubjects,
 }
 

@@ -1,4 +1,4 @@
-//! The report `temporary`: where memory was allocated to be given back at once, with the stacks.
+//! The report `temporary`: where memory was allocated to be freed at once, with the stacks.
 
 mod json;
 mod list;

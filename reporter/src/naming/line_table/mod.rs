@@ -19,7 +19,7 @@ pub struct LineRange {
     pub columns: Option<Columns>,
 }
 
-/// Where within its lines a piece of source stands, in bytes of UTF-8.
+/// Where within its lines a piece of source is, in bytes of UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
     /// The line on which it ends.

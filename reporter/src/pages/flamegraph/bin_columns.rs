@@ -1,6 +1,6 @@
 //! The run in bins as columns of the page, from which it has the figures of any range of time.
 //!
-//! Rows stand bin after bin, in each by cell; four columns say how many rows of each kind every bin has. A row names its
+//! Rows come bin after bin, in each by cell; four columns say how many rows of each kind every bin has. A row names its
 //! cell by the difference to the row before, the first one of a bin by its number.
 
 use memprof_replay::slots::Amount;
@@ -73,7 +73,7 @@ struct Growing {
     allocated_bytes: GrowingColumn,
     /// How many allocations, times 4, and what became of them (`Fate`).
     allocated_heads: GrowingColumn,
-    /// For rows of mixed fate only: what was given back within the bin, and of this what was temporary.
+    /// For rows of mixed fate only: what was released within the bin, and of this what was temporary.
     mixed_released: Amounts,
     mixed_temporary: Amounts,
     released: Cells,

@@ -17,7 +17,8 @@ const SMALLEST_TREE: usize = 50_000;
 const SMALLEST_SHARE: u64 = 2048;
 /// Rows that a screen may have room for.
 const DEEPEST: u32 = 64;
-/// The number of what stands for frames that are too narrow, after the kinds of places; templates/page/data/views.js has it, too.
+/// The kind of the blocks that represent frames that are too narrow: the number after the kinds of places.
+/// templates/page/data/views.js has it, too.
 const MERGED_KIND: u8 = 7;
 
 /// The head with a small tree, in the shape in which the page has the whole one.
@@ -95,7 +96,7 @@ impl<'a> FirstView<'a> {
     }
 }
 
-/// The nodes that are wide enough, each with a child that stands for those below it that are not.
+/// The nodes that are wide enough, each with a child that represents those below it that are not.
 fn sprouts(
     tree: &FlameTree,
     metric: Metric,

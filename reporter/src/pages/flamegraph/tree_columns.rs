@@ -84,7 +84,7 @@ pub(crate) fn write_nodes(parents: &[NodeId], frames: impl IntoIterator<Item = u
     columns.unsigned("nodes.frame", frames);
 }
 
-/// What cells are told apart by, apart from their nodes.
+/// What distinguishes cells, besides their nodes.
 pub(super) struct CellAxes {
     /// The threads, by process.
     pub threads: Vec<(ProcessId, ThreadId)>,

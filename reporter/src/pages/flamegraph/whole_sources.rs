@@ -43,8 +43,8 @@ pub(super) fn write(
     columns.text("sources.absent", sources.iter().map(|source| source.absent));
 }
 
-/// The Python files of the tree: the program's own first, then libraries'; of each kind, those first that had the largest
-/// share of any metric.
+/// The Python files of the tree: the program's own first, then libraries'; of each kind, those first that had the
+/// largest share of any metric.
 fn files<'a>(tree: &FlameTree, places: &'a Places) -> Vec<&'a str> {
     // By node: the file of the innermost Python frame that has one. What imports and other code without a file allocate
     // counts for their callers, as when the page folds them.
@@ -82,7 +82,8 @@ fn files<'a>(tree: &FlameTree, places: &'a Places) -> Vec<&'a str> {
     files.into_iter().map(|(file, _)| file).collect()
 }
 
-/// Whether a file was installed with Python or as a package; the page tells them apart likewise (templates/page/graph/colour.js).
+/// Whether a file was installed with Python or as a package; the page distinguishes them likewise
+/// (templates/page/graph/colour.js).
 fn is_library(file: &str) -> bool {
     ["/site-packages/", "/dist-packages/", "/lib/python"].iter().any(|folder| file.contains(folder))
 }

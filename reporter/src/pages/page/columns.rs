@@ -1,18 +1,18 @@
 //! Columns of numbers and texts as bytes, for pages with more of them than JSON is good for.
 //!
-//! A container is the length of its head (u32, little-endian), the head, and the columns one after the other. The head is
-//! JSON: `schema`, `head` (all that is no column) and `columns`, which says of each in this order its `name`, `encoding`,
-//! `count` (of values), `length` (in bytes), and whether it is `wide`: some value has more than 31 bits.
+//! A container is the length of its head (u32, little-endian), the head, and the columns one after the other. The head
+//! is JSON: `schema`, `head` (all that is no column) and `columns`, which says of each in this order its `name`,
+//! `encoding`, `count` (of values), `length` (in bytes), and whether it is `wide`: some value has more than 31 bits.
 //!
-//! Whole numbers are LEB128. What stands before that is the `encoding`: `unsigned` nothing, `signed` zigzag, `ascending` the
-//! difference from the value before. `text` is the lengths of the texts in UTF-16 units, unsigned, then all texts in
-//! UTF-8. Columns are compressed together, so that what repeats costs next to nothing.
+//! Whole numbers are LEB128. What is done before that is the `encoding`: `unsigned` nothing, `signed` zigzag,
+//! `ascending` the difference from the value before. `text` is the lengths of the texts in UTF-16 units, unsigned, then
+//! all texts in UTF-8. Columns are compressed together, so that what repeats costs next to nothing.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// Columns in the order in which they will stand.
+/// Columns in the order in which they will be written.
 #[derive(Default)]
 pub(crate) struct Columns {
     directory: Vec<Column>,
@@ -62,7 +62,7 @@ impl GrowingColumn {
 
     /// Adds a number to a column of numbers of either sign.
     pub(crate) fn push_signed(&mut self, value: i64) {
-        // As it stands it has one bit more.
+        // As it is stored it has one bit more.
         self.push((value << 1 ^ value >> 63) as u64);
     }
 }
@@ -91,7 +91,7 @@ impl Columns {
         self.enter(name, encoding, column.count, start, column.wide);
     }
 
-    /// Adds numbers each of which may be missing: -1 stands for that.
+    /// Adds numbers each of which may be missing: -1 then.
     pub(crate) fn optional(&mut self, name: &str, values: impl IntoIterator<Item = Option<u32>>) {
         let zigzag = |value: Option<u32>| value.map_or(1, |value| u64::from(value) << 1);
         self.numbers(
@@ -123,7 +123,7 @@ impl Columns {
         self.enter(name, Encoding::Text, count, start, false);
     }
 
-    /// Numbers as they will stand, and whether each makes its column wide although it is small.
+    /// Numbers as they will be stored, and whether each makes its column wide although it is small.
     fn numbers(&mut self, name: &str, encoding: Encoding, values: impl Iterator<Item = (u64, bool)>) {
         let start = self.bytes.len();
         let (mut count, mut wide) = (0, false);

@@ -24,7 +24,7 @@ pub(crate) struct PageHeader<'a> {
 #[derive(Serialize)]
 struct ProcessEntry {
     pid: u32,
-    /// What tells it from the others, in few words.
+    /// What distinguishes it from the others, in few words.
     label: String,
     command_line: String,
     started_s: f64,

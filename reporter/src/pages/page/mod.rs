@@ -17,8 +17,8 @@ pub(crate) use columns::{Columns, GrowingColumn};
 pub(crate) use header::PageHeader;
 pub(crate) use source_lines::{NotShown, SourceLines};
 
-/// The usual level (6) makes the page of a million nodes 1.6 % smaller (10.4 MB) and takes 0.7 s of processor time more, of
-/// then 1.9 s for the whole report.
+/// The usual level (6) makes the page of a million nodes 1.6 % smaller (10.4 MB) and takes 0.7 s of processor time
+/// more, of then 1.9 s for the whole report.
 const LEVEL: Compression = Compression::new(4);
 
 /// What a page is made of, apart from its data.
@@ -45,7 +45,7 @@ pub(crate) fn write_page(
     const NAME: &str = "page.html";
     // Where the data goes. No title has it: a NUL cannot be part of a command line.
     const GAP: &str = "\0";
-    // The text stands in a script element, which `</script` or `<!--` would end.
+    // The text is in a script element, which `</script` or `<!--` would end.
     let first = first.map(serde_json::to_string).transpose()?.map(|json| json.replace('<', "\\u003c"));
     let mut script = Vec::new();
     compress(&mut script, |script| script.write_all(parts.script.as_bytes()))?;

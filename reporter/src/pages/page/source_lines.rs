@@ -72,7 +72,8 @@ impl SourceLines {
         self.file(file).ok()?.indented(line)
     }
 
-    /// At most `count` lines around a line, each with its number and its indentation. None if the file has no such line.
+    /// At most `count` lines around a line, each with its number and its indentation. None if the file has no such
+    /// line.
     #[cfg(feature = "tui")]
     pub(crate) fn around(&mut self, file: &str, line: u32, count: u32) -> Result<Vec<(u32, &str)>, NotShown> {
         let lines = self.file(file)?;
@@ -130,7 +131,7 @@ fn read(name: &str, recorded_at_ns: u64) -> Result<String, NotShown> {
     if path.extension().is_none_or(|extension| extension != "py") {
         return Err(NotShown::NoPython);
     }
-    // Looking before opening: the name comes from the capture, and opening a pipe would wait for its other end.
+    // Checked before opening: the name comes from the capture, and opening a pipe would wait for its other end.
     if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Err(NotShown::Missing);
     }

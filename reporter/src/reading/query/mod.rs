@@ -92,8 +92,8 @@ impl Query {
         ReplaySettings { range, temporary_threshold: self.temporary_threshold, bin_rows: None }
     }
 
-    /// What is selected, in words: `1.5 s to the end; thread worker; only pandas`. Empty for everything. Processes are not
-    /// mentioned: reports list them.
+    /// What is selected, in words: `1.5 s to the end; thread worker; only pandas`. Empty for everything. Processes are
+    /// not mentioned: reports list them.
     pub(crate) fn in_words(&self, duration_s: f64) -> String {
         let mut parts = Vec::new();
         let moment = |moment: Moment| seconds(moment.seconds(duration_s));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Where in a run: so many seconds after its start, or a share of it.
+/// Where in a run: seconds after its start, or a share of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Moment {
     /// Seconds from the start.

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use glob::Pattern;
 
-/// A pattern with `*`, `?` and `[...]` for the path of a source file or of a module. One without a slash is for the name of
-/// the file itself or of any folder above it: `pandas` means all that lies in a folder of this name.
+/// A pattern with `*`, `?` and `[...]` for the path of a source file or of a module. One without a slash is for the
+/// name of the file itself or of any folder above it: `pandas` means all that lies in a folder of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern {
     pattern: Pattern,

@@ -61,8 +61,8 @@ impl<'a> SlotFilter<'a> {
         self.admits_thread(slot.thread) && self.admits_site(slot.site)
     }
 
-    /// Leaves of an aggregate what is admitted, and sums it up anew. What belongs to no slot (releases, sizes, the time line)
-    /// stays that of all.
+    /// Leaves of an aggregate what is admitted, and sums it up again. What belongs to no slot (releases, sizes, the
+    /// time line) stays that of all.
     pub(crate) fn apply(&self, aggregate: &mut Aggregate) {
         let admitted: Vec<bool> = aggregate.slots.iter().map(|slot| self.admits(slot)).collect();
         let mut next = 0..;

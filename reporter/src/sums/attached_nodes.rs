@@ -1,4 +1,5 @@
-//! Puts the nodes of sites below those of the processes and threads that allocated there, and leaves the others out.
+//! Attaches the nodes of sites below those of the processes and threads that allocated there, and leaves the others
+//! out.
 
 use std::ops::Range;
 
@@ -13,8 +14,8 @@ use crate::sums::flame_cells::Cells;
 use crate::sums::flame_tree::{Node, NodeId};
 use crate::sums::site_tree::SiteTree;
 
-/// A tree that grows top by top.
-pub(crate) struct Grafting<'a> {
+/// A tree to which the nodes of sites are attached, top by top.
+pub(crate) struct AttachedNodes<'a> {
     tables: &'a Tables,
     processes: &'a Processes,
     /// The nodes of sites, in preorder.
@@ -23,15 +24,15 @@ pub(crate) struct Grafting<'a> {
     of_process: Vec<Option<NodeId>>,
 }
 
-impl<'a> Grafting<'a> {
+impl<'a> AttachedNodes<'a> {
     pub(crate) fn new(sites: SiteTree, (tables, processes): (&'a Tables, &'a Processes)) -> Self {
         let of_sites = sites.into_nodes();
         let nodes = vec![of_sites[NodeId::ROOT.index()]];
         Self { tables, processes, of_sites, nodes, of_process: vec![None; processes.list().len()] }
     }
 
-    /// Gives the cells, which have nodes of sites and are in the order of their tops, their nodes in the tree. Returns its
-    /// nodes, in preorder, and those of processes.
+    /// Gives the cells, which have nodes of sites and are in the order of their tops, their nodes in the tree. Returns
+    /// its nodes, in preorder, and those of processes.
     pub(crate) fn run(mut self, places: &mut Places, cells: &mut Cells) -> (Vec<Node>, Vec<Option<NodeId>>) {
         let labels = (&ProcessLabels::of(self.tables, self.processes), &ThreadLabels::of(self.tables, self.processes));
         // The number that a node of sites has below the present top; that of the root where it is not there.
