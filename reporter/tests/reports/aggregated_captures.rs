@@ -90,8 +90,8 @@ fn what_needs_events_says_so() {
     let threshold = Query { temporary_threshold: 7, ..Query::default() };
     for (query, says) in [(some, "some of its processes"), (threshold, "threshold for temporary allocations")] {
         let Err(error @ ReportError::Aggregated(..)) = Report::open_with(&path, &query) else { panic!("{query:?}") };
-        let told = error.to_string();
-        assert!(told.contains("is aggregated") && told.contains(says) && !told.contains('\n'), "{told}");
+        let message = error.to_string();
+        assert!(message.contains("is aggregated") && message.contains(says) && !message.contains('\n'), "{message}");
     }
 }
 
@@ -112,12 +112,12 @@ fn without_its_sums_it_is_refused() {
     let mut bytes = aggregated(&sample_run().to_bytes());
     let chunks: Vec<usize> = (0..bytes.len() - 4).filter(|&at| bytes[at..].starts_with(b"MPck")).collect();
     bytes[chunks[1] + 60] ^= 1;
-    let told = reports(&bytes, Of::Figures).expect_err("it is refused");
-    assert!(told.contains("memprof-test.bin is an aggregated capture that was cut off or damaged"), "{told}");
+    let message = reports(&bytes, Of::Figures).expect_err("it is refused");
+    assert!(message.contains("memprof-test.bin is an aggregated capture that was cut off or damaged"), "{message}");
 }
 
 #[test]
-fn lost_slots_are_told() {
+fn lost_slots_are_reported() {
     let bytes = aggregated(&sample_run().to_bytes());
     let slots = (0..bytes.len() - 5).find(|&at| bytes[at..].starts_with(b"MPck") && bytes[at + 4] == 15);
     let cut = reports(&bytes[..slots.expect("there are slots")], Of::All).expect("it can be opened");

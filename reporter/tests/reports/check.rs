@@ -1,5 +1,5 @@
-//! Captures held against limits: what counts, which sites are named, and how it is printed (golden/check*). After a change
-//! that is wanted, run the test with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
+//! Captures held against limits: what counts, which sites are named, and how it is printed (golden/check*). After a
+//! change that is wanted, run the test with `MEMPROF_UPDATE_GOLDEN=1` and check the difference.
 
 use std::fs;
 

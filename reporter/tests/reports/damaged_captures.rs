@@ -101,7 +101,7 @@ fn render(report: &mut Report, view: View) {
 /// The position of the `n`th chunk.
 fn chunk_at(bytes: &[u8], n: usize) -> usize {
     let starts = bytes.windows(4).enumerate().filter(|(_, window)| *window == b"MPck");
-    starts.map(|(at, _)| at).nth(n).expect("there are so many chunks")
+    starts.map(|(at, _)| at).nth(n).expect("there are that many chunks")
 }
 
 #[test]

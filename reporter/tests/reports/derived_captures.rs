@@ -56,7 +56,7 @@ pub fn joined(captures: &[&[u8]]) -> Result<Vec<u8>, JoinError> {
     join(readers, &mut out).map(|_| out)
 }
 
-/// A capture that begins so many seconds later.
+/// A capture that begins this many seconds later.
 pub fn later(mut builder: CaptureBuilder, seconds: u64) -> CaptureBuilder {
     builder.header.start_unix_ns += seconds * 1_000_000_000;
     builder

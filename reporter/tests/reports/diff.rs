@@ -1,5 +1,6 @@
-//! Two captures compared: what is the same in both, what the figures add up to, and how they are printed (golden/diff-*).
-//! After a change that is wanted, run the test with `MEMPROF_UPDATE_GOLDEN=1` and look at the difference.
+//! Two captures compared: what is the same in both, what the figures add up to, and how they are printed
+//! (golden/diff-*). After a change that is wanted, run the test with `MEMPROF_UPDATE_GOLDEN=1` and check the
+//! difference.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -371,7 +372,7 @@ fn a_limit_is_on_the_growth_in_all() {
     });
 }
 
-/// What a small run does: a stack, a size, and whether that is given back.
+/// What a small run does: a stack, a size, and whether that is freed.
 type Steps = Vec<(Vec<Place<'static>>, u64, bool)>;
 
 /// Small runs of the same few functions in files of several folders, at several lines.

@@ -1,5 +1,5 @@
-//! Stacks of which an aggregated recording left out callers: lists by place are what they would have been, trees say it, and a note
-//! says how much it is.
+//! Stacks of which an aggregated recording left out callers: lists by place are what they would have been, trees say
+//! it, and a note says how much it is.
 
 use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;

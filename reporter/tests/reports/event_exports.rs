@@ -1,4 +1,4 @@
-//! Exports that tell every event or follow allocations to their end.
+//! Exports that have every event or follow allocations to their end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +54,8 @@ fn lifetimes_run() -> CaptureBuilder {
 #[test]
 fn dhat_has_lifetimes_and_the_largest_size_of_each_point() {
     let profile = as_json(&mut lifetimes_run().report(), named("dhat"));
-    // The end is after 2 s. Lifetimes of the first: 20 ms; of the second 60; the third 10; the resized one up to the end.
+    // The end is after 2 s. Lifetimes of the first: 20 ms; of the second 60; the third 10; the resized one up to the
+    // end.
     let heap = 20_000 + 60_000 + 10_000 + (2_000_000 - 50_000);
     assert_eq!(
         profile["pps"],
@@ -207,9 +208,9 @@ fn firefox_profiles_have_all_processes_of_a_family() {
     assert_eq!(times(1), [&json!(200.0), &json!(1200.0)]);
 }
 
-/// The stacks and sizes that a heaptrack file leaves live, and its dates.
+/// The stacks and sizes that a heaptrack file leaves live, and its time stamps.
 fn read_heaptrack(text: &str) -> (BTreeMap<(u64, usize), i64>, Vec<u64>) {
-    let (mut pairs, mut live, mut dates) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let (mut pairs, mut live, mut stamps) = (Vec::new(), BTreeMap::new(), Vec::new());
     for line in text.lines() {
         let number = |text: &str| u64::from_str_radix(text, 16).expect("a hexadecimal number");
         match line.split_once(' ').expect("every line has a kind and a value") {
@@ -219,23 +220,23 @@ fn read_heaptrack(text: &str) -> (BTreeMap<(u64, usize), i64>, Vec<u64>) {
             }
             ("+", pair) => *live.entry(pairs[number(pair) as usize]).or_default() += 1,
             ("-", pair) => *live.entry(pairs[number(pair) as usize]).or_default() -= 1,
-            ("c", date) => dates.push(number(date)),
+            ("c", stamp) => stamps.push(number(stamp)),
             (kind, _) => assert!(["v", "X", "I", "R", "s", "i", "t"].contains(&kind), "{line}"),
         }
     }
     live.retain(|_, blocks| *blocks != 0);
-    (live, dates)
+    (live, stamps)
 }
 
 #[test]
 fn heaptrack_files_name_everything_before_they_use_it() {
     for mut report in runs() {
         let text = String::from_utf8(export(&mut report, named("heaptrack"))).expect("it is text");
-        let (live, dates) = read_heaptrack(&text);
+        let (live, stamps) = read_heaptrack(&text);
         assert!(live.values().all(|&blocks| blocks > 0));
         let bytes: u64 = live.iter().map(|((size, _), blocks)| size * *blocks as u64).sum();
         assert_eq!(bytes, report.total(Metric::Leaks).bytes);
-        assert!(dates.is_sorted() && dates.last() >= Some(&0));
+        assert!(stamps.is_sorted() && stamps.last() >= Some(&0));
         for line in text.lines().filter_map(|line| line.strip_prefix("s ")) {
             let (length, string) = line.split_once(' ').expect("a length and a string");
             assert_eq!(usize::from_str_radix(length, 16), Ok(string.len()), "bytes, not characters");

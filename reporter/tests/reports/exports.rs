@@ -276,7 +276,7 @@ fn pprof_has_inlined_functions_addresses_and_modules() {
 }
 
 #[test]
-fn pprof_tells_processes_apart() {
+fn pprof_distinguishes_processes() {
     let profile = Profile::of(&bytes(&mut family_run().report(), named("pprof"), View::default(), Metric::Total));
     let mut by_process: BTreeMap<&str, i64> = BTreeMap::new();
     for sample in &profile.sample {

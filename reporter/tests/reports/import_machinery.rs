@@ -1,5 +1,5 @@
-//! All lists name one place for one allocation: the innermost Python frame that is not the import machinery's, unless that is
-//! asked for.
+//! All lists name one place for one allocation: the innermost Python frame that is not the import machinery's, unless
+//! that is asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -65,7 +65,7 @@ fn place(stack: &[Place<'static>], view: View) -> &'static str {
     outside.or(python().next_back()).or(native).map_or(NO_PYTHON, |place| place.0)
 }
 
-/// Each stack keeps so many bytes, and before that had a byte that it gave back at once.
+/// Each stack keeps this many bytes, and before that had a byte that it freed at once.
 fn capture(stacks: &[(Stack, u64)]) -> CaptureBuilder {
     let mut builder = CaptureBuilder::new();
     let module = builder.module("/srv/app/grow.so", false);

@@ -91,7 +91,7 @@ pub fn lines_json(report: &Report, view: View, metric: Metric, out: &mut impl Si
     lines::write(report, (view, metric), what, None, (ListFormat::Json, &no_style()), out)
 }
 
-/// All ways to list memory that can be told apart by rows of JSON.
+/// All ways to list memory that can be distinguished by rows of JSON.
 const BYS: [&str; 10] = [
     "package",
     "line,allocator",

@@ -61,9 +61,9 @@ fn version_1() {
     }
 }
 
-/// Recorded by the last memprof that wrote version 3, a chunk for each thread and addresses in it: two threads that each
-/// keep fifty blocks of 70,001 bytes from line 5, every other one of which is dropped at the end. The figures are those of
-/// that memprof's reports.
+/// Recorded by the last memprof that wrote version 3, a chunk for each thread and addresses in it: two threads that
+/// each keep fifty blocks of 70,001 bytes from line 5, every other one of which is dropped at the end. The figures are
+/// those of that memprof's reports.
 #[test]
 fn version_3() {
     let report = open("version-3.bin");
@@ -88,9 +88,9 @@ fn version_3() {
     assert_eq!(rows_of_lines(&table, &[5]), [blocks[0], blocks[1], list]);
 }
 
-/// Recorded by the last memprof that wrote version 8, with whole rows of stacks and sites: two threads that each make fifty
-/// blocks of 70,000 bytes and more in line 5, anonymous memory that is shared (line 6), and a mapped file. The figures are
-/// those of that memprof's reports.
+/// Recorded by the last memprof that wrote version 8, with whole rows of stacks and sites: two threads that each make
+/// fifty blocks of 70,000 bytes and more in line 5, anonymous memory that is shared (line 6), and a mapped file. The
+/// figures are those of that memprof's reports.
 #[test]
 fn version_8() {
     let report = open("version-8.bin");

@@ -62,7 +62,7 @@ fn name_of(names: &BTreeMap<String, String>, function: &str) -> String {
 }
 
 #[test]
-fn paths_tell_where_metadata_did_not() {
+fn paths_decide_where_metadata_did_not() {
     let files = [
         (NUMPY, "numpy"),
         ("/v/lib/python3.11/site-packages/six.py", "six"),

@@ -184,7 +184,7 @@ fn a_hint_explains_arenas_where_there_are_some() {
     let mut traced = sample_run();
     traced.header.python_allocators_traced = ObjectTracing::Always;
     assert_eq!(hint(&traced), Value::Null);
-    // Native frames tell whose mapping it was.
+    // Native frames say whose mapping it was.
     for (path, is_interpreter) in [("/lib/other.so", false), ("/lib/libpython3.11.so", true)] {
         let mut builder = native_run();
         let module = builder.module(path, is_interpreter);
@@ -271,7 +271,7 @@ fn the_flame_page_has_the_frames_of_all_views() {
 }
 
 #[test]
-fn the_page_is_told_what_import_machinery_is() {
+fn the_page_knows_what_import_machinery_is() {
     let data = data_of(&flame_page(&tree_run()));
     let (frames, strings) = (&data["frames"], data["strings"].as_array().expect("texts"));
     let files = frames["file"].as_array().expect("a column").iter();

@@ -1,4 +1,4 @@
-//! Lists by place and peaks are the same, whether all stacks of a capture have been told apart or not.
+//! Lists by place and peaks are the same, whether all stacks of a capture have been distinguished or not.
 
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};

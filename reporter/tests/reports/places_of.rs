@@ -90,7 +90,7 @@ fn what_calls_back_into_the_program_is_left_out() {
     assert_places(&[RUN, resize, closure, PUSH, RAW], [closure.0, closure.0, PUSH.0]);
 }
 
-/// Where nobody but libraries is on the stack, or nobody tells whose the caller is, the innermost function counts.
+/// Where nobody but libraries is on the stack, or nothing says whose the caller is, the innermost function counts.
 #[test]
 fn without_a_function_of_the_program_s_libraries_are_listed() {
     let start = ("std::rt::init", "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/std/src/rt.rs", 118);

@@ -46,7 +46,7 @@ fn a_family_s_peak_is_that_of_all_together() {
 }
 
 #[test]
-fn what_a_process_leaves_behind_is_leaked_and_gone() {
+fn what_a_process_has_at_its_end_is_leaked_and_gone() {
     let report = family_run().report();
     assert_eq!(report.total(Metric::Leaks), amount(MIB + MIB / 2 + MIB / 4, 3));
     assert_eq!(of(&report, WORKER).sums.leaked, amount(MIB, 1));
@@ -62,7 +62,7 @@ fn what_a_process_leaves_behind_is_leaked_and_gone() {
 }
 
 #[test]
-fn frees_of_inherited_memory_are_told_from_unknown_ones() {
+fn frees_of_inherited_memory_are_no_unknown_ones() {
     let report = family_run().report();
     for (pid, inherited, unknown, dropped) in [(MAIN, 0, 0, 0), (WORKER, 1, 0, 0), (CHANGED, 1, 1, 2), (GZIP, 0, 0, 0)]
     {
@@ -156,7 +156,7 @@ fn a_fork_with_the_same_pid_is_another_process() {
 }
 
 #[test]
-fn a_process_ends_after_its_last_event_whatever_its_date() {
+fn a_process_ends_after_its_last_event_whatever_its_stamp() {
     let (mut builder, site) = parent_and_child();
     builder.event_of(2, 1, START + 10, allocation(16, 0, site)).event_of(2, 1, START + 20, free(16));
     builder.facts.push(ended(2, 0));

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 const PAGE: u64 = 16;
 const SITES: u32 = 6;
-/// Behind those of memory: a private mapping of a file, two parts of shared memory, a shared mapping of a file.
+/// After those of memory: a private mapping of a file, two parts of shared memory, a shared mapping of a file.
 const MAPPING_SITES: u32 = SITES + 4;
 const PROCESSES: usize = 4;
 
@@ -164,7 +164,7 @@ impl Memory {
     ) -> (bool, Option<Block>) {
         match event {
             Event::Allocation { address, size, site } => {
-                // What was there has been given back unseen.
+                // What was there has been freed unseen.
                 let _ = self.free(address, thread);
                 self.allocate(address, size, key(site));
                 return (true, None);
@@ -245,7 +245,7 @@ impl Model {
             let key = self.memories[next.process].mappings[next.mapping].key;
             count(&mut self.total, key, 1, 0);
             if next.process != process && !is_address_space(key.2) {
-                self.look_at(next.process, stamp);
+                self.update_peak_of(next.process, stamp);
             }
         }
     }
@@ -292,7 +292,7 @@ impl Model {
     }
 
     /// Whether a process has as much as ever.
-    fn look_at(&mut self, process: usize, stamp: Stamp) {
+    fn update_peak_of(&mut self, process: usize, stamp: Stamp) {
         let own = sum(&self.live_of(process, |_| true));
         let memory = &mut self.memories[process];
         if own.bytes >= memory.peak.bytes {
@@ -319,17 +319,17 @@ impl Model {
         if !applied {
             return;
         }
-        self.look_at(process, event.stamp);
+        self.update_peak_of(process, event.stamp);
         if let Event::Allocation { size, site, .. } | Event::Resize { size, site, .. } = event.event {
             count(&mut self.total, key(site), size, 1);
         }
         if let Some(Block { size, key, .. }) = temporary.filter(|block| !block.is_before_range) {
             count(&mut self.temporary, key, size, 1);
         }
-        self.look(event.stamp);
+        self.update_peak(event.stamp);
     }
 
-    fn look(&mut self, stamp: Stamp) {
+    fn update_peak(&mut self, stamp: Stamp) {
         let live = self.live();
         let bytes = sum(&live).bytes;
         if bytes >= self.peak_bytes {
@@ -376,11 +376,11 @@ impl Model {
         }
         memory.clear();
         self.shared.values_mut().for_each(|showers| showers.retain(|shower| shower.process != process));
-        self.look(stamp);
+        self.update_peak(stamp);
     }
 }
 
-/// Stamp, whether it hands out, whether it is an event, process, thread.
+/// Stamp, whether it allocates, whether it is an event, process, thread.
 type Due = (Stamp, bool, bool, usize, ThreadId);
 
 /// Picks the next event among the first ones of all threads that are in their process's present image, again and again.
@@ -397,9 +397,9 @@ fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course], settings
     let mut has_begun = settings.range.is_none();
     // Processes that have gone beyond the range.
     let mut through = vec![false; courses.len()];
-    let hands_out = |event: &Event| !matches!(event, Event::Free { .. } | Event::Unmap { .. });
+    let allocates = |event: &Event| !matches!(event, Event::Free { .. } | Event::Unmap { .. });
     loop {
-        // Stamp, whether it hands out, whether it is an event, process, thread; the event's index.
+        // Stamp, whether it allocates, whether it is an event, process, thread; the event's index.
         let mut due: Vec<(Due, usize)> = Vec::new();
         for (process, course) in courses.iter().enumerate() {
             let Some(&(image, ..)) = course.images.get(present[process]) else { continue };
@@ -407,7 +407,7 @@ fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course], settings
             for &at in &of_image {
                 let (thread, _, event) = left[at];
                 if of_image.iter().all(|&before| before >= at || left[before].0 != thread) {
-                    due.push(((event.stamp, hands_out(&event.event), true, process, thread), at));
+                    due.push(((event.stamp, allocates(&event.event), true, process, thread), at));
                 }
             }
             let next = course.images.get(present[process] + 1).map(|image| image.1).or(course.ended);

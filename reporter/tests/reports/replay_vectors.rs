@@ -1,4 +1,4 @@
-//! Programs with a known truth: peaks, leaks, mappings given back in parts, resized blocks, programs that become others.
+//! Programs with a known truth: peaks, leaks, mappings unmapped in parts, resized blocks, programs that become others.
 
 use crate::capture_builder::{CaptureBuilder, Place, SECOND, START};
 use memprof_capture::allocator::Allocator::{self, Malloc, Mmap, Realloc, Valloc};
@@ -165,7 +165,7 @@ fn the_last_page_of_a_mapping_holds_the_rest() {
 }
 
 #[test]
-fn part_of_a_mapping_is_given_back() {
+fn part_of_a_mapping_is_unmapped() {
     let (mut builder, first, second) = two_sites(Mmap);
     builder.map(FAR, 2 * PAGE, first).unmap(FAR, PAGE).map(2 * FAR, 10 * PAGE, second);
     let report = builder.report();
@@ -188,7 +188,7 @@ fn pages_after(gone: &[(u64, u64)]) -> u64 {
 }
 
 #[test]
-fn head_tail_and_middle_of_a_mapping_are_given_back() {
+fn head_tail_and_middle_of_a_mapping_are_unmapped() {
     assert_eq!(pages_after(&[(0, 4), (6, 4)]), 12);
     assert_eq!(pages_after(&[(4, 3)]), 17);
     assert_eq!(pages_after(&[(1, 4), (6, 3)]), 13);
@@ -220,7 +220,7 @@ fn a_mapping_over_an_old_one_replaces_it() {
 }
 
 #[test]
-fn blocks_and_mappings_do_not_meet() {
+fn blocks_and_mappings_are_independent() {
     let mut builder = CaptureBuilder::new();
     let (block, mapping) = (builder.site(&[FIRST], Malloc), builder.site(&[FIRST], Mmap));
     builder.map(FAR, PAGE, mapping).allocate(FAR, 100, block).free(FAR).allocate(FAR + 16, 100, block).unmap(FAR, PAGE);
@@ -280,7 +280,7 @@ fn a_resize_of_what_was_there_before_is_a_release_and_an_allocation() {
 }
 
 #[test]
-fn threads_are_told_apart_and_may_free_for_each_other() {
+fn threads_are_distinguished_and_may_free_for_each_other() {
     let (mut builder, site, _) = two_sites(Malloc);
     let allocation = |address| Event::Allocation { address: Address(address), size: 4096, site };
     builder.event(0, START + 1, allocation(0x1000)).event(1, START + 2, allocation(0x2000));

@@ -22,14 +22,14 @@ const NATIVE: View = View::of(ViewKind::Native);
 const PYTHON_ONLY: View = View::of(ViewKind::Python);
 const WITH_RUNTIME: View = View { show_runtime: true, ..View::of(ViewKind::Hybrid) };
 
-/// A file that hears how large it will be.
+/// A file that is given its size before it is written.
 #[derive(Default)]
-struct Told {
+struct SizedFile {
     bytes: Vec<u8>,
     expected: Option<ExpectedSize>,
 }
 
-impl Write for Told {
+impl Write for SizedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.bytes.write(bytes)
     }
@@ -39,7 +39,7 @@ impl Write for Told {
     }
 }
 
-impl SizedWrite for Told {
+impl SizedWrite for SizedFile {
     fn expect(&mut self, size: ExpectedSize) -> io::Result<()> {
         assert!(self.bytes.is_empty() && self.expected.is_none(), "once, before the first byte");
         self.expected = Some(size);
@@ -69,9 +69,9 @@ fn formats_that_spell_stacks_out_say_before_how_large_they_will_be() {
                 if format.has_events() && report.processes().are_several() {
                     continue;
                 }
-                let mut told = Told::default();
-                write(&mut report, format, view, metric, &mut told).expect("memory can be written");
-                assert_eq!(told.expected, Some(ExpectedSize::Exactly(told.bytes.len() as u64)), "{format:?} {view:?}");
+                let mut file = SizedFile::default();
+                write(&mut report, format, view, metric, &mut file).expect("memory can be written");
+                assert_eq!(file.expected, Some(ExpectedSize::Exactly(file.bytes.len() as u64)), "{format:?} {view:?}");
             }
         }
     }
@@ -92,18 +92,18 @@ fn deep_run(depth: usize) -> CaptureBuilder {
 fn deep_recursion_takes_its_square_only_where_the_format_leaves_no_choice() {
     let sizes = |format: &Format| {
         [300, 1_200].map(|depth| {
-            let mut told = Told::default();
-            write(&mut deep_run(depth).report(), format, View::default(), Metric::Leaks, &mut told).expect("it can");
-            let bytes = told.bytes.len() as u64;
-            let unpacked = match told.expected {
+            let mut file = SizedFile::default();
+            write(&mut deep_run(depth).report(), format, View::default(), Metric::Leaks, &mut file).expect("it can");
+            let bytes = file.bytes.len() as u64;
+            let unpacked = match file.expected {
                 Some(ExpectedSize::Unpacked(_)) => {
                     let mut unpacked = Vec::new();
-                    flate2::read::GzDecoder::new(&told.bytes[..]).read_to_end(&mut unpacked).expect("it is gzip'ed");
+                    flate2::read::GzDecoder::new(&file.bytes[..]).read_to_end(&mut unpacked).expect("it is gzip'ed");
                     unpacked.len() as u64
                 }
                 _ => bytes,
             };
-            (bytes, unpacked, told.expected)
+            (bytes, unpacked, file.expected)
         })
     };
     for format in FORMATS {
@@ -124,15 +124,15 @@ fn deep_recursion_takes_its_square_only_where_the_format_leaves_no_choice() {
 }
 
 /// What is said about a size, and the size.
-fn told_and_true(told: &Told) -> (u64, u64) {
-    match told.expected {
-        Some(ExpectedSize::About(bytes)) => (bytes, told.bytes.len() as u64),
+fn expected_and_true(file: &SizedFile) -> (u64, u64) {
+    match file.expected {
+        Some(ExpectedSize::About(bytes)) => (bytes, file.bytes.len() as u64),
         ref other => panic!("{other:?}"),
     }
 }
 
-fn assert_about(told: &Told, what: &str) {
-    let (said, bytes) = told_and_true(told);
+fn assert_about(file: &SizedFile, what: &str) {
+    let (said, bytes) = expected_and_true(file);
     assert!(bytes < 2 * said && said < 2 * bytes, "{what}: {said} are said, {bytes} are written");
 }
 
@@ -149,33 +149,33 @@ fn formats_of_events_say_about_how_large_they_will_be() {
         }
     }
     for format in [named("firefox"), named("heaptrack"), named("memray")] {
-        let mut told = Told::default();
-        write(&mut builder.report(), format, View::default(), Metric::Peak, &mut told).expect("it can");
-        assert_about(&told, format.name);
+        let mut file = SizedFile::default();
+        write(&mut builder.report(), format, View::default(), Metric::Peak, &mut file).expect("it can");
+        assert_about(&file, format.name);
     }
 }
 
 /// The same of the reports that have stacks with all names in JSON.
 #[test]
 fn reports_that_spell_stacks_out_say_about_how_large_they_will_be() {
-    let mut told = Told::default();
+    let mut file = SizedFile::default();
     let settings = LeakSettings { view: View::default(), ranking: Ranking::Bytes, suppressed: Vec::new() };
-    lists::leaks_json(&deep_run(500).report(), &settings, &mut told).expect("it can");
-    assert_about(&told, "leaks");
+    lists::leaks_json(&deep_run(500).report(), &settings, &mut file).expect("it can");
+    assert_about(&file, "leaks");
 
     let mut builder = CaptureBuilder::new();
     for depth in 1..100 {
         let site = builder.site(&vec![("work", "work.py", 7); depth], Allocator::Malloc);
         builder.allocate(0x1000, 600, site).free(0x1000);
     }
-    let mut told = Told::default();
-    lists::temporary_json(&builder.report(), View::default(), SortBy::Bytes, &mut told).expect("it can");
-    assert_about(&told, "temporary");
+    let mut file = SizedFile::default();
+    lists::temporary_json(&builder.report(), View::default(), SortBy::Bytes, &mut file).expect("it can");
+    assert_about(&file, "temporary");
 
     let comparison =
         Comparison { view: View::default(), metric: Metric::Total, by: By::Stack, order: Order::Difference };
     let (mut before, mut after) = (CaptureBuilder::new().report(), deep_run(500).report());
-    let mut told = Told::default();
-    diff::write_json(&Diff::of(&mut before, &mut after, comparison), &mut told).expect("it can");
-    assert_about(&told, "diff");
+    let mut file = SizedFile::default();
+    diff::write_json(&Diff::of(&mut before, &mut after, comparison), &mut file).expect("it can");
+    assert_about(&file, "diff");
 }

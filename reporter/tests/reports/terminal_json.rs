@@ -1,5 +1,5 @@
 //! The JSON of the reports for a terminal: against their schemas in docs/, against each other, and functions and lines
-//! against a model that looks at each allocation by itself.
+//! against a model that goes through each allocation by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -112,7 +112,7 @@ fn leaks_know_when_they_were_allocated() {
     let mut builder = CaptureBuilder::new();
     let kept = builder.site(&[("keep", "/srv/a.py", 3)], Malloc);
     let other = builder.site(&[("pass", "/srv/a.py", 9)], Malloc);
-    // Of `keep`, the first block and the last one are given back; all live for some hundredths of a second.
+    // Of `keep`, the first block and the last one are freed; all live for some hundredths of a second.
     for block in 1..=8 {
         builder.allocate(block << 12, 100, kept).allocate(0x10, 8, other).free(0x10);
     }

@@ -1,5 +1,5 @@
-//! The reports that are for a terminal first: functions, lines, leaks, temporary allocations, sizes and the time line, against
-//! texts that were looked at (golden/).
+//! The reports that are for a terminal first: functions, lines, leaks, temporary allocations, sizes and the time line,
+//! against texts that somebody has checked (golden/).
 
 use std::fs;
 use std::io;
@@ -194,7 +194,7 @@ main()
 ";
 
 #[test]
-fn lines_stand_beside_their_text() {
+fn lines_are_beside_their_text() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("tracks.py");
     fs::write(&path, SOURCE).expect("a file can be written");

@@ -1,4 +1,4 @@
-//! Reports for a terminal, against texts that were looked at.
+//! Reports for a terminal, against texts that somebody has checked.
 
 use crate::family_run::{GZIP, MAIN, family_run};
 use crate::golden_text::assert_golden;

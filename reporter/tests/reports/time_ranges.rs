@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 const PAGE: u64 = 16;
 const SITES: u32 = 5;
-/// Behind those of memory: shared memory, a file that others see, one that they do not.
+/// After those of memory: shared memory, a file that others see, one that they do not.
 const MAPPING_SITES: u32 = SITES + 3;
 const PIDS: u32 = 3;
 

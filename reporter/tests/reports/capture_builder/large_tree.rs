@@ -10,7 +10,7 @@ use super::{CaptureBuilder, START, one_line_for_each_unit};
 
 const FUNCTIONS: u64 = 20_000;
 const FUNCTIONS_IN_A_FILE: u64 = 50;
-/// Lines of each function that stand in stacks.
+/// Lines of each function that are in stacks.
 const LINES: u64 = 3;
 const THREADS: u64 = 8;
 /// Frames on the way that lead to all calls.
@@ -29,8 +29,8 @@ impl Numbers {
     }
 }
 
-/// A run whose flame graph has so many nodes, besides the root. More than half of them allocate, by eight threads and four
-/// allocators, a few of them often; one half of that is live at the end.
+/// A run whose flame graph has this many nodes, besides the root. More than half of them allocate, by eight threads and
+/// four allocators, a few of them often; one half of that is live at the end.
 pub fn large_tree(nodes: usize) -> CaptureBuilder {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let mut builder = CaptureBuilder::new();
@@ -66,7 +66,7 @@ fn grow(builder: &mut CaptureBuilder, nodes: usize, numbers: &mut Numbers) {
         let keep = path.len().saturating_sub(leave as usize).clamp(lasting.min(path.len()), DEEPEST);
         path.truncate(keep);
         let (parent, children) = path.last_mut().expect("the root stays");
-        // Siblings have different frames: each is some steps behind the one before it.
+        // Siblings have different frames: each is some steps after the one before it.
         let frame = (u64::from(parent.0).wrapping_mul(0x9e37_79b1) + *children * 7919) % frames;
         *children += 1;
         let parent = *parent;

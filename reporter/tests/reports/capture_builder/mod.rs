@@ -49,7 +49,7 @@ pub struct CaptureBuilder {
     pub packages: Vec<PackagedFile>,
     /// Events in a chunk.
     pub chunk_rows: usize,
-    /// Events are dated to within so many stamp units.
+    /// Events are stamped to within this many stamp units.
     pub precision: u64,
     /// Whether each stack and each site gets rows of its own, whatever rows there are.
     pub repeats_rows: bool,

@@ -1,5 +1,5 @@
-//! Texts that were looked at, in golden/. After a change that is wanted, run the test with `MEMPROF_UPDATE_GOLDEN=1` and look
-//! at the difference.
+//! Texts that somebody has checked, in golden/. After a change that is wanted, run the test with
+//! `MEMPROF_UPDATE_GOLDEN=1` and check the difference.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
-/// Requires that a text is as it was when it was looked at.
+/// Requires that a text is as it was when somebody checked it.
 #[track_caller]
 pub fn assert_golden(name: &str, text: &str) {
     if std::env::var_os("MEMPROF_UPDATE_GOLDEN").is_some() {

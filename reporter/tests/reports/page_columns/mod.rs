@@ -1,4 +1,5 @@
-//! Reads the columns of a flame graph page back, for tests. `reporter/src/pages/page/columns.rs` says how they are written.
+//! Reads the columns of a flame graph page back, for tests. `reporter/src/pages/page/columns.rs` says how they are
+//! written.
 
 use serde_json::{Map, Value, json};
 

@@ -145,7 +145,7 @@ impl Profile {
         self.sample.iter().map(|sample| sample.value[index] as u64).sum()
     }
 
-    /// Function and line of each frame of a sample, the outermost first; inlined ones stand for themselves.
+    /// Function and line of each frame of a sample, the outermost first; inlined ones have an entry of their own.
     pub fn stack(&self, sample: &Sample) -> Vec<(&str, i64)> {
         let lines = sample.location_id.iter().flat_map(|id| &self.location[*id as usize - 1].line);
         let name = |id: u64| self.text(self.function[id as usize - 1].name);

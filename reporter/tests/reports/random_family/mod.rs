@@ -14,8 +14,8 @@ pub const PROCESSES: u32 = 3;
 /// The numbers of sites in events are below this.
 pub const SITES: u32 = 6;
 
-/// Process, thread of that process (0 or 1), whether the process becomes another program before, nanoseconds since the last step,
-/// event.
+/// Process, thread of that process (0 or 1), whether the process becomes another program before, nanoseconds since the
+/// last step, event.
 pub type Step = (u32, u32, bool, u64, Event);
 
 /// An event at one of the family's sites.

@@ -1,5 +1,5 @@
-//! A run whose call tree has everything: branches, a long chain, libraries that call back, imports, two threads, and many
-//! small calls.
+//! A run whose call tree has everything: branches, a long chain, libraries that call back, imports, two threads, and
+//! many small calls.
 use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::event::Event;
 use memprof_capture::file::Thread;
@@ -26,7 +26,7 @@ const IMPORT: [Place; 3] = [
 ];
 const READ: [Place; 3] = [("read_csv", PARSERS, 912), ("_read", PARSERS, 577), ("__init__", PARSERS, 1407)];
 
-/// What a tree shows unless told otherwise.
+/// What a tree shows unless something else is asked for.
 pub fn options() -> TreeOptions {
     TreeOptions {
         view: View::default(),
