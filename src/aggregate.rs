@@ -9,8 +9,8 @@ use crate::derived_capture::{Failure, OutputArgs};
 
 /// Make a small capture of a large one: the sums of its run in place of its events
 ///
-/// Reports on it have the same figures. Those that need the events are a matter of the large one: ranges of time, some of
-/// several processes, other thresholds for temporary allocations, exports of events.
+/// Reports on it have the same figures. Those that need the events are a matter of the large one: ranges of time, some
+/// of several processes, other thresholds for temporary allocations, exports of events.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file that `memprof run` wrote

@@ -2,7 +2,7 @@
 //!
 //! As with `python3`, memprof's options end where the program begins: everything after `-c CODE`, `-m MODULE`, a script
 //! or `--` is the program's, however much it looks like an option. clap cannot say that by itself, so a `--` is put
-//! where the program's arguments begin; clap then never looks at them.
+//! where the program's arguments begin; clap then never reads them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -62,7 +62,7 @@ impl InterposerFile {
 pub enum NoPlace {
     /// `MEMPROF_INTERPOSER` names something that cannot be used.
     Override(PathBuf, io::Error),
-    /// `MEMPROF_INTERPOSER` names a path that cannot stand in `LD_PRELOAD`.
+    /// `MEMPROF_INTERPOSER` names a path that `LD_PRELOAD` cannot have.
     OverrideName(PathBuf),
     /// Neither a directory nor memory would do.
     Nowhere(io::Error),

@@ -93,8 +93,8 @@ fn main() -> ExitCode {
         Command::Temporary(args) => reported(report::temporary::run(args)),
         Command::Histogram(args) => reported(report::histogram::run(args)),
         Command::Timeline(args) => reported(report::timeline::run(args)),
-        Command::Diff(args) => judged(report::diff::run(args)),
-        Command::Check(args) => judged(report::check::run(args)),
+        Command::Diff(args) => guarded(report::diff::run(args)),
+        Command::Check(args) => guarded(report::check::run(args)),
         Command::Export(args) => reported(report::export::run(args)),
         Command::Transform(args) => reported(report::export::transform(args)),
         Command::Aggregate(args) => derived(aggregate::run(args)),
@@ -110,7 +110,7 @@ fn reported(result: Result<(), report::Failure>) -> u8 {
 }
 
 /// The status of a report that guards limits.
-fn judged(result: Result<report::Verdict, report::Failure>) -> u8 {
+fn guarded(result: Result<report::Verdict, report::Failure>) -> u8 {
     match result {
         Ok(report::Verdict::Fine) => 0,
         Ok(report::Verdict::Breach) => BREACH,

@@ -10,7 +10,8 @@ use crate::derived_capture::{Failure, OutputArgs};
 
 /// Make one capture of several, of workers, shards or machines, with all their processes on one clock
 ///
-/// Stacks that are equal are there once. Captures are put in the order in which they began, by the clocks of their systems.
+/// Stacks that are equal are there once. Captures are put in the order in which they began, by the clocks of their
+/// systems.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The files that `memprof run` wrote

@@ -25,7 +25,7 @@ pub enum OutputKind {
     New,
     /// One that was.
     Overwritten,
-    /// What takes bytes and does not give them back: a pipe, or a device such as `/dev/null`.
+    /// What takes bytes and does not return them: a pipe, or a device such as `/dev/null`.
     Stream,
 }
 
@@ -38,7 +38,7 @@ pub enum NoOutput {
     NotAFile(PathBuf),
     /// What the program prints goes there.
     OwnOutput(PathBuf),
-    /// Sums are written anew now and then.
+    /// Sums are written again from time to time.
     NotForSums(PathBuf),
     /// Anything else.
     Unwritable(PathBuf, io::Error),
@@ -71,8 +71,8 @@ impl fmt::Display for NoOutput {
 impl std::error::Error for NoOutput {}
 
 impl OutputFile {
-    /// Makes the file; one that exists is emptied if `overwrite` says so. `waits` is called before a pipe is waited for that
-    /// nobody reads yet.
+    /// Makes the file; one that exists is emptied if `overwrite` says so. `waits` is called before a pipe is waited for
+    /// that nobody reads yet.
     pub fn create(path: &Path, overwrite: bool, waits: impl FnOnce()) -> Result<Self, NoOutput> {
         let unwritable = |error| NoOutput::Unwritable(path.to_owned(), error);
         let mut options = OpenOptions::new();
@@ -95,8 +95,8 @@ impl OutputFile {
         }
         let file = options.create(true).open(path).map_err(unwritable)?;
         file.set_len(0).map_err(unwritable)?;
-        // Whoever could read what was there before is not to read this. Where the file is another user's, that is theirs
-        // to say.
+        // Whoever could read what was there before is not to read this. Where the file is another user's, that is
+        // theirs to say.
         if file.metadata().is_ok_and(|metadata| metadata.uid() == user()) {
             file.set_permissions(Permissions::from_mode(0o600)).map_err(unwritable)?;
         }

@@ -1,7 +1,7 @@
 //! The peaks of a capture that has just been recorded, found in a process of its own.
 //!
-//! A replay takes memory for every block that was live. Where the program has used up what there is, that may be too much: then it is
-//! this process that the kernel ends, and memprof still ends as the program did.
+//! A replay takes memory for every block that was live. Where the program has used up what there is, that may be too
+//! much: then it is this process that the kernel ends, and memprof still ends as the program did.
 
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
@@ -18,28 +18,28 @@ pub fn find(path: &Path) -> Option<Peaks> {
         // A copy of a process with threads may lack who holds its locks.
         return Report::peaks(path).ok();
     }
-    let (told, telling) = io::pipe().ok()?;
-    // SAFETY: this is the only thread, as has just been seen, and nothing here begins one: the child's memory is a whole copy, with
-    // nobody missing. It does nothing but what follows, and leaves by `_exit`.
+    let (receiver, sender) = io::pipe().ok()?;
+    // SAFETY: this is the only thread, as has just been seen, and nothing here begins one: the child's memory is a
+    // whole copy, with nobody missing. It does nothing but what follows, and leaves by `_exit`.
     match unsafe { libc::fork() } {
         -1 => None,
         0 => {
-            drop(told);
-            let found = tell(path, telling);
+            drop(receiver);
+            let found = send(path, sender);
             // SAFETY: `_exit` may be called anywhere; what the parent has opened is the parent's to close.
             unsafe { libc::_exit(i32::from(found.is_none())) }
         }
         child => {
-            drop(telling);
-            let peaks = listen(told);
+            drop(sender);
+            let peaks = receive(receiver);
             wait_for(child);
             peaks
         }
     }
 }
 
-/// In the child: finds the peaks, and tells them.
-fn tell(path: &Path, mut out: PipeWriter) -> Option<()> {
+/// In the child: finds the peaks, and sends them.
+fn send(path: &Path, mut out: PipeWriter) -> Option<()> {
     // Where that is not allowed, or not known, the kernel decides as it would have.
     let _ = fs::write("/proc/self/oom_score_adj", ENDED_FIRST);
     let Peaks { heap_bytes, rss_bytes } = Report::peaks(path).ok()?;
@@ -47,10 +47,10 @@ fn tell(path: &Path, mut out: PipeWriter) -> Option<()> {
     out.write_all(&numbers.flat_map(u64::to_le_bytes).collect::<Vec<_>>()).ok()
 }
 
-/// In the parent: what the child tells; nothing if it ended before it had told all.
-fn listen(mut told: PipeReader) -> Option<Peaks> {
+/// In the parent: what the child sends; nothing if it ended before it had sent all.
+fn receive(mut receiver: PipeReader) -> Option<Peaks> {
     let mut bytes = Vec::new();
-    told.read_to_end(&mut bytes).ok()?;
+    receiver.read_to_end(&mut bytes).ok()?;
     let (numbers, rest) = bytes.as_chunks::<8>();
     let (heap_bytes, others) = numbers.split_first()?;
     let rss_bytes = others.first().copied().map(u64::from_le_bytes);
@@ -72,20 +72,20 @@ fn wait_for(child: libc::pid_t) {
 mod tests {
     use super::*;
 
-    fn told(bytes: &[u8]) -> Option<(u64, Option<u64>)> {
-        let (told, mut telling) = io::pipe().expect("a pipe");
-        telling.write_all(bytes).expect("it is read later");
-        drop(telling);
-        listen(told).map(|peaks| (peaks.heap_bytes, peaks.rss_bytes))
+    fn received(bytes: &[u8]) -> Option<(u64, Option<u64>)> {
+        let (receiver, mut sender) = io::pipe().expect("a pipe");
+        sender.write_all(bytes).expect("it is read later");
+        drop(sender);
+        receive(receiver).map(|peaks| (peaks.heap_bytes, peaks.rss_bytes))
     }
 
     #[test]
-    fn what_was_not_told_to_the_end_is_not_believed() {
+    fn what_was_not_sent_to_the_end_is_not_believed() {
         let both = [7_u64.to_le_bytes(), 9_u64.to_le_bytes()].concat();
-        assert_eq!(told(&both), Some((7, Some(9))));
-        assert_eq!(told(&both[..8]), Some((7, None)));
+        assert_eq!(received(&both), Some((7, Some(9))));
+        assert_eq!(received(&both[..8]), Some((7, None)));
         for cut in [0, 1, 7, 9, 15] {
-            assert_eq!(told(&both[..cut]), None, "{cut}");
+            assert_eq!(received(&both[..cut]), None, "{cut}");
         }
     }
 }

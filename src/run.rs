@@ -237,15 +237,16 @@ pub fn run(args: Args) -> Result<u8, Failure> {
         }
     };
     progress.clear();
-    // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a report.
+    // What was in memory at the peak is only known once the threads' events are in one order: a replay, as for a
+    // report.
     let readable = kind != OutputKind::Stream;
     let peaks = if quiet || !readable { None } else { peaks_apart::find(&path) };
     run_messages::end(&mut io::stderr(), &outcome, peaks, (&path, kind), quiet);
     Ok(exit_status(outcome.exit))
 }
 
-/// Becomes the program, without recording it: the system does not give what that takes, and the program would have run without
-/// memprof. Returns only if that fails.
+/// Becomes the program, without recording it: the system does not give what that takes, and the program would have run
+/// without memprof. Returns only if that fails.
 fn unrecorded(program: &Program, reason: &Failure) -> Failure {
     run_messages::unrecorded(reason);
     Failure::Record(run_unrecorded(program))

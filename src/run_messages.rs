@@ -66,7 +66,8 @@ pub fn waits_for(processes: usize, quiet: bool) {
     }
 }
 
-/// The program is going to run without being recorded. Said also if it is not to be talked to: there will be no capture.
+/// The program is going to run without being recorded. Said also if it is not to be talked to: there will be no
+/// capture.
 pub fn unrecorded(reason: &dyn Display) {
     let _ = writeln!(io::stderr(), "memprof: the program runs without being recorded: {reason}");
 }

@@ -1,4 +1,4 @@
-//! `memprof symbolize`: names the native frames of a capture anew.
+//! `memprof symbolize`: names the native frames of a capture again.
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
@@ -15,7 +15,8 @@ use crate::whole_output;
 
 /// Look up the names of a capture's native frames again, elsewhere or with more debugging information
 ///
-/// The capture is written anew with the names that are found. Those that it has, and that cannot be found here, it keeps.
+/// The capture is written anew with the names that are found. Those that it has, and that cannot be found here, it
+/// keeps.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file that `memprof run` wrote
@@ -50,7 +51,7 @@ pub struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// At the end of a recording, which is to take little time: what is dear is read only where it was asked for.
+    /// At the end of a recording, which is to take little time: what is slow is read only where it was asked for.
     pub fn at_the_end(self) -> Options {
         let unpack = self.debuginfod || !self.debug_paths.is_empty();
         Options { unpack, ..self.anywhere(None) }

@@ -75,7 +75,7 @@ fn cut(reader: &CaptureReader, from: Option<Moment>, to: Option<Moment>) -> Resu
     };
     let begin = if from > 0.0 { point(from) } else { (header.start, header.start_unix_ns) };
     let end = to.filter(|&to| to < duration_s).map(|to| point(to).0);
-    // Without a beginning of its own it has everything, also what a damaged capture dates before.
+    // Without a beginning of its own it has everything, also what a damaged capture stamps before.
     let first = if from > 0.0 { begin.0.stamp } else { Stamp(0) };
     let range = TimeRange { from: first, to: end.map_or(Stamp(u64::MAX), |end| end.stamp) };
     Ok(Cut { range, begin, end })

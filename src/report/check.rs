@@ -32,8 +32,8 @@ pub struct Args {
     /// Compare with this capture
     #[arg(long, value_name = "CAPTURE", requires = "growth")]
     baseline: Option<PathBuf>,
-    /// The most that peak, leaked, total and allocations may grow since the baseline (5%), or one figure (peak=10MiB); give it
-    /// again for more
+    /// The most that peak, leaked, total and allocations may grow since the baseline (5%), or one figure (peak=10MiB);
+    /// give it again for more
     #[arg(id = "growth", long = "fail-above", value_name = "[FIGURE=]LIMIT", requires = "baseline")]
     #[arg(value_parser = growth)]
     growth: Vec<(Option<Figure>, GrowthLimit)>,
@@ -98,13 +98,14 @@ enum Format {
 }
 
 impl Format {
-    /// Whether it tells figures rather than what is wrong with them.
+    /// Whether it has figures rather than what is wrong with them.
     const fn is_of_figures(self) -> bool {
         matches!(self, Self::Gab | Self::Bencher)
     }
 }
 
-/// What a growth limit without a name is on: what does not depend on the machine. What is temporary is part of the total.
+/// What a growth limit without a name is on: what does not depend on the machine. What is temporary is part of the
+/// total.
 const GUARDED: [Figure; 4] = [Figure::Peak, Figure::Leaked, Figure::Total, Figure::Allocations];
 
 fn growth(text: &str) -> Result<(Option<Figure>, GrowthLimit), String> {
@@ -168,7 +169,8 @@ impl Args {
 /// Prints what was found, and says whether all is within the limits.
 ///
 /// # Errors
-/// When a capture, the budget or the suppressions cannot be read, there is no limit, or standard output cannot be written.
+/// When a capture, the budget or the suppressions cannot be read, there is no limit, or standard output cannot be
+/// written.
 pub fn run(args: Args) -> Result<Verdict, Failure> {
     let rules = args.rules()?;
     let notes = Notes::of(matches!(args.format, Format::Text | Format::Github | Format::Markdown));

@@ -32,8 +32,8 @@ pub struct Args {
 /// Whether to write what could be a mistake.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct ForceArgs {
-    /// Write the file also if there is one of that name, which is overwritten, or if it is larger than both 1 GiB and the
-    /// capture
+    /// Write the file also if there is one of that name, which is overwritten, or if it is larger than both 1 GiB and
+    /// the capture
     #[arg(short, long)]
     force: bool,
 }
@@ -67,7 +67,7 @@ pub enum Refusal {
     SeveralProcesses(PathBuf, &'static Format, Vec<String>),
     /// The format has all metrics.
     NoChoiceOfMetric(&'static Format),
-    /// The format tells what happened from the start on.
+    /// The format has every event from the start on.
     NoRange(&'static Format),
 }
 

@@ -12,7 +12,8 @@ use super::{Failure, stdout_text};
 pub struct Args {
     #[command(flatten)]
     shown: ShownArgs,
-    /// A source file, by its path, the end of that, or its name, and a function of it (FILE:FUNCTION) [default: list all files]
+    /// A source file, by its path, the end of that, or its name, and a function of it (FILE:FUNCTION) [default: list
+    /// all files]
     #[arg(value_name = "FILE[:FUNCTION]")]
     source: Option<String>,
     /// What to sort by [default: line; own for a list of files]

@@ -291,8 +291,8 @@ impl Notes {
     }
 }
 
-/// Opens a capture for a report, with a line on standard error for each thing that its reader must know and that no text
-/// has.
+/// Opens a capture for a report, with a line on standard error for each thing that its reader must know and that no
+/// text has.
 fn open(capture: &Path, query: &QueryArgs, view: View, notes: Notes) -> Result<Report, Failure> {
     open_in_bins(capture, query, view, BinsWanted::Never, notes)
 }

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_name_tells_the_kind_and_the_capture() {
+    fn the_default_name_has_the_kind_and_the_capture() {
         let path = |capture| default_path(Path::new(capture), "flamegraph", "html");
         assert_eq!(path("out/memprof-primes.py.12.bin"), Path::new("out/memprof-flamegraph-primes.py.12.html"));
         assert_eq!(path("out.bin"), Path::new("memprof-flamegraph-out.html"));

@@ -32,7 +32,8 @@ impl Drop for ReplayBar {
     }
 }
 
-/// What follows the replay of so many events: a bar after a second, if standard error is a terminal that can draw one.
+/// What follows the replay of this many events: a bar after a second, if standard error is a terminal that can draw
+/// one.
 pub(super) fn watch(events: u64) -> Option<Box<dyn FnMut(u64)>> {
     if !io::stderr().is_terminal() || env::var_os("TERM").is_some_and(|terminal| terminal == "dumb") {
         return None;

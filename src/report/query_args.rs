@@ -23,15 +23,15 @@ pub struct QueryArgs {
     /// Show what this allocator handed out only; give it again for more
     #[arg(long = "allocator", value_name = "NAME", value_parser = allocator)]
     allocators: Vec<Allocator>,
-    /// Show only stacks with a frame in such a file or module: a pattern for its path or, without a slash, for its name or
-    /// that of a folder above it (pandas)
+    /// Show only stacks with a frame in such a file or module: a pattern for its path or, without a slash, for its name
+    /// or that of a folder above it (pandas)
     #[arg(long, value_name = "PATTERN")]
     only: Vec<PathPattern>,
     /// Leave out stacks with a frame in such a file or module
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<PathPattern>,
-    /// Count an allocation as temporary if it was given back before its thread made more than N others, and show temporary
-    /// allocations unless something else is asked for [default: 1]
+    /// Count an allocation as temporary if it was given back before its thread made more than N others, and show
+    /// temporary allocations unless something else is asked for [default: 1]
     #[arg(long = "temporary-allocation-threshold", visible_alias = "threshold", value_name = "N")]
     temporary_threshold: Option<u64>,
 }

@@ -58,7 +58,7 @@ fn free_bytes(file: impl AsRawFd) -> Option<u64> {
     (asked == 0 && answer.f_blocks > 0).then(|| answer.f_bavail.saturating_mul(answer.f_frsize))
 }
 
-/// Why a report is not written: the middle of a sentence, behind the name of the file.
+/// Why a report is not written: the middle of a sentence, after the name of the file.
 #[derive(Clone, Copy, Debug)]
 pub enum TooLarge {
     /// Nobody would expect that much.

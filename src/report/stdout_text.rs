@@ -9,7 +9,7 @@ use super::sized_output::{Room, SizedOutput, TooLarge};
 /// Writes a report to standard output. A reader that has seen enough (`| head`) is no failure.
 pub(super) fn write(report: impl FnOnce(&mut BufWriter<StdoutLock>) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
-    judge(report(&mut out).and_then(|()| out.flush()))
+    without_broken_pipe(report(&mut out).and_then(|()| out.flush()))
 }
 
 /// The same for a report on a capture that may be far larger than that, where standard output is a file.
@@ -21,10 +21,10 @@ pub(super) fn write_sized(
     let stdout = io::stdout().lock();
     let room = Room::of(&stdout, capture, force);
     let mut out = SizedOutput::new(BufWriter::new(stdout), room);
-    judge(report(&mut out).and_then(|()| out.flush()))
+    without_broken_pipe(report(&mut out).and_then(|()| out.flush()))
 }
 
-fn judge(written: io::Result<()>) -> Result<(), Failure> {
+fn without_broken_pipe(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(TooLarge::in_error(&error).map_or(Failure::Stdout(error), Failure::StdoutTooLarge)),

@@ -30,7 +30,8 @@ pub struct Args {
     rows: usize,
     #[command(flatten)]
     text: TextArgs,
-    /// Where to write the page, which --html then need not ask for [default: memprof-table-<CAPTURE>.html beside the capture]
+    /// Where to write the page, which --html then need not ask for [default: memprof-table-<CAPTURE>.html beside the
+    /// capture]
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["format", "json", "by"])]
     output: Option<PathBuf>,
     /// Overwrite the page if it exists

@@ -23,7 +23,8 @@ pub struct TextArgs {
 }
 
 impl TextArgs {
-    /// For standard output: as wide as asked, as `COLUMNS` says, or as the terminal is; bold text and colours on a terminal.
+    /// For standard output: as wide as asked, as `COLUMNS` says, or as the terminal is; bold text and colours on a
+    /// terminal.
     pub fn style(self) -> TextStyle {
         let terminal = io::stdout().is_terminal();
         let columns = || env::var("COLUMNS").ok()?.parse().ok();

@@ -79,7 +79,7 @@ impl LimitArgs {
 }
 
 impl Args {
-    /// Whether somebody looks at the tree on a terminal that it takes over.
+    /// Whether the tree is for a terminal that it takes over.
     #[cfg(feature = "tui")]
     fn is_for_screen(&self) -> bool {
         !self.json && !self.is_text && tree_terminal::is_there()
@@ -115,7 +115,7 @@ impl Args {
 /// When the capture cannot be read, or standard output not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let options = args.options();
-    // On the screen, which is given back in the end, there is no room for notes.
+    // On the screen, which is restored in the end, there is no room for notes.
     let mut report = args.shown.open(Notes::of(!args.json && !args.is_for_screen()))?;
     if args.json {
         let limits = args.limits.limits(Limits::NONE);

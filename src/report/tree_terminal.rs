@@ -1,4 +1,4 @@
-//! The terminal that `memprof tree` runs on: taken over, read, drawn to, and given back whatever happens.
+//! The terminal that `memprof tree` runs on: taken over, read, drawn to, and restored whatever happens.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -17,7 +17,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, raise};
 
 /// How long a signal may go unnoticed.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the screen may take to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// No signal.
@@ -29,10 +29,10 @@ pub fn is_there() -> bool {
     is_able && io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Shows the tree until the user has seen enough. A signal that ends the process does so once the terminal is given back.
+/// Shows the tree until the user has seen enough. A signal that ends the process does so once the terminal is restored.
 ///
 /// # Errors
-/// When the terminal cannot be read or written, or is there no more. It is given back even so.
+/// When the terminal cannot be read or written, or is there no more. It is restored even so.
 pub fn run(screen: &mut TreeScreen) -> io::Result<()> {
     let ended_by = watch_signals()?;
     watch_terminal()?;
@@ -57,20 +57,20 @@ fn watch_signals() -> io::Result<Arc<AtomicI32>> {
             seen.store(signal, Ordering::Relaxed);
             // A terminal that is gone may keep its reader busy for ever.
             thread::sleep(PATIENCE);
-            drop(GivenBack);
+            drop(TerminalGuard);
             let _ = emulate_default_handler(signal);
         }
     })?;
     Ok(ended_by)
 }
 
-/// Ends the process some time after its terminal has gone, if it does not end by itself: between a look at the terminal and
-/// a call of crossterm there is always a moment, and that reads for ever then.
+/// Ends the process some time after its terminal has gone, if it does not end by itself. Between a poll of the terminal
+/// and a call of crossterm there is always a moment: if the terminal goes then, crossterm reads for ever.
 fn watch_terminal() -> io::Result<()> {
     thread::Builder::new().spawn(|| {
         while wait_for(0, -1).is_ok() {}
         thread::sleep(PATIENCE);
-        drop(GivenBack);
+        drop(TerminalGuard);
         process::exit(1);
     })?;
     Ok(())
@@ -78,14 +78,14 @@ fn watch_terminal() -> io::Result<()> {
 
 /// Takes the terminal until something else is to be done than to draw.
 fn show(screen: &mut TreeScreen, ended_by: &AtomicI32) -> io::Result<Outcome> {
-    // This also has panics give the terminal back before they say what went wrong.
+    // This also has panics restore the terminal before they say what went wrong.
     let mut terminal = ratatui::try_init()?;
-    let _given_back = GivenBack;
+    let _guard = TerminalGuard;
     execute!(io::stdout(), EnableMouseCapture)?;
     loop {
         terminal.draw(|frame| screen.draw(frame))?;
         let mut next = loop {
-            match next_event(LOOK)? {
+            match next_event(POLL_INTERVAL)? {
                 Some(event) => break Some(event),
                 None if ended_by.load(Ordering::Relaxed) != NONE => return Ok(Outcome::Quit),
                 None => {}
@@ -123,7 +123,7 @@ fn wait_for_input(timeout: Duration) -> io::Result<()> {
     wait_for(libc::POLLIN, i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
 }
 
-/// Waits for events of the terminal, a signal or the end of so many milliseconds (never, for -1).
+/// Waits for events of the terminal, a signal or the end of `timeout` milliseconds (never, for -1).
 fn wait_for(events: libc::c_short, timeout: libc::c_int) -> io::Result<()> {
     let mut stdin = libc::pollfd { fd: libc::STDIN_FILENO, events, revents: 0 };
     // SAFETY: poll reads and writes the one entry that it is given.
@@ -137,10 +137,10 @@ fn wait_for(events: libc::c_short, timeout: libc::c_int) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives the terminal back when it goes out of scope: also on an error or a panic.
-struct GivenBack;
+/// Restores the terminal when it goes out of scope: also on an error or a panic.
+struct TerminalGuard;
 
-impl Drop for GivenBack {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         let _ = execute!(io::stdout(), DisableMouseCapture);
         ratatui::restore();
