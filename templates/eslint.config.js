@@ -1,4 +1,4 @@
-// What the modules of the page must heed beyond their types. Circular imports, and names that are imported but not
+// What the modules of the page must respect beyond their types. Circular imports, and names that are imported but not
 // exported, are errors of the build (reporter/build/page_script.rs).
 
 import js from '@eslint/js';

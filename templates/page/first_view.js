@@ -1,5 +1,5 @@
 // What a page of a large tree shows while the tree is being unpacked: the frames that are wide enough to be seen, which
-// stand in the page as they are.
+// are in the page as they are.
 
 import { defaultState, fragmentFromState, stateFromFragment } from './choices/state.js';
 import { byId, cssColour } from './common/dom.js';

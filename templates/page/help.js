@@ -10,7 +10,7 @@ import { byId, makeElement } from './common/dom.js';
  * @typedef {object} Shortcut
  * @property {string[]} shown the keys as the help shows them
  * @property {string} help
- * @property {Record<string, (target: Target) => unknown>} [actions] by key, as events name it; others are looked at
+ * @property {Record<string, (target: Target) => unknown>} [actions] by key, as events name it; others are handled
  *   elsewhere
  * @property {(page: ReportPage) => boolean} [when] in which pages they are; in all, if nothing is said
  */

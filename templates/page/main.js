@@ -41,7 +41,7 @@ async function main() {
     page.tabs.themeChanged();
     timeline.draw();
   };
-  // For tests and for anyone who measures the page, or looks at it with the browser's tools.
+  // For tests and for anyone who measures the page, or examines it with the browser's tools.
   Object.assign(globalThis, { memprof: page });
   performance.mark('memprof-ready');
   document.documentElement.dataset.ready = 'yes';

@@ -20,7 +20,7 @@ import { threadsEntry } from './tabs/threads.js';
  * @property {string} name in the address, and of its elements: `tab-name`, `panel-name`
  * @property {string} label what the strip of tabs calls it
  * @property {string} title the same for who does not know it
- * @property {string[]} controls which of the controls above it (`data-control` in page.html) it heeds; others go
+ * @property {string[]} controls which of the controls above it (`data-control` in page.html) it uses; others go
  * @property {boolean} [focusable] whether its panel takes the keyboard, as nothing in it does that scrolls
  * @property {() => HTMLElement[]} [content] what is in its panel from the beginning
  * @property {Choices} [choices] what there is to choose in it alone
@@ -83,7 +83,7 @@ function makePanel({ name, focusable, content }) {
 }
 
 /**
- * Shows the panel of a tab and no other, and the controls that it heeds.
+ * Shows the panel of a tab and no other, and the controls that it uses.
  * @param {string} open
  */
 export function markTab(open) {

@@ -1,4 +1,4 @@
-// The page of two captures: which side is looked at, and what such a page has to choose.
+// The page of two captures: which side is shown, and what such a page has to choose.
 
 import { byId, makeElement } from '../common/dom.js';
 import { ownValues, withOwnValues } from '../data/model.js';
@@ -38,7 +38,7 @@ export class Sides {
   }
 
   /**
-   * Makes the side that the state names the one that is looked at.
+   * Makes the side that the state names the one that is shown.
    * @param {Selection} selection @param {State} state
    */
   take(selection, { widths = USUAL_SIDE }) {

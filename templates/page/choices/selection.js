@@ -1,5 +1,5 @@
-// Whose allocations the reader looks at: of which processes, which of their threads, and by which allocators. The rest
-// is as if it had not been recorded, except that the peak stays the moment at which all together were largest.
+// Whose allocations are shown: of which processes, which of their threads, and by which allocators. The rest is as if
+// it had not been recorded, except that the peak stays the moment at which all together were largest.
 
 import { byId, makeButton, makeElement } from '../common/dom.js';
 import { formatBytes, formatCount, formatSeconds } from '../common/format.js';
@@ -89,7 +89,7 @@ export class Selection {
   }
 
   /**
-   * The keys of an axis that a state selects, in the order of the choices; none stands for all.
+   * The keys of an axis that a state selects, in the order of the choices; none means all.
    * @param {Axis} axis @param {State} state
    */
   keysOf(axis, state) {
@@ -170,7 +170,7 @@ export class Selection {
   }
 
   /**
-   * `choose` takes the keys of an axis, as they stand in the state.
+   * `choose` takes the keys of an axis, as the state has them.
    * @param {(changes: Changes) => void} choose
    */
   fillMenu(choose) {
@@ -206,7 +206,7 @@ export class Selection {
     const boxes = [...list.querySelectorAll('input')];
     list.addEventListener('change', ({ target }) => {
       const changed = /** @type {HTMLInputElement} */ (target);
-      // Two processes may have had the same number: it stands for both.
+      // Two processes may have had the same number: it represents both.
       for (const box of boxes) if (box.value === changed.value) box.checked = changed.checked;
       choose([...new Set(boxes.filter((box) => box.checked).map((box) => box.value))]);
     });

@@ -34,7 +34,7 @@
 /** @typedef {Record<string, string[] | null>} Choices */
 
 /**
- * Every choice with its possible values, the default first. `null` stands for any text.
+ * Every choice with its possible values, the default first. `null` means any text.
  * @type {Choices}
  */
 const CHOICES = {

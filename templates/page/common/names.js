@@ -1,7 +1,7 @@
 // Names of files and functions as text.
 
 /**
- * The part of a path that tells files apart: what follows site-packages, or else the last two components.
+ * The part of a path that distinguishes files: what follows site-packages, or else the last two components.
  * @param {string} path
  */
 export function shortenPath(path) {

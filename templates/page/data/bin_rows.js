@@ -19,7 +19,7 @@ export function startsOf(rows) {
 }
 
 /**
- * Numbers that stand as the difference to the one before in their bin.
+ * Numbers that are stored as the difference to the one before in their bin.
  * @param {Numbers} steps @param {Int32Array} start
  */
 export function fromSteps(steps, start) {
@@ -30,7 +30,7 @@ export function fromSteps(steps, start) {
 }
 
 /**
- * Bytes and allocations of so many things, all 0 at first.
+ * Bytes and allocations of `count` things, all 0 at first.
  * @param {number} count
  */
 export function emptyAmounts(count) {
@@ -50,7 +50,7 @@ export function addRows(sums, rows, from, to, sign) {
 }
 
 /**
- * Likewise with rows of what was given back, as far as it had been allocated in the same range.
+ * Likewise with rows of what was released, as far as it had been allocated in the same range.
  * @param {Sums} sums @param {ReleasedRows} rows @param {number} from @param {number} to @param {number} sign
  * @param {boolean} temporaryOnly
  */

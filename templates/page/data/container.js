@@ -33,7 +33,7 @@ import { defineLazily, unpackNumbers, unpackTexts } from './columns.js';
  * @property {Numbers} [passes_on]
  * @property {Numbers} [enters_allocator]
  */
-/** @typedef {{ up: Numbers, frame: Numbers }} Nodes how many levels each node stands above the one before it */
+/** @typedef {{ up: Numbers, frame: Numbers }} Nodes how many levels each node is above the one before it */
 /** @typedef {{ node: Numbers } & Record<AmountName, Numbers>} CellAmounts */
 /**
  * @typedef {CellAmounts & { thread: Numbers, allocator: Numbers }} Cells what a thread allocated at a node with an

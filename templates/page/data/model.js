@@ -20,7 +20,7 @@ import { MEASURES, METRICS } from './metrics.js';
 /** @typedef {{ threads?: Uint8Array | null, allocators?: Uint8Array | null }} Filter one byte each, or null for all */
 
 /**
- * Columns by node; node 0 is the root. Nodes stand in preorder: what is below node i is i+1 up to (not with) end[i].
+ * Columns by node; node 0 is the root. Nodes are in preorder: what is below node i is i+1 up to (not with) end[i].
  * `own` has a column for each metric and measure (peak_bytes, leaked_allocations, ...): what was allocated right at
  * each node, without what it called.
  * @param {PageData} data @returns {Model}
@@ -38,7 +38,7 @@ export function buildModel(data) {
   }
   for (let i = count - 1; i >= 0; i--) {
     end[i] ||= i + 1;
-    // The last child is met first, and ends where its parent does.
+    // The last child comes first, and ends where its parent does.
     if (i > 0) end[parent[i]] ||= end[i];
   }
   const model = { count, parent, frame, end, data };

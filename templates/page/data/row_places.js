@@ -35,8 +35,8 @@ function libraryFrames({ origin }, places) {
 /**
  * By node: the node above or at it that what was allocated there is listed under. That is the innermost Python frame,
  * in the hybrid view after the last start of a thread; where all of these are hidden import machinery, the innermost of
- * them; else the native function with the best claim, as reporter/src/naming/claims.rs says; else what stands in for a stack
- * without frames.
+ * them; else the native function with the best claim, as reporter/src/naming/claims.rs says; else the placeholder of a
+ * stack without frames.
  * @param {Model} model @param {Uint8Array} hidden @param {Pick<State, 'frames' | 'places'>} state
  */
 export function rowPlaces(model, hidden, { frames: view, places }) {
@@ -160,14 +160,14 @@ function groupFrames(data, by) {
  * One byte per node. In `outermost`: 1 where the node is shown and none above it is of the same group, so that sums of
  * what is below these count each stack once, however often a function calls itself. In `apart`: 1 where what was
  * allocated at the node is listed under a place that is not shown, and is in none of these sums of the place's group.
- * Nodes stand in preorder.
+ * Nodes are in preorder.
  * @param {Model} model @param {Uint8Array} hidden @param {Groups} groups @param {Int32Array} place
  */
 function outermostNodes(model, hidden, groups, place) {
   const { count, frame, end } = model;
   const outermost = new Uint8Array(count);
   const apart = new Uint8Array(count);
-  // By group: up to where the nodes stand below the last one found.
+  // By group: up to where the nodes are below the last one found.
   const below = new Int32Array(groups.count);
   for (let i = 1; i < count; i++) {
     const group = groups.of[frame[i]];
@@ -257,7 +257,7 @@ export class PlaceSums {
         if (outermost[i]) sums[groups.of[model.frame[i]]] += inclusive[i];
         if (apart[i]) sums[groups.of[model.frame[place[i]]]] += model.own[column][i];
       }
-      // What stands for itself with nothing below it, such as the root where everything is hidden.
+      // What represents itself with nothing below it, such as the root where everything is hidden.
       const own = this.own(by, column);
       for (let g = 0; g < groups.count; g++) if (sums[g] < own[g]) sums[g] = own[g];
       return sums;

@@ -278,7 +278,7 @@ export class TimeBins {
    */
   format(range) {
     if (!range || (range.from === 0 && range.to === this.count)) return '';
-    // A tenth of a bin tells bins apart.
+    // A tenth of a bin distinguishes bins.
     const digits = Math.max(0, 1 - Math.floor(Math.log10(this.width)));
     const text = (/** @type {number} */ bin) => String(Number((bin * this.width).toFixed(Math.min(digits, 12))));
     return `${text(range.from)}-${text(range.to)}`;

@@ -9,8 +9,8 @@
  */
 
 /**
- * Where a frame is shown: bits of the column `shown` of frames (see reporter/src/naming/view.rs). Where import machinery is
- * hidden, that of a view with Python's frames is another one.
+ * Where a frame is shown: bits of the column `shown` of frames (see reporter/src/naming/view.rs). Where import
+ * machinery is hidden, that of a view with Python's frames is another one.
  */
 const SHOWN_IN = { hybrid: 1, hybridWithRuntime: 2, python: 4, native: 8 };
 const IMPORTS_HIDDEN = 4;
@@ -25,7 +25,8 @@ export function isNative(kind) {
 }
 
 /**
- * One byte per frame: 1 where the frame belongs to the import machinery, as reporter/src/naming/import_machinery.rs says.
+ * One byte per frame: 1 where the frame belongs to the import machinery, as reporter/src/naming/import_machinery.rs
+ * says.
  * @param {PageData} data
  */
 export function importFrames(data) {
@@ -43,7 +44,7 @@ export function runtimeFrames(data) {
 }
 
 /**
- * Whether a kind of frame stands for a process or thread, above all that it did.
+ * Whether a kind of frame represents a process or thread, above all that it did.
  * @param {number} kind
  */
 export function isOwner(kind) {
@@ -60,8 +61,8 @@ export function shownBit({ frames, runtime, imports }) {
 }
 
 /**
- * One byte per frame: 1 where the view does not show the frame, or it stands for a process or thread and these are
- * looked at together.
+ * One byte per frame: 1 where the view does not show the frame, or it represents a process or thread and these are
+ * shown together.
  * @param {PageData} data @param {Folded} state
  */
 export function hiddenFrames(data, state) {

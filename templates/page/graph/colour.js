@@ -1,4 +1,4 @@
-// What colour a frame has. Kinds differ in hue and in lightness (orange, blue, purple, grey: told apart with any common
+// What colour a frame has. Kinds differ in hue and in lightness (orange, blue, purple, grey: distinct with any common
 // colour blindness); the file picks one of a few shades of its kind, always the same one.
 
 import { KINDS } from '../data/views.js';

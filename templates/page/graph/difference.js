@@ -10,13 +10,13 @@ import { Sandwich } from './sandwich.js';
 /** @typedef {'new' | 'gone' | 'grown' | 'shrunk' | 'unchanged'} Status */
 
 /**
- * A node before and after. `difference` is of what is looked at, and `share` the part of it that came or went, from -1
- * to 1.
+ * A node before and after. `difference` is of what is shown, and `share` the part of it that came or went, from -1 to
+ * 1.
  * @typedef {{ status: Status, before: Value, after: Value, difference: number, share: number }} Change
  */
 
 /**
- * The node of the other side's tree that stands for the same frames; null where that side has none.
+ * The node of the other side's tree that represents the same frames; null where that side has none.
  * @param {AnyTree} tree @param {TreeNode} node @returns {TreeNode | null}
  */
 function counterpart(tree, node) {

@@ -64,7 +64,7 @@ export function isCaller(state, node) {
 }
 
 /**
- * Whether a node stands for frames that are too narrow to draw.
+ * Whether a node represents frames that are too narrow to draw.
  * @param {Model} model @param {TreeNode} node
  */
 function isMerged(model, node) {
@@ -184,7 +184,7 @@ export class Painter {
   }
 
   /**
-   * Top of a row in the viewport. A flame stands on the bottom, an icicle hangs from the top.
+   * Top of a row in the viewport. A flame grows from the bottom, an icicle hangs from the top.
    * @param {Scene} scene @param {number} row
    */
   static rowTop(scene, row) {

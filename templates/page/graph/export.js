@@ -153,8 +153,8 @@ function collapsedStacks(scene) {
 }
 
 /**
- * Own values by stack, lines told apart: a node of a tree for each, with its value. Stacks that differ only in hidden
- * frames are one.
+ * Own values by stack, lines distinguished: a node of a tree for each, with its value. Stacks that differ only in
+ * hidden frames are one.
  * @param {AnyTree} tree @param {Uint8Array} below
  */
 function ownByLine(tree, below) {
@@ -184,7 +184,7 @@ function membersOfBlock(tree, node) {
 }
 
 /**
- * One byte per node of the model: 1 where it is part of what `node` stands for.
+ * One byte per node of the model: 1 where it is part of what `node` represents.
  * @param {AnyTree} tree @param {TreeNode} node
  */
 function modelNodesBelow(tree, node) {

@@ -167,7 +167,7 @@ export class FlameGraph {
 
   draw() {
     if (this.tree.root.value > 0) this.painter.draw(this.scene());
-    // After hovering there is nothing new to tell.
+    // After hovering there is nothing new to announce.
     const { layout } = this;
     const { scrollTop } = this.graph;
     if (this.mirrored?.layout === layout && this.mirrored.scrollTop === scrollTop) return;
@@ -192,7 +192,7 @@ export class FlameGraph {
   }
 
   scrollToRoot() {
-    // A function with many callers above it stands in the middle.
+    // A function with many callers above it is in the middle.
     const middle = Math.max(0, (this.layout.above + 0.5) * ROW_HEIGHT - this.height / 2);
     this.graph.scrollTop = growsUpward(this.state) ? this.graph.scrollHeight : middle;
   }
@@ -218,12 +218,12 @@ export class FlameGraph {
   // ---- changes of the state ----
 
   /**
-   * The state has changed. Looking at another tree keeps the zoom as far as it exists there.
+   * The state has changed. Another tree keeps the zoom as far as it exists there.
    * @param {Changes} changes
    */
   stateChanged(changes) {
     const turned = 'view' in changes || 'group' in changes;
-    // Turned to a sandwich without a word of which: of what is looked at.
+    // Turned to a sandwich without a word of which: of the present frame.
     if (changes.view === 'sandwich' && !('focus' in changes) && this.presentFrame() > 0)
       this.state.focus = this.presentFrame().toString(36);
     if (turned && !('zoom' in changes)) this.state.zoom = '';
@@ -232,7 +232,7 @@ export class FlameGraph {
     this.matches.index = -1;
   }
 
-  /** The largest recorded node that the zoomed one stands for; -1 where there is none. */
+  /** The largest recorded node that the zoomed one represents; -1 where there is none. */
   zoomedModelNode() {
     const { tree } = this;
     const { root } = this.layout;

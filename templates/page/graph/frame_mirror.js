@@ -66,7 +66,7 @@ export class FrameMirror {
   focus(scene, rectangle) {
     const made = this.makeItem(scene, rectangle);
     const known = document.getElementById(made.id);
-    // One that is too narrow to be among the others stands at the end.
+    // One that is too narrow to be among the others comes at the end.
     if (known) known.replaceWith(made);
     else this.list.append(made);
     this.list.querySelector('[aria-selected]')?.removeAttribute('aria-selected');

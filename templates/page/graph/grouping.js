@@ -1,4 +1,4 @@
-// Frames put together: the numbers by which they are told apart, and the children of a node in order of what they have.
+// Frames put together: the numbers that distinguish them, and the children of a node in order of what they have.
 
 import { twiceAsLong } from '../data/columns.js';
 import { KINDS } from '../data/views.js';
@@ -35,7 +35,7 @@ import { KINDS } from '../data/views.js';
 const NEVER_VISIBLE = 1 / 8192;
 
 /**
- * The numbers by which frames are told apart, one per frame: its own index, or that of its function or file.
+ * The numbers that distinguish frames, one per frame: its own index, or that of its function or file.
  * @param {Model} model @param {Group} group
  */
 export function groupingKeys(model, group) {
@@ -43,7 +43,7 @@ export function groupingKeys(model, group) {
   const count = frames.function.length;
   const keys = new Int32Array(count);
   if (group === 'file') {
-    // What has no file is told apart by its name.
+    // What has no file is distinguished by its name.
     for (let i = 0; i < count; i++)
       keys[i] = strings[frames.file[i]] ? frames.file[i] : strings.length + frames.function[i];
     return { keys, limit: 2 * strings.length };

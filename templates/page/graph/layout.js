@@ -15,8 +15,8 @@ import { orderAll } from './grouping.js';
  * @property {Row[]} rows
  * @property {number} above the row of the root
  * @property {number} frames how many have a rectangle
- * @property {number} blocks how many stand for several
- * @property {number} merged how many frames these stand for
+ * @property {number} blocks how many represent several
+ * @property {number} merged how many frames these represent
  * @property {number} sum own values of the frames and whole values of the blocks; nothing is left out, so it is the
  *   root's
  * @property {number} [callerSum] in a sandwich, the same for the callers
@@ -120,7 +120,7 @@ export function rectangleAt(layout, row, x) {
 }
 
 /**
- * Where a node was laid out, or null. Blocks are made anew by each layout, so they are told apart by what they hold.
+ * Where a node was laid out, or null. Blocks are rebuilt by each layout, so they are distinguished by what they hold.
  * @param {Layout} layout @param {TreeNode | null} node @returns {Rectangle | null}
  */
 export function findRectangle(layout, node) {

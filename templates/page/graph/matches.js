@@ -49,7 +49,7 @@ function outermostDrawn(layout, byKey) {
 }
 
 /**
- * The node of `tree` that stands for a node of the model (top-down trees only): of a hidden one, its innermost visible
+ * The node of `tree` that represents a node of the model (top-down trees only): of a hidden one, its innermost visible
  * caller. `known` keeps what was found, so that looking for many costs each step once.
  * @param {Tree} tree @param {number} modelNode @param {Map<number, TreeNode>} known @returns {TreeNode}
  */
@@ -67,7 +67,7 @@ export function treeNodeOf(tree, modelNode, known = new Map([[0, tree.root]])) {
 }
 
 /**
- * The nodes of a tree that stand for nodes of the model, each once, largest first.
+ * The nodes of a tree that represent nodes of the model, each once, largest first.
  * @param {Tree} tree @param {number[]} modelNodes
  */
 export function placesOf(tree, modelNodes) {

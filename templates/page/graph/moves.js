@@ -33,7 +33,7 @@ export function neighbour(layout, from, direction) {
   const [left, width] = [rows[from.row].x[from.index], rows[from.row].width[from.index]];
   // Towards the root there is one, and it begins no later.
   if (Math.abs(row - above) < Math.abs(from.row - above)) return at(row, findLastAtOrBefore(rows[row].x, left));
-  // Away from it, the first of those that stand on this one, which is the largest.
+  // Away from it, the first of those that are on this one, which is the largest.
   return at(
     row,
     rows[row].x.findIndex((x) => x > left - 1e-6 && x < left + width - 1e-6),

@@ -1,4 +1,4 @@
-// The parts of the page around the graph that tell about it: tooltip, breadcrumb, footer, legend, announcements.
+// The parts of the page around the graph that describe it: tooltip, breadcrumb, footer, legend, announcements.
 
 import { makeButton, makeElement } from '../common/dom.js';
 import { formatBytes, formatCount, formatMeasure, formatPercent, plural } from '../common/format.js';

@@ -59,7 +59,7 @@ export class Sandwich {
     return this.treeOf(node).ownOf(node);
   }
 
-  /** No other node of it has an address: what is looked into is always the function. */
+  /** No other node of it has an address: what is shown is always the function. */
   pathOf() {
     return '';
   }

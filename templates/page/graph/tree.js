@@ -1,5 +1,5 @@
-// From the model to a tree one can look at, without touching the page: one way to look at it (metric, top-down or
-// inverted, grouping, what is hidden), made of nodes that are grouped only when somebody looks at them.
+// From the model to a tree that can be shown, without touching the page: one way to show it (metric, top-down or
+// inverted, grouping, what is hidden), made of nodes that are grouped only when they are shown.
 
 import { inclusiveSums } from '../data/model.js';
 import { KINDS, visibleNodes } from '../data/views.js';
@@ -11,11 +11,11 @@ import { Entries, groupingKeys, orderAll, orderLarge } from './grouping.js';
 /** @import { Children } from './grouping.js' */
 
 /**
- * One way to look at the model. `focus` is a frame: the tree is then of its function's callees, or inverted of its
+ * One way to show the model. `focus` is a frame: the tree is then of its function's callees, or inverted of its
  * callers.
  * @typedef {{ metric: Metric, measure: Measure, inverted: boolean, group: Group, focus?: number }} TreeSpec
  */
-/** @typedef {{ bytes: number, allocations: number, value: number }} Value `value` is the one that is looked at */
+/** @typedef {{ bytes: number, allocations: number, value: number }} Value `value` is the one that is shown */
 /** @typedef {{ owner: TreeNode, from: number, to: number }} Block siblings by rank, below `owner` */
 /** @typedef {{ key: number, frame: number, block: Block | null, parent: TreeNode | null }} NodePlace */
 
@@ -23,8 +23,8 @@ import { Entries, groupingKeys, orderAll, orderLarge } from './grouping.js';
  * A node of a tree, or a block of nodes. The root and blocks have the key -1, unless the root is a function.
  * @typedef {object} NodeContent
  * @property {number} depth negative for callers of a function
- * @property {Children | null} children grouped when somebody looks at them
- * @property {Int32Array} members the nodes of the model that it stands for
+ * @property {Children | null} children grouped when they are shown
+ * @property {Int32Array} members the nodes of the model that it represents
  * @property {Float64Array | null} memberBytes only inverted: what of each came through here
  * @property {Float64Array | null} memberAllocations
  * @property {TreeNode | null} [other] the node of the other capture's tree, see difference.js
@@ -53,7 +53,7 @@ export class Tree {
     this.allocations = inclusiveSums(model, `${spec.metric}_allocations`);
     const { keys, limit } = groupingKeys(model, spec.group);
     this.keys = keys;
-    // Only in the first view of a large tree, where it stands for what is too narrow.
+    // Only in the first view of a large tree, where it represents what is too narrow.
     this.mergedKey = model.data.frames.kind.indexOf(KINDS.merged);
     this.slotOfKey = new Int32Array(limit).fill(-1);
     /** @type {Upwards | null} */
@@ -70,7 +70,7 @@ export class Tree {
     this.root = spec.focus === undefined ? this.makeRoot() : this.makeFunctionRoot(spec.focus);
   }
 
-  /** What all nodes of the model hold, whatever the root stands for. */
+  /** What all nodes of the model hold, whatever the root represents. */
   get whole() {
     const [bytes, allocations] = this.model.count > 0 ? [this.bytes[0], this.allocations[0]] : [0, 0];
     return { bytes, allocations, value: this.spec.measure === 'bytes' ? bytes : allocations };

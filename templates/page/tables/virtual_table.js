@@ -172,7 +172,7 @@ export class VirtualTable {
   }
 
   /**
-   * Shows so many rows, from the first one on; `foot` are the cells of the last line, which always stays in sight.
+   * Shows `count` rows, from the first one on; `foot` are the cells of the last line, which always stays in sight.
    * @param {number} count @param {(Cell | undefined)[] | null} foot @param {string} empty
    */
   show(count, foot = null, empty = '') {

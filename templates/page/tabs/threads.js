@@ -42,7 +42,7 @@ class ThreadsTab {
     const focused = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.key : '';
     const tables = this.tables().map(({ sums, choosing }) => makeSumsTable(sums, page.state.metric, choosing));
     this.panel.replaceChildren(...tables);
-    // The tables are made anew; the keyboard stays where it was.
+    // The tables are rebuilt; the keyboard stays where it was.
     if (focused)
       /** @type {HTMLElement | null} */ (this.panel.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
     const { metric } = page.state;

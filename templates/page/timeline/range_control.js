@@ -72,7 +72,7 @@ export class RangeControl {
   }
 
   /**
-   * The end of a bin or the run, in seconds: the last bin may go on behind the run.
+   * The end of a bin or the run, in seconds: the last bin may extend past the run.
    * @param {number} bin
    */
   seconds(bin) {
@@ -205,7 +205,7 @@ export class RangeControl {
   }
 
   /**
-   * Moved by so many bins, as far as the run goes.
+   * Moved by `by` bins, as far as the run goes.
    * @param {BinRange} range @param {number} by
    */
   moved({ from, to }, by) {
@@ -361,7 +361,7 @@ export class RangeControl {
 }
 
 /**
- * A moment with as many digits as tell bins of this width apart.
+ * A moment with as many digits as distinguish bins of this width.
  * @param {number} seconds @param {number} width
  */
 function formatMoment(seconds, width) {
