@@ -58,7 +58,7 @@ impl fmt::Display for NoOutput {
             }
             Self::NotForSums(path) => {
                 let path = path.display();
-                write!(out, "{path} is not a file, and --aggregate writes one anew now and then: name one with -o")
+                write!(out, "{path} is not a file, and --aggregate rewrites one from time to time: name one with -o")
             }
             Self::Unwritable(path, error) => {
                 let (path, reason) = (path.display(), in_words(error));

@@ -51,7 +51,8 @@ pub struct Args {
     no_native: bool,
 
     /// Keep at most this many native frames of a stack: the outermost and the innermost ones
-    #[arg(long, value_name = "FRAMES", default_value_t = 1024, conflicts_with = "no_native", value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, value_name = "FRAMES", default_value_t = 1024, conflicts_with = "no_native")]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..))]
     native_depth: u32,
 
     /// Record every object of Python as well: the blocks of PyMem_RawMalloc, PyMem_Malloc and PyObject_Malloc
@@ -172,7 +173,7 @@ pub fn run(args: Args) -> Result<u8, Failure> {
     }
     if !interpreter_options.is_empty() && !subject.is_for_python() {
         let message =
-            "options of Python are for Python code, not for another program: put them after --, behind its name";
+            "options of Python are for Python code, not for another program: put them after --, after its name";
         return Err(usage(ErrorKind::ArgumentConflict, message));
     }
     let interpreter = AskedFor { interpreter: python, options: interpreter_options };

@@ -15,7 +15,7 @@ use crate::whole_output;
 
 /// Look up the names of a capture's native frames again, elsewhere or with more debugging information
 ///
-/// The capture is written anew with the names that are found. Those that it has, and that cannot be found here, it
+/// The capture is written again with the names that are found. Those that it has, and that cannot be found here, it
 /// keeps.
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -17,7 +17,7 @@ use crate::derived_capture::{Failure, OutputArgs};
 
 /// Cut a capture to a range of time, to some of its processes, or both
 ///
-/// What is live when the range begins is allocated anew at that moment, by the stacks and threads that it had.
+/// What is live when the range begins is allocated again at that moment, by the stacks and threads that it had.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file that `memprof run` wrote

@@ -15,7 +15,7 @@ pub enum Metric {
     Leaks,
     /// Everything that was ever allocated.
     Total,
-    /// What was allocated and given back at once.
+    /// What was allocated and freed at once.
     Temporary,
 }
 
@@ -41,7 +41,7 @@ impl Metric {
             Self::Peak => "live at the peak",
             Self::Leaks => "not freed at the end",
             Self::Total => "allocated in total",
-            Self::Temporary => "given back at once",
+            Self::Temporary => "freed at once",
         }
     }
 }
@@ -55,7 +55,7 @@ pub struct PerMetric<T> {
     pub leaked: T,
     /// Of everything that was ever allocated.
     pub total: T,
-    /// Of what was given back at once.
+    /// Of what was freed at once.
     pub temporary: T,
 }
 

@@ -70,7 +70,7 @@ struct LimitArgs {
     /// Bytes allocated in all
     #[arg(long, value_name = "SIZE")]
     max_total: Option<Bytes>,
-    /// Bytes given back at once
+    /// Bytes freed at once
     #[arg(long, value_name = "SIZE")]
     max_temporary: Option<Bytes>,
     /// Allocations in all
@@ -139,8 +139,8 @@ impl Args {
         }
         budget.limits.set(Figure::Allocations, max_allocations.map(|Count(count)| count));
         if budget.is_empty() && self.growth.is_empty() && !self.format.is_of_figures() {
-            let message = "no limit is given: add --max-peak 300MiB or another one, --budget FILE, or --baseline CAPTURE \
-                           --fail-above 5%\n";
+            let message = "no limit is given: add --max-peak 300MiB or another one, --budget FILE, or --baseline \
+                           CAPTURE --fail-above 5%\n";
             return Err(Failure::Usage(clap::Error::raw(ErrorKind::MissingRequiredArgument, message)));
         }
         let suppressions = self.suppressions.as_deref().map(Suppressions::read).transpose();

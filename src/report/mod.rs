@@ -161,7 +161,7 @@ struct MetricArgs {
     /// Show everything that was ever allocated
     #[arg(long)]
     total: bool,
-    /// Show temporary allocations: given back at once
+    /// Show temporary allocations: freed at once
     #[arg(long, visible_alias = "temporary-allocations")]
     temporary: bool,
 }

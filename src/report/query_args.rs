@@ -20,7 +20,7 @@ pub struct QueryArgs {
     /// Show this thread only, by its id or a pattern for its name; give it again for more
     #[arg(long = "thread", value_name = "THREAD")]
     threads: Vec<ThreadPattern>,
-    /// Show what this allocator handed out only; give it again for more
+    /// Show only what this allocator allocated; give it again for more
     #[arg(long = "allocator", value_name = "NAME", value_parser = allocator)]
     allocators: Vec<Allocator>,
     /// Show only stacks with a frame in such a file or module: a pattern for its path or, without a slash, for its name
@@ -30,7 +30,7 @@ pub struct QueryArgs {
     /// Leave out stacks with a frame in such a file or module
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<PathPattern>,
-    /// Count an allocation as temporary if it was given back before its thread made more than N others, and show
+    /// Count an allocation as temporary if it was freed before its thread made more than N others, and show
     /// temporary allocations unless something else is asked for [default: 1]
     #[arg(long = "temporary-allocation-threshold", visible_alias = "threshold", value_name = "N")]
     temporary_threshold: Option<u64>,

@@ -9,7 +9,7 @@ use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
 use super::{Failure, ViewArgs, open, stdout_text};
 
-/// List the places that allocate memory to give it back at once, with their stacks
+/// List the places that allocate memory to free it at once, with their stacks
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The file that `memprof run` wrote

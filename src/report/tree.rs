@@ -43,7 +43,7 @@ struct LimitArgs {
     /// Put calls with a smaller share of everything into one row [text: 1]
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     threshold_percent: Option<f64>,
-    /// Show so many calls at most, the largest ones [text: 200]
+    /// Show at most this many calls, the largest ones [text: 200]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Show calls down to this depth

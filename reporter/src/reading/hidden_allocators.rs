@@ -32,8 +32,8 @@ pub(crate) fn note(facts: &[Fact], tables: &Tables) -> Option<String> {
         _ => ("those allocators are", "their"),
     };
     Some(format!(
-        "{} {is} stripped of the symbols that tell where {that_allocator_is}: {its} memory appears as mmap, not block by \
-         block. To see the blocks, keep the symbol table: `strip --strip-debug` instead of `strip`, in Cargo \
+        "{} {is} stripped of the symbols that say where {that_allocator_is}: {its} memory appears as mmap, not block \
+         by block. To see the blocks, keep the symbol table: `strip --strip-debug` instead of `strip`, in Cargo \
          `strip = \"debuginfo\"`.",
         listed(files),
     ))
@@ -66,13 +66,13 @@ mod tests {
         assert_eq!(note(&[hidden(3, Jemalloc)], &tables), None, "the module is lost");
         assert_eq!(
             note(&[hidden(0, Jemalloc), hidden(2, Jemalloc)], &tables).unwrap(),
-            "server (jemalloc) is stripped of the symbols that tell where that allocator is: its memory appears as mmap, not \
-             block by block. To see the blocks, keep the symbol table: `strip --strip-debug` instead of `strip`, in Cargo \
-             `strip = \"debuginfo\"`."
+            "server (jemalloc) is stripped of the symbols that say where that allocator is: its memory appears as \
+             mmap, not block by block. To see the blocks, keep the symbol table: `strip --strip-debug` instead of \
+             `strip`, in Cargo `strip = \"debuginfo\"`."
         );
         let both = note(&[hidden(1, Mimalloc), hidden(0, Jemalloc), hidden(1, Jemalloc)], &tables).unwrap();
-        let begins = "liba.so (jemalloc and mimalloc) and server (jemalloc) are stripped of the symbols that tell where \
-                      those allocators are: their memory";
+        let begins = "liba.so (jemalloc and mimalloc) and server (jemalloc) are stripped of the symbols that say \
+                      where those allocators are: their memory";
         assert!(both.starts_with(begins), "{both}");
         let both = note(&[hidden(1, Mimalloc), hidden(1, Jemalloc)], &tables).unwrap();
         assert!(both.starts_with("liba.so (jemalloc and mimalloc) is stripped") && both.contains("those"), "{both}");

@@ -25,7 +25,7 @@ pub(crate) fn sentence(run: &Metadata) -> Option<String> {
             _ => "pymalloc's arenas",
         };
         return Some(format!(
-            "Python's own allocators were traced: what they hand out counts, object by object, and the memory \
+            "Python's own allocators were traced: what they allocate counts, object by object, and the memory \
              that they take for it ({taken}) does not."
         ));
     }
@@ -98,9 +98,9 @@ pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
     let run = report.metadata();
     let mut hints = Vec::new();
     if !run.python_version.is_empty() {
-        let kept = "Python keeps modules, code, types, interned strings and caches until it ends, and does not free all \
-                    of that then. A leak grows with the work that is done: compare two runs, or look at a part of one \
-                    (--from, --to).";
+        let kept = "Python keeps modules, code, types, interned strings and caches until it ends, and does not free \
+                    all of that then. A leak grows with the work that is done: compare two runs, or examine a part of \
+                    one (--from, --to).";
         hints.push(kept.to_owned());
     }
     let pieces = Pieces::of(run).filter(|_| !run.python_allocators_traced);
@@ -111,10 +111,10 @@ pub(crate) fn leak_hints(report: &Report) -> Vec<String> {
     match pieces {
         Some(Pieces::OfMimalloc) => hints.extend(sentence(run)),
         Some(Pieces::Arenas(_)) if report.aggregate().slots.iter().any(maps) => {
-            let arenas = "Python's objects lie in pymalloc's arenas, made by mmap. An arena stays as long as any object \
-                          in it lives, under the line that happened to need it. To see the objects themselves, record \
-                          with --trace-python-allocators, or set PYTHONMALLOC=malloc for the recording, which makes \
-                          each a block of malloc.";
+            let arenas = "Python's objects lie in pymalloc's arenas, made by mmap. An arena stays as long as any \
+                          object in it lives, under the line that happened to need it. To see the objects themselves, \
+                          record with --trace-python-allocators, or set PYTHONMALLOC=malloc for the recording, which \
+                          makes each a block of malloc.";
             hints.push(arenas.to_owned());
         }
         _ => {}

@@ -62,7 +62,7 @@ fn what_a_process_has_at_its_end_is_leaked_and_gone() {
 }
 
 #[test]
-fn frees_of_inherited_memory_are_no_unknown_ones() {
+fn frees_of_inherited_memory_differ_from_unknown_ones() {
     let report = family_run().report();
     for (pid, inherited, unknown, dropped) in [(MAIN, 0, 0, 0), (WORKER, 1, 0, 0), (CHANGED, 1, 1, 2), (GZIP, 0, 0, 0)]
     {

@@ -191,7 +191,7 @@ fn changes_of_metric_and_order_keep_what_is_open() {
     assert!(session.has("57.0 MiB allocated in total"), "{}", session.text());
     // Nothing is temporary: there is only a root. Yet what was open is not forgotten.
     session.keys("m");
-    assert!(session.has("0 B given back at once") && session.cursor().contains("all"), "{}", session.text());
+    assert!(session.has("0 B freed at once") && session.cursor().contains("all"), "{}", session.text());
     session.keys("m");
     assert_eq!(session.text(), before);
 }

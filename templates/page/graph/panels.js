@@ -218,7 +218,7 @@ export function emptyMessage(scene) {
   if (scene.state.metric === 'leaked')
     return 'Nothing leaked: everything that was allocated had been freed by the end of the recording.';
   if (scene.state.metric === 'temporary')
-    return 'No allocation was temporary: given back before its thread had gone on allocating.';
+    return 'No allocation was temporary: freed before its thread had gone on allocating.';
   return `No ${scene.state.measure} to show for this metric. Choose another one above.`;
 }
 

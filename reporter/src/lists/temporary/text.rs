@@ -47,7 +47,7 @@ pub(super) fn write(
         0 => "before its thread made another".to_owned(),
         threshold => format!("before its thread made more than {}", counted(threshold, "other")),
     };
-    let meaning = format!("{share} of all allocations were temporary: given back {further}.");
+    let meaning = format!("{share} of all allocations were temporary: freed {further}.");
     write_paragraph(&meaning, 0, style, out)?;
     let (places, paths) = places(report, view, sort);
     for row in places.iter().take(limits.places) {
