@@ -162,7 +162,8 @@ fn main() {
             let aggregate =
                 replay(&mut reader, &recorded, &ReplaySettings::default()).expect("the capture can be replayed");
             println!(
-                "{events} events, {live_blocks} blocks, {threads} threads of {processes}: {:.3} s CPU, peak {} bytes, VmHWM {}",
+                "{events} events, {live_blocks} blocks, {threads} threads of {processes}: {:.3} s CPU, peak {} bytes, \
+                 VmHWM {}",
                 cpu_seconds() - start,
                 aggregate.totals.sums.peak.bytes,
                 peak_rss()

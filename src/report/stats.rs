@@ -15,7 +15,8 @@ pub struct Args {
     #[command(flatten)]
     shown: ShownArgs,
     /// How many places to list in each ranking
-    #[arg(short = 'n', long = "limit", visible_aliases = ["top", "num-largest"], value_name = "N", default_value_t = DEFAULT_TOP)]
+    #[arg(short = 'n', long = "limit", visible_aliases = ["top", "num-largest"])]
+    #[arg(value_name = "N", default_value_t = DEFAULT_TOP)]
     top: usize,
     /// Print one JSON object (docs/stats.schema.json)
     #[arg(long)]

@@ -17,13 +17,15 @@ pub struct Args {
     #[command(flatten)]
     shown: ShownArgs,
     /// What to sort by [own, total, allocations, name, peak, leaked, allocated, temporary]
-    #[arg(short, long, visible_alias = "sort-column", value_name = "COLUMN", value_parser = sort_by, default_value = "own")]
+    #[arg(short, long, visible_alias = "sort-column", value_name = "COLUMN")]
+    #[arg(value_parser = sort_by, default_value = "own")]
     sort: SortBy,
     /// What rows are for
     #[arg(long, value_name = "WHAT", value_parser = PlacesBy::from_str, default_value = PlacesBy::Function.name())]
     by: PlacesBy,
     /// How many functions to list as text or Markdown
-    #[arg(short = 'n', long, visible_short_alias = 'r', visible_alias = "max-rows", value_name = "N", default_value_t = DEFAULT_ROWS)]
+    #[arg(short = 'n', long, visible_short_alias = 'r', visible_alias = "max-rows")]
+    #[arg(value_name = "N", default_value_t = DEFAULT_ROWS)]
     limit: usize,
     #[command(flatten)]
     format: FormatArgs,

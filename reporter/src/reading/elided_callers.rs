@@ -46,8 +46,8 @@ pub(crate) fn note(tables: &Tables, slots: &[SlotSummary]) -> Option<String> {
     }
     (amount.allocations > 0).then(|| {
         format!(
-            "{} of {} in all have stacks that were too rare for the recording to keep: some of their callers are left out, \
-             where trees show {ELIDED_CALLERS}.",
+            "{} of {} in all have stacks that were too rare for the recording to keep: some of their callers are left \
+             out, where trees show {ELIDED_CALLERS}.",
             counted(amount.allocations, "allocation"),
             size(amount.bytes)
         )

@@ -84,9 +84,8 @@ mod tests {
         assert_eq!(said(0, 0, &[(NotFollowed::Static, 1)]), ["1 program could not be recorded: statically linked"]);
         assert_eq!(
             said(0, 0, &[(NotFollowed::OutOfReach, 2), (NotFollowed::Static, 1)]),
-            [
-                "3 programs could not be recorded: 2 run as another user, in a container or in another root directory, 1 statically linked"
-            ]
+            ["3 programs could not be recorded: 2 run as another user, in a container or in another root directory, \
+                 1 statically linked"]
         );
         assert_eq!(said(0, 0, &[]), [""; 0]);
         let unhooked = NotRecorded { allocators: 1, ..NotRecorded::default() };

@@ -169,9 +169,13 @@ fn push_leb128(bytes: &mut Vec<u8>, mut value: u64) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+
+    fn column(name: &str, encoding: &str, count: usize, length: usize, wide: bool) -> Value {
+        json!({"name": name, "encoding": encoding, "count": count, "length": length, "wide": wide})
+    }
 
     #[test]
     fn a_container_is_as_its_page_reads_it() {
@@ -189,8 +193,7 @@ mod tests {
         columns.write("test-1", &json!({"x": 1}), &mut out).expect("memory can be written");
         let (length, rest) = out.split_at(4);
         let (head, bytes) = rest.split_at(u32::from_le_bytes(length.try_into().expect("four bytes")) as usize);
-        let head: serde_json::Value = serde_json::from_slice(head).expect("the head is JSON");
-        let column = |name: &str, encoding: &str, count: usize, length: usize, wide: bool| json!({"name": name, "encoding": encoding, "count": count, "length": length, "wide": wide});
+        let head: Value = serde_json::from_slice(head).expect("the head is JSON");
         let expected = json!([
             column("u", "unsigned", 4, 14, true),
             column("o", "signed", 3, 4, false),
