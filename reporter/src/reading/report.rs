@@ -338,6 +338,9 @@ impl Report {
     /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.
     pub fn suppress_leaks(&mut self, suppressions: &Suppressions) -> Vec<SuppressedLeaks> {
         let mut suppressed = suppressions.tally();
+        if suppressions.is_empty() {
+            return suppressed;
+        }
         let of_stack = suppressions.of_stacks(self.reader.tables(), &self.places);
         let Aggregate { totals, processes, slots, .. } = &mut self.aggregate;
         for slot in slots {

@@ -67,13 +67,13 @@ impl Outcome {
     /// Checks a capture, also against a baseline. Leaks that are suppressed are gone from both reports afterwards.
     #[must_use]
     pub fn of(report: &mut Report, mut baseline: Option<&mut Report>, rules: &Rules) -> Self {
-        let suppressed = suppress(report, &rules.suppressions);
+        let suppressed = report.suppress_leaks(&rules.suppressions);
         let (mut findings, mut notes) = (Vec::new(), Vec::new());
         limits_of_run(report, rules, &mut findings, &mut notes);
         limits_of_code(report, rules, &mut findings, &mut notes);
         limits_of_processes(report, rules, &mut findings, &mut notes);
         if let Some(baseline) = &mut baseline {
-            suppress(baseline, &rules.suppressions);
+            baseline.suppress_leaks(&rules.suppressions);
             growth(report, baseline, rules, &mut findings, &mut notes);
         }
         Self { findings, suppressed, notes, blindness: report.blindness() }
@@ -206,27 +206,4 @@ fn growth(
         }
         findings.push(finding);
     }
-}
-
-/// Takes suppressed leaks out of a report, and says how much they were.
-fn suppress(report: &mut Report, suppressions: &Suppressions) -> Vec<SuppressedLeaks> {
-    let mut tally = suppressions.tally();
-    if suppressions.is_empty() {
-        return tally;
-    }
-    let of_stack = suppressions.of_stacks(report.reader.tables(), &report.places);
-    let Report { reader, aggregate, .. } = report;
-    let mut leaked = Amount::default();
-    aggregate.processes.iter_mut().for_each(|process| process.sums.leaked = Amount::default());
-    for slot in &mut aggregate.slots {
-        let stack = reader.tables().site(slot.site).map(|site| site.stack);
-        let number = stack.and_then(|stack| of_stack.get(stack.index()).copied().flatten());
-        if let Some(number) = number {
-            tally[number as usize].amount.add(std::mem::take(&mut slot.sums.leaked));
-        }
-        leaked.add(slot.sums.leaked);
-        aggregate.processes[slot.process.index()].sums.leaked.add(slot.sums.leaked);
-    }
-    aggregate.totals.sums.leaked = leaked;
-    tally
 }
