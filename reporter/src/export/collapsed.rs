@@ -28,7 +28,7 @@ pub(super) static FORMAT: Format = Format {
 /// # Errors
 /// What `out` answers to a write.
 fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
-    let names: Vec<String> = report.places.ids().map(|place| folded_name(&report.places, place)).collect();
+    let names: Vec<String> = report.places().ids().map(|place| folded_name(report.places(), place)).collect();
     let stacks = || tree.own_of_nodes(metric).filter(|(_, own)| own.bytes > 0);
     let name = |node: NodeId| &names[tree.nodes()[node.index()].place.index()];
     // A separator or the space after each name, and the end of the line.

@@ -39,7 +39,7 @@ fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &m
     let mut cells: Vec<u32> = numbered.filter(|(_, cell)| !amount(cell).is_zero()).map(|(number, _)| number).collect();
     cells.sort_by_key(|&cell| Reverse((amount(&tree.cell(cell)).bytes, amount(&tree.cell(cell)).allocations)));
     let cells = || cells.iter().map(|&cell| tree.cell(cell));
-    let stacks = Stacks::of(tree, &report.places);
+    let stacks = Stacks::of(tree, report.places());
     let row = |cell: &Cell| before_stack(report, cell, metric).len() + after_stack(report, cell).len();
     let sizes = cells().map(|cell| stacks.bytes(cell.node).saturating_add(row(&cell) as u64));
     out.expect(ExpectedSize::Exactly(sizes.fold(COLUMNS.len() as u64, u64::saturating_add)))?;

@@ -7,7 +7,6 @@ use std::io;
 
 use memprof_capture::ids::Stamp;
 use memprof_replay::metric::Metric;
-use memprof_replay::replay::end_of;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
@@ -143,11 +142,11 @@ pub(super) static FORMAT: Format = Format {
 fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
     let tree = &places.tree;
-    let courses = Courses { clock: report.clock, of_node: vec![Course::default(); tree.nodes().len()] };
+    let courses = Courses { clock: *report.clock(), of_node: vec![Course::default(); tree.nodes().len()] };
     let courses = replay_lifetimes(report, &places, courses)?;
     let report = &*report;
     let [totals, peaks, leaks] = [Metric::Total, Metric::Peak, Metric::Leaks].map(|metric| tree.own(metric));
-    let frames = Frames::of(tree, &report.places, |_, _| true);
+    let frames = Frames::of(tree, report.places(), |_, _| true);
     // Number 0 is the root of DHAT's own.
     let number = |place| frames.number(place) + 1;
     let point = |(node, course): (NodeId, &Course), fs| {
@@ -181,7 +180,7 @@ fn profile<'a, P>(report: &'a Report, frames: &Frames, points: P) -> impl Serial
 where
     P: Iterator<Item = ProgramPoint> + Clone,
 {
-    let names = frames.places().iter().map(|&place| frame_name(&report.places, place));
+    let names = frames.places().iter().map(|&place| frame_name(report.places(), place));
     Profile {
         version: 2,
         mode: "heap",
@@ -191,10 +190,10 @@ where
         tu: "µs",
         mtu: "s",
         tuth: SHORT_LIVED,
-        cmd: &report.metadata.command_line,
-        pid: report.metadata.pid,
-        tg: microseconds(&report.clock, report.aggregate.totals.peak_at),
-        te: microseconds(&report.clock, end_of(&report.reader)),
+        cmd: &report.metadata().command_line,
+        pid: report.metadata().pid,
+        tg: microseconds(report.clock(), report.aggregate().totals.peak_at),
+        te: microseconds(report.clock(), report.end()),
         pps: Sequence(points),
         ftbl: std::iter::once("[root]".to_owned()).chain(names).collect(),
     }

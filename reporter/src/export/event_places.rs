@@ -33,14 +33,14 @@ impl EventPlaces {
     /// Of a report on one process.
     pub(super) fn of(report: &mut Report, view: View) -> Self {
         let tree = call_tree_of_slots(report, view);
-        let (slots, tables) = (&report.aggregate.slots, report.reader.tables());
+        let (slots, tables) = (&report.aggregate().slots, report.tables());
         let mut of_site = vec![None; slots.iter().map(|slot| slot.site.index() + 1).max().unwrap_or(0)];
         for (slot, node) in slots.iter().zip(tree.of_slot()) {
             let allocator = tables.site(slot.site).map(|site| site.allocator);
             of_site[slot.site.index()] = Some(EventPlace { node, allocator });
         }
         let name = |thread: &Option<Thread>| thread.as_ref().map_or_else(String::new, |thread| thread.name.clone());
-        let is_selection = !report.metadata.selection.is_empty();
+        let is_selection = !report.metadata().selection.is_empty();
         let selected = is_selection.then(|| slots.iter().map(|slot| (slot.thread, slot.site)).collect());
         Self { tree, of_site, selected, thread_names: tables.threads.iter().map(name).collect() }
     }

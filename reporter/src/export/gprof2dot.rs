@@ -63,7 +63,7 @@ pub(super) static FORMAT: Format = Format {
 /// # Errors
 /// What `out` answers to a write.
 fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
-    let places = &report.places;
+    let places = report.places();
     // A place of each function represents all of them. The root, which comes first, is no function.
     let mut functions: Vec<PlaceId> = Vec::new();
     let mut known: FxHashMap<(StringId, StringId), u32> = FxHashMap::default();

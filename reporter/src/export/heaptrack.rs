@@ -77,18 +77,18 @@ pub(super) static FORMAT: Format = Format {
 /// What `out` answers to a write, or the capture to a read.
 fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
-    let page_size = u64::from(report.reader.header().page_size.max(1));
+    let page_size = u64::from(report.page_size().max(1));
     let calls = places.tree.nodes().len() as u64;
     out.expect(ExpectedSize::About(beginnings_and_ends(report) * EVENT_BYTES + calls * CALL_BYTES))?;
     writeln!(out, "{VERSION}")?;
-    writeln!(out, "X {}", one_line(&report.metadata.command_line))?;
+    writeln!(out, "X {}", one_line(&report.metadata().command_line))?;
     // How many pages the machine has is not known.
     writeln!(out, "I {page_size:x} 0")?;
     let (strings, instructions) = instructions(report);
     let events = HeaptrackEvents {
         out,
         tree: &places.tree,
-        clock: report.clock,
+        clock: *report.clock(),
         page_size,
         resident: report.rss().to_vec().into_iter().peekable(),
         stamped_ms: 0,
@@ -103,13 +103,13 @@ fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Resul
     };
     let mut events = replay_lifetimes(report, &places, events)?;
     events.resident_sets(Stamp(u64::MAX))?;
-    let end = milliseconds(&report.clock, memprof_replay::replay::end_of(&report.reader));
+    let end = milliseconds(report.clock(), report.end());
     writeln!(events.out, "c {:x}", end.max(events.stamped_ms))
 }
 
 /// The places of a report, by number.
 fn instructions(report: &Report) -> (Strings, Vec<Instruction>) {
-    let places = &report.places;
+    let places = report.places();
     let mut strings = Strings::default();
     // The empty one is nobody's: it is left out by its number, 0.
     strings.intern("");

@@ -7,10 +7,8 @@ use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::event_sink::{EventSink, Strand};
 use memprof_replay::live_blocks::{Block, LiveBlocks};
 use memprof_replay::mappings::{Mappings, Released};
-use memprof_replay::merge::merge;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
-use memprof_replay::replay::end_of;
 use memprof_replay::slots::SlotId;
 use memprof_replay::time_bins::BinMark;
 
@@ -59,9 +57,9 @@ pub(super) fn beginnings_and_ends(report: &Report) -> u64 {
 /// # Errors
 /// What the sink or the capture answers.
 pub(super) fn replay_lifetimes<S: LifetimeSink>(report: &mut Report, places: &EventPlaces, sink: S) -> io::Result<S> {
-    let end = end_of(&report.reader);
-    let page_size = report.reader.header().page_size;
-    let mut lifetimes = Lifetimes {
+    let end = report.end();
+    let page_size = report.page_size();
+    let lifetimes = Lifetimes {
         sink,
         places,
         page_size,
@@ -72,7 +70,7 @@ pub(super) fn replay_lifetimes<S: LifetimeSink>(report: &mut Report, places: &Ev
         made: 0,
         failure: None,
     };
-    merge(&mut report.reader, &report.processes, end, &mut lifetimes)?;
+    let mut lifetimes = report.read_events(|_| lifetimes)?;
     lifetimes.unless_failed(|all| all.finish(end));
     match lifetimes.failure {
         Some(failure) => Err(failure),

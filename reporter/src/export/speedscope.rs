@@ -81,7 +81,7 @@ pub(super) static FORMAT: Format = Format {
 /// # Errors
 /// What `out` answers to a write.
 fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
-    let places = &report.places;
+    let places = report.places();
     let sums = tree.inclusive(metric);
     let frames = Frames::of(tree, places, |id, _| !sums[id.index()].is_zero());
     let (frames, own) = (&frames, tree.own(metric));
@@ -91,7 +91,7 @@ fn write(report: &Report, tree: &FlameTree, (_, metric): (View, Metric), out: &m
     };
     let file = File {
         schema: "https://www.speedscope.app/file-format-schema.json",
-        name: &report.metadata.command_line,
+        name: &report.metadata().command_line,
         exporter: concat!("memprof@", env!("CARGO_PKG_VERSION")),
         active_profile: 0,
         shared: Shared { frames: Sequence(frames.places().iter().map(|&place| NamedFrame::of(places, place))) },

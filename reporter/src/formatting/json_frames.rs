@@ -19,10 +19,10 @@ impl<'a> JsonFrame<'a> {
     /// Of a place of a report.
     pub(crate) fn new(report: &'a Report, place: PlaceId) -> Self {
         Self {
-            function: report.places.function(place),
-            file: report.places.file(place),
-            line: report.places.line(place),
-            kind: report.places.get(place).kind.name(),
+            function: report.places().function(place),
+            file: report.places().file(place),
+            line: report.places().line(place),
+            kind: report.places().get(place).kind.name(),
         }
     }
 }

@@ -45,6 +45,6 @@ pub(crate) fn write(
 
 /// How many frames are within a native place. One alone is as soon read as counted.
 fn within_libraries(report: &Report, mut frames: impl Iterator<Item = PlaceId>, place: PlaceId) -> usize {
-    let is_native = report.places.get(place).kind.is_native();
+    let is_native = report.places().get(place).kind.is_native();
     frames.position(|frame| frame == place).filter(|&within| is_native && within > 1).unwrap_or(0)
 }

@@ -76,14 +76,14 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, metric: Metric) -> O
     };
     let apart = Apart { allocator: true, process: true, thread: true };
     let mut rows = rows(report, metric, apart, |site| (row_places.of_site(site), PathId::EMPTY));
-    sort_by_size(&mut rows, |row| alphabetical(&report.places, row.key.place));
+    sort_by_size(&mut rows, |row| alphabetical(report.places(), row.key.place));
     let is_mapped = |row: &&Row| row.key.allocator == Some(Some(Allocator::Mmap));
     let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.key.place).collect();
     let has_arenas = report.with_any(metric).any(|(_, site, amount)| {
         let Some(site) = site.filter(|site| site.allocator == Allocator::Mmap) else { return false };
         // Without native stacks nothing says who called mmap but the size.
-        let by_interpreter = !report.native.recorded
-            || report.tables().stack(site.stack).is_some_and(|stack| report.places.is_in_interpreter(stack.frame));
+        let by_interpreter = !report.native().recorded
+            || report.tables().stack(site.stack).is_some_and(|stack| report.places().is_in_interpreter(stack.frame));
         amount.allocations > 0
             && amount.allocations.checked_mul(arena) == Some(amount.bytes)
             && by_interpreter

@@ -1,20 +1,19 @@
 //! A capture, replayed and resolved: what every renderer starts from.
 
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+mod error;
+mod events;
+mod tree_source;
+
+use std::path::Path;
 
 use memprof_capture::allocator::Allocator;
-use memprof_capture::file::{CaptureReader, ChunkObserver, Damage, OpenError, Site, Summary, Tables};
-use memprof_capture::ids::{SiteId, ThreadId};
-use memprof_capture::os_error::in_words;
+use memprof_capture::file::{CaptureReader, ChunkObserver, Damage, Site, Summary, Tables};
+use memprof_capture::ids::Stamp;
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
-use memprof_replay::allocation_sizes::AllocationSizes;
-use memprof_replay::events_needed::EventsNeeded;
 use memprof_replay::mapped_sites::MappedSites;
 use memprof_replay::metric::Metric;
-use memprof_replay::processes::{Process, ProcessId, Processes, UnknownProcess};
-use memprof_replay::replay::{ReplaySettings, replay};
+use memprof_replay::processes::{Process, ProcessId, Processes};
+use memprof_replay::replay::{ReplaySettings, end_of, replay};
 use memprof_replay::slots::Amount;
 use memprof_replay::timeline::TimelinePoint;
 
@@ -32,53 +31,10 @@ use crate::reading::notes;
 use crate::reading::query::{Query, SlotFilter};
 use crate::reading::resident_sets::ResidentSets;
 use crate::reading::run_clock::RunClock;
-use crate::reading::unknown_process::UnknownProcessMessage;
 use crate::sums::row_places::RowPlaces;
 use crate::text::Location;
-
-/// Why there is no report.
-#[derive(Debug)]
-pub enum ReportError {
-    /// The capture cannot be opened.
-    Open(OpenError),
-    /// It could be opened, but not read to the end.
-    Read(PathBuf, io::Error),
-    /// It has no such process.
-    NoProcess(PathBuf, UnknownProcess),
-    /// It is aggregated, and what is asked for needs events.
-    Aggregated(PathBuf, EventsNeeded),
-}
-
-impl fmt::Display for ReportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Open(error) => error.fmt(f),
-            Self::Read(path, error) => write!(f, "cannot read {} any further: {}", path.display(), in_words(error)),
-            Self::Aggregated(path, need) => write!(f, "{}: {need}", path.display()),
-            Self::NoProcess(path, unknown) => write!(f, "{}: {}", path.display(), UnknownProcessMessage(unknown)),
-        }
-    }
-}
-
-impl ReportError {
-    /// The events of a capture cannot be read, or it is aggregated and has none.
-    pub(crate) fn reading(path: &Path, error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(&need) => Self::Aggregated(path.to_owned(), need),
-            None => Self::Read(path.to_owned(), error),
-        }
-    }
-}
-
-impl std::error::Error for ReportError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Open(error) => Some(error),
-            Self::Read(_, error) => Some(error),
-            Self::NoProcess(..) | Self::Aggregated(..) => None,
-        }
-    }
-}
+pub use error::ReportError;
+pub(crate) use tree_source::TreeSource;
 
 /// The largest amounts of memory at one time, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +55,7 @@ pub struct Report {
     pub(crate) clock: RunClock,
     pub(crate) native: NativeStacks,
     pub(crate) mapped: MappedMemory,
-    pub(crate) query: Query,
+    query: Query,
     resident: ResidentSets,
     notes: Vec<String>,
 }
@@ -260,6 +216,46 @@ impl Report {
         self.reader.damage()
     }
 
+    /// Where functions and files are, and their names.
+    pub(crate) const fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// From stamps to seconds.
+    pub(crate) const fn clock(&self) -> &RunClock {
+        &self.clock
+    }
+
+    /// What was recorded of native stacks.
+    pub(crate) const fn native(&self) -> &NativeStacks {
+        &self.native
+    }
+
+    /// What was mapped that is not memory of one process's own.
+    pub(crate) const fn mapped(&self) -> &MappedMemory {
+        &self.mapped
+    }
+
+    /// When the recording began, in nanoseconds since 1970.
+    pub(crate) const fn start_unix_ns(&self) -> u64 {
+        self.reader.header().start_unix_ns
+    }
+
+    /// The size of a page of memory, in bytes.
+    pub(crate) const fn page_size(&self) -> u32 {
+        self.reader.header().page_size
+    }
+
+    /// The last moment that the capture knows of.
+    pub(crate) fn end(&self) -> Stamp {
+        end_of(&self.reader)
+    }
+
+    /// The number of events in the capture, those of all processes.
+    pub(crate) fn stored_events(&self) -> u64 {
+        self.reader.event_chunks().iter().map(|chunk| u64::from(chunk.rows)).sum()
+    }
+
     pub(crate) const fn tables(&self) -> &Tables {
         self.reader.tables()
     }
@@ -310,29 +306,6 @@ impl Report {
     #[must_use]
     pub fn total(&self, metric: Metric) -> Amount {
         self.aggregate.totals.sums[metric]
-    }
-
-    /// How large the allocations of a query were. Reads the events of the capture once more.
-    ///
-    /// # Errors
-    /// When the capture cannot be read any more.
-    pub fn allocation_sizes(&mut self, query: &Query) -> Result<AllocationSizes, ReportError> {
-        let settings = query.settings(&self.clock, self.metadata.duration_s);
-        let filter = SlotFilter::of(query, self.reader.tables(), &self.places);
-        let tables = self.reader.tables();
-        let threads: Vec<bool> =
-            (0..tables.threads.len()).map(|thread| filter.admits_thread(ThreadId::from_index(thread))).collect();
-        let sites: Vec<bool> =
-            (0..tables.sites.len()).map(|site| filter.admits_site(SiteId::from_index(site))).collect();
-        // What the capture does not know, as far as the filter lets such things through.
-        let (other_threads, other_sites) =
-            (query.threads.is_empty(), query.allocators.is_empty() && query.only.is_empty());
-        let admits = |thread: ThreadId, site: SiteId| {
-            threads.get(thread.index()).copied().unwrap_or(other_threads)
-                && sites.get(site.index()).copied().unwrap_or(other_sites)
-        };
-        AllocationSizes::of(&mut self.reader, &self.processes, settings.range, admits)
-            .map_err(|error| ReportError::reading(self.reader.path(), error))
     }
 
     /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.

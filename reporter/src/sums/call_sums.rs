@@ -34,7 +34,7 @@ pub(crate) struct CallSums {
 impl CallSums {
     /// Of all that a report is about.
     pub(crate) fn of(report: &Report, view: View, row_places: &RowPlaces, groups: &PlaceGroups) -> Self {
-        let (tables, places) = (report.tables(), &report.places);
+        let (tables, places) = (report.tables(), report.places());
         let none = vec![Sums::default(); groups.count];
         let mut sums = Self { own: none.clone(), with_callees: none };
         // By stack: what was allocated right there.
@@ -43,7 +43,7 @@ impl CallSums {
         // These represent stacks of which the view shows nothing, as import machinery does that it does not show.
         let placeholders = [places.runtime(), places.no_python(), places.no_native()];
         let is_placeholder = |place| placeholders.contains(&place) || !places.get(place).shown.intersects(shown);
-        for slot in &report.aggregate.slots {
+        for slot in &report.aggregate().slots {
             let amounts = slot.sums;
             let site = tables.site(slot.site);
             let place = row_places.of_site(site);

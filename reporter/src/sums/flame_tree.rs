@@ -14,7 +14,7 @@ use memprof_replay::slots::Amount;
 use crate::naming::places::{PlaceId, Places};
 use crate::naming::view::Views;
 use crate::reading::query::SlotFilter;
-use crate::reading::report::Report;
+use crate::reading::report::{Report, TreeSource};
 use crate::sums::actors::{Actor, NewActors};
 use crate::sums::attached_nodes::AttachedNodes;
 use crate::sums::flame_cells::{Cell, Cells, NewCells};
@@ -112,12 +112,11 @@ impl FlameTree {
 
     /// The same of a report that has all stacks, of any kind.
     pub(crate) fn of_report(report: &mut Report, views: Views, split: Split, slot_cells: SlotCells) -> Self {
-        let Report { reader, places, processes, aggregate, query, .. } = report;
-        let tables = reader.tables();
+        let TreeSource { tables, places, processes, slots, query } = report.tree_source();
         let filter = SlotFilter::of(query, tables, places);
         let sites = SiteTree::of(tables, places, views, |site| filter.may_leave(site));
         let context = TreeContext { tables, places, processes, split, slot_cells };
-        Self::grow(context, sites, Cow::Borrowed(&aggregate.slots))
+        Self::grow(context, sites, Cow::Borrowed(slots))
     }
 
     fn grow(context: TreeContext, sites: SiteTree, slots: Cow<[SlotSummary]>) -> Self {

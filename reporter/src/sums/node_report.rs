@@ -8,9 +8,7 @@ use std::path::Path;
 
 use memprof_capture::file::CaptureReader;
 use memprof_capture::ids::SiteId;
-use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
-use memprof_replay::replay::replay;
 
 use crate::export::TreeFormat;
 use crate::formatting::expected_size::SizedWrite;
@@ -22,7 +20,7 @@ use crate::reading::elided_callers;
 use crate::reading::metadata::Metadata;
 use crate::reading::pymalloc;
 use crate::reading::query::{Query, SlotFilter};
-use crate::reading::report::{Report, ReportError};
+use crate::reading::report::{Report, ReportError, TreeSource};
 use crate::reading::run_clock::RunClock;
 use crate::sums::flame_tree::{FlameTree, GrowingTree, SlotCells, TreeContext};
 use crate::sums::node_groups::NodeGroups;
@@ -142,7 +140,7 @@ impl NodeReport {
             (NodesOf::Page, None) => pymalloc::page_hint(&report, shape.view, metric),
             (NodesOf::View | NodesOf::Export, _) => None,
         };
-        let mut slots = std::mem::take(&mut report.aggregate.slots);
+        let mut slots = report.take_slots();
         let mut growing = GrowingTree::new(shape.split, &report.tables().threads, &slots);
         if let [first, _, ..] = windows.as_slice() {
             growing.see(&slots);
@@ -150,14 +148,13 @@ impl NodeReport {
         }
         growing.add(report.tables(), &sites, Cow::Owned(slots));
         for window in windows.iter().skip(1) {
-            report.reader.look_through(window.clone());
-            let mut slots = slots_again(&mut report, query)?;
+            let mut slots = report.slots_in_window(window.clone())?;
             slots.retain(|slot| window.present.contains(&slot.site));
             growing.add(report.tables(), &sites, Cow::Owned(slots));
         }
-        let Report { reader, places, processes, aggregate, .. } = &mut report;
-        let slot_cells = if aggregate.bins.is_some() { SlotCells::Known } else { SlotCells::Unknown };
-        let context = TreeContext { tables: reader.tables(), places, processes, split: shape.split, slot_cells };
+        let slot_cells = if report.aggregate().bins.is_some() { SlotCells::Known } else { SlotCells::Unknown };
+        let TreeSource { tables, places, processes, .. } = report.tree_source();
+        let context = TreeContext { tables, places, processes, split: shape.split, slot_cells };
         let tree = growing.finish(context, sites);
         Ok(Self { report, tree, hint, shape, metric })
     }
@@ -167,7 +164,7 @@ impl NodeReport {
     /// # Errors
     /// What `out` answers to a write.
     pub fn write_page(&mut self, kind: PageKind, out: &mut impl Write) -> io::Result<()> {
-        let (bins, hint) = (self.report.aggregate.bins.take(), self.hint.clone());
+        let (bins, hint) = (self.report.take_bins(), self.hint.clone());
         flamegraph::write_page_of(kind, (&self.report, &self.tree, hint), bins, (self.shape, self.metric), out)
     }
 
@@ -199,14 +196,6 @@ impl NodeReport {
     pub fn notes(&self) -> &[String] {
         self.report.notes()
     }
-}
-
-/// The slots of another replay of the same events.
-fn slots_again(report: &mut Report, query: &Query) -> Result<Vec<SlotSummary>, ReportError> {
-    let settings = query.settings(&report.clock, report.metadata.duration_s);
-    let Report { reader, processes, .. } = report;
-    let aggregate = reader.reread(|reader| replay(reader, processes, &settings));
-    Ok(aggregate.map_err(|error| ReportError::reading(reader.path(), error))?.slots)
 }
 
 impl NodesOf {

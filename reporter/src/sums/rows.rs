@@ -96,7 +96,7 @@ pub(crate) fn rows(
     apart: Apart,
     at: impl Fn(Option<Site>) -> (PlaceId, PathId),
 ) -> Vec<Row> {
-    let threads = indistinguishable(&report.tables().threads, &report.aggregate.slots);
+    let threads = indistinguishable(&report.tables().threads, &report.aggregate().slots);
     let shares = report.with_any(metric).map(|(slot, site, amount)| {
         let thread = threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
         let (place, path) = at(site);
@@ -137,7 +137,7 @@ pub(crate) fn by_place(report: &Report, row_places: &RowPlaces, metric: Metric, 
         sums.entry(row_places.of_site(site)).or_default().add(amount);
     }
     let mut rows: Vec<PlaceRow> = sums.into_iter().map(|(place, amount)| PlaceRow { place, amount }).collect();
-    let places = &report.places;
+    let places = report.places();
     rows.sort_by(|a, b| {
         let size = ranking.key(b.amount).cmp(&ranking.key(a.amount));
         size.then_with(|| alphabetical(places, a.place).cmp(&alphabetical(places, b.place)))

@@ -37,7 +37,7 @@ impl Stacks {
     /// Those of a report in a view.
     pub(crate) fn of(report: &Report, view: View) -> Self {
         let places = report.row_places(view);
-        let paths = StackPaths::of(report.tables(), &report.places, &places, view);
+        let paths = StackPaths::of(report.tables(), report.places(), &places, view);
         Self { places, paths }
     }
 

@@ -22,7 +22,7 @@ use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 
 use crate::naming::view::View;
-use crate::reading::report::Report;
+use crate::reading::report::{Report, TreeSource};
 use crate::sums::flame_tree::{FlameTree, SlotCells, Split};
 use crate::sums::rows::Ranking;
 
@@ -56,7 +56,8 @@ impl TreeOptions {
         let views = self.view.with_imports().alone();
         match slots {
             Some(slots) => {
-                FlameTree::build(report.reader.tables(), &mut report.places, &report.processes, slots, views)
+                let TreeSource { tables, places, processes, .. } = report.tree_source();
+                FlameTree::build(tables, places, processes, slots, views)
             }
             None => FlameTree::of_report(report, views, Split::ByProcess, SlotCells::Unknown),
         }
@@ -64,7 +65,7 @@ impl TreeOptions {
 
     /// The tree of these stacks.
     fn tree_of(&self, stacks: &FlameTree, report: &Report, memory: Memory) -> CallTree {
-        CallTree::new(stacks, self.direction(), self.folding.roles(&report.places, self.view), memory)
+        CallTree::new(stacks, self.direction(), self.folding.roles(report.places(), self.view), memory)
     }
 
     const fn direction(&self) -> Direction {

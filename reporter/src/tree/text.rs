@@ -37,7 +37,7 @@ pub fn write_text(
         return Ok(());
     }
     writeln!(out)?;
-    let rows = rows(&mut tree, &report.places, limits);
+    let rows = rows(&mut tree, report.places(), limits);
     let figures = Figures::of(&tree, &rows, options.ranking);
     let room = style.width() - figures.width();
     writeln!(out, "{}Call", figures.line(&HEADS.map(str::to_owned)))?;

@@ -87,7 +87,7 @@ struct StackTable {
 impl<'a> CallTables<'a> {
     /// With all calls of the tree.
     pub(super) fn of(report: &'a Report, places: &'a EventPlaces) -> Self {
-        let frames = Frames::of(&places.tree, &report.places, |_, _| true);
+        let frames = Frames::of(&places.tree, report.places(), |_, _| true);
         let mut tables = Self {
             report,
             nodes: places.tree.nodes(),
@@ -100,7 +100,7 @@ impl<'a> CallTables<'a> {
         for index in 0..tables.frames.places().len() {
             let place = tables.frames.places()[index];
             let names =
-                [report.places.function(place), report.places.file(place)].map(|text| tables.strings.intern(text));
+                [report.places().function(place), report.places().file(place)].map(|text| tables.strings.intern(text));
             let function = *known.entry(names.into()).or_insert_with(|| {
                 tables.functions.push(names.into());
                 tables.functions.len() as u32 - 1
@@ -136,7 +136,7 @@ impl<'a> CallTables<'a> {
     fn frame_table(&self) -> FrameTable {
         let frames = self.frames.places();
         let length = frames.len();
-        let places = &self.report.places;
+        let places = self.report.places();
         let line = |&place: &PlaceId| Some(places.line(place)).filter(|&line| line > 0);
         FrameTable {
             length,

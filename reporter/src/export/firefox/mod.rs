@@ -77,7 +77,7 @@ fn write_process(report: &mut Report, view: View, name: &str, out: &mut impl Wri
     let mut rows = 0;
     for column in Column::ALL {
         write!(out, ",\"{}\":[", column.name())?;
-        rows = replay_lifetimes(report, &places, ColumnWriter::new(column, report.clock, &mut *out))?.rows();
+        rows = replay_lifetimes(report, &places, ColumnWriter::new(column, *report.clock(), &mut *out))?.rows();
         out.write_all(b"]")?;
     }
     write!(out, ",\"length\":{rows}}}}}")
@@ -86,7 +86,7 @@ fn write_process(report: &mut Report, view: View, name: &str, out: &mut impl Wri
 /// What an event takes in all columns.
 fn event_bytes(report: &Report) -> u64 {
     let milliseconds = report.metadata().duration_s * 1e3;
-    let numbers = [milliseconds as u64, report.aggregate.slots.len() as u64, report.total(Metric::Total).allocations];
+    let numbers = [milliseconds as u64, report.aggregate().slots.len() as u64, report.total(Metric::Total).allocations];
     // Each of these with a comma; three more digits and a point; sizes of four digits; thread 0.
     numbers.map(|number| digits(number) + 1).iter().sum::<u64>() + 4 + 5 + 2
 }
@@ -99,7 +99,7 @@ fn meta(report: &Report, processes: usize) -> impl Serialize {
         "preprocessedProfileVersion": 55,
         "product": metadata.command_line,
         "importedFrom": "memprof",
-        "startTime": report.reader.header().start_unix_ns / 1_000_000,
+        "startTime": report.start_unix_ns() / 1_000_000,
         "interval": 1,
         "processType": 0,
         "debug": false,
@@ -118,9 +118,9 @@ fn meta(report: &Report, processes: usize) -> impl Serialize {
 
 /// The heap over the run: the profiler's memory track.
 fn heap_counter(report: &Report, process: &str, thread: usize) -> Value {
-    let points = &report.aggregate.timeline;
+    let points = &report.aggregate().timeline;
     let before = |index: usize| points.get(index.wrapping_sub(1));
-    let time = |point: &TimelinePoint| report.clock.seconds(point.at) * 1e3;
+    let time = |point: &TimelinePoint| report.clock().seconds(point.at) * 1e3;
     let counts: Vec<i128> = (points.iter().enumerate())
         .map(|(index, point)| i128::from(point.bytes) - before(index).map_or(0, |before| before.bytes.into()))
         .collect();
@@ -140,7 +140,7 @@ fn heap_counter(report: &Report, process: &str, thread: usize) -> Value {
 fn thread(report: &Report, name: &str) -> impl Serialize {
     let metadata = report.metadata();
     let process = report.processes().list().first();
-    let milliseconds = |stamp: Option<Stamp>| stamp.map(|at| (report.clock.seconds(at) * 1e3).max(0.0));
+    let milliseconds = |stamp: Option<Stamp>| stamp.map(|at| (report.clock().seconds(at) * 1e3).max(0.0));
     let began = process.filter(|process| process.origin != Origin::Start).map(|process| process.images[0].start);
     let columns = |names: &[&str]| {
         let mut table = serde_json::Map::new();

@@ -9,8 +9,6 @@ mod records;
 use std::io;
 
 use memprof_capture::ids::{Stamp, ThreadId};
-use memprof_replay::merge::merge;
-use memprof_replay::replay::end_of;
 
 use super::event_places::EventPlaces;
 use super::format::{Format, Metrics, Processes, Source};
@@ -41,15 +39,15 @@ pub(super) static FORMAT: Format = Format {
 /// What `out` answers to a write, or the capture to a read.
 fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Result<()> {
     let places = EventPlaces::of(report, view);
-    let end = end_of(&report.reader);
-    let metadata = &report.metadata;
-    let start_ms = report.reader.header().start_unix_ns / 1_000_000;
+    let end = report.end();
+    let metadata = report.metadata();
+    let start_ms = report.start_unix_ns() / 1_000_000;
     let header = Header {
         python_version: version_number(&metadata.python_version),
         // It counts the two halves of a `realloc`, too; but this is only what it measures its progress by.
-        allocations: report.reader.event_chunks().iter().map(|chunk| u64::from(chunk.rows)).sum(),
+        allocations: report.stored_events(),
         start_ms,
-        end_ms: start_ms + milliseconds(&report.clock, end),
+        end_ms: start_ms + milliseconds(report.clock(), end),
         command_line: &metadata.command_line,
         pid: metadata.pid,
         main_thread: thread_number(ThreadId(0)),
@@ -59,10 +57,9 @@ fn write(report: &mut Report, view: View, out: &mut dyn SizedWrite) -> io::Resul
     out.expect(ExpectedSize::About(beginnings_and_ends(report) * EVENT_BYTES))?;
     let records = RecordWriter::begin(out, &header)?;
     let rss = report.rss().to_vec();
-    let page_size = report.reader.header().page_size;
-    let mut events = MemrayEvents::new(records, places, &report.places, report.clock, rss, page_size);
-    merge(&mut report.reader, &report.processes, end, &mut events)?;
-    events.finish()
+    let page_size = report.page_size();
+    let clock = *report.clock();
+    report.read_events(|names| MemrayEvents::new(records, places, names, clock, rss, page_size))?.finish()
 }
 
 /// `3.11.7` as `PY_VERSION_HEX` has it for a release.

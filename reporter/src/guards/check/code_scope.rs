@@ -17,7 +17,7 @@ pub(super) struct CodeScope {
 impl CodeScope {
     /// The stacks whose place is meant, if `is_own`; otherwise those with any such frame.
     pub(super) fn of(pattern: &CodePattern, is_own: bool, view: View, report: &Report) -> Self {
-        let (places, tables) = (&report.places, report.tables());
+        let (places, tables) = (report.places(), report.tables());
         let of_place: Vec<bool> = places.ids().map(|place| pattern.matches(places, place)).collect();
         let is_meant = |place: &PlaceId| of_place[place.index()];
         let stacks = if is_own {

@@ -132,7 +132,7 @@ fn limits_of_code(report: &Report, rules: &Rules, findings: &mut Vec<Finding>, n
         }
         for (figure, most) in budget.limits.iter() {
             let mut sum = Amount::default();
-            let slots = report.aggregate.slots.iter().filter(|slot| is_meant(slot));
+            let slots = report.aggregate().slots.iter().filter(|slot| is_meant(slot));
             slots.for_each(|slot| sum.add(slot.sums[figure.metric()]));
             let mut finding = Finding {
                 figure,
@@ -163,7 +163,7 @@ fn limits_of_processes(report: &Report, rules: &Rules, findings: &mut Vec<Findin
         }
         for (id, process) in meant {
             for (figure, most) in budget.limits.iter() {
-                let totals = &report.aggregate.processes[id.index()];
+                let totals = &report.aggregate().processes[id.index()];
                 let value = match figure {
                     Figure::Peak => Some(totals.own_peak.bytes),
                     Figure::Leaked => Some(totals.sums.leaked.bytes),

@@ -55,7 +55,7 @@ impl SiteFrame {
     }
 
     fn of(report: &Report, place: PlaceId) -> Self {
-        let places = &report.places;
+        let places = report.places();
         Self {
             function: places.function(place).to_owned(),
             file: places.file(place).to_owned(),
@@ -103,7 +103,7 @@ pub(super) fn largest(
 
 /// The place of a stack and its callers.
 fn outwards(report: &Report, row_places: &RowPlaces, view: View, stack: Option<StackId>) -> Vec<PlaceId> {
-    let (places, tables) = (&report.places, report.tables());
+    let (places, tables) = (report.places(), report.tables());
     let place = stack.map_or(places.lost_stack(), |stack| row_places.get(stack));
     let mut found = vec![place];
     let mut is_outside = false;

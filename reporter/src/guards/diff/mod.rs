@@ -148,7 +148,7 @@ impl<'a> Diff<'a> {
         let views = comparison.view.alone();
         let trees = [&mut *before, &mut *after].map(|report| flame_tree(report, views));
         let (reports, trees) = ([&*before, &*after], trees.each_ref());
-        let places = reports.map(|report| &report.places);
+        let places = reports.map(|report| report.places());
         let names = CommonNames::of(places, trees);
         let tree = StackTree::of(&names, places, trees);
         let mut packages = Vec::new();
@@ -322,7 +322,7 @@ fn stack_changes(tree: &StackTree, trees: [&FlameTree; 2], metric: Metric) -> Ve
 
 /// The package of a place on a side, whose name is noted.
 fn package_of<'a>(reports: [&Report; 2], names: &'a mut Vec<String>) -> impl FnMut(Side, PlaceId) -> Subject + use<'a> {
-    let packages = reports.map(|report| Packages::of(report.tables(), &report.places));
+    let packages = reports.map(|report| Packages::of(report.tables(), report.places()));
     let mut numbers: FxHashMap<String, PackageId> = FxHashMap::default();
     move |side, place| {
         let name = packages[side as usize].name(place);

@@ -55,11 +55,11 @@ pub fn write_html(
     out: &mut impl Write,
 ) -> io::Result<()> {
     // Native frames of one of them alone would be nothing but new or gone.
-    let both_native = before.native.recorded && after.native.recorded;
+    let both_native = before.native().recorded && after.native().recorded;
     let views = if both_native { Views::ALL } else { Views::BOTH_HYBRID };
     let trees = [&mut *before, &mut *after].map(|report| super::flame_tree(report, views));
     let (reports, trees) = ([&*before, &*after], trees.each_ref());
-    let places = reports.map(|report| &report.places);
+    let places = reports.map(|report| report.places());
     let names = CommonNames::of(places, trees);
     let tree = StackTree::of(&names, places, trees);
     let mut columns = Columns::default();
@@ -97,7 +97,7 @@ pub fn write_html(
 fn totals(report: &Report) -> Value {
     let mut totals: serde_json::Map<String, Value> =
         Metric::ALL.iter().map(|&metric| (metric.name().to_owned(), json!(report.total(metric)))).collect();
-    totals["peak"]["at_s"] = json!(report.clock.seconds(report.aggregate.totals.peak_at));
+    totals["peak"]["at_s"] = json!(report.clock().seconds(report.aggregate().totals.peak_at));
     totals.into()
 }
 

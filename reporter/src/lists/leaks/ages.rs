@@ -23,9 +23,9 @@ impl Ages {
     /// Of a report's leaks: none where it has no bins.
     pub(super) fn of(report: &Report, paths: &StackPaths) -> Self {
         let mut of_group: FxHashMap<_, Option<(usize, usize)>> = FxHashMap::default();
-        let Some(bins) = &report.aggregate.bins else { return Self { of_group: FxHashMap::default() } };
+        let Some(bins) = &report.aggregate().bins else { return Self { of_group: FxHashMap::default() } };
         let left = left_of_bins(report);
-        for (slot, bins) in report.aggregate.slots.iter().zip(left) {
+        for (slot, bins) in report.aggregate().slots.iter().zip(left) {
             if slot.sums.leaked.is_zero() {
                 continue;
             }
@@ -39,7 +39,7 @@ impl Ages {
                 .or_insert(known);
         }
         let end = report.metadata().duration_s;
-        let seconds = |bin| report.clock.seconds(bins.begin_of(bin));
+        let seconds = |bin| report.clock().seconds(bins.begin_of(bin));
         let between = |(first, last): (usize, usize)| {
             let from_s = seconds(first);
             // The last bin may extend past the end of the run.
@@ -64,8 +64,8 @@ struct Left {
 
 /// By slot.
 fn left_of_bins(report: &Report) -> Vec<Left> {
-    let mut of_slots = vec![Left::default(); report.aggregate.slots.len()];
-    let Some(bins) = &report.aggregate.bins else { return of_slots };
+    let mut of_slots = vec![Left::default(); report.aggregate().slots.len()];
+    let Some(bins) = &report.aggregate().bins else { return of_slots };
     // By bin: what of it is left, by slot.
     let mut left: Vec<FxHashMap<u32, Amount>> = Vec::with_capacity(bins.count());
     let take = |from: &mut Amount, amount: Amount| {

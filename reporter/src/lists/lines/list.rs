@@ -78,7 +78,7 @@ pub(super) fn file_list<'a>(report: &'a Report, metric: Metric, rows: &'a [FileS
 }
 
 fn source_lines<'a>(report: &Report, files: &[FileSums<'a>]) -> Vec<SourceLine<'a>> {
-    let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
+    let mut sources = SourceLines::new(report.start_unix_ns());
     let mut lines = Vec::new();
     for file in files {
         for &sums in file.lines.iter().filter(|row| row.line > 0) {

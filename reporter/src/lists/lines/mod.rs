@@ -93,7 +93,7 @@ fn files<'a>(
     selection: &LineSelection,
     sort: SortBy,
 ) -> Vec<FileSums<'a>> {
-    let places = &report.places;
+    let places = report.places();
     let row_places = report.row_places(view);
     let (mut numbers, mut names) = (FxHashMap::default(), Vec::new());
     let mut line_numbers: FxHashMap<(u32, u32), u32> = FxHashMap::default();

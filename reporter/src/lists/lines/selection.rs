@@ -71,7 +71,7 @@ impl LineSelection {
     /// # Errors
     /// When there is no such file or function, or when several files are meant.
     pub fn find(report: &Report, text: &str) -> Result<Self, NoSuchSource> {
-        let files: BTreeSet<&str> = report.places.ids().map(|id| file_name(&report.places, id)).collect();
+        let files: BTreeSet<&str> = report.places().ids().map(|id| file_name(report.places(), id)).collect();
         let divisions = text.rmatch_indices(':').map(|(at, _)| (&text[..at], Some(&text[at + 1..])));
         // A colon may be part of the file's name, or of the function's: the longest name of a file counts.
         for (name, function) in [(text, None)].into_iter().chain(divisions) {
@@ -143,7 +143,7 @@ fn stretches_of(report: &Report, file: &str, function: &str) -> Result<Vec<(u32,
             (code.first_line, index.last_line().unwrap_or_default().max(code.first_line))
         })
         .collect();
-    let places = &report.places;
+    let places = report.places();
     let in_file = || places.ids().filter(|&id| file_name(places, id) == file);
     let native = in_file().filter(|&id| places.get(id).kind.is_native() && places.function(id) == function);
     let lines: Vec<u32> = native.map(|id| places.line(id)).collect();

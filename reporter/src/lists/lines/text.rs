@@ -77,7 +77,7 @@ fn write_lines(
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
+    let mut sources = SourceLines::new(report.start_unix_ns());
     let (own, total) = (file.whole.own[metric], file.whole.with_callees[metric]);
     let title = format!("{}: {} of its own, {} with all that it called", file.name, size(own.bytes), size(total.bytes));
     writeln!(out)?;

@@ -43,7 +43,7 @@ pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut im
     let mut rows: Vec<ProcessRow> = (0..)
         .map(ProcessId)
         .zip(report.processes().list())
-        .zip(&report.aggregate.processes)
+        .zip(&report.aggregate().processes)
         .map(|((id, process), totals)| ProcessRow { id, process, totals })
         .collect();
     // Stable: otherwise in the order in which they began.

@@ -15,7 +15,7 @@ const MOST_PIDS: usize = 3;
 
 /// Writes the `top` largest, if there are any.
 pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    let objects = &report.mapped.objects;
+    let objects = &report.mapped().objects;
     if objects.is_empty() || top == 0 {
         return Ok(());
     }

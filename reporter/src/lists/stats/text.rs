@@ -88,29 +88,29 @@ fn python(run: &Metadata) -> String {
 }
 
 fn native_stacks(report: &Report) -> String {
-    if !report.native.recorded {
+    if !report.native().recorded {
         return "stacks not recorded".to_owned();
     }
-    let (frames, named) = report.native.frames();
-    let modules = counted(report.native.modules.len() as u64, "module");
+    let (frames, named) = report.native().frames();
+    let modules = counted(report.native().modules.len() as u64, "module");
     format!("stacks recorded; {} in {modules}, {} with names", counted(frames, "frame"), percent(named, frames))
 }
 
 fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    let (totals, endings) = (&report.aggregate.totals, &report.aggregate.totals.endings);
+    let (totals, endings) = (&report.aggregate().totals, &report.aggregate().totals.endings);
     let several = report.processes().are_several();
     let amount = |Amount { bytes, allocations }| format!("{} in {}", size(bytes), counted(allocations, "allocation"));
     let mut facts = vec![
         (if several { "Peak of all together" } else { "Peak" }, amount(totals.sums.peak)),
-        ("Peak reached after", seconds(report.clock.seconds(totals.peak_at))),
+        ("Peak reached after", seconds(report.clock().seconds(totals.peak_at))),
         ("Not freed at the end", amount(totals.sums.leaked)),
         ("Allocated in total", amount(totals.sums.total)),
         ("Temporary", amount(totals.sums.temporary)),
         ("Freed", counted(endings.frees, "allocation")),
     ];
     let apart = [
-        ("Mapped files", report.mapped.files, Allocator::MmapFile),
-        ("Reserved addresses", report.mapped.reserved, Allocator::MmapReserved),
+        ("Mapped files", report.mapped().files, Allocator::MmapFile),
+        ("Reserved addresses", report.mapped().reserved, Allocator::MmapReserved),
     ];
     for (name, amounts, allocator) in apart {
         if amounts.mappings > 0 {
@@ -133,7 +133,7 @@ fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io:
         facts.push(("Waits for the recorder", count(summary.channel_waits)));
         facts.push(("Events not recorded", count(summary.skipped_events)));
     }
-    let native = &report.native;
+    let native = report.native();
     if let (true, Some(cut_short), Some(unmerged)) = (native.recorded, native.cut_short, native.unmerged) {
         facts.push(("Native stacks cut short", count(cut_short)));
         facts.push(("Native stacks not merged", count(unmerged)));
@@ -179,7 +179,7 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
 }
 
 fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    let buckets = report.aggregate.sizes.buckets();
+    let buckets = report.aggregate().sizes.buckets();
     if buckets.is_empty() {
         return Ok(());
     }

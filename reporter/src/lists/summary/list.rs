@@ -21,7 +21,7 @@ pub(super) fn list<'a>(
         report,
         rows,
         unit: by.name(),
-        subject: grouped.subject(&report.places, |row: &SummaryRow| row.place),
+        subject: grouped.subject(report.places(), |row: &SummaryRow| row.place),
         columns: call_columns(metric, report.total(metric).bytes, |row| row.own, |row| row.with_callees),
         sum: Box::new(move |rows| sum_in_words(rows.iter().map(|row| row.own[metric])) + " of their own"),
         subject_needs: FUNCTION_NEEDS,

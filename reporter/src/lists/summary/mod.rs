@@ -88,7 +88,7 @@ impl<'a> Summary<'a> {
     /// Of a report in a view, on a metric.
     #[must_use]
     pub fn of(report: &'a Report, view: View, metric: Metric, (by, sort): (PlacesBy, SortBy)) -> Self {
-        let grouped = by.grouped(report.tables(), &report.places);
+        let grouped = by.grouped(report.tables(), report.places());
         let rows = rows(report, view, metric, (&grouped, sort));
         Self { report, view, metric, by, grouped, sort, rows }
     }
@@ -138,7 +138,7 @@ impl<'a> Summary<'a> {
 
 /// The rows of the report, in order.
 fn rows(report: &Report, view: View, metric: Metric, (grouped, sort): (&GroupedPlaces, SortBy)) -> Vec<SummaryRow> {
-    let places = &report.places;
+    let places = report.places();
     let sums = CallSums::of(report, view, &report.row_places(view), &grouped.groups());
     let both = sums.own.into_iter().zip(sums.with_callees);
     let rows =

@@ -56,7 +56,7 @@ impl Table<'_> {
 
     fn subject(&self) -> Subject<'_, Row> {
         match &self.subjects {
-            Subjects::Places(grouped) => grouped.subject(&self.report.places, |row: &Row| row.key.place),
+            Subjects::Places(grouped) => grouped.subject(self.report.places(), |row: &Row| row.key.place),
             Subjects::Stacks(paths) => Subject::Stack(paths, Box::new(|row: &Row| row.key.path)),
             // What comes last in the names of `By` is what the rows are about.
             Subjects::Anywhere if self.by.thread => Subject::Name(THREAD, Box::new(|row| self.thread(row).into())),

@@ -64,10 +64,10 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn of_places(lists: &'a PlaceLists<'_>, metric: Metric, by: By) -> Self {
         let (report, row_places) = (lists.report, &*lists.row_places);
-        let lost = report.places.lost_stack();
+        let lost = report.places().lost_stack();
         let (by, rows, subjects) = match by.subject {
             BySubject::Places(places_by) => {
-                let grouped = places_by.grouped(report.tables(), &report.places);
+                let grouped = places_by.grouped(report.tables(), report.places());
                 let rows = rows::rows(report, metric, by.apart(), |site| {
                     (grouped.first(row_places.of_site(site)), PathId::EMPTY)
                 });
@@ -94,7 +94,7 @@ impl<'a> Table<'a> {
 
     /// With most bytes first, and otherwise by name.
     fn in_order(mut self) -> Self {
-        let (places, subjects) = (&self.report.places, &self.subjects);
+        let (places, subjects) = (self.report.places(), &self.subjects);
         rows::sort_by_size(&mut self.rows, |row| match subjects {
             Subjects::Anywhere => ("", 0, ""),
             Subjects::Places(grouped) => grouped.name(places, row.key.place),

@@ -162,10 +162,10 @@ pub(super) fn write(report: &Report, bins: TimeBins, cell_of_slot: &[u32], colum
         growing.push(number, &bin);
     }
     growing.add_to(columns);
-    let end = report.clock.seconds(bins.begin_of(bins.count()));
+    let end = report.clock().seconds(bins.begin_of(bins.count()));
     BinsHead {
         width_s: end / bins.count().max(1) as f64,
         highest: bins.highest().map(|(bytes, _)| bytes).collect(),
-        highest_at_s: bins.highest().map(|(_, at)| at.map(|at| report.clock.seconds(at))).collect(),
+        highest_at_s: bins.highest().map(|(_, at)| at.map(|at| report.clock().seconds(at))).collect(),
     }
 }

@@ -77,7 +77,7 @@ impl<'a> FirstView<'a> {
         }
         let mut strings = Strings::default();
         let mut frames = Frames::default();
-        let sprouts = sprouts(tree, metric, &report.places, &mut strings, &mut frames);
+        let sprouts = sprouts(tree, metric, report.places(), &mut strings, &mut frames);
         let mut nodes = Nodes::default();
         let mut before = 0;
         for (index, sprout) in sprouts.iter().enumerate() {

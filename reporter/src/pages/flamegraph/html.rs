@@ -186,9 +186,9 @@ fn write(
     metric: Metric,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let slot_cells = if report.aggregate.bins.is_some() { SlotCells::Known } else { SlotCells::Unknown };
-    let tree = FlameTree::of_report(report, page_views(report.native.recorded), shape.split, slot_cells);
-    let bins = report.aggregate.bins.take();
+    let slot_cells = if report.aggregate().bins.is_some() { SlotCells::Known } else { SlotCells::Unknown };
+    let tree = FlameTree::of_report(report, page_views(report.native().recorded), shape.split, slot_cells);
+    let bins = report.take_bins();
     let hint = pymalloc::page_hint(report, shape.view, metric);
     write_page_of(kind, (&*report, &tree, hint), bins, (shape, metric), out)
 }
@@ -207,37 +207,37 @@ pub(crate) fn write_page_of(
     out: &mut impl Write,
 ) -> io::Result<()> {
     let GraphShape { view, inverted, .. } = shape;
-    let used = UsedFrames::of(tree, &report.places);
+    let used = UsedFrames::of(tree, report.places());
     let axes = CellAxes::of(tree);
     let mut columns = Columns::default();
     let mut strings = Strings::default();
-    let mut lines = SourceLines::new(report.reader.header().start_unix_ns);
+    let mut lines = SourceLines::new(report.start_unix_ns());
     used.write(report, &mut lines, &mut strings, &mut columns);
     if kind == PageKind::Report {
-        whole_sources::write(tree, &report.places, &mut lines, &mut strings, &mut columns);
+        whole_sources::write(tree, report.places(), &mut lines, &mut strings, &mut columns);
     }
     columns.text("strings", strings.iter());
     write_tree(tree, &used, &mut columns);
     axes.write(tree, metric, &mut columns);
     let bins = bins.map(|bins| bin_columns::write(report, bins, tree.cell_of_slot(), &mut columns));
-    let totals = &report.aggregate.totals;
+    let totals = &report.aggregate().totals;
     let head = Head {
         header: PageHeader::of(report, hint),
         opens_on: kind.first_tab(),
         shown: JsonShown::of(view, metric),
         inverted,
         totals: Totals {
-            peak: PeakTotal { amount: totals.sums.peak, at_s: report.clock.seconds(totals.peak_at) },
+            peak: PeakTotal { amount: totals.sums.peak, at_s: report.clock().seconds(totals.peak_at) },
             leaked: totals.sums.leaked,
             total: totals.sums.total,
             temporary: totals.sums.temporary,
         },
         run: run_totals(report),
-        size_histogram: report.aggregate.sizes.buckets(),
+        size_histogram: report.aggregate().sizes.buckets(),
         timeline: timeline(report),
         threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
         allocators: axes.allocators.iter().copied().map(allocator_name).collect(),
-        processes: tree.of_process().iter().zip(&report.aggregate.processes).map(process).collect(),
+        processes: tree.of_process().iter().zip(&report.aggregate().processes).map(process).collect(),
         bins,
     };
     let title = format!("{}: {}", kind.title(), report.metadata().command_line);
@@ -252,14 +252,14 @@ fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {
 
 fn timeline(report: &Report) -> Timeline {
     Timeline {
-        heap: series(report, &report.aggregate.timeline),
+        heap: series(report, &report.aggregate().timeline),
         rss: series(report, &thin_out(report.rss().to_vec(), MOST_BINS as usize)),
     }
 }
 
 fn series(report: &Report, points: &[TimelinePoint]) -> Series {
     // Microseconds are finer than any screen.
-    let seconds = |point: &TimelinePoint| (report.clock.seconds(point.at) * 1e6).round() / 1e6;
+    let seconds = |point: &TimelinePoint| (report.clock().seconds(point.at) * 1e6).round() / 1e6;
     Series { t: points.iter().map(seconds).collect(), bytes: points.iter().map(|point| point.bytes).collect() }
 }
 

@@ -35,7 +35,7 @@ pub fn write_svg(
 
 /// Writes the picture of a tree.
 pub(crate) fn write_svg_of(report: &Report, tree: &FlameTree, metric: Metric, out: &mut impl Write) -> io::Result<()> {
-    let lines = folded_lines(tree, &report.places, metric);
+    let lines = folded_lines(tree, report.places(), metric);
     let mut options = Options::default();
     options.title = report.metadata().command_line.clone();
     options.subtitle = Some(format!("{} {}", size(report.total(metric).bytes), metric.heading()));

@@ -37,7 +37,7 @@ impl UsedFrames {
 
     /// Names are numbers of `strings`.
     pub(super) fn write(&self, report: &Report, lines: &mut SourceLines, strings: &mut Strings, columns: &mut Columns) {
-        let places = &report.places;
+        let places = report.places();
         let of_each = || self.places.iter().copied();
         let mut texts = |columns: &mut Columns, name: &str, text: fn(&Places, PlaceId) -> &str| {
             columns.unsigned(name, of_each().map(|place| strings.intern(text(places, place)).0));
