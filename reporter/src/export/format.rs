@@ -46,9 +46,9 @@ pub(super) enum Processes {
 pub(super) enum Source {
     /// From the tree of calls: then a [`NodeReport`](crate::sums::node_report::NodeReport) is enough.
     Tree(TreeFormat),
-    /// From all sums of a report.
-    Sums(fn(&mut Report, (View, Metric), &mut dyn SizedWrite) -> io::Result<()>),
-    /// From all events.
+    /// From the tree of calls and the slots of a report: the tree knows their cells.
+    Slots(WriteTree),
+    /// From all events, which are read once more.
     Events(fn(&mut Report, View, &mut dyn SizedWrite) -> io::Result<()>),
 }
 
@@ -88,7 +88,7 @@ impl Format {
     pub const fn of_tree(&self) -> Option<TreeFormat> {
         match self.source {
             Source::Tree(format) => Some(format),
-            Source::Sums(_) | Source::Events(_) => None,
+            Source::Slots(_) | Source::Events(_) => None,
         }
     }
 }

@@ -63,7 +63,10 @@ pub fn write(
             let tree = call_tree(report, view);
             format.write(report, &tree, (view, metric), out)
         }
-        Source::Sums(write) => write(report, (view, metric), out),
+        Source::Slots(write) => {
+            let tree = call_tree_of_slots(report, view);
+            write(report, &tree, (view, metric), out)
+        }
         Source::Events(write) => write(report, view, out),
     }
 }

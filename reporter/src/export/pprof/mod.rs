@@ -18,7 +18,6 @@ use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
-use super::call_tree_of_slots;
 use super::format::{Format, Metrics, Processes, Source};
 use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
 use crate::naming::allocator_name::allocator_name;
@@ -70,18 +69,21 @@ pub(super) static FORMAT: Format = Format {
     extension: "pb.gz",
     metrics: Metrics::Chosen,
     processes: Processes::All,
-    source: Source::Sums(write),
+    source: Source::Slots(write),
 };
 
 /// Writes everything that was allocated. The metric is what a viewer shows first.
 ///
 /// # Errors
 /// What `out` answers to a write.
-fn write(report: &mut Report, (view, metric): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
-    let tree = call_tree_of_slots(report, view);
-    let report = &*report;
-    let mut locations = Locations::new(report.tables(), &report.places, view.alone());
-    let samples = samples(report, &tree, &mut locations);
+fn write(
+    report: &Report,
+    tree: &FlameTree,
+    (view, metric): (View, Metric),
+    out: &mut dyn SizedWrite,
+) -> io::Result<()> {
+    let mut locations = Locations::new(report.tables(), report.places(), view.alone());
+    let samples = samples(report, tree, &mut locations);
     let lengths = locations.chain_lengths();
     let sizes = samples.iter().map(|&((chain, ..), _)| lengths[chain.0 as usize].saturating_add(SAMPLE_BYTES));
     out.expect(ExpectedSize::Unpacked(sizes.fold(0, u64::saturating_add)))?;
@@ -112,13 +114,13 @@ fn write(report: &mut Report, (view, metric): (View, Metric), out: &mut dyn Size
 /// The samples, in the order of their stacks.
 fn samples(report: &Report, tree: &FlameTree, locations: &mut Locations) -> Vec<(SampleKey, Values)> {
     let mut sums: FxHashMap<SampleKey, Values> = FxHashMap::default();
-    for (slot, node) in report.aggregate.slots.iter().zip(tree.of_slot()) {
+    for (slot, node) in report.aggregate().slots.iter().zip(tree.of_slot()) {
         let site = report.tables().site(slot.site);
         let mut chain = site.map_or(ChainId::EMPTY, |site| locations.chain(site.stack));
         if chain == ChainId::EMPTY {
             // The placeholder of a stack of which nothing is shown.
             let mut names: Vec<_> = tree.path(node).collect();
-            names.retain(|&place| report.places.get(place).kind != PlaceKind::Process);
+            names.retain(|&place| report.places().get(place).kind != PlaceKind::Process);
             chain = names.iter().rev().fold(chain, |chain, &place| locations.chain_of_place(chain, place));
         }
         let key = (chain, site.map(|site| site.allocator), slot.process, slot.thread);
@@ -140,7 +142,7 @@ fn modules(report: &Report, locations: &Locations) -> Vec<ModuleId> {
     let mut modules: Vec<ModuleId> = natives.collect();
     modules.sort_unstable();
     modules.dedup();
-    let program = report.processes.list().first().and_then(|process| process.command_line.first());
+    let program = report.processes().list().first().and_then(|process| process.command_line.first());
     let position = |is_main: &dyn Fn(&Module) -> bool| {
         tables.modules.iter().position(|module| module.as_ref().is_some_and(is_main)).map(ModuleId::from_index)
     };
@@ -188,7 +190,7 @@ impl<W: Write> ProfileWriter<'_, W> {
         let comments: Vec<u64> = comments.iter().map(|comment| self.string(comment)).collect();
         Message::default()
             .number(profile::PERIOD, 1)
-            .number(profile::TIME_NANOS, self.report.reader.header().start_unix_ns)
+            .number(profile::TIME_NANOS, self.report.start_unix_ns())
             .number(profile::DURATION_NANOS, (metadata.duration_s * 1e9) as u64)
             .numbers(profile::COMMENT, comments)
             .write_fields(&mut self.out)
@@ -201,7 +203,7 @@ impl<W: Write> ProfileWriter<'_, W> {
             .numbers(2, values.iter().flat_map(|amount| [amount.allocations, amount.bytes]));
         let labels = [
             ("allocator", allocator_name(allocator).to_owned()),
-            ("process", self.report.processes.get(process).label()),
+            ("process", self.report.processes().get(process).label()),
             ("thread", self.report.thread_labels().get(thread)),
         ];
         for (key, text) in labels {
@@ -232,7 +234,7 @@ impl<W: Write> ProfileWriter<'_, W> {
             message = message.number(2, mapping.map_or(0, |index| index as u64 + 1)).number(3, native.address);
         }
         for &place in &location.lines {
-            let line = self.report.places.line(place);
+            let line = self.report.places().line(place);
             let line = Message::default().number(1, self.function(place)?).number(2, line.into());
             message = message.message(4, &line);
         }
@@ -241,7 +243,7 @@ impl<W: Write> ProfileWriter<'_, W> {
 
     /// The number of a place's function, which is written when it is new.
     fn function(&mut self, place: PlaceId) -> io::Result<u64> {
-        let places = &self.report.places;
+        let places = self.report.places();
         let names = (places.get(place).function, places.get(place).file);
         let next = self.functions.len() as u64 + 1;
         let id = *self.functions.entry(names).or_insert(next);
