@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let report = args.shown.open_picture(split)?;
         output.write(|out| report.write_svg(out))?
     } else {
-        let mut report = args.shown.open_page(GraphShape { view, inverted: args.inverted, split }, bins)?;
+        let report = args.shown.open_page(GraphShape { view, inverted: args.inverted, split }, bins)?;
         output.write(|out| report.write_page(PageKind::FlameGraph, out))?
     };
     say_written(&path);

@@ -28,7 +28,7 @@ pub struct Args {
 /// When the capture cannot be read or the page not be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "report", "html")?;
-    let mut report = args.shown.open_page(args.shown.view().into(), BinsWanted::Always)?;
+    let report = args.shown.open_page(args.shown.view().into(), BinsWanted::Always)?;
     let path = output.write(|out| report.write_page(PageKind::Report, out))?;
     say_written(&path);
     Ok(())

@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let metric = args.shown.metric();
     if args.html || args.output.is_some() {
         let output = OutputFile::choose(args.output, args.force, &args.shown.capture, "table", "html")?;
-        let mut report = args.shown.open_page(args.shown.view().into(), BinsWanted::Never)?;
+        let report = args.shown.open_page(args.shown.view().into(), BinsWanted::Never)?;
         let path = output.write(|out| report.write_page(PageKind::Table, out))?;
         say_written(&path);
         return Ok(());

@@ -46,6 +46,9 @@ pub struct Peaks {
 }
 
 /// Everything that a report can show of a capture.
+///
+/// A report is written from `&Report`. `&mut Report` is for what comes before: a tree of calls names its processes,
+/// threads and placeholders, suppressed leaks go, and the events of the capture are read once more.
 pub struct Report {
     pub(crate) reader: CaptureReader,
     pub(crate) metadata: Metadata,

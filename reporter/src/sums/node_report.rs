@@ -159,13 +159,14 @@ impl NodeReport {
         Ok(Self { report, tree, hint, shape, metric })
     }
 
-    /// Writes a page, of a tree that was made for one.
+    /// Writes a page, of a tree that was made for one. It is the end of the report: the bins are used up while it is
+    /// written.
     ///
     /// # Errors
     /// What `out` answers to a write.
-    pub fn write_page(&mut self, kind: PageKind, out: &mut impl Write) -> io::Result<()> {
-        let (bins, hint) = (self.report.take_bins(), self.hint.clone());
-        flamegraph::write_page_of(kind, (&self.report, &self.tree, hint), bins, (self.shape, self.metric), out)
+    pub fn write_page(mut self, kind: PageKind, out: &mut impl Write) -> io::Result<()> {
+        let bins = self.report.take_bins();
+        flamegraph::write_page_of(kind, (&self.report, &self.tree, self.hint), bins, (self.shape, self.metric), out)
     }
 
     /// Writes the picture: see [`flamegraph::write_svg`].

@@ -38,7 +38,7 @@ fn both(bytes: &[u8], query: &Query, split: Split, bins: BinsWanted) -> [Vec<Vec
         let mut out = Vec::new();
         flamegraph::write_report(&mut open(bins), shape, metric, &mut out).expect("memory can be written");
         whole.push(std::mem::take(&mut out));
-        let mut page = open_nodes(NodesOf::Page, bins);
+        let page = open_nodes(NodesOf::Page, bins);
         page.write_page(PageKind::Report, &mut out).expect("memory can be written");
         nodes.push(out);
         let mut report = open(BinsWanted::Never);
@@ -46,7 +46,7 @@ fn both(bytes: &[u8], query: &Query, split: Split, bins: BinsWanted) -> [Vec<Vec
         let of_export = open_nodes(NodesOf::Export, BinsWanted::Never);
         // Two sites at a time.
         let in_turns = |of| NodeReport::open_in_turns(&path, query, of, (shape, metric), 2).expect("it can be opened");
-        let mut pages = [open_nodes(NodesOf::Page, BinsWanted::Never), in_turns(NodesOf::Page)].map(|mut report| {
+        let mut pages = [open_nodes(NodesOf::Page, BinsWanted::Never), in_turns(NodesOf::Page)].map(|report| {
             let mut out = Vec::new();
             report.write_page(PageKind::FlameGraph, &mut out).expect("memory can be written");
             out

@@ -188,7 +188,7 @@ fn write(
 ) -> io::Result<()> {
     let slot_cells = if report.aggregate().bins.is_some() { SlotCells::Known } else { SlotCells::Unknown };
     let tree = FlameTree::of_report(report, page_views(report.native().recorded), shape.split, slot_cells);
-    let bins = report.take_bins();
+    let bins = report.aggregate().bins.clone();
     let hint = pymalloc::page_hint(report, shape.view, metric);
     write_page_of(kind, (&*report, &tree, hint), bins, (shape, metric), out)
 }
