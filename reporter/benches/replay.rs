@@ -90,7 +90,7 @@ fn write(path: &Path, events: u64, live_blocks: usize, threads: u64, processes: 
     let mut live = vec![false; live_blocks * processes as usize];
     let (mut at, mut size) = (0, 100);
     for index in 0..events {
-        // Places near each other, as a heap hands them out, with a jump now and then.
+        // Places near each other, as a heap assigns them, with a jump now and then.
         at = if numbers.next(16) == 0 {
             numbers.next(live_blocks as u64)
         } else {

@@ -91,7 +91,7 @@ fn show(screen: &mut TreeScreen, ended_by: &AtomicI32) -> io::Result<Outcome> {
                 None => {}
             }
         };
-        // What has come by now is done before the next picture is drawn.
+        // What has arrived by now is done before the next picture is drawn.
         while let Some(event) = next {
             let outcome = action(screen.focus(), &event).map_or(Outcome::Continue, |action| screen.act(action));
             if outcome != Outcome::Continue {
