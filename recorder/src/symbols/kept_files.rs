@@ -93,7 +93,9 @@ mod tests {
         };
         let folder = tempfile::tempdir().unwrap();
         let [early, late] = ["early", "late"].map(|name| folder.path().join(name));
-        [&early, &late].map(|path| std::fs::write(path, "content").unwrap());
+        for path in [&early, &late] {
+            std::fs::write(path, "content").unwrap();
+        }
         let mut files = KeptFiles::default();
         let pid = std::process::id();
         files.keep_new(pid, &[None, Some(module(&early))]);
