@@ -120,7 +120,7 @@ pub struct ThreadState {
     name: MappedVec<u8>,
     /// What it runs on where its own stack is about to end: see [`with_room`](crate::room).
     spare_stack: Option<SpareStack>,
-    /// Times that the end of the thread has been announced: see [`Self::end`].
+    /// Times that the end of the thread has been announced: see [`thread_end`](crate::thread_end).
     pub endings: u32,
 }
 
