@@ -22,8 +22,8 @@ const INPUTS: &[&str] = &[
     "interposer/Cargo.toml",
     "interposer/src",
     "interposer/build.rs",
-    "capture/Cargo.toml",
-    "capture/src",
+    "channel/Cargo.toml",
+    "channel/src",
 ];
 
 fn main() {

@@ -22,7 +22,7 @@ use crate::output_file::{NoOutput, OutputFile, OutputKind};
 use crate::peaks_apart;
 use crate::run_messages;
 use crate::symbolize::SourceArgs;
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 
 /// Options whose value is the program, as [`set_off_program`](crate::command_line::set_off_program) needs them.
 pub const PROGRAM_OPTIONS: &[char] = &['c', 'm'];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::facts::ClockPoint;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::end_of;
 use memprof_replay::time_range::TimeRange;

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{AllocationNumber, ResolvedEvent};
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
+use memprof_channel::allocator::Allocator;
 
 use crate::support::embedding::Embedding;
 use crate::support::falsified::Falsified;

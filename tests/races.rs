@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{AllocationNumber, ResolvedEvent};
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
-use memprof_capture::ids::SiteId;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::SiteId;
 
 use crate::support::c_programs::compile;
 use crate::support::native_expectations::marked;

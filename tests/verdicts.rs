@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use memprof_capture::allocator::Allocator::Malloc;
+use memprof_channel::allocator::Allocator::Malloc;
 use tempfile::TempDir;
 
 use crate::capture_builder::CaptureBuilder;

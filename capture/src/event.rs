@@ -1,80 +1,7 @@
-//! What happened to the program's memory, one event at a time.
+//! Events in terms of allocations, as a capture keeps them, and their moments.
 
-use crate::ids::{Address, SiteId, Stamp};
-
-/// One call that changed what the program holds.
-///
-/// A stamp taken before the call orders what gives memory back, one taken after it what hands memory out. Merged over
-/// all threads by stamp, events never show an address handed out twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A heap block was handed out.
-    Allocation {
-        /// Its first byte.
-        address: Address,
-        /// The bytes that the program asked for.
-        size: u64,
-        /// Who asked.
-        site: SiteId,
-    },
-    /// A heap block was given back (`free`, or the old block of a `realloc` that moved).
-    Free {
-        /// Its first byte.
-        address: Address,
-    },
-    /// `realloc` changed a block's size and left it where it was: in one step, the old block is gone and the new one is
-    /// attributed to the caller of `realloc`.
-    Resize {
-        /// The block's first byte, before and after.
-        address: Address,
-        /// The bytes that the program asked for.
-        size: u64,
-        /// Who asked.
-        site: SiteId,
-    },
-    /// An address range was mapped; what was mapped there before is replaced.
-    Map {
-        /// Its first byte.
-        address: Address,
-        /// The length that the program asked for; the range itself ends at the next boundary of a page.
-        size: u64,
-        /// Who asked.
-        site: SiteId,
-    },
-    /// An address range was unmapped: parts of mappings, several, or nothing at all.
-    Unmap {
-        /// Its first byte.
-        address: Address,
-        /// The length that was given; the range itself ends at the next boundary of a page.
-        size: u64,
-    },
-    /// The same, by `mremap`: the next event of the thread is the [`MapMoved`](Self::MapMoved) of what was there.
-    Move {
-        /// Its first byte.
-        address: Address,
-        /// Its length; 0 where it stays mapped there, too.
-        size: u64,
-    },
-    /// [`Map`](Self::Map), of what was mapped elsewhere before.
-    MapMoved {
-        /// Its first byte.
-        address: Address,
-        /// The length that the program asked for.
-        size: u64,
-        /// Who asked.
-        site: SiteId,
-    },
-    /// Who may touch a range has changed. Where the site's allocator is [`MmapReserved`](crate::allocator::Allocator::MmapReserved)
-    /// nobody may any more, else somebody may.
-    Protect {
-        /// Its first byte.
-        address: Address,
-        /// The length that was given; the range itself ends at the next boundary of a page.
-        size: u64,
-        /// Who asked.
-        site: SiteId,
-    },
-}
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp};
 
 /// The number of a heap allocation of a process image, from 0, in the order in which they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -150,24 +77,3 @@ pub struct Timed<E> {
 
 /// An event at an address, and its moment.
 pub type TimedEvent = Timed<Event>;
-
-impl Event {
-    /// Who asked, for what somebody asks for.
-    pub const fn site_mut(&mut self) -> Option<&mut SiteId> {
-        match self {
-            Self::Allocation { site, .. }
-            | Self::Resize { site, .. }
-            | Self::Map { site, .. }
-            | Self::MapMoved { site, .. }
-            | Self::Protect { site, .. } => Some(site),
-            Self::Free { .. } | Self::Unmap { .. } | Self::Move { .. } => None,
-        }
-    }
-
-    /// Whether it gives memory to the program. At one stamp such events come after those that take it back, for a block
-    /// is given back before it is handed out again.
-    #[must_use]
-    pub const fn hands_out(&self) -> bool {
-        !matches!(self, Self::Free { .. } | Self::Unmap { .. } | Self::Move { .. })
-    }
-}

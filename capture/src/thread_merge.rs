@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use memprof_channel::ids::{Stamp, ThreadId};
+
 use crate::event::TimedEvent;
 use crate::file::site_numbers::SiteNumbers;
-use crate::ids::{Stamp, ThreadId};
 
 /// Events that wait for those of other threads that may come before them.
 #[derive(Default)]
@@ -136,8 +137,8 @@ fn run_while(events: &[TimedEvent], surely: Stamp, goes_on: impl Fn(&TimedEvent)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Event;
-    use crate::ids::{Address, SiteId};
+    use memprof_channel::event::Event;
+    use memprof_channel::ids::{Address, SiteId};
     use proptest::prelude::*;
 
     /// Events of one thread by their gaps, each with an address of its own.
@@ -214,7 +215,7 @@ mod tests {
     fn what_gives_back_comes_before_what_hands_out_and_threads_keep_their_order() {
         let at = |stamp, event| TimedEvent { stamp: Stamp(stamp), event };
         let free = Event::Free { address: Address(16) };
-        let allocation = Event::Allocation { address: Address(16), size: 1, site: crate::ids::SiteId(0) };
+        let allocation = Event::Allocation { address: Address(16), size: 1, site: memprof_channel::ids::SiteId(0) };
         let mut merge = ThreadMerge::default();
         merge.queue(ThreadId(0)).extend([at(5, allocation)]);
         merge.queue(ThreadId(1)).extend([at(4, allocation), at(5, free), at(3, free)]);

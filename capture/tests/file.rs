@@ -2,9 +2,6 @@
 
 use std::path::Path;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::code::LineTableFormat;
-use memprof_capture::clock::ClockKind;
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::file::columns::{ColumnEncoder, EventBatch, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
@@ -12,8 +9,11 @@ use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, FilePackage, Frame, FrameSymbols, Function, Header, Module, NativeFrame,
     OpenError, PackagedFile, Site, StackNode, Summary, Thread,
 };
-use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::code::LineTableFormat;
+use memprof_channel::ids::{CodeId, FrameId, ModuleId, SiteId, StackId, Stamp, ThreadId};
+use memprof_channel::object_tracing::ObjectTracing;
 use proptest::prelude::*;
 
 fn point(stamp: u64) -> ClockPoint {

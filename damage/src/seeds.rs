@@ -5,12 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::code::{CodePrefix, LineTableFormat};
-use memprof_capture::channel::module::ModulePrefix;
-use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
-use memprof_capture::clock::ClockKind;
-use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::event::TimedEvent;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, LinkedAllocator, NotRecorded, RssSample};
 use memprof_capture::file::rewrite::RewriteError;
@@ -18,16 +13,22 @@ use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, FilePackage, Frame, FrameSymbols, Function, Header, MappedPart, Module,
     NativeFrame, PackagedFile, Site, StackNode, Summary, SymbolSource, Thread,
 };
-use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
-use memprof_capture::not_followed::NotFollowed;
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::code::{CodePrefix, LineTableFormat};
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
+use memprof_channel::module::ModulePrefix;
+use memprof_channel::not_followed::NotFollowed;
+use memprof_channel::record::{ChannelFrame, ChannelNativeFrame};
 
 use memprof_replay::aggregated_capture::write_aggregated;
 
 use crate::memory_file::MemoryFile;
 use crate::targets::channel_records::ChunkLine;
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 
 /// Captures of the oldest version and of the last one whose chunks of events were each those of one thread, as the
 /// memprofs of then recorded them.

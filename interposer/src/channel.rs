@@ -2,9 +2,9 @@
 
 use core::ptr::NonNull;
 
-use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::layout::PoolHeader;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ChunkWriter;
+use memprof_channel::ids::Stamp;
+use memprof_channel::layout::PoolHeader;
 
 use crate::lock::Recording;
 

@@ -4,12 +4,12 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
-use memprof_capture::executable::{Executable, HEAD_BYTES, classify, gains_privileges};
-use memprof_capture::kept_errno::KeptErrno;
-use memprof_capture::not_followed::NotFollowed;
-use memprof_capture::quiet_file::QuietFile;
+use memprof_channel::executable::{Executable, HEAD_BYTES, classify, gains_privileges};
+use memprof_channel::kept_errno::KeptErrno;
+use memprof_channel::not_followed::NotFollowed;
 
 use crate::environment::{self, Entries, Heirs, Room};
+use crate::platform::quiet_file::QuietFile;
 use crate::session;
 
 /// How a program is named that is to be executed.

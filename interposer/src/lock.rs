@@ -22,7 +22,7 @@ use core::ptr;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use memprof_capture::clock::monotonic_nanoseconds;
+use memprof_channel::clock::monotonic_nanoseconds;
 
 use crate::platform::memory::doze;
 use crate::platform::tls;

@@ -5,15 +5,15 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
-use memprof_capture::channel::Pool;
-use memprof_capture::channel::process::ProcessPrefix;
-use memprof_capture::kept_errno::KeptErrno;
-use memprof_capture::process_stat;
-use memprof_capture::quiet_file::QuietFile;
+use memprof_channel::Pool;
+use memprof_channel::kept_errno::KeptErrno;
+use memprof_channel::process::ProcessPrefix;
+use memprof_channel::process_stat;
 
 use crate::channel::Channel;
 use crate::lock::Recording;
 use crate::memory::MappedVec;
+use crate::platform::quiet_file::QuietFile;
 use crate::stop::Stop;
 
 /// Which image of which process records. A forked child overwrites what it got from its parent, before it has threads.

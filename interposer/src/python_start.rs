@@ -10,8 +10,8 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use memprof_capture::channel::layout::{PythonState, is_free_threaded, store_text};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::layout::{PythonState, is_free_threaded, store_text};
+use memprof_channel::object_tracing::ObjectTracing;
 
 use crate::lock::Recording;
 use crate::platform::loaded_modules::LoadedModule;

@@ -6,10 +6,10 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
-use memprof_capture::channel::Pool;
-use memprof_capture::channel::layout::{CHUNK_BYTES, PythonState, store_text};
-use memprof_capture::early_stop::EarlyStop;
-use memprof_capture::kept_errno::KeptErrno;
+use memprof_channel::Pool;
+use memprof_channel::early_stop::EarlyStop;
+use memprof_channel::kept_errno::KeptErrno;
+use memprof_channel::layout::{CHUNK_BYTES, PythonState, store_text};
 
 use crate::platform::memory::{MappedPool, say};
 use crate::process::Identity;

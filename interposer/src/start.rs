@@ -10,10 +10,10 @@ use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use memprof_capture::channel::Pool;
-use memprof_capture::channel::layout::NATIVE_STACKS;
-use memprof_capture::kept_errno::KeptErrno;
-use memprof_capture::not_followed::NotFollowed;
+use memprof_channel::Pool;
+use memprof_channel::kept_errno::KeptErrno;
+use memprof_channel::layout::NATIVE_STACKS;
+use memprof_channel::not_followed::NotFollowed;
 
 use crate::environment::{self, CHANNEL, Entries, Heirs};
 use crate::lock::Recording;

@@ -1,6 +1,6 @@
 //! Why recording cannot go on.
 
-use memprof_capture::early_stop::EarlyStop;
+use memprof_channel::early_stop::EarlyStop;
 
 use crate::memory::OutOfMemory;
 

@@ -7,11 +7,11 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicPtr, AtomicUsize};
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::record::Mapped;
-use memprof_capture::channel::writer::Author;
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::ChunkWriter;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{Address, SiteId, Stamp};
+use memprof_channel::record::Mapped;
+use memprof_channel::writer::Author;
 
 use self::python_frames::Moment;
 use crate::channel::Channel;

@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-pub use memprof_capture::executable::Executable;
-use memprof_capture::executable::{HEAD_BYTES, classify};
+pub use memprof_channel::executable::Executable;
+use memprof_channel::executable::{HEAD_BYTES, classify};
 
 /// Examines a file.
 pub fn inspect(path: &Path) -> io::Result<Executable> {

@@ -6,19 +6,19 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering::Release;
 
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
-use memprof_capture::channel::pool::ChunkIndex;
-use memprof_capture::channel::states::{State, Task};
-use memprof_capture::clock::ClockKind;
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{Header, Summary};
-use memprof_capture::ids::Stamp;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::followed::Followed;
+use memprof_channel::ids::Stamp;
+use memprof_channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
+use memprof_channel::pool::ChunkIndex;
+use memprof_channel::states::{State, Task};
 
 use crate::drain::Drain;
 use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 
 /// A chunk as it is found in the pool. All of it may be nonsense.
 #[derive(Clone, Debug, Default)]

@@ -11,8 +11,8 @@ use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr};
 
-use memprof_capture::channel::layout::PoolHeader;
-use memprof_capture::early_stop::EarlyStop;
+use memprof_channel::early_stop::EarlyStop;
+use memprof_channel::layout::PoolHeader;
 
 /// The program that is being recorded; 0 while there is none.
 static PROGRAM: AtomicI32 = AtomicI32::new(0);

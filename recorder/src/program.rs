@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use memprof_capture::executable::{self, ShortPath};
+use memprof_channel::executable::{self, ShortPath};
 
 use crate::executable::{Executable, inspect};
 use crate::interpreter::{self, NoInterpreter};

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::process;
 use std::ptr;
 
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes};
-use memprof_capture::channel::{Pool, PoolSettings};
-use memprof_capture::clock::{ClockKind, monotonic_nanoseconds};
+use memprof_channel::clock::{ClockKind, monotonic_nanoseconds};
+use memprof_channel::followed::Followed;
+use memprof_channel::layout::{DEFAULT_CHUNKS, DEFAULT_LIMIT, pool_bytes};
+use memprof_channel::{Pool, PoolSettings};
 
 use crate::own_limits;
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 
 /// A pool, and the file that it lies in.
 pub struct SharedPool {

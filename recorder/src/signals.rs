@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering::SeqCst};
 
-use memprof_capture::process_stat;
+use memprof_channel::process_stat;
 
 use crate::start::Child;
 

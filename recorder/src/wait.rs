@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 pub use memprof_capture::file::facts::Exit;
-use memprof_capture::process_stat;
+use memprof_channel::process_stat;
 
 use crate::last_resort;
 use crate::signals;

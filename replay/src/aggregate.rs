@@ -4,7 +4,7 @@ use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::Tables;
 use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::ids::{SiteId, Stamp, ThreadId};
+use memprof_channel::ids::{SiteId, Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::event_sink::{EventSink, Strand};

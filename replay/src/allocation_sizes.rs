@@ -4,10 +4,10 @@
 
 use std::io;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::CaptureReader;
-use memprof_capture::ids::{SiteId, Stamp, ThreadId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{SiteId, Stamp, ThreadId};
 
 use crate::event_sink::{EventSink, Strand};
 use crate::merge::merge_until;

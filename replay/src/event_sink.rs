@@ -1,7 +1,7 @@
 //! Events in the order of all processes: who made them, when they are due, and who takes them.
 
 use memprof_capture::event::{ResolvedEvent, Timed};
-use memprof_capture::ids::{Stamp, ThreadId};
+use memprof_channel::ids::{Stamp, ThreadId};
 
 use crate::processes::ProcessId;
 

@@ -7,7 +7,7 @@ use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{Fact, Header};
 use memprof_capture::file::joined_tables::{JoinedTables, Renumbering};
 use memprof_capture::file::{CaptureWriter, Tables};
-use memprof_capture::ids::{Address, Stamp, ThreadId};
+use memprof_channel::ids::{Address, Stamp, ThreadId};
 
 /// The number of events in a chunk. A report holds a chunk of each process.
 const CHUNK_EVENTS: usize = 1 << 14;

@@ -2,7 +2,7 @@
 //!
 //! That of all processes together is a [`HighWatermark`]; each process has its [`OwnPeak`] besides.
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use crate::slots::Amount;
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use memprof_capture::file::Fact;
 use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use rustc_hash::FxHashMap;
 
 use crate::event_sink::{Due, EventSink, due};

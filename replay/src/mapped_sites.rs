@@ -2,7 +2,7 @@
 //! memory.
 
 use memprof_capture::file::{Site, Tables};
-use memprof_capture::ids::SiteId;
+use memprof_channel::ids::SiteId;
 use rustc_hash::FxHashMap;
 
 /// A file or shared memory, numbered among those of a capture.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use memprof_capture::ids::Address;
+use memprof_channel::ids::Address;
 
 use crate::mapped_sites::{MappedSite, ObjectId};
 use crate::slots::{SlotId, SlotNumbers};

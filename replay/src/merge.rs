@@ -11,7 +11,7 @@ use std::io;
 
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use rustc_hash::FxHashMap;
 
 use crate::event_sink::{Due, EventSink, due};

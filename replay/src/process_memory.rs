@@ -6,7 +6,7 @@ pub(crate) mod state;
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::ids::{Address, SiteId, Stamp};
 
 use crate::event_sink::Strand;
 use crate::high_watermark::{HighWatermark, OwnPeak};

@@ -1,7 +1,7 @@
 //! The processes of a recording, and which of them a report is about.
 
 use memprof_capture::file::{CaptureReader, Fact};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 

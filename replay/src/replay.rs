@@ -3,7 +3,7 @@
 use std::io;
 
 use memprof_capture::file::CaptureReader;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use crate::aggregate::{Aggregate, Aggregator};
 use crate::events_needed::EventsNeeded;

@@ -214,7 +214,7 @@ impl Object {
 mod tests {
     use super::*;
     use crate::mappings::Mappings;
-    use memprof_capture::ids::Address;
+    use memprof_channel::ids::Address;
     use proptest::prelude::*;
 
     #[derive(Clone, Debug)]

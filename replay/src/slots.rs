@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use memprof_capture::event::AllocationNumber;
 pub use memprof_capture::file::aggregate::Amount;
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::ids::{SiteId, ThreadId};
+use memprof_channel::ids::{SiteId, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::event_sink::Strand;

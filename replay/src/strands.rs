@@ -2,7 +2,7 @@
 
 use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::columns::{EventBatch, Turn};
-use memprof_capture::ids::ThreadId;
+use memprof_channel::ids::ThreadId;
 use rustc_hash::FxHashMap;
 
 use crate::event_sink::{EventSink, Strand};

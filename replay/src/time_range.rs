@@ -1,7 +1,7 @@
 //! Ranges of time, and a sink that cuts a replay to one.
 
 use memprof_capture::event::{ResolvedEvent, Timed};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use crate::aggregate::Aggregator;
 use crate::event_sink::{EventSink, Strand};

@@ -1,7 +1,7 @@
 //! How the live total went over the run, in at most [`MOST_BINS`] stretches.
 
 pub use memprof_capture::file::aggregate::TimelinePoint;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 /// The finest resolution of a timeline.
 pub const MOST_BINS: u64 = 2000;

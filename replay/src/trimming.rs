@@ -10,7 +10,7 @@ use memprof_capture::file::facts::{ClockPoint, Fact, Header, RssSample, Summary}
 use memprof_capture::file::joined_tables::Renumbering;
 use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::{CaptureReader, EventChunk, Tables};
-use memprof_capture::ids::{SiteId, Stamp, ThreadId};
+use memprof_channel::ids::{SiteId, Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::aggregated_capture::facts_with_losses;

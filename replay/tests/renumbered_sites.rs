@@ -4,7 +4,7 @@
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
 use memprof_capture::file::Tables;
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
+use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, Aggregator};
 use memprof_replay::event_sink::{EventSink, Strand};
 use memprof_replay::processes::ProcessId;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bin_ranges::{Range, from_rows, grow, shrink};
 use memprof_capture::event::AllocationNumber;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::{Amount, SlotId};
 use memprof_replay::time_bins::{BinMark, FEWEST_BINS, MOST_BINS, Release, TimeBins, TimeBinsBuilder};

@@ -7,18 +7,18 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::code::LineTableFormat;
-use memprof_capture::clock::ClockKind;
-use memprof_capture::event::Event;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit};
 use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, Frame, Header, Site, StackNode, Summary, Thread,
 };
-use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
-use memprof_capture::object_tracing::ObjectTracing;
 use memprof_capture::resolution::Resolver;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::code::LineTableFormat;
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, CodeId, FrameId, SiteId, StackId, Stamp, ThreadId};
+use memprof_channel::object_tracing::ObjectTracing;
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::{ReplaySettings, replay};
 

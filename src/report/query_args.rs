@@ -1,6 +1,6 @@
 //! The options that say what part of a capture a report is about, the same for all reports.
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 use memprof_reporter::query::{Moment, PathPattern, Query, ThreadPattern};
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use memprof_capture::channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS};
+use memprof_channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS};
 
 use super::skipping::{python_lacks, say, skipped};
 

@@ -1,8 +1,7 @@
 //! What an aggregated capture has in place of events: the outcome of their replay. docs/metrics.md defines the sums.
 
+use memprof_channel::ids::{SiteId, Stamp, ThreadId};
 use serde::{Deserialize, Serialize};
-
-use crate::ids::{SiteId, Stamp, ThreadId};
 
 /// Some memory: how much, in how many allocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,12 +8,12 @@
 
 use std::cmp::Ordering;
 
+use memprof_channel::ids::{FrameId, SiteId, StackId};
 use rustc_hash::FxHashMap;
 
 use super::repeated_rows::unite_rows;
 use super::site_numbers::SiteNumbers;
 use super::tables::{Frame, StackNode, Tables};
-use crate::ids::{FrameId, SiteId, StackId};
 
 /// What is left of a stack.
 #[derive(Clone, Copy)]
@@ -232,9 +232,9 @@ impl EndedStacks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allocator::Allocator;
     use crate::file::{NativeFrame, Site};
-    use crate::ids::CodeId;
+    use memprof_channel::allocator::Allocator;
+    use memprof_channel::ids::CodeId;
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet, HashSet};
 

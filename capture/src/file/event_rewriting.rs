@@ -3,12 +3,13 @@
 
 use std::io;
 
+use memprof_channel::ids::{Stamp, ThreadId};
+
 use super::columns::RecentSizes;
 use super::format::{CHUNK_HEADER_BYTES, ChunkHeader};
 use super::image_events::{ImageEvents, Keeping};
 use super::writer::CaptureWriter;
 use crate::event::TimedEvent;
-use crate::ids::{Stamp, ThreadId};
 
 /// After so many events the order is settled once more. That takes a look at each thread, of which there may be many.
 const WORTH_SETTLING: usize = 1 << 18;

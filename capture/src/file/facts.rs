@@ -1,13 +1,12 @@
 //! What is known about a run, apart from its events.
 
+use memprof_channel::allocator::Allocator;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::early_stop::EarlyStop;
+use memprof_channel::ids::{ModuleId, Stamp};
+use memprof_channel::not_followed::NotFollowed;
+use memprof_channel::object_tracing::ObjectTracing;
 use serde::{Deserialize, Serialize};
-
-use crate::allocator::Allocator;
-use crate::clock::ClockKind;
-use crate::early_stop::EarlyStop;
-use crate::ids::{ModuleId, Stamp};
-use crate::not_followed::NotFollowed;
-use crate::object_tracing::ObjectTracing;
 
 /// What is known when the recording starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,11 +11,12 @@
 //! come too late for their dates, when their thread was interrupted in between; they come as soon as they are seen, before
 //! which the program could not go on.
 
+use memprof_channel::ids::{Stamp, ThreadId};
+
 use super::columns::{ColumnEncoder, EventBatch, RecentSizes, Turn};
 use super::format::MAX_CHUNK_EVENTS;
 use super::site_numbers::SiteNumbers;
 use crate::event::{ResolvedEvent, Timed, TimedEvent};
-use crate::ids::{Stamp, ThreadId};
 use crate::resolution::{MappedSites, Resolver};
 use crate::thread_merge::ThreadMerge;
 

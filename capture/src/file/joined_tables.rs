@@ -2,10 +2,10 @@
 
 use std::hash::Hash;
 
+use memprof_channel::ids::{CodeId, FrameId, ModuleId, PartId, SiteId, StackId, ThreadId};
 use rustc_hash::FxHashMap;
 
 use super::tables::{Code, Frame, MappedPart, Module, NativeFrame, SharedPart, Site, StackNode, Tables, Thread};
-use crate::ids::{CodeId, FrameId, ModuleId, PartId, SiteId, StackId, ThreadId};
 
 /// Tables in the making.
 #[derive(Default)]
@@ -211,7 +211,7 @@ impl Renumbering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allocator::Allocator;
+    use memprof_channel::allocator::Allocator;
 
     fn module(bias: u64) -> Module {
         let path = "/lib/a.so".to_owned();

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use memprof_channel::ids::{Stamp, ThreadId};
+use memprof_channel::object_tracing::ObjectTracing;
 use serde::de::DeserializeOwned;
 
 use super::aggregate::{ImageSpan, RunSums, SlotRow, StoredAggregate};
@@ -25,8 +27,6 @@ use super::stored_rows::RowFormat;
 use super::table_rows::{functions_in, place};
 use super::tables::{FrameSymbols, Function, PackagedFile, Tables, Thread};
 use super::thread_columns::ThreadColumnDecoder;
-use crate::ids::{Stamp, ThreadId};
-use crate::object_tracing::ObjectTracing;
 
 /// A chunk of events, not yet read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -550,7 +550,7 @@ fn placeholder_header() -> Header {
         pid: 0,
         start_unix_ns: 0,
         start: ClockPoint { stamp: Stamp(0), monotonic_ns: 0 },
-        clock: crate::clock::ClockKind::Monotonic,
+        clock: memprof_channel::clock::ClockKind::Monotonic,
         page_size: 4096,
         machine: String::new(),
         native_stacks: false,

@@ -6,11 +6,11 @@
 use std::hash::{BuildHasher, Hash};
 
 use hashbrown::HashTable;
+use memprof_channel::ids::{SiteId, StackId};
 use rustc_hash::FxBuildHasher;
 
 use super::site_numbers::SiteNumbers;
 use super::tables::{Site, StackNode, Tables};
-use crate::ids::{SiteId, StackId};
 
 /// What [`unite`] takes meanwhile for each row: its new number, and a place in a table of them that grows by doubling.
 pub(super) const BYTES_A_ROW: usize = 16;
@@ -78,8 +78,8 @@ pub(super) fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allocator::Allocator;
-    use crate::ids::FrameId;
+    use memprof_channel::allocator::Allocator;
+    use memprof_channel::ids::FrameId;
     use proptest::prelude::*;
 
     proptest! {

@@ -225,7 +225,7 @@ impl<W: Write> Copy<'_, W> {
 mod tests {
     use super::super::tables::Function;
     use super::*;
-    use crate::ids::FrameId;
+    use memprof_channel::ids::FrameId;
 
     #[test]
     #[cfg_attr(miri, ignore = "takes minutes to fill so much memory")]

@@ -5,12 +5,12 @@ use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::ops::Range;
 
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{SiteId, StackId};
 use rustc_hash::FxHashMap;
 
 use super::tables::{SharedPart, Site, Tables};
-use crate::allocator::Allocator;
 use crate::event::{ResolvedEvent, Timed};
-use crate::ids::{SiteId, StackId};
 
 /// What the rows of sites have become, by the numbers that events have for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl SitesForTotals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::PartId;
+    use memprof_channel::ids::PartId;
 
     #[test]
     fn a_group_has_the_number_of_its_first_site_among_groups() {

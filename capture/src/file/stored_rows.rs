@@ -1,14 +1,14 @@
 //! Rows of tables as they stand in a file. There may be millions of stacks and of sites, each of them near to one that came just
 //! before: it stands there by how far that is.
 
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{FrameId, PartId, StackId};
 use serde::{Deserialize, Serialize};
 
 use super::allowance::Allowance;
 use super::format::{ChunkKind, LAST_VERSION_WITH_WHOLE_ROWS, LAST_VERSION_WITHOUT_PARTS};
 use super::tables::{Code, Frame, MappedPart, Module, SharedPart, Site, StackNode};
 use super::varint;
-use crate::allocator::Allocator;
-use crate::ids::{FrameId, PartId, StackId};
 
 /// A row of a table that is written bit by bit.
 pub(super) trait StoredRow: Sized {

@@ -48,7 +48,7 @@ pub(super) fn place<T: Clone>(
 mod tests {
     use super::super::tables::{FrameSymbols, Function};
     use super::*;
-    use crate::ids::FrameId;
+    use memprof_channel::ids::FrameId;
 
     #[test]
     fn functions_are_counted_as_they_are_read() {

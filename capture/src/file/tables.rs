@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use memprof_channel::allocator::Allocator;
+use memprof_channel::code::LineTableFormat;
+use memprof_channel::ids::{CodeId, FrameId, ModuleId, PartId, SiteId, StackId};
 use serde::{Deserialize, Serialize};
-
-use crate::allocator::Allocator;
-use crate::channel::code::LineTableFormat;
-use crate::ids::{CodeId, FrameId, ModuleId, PartId, SiteId, StackId};
 
 /// A Python code object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -213,7 +212,7 @@ pub struct Tables {
     pub sites: Vec<Option<Site>>,
     /// By [`PartId`].
     pub parts: Vec<Option<MappedPart>>,
-    /// By [`ThreadId`](crate::ids::ThreadId).
+    /// By [`ThreadId`](memprof_channel::ids::ThreadId).
     pub threads: Vec<Option<Thread>>,
     /// By [`ModuleId`].
     pub modules: Vec<Option<Module>>,

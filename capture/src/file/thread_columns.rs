@@ -13,10 +13,12 @@
 //!    anchors, each a number of events that follow the anchor before and the time passed since: the events up to the
 //!    next anchor have the anchor's stamp. The first anchor is the chunk's first stamp.
 
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp};
+
 use super::columns::{ALLOCATION, FREE, KIND, LastSizes, MAP, RESIZE, SAME_SITE, SAME_SIZE, UNMAP};
 use super::varint::{take, unzigzag};
-use crate::event::{Event, TimedEvent};
-use crate::ids::{Address, SiteId, Stamp};
+use crate::event::TimedEvent;
 
 const EXACT: u8 = 1;
 const COLUMNS: usize = 5;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use memprof_channel::ids::FrameId;
 use serde::Serialize;
 
 use super::aggregate::{RunSums, SlotRow};
@@ -14,7 +15,6 @@ use super::format::{
 use super::rewrite::batches;
 use super::stored_rows::StoredRow;
 use super::tables::{Code, Frame, FrameSymbols, MappedPart, Module, PackagedFile, Site, StackNode, Tables, Thread};
-use crate::ids::FrameId;
 
 /// Writes chunks and remembers where they are.
 pub struct CaptureWriter<W: Write> {

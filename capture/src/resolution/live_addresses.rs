@@ -4,11 +4,11 @@
 //! addresses is mostly in the processor's cache. It takes four bytes for every sixteen of those pages of the program on
 //! which many blocks begin, a quarter of what they occupy; and some seventy bytes for a page on which few do.
 
+use memprof_channel::ids::Address;
 use rustc_hash::FxHashMap;
 
 use super::sparse_page::{PLACES, SparsePage, VACANT};
 use crate::event::AllocationNumber;
-use crate::ids::Address;
 use crate::page_index::PageIndex;
 
 /// Allocators align to this power of two, nearly all of them.

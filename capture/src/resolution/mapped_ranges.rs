@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use memprof_channel::ids::{Address, SiteId, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::file::site_numbers::SiteNumbers;
-use crate::ids::{Address, SiteId, ThreadId};
 
 /// What somebody has mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

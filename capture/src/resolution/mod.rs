@@ -7,9 +7,11 @@ mod live_addresses;
 mod mapped_ranges;
 mod sparse_page;
 
-use crate::event::{AllocationNumber, Event, ResolvedEvent};
+use memprof_channel::event::Event;
+use memprof_channel::ids::ThreadId;
+
+use crate::event::{AllocationNumber, ResolvedEvent};
 use crate::file::site_numbers::SiteNumbers;
-use crate::ids::ThreadId;
 use live_addresses::LiveAddresses;
 use mapped_ranges::MappedRanges;
 pub use mapped_ranges::{Content, MappedSites};
@@ -130,7 +132,7 @@ fn pass_on(event: ResolvedEvent, sink: &mut dyn FnMut(ResolvedEvent)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{Address, SiteId};
+    use memprof_channel::ids::{Address, SiteId};
 
     const SITE: SiteId = SiteId(3);
     const AT: Address = Address(0x1000);

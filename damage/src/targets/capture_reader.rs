@@ -7,7 +7,7 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::rewrite::{Names, RewriteError, rewrite};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::joining::{JoinError, Joined, join};
 use memprof_replay::metric::Metric;

@@ -1,7 +1,7 @@
 //! The columns of a chunk of events.
 
 use memprof_capture::file::columns::{ColumnDecoder, EventBatch, Limits};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 /// Decodes columns twice with the same decoder: what it remembers of one chunk must not leak into the next. The first
 /// eight bytes are the number of events and of sites; of threads there are as many as of sites.

@@ -1,6 +1,6 @@
 //! Line tables of code objects.
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 use memprof_reporter::line_table::{LineIndex, find_line};
 
 /// Looks an offset up in two ways, which must agree. The first nine bytes are the format, the first line and the

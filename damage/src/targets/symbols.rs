@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use memprof_capture::file::{Module, NativeFrame, SymbolSource};
-use memprof_capture::ids::{FrameId, ModuleId};
+use memprof_channel::ids::{FrameId, ModuleId};
 use memprof_recorder::symbols::{KeptFiles, Options, Process, Resolution};
 use tempfile::TempDir;
 

@@ -4,8 +4,8 @@ mod mappings;
 
 use core::ptr::{self, NonNull};
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::ids::{Address, Stamp};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{Address, Stamp};
 
 use super::{interruptions, left_calls, python_allocators};
 use crate::births::{end_of_stack, take_origin};

@@ -10,7 +10,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use memprof_capture::channel::layout::CHUNK_BYTES;
+use memprof_channel::layout::CHUNK_BYTES;
 
 use super::call::Call;
 use super::interruptions;

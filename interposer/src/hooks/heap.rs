@@ -6,7 +6,7 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 
 use super::call::{Call, about_to_free};
 use super::list::hooks;

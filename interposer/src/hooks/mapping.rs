@@ -2,8 +2,8 @@
 
 use core::ffi::{c_int, c_void};
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::Mapped;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::record::Mapped;
 
 use super::call::{Call, about_to_unmap};
 use super::list::hooks;

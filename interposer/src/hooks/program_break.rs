@@ -5,8 +5,8 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::Mapped;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::record::Mapped;
 
 use super::call::Call;
 use super::list::hooks;

@@ -16,7 +16,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 
 use super::call::Call;
 use crate::python::allocator_functions::{AllocatorFunctions, Functions};

@@ -7,7 +7,7 @@
 
 use core::ffi::{c_int, c_uint, c_ulong};
 
-use memprof_capture::early_stop::EarlyStop;
+use memprof_channel::early_stop::EarlyStop;
 
 use super::call::Call;
 use super::list::hooks;

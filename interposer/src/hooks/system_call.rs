@@ -10,7 +10,7 @@ use core::arch::naked_asm;
 use core::ffi::{c_int, c_long, c_ulong};
 use core::sync::atomic::Ordering::Relaxed;
 
-use memprof_capture::kept_errno::KeptErrno;
+use memprof_channel::kept_errno::KeptErrno;
 
 use super::list::hooks;
 use super::rights::{before_prctl, before_seccomp};

@@ -1,6 +1,6 @@
 //! Which allocators a module has, and which of its functions are to be patched.
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 
 use super::functions::{Family, Function};
 

@@ -1,6 +1,6 @@
 //! Which functions belong to an allocator, by their names, and what each of them does with its arguments.
 
-use memprof_capture::allocator::{Allocator, LINKED_PREFIXES as PREFIXES};
+use memprof_channel::allocator::{Allocator, LINKED_PREFIXES as PREFIXES};
 
 /// What a function does, and which of its arguments say how much and what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

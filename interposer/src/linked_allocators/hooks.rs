@@ -10,7 +10,7 @@
 use core::ffi::c_void;
 use core::mem::transmute;
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 
 use super::functions::{Role, Size};
 use crate::hooks::call::{Call, about_to_free};

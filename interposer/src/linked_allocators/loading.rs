@@ -7,8 +7,8 @@
 use core::ffi::c_int;
 use core::slice;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::kept_errno::KeptErrno;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::kept_errno::KeptErrno;
 
 use super::functions::Role;
 use super::hooks::Hooked;

@@ -8,10 +8,10 @@ use core::ptr::NonNull;
 use core::slice;
 
 use libc::{Elf64_Ehdr, Elf64_Phdr, Elf64_Shdr, Elf64_Sym};
-use memprof_capture::kept_errno::KeptErrno;
-use memprof_capture::quiet_file::QuietFile;
+use memprof_channel::kept_errno::KeptErrno;
 
 use crate::platform::memory::{map_file, unmap};
+use crate::platform::quiet_file::QuietFile;
 
 /// Types of which any bytes are a value.
 ///

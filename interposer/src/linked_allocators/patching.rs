@@ -276,7 +276,7 @@ mod tests {
     use core::sync::atomic::AtomicU64;
     use core::sync::atomic::Ordering::Relaxed;
 
-    use memprof_capture::allocator::Allocator;
+    use memprof_channel::allocator::Allocator;
 
     use super::*;
     use crate::linked_allocators::functions::Role;

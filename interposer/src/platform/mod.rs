@@ -3,4 +3,4 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub use linux::{descriptors, loaded_modules, memory, stacks, symbols, tls};
+pub use linux::{descriptors, loaded_modules, memory, quiet_file, stacks, symbols, tls};

@@ -7,7 +7,7 @@
 //! and what extension modules rely on where it has always been. Whether the first frame is as expected then has the
 //! last word ([`first_frame`](super::first_frame)).
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 
 use super::layout::{Attributes, CopyFields, FreeThreading, Instruction, Layout, ObjectLayout, Top};
 

@@ -1,6 +1,6 @@
 //! What is emitted about a code object: its names, and the way from its instructions to lines.
 
-use memprof_capture::channel::code::CodePrefix;
+use memprof_channel::code::CodePrefix;
 
 use super::codes::CodeNumber;
 use super::descriptions::Descriptions;

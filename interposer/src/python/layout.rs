@@ -1,7 +1,7 @@
 //! Where an interpreter keeps what we read: byte offsets in its structures on 64-bit machines.
 //! [`versions`](super::versions) has them for each version.
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 
 /// How a frame says which instruction it executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

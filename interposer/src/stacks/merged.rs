@@ -11,7 +11,7 @@
 
 use core::ops::Range;
 
-use memprof_capture::channel::record::ChannelFrame;
+use memprof_channel::record::ChannelFrame;
 
 use super::activations::{ActivationSource, Activations, Change, ControlFrames};
 use super::hash::StackHash;

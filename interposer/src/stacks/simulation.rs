@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::pool_bytes;
-use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame};
-use memprof_capture::channel::writer::Author;
-use memprof_capture::channel::{ChunkWriter, Pool, PoolSettings, Record, Records};
-use memprof_capture::clock::ClockKind;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::followed::Followed;
+use memprof_channel::layout::pool_bytes;
+use memprof_channel::record::{ChannelFrame, ChannelNativeFrame};
+use memprof_channel::writer::Author;
+use memprof_channel::{ChunkWriter, Pool, PoolSettings, Record, Records};
 use proptest::prelude::*;
 
 use super::activations::{ActivationSource, ControlFrames};
@@ -21,7 +21,7 @@ use crate::lock::Recording;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::unwind::frame::{CodeAddress, FrameState, Step};
 use crate::unwind::stack_region::StackRegion;
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 
 const WORDS: usize = 1 << 14;
 /// Functions 0 to 15; these have a meaning.

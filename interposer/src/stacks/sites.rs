@@ -3,7 +3,7 @@
 //! The table is bounded, however many stacks a program has. What it evicts is emitted again when it comes again, and
 //! may have another number then; the number that it had is another site's.
 
-use memprof_capture::channel::layout::MOST_SITES;
+use memprof_channel::layout::MOST_SITES;
 
 use super::hash::StackHash;
 use crate::memory::{MappedVec, OutOfMemory, Plain};

@@ -8,7 +8,7 @@ use core::mem::transmute;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use memprof_capture::channel::layout::PoolHeader;
+use memprof_channel::layout::PoolHeader;
 
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::say;

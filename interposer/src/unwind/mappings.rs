@@ -2,12 +2,12 @@
 
 use core::mem::MaybeUninit;
 
-use memprof_capture::kept_errno::KeptErrno;
-use memprof_capture::quiet_file::QuietFile;
+use memprof_channel::kept_errno::KeptErrno;
 
 use super::loaded_objects::{LoadedObject, ObjectName};
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::OwnMemory;
+use crate::platform::quiet_file::QuietFile;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

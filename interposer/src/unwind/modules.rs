@@ -4,9 +4,9 @@ use core::ffi::CStr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 
-use memprof_capture::channel::module::ModulePrefix;
-use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES};
-use memprof_capture::kept_errno::KeptErrno;
+use memprof_channel::kept_errno::KeptErrno;
+use memprof_channel::module::ModulePrefix;
+use memprof_channel::record::{ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES};
 
 use super::frame::CodeAddress;
 use super::loaded_objects::{self, LoadedObject, ObjectName};

@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-use memprof_capture::kept_errno::KeptErrno;
+use memprof_channel::kept_errno::KeptErrno;
 
 use super::mappings::Mappings;
 use crate::platform::loaded_modules::{LoadedModule, address_of};

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use memprof_capture::channel::states::{State, Task};
-use memprof_capture::channel::{ChunkIndex, Pool};
+use memprof_channel::states::{State, Task};
+use memprof_channel::{ChunkIndex, Pool};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::chunks::Chunks;

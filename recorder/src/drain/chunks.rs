@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::sync::atomic::fence;
 
-use memprof_capture::channel::layout::CHUNK_WORDS;
-use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::channel::record::{Malformed, Progress};
-use memprof_capture::channel::{ChunkIndex, Pool, Records};
+use memprof_channel::layout::CHUNK_WORDS;
+use memprof_channel::pool::futex_wake;
+use memprof_channel::record::{Malformed, Progress};
+use memprof_channel::{ChunkIndex, Pool, Records};
 use rustc_hash::FxHashMap;
 
 use super::poll::{Found, Known, Polled};

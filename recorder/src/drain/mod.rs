@@ -28,11 +28,11 @@ mod writer;
 
 use std::sync::atomic::Ordering::Acquire;
 
-use memprof_capture::channel::Pool;
 use memprof_capture::file::Fact;
 use memprof_capture::file::facts::{ClockPoint, RssSample};
 use memprof_capture::file::image_events::Keeping;
-use memprof_capture::ids::{Stamp, ThreadId};
+use memprof_channel::Pool;
+use memprof_channel::ids::{Stamp, ThreadId};
 
 use crate::interning::Interning;
 use crate::output::Output;

@@ -3,7 +3,7 @@
 use memprof_capture::event::TimedEvent;
 use memprof_capture::file::image_events::{ImageEvents, Keeping};
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::ids::{Stamp, ThreadId};
+use memprof_channel::ids::{Stamp, ThreadId};
 use rustc_hash::FxHashMap;
 
 use crate::interning::Interning;

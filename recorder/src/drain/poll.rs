@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use memprof_capture::channel::layout::load_text;
-use memprof_capture::channel::writer::Author;
-use memprof_capture::channel::{ChunkIndex, Pool, Records};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
+use memprof_channel::layout::load_text;
+use memprof_channel::writer::Author;
+use memprof_channel::{ChunkIndex, Pool, Records};
 use rustc_hash::FxHashMap;
 
 /// A chunk as it was found. Its descriptor lies in the program's memory, and may say something else the next time.

@@ -2,16 +2,16 @@
 
 use std::fs::File;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
-use memprof_capture::channel::writer::Author;
 use memprof_capture::event::ResolvedEvent;
 use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::{CaptureReader, Tables};
-use memprof_capture::ids::{Address, SiteId};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::ChunkWriter;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::followed::Followed;
+use memprof_channel::ids::{Address, SiteId};
+use memprof_channel::object_tracing::ObjectTracing;
+use memprof_channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
+use memprof_channel::writer::Author;
 use proptest::prelude::*;
 
 use super::Drain;

@@ -4,22 +4,22 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
-use memprof_capture::channel::states::{State, Task};
-use memprof_capture::channel::writer::Author;
 use memprof_capture::event::ResolvedEvent;
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
-use memprof_capture::ids::{Address, SiteId};
+use memprof_channel::ChunkWriter;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::followed::Followed;
+use memprof_channel::ids::{Address, SiteId};
+use memprof_channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
+use memprof_channel::states::{State, Task};
+use memprof_channel::writer::Author;
 
 use super::Drain;
 use crate::given_channel::{header, summary};
 use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 
 /// A pool, and its drain into a file.
 struct Recording {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::{Duration, Instant};
 
-use memprof_capture::channel::layout::{PoolHeader, PythonState, is_free_threaded, load_text};
 use memprof_capture::file::Fact;
 use memprof_capture::file::facts::RssSample;
+use memprof_channel::layout::{PoolHeader, PythonState, is_free_threaded, load_text};
 
 use super::thread_table::ThreadTable;
 use crate::interning::NewRows;

@@ -2,9 +2,9 @@
 
 use std::hash::Hash;
 
-use memprof_capture::channel::code::{CodeDescription, LineTableFormat};
-use memprof_capture::channel::module::ModuleDescription;
 use memprof_capture::file::{Code, Module};
+use memprof_channel::code::{CodeDescription, LineTableFormat};
+use memprof_channel::module::ModuleDescription;
 use rustc_hash::FxHashMap;
 
 use super::fingerprint::Fingerprint;

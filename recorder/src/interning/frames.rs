@@ -2,9 +2,9 @@
 
 use std::hash::BuildHasher;
 
-use memprof_capture::channel::record::ChannelFrame;
 use memprof_capture::file::{Frame, NativeFrame};
-use memprof_capture::ids::FrameId;
+use memprof_channel::ids::FrameId;
+use memprof_channel::record::ChannelFrame;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// All frames of a recording.

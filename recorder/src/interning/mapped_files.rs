@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::FromRawFd;
 use std::os::unix::fs::MetadataExt;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::{Mapped, MappedFile};
 use memprof_capture::file::{MappedPart, SharedPart};
-use memprof_capture::ids::PartId;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::PartId;
+use memprof_channel::record::{Mapped, MappedFile};
 use rustc_hash::FxHashMap;
 
 use crate::process_maps::line_at;

@@ -15,11 +15,11 @@ mod sites;
 pub mod stack_runs;
 pub mod stacks;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
 use memprof_capture::file::{Code, Frame, MappedPart, Module, NativeFrame, Site, StackNode, Tables};
-use memprof_capture::ids::{CodeId, FrameId, ModuleId, SiteId};
 use memprof_capture::resolution::{Content, MappedSites};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{CodeId, FrameId, ModuleId, SiteId};
+use memprof_channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
 use rustc_hash::FxHashSet;
 
 use crate::packages::PythonFiles;

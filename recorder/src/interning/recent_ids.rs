@@ -209,7 +209,7 @@ impl<K: Row> Recent<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memprof_capture::ids::{FrameId, StackId};
+    use memprof_channel::ids::{FrameId, StackId};
     use proptest::prelude::*;
 
     fn node(parent: u32, frame: u32) -> StackNode {

@@ -1,10 +1,10 @@
 //! Numbers for sites, and their rows until they are written. Of those where mappings are made, what they map is known.
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::Mapped;
 use memprof_capture::file::{MappedPart, Site};
-use memprof_capture::ids::{FrameId, SiteId, StackId};
 use memprof_capture::resolution::{Content, MappedSites};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{FrameId, SiteId, StackId};
+use memprof_channel::record::Mapped;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::mapped_files::MappedFiles;

@@ -7,7 +7,7 @@
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 
-use memprof_capture::ids::{FrameId, StackId};
+use memprof_channel::ids::{FrameId, StackId};
 
 use super::fingerprint::Fingerprint;
 

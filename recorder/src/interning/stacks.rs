@@ -1,7 +1,7 @@
 //! Numbers for stacks, and their rows until they are written.
 
 use memprof_capture::file::StackNode;
-use memprof_capture::ids::{FrameId, StackId};
+use memprof_channel::ids::{FrameId, StackId};
 
 use super::recent_ids::RecentIds;
 use super::stack_runs::{Run, RunEnd, StackRuns};

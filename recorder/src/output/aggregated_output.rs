@@ -18,7 +18,7 @@ use memprof_capture::file::image_events::ImageEvents;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::file::whole_file::{Existing, Readers, WholeFile};
 use memprof_capture::file::{Fact, FrameSymbols, Header, PackagedFile, Summary, Tables, Thread};
-use memprof_capture::ids::{FrameId, Stamp};
+use memprof_channel::ids::{FrameId, Stamp};
 use memprof_replay::aggregate::Aggregator;
 use memprof_replay::live_merge::LiveMerge;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
@@ -62,7 +62,7 @@ const fn sites_of_stacks(tables: &Tables) -> usize {
 
 /// How many of the last sites have not had the time to show whether they are rare: a thread of the program emits a
 /// stack once and remembers it until it has emitted as many others.
-const YOUNG_SITES: usize = memprof_capture::channel::layout::MOST_SITES as usize;
+const YOUNG_SITES: usize = memprof_channel::layout::MOST_SITES as usize;
 
 /// Each of them counts as if it had this share of everything.
 const WEIGHT_OF_YOUNG: f64 = 1e-5;

@@ -8,7 +8,7 @@ use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::image_events::ImageEvents;
 use memprof_capture::file::rewrite::batches;
 use memprof_capture::file::{Fact, FrameSymbols, Header, PackagedFile, Summary, Thread};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use super::capture_file::CaptureFile;
 use super::{Failure, Output, Written};

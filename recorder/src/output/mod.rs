@@ -14,7 +14,7 @@ use memprof_capture::file::facts::RssSample;
 use memprof_capture::file::image_events::ImageEvents;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::file::{Fact, FrameSymbols, PackagedFile, Summary, Thread};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use crate::interning::{Interning, NewRows};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use memprof_capture::file::facts::{ClockPoint, RssSample};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use rustc_hash::FxHashMap;
 
 /// At most this many moments are kept. When there are more, stretches become twice as long.

@@ -61,8 +61,8 @@ impl Attached {
 mod tests {
     use super::*;
     use crate::shared_pool::{SharedPool, Wanted};
-    use memprof_capture::channel::followed::Followed;
-    use memprof_capture::object_tracing::ObjectTracing;
+    use memprof_channel::followed::Followed;
+    use memprof_channel::object_tracing::ObjectTracing;
     use std::process::Command;
 
     #[test]

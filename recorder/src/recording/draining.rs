@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant};
 
-use memprof_capture::channel::Pool;
-use memprof_capture::channel::pool::futex_wait;
+use memprof_channel::Pool;
+use memprof_channel::pool::futex_wait;
 
 use super::attached::Attached;
 use super::now;

@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
-use memprof_capture::channel::Pool;
-use memprof_capture::channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS, PoolHeader};
-use memprof_capture::early_stop::EarlyStop;
 use memprof_capture::file::facts::NotRecorded;
 use memprof_capture::file::{Fact, Summary};
-use memprof_capture::not_followed::NotFollowed;
+use memprof_channel::Pool;
+use memprof_channel::early_stop::EarlyStop;
+use memprof_channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS, PoolHeader};
+use memprof_channel::not_followed::NotFollowed;
 
 use super::{Outcome, now};
 use crate::drain::Drain;

@@ -18,14 +18,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use memprof_capture::channel::Pool;
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::{CHUNK_BYTES, NATIVE_STACKS};
-use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::clock::monotonic_nanoseconds;
 use memprof_capture::file::Header;
 use memprof_capture::file::facts::{ClockPoint, Exit, NotRecorded};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::Pool;
+use memprof_channel::clock::monotonic_nanoseconds;
+use memprof_channel::followed::Followed;
+use memprof_channel::layout::{CHUNK_BYTES, NATIVE_STACKS};
+use memprof_channel::object_tracing::ObjectTracing;
+use memprof_channel::pool::futex_wake;
 
 use crate::drain::Drain;
 use crate::frozen;

@@ -4,8 +4,8 @@
 use std::io::{self, Seek};
 use std::path::PathBuf;
 
-use memprof_capture::channel::followed::Followed;
 use memprof_capture::file::Header;
+use memprof_channel::followed::Followed;
 
 use crate::output::aggregated_output::AggregatedOutput;
 use crate::output::capture_output::CaptureOutput;

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use memchr::memmem;
-use memprof_capture::allocator::LINKED_PREFIXES;
 use memprof_capture::file::facts::LinkedAllocator;
 use memprof_capture::file::{Fact, Module};
-use memprof_capture::ids::ModuleId;
+use memprof_channel::allocator::LINKED_PREFIXES;
+use memprof_channel::ids::ModuleId;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolKind};
 

@@ -36,7 +36,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use kept_files::KeptFiles;
 pub use memprof_capture::file::SymbolSource;
 use memprof_capture::file::{Fact, FrameSymbols, Function, Module, NativeFrame};
-use memprof_capture::ids::{FrameId, ModuleId};
+use memprof_channel::ids::{FrameId, ModuleId};
 
 pub use cache::user_folder;
 pub use options::Options;

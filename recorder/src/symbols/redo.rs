@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 pub use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::rewrite::{Names, rewrite};
 use memprof_capture::file::{CaptureReader, Fact, Frame, FrameSymbols, Function, OpenError, SymbolSource, Tables};
-use memprof_capture::ids::{FrameId, ModuleId};
+use memprof_channel::ids::{FrameId, ModuleId};
 use rustc_hash::FxHashMap;
 
 use super::{KeptFiles, Options, Process, Resolution};

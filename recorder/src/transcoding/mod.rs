@@ -5,11 +5,11 @@
 mod thread;
 mod thread_stack;
 
-use memprof_capture::channel::Records;
-use memprof_capture::channel::record::Malformed;
-use memprof_capture::channel::writer::Author;
 use memprof_capture::event::TimedEvent;
 use memprof_capture::file::site_numbers::SiteNumbers;
+use memprof_channel::Records;
+use memprof_channel::record::Malformed;
+use memprof_channel::writer::Author;
 use rustc_hash::FxHashMap;
 
 use crate::interning::Interning;

@@ -1,12 +1,13 @@
 //! A thread's records: its own numbers become the recording's, and what happened becomes events.
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::layout::MOST_SITES;
-use memprof_capture::channel::record::Malformed;
-use memprof_capture::channel::{Record, Records};
-use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::event::TimedEvent;
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp};
+use memprof_channel::layout::MOST_SITES;
+use memprof_channel::record::Malformed;
+use memprof_channel::{Record, Records};
 
 use super::thread_stack::ThreadStack;
 use crate::interning::Interning;

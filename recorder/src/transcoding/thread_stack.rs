@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
-use memprof_capture::channel::record::ChannelFrame;
-use memprof_capture::ids::{FrameId, StackId};
+use memprof_channel::ids::{FrameId, StackId};
+use memprof_channel::record::ChannelFrame;
 
 use crate::interning::Interning;
 use crate::interning::stack_runs::RunEnd;
@@ -154,8 +154,8 @@ impl ThreadStack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memprof_capture::channel::record::ChannelNativeFrame;
     use memprof_capture::file::{Frame, StackNode};
+    use memprof_channel::record::ChannelNativeFrame;
     use proptest::prelude::*;
 
     fn native(address: u64) -> ChannelFrame {

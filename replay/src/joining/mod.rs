@@ -11,16 +11,16 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use memprof_capture::clock::ClockKind;
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::facts::{ClockPoint, Exit, Fact, Header, Summary};
 use memprof_capture::file::{Damage, EventChunk};
-use memprof_capture::ids::Stamp;
 use memprof_capture::os_error::in_words;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::ids::Stamp;
 
 use crate::event_writer::EventWriter;
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 use source::Source;
 
 /// A capture to be joined with others, and how many seconds after its start a moment of it is.

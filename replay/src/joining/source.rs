@@ -6,7 +6,7 @@ use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::facts::{Fact, RssSample};
 use memprof_capture::file::joined_tables::Renumbering;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use super::{CLOCK, Joined, START, point};
 use crate::event_writer::kept_fact;

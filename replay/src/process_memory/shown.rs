@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use super::Present;
 use super::state::State;

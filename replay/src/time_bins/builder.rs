@@ -1,7 +1,7 @@
 //! Cuts a run into bins while its events go by.
 
 use memprof_capture::event::AllocationNumber;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use super::bin_numbers::BinNumbers;
 use super::joining::{combine, join_pairs, sum};

@@ -12,7 +12,7 @@ mod builder;
 mod joining;
 mod packed;
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use crate::slots::Amount;
 use packed::PackedBin;

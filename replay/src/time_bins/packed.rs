@@ -1,7 +1,7 @@
 //! A bin in few bytes: a long run of a program without a pattern has millions of rows, and needs one bin at a time.
 
 use memprof_capture::file::varint::{push, take, unzigzag, zigzag};
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use super::{AllocatedRow, Bin, ChangeRow, EndedRow, Fate, ReleasedRow};
 use crate::slots::Amount;

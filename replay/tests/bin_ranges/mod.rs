@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::slots::Amount;
 use memprof_replay::time_bins::{Bin, TimeBins};
 

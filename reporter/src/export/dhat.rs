@@ -5,7 +5,7 @@
 
 use std::io;
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;

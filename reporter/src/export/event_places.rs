@@ -1,8 +1,8 @@
 //! What the formats that have every event need to know about an event's site: its node in the tree of calls.
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::Thread;
-use memprof_capture::ids::{SiteId, ThreadId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{SiteId, ThreadId};
 
 use rustc_hash::FxHashSet;
 

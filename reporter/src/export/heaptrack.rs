@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::iter::Peekable;
 use std::vec;
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::timeline::TimelinePoint;
 use rustc_hash::FxHashMap;
 

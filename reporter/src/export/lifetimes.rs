@@ -3,7 +3,7 @@
 use std::io;
 
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
-use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
+use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::event_sink::{EventSink, Strand};
 use memprof_replay::live_blocks::{Block, LiveBlocks};
 use memprof_replay::mappings::{Mappings, Released};

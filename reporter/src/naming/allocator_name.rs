@@ -1,6 +1,6 @@
 //! What reports call the function that memory was allocated with.
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 
 /// The name of an allocator that a damaged capture lost.
 const LOST_ALLOCATOR: &str = "<lost>";

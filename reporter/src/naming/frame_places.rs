@@ -1,7 +1,7 @@
 //! The places that each frame of a capture represents.
 
 use memprof_capture::file::{Frame, NativeFrame, Tables};
-use memprof_capture::ids::FrameId;
+use memprof_channel::ids::FrameId;
 
 use crate::formatting::size_units::counted;
 use crate::naming::line_table::LineIndex;

@@ -6,7 +6,7 @@
 
 use memprof_capture::file::package_paths::{BelowSite, is_standard_library, top_level_name};
 use memprof_capture::file::{FilePackage, Frame, Module, NativeFrame, Tables};
-use memprof_capture::ids::FrameId;
+use memprof_channel::ids::FrameId;
 use rustc_hash::FxHashMap;
 
 use crate::naming::places::{PYTHON_RUNTIME, PlaceId, PlaceKind, Places};

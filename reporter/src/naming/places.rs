@@ -1,8 +1,8 @@
 //! Where in the program something is: function, file and line. Instructions of one line are one place.
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::Tables;
-use memprof_capture::ids::FrameId;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::FrameId;
 use rustc_hash::FxHashMap;
 
 use crate::naming::claims::Claim;

@@ -8,7 +8,7 @@
 //! What has ever allocated anything itself is none of them.
 
 use memprof_capture::file::{Frame, Tables};
-use memprof_capture::ids::{FrameId, StackId};
+use memprof_channel::ids::{FrameId, StackId};
 
 /// What is known of a frame by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +83,8 @@ pub(crate) fn known_frames(tables: &Tables, of: impl Fn(FrameId) -> Known) -> Ve
 mod tests {
     use super::Known::{Made, OfCLibrary, OfPython, Other, Starts};
     use super::*;
-    use memprof_capture::allocator::Allocator;
     use memprof_capture::file::{NativeFrame, Site, StackNode};
+    use memprof_channel::allocator::Allocator;
 
     /// Tables with these stacks, each of which allocates, and `threads` for frames that are the start of a thread.
     fn tables(frames: usize, threads: &[usize], stacks: &[&[u32]]) -> Tables {

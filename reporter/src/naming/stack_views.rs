@@ -1,7 +1,7 @@
 //! Which views show any frame of a stack.
 
 use memprof_capture::file::Tables;
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 
 use crate::naming::places::{Place, Places};
 use crate::naming::view::Views;

@@ -1,7 +1,7 @@
 //! How reports name threads.
 
 use memprof_capture::file::{Tables, Thread};
-use memprof_capture::ids::ThreadId;
+use memprof_channel::ids::ThreadId;
 use memprof_replay::processes::{ProcessId, Processes};
 
 /// The name of every thread: its last name and its id in the kernel.

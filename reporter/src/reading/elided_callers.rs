@@ -1,7 +1,7 @@
 //! What an aggregated recording had no room for: callers of rare stacks.
 
 use memprof_capture::file::{Frame, StackNode, Tables};
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::slots::Amount;
 

@@ -42,7 +42,7 @@ pub(crate) fn note(facts: &[Fact], tables: &Tables) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use memprof_capture::file::Module;
-    use memprof_capture::ids::ModuleId;
+    use memprof_channel::ids::ModuleId;
 
     use super::*;
 

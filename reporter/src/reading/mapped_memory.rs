@@ -1,8 +1,8 @@
 //! What a run mapped that is not memory of one process's own: files, addresses that nobody may touch, and what several
 //! processes see.
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Site, Tables};
+use memprof_channel::allocator::Allocator;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::mapped_sites::{MappedSites, ObjectId};
 use memprof_replay::processes::{ProcessId, Processes};

@@ -1,7 +1,7 @@
 //! What a capture says about its native stacks: how complete they are, and where their names come from.
 
 use memprof_capture::file::{CaptureReader, Fact, Frame, SymbolSource};
-use memprof_capture::ids::FrameId;
+use memprof_channel::ids::FrameId;
 use serde::Serialize;
 
 /// The facts about native stacks, as reports print them. docs/metrics.md defines each.

@@ -66,7 +66,7 @@ pub(crate) fn notes(facts: &[Fact], cpu_us: u64) -> impl Iterator<Item = String>
 
 #[cfg(test)]
 mod tests {
-    use memprof_capture::not_followed::NotFollowed;
+    use memprof_channel::not_followed::NotFollowed;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! What has to be said about Python's own allocators: whose memory appears where.
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 use rustc_hash::FxHashSet;

@@ -6,9 +6,9 @@ mod tree_source;
 
 use std::path::Path;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{CaptureReader, ChunkObserver, Damage, Site, Summary, Tables};
-use memprof_capture::ids::Stamp;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::Stamp;
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::mapped_sites::MappedSites;
 use memprof_replay::metric::Metric;

@@ -1,7 +1,7 @@
 //! The memory that the kernel counts for the processes of a report.
 
 use memprof_capture::file::CaptureReader;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::processes::{ProcessId, Processes};
 use memprof_replay::timeline::TimelinePoint;
 

@@ -1,9 +1,9 @@
 //! From stamps to seconds since the start of the run.
 
-use memprof_capture::clock::ClockKind;
 use memprof_capture::file::CaptureReader;
 use memprof_capture::file::facts::ClockPoint;
-use memprof_capture::ids::Stamp;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::ids::Stamp;
 
 /// Nanoseconds in a unit of a cycle counter whose rate the capture does not have: that of 2.5 GHz, in the middle of
 /// what today's processors have.

@@ -1,7 +1,7 @@
 //! Who allocated, and what has a node of its own above all that it did.
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::ids::ThreadId;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::ThreadId;
 use memprof_replay::processes::ProcessId;
 use rustc_hash::FxHashMap;
 

@@ -1,7 +1,7 @@
 //! What functions, or lines, allocated themselves and together with all that they called.
 
 use memprof_capture::file::Tables;
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 use memprof_replay::metric::Sums;
 
 use crate::naming::places::PlaceId;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::ids::ThreadId;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Sums;
 use memprof_replay::processes::ProcessId;

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use memprof_capture::file::{Tables, Thread};
-use memprof_capture::ids::ThreadId;
+use memprof_channel::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::processes::Processes;

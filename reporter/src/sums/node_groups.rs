@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::site_numbers::{SiteGroups, SiteWindow};
 use memprof_capture::file::{Site, Tables};
-use memprof_capture::ids::{SiteId, StackId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{SiteId, StackId};
 
 use crate::sums::site_tree::SiteTree;
 

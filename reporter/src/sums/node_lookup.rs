@@ -3,7 +3,7 @@
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 use rustc_hash::FxBuildHasher;
 
 use crate::naming::places::PlaceId;

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use memprof_capture::file::CaptureReader;
-use memprof_capture::ids::SiteId;
+use memprof_channel::ids::SiteId;
 use memprof_replay::metric::Metric;
 
 use crate::export::TreeFormat;

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::site_numbers::SiteGroups;
 use memprof_capture::file::{CaptureReader, Site};
-use memprof_capture::ids::{SiteId, StackId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{SiteId, StackId};
 use memprof_replay::metric::Metric;
 
 use crate::naming::places::Places;

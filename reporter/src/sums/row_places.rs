@@ -1,7 +1,7 @@
 //! The one place that the memory of a stack is listed under, in tables and rankings.
 
 use memprof_capture::file::{Site, Tables};
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 
 use crate::naming::claims::Claims;
 use crate::naming::places::{PlaceId, Places};

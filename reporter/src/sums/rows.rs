@@ -1,8 +1,8 @@
 //! Memory in rows: what tables and rankings print.
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Site, Thread};
-use memprof_capture::ids::ThreadId;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;

@@ -2,9 +2,9 @@
 //!
 //! Nothing here recurses: stacks may be a hundred thousand frames deep.
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::{Site, Tables};
-use memprof_capture::ids::{FrameId, SiteId, StackId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{FrameId, SiteId, StackId};
 
 use crate::naming::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
 use crate::naming::stack_views::StackViews;

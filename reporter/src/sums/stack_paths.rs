@@ -1,7 +1,7 @@
 //! Stacks as a view shows them: those that look the same are one path.
 
 use memprof_capture::file::{Site, Tables};
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 use rustc_hash::FxHashMap;
 
 use crate::naming::places::{PlaceId, Places};

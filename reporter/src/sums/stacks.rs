@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;

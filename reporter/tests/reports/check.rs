@@ -9,7 +9,7 @@ use crate::family_run::family_run;
 use crate::golden_text::assert_golden;
 use crate::json_schema;
 use crate::sample_run::sample_run;
-use memprof_capture::allocator::Allocator::Malloc;
+use memprof_channel::allocator::Allocator::Malloc;
 use memprof_reporter::check::{
     Budget, Figure, Finding, Limit, Outcome, Rules, Scope, write_annotations, write_bencher,
     write_github_action_benchmark, write_json, write_markdown, write_text,

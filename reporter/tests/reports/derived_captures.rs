@@ -4,10 +4,10 @@ use crate::capture_builder::{CaptureBuilder, START, aggregated, file_of, report_
 use crate::family_run::family_run;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, event, record};
-use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Thread};
-use memprof_capture::ids::Stamp;
+use memprof_channel::allocator::Allocator::Malloc;
+use memprof_channel::ids::Stamp;
 use memprof_replay::joining::{JoinError, Joined, join};
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::Processes;

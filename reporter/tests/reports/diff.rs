@@ -16,8 +16,8 @@ use crate::sample_run::sample_run;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
-use memprof_capture::allocator::Allocator::{Malloc, Mmap};
 use memprof_capture::file::Fact;
+use memprof_channel::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
 use memprof_reporter::diff::{
     By, Change, Comparison, Diff, Difference, GrowthLimit, Order, Status, write_html, write_json, write_markdown,

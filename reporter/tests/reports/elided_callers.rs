@@ -1,8 +1,8 @@
 //! Stacks of which an aggregated recording left out callers: lists by place are what they would have been, trees say
 //! it, and a note says how much it is.
 
-use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
+use memprof_channel::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::export;
 use memprof_reporter::flamegraph::GraphShape;

@@ -8,7 +8,7 @@ use crate::family_run::{CHANGED, GZIP, MAIN, WORKER, family_run};
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use fxprof_processed_profile as fxprof;
-use memprof_capture::allocator::Allocator::{Malloc, Mmap};
+use memprof_channel::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
 use memprof_reporter::export::{Format, write};
 use memprof_reporter::report::Report;

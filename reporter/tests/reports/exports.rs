@@ -104,7 +104,7 @@ fn collapsed_stacks_add_up_and_have_no_separators_within_names() {
     });
     let mut builder = CaptureBuilder::new();
     let site =
-        builder.site(&[("a;b\nc", "d.py", 3), ("leaf", "d.py", 4)], memprof_capture::allocator::Allocator::Malloc);
+        builder.site(&[("a;b\nc", "d.py", 3), ("leaf", "d.py", 4)], memprof_channel::allocator::Allocator::Malloc);
     builder.allocate(0x10, 7, site);
     let collapsed = text(&mut builder.report(), named("collapsed"), View::default(), Metric::Total);
     assert_eq!(collapsed, "a:b c (d.py:3);leaf (d.py:4) 7\n");

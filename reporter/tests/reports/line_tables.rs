@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 use memprof_reporter::line_table::{LineIndex, find_line};
 use proptest::prelude::*;
 use serde::Deserialize;

@@ -4,8 +4,8 @@ use crate::capture_builder;
 use crate::capture_builder::CaptureBuilder;
 use crate::lists;
 use crate::native_run::{ALLOCATE, GEO, INDEX, INSERT, MAIN, PUSH_BACK, PYTHON, ZLIB, native_run};
-use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
+use memprof_channel::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::flame_tree::{FlameTree, NodeId};
 use memprof_reporter::place_report::PlaceLists;
@@ -152,7 +152,7 @@ fn native_places_have_a_file_and_a_module() {
     let (reader, places) = resolved(&native_run());
     let place = |name: &str| {
         let all = (0..reader.tables().frames.len())
-            .flat_map(|frame| places.of_frame(memprof_capture::ids::FrameId::from_index(frame)).iter().copied());
+            .flat_map(|frame| places.of_frame(memprof_channel::ids::FrameId::from_index(frame)).iter().copied());
         let found = all.into_iter().find(|&place| places.function(place) == name);
         found.unwrap_or_else(|| panic!("no place {name}"))
     };
@@ -181,7 +181,7 @@ fn a_function_of_two_modules_is_one_place() {
     builder.allocate(16, 100, sites[0]).allocate(32, 100, sites[1]);
     assert_eq!(rows(&builder.report(), HYBRID), [row("native", header[0].0, 200)]);
     let (_, places) = resolved(&builder);
-    assert_eq!(places.module(places.of_frame(memprof_capture::ids::FrameId(0))[0]), None);
+    assert_eq!(places.module(places.of_frame(memprof_channel::ids::FrameId(0))[0]), None);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::CaptureReader;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::Amount;

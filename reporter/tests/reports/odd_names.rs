@@ -3,10 +3,10 @@
 use crate::capture_builder;
 use crate::capture_builder::CaptureBuilder;
 use crate::lists;
-use memprof_capture::allocator::Allocator::Malloc;
-use memprof_capture::event::Event;
 use memprof_capture::file::Thread;
-use memprof_capture::ids::Address;
+use memprof_channel::allocator::Allocator::Malloc;
+use memprof_channel::event::Event;
+use memprof_channel::ids::Address;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::{
     CaptureReader, Code, FilePackage, Frame, Function, Module, NativeFrame, PackagedFile, Tables,
 };
-use memprof_capture::ids::{CodeId, ModuleId};
+use memprof_channel::allocator::Allocator::Malloc;
+use memprof_channel::ids::{CodeId, ModuleId};
 use memprof_reporter::packages::{Package, Packages};
 use memprof_reporter::places::Places;
 
@@ -37,7 +37,7 @@ fn tables(files: &[&str], modules: &[(&str, bool)]) -> Tables {
         qualified_name: String::new(),
         file: (*file).to_owned(),
         first_line: 1,
-        format: memprof_capture::channel::code::LineTableFormat::Locations,
+        format: memprof_channel::code::LineTableFormat::Locations,
         line_table: Vec::new(),
     };
     let module = |&(path, is_interpreter): &(&str, bool)| {

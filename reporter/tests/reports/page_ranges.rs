@@ -8,7 +8,7 @@ use crate::page_columns;
 use crate::sample_run::sample_run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_reporter::flamegraph;
 use memprof_reporter::query::Query;

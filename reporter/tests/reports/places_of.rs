@@ -2,8 +2,8 @@
 
 use crate::capture_builder::CaptureBuilder;
 use crate::lists;
-use memprof_capture::allocator::Allocator::Malloc;
 use memprof_capture::file::Frame;
+use memprof_channel::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;

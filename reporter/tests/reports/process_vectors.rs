@@ -2,10 +2,10 @@
 
 use crate::capture_builder::{CaptureBuilder, START};
 use crate::family_run::{CHANGED, GZIP, MAIN, MIB, WORKER, allocation, at, begin, ended, family_run, free};
-use memprof_capture::allocator::Allocator::{Malloc, Mmap};
-use memprof_capture::event::Event;
 use memprof_capture::file::Fact;
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::allocator::Allocator::{Malloc, Mmap};
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp};
 use memprof_replay::aggregate::ProcessTotals;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::Origin;

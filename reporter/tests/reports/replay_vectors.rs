@@ -1,11 +1,11 @@
 //! Programs with a known truth: peaks, leaks, mappings unmapped in parts, resized blocks, programs that become others.
 
 use crate::capture_builder::{CaptureBuilder, Place, SECOND, START};
-use memprof_capture::allocator::Allocator::{self, Malloc, Mmap, Realloc, Valloc};
-use memprof_capture::event::Event;
 use memprof_capture::file::Fact;
 use memprof_capture::file::facts::RssSample;
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::allocator::Allocator::{self, Malloc, Mmap, Realloc, Valloc};
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp};
 use memprof_replay::metric::Metric;
 use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;

@@ -8,7 +8,7 @@ use crate::family_run::family_run;
 use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::expected_size::{ExpectedSize, SizedWrite};

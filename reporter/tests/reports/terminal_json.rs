@@ -10,7 +10,7 @@ use crate::json_schema;
 use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
-use memprof_capture::allocator::Allocator::Malloc;
+use memprof_channel::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
 use memprof_reporter::leaks::LeakSettings;
 use memprof_reporter::query::Query;

@@ -10,7 +10,7 @@ use crate::golden_text::assert_golden;
 use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
-use memprof_capture::allocator::Allocator::{Malloc, Realloc};
+use memprof_channel::allocator::Allocator::{Malloc, Realloc};
 use memprof_replay::metric::Metric;
 use memprof_reporter::histogram::Bars;
 use memprof_reporter::leaks::LeakSettings;

@@ -6,7 +6,7 @@ use crate::lists;
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_capture::file::Fact;
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::stats;

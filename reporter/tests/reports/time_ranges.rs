@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::bin_ranges::{Figures, from_rows, grow};
 use crate::capture_builder::{CaptureBuilder, START};
-use memprof_capture::allocator::Allocator;
-use memprof_capture::event::Event;
 use memprof_capture::file::{Fact, MappedPart};
-use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::processes::ProcessId;
 use memprof_replay::replay::ReplaySettings;

@@ -144,7 +144,7 @@ fn only_the_ways_to_the_biggest_are_shown() {
 fn a_stack_of_any_depth_is_printed() {
     let mut builder = CaptureBuilder::new();
     let frames = [("even", "/srv/deep.py", 1), ("odd", "/srv/deep.py", 2)];
-    let site = builder.deep_site(&frames, 100_000, memprof_capture::allocator::Allocator::Malloc);
+    let site = builder.deep_site(&frames, 100_000, memprof_channel::allocator::Allocator::Malloc);
     builder.allocate(0x10, 4096, site);
     let mut report = builder.report();
     let tree = json_of(&mut report, &options(), Limits::NONE);
@@ -154,7 +154,7 @@ fn a_stack_of_any_depth_is_printed() {
     assert_eq!(text.lines().filter(|line| line.contains("100.0%")).count(), 200);
     let recursion = [("walk", "/srv/deep.py", 7)];
     let mut builder = CaptureBuilder::new();
-    let site = builder.deep_site(&recursion, 50_000, memprof_capture::allocator::Allocator::Malloc);
+    let site = builder.deep_site(&recursion, 50_000, memprof_channel::allocator::Allocator::Malloc);
     builder.allocate(0x10, 4096, site);
     let text = text_of(&mut builder.report(), &options(), Limits::default(), TextStyle::new(80, false));
     assert!(text.ends_with("walk (/srv/deep.py:7) ×50,000\n"), "{text}");

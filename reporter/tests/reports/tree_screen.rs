@@ -9,7 +9,7 @@ use crate::family_run::family_run;
 use crate::golden_text::assert_golden;
 use crate::native_run::native_run;
 use crate::tree_run::{options, tree_run, tree_run_of};
-use memprof_capture::allocator::Allocator::Malloc;
+use memprof_channel::allocator::Allocator::Malloc;
 use memprof_reporter::report::Report;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::interactive::{Outcome, TreeScreen, action};

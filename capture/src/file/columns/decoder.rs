@@ -1,5 +1,7 @@
 //! Reads columns back.
 
+use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
+
 use super::{
     ADDRESSES, ALLOCATION, ANCHORS, AT_ONCE, BY_DISTANCE, BY_STEP, COLUMNS, DISTANCES, FREE, KIND, LastSizes, MAP,
     NAMING_SHIFT, NEXT, OPERATIONS, RESIZE, SAME_SITE, SAME_SIZE, SITES, SIZES, STEPS, TURNS, UNKNOWN_FREE, UNMAP,
@@ -7,7 +9,6 @@ use super::{
 };
 use crate::event::{AllocationNumber, ResolvedEvent, Timed};
 use crate::file::varint::{take, unzigzag};
-use crate::ids::{Address, SiteId, Stamp, ThreadId};
 
 /// The columns contradict themselves or the chunk's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Gathers events into columns.
 
+use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
+
 use super::{
     ADDRESSES, ALLOCATION, ANCHORS, AT_ONCE, BY_DISTANCE, BY_STEP, COLUMNS, DISTANCES, FREE, MAP, MOST_AT_ONCE,
     NAMING_SHIFT, NEXT, OPERATIONS, RESIZE, RecentSizes, SAME_SITE, SAME_SIZE, SITES, SIZES, STEPS, TURNS,
@@ -7,7 +9,6 @@ use super::{
 };
 use crate::event::{AllocationNumber, ResolvedEvent};
 use crate::file::varint::{push, zigzag};
-use crate::ids::{Address, SiteId, Stamp, ThreadId};
 
 /// Gathers the events of a process image into a chunk's columns.
 pub struct ColumnEncoder {

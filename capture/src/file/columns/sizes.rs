@@ -1,8 +1,7 @@
 //! The last size of each site, as the encoder and the decoder remember it: most sites ask for the same size again.
 
+use memprof_channel::ids::SiteId;
 use rustc_hash::FxHashMap;
-
-use crate::ids::SiteId;
 
 /// The sizes that sites asked for last, for all encoders of a recording: a bounded memory, which may forget. An encoder
 /// that has forgotten writes the size again.

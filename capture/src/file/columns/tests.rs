@@ -1,9 +1,10 @@
 //! Columns are read back, and damaged ones refused.
 
+use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
+use proptest::prelude::*;
+
 use super::*;
 use crate::event::{AllocationNumber, ResolvedEvent, Timed};
-use crate::ids::{Address, SiteId, Stamp, ThreadId};
-use proptest::prelude::*;
 
 const LIMITS: Limits = Limits { sites: 50, threads: 9 };
 

@@ -2,9 +2,9 @@
 
 use core::ffi::c_void;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::record::Mapped;
-use memprof_capture::ids::{Address, Stamp};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{Address, Stamp};
+use memprof_channel::record::Mapped;
 
 use super::{Call, OtherStack, OwnStack, Place};
 use crate::internal_mappings;

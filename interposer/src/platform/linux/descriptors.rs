@@ -3,8 +3,8 @@
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
 
-use memprof_capture::channel::record::{Mapped, MappedFile};
-use memprof_capture::kept_errno::KeptErrno;
+use memprof_channel::kept_errno::KeptErrno;
+use memprof_channel::record::{Mapped, MappedFile};
 
 /// What is mapped of a descriptor, from an offset on. Makes a system call. Out of its caller's way, for the answer
 /// takes 144 bytes of the stack.

@@ -6,9 +6,10 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
-use memprof_capture::channel::pool::futex_wait;
-use memprof_capture::kept_errno::KeptErrno;
-use memprof_capture::quiet_file::QuietFile;
+use memprof_channel::kept_errno::KeptErrno;
+use memprof_channel::pool::futex_wait;
+
+use super::quiet_file::QuietFile;
 
 /// Maps `bytes` zeroed bytes, private to this process.
 #[inline(always)]

@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
-use memprof_capture::kept_errno::KeptErrno;
+use memprof_channel::kept_errno::KeptErrno;
 
 use super::memory::{forbid, map, unmap};
 

@@ -1,6 +1,6 @@
 //! What is known of each version of CPython: a file per version, which has all of it.
 
-use memprof_capture::channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS};
+use memprof_channel::layout::{KNOWN_FREE_THREADED, KNOWN_PYTHONS};
 
 use super::debug_offsets::Table;
 use super::layout::Layout;

@@ -1,6 +1,6 @@
 //! 3.10. Sources: as of 3.9. An activation of the interpreter has a control frame (`CFrame`) on the C stack.
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 
 use super::{Source, Version, v3_9};
 use crate::python::layout::{Instruction, Layout};

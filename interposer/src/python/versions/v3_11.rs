@@ -1,7 +1,7 @@
 //! 3.11: frames are no objects any more. Sources: Include/internal/pycore_frame.h and pycore_interp.h,
 //! Include/cpython/code.h and pystate.h. The numbers were printed by `offsetof`.
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 
 use super::{Source, Version, v3_10};
 use crate::python::layout::{Attributes, Instruction, Layout, ObjectLayout, Top};

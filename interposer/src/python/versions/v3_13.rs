@@ -1,7 +1,7 @@
 //! 3.13: the first that says itself where its fields are, and the first with free-threaded builds. Sources:
 //! `_Py_DebugOffsets` in Include/internal/pycore_runtime.h, Include/cpython/pystate.h and unicodeobject.h.
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 
 use super::{Source, Version};
 use crate::python::debug_offsets::{

@@ -1,6 +1,6 @@
 //! 3.9. Sources: Include/cpython/frameobject.h, code.h and pystate.h. The numbers were printed by `offsetof`.
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 
 use super::{Source, Version};
 use crate::python::layout::{Attributes, Instruction, Layout, ObjectLayout, Top};

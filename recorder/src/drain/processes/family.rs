@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use memprof_capture::process_stat;
+use memprof_channel::process_stat;
 use rustc_hash::FxHashMap;
 
 use crate::resident_set::ResidentSet;

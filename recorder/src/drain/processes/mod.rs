@@ -6,9 +6,9 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use memprof_capture::channel::process::ProcessDescription;
 use memprof_capture::file::Fact;
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
+use memprof_channel::process::ProcessDescription;
 use rustc_hash::FxHashMap;
 
 use super::poll::Found;

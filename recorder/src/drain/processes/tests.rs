@@ -4,19 +4,19 @@ use std::fs::File;
 use std::process::{Child, Command};
 use std::sync::atomic::Ordering::AcqRel;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::ChunkWriter;
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::writer::Author;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Fact};
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::ChunkWriter;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::followed::Followed;
+use memprof_channel::ids::{Address, SiteId, Stamp};
+use memprof_channel::writer::Author;
 
 use crate::drain::Drain;
 use crate::given_channel::{header, summary};
 use crate::output::capture_output::CaptureOutput;
 use crate::shared_pool::{SharedPool, Wanted};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::object_tracing::ObjectTracing;
 
 /// A pool, and its drain into a file.
 struct Recording {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use memprof_capture::file::{Fact, Function, Module, NativeFrame, SymbolSource};
-use memprof_capture::ids::{FrameId, ModuleId};
+use memprof_channel::ids::{FrameId, ModuleId};
 
 use super::{KeptFiles, Options, Resolution};
 use library::{Library, SOURCE, module, run, text};

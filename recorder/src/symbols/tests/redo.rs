@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use memprof_capture::clock::ClockKind;
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
     CaptureReader, CaptureWriter, Fact, Frame, FrameSymbols, Function, Header, NativeFrame, Summary, SymbolSource,
 };
-use memprof_capture::ids::{FrameId, ModuleId, Stamp};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::ids::{FrameId, ModuleId, Stamp};
+use memprof_channel::object_tracing::ObjectTracing;
 
 use super::super::redo::{NamedModule, Redone};
 use super::super::{Options, Process, perf_map};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 
 use super::RunClock;
 use crate::export::lifetimes::{LifetimeSink, Live};

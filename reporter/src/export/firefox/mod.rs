@@ -10,7 +10,7 @@ mod call_tables;
 
 use std::io::{self, Write};
 
-use memprof_capture::ids::Stamp;
+use memprof_channel::ids::Stamp;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::Origin;
 use memprof_replay::timeline::TimelinePoint;

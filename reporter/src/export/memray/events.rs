@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::iter::Peekable;
 use std::vec;
 
-use memprof_capture::allocator::Allocator;
 use memprof_capture::event::{AllocationNumber, ResolvedEvent, Timed};
-use memprof_capture::ids::{Address, SiteId, Stamp, ThreadId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::event_sink::{EventSink, Strand};
 use memprof_replay::live_blocks::{Block, LiveBlocks};
 use memprof_replay::mappings::Mappings;

@@ -8,7 +8,7 @@ mod records;
 
 use std::io;
 
-use memprof_capture::ids::{Stamp, ThreadId};
+use memprof_channel::ids::{Stamp, ThreadId};
 
 use super::event_places::EventPlaces;
 use super::format::{Format, Metrics, Processes, Source};

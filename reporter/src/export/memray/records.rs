@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 
 use crate::export::varint::{write_varint, zigzag};
 

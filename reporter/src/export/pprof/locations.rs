@@ -2,7 +2,7 @@
 //! part of.
 
 use memprof_capture::file::{Frame, NativeFrame, Tables};
-use memprof_capture::ids::{FrameId, ModuleId, StackId};
+use memprof_channel::ids::{FrameId, ModuleId, StackId};
 use rustc_hash::FxHashMap;
 
 use crate::export::varint::varint_length;

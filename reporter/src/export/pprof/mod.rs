@@ -10,9 +10,9 @@ use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use memprof_capture::allocator::Allocator;
 use memprof_capture::file::Module;
-use memprof_capture::ids::{ModuleId, ThreadId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::{ModuleId, ThreadId};
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::Amount;

@@ -1,6 +1,6 @@
 //! Which stacks a pattern for functions, files or modules is about.
 
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 
 use super::budget::CodePattern;
 use crate::naming::places::{PlaceId, PlaceKind, Places};

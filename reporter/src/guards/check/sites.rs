@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use memprof_capture::ids::StackId;
+use memprof_channel::ids::StackId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;

@@ -1,6 +1,6 @@
 //! What `histogram` shows of sizes.
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::allocation_sizes::{AllocationSizes, SizeClass};
 
 use super::{Bars, sum};

@@ -1,6 +1,6 @@
 //! When leaks were allocated, as far as the run was cut into bins of time.
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 

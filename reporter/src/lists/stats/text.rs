@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;

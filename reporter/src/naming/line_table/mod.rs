@@ -6,7 +6,7 @@ mod lines;
 mod lnotab;
 mod locations;
 
-use memprof_capture::channel::code::LineTableFormat;
+use memprof_channel::code::LineTableFormat;
 
 /// A stretch of bytecode that belongs to one place in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

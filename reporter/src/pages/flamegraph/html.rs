@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use memprof_capture::ids::ThreadId;
+use memprof_channel::ids::ThreadId;
 use memprof_replay::aggregate::ProcessTotals;
 use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::processes::ProcessId;

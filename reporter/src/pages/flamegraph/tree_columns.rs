@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::ids::ThreadId;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::ids::ThreadId;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::ProcessId;
 

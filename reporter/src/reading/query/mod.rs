@@ -5,7 +5,7 @@ mod path_pattern;
 mod slot_filter;
 mod thread_pattern;
 
-use memprof_capture::allocator::Allocator;
+use memprof_channel::allocator::Allocator;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 use memprof_replay::replay::ReplaySettings;
 use memprof_replay::time_range::TimeRange;
@@ -86,7 +86,7 @@ impl Query {
         let range = self.has_range().then(|| {
             let at = |moment: Option<Moment>, default| moment.map_or(default, |moment| moment.seconds(duration_s));
             let from = clock.stamp(at(self.from, 0.0));
-            let to = self.to.map_or(memprof_capture::ids::Stamp(u64::MAX), |to| clock.stamp(to.seconds(duration_s)));
+            let to = self.to.map_or(memprof_channel::ids::Stamp(u64::MAX), |to| clock.stamp(to.seconds(duration_s)));
             TimeRange { from, to: to.max(from) }
         });
         ReplaySettings { range, temporary_threshold: self.temporary_threshold, bin_rows: None }

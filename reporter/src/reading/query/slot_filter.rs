@@ -1,7 +1,7 @@
 //! Selects slots by thread, allocator, and the files and modules of their stacks.
 
 use memprof_capture::file::Tables;
-use memprof_capture::ids::{SiteId, ThreadId};
+use memprof_channel::ids::{SiteId, ThreadId};
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::metric::Sums;
 

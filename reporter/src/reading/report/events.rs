@@ -4,7 +4,7 @@
 use std::io;
 
 use memprof_capture::file::site_numbers::SiteWindow;
-use memprof_capture::ids::{SiteId, ThreadId};
+use memprof_channel::ids::{SiteId, ThreadId};
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::event_sink::EventSink;

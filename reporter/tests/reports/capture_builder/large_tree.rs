@@ -1,10 +1,10 @@
 //! A run with an irregular tree of calls, of any size.
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::code::LineTableFormat;
-use memprof_capture::event::Event;
 use memprof_capture::file::{Code, Frame, Site, StackNode, Thread};
-use memprof_capture::ids::{Address, CodeId, FrameId, SiteId, StackId};
+use memprof_channel::allocator::Allocator;
+use memprof_channel::code::LineTableFormat;
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, CodeId, FrameId, SiteId, StackId};
 
 use super::{CaptureBuilder, START, one_line_for_each_unit};
 

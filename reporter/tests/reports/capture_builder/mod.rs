@@ -6,20 +6,21 @@ pub mod large_tree;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::code::LineTableFormat;
-use memprof_capture::clock::ClockKind;
-use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::event::TimedEvent;
 use memprof_capture::file::columns::{ColumnEncoder, RecentSizes};
 use memprof_capture::file::facts::{ClockPoint, Exit, RssSample};
 use memprof_capture::file::{
     CaptureReader, CaptureWriter, Code, Fact, Frame, FrameSymbols, Function, Header, MappedPart, Module, NativeFrame,
     PackagedFile, Site, StackNode, Summary, Thread,
 };
-use memprof_capture::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
-use memprof_capture::object_tracing::ObjectTracing;
 use memprof_capture::resolution::Resolver;
 use memprof_capture::thread_merge::ThreadMerge;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::code::LineTableFormat;
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, CodeId, FrameId, ModuleId, PartId, SiteId, StackId, Stamp, ThreadId};
+use memprof_channel::object_tracing::ObjectTracing;
 use memprof_replay::aggregate::Aggregate;
 use memprof_replay::aggregated_capture::write_aggregated;
 use memprof_replay::processes::Processes;

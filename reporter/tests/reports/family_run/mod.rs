@@ -1,11 +1,11 @@
 //! A run of several processes: a pool of two forked workers, one of which becomes another program, and a program that
 //! the first process starts.
 
-use memprof_capture::allocator::Allocator::{Malloc, Mmap};
-use memprof_capture::event::Event;
 use memprof_capture::file::facts::{ClockPoint, RssSample};
 use memprof_capture::file::{Fact, Thread};
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::allocator::Allocator::{Malloc, Mmap};
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp};
 
 use crate::capture_builder::{CaptureBuilder, SECOND, START};
 

@@ -1,8 +1,8 @@
 //! A run of a Python program with a C++ extension: native frames of every kind.
 
-use memprof_capture::allocator::Allocator::{Calloc, Malloc, Mmap, Realloc};
 use memprof_capture::file::{Fact, Frame, SymbolSource};
-use memprof_capture::ids::{FrameId, ModuleId};
+use memprof_channel::allocator::Allocator::{Calloc, Malloc, Mmap, Realloc};
+use memprof_channel::ids::{FrameId, ModuleId};
 
 use crate::capture_builder::CaptureBuilder;
 

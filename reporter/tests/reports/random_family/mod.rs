@@ -1,9 +1,9 @@
 //! Families of processes that do things at random, of which some become other programs.
 
-use memprof_capture::allocator::Allocator::{self, Malloc, Mmap};
-use memprof_capture::event::Event;
 use memprof_capture::file::Fact;
-use memprof_capture::ids::{Address, SiteId, Stamp};
+use memprof_channel::allocator::Allocator::{self, Malloc, Mmap};
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, SiteId, Stamp};
 use memprof_reporter::query::{Moment, Query};
 use proptest::prelude::*;
 

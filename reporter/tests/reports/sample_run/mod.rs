@@ -1,10 +1,10 @@
 //! A small run with something of everything: what the renderers' tests show.
 
-use memprof_capture::allocator::Allocator::{Calloc, Malloc, Mmap, PosixMemalign, Realloc};
-use memprof_capture::event::Event;
 use memprof_capture::file::Thread;
 use memprof_capture::file::facts::{ClockPoint, RssSample};
-use memprof_capture::ids::{Address, Stamp};
+use memprof_channel::allocator::Allocator::{Calloc, Malloc, Mmap, PosixMemalign, Realloc};
+use memprof_channel::event::Event;
+use memprof_channel::ids::{Address, Stamp};
 
 use crate::capture_builder::{CaptureBuilder, SECOND, START};
 

@@ -1,9 +1,11 @@
 //! A run whose call tree has everything: branches, a long chain, libraries that call back, imports, two threads, and
 //! many small calls.
-use memprof_capture::allocator::Allocator::{Malloc, Mmap};
-use memprof_capture::event::Event;
 use memprof_capture::file::Thread;
-use memprof_capture::ids::Address;
+use memprof_channel::allocator::Allocator::{Malloc, Mmap};
+use memprof_channel::allocator::Allocator::{Malloc, Mmap};
+use memprof_channel::event::Event;
+use memprof_channel::event::Event;
+use memprof_channel::ids::Address;
 use memprof_replay::metric::Metric;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::tree::{Folding, Patterns, TreeOptions};

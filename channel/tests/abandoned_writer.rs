@@ -5,15 +5,15 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::{CHUNK_BYTES, CHUNK_WORDS, pool_bytes};
-use memprof_capture::channel::record::ChannelFrame;
-use memprof_capture::channel::writer::Author;
-use memprof_capture::channel::{ChunkWriter, Pool, PoolSettings};
-use memprof_capture::clock::ClockKind;
-use memprof_capture::ids::{Address, SiteId};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::allocator::Allocator;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::followed::Followed;
+use memprof_channel::ids::{Address, SiteId};
+use memprof_channel::layout::{CHUNK_BYTES, CHUNK_WORDS, pool_bytes};
+use memprof_channel::object_tracing::ObjectTracing;
+use memprof_channel::record::ChannelFrame;
+use memprof_channel::writer::Author;
+use memprof_channel::{ChunkWriter, Pool, PoolSettings};
 use proptest::prelude::*;
 
 const CHUNKS: usize = 3;

@@ -2,7 +2,7 @@
 
 /// When it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "file", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u32)]
 pub enum ObjectTracing {
     /// Never: their arenas count, and large blocks, which come from the C library.

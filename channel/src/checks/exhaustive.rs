@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::protocol::Protocol;
 use super::replayed::{Replayed, Run};
-use crate::channel::states::{self, FREE, Task};
+use crate::states::{self, FREE, Task};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {

@@ -23,7 +23,7 @@
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, SeqCst};
 
-use super::atomic::Atomic;
+use crate::atomic::Atomic;
 use crate::clock::ClockKind;
 use crate::ids::Stamp;
 
@@ -62,7 +62,7 @@ const SHORT_TURN: u64 = 512;
 impl<A: Atomic<u64>> TurnWord<A> {
     /// The word of a pool in which nobody has made an event, if it is 0.
     #[cfg(all(test, loom))]
-    pub(super) const fn of(word: A) -> Self {
+    pub(crate) const fn of(word: A) -> Self {
         Self(word)
     }
 
@@ -122,7 +122,7 @@ impl<C: Clock> Dating<C> {
     }
 
     /// Dates by the clock alone from now on, and leaves the word as it is. May interrupt [`Self::date`].
-    pub(super) fn go_alone(&mut self) {
+    pub(crate) fn go_alone(&mut self) {
         // SAFETY: a field of its own.
         unsafe { (&raw mut self.alone).write_volatile(true) };
         self.turn = NO_TURN;

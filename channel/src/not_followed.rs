@@ -2,7 +2,7 @@
 
 /// Why the library cannot work in a program that is about to be executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "file", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u32)]
 pub enum NotFollowed {
     /// It runs as a user, or under a root directory, for whom the library or the channel is not there.

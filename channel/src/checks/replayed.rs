@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use crate::channel::atomic::Atomic;
-use crate::channel::states::Words;
+use crate::atomic::Atomic;
+use crate::states::Words;
 
 /// How far code may run.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,18 +8,18 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
-use memprof_capture::allocator::Allocator;
-use memprof_capture::channel::followed::Followed;
-use memprof_capture::channel::layout::pool_bytes;
-use memprof_capture::channel::pool::futex_wake;
-use memprof_capture::channel::record::{
+use memprof_channel::allocator::Allocator;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::followed::Followed;
+use memprof_channel::ids::{Address, SiteId, Stamp};
+use memprof_channel::layout::pool_bytes;
+use memprof_channel::object_tracing::ObjectTracing;
+use memprof_channel::pool::futex_wake;
+use memprof_channel::record::{
     ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES, Mapped, MappedFile,
 };
-use memprof_capture::channel::writer::Author;
-use memprof_capture::channel::{ChunkIndex, ChunkWriter, Pool, PoolSettings, Record, Records};
-use memprof_capture::clock::ClockKind;
-use memprof_capture::ids::{Address, SiteId, Stamp};
-use memprof_capture::object_tracing::ObjectTracing;
+use memprof_channel::writer::Author;
+use memprof_channel::{ChunkIndex, ChunkWriter, Pool, PoolSettings, Record, Records};
 use proptest::prelude::*;
 
 /// Shared memory for a pool, with room in front for what else the test shares.

@@ -16,40 +16,40 @@
 //! | `MOVES` | what the next `UNMAP` takes away is what the `MAP` after it shows | |
 //! | `DESCRIPTOR` | what the next record maps: 0 if that is not known; bit 4: a file, bit 5: shared; bit 6: nothing, it only protects | of a file: device, inode, offset |
 //!
-//! Frames are listed from the outermost to the innermost. Each thread has site numbers of its own, below [`MOST_SITES`](super::layout::MOST_SITES).
+//! Frames are listed from the outermost to the innermost. Each thread has site numbers of its own, below [`MOST_SITES`](crate::layout::MOST_SITES).
 
-pub(super) const ALLOCATION: u64 = 1;
-pub(super) const FREE: u64 = 2;
-pub(super) const RESIZE: u64 = 3;
-pub(super) const MAP: u64 = 4;
-pub(super) const UNMAP: u64 = 5;
-pub(super) const TIME: u64 = 6;
-pub(super) const WIDE: u64 = 7;
-pub(super) const FRAMES: u64 = 8;
-pub(super) const SITE: u64 = 9;
-pub(super) const CODE: u64 = 10;
-pub(super) const NAME: u64 = 11;
-pub(super) const MODULE: u64 = 12;
-pub(super) const PROCESS: u64 = 13;
-pub(super) const DESCRIPTOR: u64 = 14;
-pub(super) const MOVES: u64 = 15;
+pub(crate) const ALLOCATION: u64 = 1;
+pub(crate) const FREE: u64 = 2;
+pub(crate) const RESIZE: u64 = 3;
+pub(crate) const MAP: u64 = 4;
+pub(crate) const UNMAP: u64 = 5;
+pub(crate) const TIME: u64 = 6;
+pub(crate) const WIDE: u64 = 7;
+pub(crate) const FRAMES: u64 = 8;
+pub(crate) const SITE: u64 = 9;
+pub(crate) const CODE: u64 = 10;
+pub(crate) const NAME: u64 = 11;
+pub(crate) const MODULE: u64 = 12;
+pub(crate) const PROCESS: u64 = 13;
+pub(crate) const DESCRIPTOR: u64 = 14;
+pub(crate) const MOVES: u64 = 15;
 
-pub(super) const KIND_BITS: u32 = 4;
+pub(crate) const KIND_BITS: u32 = 4;
 const KIND_MASK: u64 = (1 << KIND_BITS) - 1;
-pub(super) const DELTA_BITS: u32 = 12;
-pub(super) const MAX_DELTA: u64 = (1 << DELTA_BITS) - 1;
-pub(super) const ADDRESS_SHIFT: u32 = KIND_BITS + DELTA_BITS;
+pub(crate) const DELTA_BITS: u32 = 12;
+pub(crate) const MAX_DELTA: u64 = (1 << DELTA_BITS) - 1;
+pub(crate) const ADDRESS_SHIFT: u32 = KIND_BITS + DELTA_BITS;
 /// A size field of this value means that the size has a word of its own.
-pub(super) const LONG_SIZE: u64 = u32::MAX as u64;
+pub(crate) const LONG_SIZE: u64 = u32::MAX as u64;
 /// Frames and kept frames of one `FRAMES` record.
-pub(super) const FRAME_COUNT_BITS: u32 = 28;
+pub(crate) const FRAME_COUNT_BITS: u32 = 28;
 /// The most words that an event takes: `TIME`, `WIDE`, and three of its own.
-pub(super) const MAX_EVENT_WORDS: usize = 5;
+pub(crate) const MAX_EVENT_WORDS: usize = 5;
 /// The most words that say what is mapped.
-pub(super) const MAX_DESCRIPTOR_WORDS: usize = 4;
-pub(super) const DESCRIBES_FILE: u64 = 1 << KIND_BITS;
-pub(super) const IS_SHARED: u64 = 1 << (KIND_BITS + 1);
-pub(super) const PROTECTS: u64 = 1 << (KIND_BITS + 2);
+pub(crate) const MAX_DESCRIPTOR_WORDS: usize = 4;
+pub(crate) const DESCRIBES_FILE: u64 = 1 << KIND_BITS;
+pub(crate) const IS_SHARED: u64 = 1 << (KIND_BITS + 1);
+pub(crate) const PROTECTS: u64 = 1 << (KIND_BITS + 2);
 
 /// What a mapping shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

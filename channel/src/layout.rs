@@ -7,10 +7,10 @@ use core::mem::size_of;
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::followed::Followed;
-use super::life_line::LifeLine;
-use super::turns::TurnWord;
+use crate::followed::Followed;
+use crate::life_line::LifeLine;
 use crate::not_followed::NotFollowed;
+use crate::turns::TurnWord;
 
 /// The first word of a pool.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"memprofC");
@@ -53,7 +53,7 @@ pub struct PoolHeader {
     pub native_stacks: u32,
     /// An [`ObjectTracing`](crate::object_tracing::ObjectTracing) as a number.
     pub python_allocators: u32,
-    /// A [`Followed`](super::followed::Followed) as a number.
+    /// A [`Followed`](crate::followed::Followed) as a number.
     pub followed: u32,
     /// Whether the recorder is still there, for who waits for a free chunk.
     pub recorder: LifeLine,
@@ -104,7 +104,7 @@ pub struct PoolHeader {
     pub python_allocator: [AtomicU64; 4],
     /// Whose turn it is to make events.
     pub turn: TurnWord,
-    /// One bit per chunk, set while it may be free: [`super::states`].
+    /// One bit per chunk, set while it may be free: [`crate::states`].
     pub free: [AtomicU64; MAX_CHUNKS / 64],
     /// One bit per chunk, set while it waits for the recorder.
     pub sealed: [AtomicU64; MAX_CHUNKS / 64],
@@ -164,7 +164,7 @@ impl PythonState {
 /// What is known about one chunk.
 #[repr(C, align(64))]
 pub struct ChunkDescriptor {
-    /// A [`State`](super::states::State).
+    /// A [`State`](crate::states::State).
     pub state: AtomicU64,
     /// Words that hold complete records. Stored with release order after the words themselves.
     pub published: AtomicU32,

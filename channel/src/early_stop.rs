@@ -2,7 +2,7 @@
 
 /// Why a program gave up recording and went on without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "file", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u32)]
 pub enum EarlyStop {
     /// Nobody drained the channel any more.
@@ -42,4 +42,4 @@ impl EarlyStop {
     }
 }
 
-const _: () = assert!(crate::channel::layout::DEFAULT_CHUNKS == 4096, "in_words says how many threads there can be");
+const _: () = assert!(crate::layout::DEFAULT_CHUNKS == 4096, "in_words says how many threads there can be");

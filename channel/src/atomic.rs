@@ -1,5 +1,5 @@
 //! What the protocol of the channel needs of an atomic word. In a recording these are the processor's own; the checks of
-//! the protocol ([`states`](super::states)) run the same code on words that try every order of events.
+//! the protocol ([`states`](crate::states)) run the same code on words that try every order of events.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -29,7 +29,7 @@ pub trait Atomic<T> {
 /// Passes the methods on to an inherent method of the same name.
 macro_rules! passed_on {
     ($word:ty, $value:ty) => {
-        impl $crate::channel::atomic::Atomic<$value> for $word {
+        impl $crate::atomic::Atomic<$value> for $word {
             #[inline(always)]
             fn load(&self, order: Ordering) -> $value {
                 <$word>::load(self, order)
@@ -70,4 +70,4 @@ passed_on!(AtomicU32, u32);
 passed_on!(AtomicU64, u64);
 
 #[cfg(all(test, loom))]
-pub(super) use passed_on;
+pub(crate) use passed_on;

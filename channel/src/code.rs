@@ -4,7 +4,7 @@
 
 /// How a code object's instruction offsets are mapped to lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "file", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u8)]
 pub enum LineTableFormat {
     /// `co_lnotab`: CPython 3.9 (Objects/lnotab_notes.txt).

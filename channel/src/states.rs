@@ -22,12 +22,12 @@
 //! wake that was lost with its thread costs some milliseconds.
 //!
 //! A thread of a forked process that goes on in the middle of these steps would be two threads with one name. It must not
-//! touch the pool: see [`ChunkWriter::abandon`](super::ChunkWriter::abandon).
+//! touch the pool: see [`ChunkWriter::abandon`](crate::ChunkWriter::abandon).
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use super::atomic::Atomic;
-use super::layout::CHUNK_WORDS;
+use crate::atomic::Atomic;
+use crate::layout::CHUNK_WORDS;
 
 /// The words that the protocol works on.
 pub trait Words {

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use memprof_capture::channel::turns::{Dating, TurnWord};
-use memprof_capture::clock::ClockKind;
-use memprof_capture::ids::Stamp;
+use memprof_channel::clock::ClockKind;
+use memprof_channel::ids::Stamp;
+use memprof_channel::turns::{Dating, TurnWord};
 
 const THREADS: u32 = 4;
 const EVENTS: usize = 40_000;

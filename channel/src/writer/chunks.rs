@@ -5,10 +5,10 @@ use core::sync::atomic::compiler_fence;
 use core::time::Duration;
 
 use super::ChunkWriter;
-use crate::channel::layout::CHUNK_WORDS;
-use crate::channel::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
 use crate::early_stop::EarlyStop;
 use crate::kept_errno::KeptErrno;
+use crate::layout::CHUNK_WORDS;
+use crate::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
 
 /// How long a thread sleeps before it looks whether the recorder still lives.
 const WAIT: Duration = Duration::from_millis(20);
@@ -129,7 +129,7 @@ impl ChunkWriter {
     ///
     /// # Safety
     /// `this` is a writer of the calling thread that nobody uses but code that this thread has interrupted. `scratch` is the start of
-    /// [`CHUNK_BYTES`](crate::channel::layout::CHUNK_BYTES) writable bytes, aligned to 8, that stay as long as the writer and that
+    /// [`CHUNK_BYTES`](crate::layout::CHUNK_BYTES) writable bytes, aligned to 8, that stay as long as the writer and that
     /// nobody uses but this thread's abandoned writers.
     pub unsafe fn abandon(this: *mut Self, scratch: *mut u64) {
         // SAFETY: the caller vouches for both. Interrupted code either has not read a field yet, or writes it once more: after

@@ -72,7 +72,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[cfg_attr(miri, ignore = "Miri has no system calls by number")]
     fn what_is_there_and_what_is_not() {
         let file = QuietFile::open(c"/proc/self/stat").unwrap();
         let mut bytes = [0; 8];

@@ -9,10 +9,10 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, AtomicU64};
 use loom::thread;
 
-use crate::channel::atomic::{Atomic, passed_on};
-use crate::channel::states::{self, State, Task, Words};
-use crate::channel::turns::{Clock, Dating, TurnWord};
+use crate::atomic::{Atomic, passed_on};
 use crate::ids::Stamp;
+use crate::states::{self, State, Task, Words};
+use crate::turns::{Clock, Dating, TurnWord};
 
 /// loom's words, whose operations each count as one.
 struct Word<A> {

@@ -3,18 +3,18 @@
 mod chunks;
 
 use self::chunks::NO_STAMP;
-use super::layout::CHUNK_WORDS;
-use super::pool::{ChunkIndex, Pool};
-use super::record::{
+use crate::allocator::Allocator;
+use crate::early_stop::EarlyStop;
+use crate::ids::{Address, SiteId, Stamp};
+use crate::layout::CHUNK_WORDS;
+use crate::pool::{ChunkIndex, Pool};
+use crate::record::{
     ADDRESS_SHIFT, ALLOCATION, CODE, ChannelFrame, DESCRIBES_FILE, DESCRIPTOR, FRAME_COUNT_BITS, FRAMES, FREE,
     IS_SHARED, KIND_BITS, LONG_SIZE, MAP, MAX_DELTA, MAX_DESCRIPTOR_WORDS, MAX_EVENT_WORDS, MODULE, MOVES, Mapped,
     MappedFile, NAME, PROCESS, PROTECTS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
-use super::states::Task;
-use super::turns::Dating;
-use crate::allocator::Allocator;
-use crate::early_stop::EarlyStop;
-use crate::ids::{Address, SiteId, Stamp};
+use crate::states::Task;
+use crate::turns::Dating;
 
 /// Who writes: what the recorder must know about each chunk.
 #[derive(Clone, Copy, Debug)]
@@ -300,7 +300,7 @@ impl ChunkWriter {
         Ok(())
     }
 
-    /// Describes a code object in bytes that [`file`](mod@crate::file)'s code table understands, given in pieces.
+    /// Describes a code object ([`crate::code`]), given in pieces.
     ///
     /// # Errors
     /// See [`Self::allocation`].
@@ -308,7 +308,7 @@ impl ChunkWriter {
         self.description(CODE, code, pieces)
     }
 
-    /// Describes a module ([`super::module`]).
+    /// Describes a module ([`crate::module`]).
     ///
     /// # Errors
     /// See [`Self::allocation`].
@@ -316,7 +316,7 @@ impl ChunkWriter {
         self.description(MODULE, module, pieces)
     }
 
-    /// Describes the process that the writer's image belongs to ([`super::process`]).
+    /// Describes the process that the writer's image belongs to ([`crate::process`]).
     ///
     /// # Errors
     /// See [`Self::allocation`].

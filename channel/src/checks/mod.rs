@@ -4,7 +4,7 @@
 //!   pools these are stands in [`scenes`].
 //! - [`replayed`]: words for it, by which the recorder's and the threads' own code runs one step at a time.
 //! - [`former`]: a protocol that does not stand this, which shows that the checks find what is wrong.
-//! - `in_loom`: all orders that the processor's memory allows. `RUSTFLAGS="--cfg loom" cargo test -p memprof-capture --lib --release
+//! - `in_loom`: all orders that the processor's memory allows. `RUSTFLAGS="--cfg loom" cargo test -p memprof-channel --lib --release
 //!   checks` makes all of these checks.
 
 mod exhaustive;

@@ -1,7 +1,7 @@
 //! What a check needs to know of a protocol.
 
 use super::replayed::Replayed;
-use crate::channel::states::{self, State, Task};
+use crate::states::{self, State, Task};
 
 /// The steps of threads and of the recorder.
 pub trait Protocol {

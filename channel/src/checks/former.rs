@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use super::protocol::Protocol;
 use super::replayed::Replayed;
-use crate::channel::atomic::Atomic;
-use crate::channel::states::{self, State, Task, Words};
+use crate::atomic::Atomic;
+use crate::states::{self, State, Task, Words};
 
 pub struct Former<const NAMED: bool>;
 

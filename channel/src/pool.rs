@@ -3,15 +3,15 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::followed::Followed;
-use super::layout::{
+use crate::clock::ClockKind;
+use crate::followed::Followed;
+use crate::layout::{
     CHUNK_BYTES, CHUNK_WORDS, ChunkDescriptor, HEADER_BYTES, MAGIC, MAX_CHUNKS, PoolHeader, VERSION, chunks_offset,
     pool_bytes,
 };
-use super::states::{self, State, Task, Words};
-use super::writer::Author;
-use crate::clock::ClockKind;
 use crate::object_tracing::ObjectTracing;
+use crate::states::{self, State, Task, Words};
+use crate::writer::Author;
 
 /// A chunk of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -181,7 +181,7 @@ impl Pool {
             descriptor.sequence.store(sequence, Relaxed);
             descriptor.image.store(author.image, Relaxed);
             descriptor.pid.store(author.pid, Relaxed);
-            super::layout::store_text(&descriptor.name, &author.name);
+            crate::layout::store_text(&descriptor.name, &author.name);
         });
     }
 

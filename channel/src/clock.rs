@@ -2,7 +2,7 @@
 
 /// Which counter stamps are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "file", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(u32)]
 pub enum ClockKind {
     /// The processor's time stamp counter, where it runs at one rate on all cores.
