@@ -8,7 +8,7 @@
 //! 4. A renderer: [`lists`], [`tree`], [`timeline`], [`pages`], [`export`], or [`guards`] that compare captures and
 //!    check limits.
 //!
-//! Renderers share [`formatting`], and [`text`] for a terminal.
+//! Renderers share [`formatting`], and [`text`] for a terminal. The crate `tui` shows [`tree`] as an application.
 
 pub mod export;
 mod formatting;
@@ -27,5 +27,5 @@ pub use guards::{check, diff, suppressions};
 pub use lists::{histogram, leaks, lines, list, stats, summary, table, temporary};
 pub use naming::{line_table, origins, packages, places, places_by, strings, view};
 pub use pages::flamegraph;
-pub use reading::{metadata, not_recorded, query, report, run_clock, unknown_process, utc_time};
+pub use reading::{metadata, not_recorded, query, report, run_clock, source_lines, unknown_process, utc_time};
 pub use sums::{flame_cells, flame_tree, node_report, place_report, rows};

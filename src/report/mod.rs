@@ -52,8 +52,6 @@ pub enum Verdict {
     Breach,
 }
 pub mod tree;
-#[cfg(feature = "tui")]
-mod tree_terminal;
 
 /// Why a report could not be made: displayed, a sentence that says what to do.
 #[derive(Debug)]

@@ -1,14 +1,12 @@
 //! `memprof tree`.
 
 use memprof_reporter::query::PathPattern;
-#[cfg(feature = "tui")]
-use memprof_reporter::tree::interactive::TreeScreen;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions, write_json, write_text};
+#[cfg(feature = "tui")]
+use memprof_tui::{TreeScreen, terminal};
 
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
-#[cfg(feature = "tui")]
-use super::tree_terminal;
 use super::{Failure, Notes, SortStacks, stdout_text};
 
 /// Show who called what, and how much was allocated below each call
@@ -82,7 +80,7 @@ impl Args {
     /// Whether the tree is for a terminal that it takes over.
     #[cfg(feature = "tui")]
     fn is_for_screen(&self) -> bool {
-        !self.json && !self.is_text && tree_terminal::is_there()
+        !self.json && !self.is_text && terminal::is_there()
     }
 
     /// Without the terminal application, it is printed.
@@ -125,7 +123,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     #[cfg(feature = "tui")]
     if args.is_for_screen() {
         let mut screen = TreeScreen::new(&mut report, options, &style);
-        return tree_terminal::run(&mut screen).map_err(Failure::Terminal);
+        return terminal::run(&mut screen).map_err(Failure::Terminal);
     }
     stdout_text::write(|out| write_text(&mut report, &options, limits, &style, out))
 }

@@ -6,6 +6,7 @@
 //! - `notes`, with [`not_recorded`], `native_notes`, `hidden_allocators`, `elided_callers` and `pymalloc`: what is
 //!   missing or must be known.
 //! - `native_stacks`, `resident_sets`, `mapped_memory`: figures that no slot has.
+//! - [`source_lines`]: the program's own source.
 
 pub(crate) mod bins_wanted;
 pub(crate) mod elided_callers;
@@ -21,5 +22,6 @@ pub mod query;
 pub mod report;
 pub(crate) mod resident_sets;
 pub mod run_clock;
+pub mod source_lines;
 pub mod unknown_process;
 pub mod utc_time;

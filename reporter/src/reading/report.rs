@@ -31,6 +31,7 @@ use crate::reading::notes;
 use crate::reading::query::{Query, SlotFilter};
 use crate::reading::resident_sets::ResidentSets;
 use crate::reading::run_clock::RunClock;
+use crate::reading::source_lines::SourceLines;
 use crate::sums::row_places::RowPlaces;
 use crate::text::Location;
 pub use error::ReportError;
@@ -220,7 +221,8 @@ impl Report {
     }
 
     /// Where functions and files are, and their names.
-    pub(crate) const fn places(&self) -> &Places {
+    #[must_use]
+    pub const fn places(&self) -> &Places {
         &self.places
     }
 
@@ -242,6 +244,12 @@ impl Report {
     /// When the recording began, in nanoseconds since 1970.
     pub(crate) const fn start_unix_ns(&self) -> u64 {
         self.reader.header().start_unix_ns
+    }
+
+    /// The source of the program, as far as it may be shown.
+    #[must_use]
+    pub fn source_lines(&self) -> SourceLines {
+        SourceLines::new(self.start_unix_ns())
     }
 
     /// The size of a page of memory, in bytes.
@@ -363,6 +371,12 @@ impl Report {
     /// The names of all threads.
     pub(crate) const fn thread_labels(&self) -> ThreadLabels<'_> {
         ThreadLabels::of(self.tables(), &self.processes)
+    }
+
+    /// What the thread of a slot is called, with its process where there are several.
+    #[must_use]
+    pub fn thread_label(&self, slot: &SlotSummary) -> String {
+        self.thread_labels().with_process(slot.process, slot.thread)
     }
 
     /// A place, ready to be printed.

@@ -34,7 +34,8 @@ impl Ranking {
     }
 
     /// What a larger amount has more of.
-    pub(crate) const fn key(self, amount: Amount) -> (u64, u64) {
+    #[must_use]
+    pub const fn key(self, amount: Amount) -> (u64, u64) {
         match self {
             Self::Bytes => (amount.bytes, amount.allocations),
             Self::Allocations => (amount.allocations, amount.bytes),

@@ -17,7 +17,8 @@ fn char_width(c: char) -> usize {
 }
 
 /// The columns that a text fills.
-pub(crate) fn text_width(text: &str) -> usize {
+#[must_use]
+pub fn text_width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
@@ -29,7 +30,8 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// Control characters in names, those for the direction of text included, are printed as escapes.
-pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn harmless(text: &str) -> Cow<'_, str> {
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
     }
@@ -41,7 +43,8 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 /// The end of a text, in at most `room` columns.
-pub(crate) fn keep_end(text: &str, room: usize) -> String {
+#[must_use]
+pub fn keep_end(text: &str, room: usize) -> String {
     if text_width(text) <= room {
         return text.to_owned();
     }
@@ -57,7 +60,8 @@ pub(crate) fn keep_end(text: &str, room: usize) -> String {
 }
 
 /// The beginning of a text, in at most `room` columns.
-pub(crate) fn keep_start(text: &str, room: usize) -> String {
+#[must_use]
+pub fn keep_start(text: &str, room: usize) -> String {
     if text_width(text) <= room {
         return text.to_owned();
     }
@@ -161,7 +165,8 @@ fn is_unit(word: &str) -> bool {
 }
 
 /// Breaks a text at blanks into lines of at most `width` columns, and words that are longer wherever a line is full.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let text = harmless(text);
     let mut words: Vec<String> = Vec::new();
     for word in text.split(' ') {

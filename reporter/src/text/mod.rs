@@ -6,9 +6,8 @@ mod native_names;
 mod paragraph;
 
 pub(crate) use columns::{Align, Cell, Columns};
-#[cfg(feature = "tui")]
-pub(crate) use fitting::keep_end;
-pub(crate) use fitting::{Location, harmless, keep_start, text_width, wrap};
+pub(crate) use fitting::Location;
+pub use fitting::{harmless, keep_end, keep_start, text_width, wrap};
 pub(crate) use paragraph::write_paragraph;
 
 /// What bars are made of.

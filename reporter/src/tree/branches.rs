@@ -8,7 +8,7 @@ use crate::sums::flame_tree::{FlameTree, NodeId};
 
 /// A node of the flame tree that a call of the call tree represents, and how much it contributes to that call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
+pub struct Position {
     /// The node.
     pub at: NodeId,
     /// What passes through it.
@@ -18,7 +18,7 @@ pub(crate) struct Position {
 }
 
 /// A flame tree for one metric, in one direction.
-pub(crate) struct Branches {
+pub struct Branches {
     parents: Vec<NodeId>,
     places: Vec<PlaceId>,
     own: Vec<Amount>,
@@ -61,29 +61,32 @@ impl Branches {
     }
 
     /// Where a node is.
-    pub(crate) fn place(&self, node: NodeId) -> PlaceId {
+    #[must_use]
+    pub fn place(&self, node: NodeId) -> PlaceId {
         self.places[node.index()]
     }
 
     /// The node's caller. The root is its own.
-    pub(crate) fn parent(&self, node: NodeId) -> NodeId {
+    #[must_use]
+    pub fn parent(&self, node: NodeId) -> NodeId {
         self.parents[node.index()]
     }
 
     /// Whether a call's children are its callers.
-    #[cfg(feature = "tui")]
-    pub(crate) const fn is_inverted(&self) -> bool {
+    #[must_use]
+    pub const fn is_inverted(&self) -> bool {
         self.inverted
     }
 
     /// The own amount of every node.
-    pub(crate) fn own_amounts(&self) -> &[Amount] {
+    #[must_use]
+    pub fn own_amounts(&self) -> &[Amount] {
         &self.own
     }
 
     /// The inclusive amount of every node.
-    #[cfg(feature = "tui")]
-    pub(crate) fn inclusive_amounts(&self) -> &[Amount] {
+    #[must_use]
+    pub fn inclusive_amounts(&self) -> &[Amount] {
         &self.inclusive
     }
 

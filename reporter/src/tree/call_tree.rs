@@ -118,9 +118,8 @@ pub struct CallTree {
 
 /// What a tree remembers of a node once it knows what is below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
+pub enum Memory {
     /// Everything: somebody may fold and unfold it, or look for what leads on.
-    #[cfg(feature = "tui")]
     Whole,
     /// What is printed. In an inverted tree a node represents as many positions as stacks pass through it, so that with
     /// deep recursion all of them are the square of the depth.
@@ -172,13 +171,15 @@ impl CallTree {
         self.ranking
     }
 
-    #[cfg(feature = "tui")]
-    pub(crate) const fn branches(&self) -> &Branches {
+    /// What it is made of.
+    #[must_use]
+    pub const fn branches(&self) -> &Branches {
         &self.branches
     }
 
     /// The positions that a node represents. Those of a fold are what comes after it.
-    pub(crate) fn positions(&self, call: CallId) -> &[Position] {
+    #[must_use]
+    pub fn positions(&self, call: CallId) -> &[Position] {
         &self.get(call).positions
     }
 

@@ -7,7 +7,7 @@ use crate::text::TextStyle;
 
 /// The characters that guides are drawn with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct GuideStyle {
+pub struct GuideStyle {
     branch: &'static str,
     last: &'static str,
     passing: &'static str,
@@ -17,15 +17,15 @@ pub(crate) struct GuideStyle {
 
 impl GuideStyle {
     /// Box drawing characters.
-    pub(crate) const UNICODE: Self =
-        Self { branch: "├ ", last: "└ ", passing: "│ ", left_out: "… ", times: '×' };
+    pub const UNICODE: Self = Self { branch: "├ ", last: "└ ", passing: "│ ", left_out: "… ", times: '×' };
     /// For terminals that have nothing else.
-    pub(crate) const ASCII: Self = Self { branch: "+ ", last: "` ", passing: "| ", left_out: "~ ", times: 'x' };
+    pub const ASCII: Self = Self { branch: "+ ", last: "` ", passing: "| ", left_out: "~ ", times: 'x' };
 }
 
 impl GuideStyle {
     /// What a text is drawn with.
-    pub(crate) const fn of(style: &TextStyle) -> Self {
+    #[must_use]
+    pub const fn of(style: &TextStyle) -> Self {
         if style.unicode() { Self::UNICODE } else { Self::ASCII }
     }
 
@@ -40,7 +40,7 @@ pub(crate) const LEVEL_WIDTH: usize = 2;
 
 /// Where a row is among those around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Joint {
+pub struct Joint {
     /// How often the tree has branched on the way to it.
     pub level: u32,
     /// Whether it is one of several below the same caller.
@@ -51,10 +51,11 @@ pub(crate) struct Joint {
 
 impl Joint {
     /// That of the root.
-    pub(crate) const ROOT: Self = Self { level: 0, branched: false, last: true };
+    pub const ROOT: Self = Self { level: 0, branched: false, last: true };
 
     /// That of a child, one of `children`.
-    pub(crate) const fn below(self, index: usize, children: usize) -> Self {
+    #[must_use]
+    pub const fn below(self, index: usize, children: usize) -> Self {
         let branched = children > 1;
         Self { level: self.level + branched as u32, branched, last: index + 1 == children }
     }
@@ -62,21 +63,21 @@ impl Joint {
 
 /// The lines that pass the present row, by level.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Guides {
+pub struct Guides {
     passing: Vec<bool>,
 }
 
 impl Guides {
     /// Those of a row, from the joints of all rows above it in the tree and its own, the nearest first.
-    #[cfg(feature = "tui")]
-    pub(crate) fn at(path: impl Iterator<Item = Joint>) -> Self {
+    #[must_use]
+    pub fn at(path: impl Iterator<Item = Joint>) -> Self {
         let mut passing: Vec<bool> = path.filter(|joint| joint.branched).map(|joint| !joint.last).collect();
         passing.reverse();
         Self { passing }
     }
 
     /// Goes to the next row.
-    pub(crate) fn step(&mut self, joint: Joint) {
+    pub fn step(&mut self, joint: Joint) {
         self.passing.truncate(joint.level as usize);
         if joint.branched {
             self.passing.truncate(joint.level as usize - 1);
@@ -85,7 +86,8 @@ impl Guides {
     }
 
     /// What comes before the present row, in at most `room` columns: the outermost levels give way.
-    pub(crate) fn prefix(&self, joint: Joint, style: GuideStyle, room: usize) -> String {
+    #[must_use]
+    pub fn prefix(&self, joint: Joint, style: GuideStyle, room: usize) -> String {
         let fitting = room / LEVEL_WIDTH;
         let mut out = String::new();
         let mut levels = &self.passing[..];
@@ -130,7 +132,6 @@ mod tests {
         assert_eq!(draw(&rows[..5], 2), ["", "", "├ ", "│ ", "… "]);
     }
 
-    #[cfg(feature = "tui")]
     #[test]
     fn guides_can_begin_at_any_row() {
         let outer = Joint::ROOT.below(0, 2);

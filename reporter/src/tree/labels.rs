@@ -7,7 +7,8 @@ use crate::reading::report::Report;
 use crate::text::keep_start;
 
 /// What a node of the tree represents, in at most `room` columns.
-pub(crate) fn label(report: &Report, what: What, inverted: bool, room: usize) -> String {
+#[must_use]
+pub fn label(report: &Report, what: What, inverted: bool, room: usize) -> String {
     let name = match what {
         What::Call(place) => return report.location(place).fit(room),
         What::Own => own_label(inverted).to_owned(),

@@ -4,23 +4,26 @@ mod branches;
 mod call_tree;
 mod folding;
 mod guides;
-#[cfg(feature = "tui")]
-pub mod interactive;
 mod json;
 mod labels;
 mod selection;
 mod text;
 
-pub use call_tree::{Call, CallId, CallTree, What};
+pub use branches::{Branches, Position};
+pub use call_tree::{Call, CallId, CallTree, Memory, What};
 pub use folding::{Folding, Patterns};
+pub use guides::{GuideStyle, Guides, Joint};
 pub use json::write_json;
+pub use labels::label;
 pub use selection::Limits;
-pub use text::write_text;
+pub use text::{share, write_text};
 
-use call_tree::{Direction, Memory};
+use call_tree::Direction;
+use folding::Role;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 
+use crate::naming::places::PlaceId;
 use crate::naming::view::View;
 use crate::reading::report::{Report, TreeSource};
 use crate::sums::flame_tree::{FlameTree, SlotCells, Split};
@@ -47,11 +50,11 @@ impl TreeOptions {
     /// The tree that they describe, to be printed.
     fn tree(&self, report: &mut Report) -> CallTree {
         let stacks = self.stacks(report, None);
-        self.tree_of(&stacks, report, Memory::Printed)
+        self.tree_of(&stacks, report, Memory::Printed, |_| false)
     }
 
     /// The stacks of their view, of these slots or all.
-    fn stacks(&self, report: &mut Report, slots: Option<&[SlotSummary]>) -> FlameTree {
+    pub fn stacks(&self, report: &mut Report, slots: Option<&[SlotSummary]>) -> FlameTree {
         // What is folded is in the tree even so.
         let views = self.view.with_imports().alone();
         match slots {
@@ -63,9 +66,22 @@ impl TreeOptions {
         }
     }
 
-    /// The tree of these stacks.
-    fn tree_of(&self, stacks: &FlameTree, report: &Report, memory: Memory) -> CallTree {
-        CallTree::new(stacks, self.direction(), self.folding.roles(report.places(), self.view), memory)
+    /// The tree of these stacks. Where `is_shown` says so of a place, its frames are not folded.
+    #[must_use]
+    pub fn tree_of(
+        &self,
+        stacks: &FlameTree,
+        report: &Report,
+        memory: Memory,
+        is_shown: impl Fn(PlaceId) -> bool,
+    ) -> CallTree {
+        let mut roles = self.folding.roles(report.places(), self.view);
+        for (role, place) in roles.iter_mut().zip(report.places().ids()) {
+            if is_shown(place) {
+                *role = Role::Shown;
+            }
+        }
+        CallTree::new(stacks, self.direction(), roles, memory)
     }
 
     const fn direction(&self) -> Direction {

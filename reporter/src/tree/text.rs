@@ -135,7 +135,8 @@ impl Figures {
 }
 
 /// The share of the whole of what calls are ranked by.
-pub(crate) fn share(ranking: Ranking, part: Amount, whole: Amount) -> String {
+#[must_use]
+pub fn share(ranking: Ranking, part: Amount, whole: Amount) -> String {
     match ranking {
         Ranking::Bytes => percent(part.bytes, whole.bytes),
         Ranking::Allocations => percent(part.allocations, whole.allocations),

@@ -47,4 +47,3 @@ mod terminal_reports;
 mod text_reports;
 mod time_ranges;
 mod tree_report;
-mod tree_screen;

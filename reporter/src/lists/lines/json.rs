@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::{LineSelection, SortBy, files};
 use crate::formatting::json_head::JsonHead;
 use crate::naming::view::View;
-use crate::pages::page::SourceLines;
 use crate::reading::report::Report;
 
 #[derive(Serialize)]
@@ -49,7 +48,7 @@ pub(super) fn write(
     sort: SortBy,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut sources = SourceLines::new(report.reader.header().start_unix_ns);
+    let mut sources = report.source_lines();
     let files = files(report, view, metric, selection, sort).into_iter().map(|file| {
         let lines = file.lines.into_iter().filter(|row| row.line > 0).map(|row| Line {
             line: row.line,

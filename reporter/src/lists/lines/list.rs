@@ -8,7 +8,6 @@ use super::{FileSums, LineSelection, LineSums, SortBy, files, json, text};
 use crate::formatting::expected_size::SizedWrite;
 use crate::lists::list::{Column, List, ListFormat, Room, Subject, SubjectName, call_columns, sum_in_words};
 use crate::naming::view::View;
-use crate::pages::page::SourceLines;
 use crate::reading::report::Report;
 use crate::text::TextStyle;
 
@@ -78,7 +77,7 @@ pub(super) fn file_list<'a>(report: &'a Report, metric: Metric, rows: &'a [FileS
 }
 
 fn source_lines<'a>(report: &Report, files: &[FileSums<'a>]) -> Vec<SourceLine<'a>> {
-    let mut sources = SourceLines::new(report.start_unix_ns());
+    let mut sources = report.source_lines();
     let mut lines = Vec::new();
     for file in files {
         for &sums in file.lines.iter().filter(|row| row.line > 0) {

@@ -11,7 +11,6 @@ use crate::formatting::report_title;
 use crate::formatting::size_units::{count, counted, size};
 use crate::lists::list::{head, sum_in_words};
 use crate::naming::view::View;
-use crate::pages::page::SourceLines;
 use crate::reading::report::Report;
 use crate::text::{Align, Cell, Columns, TextStyle, write_paragraph};
 
@@ -77,7 +76,7 @@ fn write_lines(
     style: &TextStyle,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut sources = SourceLines::new(report.start_unix_ns());
+    let mut sources = report.source_lines();
     let (own, total) = (file.whole.own[metric], file.whole.with_callees[metric]);
     let title = format!("{}: {} of its own, {} with all that it called", file.name, size(own.bytes), size(total.bytes));
     writeln!(out)?;

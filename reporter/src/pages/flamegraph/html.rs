@@ -22,7 +22,7 @@ use crate::lists::stats::{RunTotals, run_totals};
 use crate::naming::allocator_name::allocator_name;
 use crate::naming::strings::Strings;
 use crate::naming::view::Views;
-use crate::pages::page::{Columns, PageHeader, PageParts, SourceLines, write_page};
+use crate::pages::page::{Columns, PageHeader, PageParts, write_page};
 use crate::reading::pymalloc;
 use crate::reading::report::Report;
 use crate::sums::flame_tree::{FlameTree, NodeId, SlotCells};
@@ -211,7 +211,7 @@ pub(crate) fn write_page_of(
     let axes = CellAxes::of(tree);
     let mut columns = Columns::default();
     let mut strings = Strings::default();
-    let mut lines = SourceLines::new(report.start_unix_ns());
+    let mut lines = report.source_lines();
     used.write(report, &mut lines, &mut strings, &mut columns);
     if kind == PageKind::Report {
         whole_sources::write(tree, report.places(), &mut lines, &mut strings, &mut columns);

@@ -9,8 +9,9 @@ use memprof_replay::processes::ProcessId;
 
 use crate::naming::places::{PlaceId, PlaceKind, Places};
 use crate::naming::strings::Strings;
-use crate::pages::page::{Columns, SourceLines};
+use crate::pages::page::Columns;
 use crate::reading::report::Report;
+use crate::reading::source_lines::SourceLines;
 use crate::sums::flame_tree::{FlameTree, NodeId};
 
 /// The places that occur in the tree, as the page numbers them.

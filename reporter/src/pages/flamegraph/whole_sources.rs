@@ -5,7 +5,8 @@ use rustc_hash::FxHashMap;
 
 use crate::naming::places::{PlaceKind, Places};
 use crate::naming::strings::{StringId, Strings};
-use crate::pages::page::{Columns, NotShown, SourceLines};
+use crate::pages::page::Columns;
+use crate::reading::source_lines::{NotShown, SourceLines};
 use crate::sums::flame_tree::FlameTree;
 
 /// How much text a page takes along. Compressed it is about a third of that in the page.

@@ -2,7 +2,6 @@
 
 mod columns;
 mod header;
-mod source_lines;
 
 use std::io::{self, Write};
 
@@ -15,7 +14,6 @@ use tera::{Context, Tera};
 
 pub(crate) use columns::{Columns, GrowingColumn};
 pub(crate) use header::PageHeader;
-pub(crate) use source_lines::{NotShown, SourceLines};
 
 /// The usual level (6) makes the page of a million nodes 1.6 % smaller (10.4 MB) and takes 0.7 s of processor time
 /// more, of then 1.9 s for the whole report.

@@ -1,30 +1,28 @@
 //! What is on the screen, and what each action does to it.
 
 use memprof_replay::metric::Metric;
+use memprof_reporter::flame_tree::FlameTree;
+use memprof_reporter::places::Places;
+use memprof_reporter::report::Report;
+use memprof_reporter::rows::Ranking;
+use memprof_reporter::size_units::count;
+use memprof_reporter::source_lines::SourceLines;
+use memprof_reporter::text::TextStyle;
+use memprof_reporter::tree::{CallId, CallTree, Folding, GuideStyle, Memory, TreeOptions, What};
+use memprof_reporter::view::{View, ViewKind};
 
-use super::draw::tree_rows;
-use super::keys::{Action, Focus};
-use super::opened_rows::OpenedRows;
-use super::palette::Palette;
-use super::search::Search;
-use super::thread_menu::{ThreadMenu, slots_of};
-use crate::formatting::size_units::count;
-use crate::naming::view::{View, ViewKind};
-use crate::pages::page::SourceLines;
-use crate::reading::report::Report;
-use crate::sums::flame_tree::FlameTree;
-use crate::sums::rows::Ranking;
-use crate::text::TextStyle;
-use crate::tree::call_tree::{CallId, CallTree, Memory};
-use crate::tree::folding::Role;
-use crate::tree::guides::GuideStyle;
-use crate::tree::{Folding, TreeOptions};
+use crate::draw::tree_rows;
+use crate::keys::{Action, Focus};
+use crate::opened_rows::OpenedRows;
+use crate::palette::Palette;
+use crate::search::Search;
+use crate::thread_menu::{ThreadMenu, slots_of};
 
 /// More rows than this are not opened at once.
 const MOST_OPENED: usize = 1_000_000;
 
 /// What lies over the tree.
-pub(super) enum Overlay {
+pub(crate) enum Overlay {
     None,
     /// The keys, from this one on.
     Help(usize),
@@ -46,29 +44,29 @@ pub enum Outcome {
 
 /// The call tree of a report on a terminal.
 pub struct TreeScreen<'a> {
-    pub(super) report: &'a mut Report,
-    pub(super) options: TreeOptions,
+    pub(crate) report: &'a mut Report,
+    pub(crate) options: TreeOptions,
     stacks: FlameTree,
-    pub(super) tree: CallTree,
-    pub(super) rows: OpenedRows,
+    pub(crate) tree: CallTree,
+    pub(crate) rows: OpenedRows,
     /// The row that keys are about.
-    pub(super) cursor: usize,
+    pub(crate) cursor: usize,
     /// What the user has opened, if the tree has been made again since: the present one may have lost calls of it, for
     /// which a metric has nothing.
     opened: Option<(CallTree, OpenedRows, usize)>,
     /// The first row that is drawn.
-    pub(super) top: usize,
+    pub(crate) top: usize,
     /// The lines that rows had when the screen was last drawn, and the first of them.
-    pub(super) lines: (u16, usize),
-    pub(super) overlay: Overlay,
-    pub(super) search: Option<Search>,
+    pub(crate) lines: (u16, usize),
+    pub(crate) overlay: Overlay,
+    pub(crate) search: Option<Search>,
     /// The one thread that is shown.
-    pub(super) thread: Option<String>,
-    pub(super) message: Option<String>,
-    pub(super) shows_source: bool,
-    pub(super) sources: SourceLines,
-    pub(super) guide_style: GuideStyle,
-    pub(super) palette: Palette,
+    pub(crate) thread: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) shows_source: bool,
+    pub(crate) sources: SourceLines,
+    pub(crate) guide_style: GuideStyle,
+    pub(crate) palette: Palette,
     /// What is folded unless the user wants to see everything.
     folding: Folding,
 }
@@ -78,10 +76,10 @@ impl<'a> TreeScreen<'a> {
     #[must_use]
     pub fn new(report: &'a mut Report, options: TreeOptions, style: &TextStyle) -> Self {
         let stacks = options.stacks(report, None);
-        let mut tree = options.tree_of(&stacks, report, Memory::Whole);
+        let mut tree = options.tree_of(&stacks, report, Memory::Whole, |_| false);
         let mut rows = OpenedRows::closed();
-        let cursor = rows.open_hot_path(&mut tree, &report.places);
-        let sources = SourceLines::new(report.reader.header().start_unix_ns);
+        let cursor = rows.open_hot_path(&mut tree, report.places());
+        let sources = report.source_lines();
         let folding = options.folding.clone();
         Self {
             report,
@@ -150,7 +148,7 @@ impl<'a> TreeScreen<'a> {
             Action::First => self.go_to(0),
             Action::Last => self.go_to(self.rows.len() - 1),
             Action::Open if self.rows.is_open(&self.tree, self.cursor) => self.go_to(self.cursor + 1),
-            Action::Open => self.rows.open(&mut self.tree, &self.report.places, self.cursor),
+            Action::Open => self.rows.open(&mut self.tree, self.report.places(), self.cursor),
             Action::Close if self.rows.is_open(&self.tree, self.cursor) => self.rows.close(&self.tree, self.cursor),
             Action::Close => self.go_to(self.rows.parent(&self.tree, self.cursor)),
             Action::Toggle => self.toggle(),
@@ -238,12 +236,12 @@ impl<'a> TreeScreen<'a> {
         if self.rows.is_open(&self.tree, self.cursor) {
             self.rows.close(&self.tree, self.cursor);
         } else {
-            self.rows.open(&mut self.tree, &self.report.places, self.cursor);
+            self.rows.open(&mut self.tree, self.report.places(), self.cursor);
         }
     }
 
     fn open_all(&mut self) {
-        if !self.rows.open_all(&mut self.tree, &self.report.places, self.cursor, MOST_OPENED) {
+        if !self.rows.open_all(&mut self.tree, self.report.places(), self.cursor, MOST_OPENED) {
             self.message = Some(format!("{} rows are open; the others stay closed", count(MOST_OPENED as u64)));
         }
     }
@@ -266,7 +264,7 @@ impl<'a> TreeScreen<'a> {
     }
 
     fn next_view(&mut self) {
-        if !self.report.metadata.native_stacks {
+        if !self.report.metadata().native_stacks {
             self.message = Some("there are no native stacks: record without --no-native".to_owned());
             return;
         }
@@ -289,19 +287,19 @@ impl<'a> TreeScreen<'a> {
     }
 
     fn unfold(&mut self) {
-        let is_fold = |call| matches!(self.tree.get(call).what, crate::tree::What::Hidden { .. });
+        let is_fold = |call| matches!(self.tree.get(call).what, What::Hidden { .. });
         let row =
             if is_fold(self.rows.call(self.cursor)) { self.rows.parent(&self.tree, self.cursor) } else { self.cursor };
         let call = self.rows.call(row);
         let unfolded = !self.tree.is_unfolded(call);
         self.rows.close(&self.tree, row);
         self.tree.set_unfolded(call, unfolded);
-        self.rows.open(&mut self.tree, &self.report.places, row);
+        self.rows.open(&mut self.tree, self.report.places(), row);
         self.cursor = row;
     }
 
     fn start_search(&mut self, pattern: &str) {
-        match Search::of(pattern, &self.tree, &self.report.places) {
+        match Search::of(pattern, &self.tree, self.report.places()) {
             Err(reason) => self.message = Some(reason),
             Ok(search) => {
                 self.search = Some(search);
@@ -317,17 +315,14 @@ impl<'a> TreeScreen<'a> {
         }
     }
 
-    fn find(
-        &mut self,
-        next: impl Fn(&Search, &mut CallTree, &crate::naming::places::Places, CallId) -> Option<CallId>,
-    ) {
+    fn find(&mut self, next: impl Fn(&Search, &mut CallTree, &Places, CallId) -> Option<CallId>) {
         let Some(search) = &self.search else {
             self.message = Some("nothing was searched for: press /".to_owned());
             return;
         };
         let from = self.rows.call(self.cursor);
-        if let Some(found) = next(search, &mut self.tree, &self.report.places, from) {
-            self.cursor = self.rows.reveal(&mut self.tree, &self.report.places, found);
+        if let Some(found) = next(search, &mut self.tree, self.report.places(), from) {
+            self.cursor = self.rows.reveal(&mut self.tree, self.report.places(), found);
         }
     }
 
@@ -340,18 +335,11 @@ impl<'a> TreeScreen<'a> {
 
     /// The tree as options and search want it now.
     fn grown(&mut self) -> CallTree {
-        let mut roles = self.options.folding.roles(&self.report.places, self.options.view);
-        if let Some(search) = &self.search {
-            for (role, place) in roles.iter_mut().zip(self.report.places.ids()) {
-                if search.matches_place(place) {
-                    *role = Role::Shown;
-                }
-            }
-        }
-        let tree = CallTree::new(&self.stacks, self.options.direction(), roles, Memory::Whole);
+        let is_found = |place| self.search.as_ref().is_some_and(|search| search.matches_place(place));
+        let tree = self.options.tree_of(&self.stacks, self.report, Memory::Whole, is_found);
         if let Some(search) = &self.search {
             // The expression was well formed before.
-            self.search = Search::of(search.pattern(), &tree, &self.report.places).ok();
+            self.search = Search::of(search.pattern(), &tree, self.report.places()).ok();
         }
         tree
     }
@@ -362,7 +350,7 @@ impl<'a> TreeScreen<'a> {
         let old_tree = std::mem::replace(&mut self.tree, tree);
         let old_rows = std::mem::replace(&mut self.rows, OpenedRows::closed());
         let (old_tree, old_rows, old_cursor) = self.opened.take().unwrap_or((old_tree, old_rows, self.cursor));
-        let (rows, cursor) = old_rows.carried_over(&old_tree, &mut self.tree, &self.report.places, old_cursor);
+        let (rows, cursor) = old_rows.carried_over(&old_tree, &mut self.tree, self.report.places(), old_cursor);
         (self.rows, self.cursor) = (rows, cursor);
         self.opened = Some((old_tree, old_rows, old_cursor));
     }
@@ -371,12 +359,12 @@ impl<'a> TreeScreen<'a> {
     fn grow_anew(&mut self) {
         self.tree = self.grown();
         self.rows = OpenedRows::closed();
-        self.cursor = self.rows.open_hot_path(&mut self.tree, &self.report.places);
+        self.cursor = self.rows.open_hot_path(&mut self.tree, self.report.places());
         self.top = 0;
     }
 
     /// Brings the cursor into so many lines, of which the first one is this line of the terminal.
-    pub(super) fn fit(&mut self, first: u16, lines: usize) {
+    pub(crate) fn fit(&mut self, first: u16, lines: usize) {
         self.lines = (first, lines);
         let lines = lines.max(1);
         self.top = self.top.clamp((self.cursor + 1).saturating_sub(lines), self.cursor);

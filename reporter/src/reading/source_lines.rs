@@ -1,4 +1,4 @@
-//! The source that a page shows: single lines, or whole files.
+//! The source that reports show: single lines, or whole files.
 //!
 //! A page may be passed on, so only what everybody on this machine may read is embedded, and only from `*.py` files.
 //! A file that was changed after the recording began may have other lines, so it is left out.
@@ -17,14 +17,14 @@ const LONGEST_LINE: usize = 200;
 const READABLE_BY_ALL: u32 = 0o004;
 
 /// Source files, read when a line of them is first asked for.
-pub(crate) struct SourceLines {
+pub struct SourceLines {
     recorded_at_ns: u64,
     files: FxHashMap<String, Result<FileLines, NotShown>>,
 }
 
-/// Why a page has nothing of a file.
+/// Why a report shows nothing of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotShown {
+pub enum NotShown {
     /// It has another name than `*.py`.
     NoPython,
     /// There is no such file, or it cannot be read.
@@ -38,8 +38,9 @@ pub(crate) enum NotShown {
 }
 
 impl NotShown {
-    /// The reason as the page gives it, after the name of the file.
-    pub(crate) const fn reason(self) -> &'static str {
+    /// The reason in words, to stand after the name of the file.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
         match self {
             Self::NoPython => "it is no *.py file",
             Self::Missing => "the file is not there any more, or cannot be read as text",
@@ -72,10 +73,11 @@ impl SourceLines {
         self.file(file).ok()?.indented(line)
     }
 
-    /// At most `count` lines around a line, each with its number and its indentation. None if the file has no such
-    /// line.
-    #[cfg(feature = "tui")]
-    pub(crate) fn around(&mut self, file: &str, line: u32, count: u32) -> Result<Vec<(u32, &str)>, NotShown> {
+    /// At most `count` lines around a line, each with its number and its indentation. None if the file has no such line.
+    ///
+    /// # Errors
+    /// Why the file is not shown.
+    pub fn around(&mut self, file: &str, line: u32, count: u32) -> Result<Vec<(u32, &str)>, NotShown> {
         let lines = self.file(file)?;
         if lines.whole(line).is_none() {
             return Ok(Vec::new());
@@ -191,7 +193,6 @@ mod tests {
         assert_eq!(SourceLines::new(0).whole(&path("open.py")), Err(NotShown::Changed));
     }
 
-    #[cfg(feature = "tui")]
     #[test]
     fn the_lines_around_a_line_keep_their_indentation() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -1,10 +1,8 @@
 //! The rows of the tree that are open, in order: what a terminal can scroll through.
 
+use memprof_reporter::places::Places;
+use memprof_reporter::tree::{CallId, CallTree, Guides, Joint, What};
 use rustc_hash::{FxHashMap, FxHashSet};
-
-use crate::naming::places::Places;
-use crate::tree::call_tree::{CallId, CallTree, What};
-use crate::tree::guides::{Guides, Joint};
 
 /// A row: a call and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,22 +1,35 @@
 //! The call tree as a terminal application, on a terminal that is none: screens that were looked at (golden/), and what
 //! keys do.
 
+// The captures of the reporter's own tests, and how these compare texts.
+#[path = "../../reporter/tests/reports/capture_builder/mod.rs"]
+mod capture_builder;
+#[path = "../../reporter/tests/reports/family_run/mod.rs"]
+mod family_run;
+#[path = "../../reporter/tests/reports/golden_text/mod.rs"]
+mod golden_text;
+#[path = "../../reporter/tests/reports/native_run/mod.rs"]
+mod native_run;
+#[path = "../../reporter/tests/reports/tree_run/mod.rs"]
+mod tree_run;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::capture_builder::CaptureBuilder;
-use crate::family_run::family_run;
-use crate::golden_text::assert_golden;
-use crate::native_run::native_run;
-use crate::tree_run::{options, tree_run, tree_run_of};
+use capture_builder::CaptureBuilder;
+use family_run::family_run;
+use golden_text::assert_golden;
 use memprof_channel::allocator::Allocator::Malloc;
 use memprof_reporter::report::Report;
 use memprof_reporter::text::TextStyle;
-use memprof_reporter::tree::interactive::{Outcome, TreeScreen, action};
+use memprof_tui::keys::action;
+use memprof_tui::{Outcome, TreeScreen};
+use native_run::native_run;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use ratatui::style::{Color, Modifier};
+use tree_run::{options, tree_run, tree_run_of};
 
 /// A screen and the terminal that it is drawn to.
 struct Session<'a> {

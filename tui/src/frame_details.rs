@@ -1,14 +1,12 @@
 //! What there is to know about a row: its figures, and the source around its line.
 
+use memprof_reporter::places::{PlaceId, PlaceKind};
+use memprof_reporter::size_units::{counted, size};
+use memprof_reporter::text::{harmless, keep_end, keep_start, text_width, wrap};
+use memprof_reporter::tree::{CallId, What, label, share};
 use ratatui::text::{Line, Span};
 
-use super::screen::TreeScreen;
-use crate::formatting::size_units::{counted, size};
-use crate::naming::places::{PlaceId, PlaceKind};
-use crate::text::{harmless, keep_end, keep_start, text_width, wrap};
-use crate::tree::call_tree::{CallId, What};
-use crate::tree::labels::label;
-use crate::tree::text::share;
+use crate::screen::TreeScreen;
 
 /// How many columns a tab goes to.
 const TAB: &str = "    ";
@@ -17,7 +15,7 @@ const TAB: &str = "    ";
 const ROOMY: usize = 8;
 
 /// The lines of the pane for the row under the cursor.
-pub(super) fn details(screen: &mut TreeScreen, width: usize, height: usize) -> Vec<Line<'static>> {
+pub(crate) fn details(screen: &mut TreeScreen, width: usize, height: usize) -> Vec<Line<'static>> {
     let call = screen.tree.get(screen.rows.call(screen.cursor)).clone();
     let whole = screen.tree.get(CallId::ROOT).amount;
     let mut lines = Vec::new();
@@ -30,7 +28,7 @@ pub(super) fn details(screen: &mut TreeScreen, width: usize, height: usize) -> V
         return lines;
     }
     let name = match call.what {
-        What::Call(place) => harmless(screen.report.places.function(place)).into_owned(),
+        What::Call(place) => harmless(screen.report.places().function(place)).into_owned(),
         what => label(screen.report, what, screen.options.inverted, width),
     };
     lines.push(Line::styled(keep_start(&name, width), screen.palette.heading()));
@@ -53,7 +51,7 @@ pub(super) fn details(screen: &mut TreeScreen, width: usize, height: usize) -> V
 }
 
 fn position(screen: &TreeScreen, place: PlaceId) -> Option<String> {
-    let (file, line) = (screen.report.places.file(place), screen.report.places.line(place));
+    let (file, line) = (screen.report.places().file(place), screen.report.places().line(place));
     match (file.is_empty(), line) {
         (true, _) => None,
         (false, 0) => Some(harmless(file).into_owned()),
@@ -63,10 +61,10 @@ fn position(screen: &TreeScreen, place: PlaceId) -> Option<String> {
 
 fn source(screen: &mut TreeScreen, what: What, width: usize, height: usize) -> Vec<Line<'static>> {
     let What::Call(place) = what else { return Vec::new() };
-    if height == 0 || screen.report.places.get(place).kind != PlaceKind::Python {
+    if height == 0 || screen.report.places().get(place).kind != PlaceKind::Python {
         return Vec::new();
     }
-    let (file, at) = (screen.report.places.file(place), screen.report.places.line(place));
+    let (file, at) = (screen.report.places().file(place), screen.report.places().line(place));
     let lines = match screen.sources.around(file, at, height as u32) {
         Ok(lines) => lines,
         Err(not_shown) => {

@@ -1,12 +1,10 @@
 //! Search for functions and files by a regular expression.
 
 use memprof_replay::slots::Amount;
+use memprof_reporter::flame_tree::NodeId;
+use memprof_reporter::places::{PlaceId, Places};
+use memprof_reporter::tree::{CallId, CallTree, Position, What};
 use regex::{Regex, RegexBuilder};
-
-use crate::naming::places::{PlaceId, Places};
-use crate::sums::flame_tree::NodeId;
-use crate::tree::branches::Position;
-use crate::tree::call_tree::{CallId, CallTree, What};
 
 /// What was searched for, and where it is.
 pub(crate) struct Search {

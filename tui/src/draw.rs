@@ -1,22 +1,19 @@
 //! Draws the screen: a heading, the rows that fit, the details of one of them, a line for messages and keys.
 
+use memprof_reporter::rows::Ranking;
+use memprof_reporter::size_units::{count, counted, size};
+use memprof_reporter::text::{harmless, keep_end, keep_start, text_width};
+use memprof_reporter::tree::{CallId, GuideStyle, label, share};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::frame_details::details;
-use super::keys::HELP;
-use super::screen::{Overlay, TreeScreen};
-use super::thread_menu::ThreadMenu;
-use crate::formatting::size_units::{count, counted, size};
-use crate::sums::rows::Ranking;
-use crate::text::{harmless, keep_end, keep_start, text_width};
-use crate::tree::call_tree::CallId;
-use crate::tree::guides::GuideStyle;
-use crate::tree::labels::label;
-use crate::tree::text::share;
+use crate::frame_details::details;
+use crate::keys::HELP;
+use crate::screen::{Overlay, TreeScreen};
+use crate::thread_menu::ThreadMenu;
 
 /// The columns of a size, as of `1023.9 MiB`.
 const SIZE_WIDTH: usize = 10;
@@ -32,7 +29,7 @@ const HINTS: [&str; 10] =
     ["q quit", "? help", "Enter open", "/ search", "o source", "m metric", "i invert", "v view", "s sort", "t threads"];
 
 /// Draws all of it.
-pub(super) fn tree_rows(screen: &mut TreeScreen, frame: &mut Frame) {
+pub(crate) fn tree_rows(screen: &mut TreeScreen, frame: &mut Frame) {
     let area = frame.area();
     if (area.width, area.height) < SMALLEST || area.height < SMALLEST.1 {
         frame.render_widget(Line::raw("too small"), area);
@@ -69,7 +66,7 @@ fn put(buffer: &mut Buffer, area: Rect, line: u16, text: Line) {
 
 /// What ran and how it is shown, and how much there is.
 fn heading(screen: &TreeScreen, width: usize) -> [String; 2] {
-    let (metadata, options) = (&screen.report.metadata, &screen.options);
+    let (metadata, options) = (screen.report.metadata(), &screen.options);
     let mut how = vec![options.view.kind.name()];
     how.extend((options.ranking == Ranking::Allocations).then_some("by allocations"));
     how.extend(options.inverted.then_some("inverted"));

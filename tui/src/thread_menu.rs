@@ -3,9 +3,8 @@
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
+use memprof_reporter::report::Report;
 use rustc_hash::FxHashMap;
-
-use crate::reading::report::Report;
 
 /// The threads of a report, with one that the cursor is on.
 pub(crate) struct ThreadMenu {
@@ -19,8 +18,8 @@ impl ThreadMenu {
     /// Of all threads. Those that cannot be told apart by name and number are one.
     pub(crate) fn of(report: &Report, metric: Metric, chosen: Option<&str>) -> Self {
         let mut sums: FxHashMap<String, Amount> = FxHashMap::default();
-        for slot in &report.aggregate.slots {
-            sums.entry(name(report, slot)).or_default().add(slot.sums[metric]);
+        for slot in &report.aggregate().slots {
+            sums.entry(report.thread_label(slot)).or_default().add(slot.sums[metric]);
         }
         let mut threads: Vec<(String, Amount)> = sums.into_iter().collect();
         threads.sort_by(|a, b| (b.1.bytes, b.1.allocations, &a.0).cmp(&(a.1.bytes, a.1.allocations, &b.0)));
@@ -41,10 +40,6 @@ impl ThreadMenu {
 
 /// The slots of one thread, or all.
 pub(crate) fn slots_of(report: &Report, thread: Option<&str>) -> Vec<SlotSummary> {
-    let slots = report.aggregate.slots.iter();
-    slots.filter(|slot| thread.is_none_or(|thread| name(report, slot) == thread)).cloned().collect()
-}
-
-fn name(report: &Report, slot: &SlotSummary) -> String {
-    report.thread_labels().with_process(slot.process, slot.thread)
+    let slots = report.aggregate().slots.iter();
+    slots.filter(|slot| thread.is_none_or(|thread| report.thread_label(slot) == thread)).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! The terminal that `memprof tree` runs on: taken over, read, drawn to, and restored whatever happens.
+//! The terminal that the application runs on: taken over, read, drawn to, and restored whatever happens.
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -6,15 +6,16 @@ use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
-
 use std::time::Duration;
 
-use memprof_reporter::tree::interactive::{Outcome, TreeScreen, action};
 use ratatui::crossterm::event::{self, DisableMouseCapture, EnableMouseCapture, Event};
 use ratatui::crossterm::execute;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGSTOP, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, raise};
+
+use crate::keys::action;
+use crate::screen::{Outcome, TreeScreen};
 
 /// How long a signal may go unnoticed.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -24,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NONE: i32 = 0;
 
 /// Whether there is a terminal at both ends that can move its cursor.
+#[must_use]
 pub fn is_there() -> bool {
     let is_able = env::var_os("TERM").is_some_and(|terminal| !terminal.is_empty() && terminal != "dumb");
     is_able && io::stdin().is_terminal() && io::stdout().is_terminal()
