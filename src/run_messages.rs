@@ -11,9 +11,9 @@ use memprof_recorder::os_error::in_words;
 use memprof_recorder::output::Failure;
 use memprof_recorder::recording::Outcome;
 use memprof_recorder::wait::Exit;
-use memprof_replay::shell_quoting::join_quoted;
 use memprof_reporter::not_recorded;
 use memprof_reporter::report::Peaks;
+use memprof_reporter::shell_quoting::join_quoted;
 use memprof_reporter::size_units::{count, counted, seconds, size};
 
 use crate::output_file::OutputKind;

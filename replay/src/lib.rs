@@ -23,7 +23,6 @@ pub mod processes;
 pub mod recent_allocations;
 pub mod replay;
 pub mod shared_objects;
-pub mod shell_quoting;
 pub mod size_histogram;
 pub mod slots;
 pub mod stored_sums;

@@ -5,8 +5,6 @@ use memprof_channel::ids::Stamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
-use crate::shell_quoting::join_quoted;
-
 /// The number of a process among those that a report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
@@ -64,12 +62,6 @@ pub struct Process {
 impl Process {
     const fn of_nothing(pid: u32, origin: Origin) -> Self {
         Self { pid, parent: None, origin, command_line: Vec::new(), images: Vec::new(), ended: None }
-    }
-
-    /// What it ran last, quoted for a shell.
-    #[must_use]
-    pub fn command(&self) -> String {
-        join_quoted(&self.command_line)
     }
 
     /// How reports name it.

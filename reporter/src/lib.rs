@@ -22,7 +22,7 @@ pub mod text;
 pub mod timeline;
 pub mod tree;
 
-pub use formatting::{expected_size, quantities, size_units};
+pub use formatting::{expected_size, quantities, shell_quoting, size_units};
 pub use guards::{check, diff, suppressions};
 pub use lists::{histogram, leaks, lines, list, stats, summary, table, temporary};
 pub use naming::{line_table, origins, packages, places, places_by, strings, view};

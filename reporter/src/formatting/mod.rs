@@ -1,6 +1,6 @@
-//! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`,
-//! `report_title`), in Markdown and in JSON (`json_head`, `json_frames`, `json_columns`). [`quantities`]: the other way
-//! round. [`expected_size`]: how large a report will be.
+//! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`, `report_title`), in
+//! Markdown and in JSON (`json_head`, `json_frames`, `json_columns`), and command lines as a shell takes them
+//! ([`shell_quoting`]). [`quantities`]: the other way round. [`expected_size`]: how large a report will be.
 
 pub mod expected_size;
 pub(crate) mod json_columns;
@@ -9,5 +9,6 @@ pub(crate) mod json_head;
 pub(crate) mod markdown;
 pub mod quantities;
 pub(crate) mod report_title;
+pub mod shell_quoting;
 pub mod size_units;
 pub(crate) mod stack_text;

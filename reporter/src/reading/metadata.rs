@@ -3,9 +3,9 @@
 use memprof_capture::file::{CaptureReader, Fact};
 use memprof_replay::processes::Processes;
 use memprof_replay::replay::end_of;
-use memprof_replay::shell_quoting::join_quoted;
 use serde::Serialize;
 
+use crate::formatting::shell_quoting::join_quoted;
 use crate::reading::query::Query;
 use crate::reading::run_clock::RunClock;
 use crate::reading::utc_time::iso_8601;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use memprof_replay::processes::{ProcessId, UnknownProcess};
 
+use crate::formatting::shell_quoting::join_quoted;
 use crate::naming::process_labels::ProcessLabels;
 use crate::text::{harmless, keep_start};
 
@@ -21,7 +22,12 @@ impl fmt::Display for UnknownProcessMessage<'_> {
         let labels = ProcessLabels::of_list(recorded);
         let short = |text: String| keep_start(&harmless(&text), COMMAND_COLUMNS);
         if let [only] = recorded.as_slice() {
-            return write!(f, "no process {pid} was recorded, only {}: {}", only.pid, short(only.command()));
+            return write!(
+                f,
+                "no process {pid} was recorded, only {}: {}",
+                only.pid,
+                short(join_quoted(&only.command_line))
+            );
         }
         write!(f, "no process {pid} was recorded; these were:")?;
         for (id, process) in (0..).map(ProcessId).zip(recorded).take(LISTED) {

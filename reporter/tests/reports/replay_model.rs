@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::capture_builder::{CaptureBuilder, START};
-use memprof_capture::event::{Event, TimedEvent};
+use memprof_capture::event::TimedEvent;
 use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::{Fact, MappedPart};
 use memprof_channel::allocator::Allocator;
+use memprof_channel::event::Event;
 use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, ProcessTotals, SlotSummary};
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;

@@ -26,6 +26,7 @@ pub use markdown::write_markdown;
 pub use sites::{Site, SiteFrame};
 pub use text::write_text;
 
+use crate::formatting::shell_quoting::join_quoted;
 use crate::guards::diff::GrowthLimit;
 use crate::guards::suppressions::{SuppressedLeaks, Suppressions};
 use crate::naming::view::View;
@@ -152,12 +153,12 @@ fn limits_of_code(report: &Report, rules: &Rules, findings: &mut Vec<Finding>, n
 fn limits_of_processes(report: &Report, rules: &Rules, findings: &mut Vec<Finding>, notes: &mut Vec<String>) {
     for budget in &rules.budget.processes {
         let processes = (0..).map(ProcessId).zip(report.processes().list());
-        let command_matches = |words: &[String], command: &str| {
+        let command_matches = |words: &[String]| {
             let file_name = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
-            budget.pattern.matches(command) || words.iter().any(|word| budget.pattern.matches(&file_name(word)))
+            budget.pattern.matches(&join_quoted(words))
+                || words.iter().any(|word| budget.pattern.matches(&file_name(word)))
         };
-        let meant: Vec<_> =
-            processes.filter(|(_, process)| command_matches(&process.command_line, &process.command())).collect();
+        let meant: Vec<_> = processes.filter(|(_, process)| command_matches(&process.command_line)).collect();
         if meant.is_empty() {
             notes.push(format!("no process is like {}", budget.pattern));
         }
@@ -176,7 +177,7 @@ fn limits_of_processes(report: &Report, rules: &Rules, findings: &mut Vec<Findin
                     notes.push(format!("process {}: {NO_RSS}", process.label()));
                     continue;
                 };
-                let scope = Scope::Process { pid: process.pid, command: process.command() };
+                let scope = Scope::Process { pid: process.pid, command: join_quoted(&process.command_line) };
                 let mut finding = Finding { figure, scope, limit: Limit::AtMost(most), value, sites: Vec::new() };
                 if finding.is_breach() {
                     finding.sites = sites::largest(report, rules.view, figure, rules.sites, |slot| slot.process == id);

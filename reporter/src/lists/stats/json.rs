@@ -9,6 +9,7 @@ use memprof_replay::slots::Amount;
 use serde::{Serialize, Serializer};
 
 use crate::formatting::json_head::JsonHead;
+use crate::formatting::shell_quoting::join_quoted;
 use crate::reading::mapped_memory::{MappedAmounts, SharedObject};
 use crate::reading::native_stacks::NativeStacks;
 use crate::reading::report::Report;
@@ -140,7 +141,7 @@ fn processes(report: &Report) -> Vec<ProcessStats> {
         pid: process.pid,
         parent: process.parent,
         began: process.origin,
-        command_line: process.command(),
+        command_line: join_quoted(&process.command_line),
         started_s: report.started_s(process),
         ended_s: process.ended.map(|at| report.clock.seconds(at)),
         allocations: totals.sums.total.allocations,

@@ -3,6 +3,7 @@
 use memprof_replay::processes::{Process, ProcessId};
 use serde::Serialize;
 
+use crate::formatting::shell_quoting::join_quoted;
 use crate::reading::metadata::Metadata;
 use crate::reading::report::Report;
 
@@ -45,7 +46,7 @@ impl<'a> PageHeader<'a> {
         let entry = |(id, process): (u32, &Process)| ProcessEntry {
             pid: process.pid,
             label: labels.with_beginning(ProcessId(id)),
-            command_line: process.command(),
+            command_line: join_quoted(&process.command_line),
             started_s: report.started_s(process),
         };
         Self {

@@ -2,8 +2,6 @@
 //! many small calls.
 use memprof_capture::file::Thread;
 use memprof_channel::allocator::Allocator::{Malloc, Mmap};
-use memprof_channel::allocator::Allocator::{Malloc, Mmap};
-use memprof_channel::event::Event;
 use memprof_channel::event::Event;
 use memprof_channel::ids::Address;
 use memprof_replay::metric::Metric;
