@@ -28,4 +28,4 @@ pub use lists::{histogram, leaks, lines, list, stats, summary, table, temporary}
 pub use naming::{line_table, origins, packages, places, places_by, strings, view};
 pub use pages::flamegraph;
 pub use reading::{metadata, not_recorded, query, report, run_clock, source_lines, unknown_process, utc_time};
-pub use sums::{flame_cells, flame_tree, node_report, place_report, rows};
+pub use sums::{actors, flame_cells, flame_tree, node, node_report, place_report, rows};

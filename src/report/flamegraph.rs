@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use memprof_reporter::actors::Split;
 use memprof_reporter::diff;
-use memprof_reporter::flame_tree::Split;
 use memprof_reporter::flamegraph::{GraphShape, PageKind};
 use memprof_reporter::report::BinsWanted;
 

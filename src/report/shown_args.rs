@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use memprof_replay::metric::Metric;
-use memprof_reporter::flame_tree::Split;
+use memprof_reporter::actors::Split;
 use memprof_reporter::flamegraph::GraphShape;
 use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::PlaceReport;

@@ -1,7 +1,7 @@
 //! Search for functions and files by a regular expression.
 
 use memprof_replay::slots::Amount;
-use memprof_reporter::flame_tree::NodeId;
+use memprof_reporter::node::NodeId;
 use memprof_reporter::places::{PlaceId, Places};
 use memprof_reporter::tree::{CallId, CallTree, Position, What};
 use regex::{Regex, RegexBuilder};

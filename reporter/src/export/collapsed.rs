@@ -11,7 +11,8 @@ use crate::formatting::expected_size::{ExpectedSize, SizedWrite, digits};
 use crate::naming::folded_names::folded_name;
 use crate::naming::view::View;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 /// See [`Format`].
 pub(super) static FORMAT: Format = Format {

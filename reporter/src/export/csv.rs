@@ -12,7 +12,8 @@ use crate::naming::places::Places;
 use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::sums::flame_cells::Cell;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 const COLUMNS: &[u8] = b"allocator,num_allocations,size,tid,thread_name,stack_trace,pid\r\n";
 /// What a field must not have unless it is quoted.

@@ -21,7 +21,7 @@ use crate::naming::places::{PlaceId, Places};
 use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::reading::run_clock::RunClock;
-use crate::sums::flame_tree::NodeId;
+use crate::sums::node::NodeId;
 
 /// What lives shorter than this is short-lived, in microseconds: as much as dhat-rs takes for it.
 const SHORT_LIVED: u64 = 10;

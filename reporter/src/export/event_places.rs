@@ -9,7 +9,8 @@ use rustc_hash::FxHashSet;
 use super::call_tree_of_slots;
 use crate::naming::view::View;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 /// Where an allocation was made, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::naming::places::{PlaceId, Places};
-use crate::sums::flame_tree::{FlameTree, Node, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::{Node, NodeId};
 
 /// The places of some of a tree's nodes, numbered as they first occur.
 pub(super) struct Frames {

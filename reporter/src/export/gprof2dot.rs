@@ -17,7 +17,8 @@ use crate::naming::places::PlaceId;
 use crate::naming::strings::StringId;
 use crate::naming::view::View;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 #[derive(Serialize)]
 struct Profile<F, E> {

@@ -20,7 +20,8 @@ use crate::naming::strings::{StringId, Strings};
 use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::reading::run_clock::RunClock;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 /// heaptrack 1.4.0 and its version of the format.
 const VERSION: &str = "v 10400 3";

@@ -16,7 +16,8 @@ use crate::naming::view::View;
 use crate::reading::metadata::Metadata;
 use crate::reading::report::Report;
 use crate::sums::flame_cells::Cell;
-use crate::sums::flame_tree::{FlameTree, Node, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::{Node, NodeId};
 
 #[derive(Serialize)]
 struct Export<'a, F, K, S> {

@@ -14,7 +14,7 @@ use memprof_replay::time_bins::BinMark;
 
 use super::event_places::EventPlaces;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::NodeId;
+use crate::sums::node::NodeId;
 
 /// An allocation while it is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,9 @@ use memprof_replay::metric::Metric;
 use crate::formatting::expected_size::SizedWrite;
 use crate::naming::view::View;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, SlotCells, Split};
+use crate::sums::actors::Split;
+use crate::sums::flame_cells::SlotCells;
+use crate::sums::flame_tree::FlameTree;
 use format::Source;
 pub use format::{Format, TreeFormat};
 

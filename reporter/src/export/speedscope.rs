@@ -17,7 +17,8 @@ use crate::formatting::expected_size::SizedWrite;
 use crate::formatting::json_columns::Sequence;
 use crate::naming::view::View;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 #[derive(Serialize)]
 struct File<'a, F> {

@@ -1,6 +1,7 @@
 //! How long stacks are where a format spells them out: without a walk along each of them.
 
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 /// By node: the sum of what it and each of its callers take. The root takes nothing.
 pub(super) fn stack_lengths(tree: &FlameTree, length: impl Fn(NodeId) -> u64) -> Vec<u64> {

@@ -5,7 +5,15 @@ use memprof_channel::ids::ThreadId;
 use memprof_replay::processes::ProcessId;
 use rustc_hash::FxHashMap;
 
-use crate::sums::flame_tree::Split;
+/// What has a node of its own above all that it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// Each process, where there are several.
+    #[default]
+    ByProcess,
+    /// Each thread as well, below its process.
+    ByThread,
+}
 
 /// Who allocated, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@ use crate::naming::process_labels::ProcessLabels;
 use crate::naming::thread_labels::ThreadLabels;
 use crate::sums::actors::{Top, TopId};
 use crate::sums::flame_cells::Cells;
-use crate::sums::flame_tree::{Node, NodeId};
+use crate::sums::node::{Node, NodeId};
 use crate::sums::site_tree::SiteTree;
 
 /// A tree to which the nodes of sites are attached, top by top.

@@ -10,8 +10,18 @@ use memprof_replay::metric::Sums;
 use memprof_replay::processes::ProcessId;
 
 use crate::sums::actors::{Actor, ActorId, Actors, NewActors};
-use crate::sums::flame_tree::{NodeId, SlotCells};
+use crate::sums::node::NodeId;
 use crate::sums::packed_amounts::{MixedAmounts, PackedAmounts};
+
+/// Whether somebody will ask for the cells of slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SlotCells {
+    /// No: that saves eight bytes for each.
+    #[default]
+    Unknown,
+    /// Yes.
+    Known,
+}
 
 /// What one thread allocated right at a node with one allocator, without what the node called.
 #[derive(Clone, Copy, Debug)]

@@ -15,58 +15,14 @@ use crate::naming::places::{PlaceId, Places};
 use crate::naming::view::Views;
 use crate::reading::query::SlotFilter;
 use crate::reading::report::{Report, TreeSource};
+use crate::sums::actors::Split;
 use crate::sums::actors::{Actor, NewActors};
 use crate::sums::attached_nodes::AttachedNodes;
+use crate::sums::flame_cells::SlotCells;
 use crate::sums::flame_cells::{Cell, Cells, NewCells};
+use crate::sums::node::{Node, NodeId};
 use crate::sums::rows::indistinguishable;
 use crate::sums::site_tree::SiteTree;
-
-/// The name of the root.
-pub const ROOT: &str = "all";
-
-/// The number of a node. Node 0 is the root; parents have lower numbers than their children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub u32);
-
-impl NodeId {
-    /// The root.
-    pub const ROOT: Self = Self(0);
-
-    /// The node as an index.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A call, or a place where memory was allocated.
-#[derive(Clone, Copy, Debug)]
-pub struct Node {
-    /// The caller. The root is its own.
-    pub parent: NodeId,
-    /// Where.
-    pub place: PlaceId,
-}
-
-/// What has a node of its own above all that it did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Split {
-    /// Each process, where there are several.
-    #[default]
-    ByProcess,
-    /// Each thread as well, below its process.
-    ByThread,
-}
-
-/// Whether somebody will ask for the cells of slots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum SlotCells {
-    /// No: that saves eight bytes for each.
-    #[default]
-    Unknown,
-    /// Yes.
-    Known,
-}
 
 /// What a tree is made of, apart from sites and slots.
 pub(crate) struct TreeContext<'a> {

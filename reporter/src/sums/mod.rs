@@ -7,11 +7,12 @@
 //! - As a tree: [`flame_tree`] of `flame_cells` (`packed_amounts`, `actors`); of a capture of which nothing else is
 //!   asked, [`node_report`] with `site_tree`, `node_groups`, `node_lookup` and `attached_nodes`.
 
-pub(crate) mod actors;
+pub mod actors;
 pub(crate) mod attached_nodes;
 pub(crate) mod call_sums;
 pub mod flame_cells;
 pub mod flame_tree;
+pub mod node;
 pub(crate) mod node_groups;
 pub(crate) mod node_lookup;
 pub mod node_report;

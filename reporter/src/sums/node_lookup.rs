@@ -7,7 +7,7 @@ use memprof_channel::ids::StackId;
 use rustc_hash::FxBuildHasher;
 
 use crate::naming::places::PlaceId;
-use crate::sums::flame_tree::{Node, NodeId};
+use crate::sums::node::{Node, NodeId};
 
 /// The nodes by parent and place: five bytes each, since the nodes themselves say what the key is. Most of a stack is
 /// new at once when it comes first, so that most nodes come right after their parents: these are found without a table.

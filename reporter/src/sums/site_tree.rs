@@ -9,7 +9,7 @@ use memprof_channel::ids::{FrameId, SiteId, StackId};
 use crate::naming::places::{NO_NATIVE_STACK, NO_PYTHON_STACK, PYTHON_RUNTIME, PlaceId, Places};
 use crate::naming::stack_views::StackViews;
 use crate::naming::view::Views;
-use crate::sums::flame_tree::{Node, NodeId, ROOT};
+use crate::sums::node::{Node, NodeId, ROOT};
 use crate::sums::node_lookup::{ChildIndex, StackNodes};
 
 /// A node for each place on the stack of each site. Whether anything was allocated there is another question.

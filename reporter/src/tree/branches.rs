@@ -4,7 +4,8 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 
 use crate::naming::places::PlaceId;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 /// A node of the flame tree that a call of the call tree represents, and how much it contributes to that call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -134,7 +134,7 @@ impl CallTree {
             (branches.total(), if direction.inverted { Amount::default() } else { branches.own_amounts()[0] });
         let root = Call {
             parent: CallId::ROOT,
-            what: What::Call(branches.place(crate::sums::flame_tree::NodeId::ROOT)),
+            what: What::Call(branches.place(crate::sums::node::NodeId::ROOT)),
             amount,
             own,
             depth: 0,

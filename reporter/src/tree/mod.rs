@@ -26,7 +26,9 @@ use memprof_replay::metric::Metric;
 use crate::naming::places::PlaceId;
 use crate::naming::view::View;
 use crate::reading::report::{Report, TreeSource};
-use crate::sums::flame_tree::{FlameTree, SlotCells, Split};
+use crate::sums::actors::Split;
+use crate::sums::flame_cells::SlotCells;
+use crate::sums::flame_tree::FlameTree;
 use crate::sums::rows::Ranking;
 
 /// What a call tree shows.

@@ -7,7 +7,8 @@ use crate::native_run::{ALLOCATE, GEO, INDEX, INSERT, MAIN, PUSH_BACK, PYTHON, Z
 use memprof_capture::file::Frame;
 use memprof_channel::allocator::Allocator::Malloc;
 use memprof_replay::metric::Metric;
-use memprof_reporter::flame_tree::{FlameTree, NodeId};
+use memprof_reporter::flame_tree::FlameTree;
+use memprof_reporter::node::NodeId;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::places::Places;
 use memprof_reporter::report::Report;

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use memprof_channel::allocator::Allocator::{Malloc, Mmap};
 use memprof_channel::object_tracing::ObjectTracing;
 use memprof_replay::metric::Metric;
-use memprof_reporter::flame_tree::Split;
+use memprof_reporter::actors::Split;
 use memprof_reporter::flamegraph::{self, GraphShape};
 use memprof_reporter::view::{View, ViewKind};
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use memprof_channel::ids::Stamp;
 
 use super::RunClock;
 use crate::export::lifetimes::{LifetimeSink, Live};
-use crate::sums::flame_tree::NodeId;
+use crate::sums::node::NodeId;
 
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::export::frames::Frames;
 use crate::naming::places::{PlaceId, PlaceKind};
 use crate::naming::strings::{StringId, Strings};
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{Node, NodeId};
+use crate::sums::node::{Node, NodeId};
 
 /// What colours a frame. The first one is what the profiler takes for everything else.
 const CATEGORIES: [(&str, &str); 4] =

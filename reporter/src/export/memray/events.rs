@@ -20,7 +20,7 @@ use super::{milliseconds, thread_number};
 use crate::export::event_places::EventPlaces;
 use crate::naming::places::Places;
 use crate::reading::run_clock::RunClock;
-use crate::sums::flame_tree::NodeId;
+use crate::sums::node::NodeId;
 
 /// Where the addresses of a program end on Linux, with pages of five levels.
 const ADDRESS_SPACE: u64 = 1 << 56;

@@ -18,7 +18,8 @@ use crate::naming::view::{View, Views};
 use crate::pages::flamegraph::{PARTS, SCHEMA, write_nodes};
 use crate::pages::page::{Columns, PageHeader, write_page};
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 use crate::sums::site_tree::preorder;
 
 /// All that is no column: as in the page of one capture, as far as the flame graph needs it.

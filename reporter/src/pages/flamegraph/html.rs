@@ -25,7 +25,9 @@ use crate::naming::view::Views;
 use crate::pages::page::{Columns, PageHeader, PageParts, write_page};
 use crate::reading::pymalloc;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, NodeId, SlotCells};
+use crate::sums::flame_cells::SlotCells;
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 /// What the page reads.
 pub(crate) const SCHEMA: &str = "memprof-page-1";

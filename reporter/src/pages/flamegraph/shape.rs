@@ -1,7 +1,7 @@
 //! How a flame graph is put together.
 
 use crate::naming::view::View;
-use crate::sums::flame_tree::Split;
+use crate::sums::actors::Split;
 
 /// Which frames a graph has, and in which order it begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,9 @@ use crate::formatting::size_units::size;
 use crate::naming::folded_names::folded_name;
 use crate::naming::places::Places;
 use crate::reading::report::Report;
-use crate::sums::flame_tree::{FlameTree, Node, NodeId, SlotCells};
+use crate::sums::flame_cells::SlotCells;
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::{Node, NodeId};
 
 /// What is narrower than this share of the picture is drawn as one block with its siblings.
 const SMALLEST_SHARE: u64 = 10_000;

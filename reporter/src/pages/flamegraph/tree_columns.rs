@@ -12,7 +12,8 @@ use crate::naming::strings::Strings;
 use crate::pages::page::Columns;
 use crate::reading::report::Report;
 use crate::reading::source_lines::SourceLines;
-use crate::sums::flame_tree::{FlameTree, NodeId};
+use crate::sums::flame_tree::FlameTree;
+use crate::sums::node::NodeId;
 
 /// The places that occur in the tree, as the page numbers them.
 pub(super) struct UsedFrames {
