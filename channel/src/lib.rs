@@ -8,7 +8,7 @@
 //!
 //! - [`layout`]: the bytes of the pool; [`atomic`]: their words.
 //! - [`pool`]: chunks, for both sides; [`states`]: their states, and the steps between them.
-//! - [`writer`]: a thread's end of the channel; [`turns`]: how its events are dated, by a [`clock`].
+//! - [`writer`]: a thread's end of the channel, which is its chunks' [`author`]; [`turns`]: how its events are dated, by a [`clock`].
 //! - [`record`]: the records inside a chunk and their decoder. Some are descriptions: of a [`process`], a [`module`], a
 //!   [`code`] object.
 //! - [`followed`]: which processes are recorded; [`not_followed`]: why a recording did not go on in another program.
@@ -26,6 +26,7 @@
 
 pub mod allocator;
 pub mod atomic;
+pub mod author;
 pub mod clock;
 pub mod code;
 pub mod early_stop;

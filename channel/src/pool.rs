@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
+use crate::author::Author;
 use crate::clock::ClockKind;
 use crate::followed::Followed;
 use crate::layout::{
@@ -11,7 +12,6 @@ use crate::layout::{
 };
 use crate::object_tracing::ObjectTracing;
 use crate::states::{self, State, Task, Words};
-use crate::writer::Author;
 
 /// A chunk of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,6 +4,7 @@ mod chunks;
 
 use self::chunks::NO_STAMP;
 use crate::allocator::Allocator;
+use crate::author::Author;
 use crate::early_stop::EarlyStop;
 use crate::ids::{Address, SiteId, Stamp};
 use crate::layout::CHUNK_WORDS;
@@ -13,31 +14,7 @@ use crate::record::{
     IS_SHARED, KIND_BITS, LONG_SIZE, MAP, MAX_DELTA, MAX_DESCRIPTOR_WORDS, MAX_EVENT_WORDS, MODULE, MOVES, Mapped,
     MappedFile, NAME, PROCESS, PROTECTS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
-use crate::states::Task;
 use crate::turns::Dating;
-
-/// Who writes: what the recorder must know about each chunk.
-#[derive(Clone, Copy, Debug)]
-pub struct Author {
-    /// The thread, numbered by the pool.
-    pub thread: u32,
-    /// Its id in the kernel.
-    pub tid: u32,
-    /// Which image of the process, from 1.
-    pub image: u32,
-    /// The process.
-    pub pid: u32,
-    /// The thread's name in the kernel, padded with NUL.
-    pub name: [u8; 16],
-}
-
-impl Author {
-    /// Whose chunks are.
-    #[must_use]
-    pub const fn task(&self) -> Task {
-        Task { image: self.image, tid: self.tid }
-    }
-}
 
 /// Appends the records of one thread to chunks of the pool.
 pub struct ChunkWriter {

@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use memprof_channel::allocator::Allocator;
+use memprof_channel::author::Author;
 use memprof_channel::clock::ClockKind;
 use memprof_channel::followed::Followed;
 use memprof_channel::ids::{Address, SiteId};
 use memprof_channel::layout::{CHUNK_BYTES, CHUNK_WORDS, pool_bytes};
 use memprof_channel::object_tracing::ObjectTracing;
 use memprof_channel::record::ChannelFrame;
-use memprof_channel::writer::Author;
 use memprof_channel::{ChunkWriter, Pool, PoolSettings};
 use proptest::prelude::*;
 

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
 use memprof_channel::allocator::Allocator;
+use memprof_channel::author::Author;
 use memprof_channel::clock::ClockKind;
 use memprof_channel::followed::Followed;
 use memprof_channel::ids::{Address, SiteId, Stamp};
@@ -18,7 +19,6 @@ use memprof_channel::pool::futex_wake;
 use memprof_channel::record::{
     ChannelFrame, ChannelNativeFrame, LARGEST_MODULE_ADDRESS, MOST_MODULES, Mapped, MappedFile,
 };
-use memprof_channel::writer::Author;
 use memprof_channel::{ChunkIndex, ChunkWriter, Pool, PoolSettings, Record, Records};
 use proptest::prelude::*;
 

@@ -9,9 +9,9 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize};
 
 use memprof_channel::ChunkWriter;
 use memprof_channel::allocator::Allocator;
+use memprof_channel::author::Author;
 use memprof_channel::ids::{Address, SiteId, Stamp};
 use memprof_channel::record::Mapped;
-use memprof_channel::writer::Author;
 
 use self::python_frames::Moment;
 use crate::channel::Channel;

@@ -28,8 +28,8 @@ const SMALLEST: (u16, u16) = (20, 5);
 const HINTS: [&str; 10] =
     ["q quit", "? help", "Enter open", "/ search", "o source", "m metric", "i invert", "v view", "s sort", "t threads"];
 
-/// Draws all of it.
-pub(crate) fn tree_rows(screen: &mut TreeScreen, frame: &mut Frame) {
+/// Draws the screen.
+pub fn draw(screen: &mut TreeScreen, frame: &mut Frame) {
     let area = frame.area();
     if (area.width, area.height) < SMALLEST || area.height < SMALLEST.1 {
         frame.render_widget(Line::raw("too small"), area);

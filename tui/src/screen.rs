@@ -11,7 +11,6 @@ use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::{CallId, CallTree, Folding, GuideStyle, Memory, TreeOptions, What};
 use memprof_reporter::view::{View, ViewKind};
 
-use crate::draw::tree_rows;
 use crate::keys::{Action, Focus};
 use crate::opened_rows::OpenedRows;
 use crate::palette::Palette;
@@ -370,10 +369,5 @@ impl<'a> TreeScreen<'a> {
         self.top = self.top.clamp((self.cursor + 1).saturating_sub(lines), self.cursor);
         // No empty lines below the last row while there are rows above.
         self.top = self.top.min(self.rows.len().saturating_sub(lines));
-    }
-
-    /// Draws the screen.
-    pub fn draw(&mut self, frame: &mut ratatui::Frame) {
-        tree_rows(self, frame);
     }
 }

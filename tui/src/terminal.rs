@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGSTOP, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, raise};
 
+use crate::draw::draw;
 use crate::keys::action;
 use crate::screen::{Outcome, TreeScreen};
 
@@ -85,7 +86,7 @@ fn show(screen: &mut TreeScreen, ended_by: &AtomicI32) -> io::Result<Outcome> {
     let _guard = TerminalGuard;
     execute!(io::stdout(), EnableMouseCapture)?;
     loop {
-        terminal.draw(|frame| screen.draw(frame))?;
+        terminal.draw(|frame| draw(screen, frame))?;
         let mut next = loop {
             match next_event(POLL_INTERVAL)? {
                 Some(event) => break Some(event),

@@ -23,7 +23,7 @@ use memprof_channel::allocator::Allocator::Malloc;
 use memprof_reporter::report::Report;
 use memprof_reporter::text::TextStyle;
 use memprof_tui::keys::action;
-use memprof_tui::{Outcome, TreeScreen};
+use memprof_tui::{Outcome, TreeScreen, draw};
 use native_run::native_run;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -47,7 +47,7 @@ impl<'a> Session<'a> {
     }
 
     fn draw(&mut self) {
-        self.terminal.draw(|frame| self.screen.draw(frame)).expect("memory can be drawn to");
+        self.terminal.draw(|frame| draw(&mut self.screen, frame)).expect("memory can be drawn to");
     }
 
     fn press(&mut self, code: KeyCode) -> Outcome {
@@ -332,7 +332,7 @@ fn without_colours_there_are_none() {
         TestBackend::new(80, 24),
     );
     let mut terminal = Terminal::new(backend).expect("memory can be drawn to");
-    terminal.draw(|frame| screen.draw(frame)).expect("memory can be drawn to");
+    terminal.draw(|frame| draw(&mut screen, frame)).expect("memory can be drawn to");
     let cells = &terminal.backend().buffer().content;
     assert!(cells.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
     assert!(cells.iter().all(|cell| cell.symbol().is_ascii()), "ASCII only");

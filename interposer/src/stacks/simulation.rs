@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 
+use memprof_channel::author::Author;
 use memprof_channel::clock::ClockKind;
 use memprof_channel::followed::Followed;
 use memprof_channel::layout::pool_bytes;
 use memprof_channel::record::{ChannelFrame, ChannelNativeFrame};
-use memprof_channel::writer::Author;
 use memprof_channel::{ChunkWriter, Pool, PoolSettings, Record, Records};
 use proptest::prelude::*;
 

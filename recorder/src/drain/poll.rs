@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
+use memprof_channel::author::Author;
 use memprof_channel::ids::Stamp;
 use memprof_channel::layout::load_text;
-use memprof_channel::writer::Author;
 use memprof_channel::{ChunkIndex, Pool, Records};
 use rustc_hash::FxHashMap;
 

@@ -7,11 +7,11 @@ use memprof_capture::file::columns::EventBatch;
 use memprof_capture::file::{CaptureReader, Tables};
 use memprof_channel::ChunkWriter;
 use memprof_channel::allocator::Allocator;
+use memprof_channel::author::Author;
 use memprof_channel::followed::Followed;
 use memprof_channel::ids::{Address, SiteId};
 use memprof_channel::object_tracing::ObjectTracing;
 use memprof_channel::record::{ChannelFrame, ChannelNativeFrame, Mapped};
-use memprof_channel::writer::Author;
 use proptest::prelude::*;
 
 use super::Drain;

@@ -9,11 +9,11 @@ use memprof_capture::file::CaptureReader;
 use memprof_capture::file::columns::EventBatch;
 use memprof_channel::ChunkWriter;
 use memprof_channel::allocator::Allocator;
+use memprof_channel::author::Author;
 use memprof_channel::followed::Followed;
 use memprof_channel::ids::{Address, SiteId};
 use memprof_channel::layout::{CHUNK_WORDS, DEFAULT_CHUNKS};
 use memprof_channel::states::{State, Task};
-use memprof_channel::writer::Author;
 
 use super::Drain;
 use crate::given_channel::{header, summary};

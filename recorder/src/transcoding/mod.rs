@@ -8,8 +8,8 @@ mod thread_stack;
 use memprof_capture::event::TimedEvent;
 use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_channel::Records;
+use memprof_channel::author::Author;
 use memprof_channel::record::Malformed;
-use memprof_channel::writer::Author;
 use rustc_hash::FxHashMap;
 
 use crate::interning::Interning;

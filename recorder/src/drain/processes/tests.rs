@@ -8,9 +8,9 @@ use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Fact};
 use memprof_channel::ChunkWriter;
 use memprof_channel::allocator::Allocator;
+use memprof_channel::author::Author;
 use memprof_channel::followed::Followed;
 use memprof_channel::ids::{Address, SiteId, Stamp};
-use memprof_channel::writer::Author;
 
 use crate::drain::Drain;
 use crate::given_channel::{header, summary};
