@@ -48,6 +48,7 @@ impl Metric {
 
 /// A value for each metric.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PerMetric"))]
 pub struct PerMetric<T> {
     /// Of what was live at the peak.
     pub peak: T,

@@ -6,6 +6,7 @@ use crate::slots::Amount;
 
 /// Allocations whose requested size lies in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SizeBucket {
     /// The smallest size that counts here.
     pub min_bytes: u64,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Some memory: how much, in how many allocations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Amount {
     /// Requested bytes.
     pub bytes: u64,

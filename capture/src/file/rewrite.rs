@@ -235,7 +235,7 @@ mod tests {
             functions: vec![Function { name: "n".repeat(bytes), file: String::new(), line: 0 }],
         };
         let lengths = |names: &[FrameSymbols]| batches(names).map(<[_]>::len).collect::<Vec<_>>();
-        assert_eq!(lengths(&[]), []);
+        assert!(lengths(&[]).is_empty());
         assert_eq!(lengths(&[named(1), named(2)]), [2]);
         assert_eq!(lengths(&[named(10 << 20), named(10 << 20), named(20 << 20), named(1)]), [1, 1, 1, 1]);
         assert_eq!(lengths(&[named(10 << 20), named(1 << 20), named(10 << 20)]), [2, 1]);

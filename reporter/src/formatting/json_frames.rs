@@ -8,10 +8,16 @@ use crate::reading::report::Report;
 
 /// A place.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Frame"))]
 pub(crate) struct JsonFrame<'a> {
+    /// co_name of a Python function, the demangled name of a native one, or a name in angle brackets.
     function: &'a str,
+    /// co_filename; of a native function its source file or else its module; empty for names in angle brackets.
     file: &'a str,
+    /// 0 where it is not known, or there is none.
     line: u32,
+    /// What the place is: Python code, native code, the interpreter's own native code, or a name in angle brackets.
+    #[cfg_attr(test, schemars(extend("enum" = crate::naming::places::PlaceKind::IN_STACKS)))]
     kind: &'static str,
 }
 

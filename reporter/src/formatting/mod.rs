@@ -6,6 +6,8 @@ pub mod expected_size;
 pub(crate) mod json_columns;
 pub(crate) mod json_frames;
 pub(crate) mod json_head;
+#[cfg(test)]
+pub(crate) mod json_schema;
 pub(crate) mod markdown;
 pub mod quantities;
 pub(crate) mod report_title;

@@ -111,6 +111,7 @@ impl std::error::Error for SuppressionsError {
 
 /// Leaks that a suppression has taken out of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SuppressedLeaks {
     /// The suppression's pattern.
     pub pattern: String,

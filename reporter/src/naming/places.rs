@@ -58,6 +58,14 @@ pub enum PlaceKind {
 }
 
 impl PlaceKind {
+    /// The names of all that stacks consist of.
+    pub const IN_STACKS: [&str; 4] =
+        [Self::Python.name(), Self::Native.name(), Self::Runtime.name(), Self::Special.name()];
+
+    /// The names of all that trees of stacks consist of, unless they are split by thread.
+    pub const IN_TREES: [&str; 5] =
+        [Self::Python.name(), Self::Native.name(), Self::Runtime.name(), Self::Special.name(), Self::Process.name()];
+
     /// The name in the data of reports. The evaluation loop is a function of the interpreter like others there.
     #[must_use]
     pub const fn name(self) -> &'static str {

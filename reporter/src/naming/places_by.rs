@@ -126,9 +126,18 @@ impl FromStr for PlacesBy {
     }
 }
 
-const FILE: SubjectName = SubjectName { name: "file", head: "File" };
-const MODULE: SubjectName = SubjectName { name: "module", head: "Module" };
-const PACKAGE: SubjectName = SubjectName { name: "package", head: "Package" };
+const FILE: SubjectName = SubjectName {
+    name: "file",
+    head: "File",
+    meaning: "By file: its path, or the name in angle brackets of what is in none.",
+};
+const MODULE: SubjectName =
+    SubjectName { name: "module", head: "Module", meaning: "By module: of native code its path, else the file." };
+const PACKAGE: SubjectName = SubjectName {
+    name: "package",
+    head: "Package",
+    meaning: "By package: the name of the distribution, Python, a native library's file, or a name in angle brackets.",
+};
 
 /// The path that represents a place in a list by file; the name of what is in none.
 fn file(places: &Places, place: PlaceId) -> &str {

@@ -13,6 +13,9 @@ pub enum ViewKind {
 }
 
 impl ViewKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Hybrid, Self::Python, Self::Native];
+
     /// The name in the data of reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -47,6 +50,9 @@ pub enum PlacesOf {
 }
 
 impl PlacesOf {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Program, Self::Dependencies, Self::All];
+
     /// The name in the data of reports.
     #[must_use]
     pub const fn name(self) -> &'static str {

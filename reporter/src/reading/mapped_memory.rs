@@ -12,10 +12,13 @@ use serde::Serialize;
 
 /// How much of something was mapped; docs/metrics.md defines it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct MappedAmounts {
     pub mappings: u64,
     pub bytes: u64,
+    /// Mapped when the heap had its peak.
     pub peak_bytes: u64,
+    /// Mapped at the end.
     pub leaked_bytes: u64,
 }
 
@@ -31,10 +34,12 @@ impl MappedAmounts {
 
 /// A file or shared memory that was mapped so that others see the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SharedObject {
     /// As the kernel calls it, or by its number.
     pub name: String,
     /// `memory` or `file`.
+    #[cfg_attr(test, schemars(extend("enum" = ["memory", "file"])))]
     pub kind: &'static str,
     #[serde(flatten)]
     pub amounts: MappedAmounts,

@@ -12,14 +12,17 @@ use crate::reading::utc_time::iso_8601;
 
 /// The facts about a run, as all reports print them. docs/metrics.md defines each.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Metadata {
     /// The program and its arguments, quoted for a shell.
     pub command_line: String,
     /// The process, or the first of several.
     pub pid: u32,
     /// When it started: ISO 8601, UTC.
+    #[cfg_attr(test, schemars(regex(pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$")))]
     pub start_time: String,
     /// How long it ran, as far as the capture knows.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub duration_s: f64,
     /// Such as `3.11.7`; empty for a program that ran no Python.
     pub python_version: String,

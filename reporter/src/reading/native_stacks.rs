@@ -6,38 +6,59 @@ use serde::Serialize;
 
 /// The facts about native stacks, as reports print them. docs/metrics.md defines each.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct NativeStacks {
     pub recorded: bool,
-    /// Nothing, like the next ones, where the capture does not say.
+    /// Stacks that end early, at code without unwinding information; null, like the next ones, where the capture does
+    /// not say.
     pub cut_short: Option<u64>,
+    /// Stacks whose Python frames could not be placed among the native ones.
     pub unmerged: Option<u64>,
+    /// Stacks that were compared with another unwinder's.
     pub checked: Option<u64>,
+    /// Those among them that differed.
     pub differing: Option<u64>,
-    /// Those that have frames, most frames first.
+    /// Those that frames lie in, most frames first.
     pub modules: Vec<ModuleReport>,
 }
 
 /// A module that frames lie in.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ModuleReport {
     pub path: String,
     /// Addresses that occur in stacks.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub frames: u64,
     /// Those among them whose function is known.
     pub named: u64,
-    /// Where the names come from, or why there are none; nothing where the capture does not say.
+    /// Where the names come from, or why there are none; null where the capture does not say.
     #[serde(serialize_with = "source_name")]
+    #[cfg_attr(test, schemars(with = "Option<SourceName>"))]
     pub source: Option<SymbolSource>,
+}
+
+/// A source of names in the data of reports.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+enum SourceName {
+    DebugInformation,
+    SymbolTable,
+    OtherBuild,
+    Missing,
+    Unreadable,
+    Nameless,
 }
 
 fn source_name<S: serde::Serializer>(source: &Option<SymbolSource>, serializer: S) -> Result<S::Ok, S::Error> {
     let name = source.as_ref().map(|source| match source {
-        SymbolSource::DebugInformation(_) => "debug_information",
-        SymbolSource::SymbolTable(_) => "symbol_table",
-        SymbolSource::OtherBuild(_) => "other_build",
-        SymbolSource::Missing => "missing",
-        SymbolSource::Unreadable(..) => "unreadable",
-        SymbolSource::Nameless => "nameless",
+        SymbolSource::DebugInformation(_) => SourceName::DebugInformation,
+        SymbolSource::SymbolTable(_) => SourceName::SymbolTable,
+        SymbolSource::OtherBuild(_) => SourceName::OtherBuild,
+        SymbolSource::Missing => SourceName::Missing,
+        SymbolSource::Unreadable(..) => SourceName::Unreadable,
+        SymbolSource::Nameless => SourceName::Nameless,
     });
     name.serialize(serializer)
 }

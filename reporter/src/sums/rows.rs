@@ -24,6 +24,9 @@ pub enum Ranking {
 }
 
 impl Ranking {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Bytes, Self::Allocations];
+
     /// The name in the data of reports.
     #[must_use]
     pub const fn name(self) -> &'static str {

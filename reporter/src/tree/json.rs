@@ -10,32 +10,61 @@ use super::selection::{Item, Limits, Row, rows};
 use super::{Folding, TreeOptions};
 use crate::formatting::json_columns::Sequence;
 use crate::formatting::json_head::JsonHead;
+#[cfg(test)]
+use crate::naming::places::PlaceKind;
 use crate::reading::report::Report;
 
+const SCHEMA: &str = "memprof-tree-1";
+
+/// # memprof tree --json
+/// docs/metrics.md defines every figure. The rows below a row, if there are any, add up to it.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Tree<'a, R> {
     #[serde(flatten)]
     head: JsonHead<'a>,
+    /// Whether callers stand below what they called: --inverted.
     inverted: bool,
+    /// What the largest rows have most of: --sort.
+    #[cfg_attr(test, schemars(extend("enum" = crate::sums::rows::Ranking::ALL.map(|ranking| ranking.name()))))]
     sorted_by: &'static str,
+    /// What the root has.
     total: Amount,
+    /// The rows of the tree, each before those below it; the root is the first one. A list, as stacks are deeper than
+    /// many readers of JSON go.
     calls: R,
 }
 
-/// A row of the tree. Stacks can be deeper than readers of nested JSON go, so that the tree is a list.
+/// What a row is that is no call.
+const OWN: &str = "own";
+const HIDDEN: &str = "hidden";
+const MORE: &str = "more";
+
+/// A row of the tree.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CallRow<'a> {
-    /// The index of the row above; nothing for the root, which is the first one.
+    /// The index of the row above; null for the root.
     parent: Option<u32>,
+    /// What the row stands for: a line of Python code, native code, the interpreter's own native code, a name in angle
+    /// brackets or the root, a process; what the row above allocated itself beside its calls (own); folded frames
+    /// (hidden); calls that limits leave out (more).
+    #[cfg_attr(test, schemars(extend("enum" = [&PlaceKind::IN_TREES[..], &[OWN, HIDDEN, MORE]].concat())))]
     kind: &'static str,
+    /// co_name of a Python function, the demangled name of a native one, or another name; empty for own, hidden and
+    /// more.
     function: &'a str,
+    /// co_filename; of a native function its source file or else its module; empty for all others.
     file: &'a str,
+    /// 0 where it is not known, or there is none.
     line: u32,
+    /// What was allocated here and in everything below.
     bytes: u64,
     allocations: u64,
+    /// The part of it that was allocated right here; in an inverted tree, the part without a caller.
     own_bytes: u64,
     own_allocations: u64,
-    /// How many calls the row stands for, where it stands for some.
+    /// For hidden, how many frames are folded; for more, how many calls are left out right here; null for all others.
     calls: Option<u64>,
 }
 
@@ -50,7 +79,7 @@ pub fn write_json(report: &mut Report, options: &TreeOptions, limits: Limits, ou
     // Unless something is folded, all of it is there.
     let view = if options.folding == Folding::Nothing { options.view.with_imports() } else { options.view };
     let json = Tree {
-        head: JsonHead::new("memprof-tree-1", report, view, options.metric),
+        head: JsonHead::new(SCHEMA, report, view, options.metric),
         inverted: options.inverted,
         sorted_by: options.ranking.name(),
         total: report.total(options.metric),
@@ -76,16 +105,27 @@ fn call_row<'a>(report: &'a Report, tree: &CallTree, row: &Row) -> CallRow<'a> {
     };
     let call = match row.item {
         Item::Call(call) => tree.get(call),
-        Item::More { calls, .. } => return nameless("more", Amount::default(), Some(calls)),
+        Item::More { calls, .. } => return nameless(MORE, Amount::default(), Some(calls)),
     };
     match call.what {
-        What::Own => nameless("own", call.own, None),
-        What::Hidden { frames, .. } => nameless("hidden", call.own, Some(frames.into())),
+        What::Own => nameless(OWN, call.own, None),
+        What::Hidden { frames, .. } => nameless(HIDDEN, call.own, Some(frames.into())),
         What::Call(place) => CallRow {
             function: report.places.function(place),
             file: report.places.file(place),
             line: report.places.line(place),
             ..nameless(report.places.get(place).kind.name(), call.own, None)
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formatting::json_schema::assert_type_in_docs;
+
+    #[test]
+    fn the_schema_is_in_docs() {
+        assert_type_in_docs::<Tree<Vec<CallRow>>>(SCHEMA, &[]);
     }
 }

@@ -8,6 +8,7 @@ use crate::formatting::size_units::{count, size};
 
 /// A figure of a run, or of a part of it. docs/metrics.md defines each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Figure {
     /// Bytes that were live at the peak.

@@ -17,15 +17,17 @@ use crate::sums::row_places::RowPlaces;
 
 /// A function on the way to an allocation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteFrame {
     /// Its name.
     pub function: String,
     /// Its file; empty for names in angle brackets.
     pub file: String,
-    /// The line; 0 where it is not known.
+    /// The line; 0 where it is not known, or there is none.
     pub line: u32,
     /// What it is.
     #[serde(serialize_with = "kind_name")]
+    #[cfg_attr(test, schemars(with = "String", extend("enum" = PlaceKind::IN_STACKS)))]
     pub kind: PlaceKind,
 }
 
@@ -35,8 +37,9 @@ fn kind_name<S: Serializer>(kind: &PlaceKind, serializer: S) -> Result<S::Ok, S:
 
 /// Where memory was allocated, and how much.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Site {
-    /// The place, and its callers as far as they are known, outwards. Never empty.
+    /// The place, and its callers as far as they are known, outwards; of a growth the place alone. Never empty.
     pub frames: Vec<SiteFrame>,
     /// How much; of a growth, how much more.
     #[serde(flatten)]

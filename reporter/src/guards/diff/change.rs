@@ -7,6 +7,7 @@ use serde::Serialize;
 
 /// What became of a place from one capture to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It has memory only after.
@@ -40,6 +41,7 @@ impl Status {
 
 /// How much more there is, or less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Difference {
     /// Requested bytes.
     pub bytes: i128,

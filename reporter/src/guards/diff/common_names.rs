@@ -42,6 +42,7 @@ struct Function {
 
 /// A file that has another path now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RenamedFile {
     /// The path in the capture before.
     pub before: String,
@@ -51,6 +52,7 @@ pub struct RenamedFile {
 
 /// A function that is in another file now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MovedFunction {
     /// Its name, the same in both.
     pub function: String,
@@ -62,6 +64,7 @@ pub struct MovedFunction {
 
 /// What was taken for the same although its path is another one: docs/metrics.md says how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Matches {
     /// Folders whose files lie elsewhere.
     pub folders: Vec<MovedFolder>,

@@ -17,36 +17,53 @@ use crate::reading::metadata::Metadata;
 const ROW_BYTES: u64 = 400;
 const FUNCTION_INDENTATION: u64 = 8;
 
+const SCHEMA: &str = "memprof-diff-1";
+
+/// # memprof diff --json
+/// docs/metrics.md defines every figure, and what is the same in both captures. All rows that differ; their differences
+/// add up to that of the total.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct DiffJson<'a, R> {
     schema: &'static str,
     #[serde(flatten)]
     shown: JsonShown,
+    /// What a row is for: --by.
+    #[cfg_attr(test, schemars(extend("enum" = super::By::ALL.map(super::By::name))))]
     by: &'static str,
     before: Capture<'a>,
     after: Capture<'a>,
+    /// The sum over all.
     total: Figures,
+    /// The sums over all rows of a status.
     statuses: Vec<StatusJson>,
     matches: &'a Matches,
     rows: R,
 }
 
+/// One of the captures.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Capture<'a> {
     metadata: &'a Metadata,
+    /// What is missing or uncertain in the capture, a sentence each.
     notes: &'a [String],
 }
 
 /// A change with what follows from it.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Figures {
     before: Amount,
     after: Amount,
     difference: Difference,
+    /// The difference of the bytes in percent of those before; null where there were none.
     percent: Option<f64>,
 }
 
+/// All rows of a status together.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StatusJson {
     status: Status,
     rows: usize,
@@ -55,7 +72,9 @@ struct StatusJson {
     difference: Difference,
 }
 
+/// What has other memory after than before.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RowJson<'a> {
     status: Status,
     #[serde(flatten)]
@@ -65,35 +84,51 @@ struct RowJson<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 enum SubjectJson<'a> {
+    /// By stack.
     Stack {
-        /// Innermost first.
+        /// Its functions, innermost first.
         stack: Vec<FunctionJson<'a>>,
     },
+    /// By function.
     Function(FunctionJson<'a>),
+    /// By line.
     Line {
         #[serde(flatten)]
         function: FunctionJson<'a>,
+        /// 0 where it is not known, or there is none.
         line: u32,
     },
+    /// By module.
     Module {
+        /// Its path after, or before where it is gone.
         module: &'a str,
+        /// Its path before, where that was another one.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, schemars(with = "String"))]
         module_before: Option<&'a str>,
     },
+    /// By package.
     Package {
+        /// Its name, as in metrics.md.
         package: &'a str,
     },
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 struct FunctionJson<'a> {
+    /// co_name of a Python function, the demangled name of a native one, or a name in angle brackets.
     function: &'a str,
+    /// Its file after, or before where it is gone; empty for names in angle brackets.
     file: &'a str,
+    #[cfg_attr(test, schemars(extend("enum" = crate::naming::places::PlaceKind::IN_STACKS)))]
     kind: &'static str,
-    /// Where it was another one.
+    /// Its file before, where that was another one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "String"))]
     file_before: Option<&'a str>,
 }
 
@@ -157,7 +192,7 @@ pub fn write_json(diff: &Diff, out: &mut impl SizedWrite) -> io::Result<()> {
         StatusJson { status, rows, before, after, difference: change.difference() }
     };
     let json = DiffJson {
-        schema: "memprof-diff-1",
+        schema: SCHEMA,
         shown: JsonShown::of(diff.comparison.view, diff.comparison.metric),
         by: diff.comparison.by.name(),
         before: Capture { metadata: before.metadata(), notes: before.notes() },
@@ -169,4 +204,15 @@ pub fn write_json(diff: &Diff, out: &mut impl SizedWrite) -> io::Result<()> {
     };
     serde_json::to_writer_pretty(&mut *out, &json)?;
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formatting::json_schema::assert_type_in_docs;
+
+    #[test]
+    fn the_schema_is_in_docs() {
+        assert_type_in_docs::<DiffJson<Vec<RowJson>>>(SCHEMA, &[]);
+    }
 }

@@ -59,6 +59,9 @@ pub enum By {
 }
 
 impl By {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Stack, Self::Function, Self::Line, Self::Module, Self::Package];
+
     /// The name in all reports.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -6,12 +6,14 @@ use serde::Serialize;
 
 /// Two folders of which one has become the other, as what files lie below them shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MovedFolder {
     /// The folder in the capture before; empty for relative paths.
     pub before: String,
     /// The folder in the capture after.
     pub after: String,
     /// The files below them that are the same.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub files: usize,
 }
 

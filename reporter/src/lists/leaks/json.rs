@@ -16,27 +16,41 @@ use crate::naming::allocator_name::allocator_name;
 use crate::reading::report::Report;
 use crate::sums::stacks::StackGroup;
 
+const SCHEMA: &str = "memprof-leaks-1";
+
 /// What a leak takes without its frames, and how far these stand from the margin.
 const LEAK_BYTES: u64 = 200;
 const FRAME_INDENTATION: u64 = 8;
 
+/// # memprof leaks --json
+/// docs/metrics.md defines every figure. All stacks, largest first.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Document<'a, L> {
     #[serde(flatten)]
     head: JsonHead<'a>,
     total: Amount,
+    /// What the suppressions took out of all other figures, by suppression.
     suppressed: &'a [SuppressedLeaks],
     leaks: L,
 }
 
+/// What was allocated with one stack and allocator, and not freed.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Leak<'a, F> {
     bytes: u64,
     allocations: u64,
     allocator: &'static str,
+    /// Not before this were they allocated; null where that is not known.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     allocated_from_s: Option<f64>,
+    /// Nor after this.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     allocated_to_s: Option<f64>,
+    /// Where tables list it.
     place: JsonFrame<'a>,
+    /// The stack, innermost first, as the view shows it.
     frames: F,
 }
 
@@ -62,11 +76,22 @@ pub(super) fn write(report: &Report, settings: &LeakSettings, out: &mut impl Siz
         }
     };
     let document = Document {
-        head: JsonHead::new("memprof-leaks-1", report, settings.view, Metric::Leaks),
+        head: JsonHead::new(SCHEMA, report, settings.view, Metric::Leaks),
         total: report.total(Metric::Leaks),
         suppressed: &settings.suppressed,
         leaks: Sequence(groups.iter().map(leak)),
     };
     serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formatting::json_schema::assert_type_in_docs;
+
+    #[test]
+    fn the_schema_is_in_docs() {
+        assert_type_in_docs::<Document<Vec<Leak<Vec<JsonFrame>>>>>(SCHEMA, &[("metric", Metric::Leaks.name())]);
+    }
 }

@@ -11,26 +11,40 @@ use crate::formatting::json_head::JsonHead;
 use crate::naming::view::View;
 use crate::reading::report::Report;
 
+const SCHEMA: &str = "memprof-lines-1";
+
+/// # memprof lines --json
+/// docs/metrics.md defines every figure. The selected file, or all files; of each the lines that have anything.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Lines<'a> {
     #[serde(flatten)]
     head: JsonHead<'a>,
+    /// What files and lines are sorted by: --sort.
+    #[cfg_attr(test, schemars(extend("enum" = SortBy::ALL.map(SortBy::name))))]
     sort: &'static str,
     total: Amount,
     files: Vec<File<'a>>,
 }
 
+/// What a file allocated, itself and with all that it called.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct File<'a> {
+    /// Its path; of what is in no file, its name in angle brackets.
     file: &'a str,
     own: Sums,
     with_callees: Sums,
     lines: Vec<Line>,
 }
 
+/// What a line allocated, itself and with all that it called.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Line {
+    #[cfg_attr(test, schemars(range(min = 1)))]
     line: u32,
+    /// null where the source may not be shown.
     text: Option<String>,
     own: Sums,
     with_callees: Sums,
@@ -59,11 +73,22 @@ pub(super) fn write(
         File { file: file.name, own: file.whole.own, with_callees: file.whole.with_callees, lines: lines.collect() }
     });
     let lines = Lines {
-        head: JsonHead::new("memprof-lines-1", report, view, metric),
+        head: JsonHead::new(SCHEMA, report, view, metric),
         sort: sort.name(),
         total: report.total(metric),
         files: files.collect(),
     };
     serde_json::to_writer_pretty(&mut *out, &lines)?;
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formatting::json_schema::assert_type_in_docs;
+
+    #[test]
+    fn the_schema_is_in_docs() {
+        assert_type_in_docs::<Lines>(SCHEMA, &[]);
+    }
 }

@@ -11,8 +11,10 @@ use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::text::TextStyle;
 
-const FILE: SubjectName = SubjectName { name: "file", head: "File" };
-const SOURCE: SubjectName = SubjectName { name: "text", head: "Source" };
+const FILE: SubjectName =
+    SubjectName { name: "file", head: "File", meaning: "Its path; of what is in no file, its name in angle brackets." };
+const SOURCE: SubjectName =
+    SubjectName { name: "text", head: "Source", meaning: "The line itself; empty where the source may not be shown." };
 
 /// A line that has figures, with its text as far as that is known.
 struct SourceLine<'a> {

@@ -35,6 +35,9 @@ pub enum SortBy {
 }
 
 impl SortBy {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Line, Self::Own, Self::Total, Self::Allocations];
+
     /// The name in the data of reports.
     #[must_use]
     pub const fn name(self) -> &'static str {

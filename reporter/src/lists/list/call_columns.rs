@@ -13,8 +13,8 @@ pub(crate) fn call_columns<'a, R: 'a>(
     with_callees: fn(&R) -> Sums,
 ) -> Vec<Column<'a, R>> {
     let mut columns = vec![
-        Column::amounts(own).named("own"),
-        Column::amounts(with_callees).named("with_callees"),
+        Column::amounts(own).named("own").meaning("What it allocated itself."),
+        Column::amounts(with_callees).named("with_callees").meaning("Likewise, with all that it called."),
         Column::bytes("Own", move |row| own(row)[metric].bytes),
         Column::share(move |row| (own(row)[metric].bytes, whole)),
         Column::bytes("Total", move |row| with_callees(row)[metric].bytes),

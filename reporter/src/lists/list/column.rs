@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use memprof_replay::metric::Sums;
 
+use super::SubjectName;
 use crate::formatting::size_units::{count, percent, seconds, size};
 use crate::text::Align;
 
@@ -52,13 +53,24 @@ pub(crate) struct Column<'a, R> {
     pub align: Align,
     pub room: Room,
     pub shows: Shows<'a, R>,
+    pub meaning: Meaning,
+}
+
+/// What a column is to programs.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the schemas in docs/ tell it"))]
+pub(crate) struct Meaning {
+    /// A sentence, or more. Nothing where no schema has the column.
+    pub text: &'static str,
+    /// The least number.
+    pub least: u64,
 }
 
 impl<'a, R> Column<'a, R> {
     /// One that people read, until it has a name for programs, too.
     pub(crate) const fn new(head: &'static str, shows: Shows<'a, R>) -> Self {
         let align = if matches!(shows, Shows::Text(_)) { Align::Left } else { Align::Right };
-        Self { name: None, head, align, room: Room::Always, shows }
+        Self { name: None, head, align, room: Room::Always, shows, meaning: Meaning { text: "", least: 0 } }
     }
 
     /// Bytes.
@@ -91,6 +103,11 @@ impl<'a, R> Column<'a, R> {
         Self::new(head, Shows::Text(Box::new(of)))
     }
 
+    /// What could be what the rows are about.
+    pub(crate) fn called(called: SubjectName, of: impl Fn(&R) -> Cow<'a, str> + 'a) -> Self {
+        Self::text(called.head, of).named(called.name).meaning(called.meaning)
+    }
+
     /// A part of a whole.
     pub(crate) fn share(of: impl Fn(&R) -> (u64, u64) + 'a) -> Self {
         Self::new("Share", Shows::Share(Box::new(of)))
@@ -104,6 +121,16 @@ impl<'a, R> Column<'a, R> {
     /// The same for programs, too, by this name.
     pub(crate) fn named(self, name: &'static str) -> Self {
         Self { name: Some(name), ..self }
+    }
+
+    /// The same with what it means to programs.
+    pub(crate) fn meaning(self, text: &'static str) -> Self {
+        Self { meaning: Meaning { text, ..self.meaning }, ..self }
+    }
+
+    /// The same of numbers that are never less.
+    pub(crate) fn at_least(self, least: u64) -> Self {
+        Self { meaning: Meaning { least, ..self.meaning }, ..self }
     }
 
     /// The same with another rule for room.

@@ -7,6 +7,8 @@ mod csv;
 mod data;
 mod json;
 mod markdown;
+#[cfg(test)]
+mod schema;
 mod subject;
 mod text;
 
@@ -15,6 +17,8 @@ use memprof_replay::slots::Amount;
 pub(crate) use call_columns::{call_columns, head};
 pub(crate) use column::{Column, Room};
 pub(crate) use json::JsonRows;
+#[cfg(test)]
+pub(crate) use schema::{RowSchema, report_on_nothing};
 pub(crate) use subject::{Subject, SubjectName};
 
 use crate::formatting::size_units::{counted, size};

@@ -34,6 +34,8 @@ pub(crate) struct SubjectName {
     pub name: &'static str,
     /// For people.
     pub head: &'static str,
+    /// What it is, in a sentence for programs' authors.
+    pub meaning: &'static str,
 }
 
 impl<R> Subject<'_, R> {

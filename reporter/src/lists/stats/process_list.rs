@@ -25,7 +25,7 @@ pub(super) fn who(report: &Report) -> String {
     text
 }
 
-const COMMAND: SubjectName = SubjectName { name: "command", head: "Command" };
+const COMMAND: SubjectName = SubjectName { name: "command", head: "Command", meaning: "How it began and what it ran." };
 
 struct ProcessRow<'a> {
     id: ProcessId,

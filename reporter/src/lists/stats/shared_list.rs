@@ -9,7 +9,7 @@ use crate::text::{Align, TextStyle};
 
 type ObjectColumn<'a> = Column<'a, SharedObject>;
 
-const NAME: SubjectName = SubjectName { name: "name", head: "Name" };
+const NAME: SubjectName = SubjectName { name: "name", head: "Name", meaning: "As the kernel calls it, or its number." };
 /// At most this many pids are in a list.
 const MOST_PIDS: usize = 3;
 

@@ -18,7 +18,7 @@ use crate::sums::place_report::PlaceLists;
 use crate::sums::rows::{PlaceRow, Ranking};
 use crate::text::{TextStyle, wrap};
 
-const FUNCTION: SubjectName = SubjectName { name: "function", head: "Function" };
+const FUNCTION: SubjectName = SubjectName { name: "function", head: "Function", meaning: "The allocator." };
 
 type AllocatorColumn<'a> = Column<'a, (Allocator, Amount)>;
 type SizeColumn<'a> = Column<'a, SizeBucket>;

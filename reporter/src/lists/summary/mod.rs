@@ -40,6 +40,17 @@ pub enum SortBy {
 }
 
 impl SortBy {
+    /// All that have different names.
+    pub const ALL: [Self; 7] = [
+        Self::Own,
+        Self::Total,
+        Self::Allocations,
+        Self::Name,
+        Self::Of(Metric::Peak),
+        Self::Of(Metric::Leaks),
+        Self::Of(Metric::Temporary),
+    ];
+
     /// The name in the data of reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -61,12 +72,21 @@ struct SummaryRow {
     with_callees: Sums,
 }
 
-/// `summary --json`; docs/summary.schema.json describes it.
+const SCHEMA: &str = "memprof-summary-2";
+
+/// # memprof summary --json
+/// docs/metrics.md defines every figure. All functions, or whatever --by asks for, that have anything, in the
+/// order of --sort.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Document<'a, R> {
     #[serde(flatten)]
     head: JsonHead<'a>,
+    /// What the rows are for: --by. Rows have the fields of these only.
+    #[cfg_attr(test, schemars(extend("enum" = PlacesBy::ALL.map(PlacesBy::name))))]
     by: &'static str,
+    /// What the functions are sorted by: --sort.
+    #[cfg_attr(test, schemars(extend("enum" = SortBy::ALL.map(SortBy::name))))]
     sort: &'static str,
     total: Amount,
     rows: R,
@@ -123,7 +143,7 @@ impl<'a> Summary<'a> {
             ListFormat::Csv => list.write_csv(out),
             ListFormat::Json => {
                 let document = Document {
-                    head: JsonHead::new("memprof-summary-2", report, self.view, metric),
+                    head: JsonHead::new(SCHEMA, report, self.view, metric),
                     by: self.by.name(),
                     sort: self.sort.name(),
                     total: report.total(metric),
@@ -168,4 +188,23 @@ fn rows(report: &Report, view: View, metric: Metric, (grouped, sort): (&GroupedP
     };
     rows.sort_by(|a, b| Reverse(largest(a)).cmp(&Reverse(largest(b))).then_with(|| name(a).cmp(&name(b))));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formatting::json_schema::assert_in_docs;
+    use crate::lists::list::{RowSchema, report_on_nothing};
+    use serde_json::Value;
+
+    #[test]
+    fn the_schema_is_in_docs() {
+        let report = report_on_nothing();
+        let mut rows = RowSchema::new();
+        for by in PlacesBy::ALL {
+            let grouped = by.grouped(report.tables(), &report.places);
+            rows.add(&list::list(&report, Metric::Peak, (by, &grouped), &[]));
+        }
+        assert_in_docs(rows.document::<Document<Value>>(), SCHEMA, &[]);
+    }
 }

@@ -51,6 +51,12 @@ enum Key {
     Thread,
 }
 
+/// The schema of one of the names.
+#[cfg(test)]
+pub(super) fn names_schema() -> serde_json::Value {
+    serde_json::json!({ "type": "string", "enum": KEYS.map(|(name, _)| name) })
+}
+
 impl By {
     /// By nothing: one row.
     const NOTHING: Self = Self { subject: BySubject::Nothing, allocator: false, process: false, thread: false };

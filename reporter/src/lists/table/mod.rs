@@ -49,12 +49,19 @@ enum Subjects {
     Stacks(StackPaths),
 }
 
-/// `table --json`; docs/table.schema.json describes it.
+const SCHEMA: &str = "memprof-table-2";
+
+/// # memprof table --json
+/// docs/metrics.md defines every figure. A row for all that --by asks for together; most bytes first.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Document<'a, R> {
     #[serde(flatten)]
     head: JsonHead<'a>,
+    /// What the rows are for: --by. Rows have the fields of these only.
+    #[cfg_attr(test, schemars(extend("items" = by::names_schema())))]
     by: Vec<&'static str>,
+    /// The sum of all rows.
     total: Amount,
     rows: R,
 }
@@ -142,12 +149,41 @@ impl<'a> Table<'a> {
         let list = self.list();
         list.expected_json().map_or(Ok(()), |size| out.expect(size))?;
         let document = Document {
-            head: JsonHead::new("memprof-table-2", self.report, self.view, self.metric),
+            head: JsonHead::new(SCHEMA, self.report, self.view, self.metric),
             by: self.by.names().collect(),
             total: self.report.total(self.metric),
             rows: JsonRows(&list),
         };
         serde_json::to_writer_pretty(&mut *out, &document)?;
         writeln!(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formatting::json_schema::assert_in_docs;
+    use crate::lists::list::{RowSchema, report_on_nothing};
+    use crate::naming::places_by::PlacesBy;
+    use serde_json::Value;
+
+    #[test]
+    fn the_schema_is_in_docs() {
+        let report = report_on_nothing();
+        let lists = PlaceLists::of(&report, View::default());
+        let places = PlacesBy::ALL.map(BySubject::Places);
+        let mut rows = RowSchema::new();
+        for subject in [BySubject::Stacks].into_iter().chain(places).chain([BySubject::Nothing]) {
+            for flags in 0..8 {
+                let [allocator, process, thread] = [1, 2, 4].map(|flag| flags & flag > 0);
+                let by = By { subject, allocator, process, thread };
+                match subject {
+                    BySubject::Stacks => rows.add(&Table::of_stacks(&report, View::default(), Metric::Peak, by).list()),
+                    _ if by.names().next().is_none() => {}
+                    _ => rows.add(&Table::of_places(&lists, Metric::Peak, by).list()),
+                }
+            }
+        }
+        assert_in_docs(rows.document::<Document<Value>>(), SCHEMA, &[]);
     }
 }

@@ -16,34 +16,48 @@ use crate::naming::view::View;
 use crate::reading::report::Report;
 use crate::sums::stacks::StackGroup;
 
+const SCHEMA: &str = "memprof-temporary-1";
+
 /// What a stack takes without its frames, and how far these stand from the margin.
 const STACK_BYTES: u64 = 150;
 const FRAME_INDENTATION: u64 = 12;
 
+/// # memprof temporary --json
+/// docs/metrics.md defines every figure. All places with temporary allocations, in the order of --sort.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Temporary<'a, P> {
     #[serde(flatten)]
     head: JsonHead<'a>,
+    /// What the places are sorted by: --sort.
+    #[cfg_attr(test, schemars(extend("enum" = SortBy::ALL.map(SortBy::name))))]
     sort: &'static str,
+    /// How many further allocations of its thread a temporary block may outlive: --threshold.
     threshold: u64,
     total: Amount,
     places: P,
 }
 
+/// A place with temporary allocations, and all that it allocated.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Place<'a, S> {
     #[serde(flatten)]
     place: JsonFrame<'a>,
     temporary: Amount,
     total: Amount,
+    /// Those with temporary allocations.
     stacks: S,
 }
 
+/// Temporary allocations with one stack and allocator.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Stack<F> {
-    bytes: u64,
-    allocations: u64,
+    #[serde(flatten)]
+    amount: Amount,
     allocator: &'static str,
+    /// The stack, innermost first, as the view shows it.
     frames: F,
 }
 
@@ -58,8 +72,7 @@ pub(super) fn write(report: &Report, view: View, sort: SortBy, out: &mut impl Si
     let bytes = stacks.map(|group| stack_bytes(group.path).saturating_add(STACK_BYTES));
     out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
     let stack = |group: &StackGroup| Stack {
-        bytes: group.amount.bytes,
-        allocations: group.amount.allocations,
+        amount: group.amount,
         allocator: allocator_name(group.allocator),
         frames: frames(report, paths.places(group.path)),
     };
@@ -70,7 +83,7 @@ pub(super) fn write(report: &Report, view: View, sort: SortBy, out: &mut impl Si
         stacks: row.stacks.iter().map(stack).collect::<Vec<_>>(),
     };
     let temporary = Temporary {
-        head: JsonHead::new("memprof-temporary-1", report, view, Metric::Temporary),
+        head: JsonHead::new(SCHEMA, report, view, Metric::Temporary),
         sort: sort.name(),
         threshold: report.temporary_threshold(),
         total: report.total(Metric::Temporary),
@@ -78,4 +91,18 @@ pub(super) fn write(report: &Report, view: View, sort: SortBy, out: &mut impl Si
     };
     serde_json::to_writer_pretty(&mut *out, &temporary)?;
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formatting::json_schema::assert_type_in_docs;
+
+    #[test]
+    fn the_schema_is_in_docs() {
+        assert_type_in_docs::<Temporary<Vec<Place<Vec<Stack<Vec<JsonFrame>>>>>>>(
+            SCHEMA,
+            &[("metric", Metric::Temporary.name())],
+        );
+    }
 }

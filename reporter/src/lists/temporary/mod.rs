@@ -39,6 +39,9 @@ pub enum SortBy {
 }
 
 impl SortBy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Allocations, Self::Bytes, Self::Share];
+
     /// The name in the data of reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
