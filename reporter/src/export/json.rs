@@ -103,16 +103,16 @@ pub(super) static FORMAT: Format = Format {
 /// # Errors
 /// What `out` answers to a write.
 fn write(report: &Report, tree: &FlameTree, (view, _): (View, Metric), out: &mut dyn SizedWrite) -> io::Result<()> {
-    let frames = Frames::of(tree, &report.places, |_, _| true);
+    let frames = Frames::of(tree, report.places(), |_, _| true);
     let threads = report.thread_labels();
     let export = Export {
         schema: SCHEMA,
-        metadata: &report.metadata,
+        metadata: report.metadata(),
         notes: report.notes(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
-        totals: report.aggregate.totals.sums,
-        frames: Sequence(frames.places().iter().map(|&place| frame(&report.places, place))),
+        totals: report.aggregate().totals.sums,
+        frames: Sequence(frames.places().iter().map(|&place| frame(report.places(), place))),
         stacks: Sequence(tree.nodes().iter().skip(1).map(|node| stack(&frames, node))),
         samples: Sequence(tree.cells().map(|cell| entry(report, &threads, &cell))),
     };
@@ -142,7 +142,7 @@ fn entry(report: &Report, threads: &ThreadLabels, cell: &Cell) -> SampleEntry {
         stack: stack_number(cell.node),
         allocator: allocator_name(cell.allocator),
         thread: threads.get(cell.thread),
-        process: report.processes.get(cell.process).pid,
+        process: report.processes().get(cell.process).pid,
         sums: cell.sums,
     }
 }

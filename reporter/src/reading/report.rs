@@ -51,14 +51,14 @@ pub struct Peaks {
 /// A report is written from `&Report`. `&mut Report` is for what comes before: a tree of calls names its processes,
 /// threads and placeholders, suppressed leaks go, and the events of the capture are read once more.
 pub struct Report {
-    pub(crate) reader: CaptureReader,
-    pub(crate) metadata: Metadata,
-    pub(crate) processes: Processes,
-    pub(crate) aggregate: Aggregate,
-    pub(crate) places: Places,
-    pub(crate) clock: RunClock,
-    pub(crate) native: NativeStacks,
-    pub(crate) mapped: MappedMemory,
+    reader: CaptureReader,
+    metadata: Metadata,
+    processes: Processes,
+    aggregate: Aggregate,
+    places: Places,
+    clock: RunClock,
+    native: NativeStacks,
+    mapped: MappedMemory,
     query: Query,
     resident: ResidentSets,
     notes: Vec<String>,
@@ -265,6 +265,11 @@ impl Report {
     /// The number of events in the capture, those of all processes.
     pub(crate) fn stored_events(&self) -> u64 {
         self.reader.event_chunks().iter().map(|chunk| u64::from(chunk.rows)).sum()
+    }
+
+    /// Whether the capture has sums only, and no events.
+    pub(crate) const fn is_aggregated(&self) -> bool {
+        self.reader.aggregate().is_some()
     }
 
     pub(crate) const fn tables(&self) -> &Tables {

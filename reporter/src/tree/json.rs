@@ -75,7 +75,7 @@ struct CallRow<'a> {
 pub fn write_json(report: &mut Report, options: &TreeOptions, limits: Limits, out: &mut impl Write) -> io::Result<()> {
     let mut tree = options.tree(report);
     let report = &*report;
-    let rows = rows(&mut tree, &report.places, limits);
+    let rows = rows(&mut tree, report.places(), limits);
     // Unless something is folded, all of it is there.
     let view = if options.folding == Folding::Nothing { options.view.with_imports() } else { options.view };
     let json = Tree {
@@ -111,10 +111,10 @@ fn call_row<'a>(report: &'a Report, tree: &CallTree, row: &Row) -> CallRow<'a> {
         What::Own => nameless(OWN, call.own, None),
         What::Hidden { frames, .. } => nameless(HIDDEN, call.own, Some(frames.into())),
         What::Call(place) => CallRow {
-            function: report.places.function(place),
-            file: report.places.file(place),
-            line: report.places.line(place),
-            ..nameless(report.places.get(place).kind.name(), call.own, None)
+            function: report.places().function(place),
+            file: report.places().file(place),
+            line: report.places().line(place),
+            ..nameless(report.places().get(place).kind.name(), call.own, None)
         },
     }
 }

@@ -65,7 +65,7 @@ impl<R> List<'_, R> {
 
     /// As in the CSV of `export`.
     fn csv_frame(&self, place: PlaceId) -> String {
-        let places = &self.report.places;
+        let places = self.report.places();
         format!("{};{};{}", places.function(place), places.file(place), places.line(place))
     }
 }

@@ -32,7 +32,7 @@ impl<'a, R> List<'a, R> {
 
     /// The fields of a row, in the order of their names.
     pub(super) fn fields(&self, row: &R) -> Vec<Datum<'a>> {
-        let places = &self.report.places;
+        let places = self.report.places();
         let function = |place| Datum::Text(places.function(place).into());
         let file = |place| Datum::Text(places.file(place).into());
         let kind = |place: PlaceId| Datum::Text(places.get(place).kind.name().into());

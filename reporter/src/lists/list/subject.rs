@@ -117,8 +117,8 @@ impl Scale {
 
 /// A function without a line.
 fn function_location(report: &Report, place: PlaceId) -> Location {
-    let (function, file) = (report.places.function(place), report.places.file(place));
-    if report.places.get(place).kind.is_native() {
+    let (function, file) = (report.places().function(place), report.places().file(place));
+    if report.places().get(place).kind.is_native() {
         Location::native(function, file, 0)
     } else {
         Location::of_function(function, file)

@@ -158,7 +158,7 @@ fn as_object<S: Serializer, V: Serialize>(entries: &[(&str, V)], serializer: S) 
 }
 
 pub(crate) fn run_totals(report: &Report) -> RunTotals {
-    let totals = &report.aggregate.totals;
+    let totals = &report.aggregate().totals;
     let (summary, damage) = (report.summary(), report.damage());
     RunTotals {
         allocations: totals.sums.total.allocations,
@@ -166,7 +166,7 @@ pub(crate) fn run_totals(report: &Report) -> RunTotals {
         bytes_allocated: totals.sums.total.bytes,
         peak_bytes: totals.sums.peak.bytes,
         peak_allocations: totals.sums.peak.allocations,
-        peak_at_s: report.clock.seconds(totals.peak_at),
+        peak_at_s: report.clock().seconds(totals.peak_at),
         leaked_bytes: totals.sums.leaked.bytes,
         leaked_allocations: totals.sums.leaked.allocations,
         temporary_bytes: totals.sums.temporary.bytes,
@@ -184,20 +184,20 @@ pub(crate) fn run_totals(report: &Report) -> RunTotals {
 }
 
 fn processes(report: &Report) -> Vec<ProcessStats> {
-    let list = report.processes().list().iter().zip(&report.aggregate.processes).zip(report.process_peak_rss());
+    let list = report.processes().list().iter().zip(&report.aggregate().processes).zip(report.process_peak_rss());
     list.map(|((process, totals), &peak_rss_bytes)| ProcessStats {
         pid: process.pid,
         parent: process.parent,
         began: process.origin,
         command_line: join_quoted(&process.command_line),
         started_s: report.started_s(process),
-        ended_s: process.ended.map(|at| report.clock.seconds(at)),
+        ended_s: process.ended.map(|at| report.clock().seconds(at)),
         allocations: totals.sums.total.allocations,
         frees: totals.endings.frees,
         bytes_allocated: totals.sums.total.bytes,
         own_peak_bytes: totals.own_peak.bytes,
         own_peak_allocations: totals.own_peak.allocations,
-        own_peak_at_s: report.clock.seconds(totals.own_peak_at),
+        own_peak_at_s: report.clock().seconds(totals.own_peak_at),
         peak_bytes: totals.sums.peak.bytes,
         peak_allocations: totals.sums.peak.allocations,
         leaked_bytes: totals.sums.leaked.bytes,
@@ -226,16 +226,16 @@ pub fn write_json(lists: &PlaceLists<'_>, metric: Metric, top: usize, out: &mut 
         head: JsonHead::new(SCHEMA, report, lists.view, metric),
         totals: run_totals(report),
         processes: processes(report),
-        mapped_files: report.mapped.files,
-        reserved_addresses: report.mapped.reserved,
-        shared_mappings: &report.mapped.objects,
-        native_stacks: &report.native,
+        mapped_files: report.mapped().files,
+        reserved_addresses: report.mapped().reserved,
+        shared_mappings: &report.mapped().objects,
+        native_stacks: report.native(),
         by_allocator: report
             .by_allocator()
             .into_iter()
             .map(|(allocator, Amount { bytes, allocations })| (allocator.name(), AllocatorStats { allocations, bytes }))
             .collect(),
-        size_histogram: report.aggregate.sizes.buckets(),
+        size_histogram: report.aggregate().sizes.buckets(),
         top_by_peak_bytes: ranking(Metric::Peak, Ranking::Bytes),
         top_by_allocations: ranking(Metric::Total, Ranking::Allocations),
         top_by_leaked_bytes: (metric == Metric::Leaks).then(|| ranking(Metric::Leaks, Ranking::Bytes)),

@@ -202,7 +202,7 @@ mod tests {
         let report = report_on_nothing();
         let mut rows = RowSchema::new();
         for by in PlacesBy::ALL {
-            let grouped = by.grouped(report.tables(), &report.places);
+            let grouped = by.grouped(report.tables(), report.places());
             rows.add(&list::list(&report, Metric::Peak, (by, &grouped), &[]));
         }
         assert_in_docs(rows.document::<Document<Value>>(), SCHEMA, &[]);

@@ -55,7 +55,7 @@ impl<'a> PageHeader<'a> {
             hint,
             processes: (0..).zip(processes.list()).map(entry).collect(),
             processes_recorded: processes.recorded(),
-            aggregated: report.reader.aggregate().is_some(),
+            aggregated: report.is_aggregated(),
         }
     }
 }
