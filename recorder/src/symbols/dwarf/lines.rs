@@ -65,7 +65,10 @@ impl<'a, 'd> Lines<'a, 'd> {
         let file = header.file(number)?;
         let text = |value| Some(self.dwarf.attr_string(self.unit, value).ok()?.to_string_lossy().into_owned());
         let mut path = self.unit.comp_dir.map_or_else(String::new, |folder| folder.to_string_lossy().into_owned());
-        if let Some(folder) = file.directory(header).and_then(text) {
+        // The first folder is the compiler's own, once more. It may be a relative one (`-ffile-prefix-map`).
+        if file.directory_index() != 0
+            && let Some(folder) = file.directory(header).and_then(text)
+        {
             append(&mut path, &folder);
         }
         append(&mut path, &text(file.path_name())?);

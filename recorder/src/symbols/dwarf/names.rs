@@ -75,7 +75,7 @@ impl<'a, 'd> Names<'a, 'd> {
                     constants::DW_AT_name if plain.is_none() => {
                         let name = units.dwarf().attr_string(&unit, attribute.value()).ok();
                         plain = name.map(|name| Name {
-                            text: shortened(name.to_string_lossy().into_owned()).into(),
+                            text: readable(name.to_string_lossy().into_owned()).into(),
                             is_whole: is_c(&unit),
                         });
                     }
@@ -92,6 +92,11 @@ impl<'a, 'd> Names<'a, 'd> {
         }
         plain
     }
+}
+
+/// A name from the source. GCC writes the linker's there for functions that it has made (`_ZGTt...`, transaction clones).
+fn readable(name: String) -> String {
+    if name.starts_with("_Z") { demangled(&name) } else { shortened(name) }
 }
 
 fn referred(unit: &Unit<Reader<'_>>, value: AttributeValue<Reader<'_>>, is_shared: bool) -> Option<Place> {
