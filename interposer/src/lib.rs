@@ -16,6 +16,7 @@
 //! - [`python`]: CPython's frames and code objects, read where they lie.
 //! - [`stacks`]: how a stack becomes a number, cheaply; [`unwind`]: native frames.
 //! - [`channel`], [`births`], [`address_table`], [`lock`], [`room`], [`stop`], [`memory`]: what they are made of.
+//! - [`elf`]: what loaded modules and their files say about themselves.
 //! - [`platform`]: what differs between operating systems and processors.
 //!
 //! Rules: between a hook's entry and its return nothing allocates from the program's heap, takes a lock that another
@@ -29,6 +30,7 @@ mod address_table;
 mod births;
 mod channel;
 mod confinement;
+mod elf;
 mod environment;
 mod execution;
 mod hooks;

@@ -253,7 +253,7 @@ mod tests {
     use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction as Known, Mnemonic};
 
     use super::*;
-    use crate::linked_allocators::object_file::ObjectFile;
+    use crate::elf::ObjectFile;
 
     #[test]
     fn beginnings_of_functions() {

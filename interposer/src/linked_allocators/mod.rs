@@ -2,9 +2,8 @@
 //! these up, so that no preloaded library gets between. jemalloc in a Rust program, pyarrow's mimalloc, polars'
 //! jemalloc.
 //!
-//! Their functions are found in the symbol tables and patched to call hooks.
+//! Their functions are found in the symbol tables ([`crate::elf`]) and patched to call hooks.
 //!
-//! - [`object_file`]: the symbol table of a module, read from its file.
 //! - [`functions`]: which names belong to an allocator, and what each function does.
 //! - [`census`]: which allocators a module has whole.
 //! - [`instructions`], [`patching`]: hooks in front of functions.
@@ -21,7 +20,6 @@ mod hooks;
 mod instructions;
 mod loading;
 mod modules;
-mod object_file;
 mod patching;
 
 pub use modules::{lock, start};

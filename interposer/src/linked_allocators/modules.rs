@@ -10,8 +10,8 @@ use super::functions::{Function, LONGEST_NAME, PYTHON_MIMALLOC, may_begin, recog
 use super::hooks::Hooked;
 use super::instructions::only_returns;
 use super::loading;
-use super::object_file::{ObjectFile, Symbol};
 use super::patching::{Applied, Patches, Target};
+use crate::elf::{ObjectFile, Symbol};
 use crate::lock::{AnyLock, Lock, Recording};
 use crate::memory::{MappedVec, OutOfMemory, Plain};
 use crate::platform::loaded_modules::{self, Changes, LoadedModule, MayAskLoader};
@@ -106,7 +106,7 @@ fn search_new(known: &mut Known, present: &[LoadedModule]) -> Result<(), OutOfMe
 
 /// The file that a module was loaded from, if it is still there.
 fn file_of(module: &LoadedModule, is_program: bool) -> Option<ObjectFile> {
-    let open = |path: &CStr| ObjectFile::open(path).filter(|file| file.has_program_headers(module.headers()));
+    let open = |path: &CStr| ObjectFile::open(path).filter(|file| file.has_segments(module.segments()));
     if is_program || module.name.is_null() {
         return open(c"/proc/self/exe").or_else(|| {
             let mut path = MappedVec::new();
@@ -123,21 +123,14 @@ fn file_of(module: &LoadedModule, is_program: bool) -> Option<ObjectFile> {
 
 /// Whether a module is the one that this code is part of.
 fn is_own(module: &LoadedModule) -> bool {
-    let here = (start as *const () as usize).wrapping_sub(module.bias);
-    module.headers().iter().any(|header| {
-        header.p_type == libc::PT_LOAD && here.wrapping_sub(header.p_vaddr as usize) < header.p_memsz as usize
-    })
+    module.segments().hold((start as *const () as usize).wrapping_sub(module.bias))
 }
 
 /// The code of a function in memory, with some bytes of what follows; nothing if it is not what the file says, for
 /// somebody else has patched it, or if its pages may be written to.
 fn code_of(module: &LoadedModule, file: &ObjectFile, symbol: &Symbol<'_>) -> Option<&'static [u8]> {
     const BEHIND: usize = 32;
-    let is_plain = module.headers().iter().any(|header| {
-        header.p_type == libc::PT_LOAD
-            && header.p_flags == libc::PF_R | libc::PF_X
-            && symbol.address.wrapping_sub(header.p_vaddr as usize) < header.p_memsz as usize
-    });
+    let is_plain = module.segments().hold_plain_code(symbol.address);
     let in_file = file.code(symbol.address, symbol.size.saturating_add(BEHIND)).filter(|_| is_plain)?;
     let address = module.bias.wrapping_add(symbol.address);
     // SAFETY: this part of the file is mapped there.

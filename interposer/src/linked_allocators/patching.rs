@@ -279,8 +279,8 @@ mod tests {
     use memprof_channel::allocator::Allocator;
 
     use super::*;
+    use crate::elf::ObjectFile;
     use crate::linked_allocators::functions::Role;
-    use crate::linked_allocators::object_file::ObjectFile;
     use crate::lock::Recording;
     use crate::platform::loaded_modules::{MayAskLoader, all};
     use crate::unwind::loaded_objects;

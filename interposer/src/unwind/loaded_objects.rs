@@ -12,6 +12,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use super::mappings::Mappings;
 use super::unloading;
+use crate::elf::Image;
 use crate::lock::{AnyLock, Lock, Recording};
 use crate::memory::{MappedVec, Plain};
 use crate::platform::loaded_modules::{LoadedModule, address_of};
@@ -153,80 +154,24 @@ impl LoadedObject {
     /// information: from there, constructors of libraries are called before the program's `main`.
     pub fn starts_process_at(&self, address: usize) -> bool {
         const ENTRY_BYTES: usize = 128;
-        const ENTRY_FIELD: usize = 24;
         // SAFETY: it reads the process's own auxiliary vector.
         let loader = unsafe { libc::getauxval(libc::AT_BASE) } as usize;
         if loader == 0 || loader != self.start {
             return false;
         }
-        let entry = self.bytes(self.start + ENTRY_FIELD, 8).and_then(|field| long(field, 0));
-        entry.is_some_and(|entry| address.wrapping_sub(self.bias.wrapping_add(entry)) < ENTRY_BYTES)
+        self.image().entry().is_some_and(|entry| address.wrapping_sub(entry) < ENTRY_BYTES)
     }
 
     /// The build id in the object's notes, from its own program headers in memory; empty where there is none.
-    pub fn build_id(&self) -> &'static [u8] {
-        self.find_build_id().unwrap_or(&[])
+    pub fn build_id(&self) -> &[u8] {
+        self.image().build_id().unwrap_or_default()
     }
 
-    fn find_build_id(&self) -> Option<&'static [u8]> {
-        const ELF_MAGIC: [u8; 4] = *b"\x7fELF";
-        const HEADER_BYTES: usize = 64;
-        const PROGRAM_HEADER_BYTES: usize = 56;
-        const PT_NOTE: u32 = 4;
-        let head = self.bytes(self.start, HEADER_BYTES)?;
-        if head[..4] != ELF_MAGIC || half(head, 54)? as usize != PROGRAM_HEADER_BYTES {
-            return None;
-        }
-        let (table, count) = (long(head, 32)?, half(head, 56)?);
-        for index in 0..usize::from(count) {
-            let header = self.bytes(self.start + table + index * PROGRAM_HEADER_BYTES, PROGRAM_HEADER_BYTES)?;
-            if word(header, 0)? != PT_NOTE {
-                continue;
-            }
-            let notes = self.bytes(self.bias.wrapping_add(long(header, 16)?), long(header, 40)?)?;
-            if let Some(id) = build_id_among(notes) {
-                return Some(id);
-            }
-        }
-        None
-    }
-
-    /// Bytes of the object, if they lie within it.
-    fn bytes(&self, start: usize, length: usize) -> Option<&'static [u8]> {
-        let end = start.checked_add(length)?;
-        if start < self.start || end > self.end {
-            return None;
-        }
+    fn image(&self) -> Image<'_> {
         // SAFETY: the headers and notes of an object are in its first readable segment, and stay there unchanged while
         // the object is loaded; callers copy what they get at once.
-        Some(unsafe { core::slice::from_raw_parts(start as *const u8, length) })
+        unsafe { Image::new(self.start..self.end, self.bias) }
     }
-}
-
-/// The build id in the notes of an ELF file (elf(5)).
-fn build_id_among(mut notes: &[u8]) -> Option<&[u8]> {
-    const NT_GNU_BUILD_ID: u32 = 3;
-    loop {
-        let (name_bytes, bytes, kind) = (word(notes, 0)? as usize, word(notes, 4)? as usize, word(notes, 8)?);
-        let (name, rest) = notes.get(12..)?.split_at_checked(name_bytes.next_multiple_of(4))?;
-        let (content, rest) = rest.split_at_checked(bytes.next_multiple_of(4))?;
-        if kind == NT_GNU_BUILD_ID && name == b"GNU\0" {
-            return content.get(..bytes);
-        }
-        notes = rest;
-    }
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn long(bytes: &[u8], at: usize) -> Option<usize> {
-    usize::try_from(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?)).ok()
 }
 
 #[cfg(test)]
@@ -250,21 +195,5 @@ mod tests {
             assert_eq!(find_among_mappings(address, recording), Some(slow), "it is remembered");
         }
         assert!(find(16, recording).is_none() && find_among_mappings(16, recording).is_none());
-    }
-
-    #[test]
-    fn build_ids_are_read_from_notes() {
-        let mut notes = Vec::new();
-        for (name, kind, content) in [(b"GNU\0", 1_u32, &b"abcd"[..]), (b"GNU\0", 3, b"\x01\x02\x03\x04\x05")] {
-            notes.extend(4_u32.to_le_bytes());
-            notes.extend((content.len() as u32).to_le_bytes());
-            notes.extend(kind.to_le_bytes());
-            notes.extend(name);
-            notes.extend(content);
-            notes.resize(notes.len().next_multiple_of(4), 0);
-        }
-        assert_eq!(build_id_among(&notes), Some(&b"\x01\x02\x03\x04\x05"[..]));
-        assert_eq!(build_id_among(&notes[..20]), None);
-        assert_eq!(build_id_among(&[0xff; 40]), None);
     }
 }

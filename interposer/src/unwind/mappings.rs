@@ -1,10 +1,9 @@
 //! The mappings of this process, as `/proc/self/maps` lists them (proc(5)): which stack an address is in, and which file.
 
-use core::mem::MaybeUninit;
-
 use memprof_channel::kept_errno::KeptErrno;
 
 use super::loaded_objects::{LoadedObject, ObjectName};
+use crate::elf::Extent;
 use crate::memory::{MappedVec, OutOfMemory};
 use crate::platform::memory::OwnMemory;
 use crate::platform::quiet_file::QuietFile;
@@ -95,46 +94,14 @@ fn hexadecimal(digits: &[u8]) -> Option<usize> {
 /// The object whose ELF header is at an address. Read through the kernel, since it may be gone by now.
 fn read_head(start: usize) -> Option<LoadedObject> {
     let memory = OwnMemory::open();
-    let header: libc::Elf64_Ehdr = read(&memory, start)?;
-    if header.e_ident[..5] != *b"\x7fELF\x02" || usize::from(header.e_phentsize) != size_of::<libc::Elf64_Phdr>() {
-        return None;
-    }
-    let table = start.checked_add(usize::try_from(header.e_phoff).ok()?)?;
-    let (mut low, mut high, mut eh_frame_header) = (usize::MAX, 0, None);
-    for index in 0..usize::from(header.e_phnum) {
-        let header: libc::Elf64_Phdr = read(&memory, table.checked_add(index * size_of::<libc::Elf64_Phdr>())?)?;
-        let at = header.p_vaddr as usize;
-        match header.p_type {
-            libc::PT_LOAD => {
-                low = low.min(at);
-                high = high.max(at.checked_add(header.p_memsz as usize)?);
-            }
-            libc::PT_GNU_EH_FRAME => eh_frame_header = Some(at),
-            _ => {}
-        }
-    }
-    let bias = start.wrapping_sub(low & !4095);
+    let Extent { range, bias, eh_frame_header } = Extent::read(start, |address, bytes| memory.read(address, bytes))?;
     Some(LoadedObject {
-        start: bias.wrapping_add(low),
-        end: bias.wrapping_add(high),
+        start: range.start,
+        end: range.end,
         bias,
         name: ObjectName::OfMapping,
-        eh_frame_header: eh_frame_header.map_or(0, |at| bias.wrapping_add(at)),
+        eh_frame_header: eh_frame_header.unwrap_or(0),
     })
-}
-
-/// Types of integers only, of which any bytes are a value.
-trait Header: Copy {}
-impl Header for libc::Elf64_Ehdr {}
-impl Header for libc::Elf64_Phdr {}
-
-fn read<T: Header>(memory: &OwnMemory, address: usize) -> Option<T> {
-    let mut value = MaybeUninit::<T>::zeroed();
-    // SAFETY: the value has this many bytes, all of them initialised, and any bytes are a value.
-    unsafe {
-        let bytes = core::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<T>());
-        memory.read(address, bytes).then(|| value.assume_init())
-    }
 }
 
 #[cfg(test)]
