@@ -73,7 +73,13 @@ impl<'a> Draining<'a> {
         let Some(following) = following else { return false };
         // Also the last time: those that have ended by now have their ends in the capture.
         let processes = drain.poll_processes(now(*pool));
-        has_ended && (asked_to_end() || following.is_over(processes, drain))
+        if !has_ended || !(asked_to_end() || following.is_over(processes, drain)) {
+            return false;
+        }
+        // A process may have begun, recorded and ended since the channel was drained, before the others were searched.
+        drain.take_published();
+        drain.take_abandoned();
+        drain.poll_processes(now(*pool)) == 0 || asked_to_end()
     }
 }
 
