@@ -1,6 +1,7 @@
-//! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`, `report_title`), in
-//! Markdown and in JSON (`json_head`, `json_frames`, `json_columns`), and command lines as a shell takes them
-//! ([`shell_quoting`]). [`quantities`]: the other way round. [`expected_size`]: how large a report will be.
+//! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`,
+//! `report_title`), in Markdown and in JSON (`json_head`, `json_frames`, `json_columns`; `json_schema` for docs/), and
+//! command lines as a shell takes them ([`shell_quoting`]). [`quantities`]: the other way round. [`expected_size`]: how
+//! large a report will be.
 
 pub mod expected_size;
 pub(crate) mod json_columns;

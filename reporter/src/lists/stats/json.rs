@@ -59,7 +59,7 @@ struct Stats<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Vec<TopPlace>"))]
     top_by_total_bytes: Option<Vec<TopPlace<'a>>>,
-    /// With --temporary: given back at once, most bytes first.
+    /// With --temporary: freed at once, most bytes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "Vec<TopPlace>"))]
     top_by_temporary_bytes: Option<Vec<TopPlace<'a>>>,
