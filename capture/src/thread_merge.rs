@@ -14,15 +14,15 @@ use crate::file::site_numbers::SiteNumbers;
 pub struct ThreadMerge {
     /// Those of each thread, in its own order. No queue is empty for long.
     queues: BTreeMap<ThreadId, Vec<TimedEvent>>,
-    /// Room that queues left behind.
+    /// Room that former queues left.
     spare: Vec<Vec<TimedEvent>>,
 }
 
-/// The place of an event in the order of all: by stamp; on a tie what gives memory back comes before what hands it out;
+/// The place of an event in the order of all: by stamp; on a tie what deallocates comes before what allocates;
 /// then by thread, whose index this has. A thread's own events stay in their order whatever their stamps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
-    /// The stamp, and a lower bit that is set if the event hands memory out.
+    /// The stamp, and a lower bit that is set if the event allocates.
     when: u64,
     thread: u32,
 }
@@ -35,7 +35,7 @@ impl Due {
 
 #[inline]
 const fn due(thread: u32, event: &TimedEvent) -> Due {
-    Due { when: event.stamp.0 << 1 | event.event.hands_out() as u64, thread }
+    Due { when: event.stamp.0 << 1 | event.event.allocates() as u64, thread }
 }
 
 /// One thread's events, and how many have been passed on.
@@ -45,7 +45,7 @@ struct Cursor<'a> {
     position: usize,
 }
 
-/// So many events, of 32 bytes, wait at most: order is worth some memory, but not any amount.
+/// At most this many events, of 32 bytes, wait: order is worth some memory, but not any amount.
 const MOST_WAITING: usize = 4 << 20;
 const _: () = assert!(size_of::<TimedEvent>() == 32);
 /// Room that is kept for queues to come.
@@ -123,8 +123,8 @@ impl ThreadMerge {
     }
 }
 
-/// How many events belong to a run: the first one, and those after it up to the first for which `goes_on` is false. It is
-/// true of all events before the stamp `surely`.
+/// How many events belong to a run: the first one, and those after it up to the first for which `goes_on` is false. It
+/// is true of all events before the stamp `surely`.
 #[inline]
 fn run_while(events: &[TimedEvent], surely: Stamp, goes_on: impl Fn(&TimedEvent) -> bool) -> usize {
     // A thread's events are in order, but for damage, where any order will do.
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_back_comes_before_what_hands_out_and_threads_keep_their_order() {
+    fn deallocations_come_before_allocations_and_threads_keep_their_order() {
         let at = |stamp, event| TimedEvent { stamp: Stamp(stamp), event };
         let free = Event::Free { address: Address(16) };
         let allocation = Event::Allocation { address: Address(16), size: 1, site: memprof_channel::ids::SiteId(0) };

@@ -1,7 +1,7 @@
-//! The functions that hand out memory.
+//! The functions that allocate memory.
 
-/// Makes the list of all allocators: variants, their codes in the channel and in the capture file, which never change and
-/// have no gaps, and the names that reports print.
+/// Makes the list of all allocators: variants, their codes in the channel and in the capture file, which never change
+/// and have no gaps, and the names that reports print.
 macro_rules! allocators {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal;)*) => {
         /// The function that an allocation was made with.
@@ -70,8 +70,8 @@ allocators! {
     Mprotect = 20, "mprotect";
 }
 
-/// What the names of the functions of a linked allocator begin with, before `malloc`, `free` and the like, and whose they
-/// are; nobody's in particular where they are C's own names. A longer one stands before one that it begins with.
+/// What the names of the functions of a linked allocator begin with, before `malloc`, `free` and the like, and whose
+/// they are; nobody's in particular where they are C's own names. A longer one comes before one that it begins with.
 pub const LINKED_PREFIXES: [(&[u8], Option<Allocator>); 7] = [
     (b"_rjem_", Some(Allocator::Jemalloc)),
     (b"je_arrow_", Some(Allocator::Jemalloc)),
@@ -95,8 +95,8 @@ impl Allocator {
         if code >= 1 && code as usize <= Self::ALL.len() { Some(Self::ALL[code as usize - 1]) } else { None }
     }
 
-    /// Whether what it hands out are only addresses, and no memory that the program takes: where a file or a device can be seen,
-    /// or nothing can be touched.
+    /// Whether what it allocates are only addresses, and no memory that the program takes: where a file or a device is
+    /// mapped, or nothing can be touched.
     #[must_use]
     pub const fn is_address_space(self) -> bool {
         matches!(self, Self::MmapFile | Self::MmapReserved)

@@ -1,5 +1,5 @@
-//! What the protocol of the channel needs of an atomic word. In a recording these are the processor's own; the checks of
-//! the protocol ([`states`](crate::states)) run the same code on words that try every order of events.
+//! What the protocol of the channel needs of an atomic word. In a recording these are the processor's own; the checks
+//! of the protocol ([`states`](crate::states)) run the same code on words that try every order of events.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -97,8 +97,8 @@ fn cycle_counter_in_order() -> u64 {
 fn later_instructions_wait() {
     // Miri does not know this instruction, and carries out one after the other anyway.
     #[cfg(not(miri))]
-    // SAFETY: every x86-64 processor has LFENCE. No later instruction begins before it has been executed, and it waits for
-    // all earlier ones (Intel SDM, volume 2A).
+    // SAFETY: every x86-64 processor has LFENCE. No later instruction begins before it has been executed, and it waits
+    // for all earlier ones (Intel SDM, volume 2A).
     unsafe {
         core::arch::x86_64::_mm_lfence()
     }

@@ -4,11 +4,11 @@ use crate::ids::{Address, SiteId};
 
 /// One call that changed what the program holds.
 ///
-/// A stamp taken before the call orders what gives memory back, one taken after it what hands memory out. Merged over
-/// all threads by stamp, events never show an address handed out twice.
+/// The stamp of a deallocation is taken before the call, that of an allocation after it. So when the events of all
+/// threads are merged by stamp, no address is allocated twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A heap block was handed out.
+    /// A heap block was allocated.
     Allocation {
         /// Its first byte.
         address: Address,
@@ -17,7 +17,7 @@ pub enum Event {
         /// Who asked.
         site: SiteId,
     },
-    /// A heap block was given back (`free`, or the old block of a `realloc` that moved).
+    /// A heap block was deallocated (`free`, or the old block of a `realloc` that moved).
     Free {
         /// Its first byte.
         address: Address,
@@ -64,8 +64,8 @@ pub enum Event {
         /// Who asked.
         site: SiteId,
     },
-    /// Who may touch a range has changed. Where the site's allocator is [`MmapReserved`](crate::allocator::Allocator::MmapReserved)
-    /// nobody may any more, else somebody may.
+    /// Who may touch a range has changed. Where the site's allocator is
+    /// [`MmapReserved`](crate::allocator::Allocator::MmapReserved) nobody may any more, else somebody may.
     Protect {
         /// Its first byte.
         address: Address,
@@ -89,10 +89,10 @@ impl Event {
         }
     }
 
-    /// Whether it gives memory to the program. At one stamp such events come after those that take it back, for a block
-    /// is given back before it is handed out again.
+    /// Whether it gives memory to the program. At one stamp, such events come after those that take memory away: a
+    /// block is deallocated before it is allocated again.
     #[must_use]
-    pub const fn hands_out(&self) -> bool {
+    pub const fn allocates(&self) -> bool {
         !matches!(self, Self::Free { .. } | Self::Unmap { .. } | Self::Move { .. })
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel would execute: just enough of a file's beginning to tell whether it can be recorded.
+//! What the kernel would execute: just enough of a file's beginning to find out whether it can be recorded.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -34,10 +34,10 @@ pub enum Executable {
 /// How much of a file's beginning [`classify`] wants to see.
 pub const HEAD_BYTES: usize = 512;
 
-/// A path that stands within a file, which is not long.
+/// A path that is written in a file, and is not long.
 #[derive(Clone, Copy)]
 pub struct ShortPath {
-    /// Zero behind the path, and there is one zero at least.
+    /// Zero after the path, and there is at least one zero.
     bytes: [u8; HEAD_BYTES],
 }
 
@@ -158,8 +158,8 @@ fn elf(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Executable>
     }
 }
 
-/// What a library calls itself, from its dynamic section. Its names lie in the first segment, where a library's addresses are
-/// offsets in the file.
+/// What a library calls itself, from its dynamic section. Its names lie in the first segment, where a library's
+/// addresses are offsets in the file.
 fn own_name(offset: u64, bytes: u64, read: &impl Fn(u64, &mut [u8]) -> bool) -> Option<ShortPath> {
     let (mut names, mut name) = (None, None);
     for index in 0..bytes.min(MOST_DYNAMIC_BYTES) / 16 {

@@ -67,7 +67,8 @@ impl StackId {
 #[repr(transparent)]
 pub struct Address(pub u64);
 
-/// A moment, in units of the recording's [`Clock`](crate::clock::ClockKind): raw ticks shifted right. Comparable between threads.
+/// A moment, in units of the recording's [`Clock`](crate::clock::ClockKind): raw ticks shifted right. Comparable
+/// between threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[repr(transparent)]

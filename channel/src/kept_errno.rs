@@ -5,7 +5,7 @@ pub struct KeptErrno(libc::c_int);
 
 impl KeptErrno {
     /// Remembers errno.
-    #[expect(clippy::new_without_default, reason = "it stands for a moment, and is never wanted by default")]
+    #[expect(clippy::new_without_default, reason = "it lasts for a moment, and is never wanted by default")]
     #[must_use]
     pub fn new() -> Self {
         // SAFETY: errno is this thread's own, and always there.

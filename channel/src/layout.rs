@@ -8,7 +8,7 @@ use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::followed::Followed;
-use crate::life_line::LifeLine;
+use crate::lifeline::Lifeline;
 use crate::not_followed::NotFollowed;
 use crate::turns::TurnWord;
 
@@ -22,11 +22,11 @@ pub const CHUNK_BYTES: usize = 16 * 1024;
 pub const CHUNK_WORDS: usize = CHUNK_BYTES / 8;
 /// The most chunks that a pool can have: one bit each in [`PoolHeader::free`].
 pub const MAX_CHUNKS: usize = 4096;
-/// Chunks of a pool, unless told otherwise. Every thread holds one, so that there must be many; those that are never
-/// taken cost address space only (64 MiB in all), since the lowest are taken first.
+/// Chunks of a pool, unless the recorder chooses another number. Every thread holds one, so there must be many. Those
+/// that are never taken cost address space only (64 MiB in all), since the lowest are taken first.
 pub const DEFAULT_CHUNKS: usize = MAX_CHUNKS;
-/// Chunks that may wait for the recorder, unless told otherwise: 14 MiB, so that a program's resident set grows by no more than
-/// 16 MiB with all else that is in it. Beyond that, threads wait for the recorder.
+/// Chunks that may wait for the recorder, unless it chooses another number: 14 MiB, so that a program's resident set
+/// grows by no more than 16 MiB with everything else that memprof adds. Beyond that, threads wait for the recorder.
 pub const DEFAULT_LIMIT: usize = 896;
 /// A thread's own numbers of sites are below this: its table of them takes half a MiB.
 pub const MOST_SITES: u32 = 1 << 15;
@@ -44,7 +44,7 @@ pub struct PoolHeader {
     pub chunks: u32,
     /// How many of them may be sealed at a time.
     pub limit: u32,
-    /// Non-zero: only a process image with a Python interpreter is to be recorded. The shells and shims that stand
+    /// Non-zero: only a process image with a Python interpreter is to be recorded. The shells and shims that run
     /// between `memprof run script.py` and its interpreter, or run it as their child, stay out of the capture.
     pub python_only: u32,
     /// The number of the recorder's pid namespace (the inode of `/proc/PID/ns/pid`); 0 where it is not known.
@@ -56,11 +56,11 @@ pub struct PoolHeader {
     /// A [`Followed`](crate::followed::Followed) as a number.
     pub followed: u32,
     /// Whether the recorder is still there, for who waits for a free chunk.
-    pub recorder: LifeLine,
+    pub recorder: Lifeline,
     /// The process that the recorder started. Written by the process itself between fork and exec.
     pub target_pid: AtomicU32,
-    /// The process that records, or 0 before there is one: mostly the target. Where only Python is to be recorded and the
-    /// target is a wrapper, it is the first Python among its descendants.
+    /// The process that records, or 0 before there is one: mostly the target. Where only Python is to be recorded and
+    /// the target is a wrapper, it is the first Python among its descendants.
     pub attached_pid: AtomicU32,
     /// Images (one per exec) that have attached so far.
     pub images: AtomicU32,
@@ -70,9 +70,9 @@ pub struct PoolHeader {
     pub untouched: AtomicU32,
     /// 1 while the recorder sleeps on this word; a thread that wakes it stores 0.
     pub recorder_sleeps: AtomicU32,
-    /// 1 once a thread has looked for a free chunk in vain, until the recorder takes note of it.
+    /// 1 once a thread found no free chunk, until the recorder takes note of it.
     pub wanted: AtomicU32,
-    /// Changes whenever chunks were given back: what waiting threads sleep on.
+    /// Changes whenever chunks were released: what waiting threads sleep on.
     pub space: AtomicU32,
     /// Times that a thread found the pool exhausted.
     pub waits: AtomicU64,

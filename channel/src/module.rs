@@ -34,7 +34,7 @@ pub struct ModuleDescription<'a> {
     pub bias: u64,
     /// Its first byte in memory.
     pub start: u64,
-    /// Behind its last byte.
+    /// One past its last byte.
     pub end: u64,
     /// Whether it holds the Python interpreter.
     pub is_interpreter: bool,

@@ -1,4 +1,4 @@
-//! Whether what Python's own allocators hand out is recorded.
+//! Whether allocations of Python's own allocators are recorded.
 
 /// When it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub enum ObjectTracing {
     Never = 0,
     /// Always.
     Always = 1,
-    /// Where Python has no global lock. There, all that Python allocates comes from mimalloc, which has set a gibibyte aside: nothing
-    /// else would show it.
+    /// Where Python has no global lock. There, all that Python allocates comes from mimalloc, which has set a gibibyte
+    /// aside: nothing else would show it.
     #[default]
     FreeThreaded = 2,
 }

@@ -19,9 +19,9 @@ pub struct ChunkIndex(u32);
 
 /// A mapped pool. A handle: copying it copies no memory.
 ///
-/// What changes in shared memory is only ever accessed through atomics, except that a chunk's one owner writes its words
-/// plainly, and the recorder reads them after they have been published. What does not change, the pool's settings, is read
-/// when it is taken up.
+/// What changes in shared memory is only ever accessed through atomics, except that a chunk's one owner writes its
+/// words plainly, and the recorder reads them after they have been published. What does not change, the pool's
+/// settings, is read when it is taken up.
 #[derive(Clone, Copy)]
 pub struct Pool {
     base: *mut u8,
@@ -30,7 +30,7 @@ pub struct Pool {
     clock: ClockKind,
 }
 
-// SAFETY: the memory behind `base` stays mapped for the handle's life (the contract of `create` and `attach`). What several
+// SAFETY: the memory at `base` stays mapped for the handle's life (the contract of `create` and `attach`). What several
 // threads touch in it through the handle is atomic; the words of a chunk are to be had as an address only.
 unsafe impl Send for Pool {}
 // SAFETY: as above.
@@ -70,8 +70,8 @@ impl Pool {
     /// Lays out a new pool of `chunks` chunks, of which `limit` may be sealed at a time, in zeroed memory.
     ///
     /// # Safety
-    /// `base` is the page-aligned start of `pool_bytes(settings.chunks)` zero bytes that stay mapped, readable and writable as
-    /// long as any copy of the handle is used, and nobody else uses them yet.
+    /// `base` is the page-aligned start of `pool_bytes(settings.chunks)` zero bytes that stay mapped, readable and
+    /// writable as long as any copy of the handle is used, and nobody else uses them yet.
     #[must_use]
     pub unsafe fn create(base: *mut u8, settings: &PoolSettings) -> Self {
         let chunks = settings.chunks;
@@ -131,8 +131,8 @@ impl Pool {
     #[inline]
     #[must_use]
     pub fn header(&self) -> &PoolHeader {
-        // SAFETY: `base` points to a laid-out header; what changes in it is atomic. Its plain fields are written before the pool
-        // is shared. A program that has gone wild may write to them, too; any number is a valid one.
+        // SAFETY: `base` points to a laid-out header; what changes in it is atomic. Its plain fields are written before
+        // the pool is shared. A program that has gone wild may write to them, too; any number is a valid one.
         unsafe { &*self.base.cast::<PoolHeader>() }
     }
 
@@ -152,8 +152,8 @@ impl Pool {
     #[must_use]
     pub fn descriptor(&self, chunk: ChunkIndex) -> &ChunkDescriptor {
         debug_assert!(chunk.0 < self.chunks, "a chunk of another pool");
-        // SAFETY: a ChunkIndex is below its pool's number of chunks, whatever the header says by now. The descriptors follow
-        // the header, and all that is in them is atomic.
+        // SAFETY: a ChunkIndex is below its pool's number of chunks, whatever the header says by now. The descriptors
+        // follow the header, and all that is in them is atomic.
         unsafe { &*self.base.add(HEADER_BYTES).cast::<ChunkDescriptor>().add(chunk.0 as usize) }
     }
 
@@ -165,8 +165,8 @@ impl Pool {
         unsafe { self.base.add(chunks_offset(self.chunks as usize) + chunk.0 as usize * CHUNK_BYTES).cast() }
     }
 
-    /// Takes a free chunk, unless too many wait for the recorder or there is none. The lowest is preferred: chunks in use
-    /// stay few, and warm in the cache.
+    /// Takes a free chunk, unless too many wait for the recorder or there is none. The lowest is preferred: chunks in
+    /// use stay few, and warm in the cache.
     #[must_use]
     pub fn try_take(&self, task: Task) -> Option<ChunkIndex> {
         states::try_take(self, task).map(ChunkIndex)
@@ -191,7 +191,8 @@ impl Pool {
         states::publish(self, chunk.0, count as u32);
     }
 
-    /// Says that a release is under way in a chunk of the thread's own that is dated `stamp`; 0, that there is none any more.
+    /// Says, in a chunk of the thread's own, that a release is under way whose stamp is `stamp`; 0: there is none any
+    /// more.
     #[inline]
     pub fn hold(&self, chunk: ChunkIndex, stamp: u64) {
         states::hold(self, chunk.0, stamp);
@@ -228,7 +229,8 @@ impl Pool {
         states::state(self, chunk.0)
     }
 
-    /// How many words of a chunk are published: complete records, which no thread writes to again before the chunk is free.
+    /// How many words of a chunk are published: complete records, which no thread writes to again before the chunk is
+    /// free.
     #[must_use]
     pub fn published(&self, chunk: ChunkIndex) -> usize {
         states::published(self, chunk.0)
@@ -237,19 +239,19 @@ impl Pool {
     /// Copies the first `count` of a chunk's published words to the end of `words`.
     pub fn copy_words(&self, chunk: ChunkIndex, count: usize, words: &mut Vec<u64>) {
         let (start, count) = (self.words(chunk), count.min(CHUNK_WORDS));
-        // SAFETY: the words lie within the chunk. Their owner wrote them before it published them. No reference to plain
-        // memory is made of them, because a program that has gone wild can write to them at any time.
+        // SAFETY: the words lie within the chunk. Their owner wrote them before it published them. No reference to
+        // plain memory is made of them, because a program that has gone wild can write to them at any time.
         words.extend((0..count).map(|index| unsafe { AtomicU64::from_ptr(start.add(index)) }.load(Relaxed)));
     }
 
-    /// Gives a drained chunk back. Whoever waits for one has to be woken after that.
+    /// Releases a drained chunk. Whoever waits for one has to be woken after that.
     pub fn free(&self, chunk: ChunkIndex) {
         states::free(self, chunk.0);
     }
 
-    /// Gives a chunk back that a task has taken, and not made its own before it has gone.
-    pub fn give_back(&self, chunk: ChunkIndex, gone: Task) {
-        states::give_back(self, chunk.0, gone);
+    /// Releases a chunk that a task has taken, and has not made its own before it ended.
+    pub fn release(&self, chunk: ChunkIndex, gone: Task) {
+        states::release(self, chunk.0, gone);
     }
 
     /// Lets threads find a chunk, if it is free and was hidden from them by one that was killed.
@@ -257,12 +259,12 @@ impl Pool {
         states::offer(self, chunk.0);
     }
 
-    /// Says that one looks for a chunk in vain.
+    /// Says that a thread has found no free chunk.
     pub fn want(&self) {
         states::want(self);
     }
 
-    /// Whether somebody has looked for a chunk in vain since this was asked the last time.
+    /// Whether a thread has found no free chunk since this was asked the last time.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         states::is_wanted(self)
@@ -319,7 +321,8 @@ impl Words for Pool {
 pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: core::time::Duration) {
     let time =
         libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
-    // SAFETY: `word` outlives the call, and `time` is a valid timespec. A failure is a reason to look again, as a wake is.
+    // SAFETY: `word` outlives the call, and `time` is a valid timespec. A failure is a reason to check again, as a wake
+    // is.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const time) };
 }
 

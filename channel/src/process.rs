@@ -1,4 +1,4 @@
-//! How a process is described in the channel: a [`ProcessPrefix`], then its arguments, each with a NUL behind it.
+//! How a process is described in the channel: a [`ProcessPrefix`], then its arguments, each with a NUL after it.
 
 /// The fixed part of a description. Numbers are little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,8 +7,8 @@ pub struct ProcessPrefix {
 }
 
 impl ProcessPrefix {
-    /// The prefix for a process with this parent. `forked_from` is the image that it is a copy of; 0 where it began as a
-    /// new program.
+    /// The prefix for a process with this parent. `forked_from` is the image that it is a copy of; 0 where it began as
+    /// a new program.
     #[must_use]
     pub fn new(parent: u32, forked_from: u32) -> Self {
         let mut bytes = [0; 8];
@@ -31,7 +31,7 @@ pub struct ProcessDescription<'a> {
     pub parent: u32,
     /// The image that it is a copy of, if it is one.
     pub forked_from: Option<u32>,
-    /// Its arguments, each with a NUL behind it; cut off where there are very many.
+    /// Its arguments, each with a NUL after it; cut off where there are very many.
     pub arguments: &'a [u8],
 }
 

@@ -16,7 +16,8 @@
 //! | `MOVES` | what the next `UNMAP` takes away is what the `MAP` after it shows | |
 //! | `DESCRIPTOR` | what the next record maps: 0 if that is not known; bit 4: a file, bit 5: shared; bit 6: nothing, it only protects | of a file: device, inode, offset |
 //!
-//! Frames are listed from the outermost to the innermost. Each thread has site numbers of its own, below [`MOST_SITES`](crate::layout::MOST_SITES).
+//! Frames are listed from the outermost to the innermost. Each thread has site numbers of its own, below
+//! [`MOST_SITES`](crate::layout::MOST_SITES).
 
 pub(crate) const ALLOCATION: u64 = 1;
 pub(crate) const FREE: u64 = 2;
@@ -56,7 +57,7 @@ pub(crate) const PROTECTS: u64 = 1 << (KIND_BITS + 2);
 pub enum Mapped {
     /// Memory of its own.
     Memory,
-    /// What some descriptor stands for: a device, say, or something that could not be asked for.
+    /// What some descriptor refers to: a device, say, or something that could not be asked for.
     Something,
     /// A file, which may be one of a file system in memory.
     File(MappedFile),
@@ -106,7 +107,7 @@ pub struct ChannelNativeFrame {
     /// Relative to the module's load bias; without a module, as it is in the process.
     pub address: u64,
     /// Whether the frame was interrupted by a signal at exactly this instruction. Otherwise it is a return address, and
-    /// the call stands before it.
+    /// the call comes before it.
     pub interrupted: bool,
     /// Whether this is the interpreter's evaluation loop, which runs the Python frames that follow.
     pub evaluates: bool,
@@ -144,7 +145,7 @@ impl ChannelFrame {
         }
     }
 
-    /// The frame that a word stands for.
+    /// The frame that a word represents.
     #[must_use]
     pub const fn from_word(word: u64) -> Self {
         if word & NATIVE == 0 {
@@ -227,8 +228,8 @@ pub enum Record<'a> {
         address: u64,
         /// Its length.
         size: u64,
-        /// Whether it is `mremap` that takes it away, and the thread's next event maps the same elsewhere. Then the length is 0
-        /// where it stays in its place, too.
+        /// Whether it is `mremap` that takes it away, and the thread's next event maps the same elsewhere. Then the
+        /// length is 0 where it stays in its place, too.
         moves: bool,
     },
     /// The thread's stack is now the outermost `keep` frames of the last one, then the fresh ones.
@@ -314,7 +315,7 @@ impl Record<'_> {
 /// A word that no writer writes: the chunk is damaged from here on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// Where it stands, in words from the chunk's start.
+    /// Where it is, in words from the chunk's start.
     pub word: usize,
 }
 

@@ -1,4 +1,5 @@
-//! Which states a chunk goes through, and by which steps: all that threads and the recorder do to each other in the pool.
+//! Which states a chunk goes through, and by which steps: all that threads and the recorder do to each other in the
+//! pool.
 //!
 //! | state | its word | in `sealed` | whose |
 //! |---|---|---|---|
@@ -8,21 +9,21 @@
 //! | sealed | owned, by a task | yes | the recorder's |
 //!
 //! **Each step is one atomic operation on one word**, so that whoever is killed leaves a chunk in one of these states,
-//! with the name of the task whose it is. There is nothing to count: how many chunks wait for the recorder is the number
-//! of bits in `sealed`. When a task has gone, the recorder takes back what was its own ([`give_back`], [`free`]), which is
-//! why a chunk is *taken* by the very operation that says by whom.
+//! with the name of the task whose it is. There is nothing to count: how many chunks wait for the recorder is the
+//! number of bits in `sealed`. When a task has gone, the recorder reclaims what was its own ([`release`], [`free`]),
+//! which is why a chunk is *taken* by the very operation that says by whom.
 //!
-//! **The bits of `free` are hints**, which make the lowest free chunk quick to find. A thread clears a bit, and then tries to
-//! take the chunk. That works only if it is free, so a bit too many does no harm. Bits too few are left behind by
-//! threads that were killed between the two, and by nobody else: when a chunk becomes free its bit is set afterwards, and
-//! who clears it tries to take the chunk afterwards. The recorder sets them anew when chunks are wanted ([`offer`]).
+//! **The bits of `free` are hints**, which make the lowest free chunk quick to find. A thread clears a bit, and then
+//! tries to take the chunk. That works only if it is free, so a bit too many does no harm. Bits are missing where
+//! threads were killed between the two, and nowhere else: when a chunk becomes free its bit is set afterwards, and who
+//! clears it tries to take the chunk afterwards. The recorder sets them again when chunks are wanted ([`offer`]).
 //!
-//! **Who wants chunks** says so whenever it looks for one again ([`want`]), and the recorder takes note and forgets it
-//! ([`is_wanted`]), so that nothing is left of those that were killed while they waited. Nobody sleeps without an end: a
-//! wake that was lost with its thread costs some milliseconds.
+//! **Who wants chunks** says so whenever it looks for one again ([`want`]), and the recorder takes note and clears it
+//! ([`is_wanted`]), so that nothing is left of those that were killed while they waited. Nobody sleeps without an end:
+//! a wake that was lost with its thread costs some milliseconds.
 //!
-//! A thread of a forked process that goes on in the middle of these steps would be two threads with one name. It must not
-//! touch the pool: see [`ChunkWriter::abandon`](crate::ChunkWriter::abandon).
+//! A thread of a forked process that goes on in the middle of these steps would be two threads with one name. It must
+//! not touch the pool: see [`ChunkWriter::abandon`](crate::ChunkWriter::abandon).
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -42,7 +43,7 @@ pub trait Words {
     fn limit(&self) -> u32;
     /// Chunks from this one on have never been taken.
     fn untouched(&self) -> &Self::U32;
-    /// Whether somebody has looked for a chunk in vain.
+    /// Whether a thread has found no free chunk.
     fn wanted(&self) -> &Self::U32;
     /// Changes whenever a chunk becomes free.
     fn space(&self) -> &Self::U32;
@@ -54,7 +55,7 @@ pub trait Words {
     fn state_word(&self, chunk: u32) -> &Self::U64;
     /// How many of a chunk's words are published.
     fn published_word(&self, chunk: u32) -> &Self::U32;
-    /// The date of a release that is under way.
+    /// The stamp of a release that is under way.
     fn held_word(&self, chunk: u32) -> &Self::U64;
 }
 
@@ -92,7 +93,7 @@ pub enum State {
 }
 
 impl State {
-    /// The state that this word stands for. Words that no thread has written mean nothing, and count as free.
+    /// The state that this word represents. Words that no thread has written mean nothing, and count as free.
     #[must_use]
     pub const fn of(word: u64) -> Self {
         let task = Task { image: (word >> 2) as u32 & NUMBER, tid: (word >> 33) as u32 };
@@ -135,7 +136,7 @@ pub fn waiting<W: Words>(words: &W) -> u32 {
     words.sealed_bits()[..words_for(touched(words))].iter().map(|bits| bits.load(Acquire).count_ones()).sum()
 }
 
-/// Whether so many chunks wait for the recorder that threads have to wait for it.
+/// Whether threads have to wait for the recorder, because too many chunks wait for it.
 pub fn is_full<W: Words>(words: &W) -> bool {
     waiting(words) >= words.limit()
 }
@@ -157,7 +158,7 @@ pub fn try_take<W: Words>(words: &W, task: Task) -> Option<u32> {
     })
 }
 
-/// Takes the first of these chunks, which stand in a word of hints.
+/// Takes the first of these chunks, which are bits of a word of hints.
 ///
 /// # Errors
 /// With the hints that are left in this word, if somebody else has taken it.
@@ -200,7 +201,7 @@ pub fn published<W: Words>(words: &W, chunk: u32) -> usize {
     (words.published_word(chunk).load(Acquire) as usize).min(CHUNK_WORDS)
 }
 
-/// Says that a release is under way that is dated `stamp`; 0, that there is none any more.
+/// Says that a release is under way whose stamp is `stamp`; 0: there is none any more.
 #[inline(always)]
 pub fn hold<W: Words>(words: &W, chunk: u32, stamp: u64) {
     words.held_word(chunk).store(stamp, Release);
@@ -242,7 +243,7 @@ pub fn free<W: Words>(words: &W, chunk: u32) {
 }
 
 /// For the recorder: makes a chunk free that a task has taken, and has not made its own before it has gone.
-pub fn give_back<W: Words>(words: &W, chunk: u32, gone: Task) {
+pub fn release<W: Words>(words: &W, chunk: u32, gone: Task) {
     let taken = State::Taken(gone).word();
     if words.state_word(chunk).compare_exchange(taken, FREE, AcqRel, Relaxed).is_ok() {
         let (index, bit) = place(chunk);
@@ -260,12 +261,12 @@ pub fn offer<W: Words>(words: &W, chunk: u32) {
     }
 }
 
-/// Says that one looks for a chunk in vain.
+/// Says that a thread has found no free chunk.
 pub fn want<W: Words>(words: &W) {
     words.wanted().store(1, Release);
 }
 
-/// For the recorder: whether somebody has looked for a chunk in vain since this was asked the last time.
+/// For the recorder: whether a thread has found no free chunk since this was asked the last time.
 pub fn is_wanted<W: Words>(words: &W) -> bool {
     words.wanted().load(Relaxed) != 0 && words.wanted().swap(0, AcqRel) != 0
 }

@@ -14,7 +14,7 @@ use crate::record::{
     IS_SHARED, KIND_BITS, LONG_SIZE, MAP, MAX_DELTA, MAX_DESCRIPTOR_WORDS, MAX_EVENT_WORDS, MODULE, MOVES, Mapped,
     MappedFile, NAME, PROCESS, PROTECTS, RESIZE, SITE, TIME, UNMAP, WIDE,
 };
-use crate::turns::Dating;
+use crate::turns::Stamper;
 
 /// Appends the records of one thread to chunks of the pool.
 pub struct ChunkWriter {
@@ -27,13 +27,13 @@ pub struct ChunkWriter {
     room: usize,
     stamp: u64,
     sequence: u32,
-    dating: Dating,
+    stamper: Stamper,
     /// Once the writer has been abandoned: where all words go.
     scratch: *mut u64,
 }
 
-/// Where the words of an event go: a copy of what the writer knows, which stays in registers. For the compiler, each word
-/// that is written might be the writer's own field.
+/// Where the words of an event go: a copy of what the writer knows, which stays in registers. For the compiler, each
+/// word that is written might be the writer's own field.
 struct End {
     words: *mut u64,
     used: usize,
@@ -71,15 +71,15 @@ impl ChunkWriter {
             room: 0,
             stamp: NO_STAMP,
             sequence: 0,
-            dating: Dating::new(pool.clock(), author.thread),
+            stamper: Stamper::new(pool.clock(), author.thread),
             scratch: core::ptr::null_mut(),
         }
     }
 
-    /// The date of an event that happens now: see [`Dating::date`].
+    /// The stamp of an event that happens now: see [`Stamper::stamp()`].
     #[inline]
-    pub fn date(&mut self) -> Stamp {
-        self.dating.date(&self.pool.header().turn)
+    pub fn stamp(&mut self) -> Stamp {
+        self.stamper.stamp(&self.pool.header().turn)
     }
 
     /// Who writes.
@@ -94,8 +94,8 @@ impl ChunkWriter {
         &self.pool
     }
 
-    /// Dates a release that is about to be made, and can only be recorded after it: by `realloc`, say, which
-    /// may or may not move a block. What others do with the memory meanwhile may be published before the release. So until
+    /// Stamps a release that is about to be made, and can only be recorded after it: by `realloc`, say, which may or
+    /// may not move a block. What others do with the memory meanwhile may be published before the release. So until
     /// [`Self::let_go`] the recorder takes nothing later for settled.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl ChunkWriter {
     pub fn hold(&mut self) -> Result<Stamp, EarlyStop> {
         // The release itself is to be published by the same chunk.
         self.reserve(MAX_EVENT_WORDS)?;
-        let stamp = self.date();
+        let stamp = self.stamp();
         if let Some(chunk) = self.chunk {
             self.pool.hold(chunk, stamp.0);
         }

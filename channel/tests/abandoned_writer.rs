@@ -53,7 +53,7 @@ impl Own {
 
     fn words(&self) -> Vec<u64> {
         let start = self.start.cast::<u64>();
-        // SAFETY: so many words there are, which nobody writes to now.
+        // SAFETY: the memory holds this many words, and nobody writes to them now.
         (0..self.layout.size() / 8)
             .map(|index| unsafe { AtomicU64::from_ptr(start.add(index)) }.load(Relaxed))
             .collect()
@@ -80,15 +80,15 @@ enum Step {
     Releases,
     HoldsAndReleases,
     Unmaps,
-    TellsFrames(usize),
-    TellsCode(usize),
-    TellsName(usize),
+    EmitsFrames(usize),
+    EmitsCode(usize),
+    EmitsName(usize),
     Seals,
 }
 
 fn make(writer: &mut ChunkWriter, step: Step) {
     let at = Address(0x7f00_0000_1000);
-    let stamp = writer.date();
+    let stamp = writer.stamp();
     match step {
         Step::Allocates => writer.allocation(stamp, at, 1 << 40, SiteId(0)),
         Step::Releases => writer.free(stamp, at),
@@ -97,9 +97,9 @@ fn make(writer: &mut ChunkWriter, step: Step) {
             writer.free(stamp, at).map(|()| writer.let_go())
         }
         Step::Unmaps => writer.unmap(stamp, at, 4096),
-        Step::TellsFrames(count) => writer.frames(0, (0..count).map(|_| ChannelFrame::ThreadStart)),
-        Step::TellsCode(bytes) => writer.code(1, &[&vec![7; bytes]]),
-        Step::TellsName(bytes) => writer.name(&vec![b'a'; bytes]),
+        Step::EmitsFrames(count) => writer.frames(0, (0..count).map(|_| ChannelFrame::ThreadStart)),
+        Step::EmitsCode(bytes) => writer.code(1, &[&vec![7; bytes]]),
+        Step::EmitsName(bytes) => writer.name(&vec![b'a'; bytes]),
         Step::Seals => {
             writer.seal();
             writer.site(SiteId(0), Allocator::Malloc)
@@ -114,9 +114,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Releases),
         2 => Just(Step::HoldsAndReleases),
         1 => Just(Step::Unmaps),
-        1 => (0..6000_usize).prop_map(Step::TellsFrames),
-        1 => (0..40_000_usize).prop_map(Step::TellsCode),
-        1 => (0..3000_usize).prop_map(Step::TellsName),
+        1 => (0..6000_usize).prop_map(Step::EmitsFrames),
+        1 => (0..40_000_usize).prop_map(Step::EmitsCode),
+        1 => (0..3000_usize).prop_map(Step::EmitsName),
         1 => Just(Step::Seals),
     ]
 }
@@ -149,7 +149,7 @@ proptest! {
     }
 }
 
-/// The iterator stands for a signal handler: it is called in the middle of a record.
+/// The iterator stands in for a signal handler: it is called in the middle of a record.
 #[test]
 #[cfg_attr(miri, ignore = "a handler changes what the interrupted code has borrowed, which Rust has no words for")]
 fn a_writer_is_abandoned_in_the_middle_of_a_record() {

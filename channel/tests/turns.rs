@@ -1,5 +1,5 @@
-//! Threads that hand something to each other: sorted by their dates, the hand-overs are in order, although most of them
-//! never read the clock.
+//! Threads that hand something to each other: sorted by their stamps, the hand-overs are in order, although most of
+//! them never read the clock.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use memprof_channel::clock::ClockKind;
 use memprof_channel::ids::Stamp;
-use memprof_channel::turns::{Dating, TurnWord};
+use memprof_channel::turns::{Stamper, TurnWord};
 
 const THREADS: u32 = 4;
 const EVENTS: usize = 40_000;
@@ -23,22 +23,22 @@ struct HandOver {
 
 /// A thread gives tokens away, and takes others', with some events of its own between them.
 fn hand_over(word: &TurnWord, slots: &[AtomicU64], thread: u32, pause: Option<Duration>) -> Vec<HandOver> {
-    let mut dating = Dating::new(ClockKind::of_this_machine(), thread);
+    let mut stamper = Stamper::new(ClockKind::of_this_machine(), thread);
     let (mut random, mut log, mut next) = (u64::from(thread) * 7919 + 1, Vec::new(), u64::from(thread) << 32);
     while log.len() < EVENTS {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let slot = &slots[(random >> 60) as usize % slots.len()];
         for _ in 0..random >> 50 & 7 {
-            dating.date(word);
+            stamper.stamp(word);
         }
         let token = slot.swap(0, AcqRel);
         if token != 0 {
-            // As an allocation: dated when the block is there.
-            log.push(HandOver { stamp: dating.date(word), takes: true, token });
+            // As an allocation: stamped when the block is there.
+            log.push(HandOver { stamp: stamper.stamp(word), takes: true, token });
         }
         next += 1;
-        // As a release: dated before the block is given away.
-        let given = HandOver { stamp: dating.date(word), takes: false, token: next };
+        // As a release: stamped before the block is given away.
+        let given = HandOver { stamp: stamper.stamp(word), takes: false, token: next };
         log.push(given);
         if slot.compare_exchange(0, next, Release, Relaxed).is_err() {
             log.pop();
@@ -64,13 +64,13 @@ fn check(pause: Option<Duration>) {
         })
         .collect();
     while !threads.iter().all(std::thread::JoinHandle::is_finished) {
-        word.look();
+        word.poll();
         std::thread::sleep(Duration::from_micros(200));
     }
     let mut all = Vec::new();
     for thread in threads {
         let log = thread.join().expect("the thread ends");
-        assert!(log.windows(2).all(|pair| pair[0].stamp <= pair[1].stamp), "a thread's dates never go back");
+        assert!(log.windows(2).all(|pair| pair[0].stamp <= pair[1].stamp), "a thread's stamps never go back");
         all.extend(log);
     }
     let given: std::collections::HashMap<u64, Stamp> =
@@ -100,36 +100,36 @@ fn threads_that_take_turns() {
 }
 
 #[test]
-fn a_thread_alone_reads_the_clock_when_the_recorder_looks() {
+fn a_thread_alone_reads_the_clock_when_the_recorder_polls() {
     let (word, clock): (TurnWord, _) = (TurnWord::default(), ClockKind::of_this_machine());
-    let mut dating = Dating::new(clock, 0);
-    let first = dating.date(&word);
+    let mut stamper = Stamper::new(clock, 0);
+    let first = stamper.stamp(&word);
     let until = Instant::now() + Duration::from_millis(2);
     while Instant::now() < until {
-        assert_eq!(dating.date(&word), first);
+        assert_eq!(stamper.stamp(&word), first);
     }
     let before = clock.now_in_order();
-    word.look();
-    let second = dating.date(&word);
+    word.poll();
+    let second = stamper.stamp(&word);
     assert!(second >= before && before > first);
-    assert_eq!(dating.date(&word), second);
-    dating.begin_anew();
-    assert!(dating.date(&word) >= second);
+    assert_eq!(stamper.stamp(&word), second);
+    stamper.drop_turn();
+    assert!(stamper.stamp(&word) >= second);
 }
 
 #[test]
 fn another_thread_ends_a_turn() {
     let (word, clock): (TurnWord, _) = (TurnWord::default(), ClockKind::of_this_machine());
-    let (mut one, mut other) = (Dating::new(clock, 0), Dating::new(clock, 1));
-    let first = one.date(&word);
+    let (mut one, mut other) = (Stamper::new(clock, 0), Stamper::new(clock, 1));
+    let first = one.stamp(&word);
     std::thread::sleep(Duration::from_millis(1));
-    let second = other.date(&word);
+    let second = other.stamp(&word);
     assert!(second > first);
     std::thread::sleep(Duration::from_millis(1));
-    assert!(one.date(&word) > second);
+    assert!(one.stamp(&word) > second);
     // A turn that lasted so short makes a crowd, in which everyone reads the clock.
-    let crowd = other.date(&word);
-    assert!(one.date(&word) >= crowd && other.date(&word) >= crowd);
-    let last = other.date(&word);
+    let crowd = other.stamp(&word);
+    assert!(one.stamp(&word) >= crowd && other.stamp(&word) >= crowd);
+    let last = other.stamp(&word);
     assert!(clock.now_in_order() >= last);
 }

@@ -27,7 +27,7 @@ impl Channel {
     /// The stamp of an event that happens now.
     #[inline(always)]
     pub fn stamp(&mut self) -> Stamp {
-        self.0.date()
+        self.0.stamp()
     }
 
     /// A release that was announced has been recorded, or there was none. Never waits.

@@ -1,6 +1,6 @@
-//! All states that a small pool can reach: threads take, fill and seal chunks, the recorder looks, and at any moment
+//! All states that a small pool can reach: threads take, fill and seal chunks, the recorder polls, and at any moment
 //! any of them can be killed or forked. In each state a chunk is one thread's at most; and from each one, whoever looks
-//! for a chunk gets one as soon as the recorder has looked, if not all are those of threads that live.
+//! for a chunk gets one as soon as the recorder has polled, if not all are those of threads that live.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ enum Doing {
     /// Looks for a chunk: first whether it may have one.
     Asks,
     /// Then which there are.
-    Looks,
+    ReadsHints,
     /// Then takes the first of these.
     Takes(u64),
     Wants,
@@ -36,7 +36,7 @@ struct Thread {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Looking {
+enum Polling {
     Begins,
     IsSealed(u32),
     Reads(u32),
@@ -49,8 +49,8 @@ enum Looking {
 struct World {
     memory: Vec<u64>,
     threads: Vec<Thread>,
-    looking: Looking,
-    /// How many chunks this look is at.
+    polling: Polling,
+    /// How many chunks this poll goes through.
     touched: u32,
     history: Vec<u64>,
 }
@@ -82,7 +82,7 @@ pub struct Scene {
 pub struct Explorer {
     scene: Scene,
     pool: Replayed,
-    /// Values that have been met, numbered, so that a state takes few bytes.
+    /// Values that have been seen, numbered, so that a state takes few bytes.
     values: FxHashMap<u64, u8>,
 }
 
@@ -109,7 +109,7 @@ impl Explorer {
             was_born: number < self.scene.born,
         };
         let threads = (0..self.scene.threads).map(thread).collect();
-        World { memory: self.pool.fresh(), threads, looking: Looking::Begins, touched: 0, history: Vec::new() }
+        World { memory: self.pool.fresh(), threads, polling: Polling::Begins, touched: 0, history: Vec::new() }
     }
 
     fn events(&self, world: &World) -> Vec<Event> {
@@ -132,7 +132,7 @@ impl Explorer {
     fn after<P: Protocol>(&self, world: &World, event: Event) -> Result<World, &'static str> {
         let mut world = world.clone();
         match event {
-            Event::RecorderGoesOn => self.look::<P>(&mut world, Run::Step)?,
+            Event::RecorderGoesOn => self.poll::<P>(&mut world, Run::Step)?,
             Event::GoesOn(number) => self.go_on::<P>(&mut world, number, Run::Step),
             Event::IsKilled(number) => {
                 let thread = &mut world.threads[number];
@@ -157,8 +157,8 @@ impl Explorer {
         let next = self.pool.run(memory, history, run, |words| match now {
             Doing::Nothing => Doing::Nothing,
             Doing::Asks if P::is_full(words) => Doing::Wants,
-            Doing::Asks => Doing::Looks,
-            Doing::Looks => some(words.hints()),
+            Doing::Asks => Doing::ReadsHints,
+            Doing::ReadsHints => some(words.hints()),
             Doing::Takes(hints) => P::take_first(words, hints, task).map_or_else(some, Doing::Owns),
             Doing::Wants => {
                 states::want(words);
@@ -182,38 +182,38 @@ impl Explorer {
         }
     }
 
-    fn look<P: Protocol>(&self, world: &mut World, run: Run) -> Result<(), &'static str> {
-        let World { memory, looking, touched, history, .. } = world;
-        let (now, count) = (*looking, *touched);
+    fn poll<P: Protocol>(&self, world: &mut World, run: Run) -> Result<(), &'static str> {
+        let World { memory, polling, touched, history, .. } = world;
+        let (now, count) = (*polling, *touched);
         let next_chunk = |chunk: u32| {
-            if chunk + 1 < count { Looking::IsSealed(chunk + 1) } else { Looking::AfterTheDead }
+            if chunk + 1 < count { Polling::IsSealed(chunk + 1) } else { Polling::AfterTheDead }
         };
         let next = self.pool.run(memory, history, run, |words| {
             let mut count = count;
             let next = match now {
-                Looking::Begins => {
+                Polling::Begins => {
                     count = states::touched(words);
-                    if count == 0 { Looking::Begins } else { Looking::IsSealed(0) }
+                    if count == 0 { Polling::Begins } else { Polling::IsSealed(0) }
                 }
-                Looking::IsSealed(chunk) if P::is_sealed(words, chunk) => Looking::Reads(chunk),
-                Looking::IsSealed(chunk) => next_chunk(chunk),
-                Looking::Reads(chunk) if states::published(words, chunk) == 1 => Looking::Frees(chunk),
-                Looking::Reads(_) => return Err("a sealed chunk does not hold what was published"),
-                Looking::Frees(chunk) => {
+                Polling::IsSealed(chunk) if P::is_sealed(words, chunk) => Polling::Reads(chunk),
+                Polling::IsSealed(chunk) => next_chunk(chunk),
+                Polling::Reads(chunk) if states::published(words, chunk) == 1 => Polling::Frees(chunk),
+                Polling::Reads(_) => return Err("a sealed chunk does not hold what was published"),
+                Polling::Frees(chunk) => {
                     P::free(words, chunk);
                     next_chunk(chunk)
                 }
-                Looking::AfterTheDead if P::looks_after_the_dead(words) => Looking::After(0),
-                Looking::AfterTheDead => Looking::Begins,
-                Looking::After(chunk) => {
-                    P::look_after(words, chunk, |task| words.is_dead(task.tid));
-                    if chunk + 1 < count { Looking::After(chunk + 1) } else { Looking::Begins }
+                Polling::AfterTheDead if P::reclaims_from_the_dead(words) => Polling::After(0),
+                Polling::AfterTheDead => Polling::Begins,
+                Polling::After(chunk) => {
+                    P::reclaim(words, chunk, |task| words.is_dead(task.tid));
+                    if chunk + 1 < count { Polling::After(chunk + 1) } else { Polling::Begins }
                 }
             };
             Ok((next, count))
         });
         if let Some(next) = next {
-            (*looking, *touched) = next?;
+            (*polling, *touched) = next?;
             history.clear();
         }
         Ok(())
@@ -226,7 +226,7 @@ impl Explorer {
             let (chunk, is_own) = match thread.doing {
                 Doing::Owns(chunk) | Doing::Publishes(chunk) => (chunk, true),
                 Doing::Seals(chunk) => (chunk, thread.history.is_empty()),
-                Doing::Nothing | Doing::Asks | Doing::Looks | Doing::Takes(_) | Doing::Wants => continue,
+                Doing::Nothing | Doing::Asks | Doing::ReadsHints | Doing::Takes(_) | Doing::Wants => continue,
             };
             let (word, _, is_sealed) = self.pool.chunk(&world.memory, chunk);
             if is_own && held & 1 << chunk != 0 {
@@ -240,32 +240,32 @@ impl Explorer {
         Ok(())
     }
 
-    /// What must come true from each state on: the recorder looks, and chunks are to be had.
+    /// What must come true from each state on: the recorder polls, and chunks are to be had.
     fn serves_again<P: Protocol>(&self, world: &World) -> Result<(), &'static str> {
         // In other states somebody is in the midst of a step. They come to one of these when he goes on.
         let is_at_rest = world.history.is_empty() && world.threads.iter().all(|thread| thread.history.is_empty());
-        if !is_at_rest || !matches!(world.looking, Looking::Begins) {
+        if !is_at_rest || !matches!(world.polling, Polling::Begins) {
             return Ok(());
         }
         let mut world = world.clone();
-        let look = |world: &mut World| -> Result<(), &'static str> {
-            self.look::<P>(world, Run::ToTheEnd)?;
-            while !matches!(world.looking, Looking::Begins) {
-                self.look::<P>(world, Run::ToTheEnd)?;
+        let poll = |world: &mut World| -> Result<(), &'static str> {
+            self.poll::<P>(world, Run::ToTheEnd)?;
+            while !matches!(world.polling, Polling::Begins) {
+                self.poll::<P>(world, Run::ToTheEnd)?;
             }
             Ok(())
         };
-        // The threads stand still with what they have, and the recorder takes what is sealed.
-        look(&mut world)?;
-        // A thread looks for a chunk in vain. That is what gives the dead ones' chunks back.
+        // The threads stop with what they have, and the recorder takes what is sealed.
+        poll(&mut world)?;
+        // A thread finds no free chunk. That makes the recorder reclaim the chunks of dead ones.
         let newcomer = Task { image: 2, tid: 99 };
         self.pool.run(&mut world.memory, &mut Vec::new(), Run::ToTheEnd, states::want);
-        look(&mut world)?;
+        poll(&mut world)?;
         let mut left = 0;
         for chunk in 0..self.scene.chunks {
             let has = |thread: &Thread| match thread.doing {
                 Doing::Owns(of) | Doing::Publishes(of) | Doing::Seals(of) => of == chunk,
-                Doing::Nothing | Doing::Asks | Doing::Looks | Doing::Takes(_) | Doing::Wants => false,
+                Doing::Nothing | Doing::Asks | Doing::ReadsHints | Doing::Takes(_) | Doing::Wants => false,
             };
             if !world.threads.iter().any(has) {
                 left += 1;
@@ -279,7 +279,7 @@ impl Explorer {
         for _ in 0..left {
             world.threads.push(newcomer.clone());
             let number = world.threads.len() - 1;
-            while matches!(world.threads[number].doing, Doing::Asks | Doing::Looks | Doing::Takes(_)) {
+            while matches!(world.threads[number].doing, Doing::Asks | Doing::ReadsHints | Doing::Takes(_)) {
                 self.go_on::<P>(&mut world, number, Run::ToTheEnd);
             }
             if !matches!(world.threads[number].doing, Doing::Owns(_)) {
@@ -304,7 +304,7 @@ impl Explorer {
             let (kind, chunk) = match thread.doing {
                 Doing::Nothing => (0, 0),
                 Doing::Asks => (1, 0),
-                Doing::Looks => (6, 0),
+                Doing::ReadsHints => (6, 0),
                 Doing::Takes(hints) => (7, hints as u32),
                 Doing::Wants => (2, 0),
                 Doing::Owns(chunk) => (3, chunk),
@@ -317,13 +317,13 @@ impl Explorer {
                 value(&mut key, word);
             }
         }
-        let (kind, chunk) = match world.looking {
-            Looking::Begins => (0, 0),
-            Looking::IsSealed(chunk) => (1, chunk),
-            Looking::Reads(chunk) => (2, chunk),
-            Looking::Frees(chunk) => (3, chunk),
-            Looking::AfterTheDead => (4, 0),
-            Looking::After(chunk) => (5, chunk),
+        let (kind, chunk) = match world.polling {
+            Polling::Begins => (0, 0),
+            Polling::IsSealed(chunk) => (1, chunk),
+            Polling::Reads(chunk) => (2, chunk),
+            Polling::Frees(chunk) => (3, chunk),
+            Polling::AfterTheDead => (4, 0),
+            Polling::After(chunk) => (5, chunk),
         };
         key.extend([kind, chunk as u8, world.touched as u8]);
         for &word in &world.history {

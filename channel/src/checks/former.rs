@@ -1,5 +1,5 @@
-//! The protocol that the channel had at first. A chunk was taken and owned in two steps (`NAMED` mends that), and sealed
-//! chunks were counted after they had been sealed.
+//! The protocol that the channel had at first. A chunk was taken and owned in two steps (`NAMED` mends that), and
+//! sealed chunks were counted after they had been sealed.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -55,17 +55,17 @@ impl<const NAMED: bool> Protocol for Former<NAMED> {
         }
         Atomic::<u64>::set(&words.free_bits()[0], 1 << chunk, AcqRel);
     }
-    fn looks_after_the_dead(words: &Replayed) -> bool {
+    fn reclaims_from_the_dead(words: &Replayed) -> bool {
         count(words).load(Acquire) == 0 && states::is_wanted(words)
     }
-    fn look_after(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize> {
+    fn reclaim(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize> {
         match states::state(words, chunk) {
             State::Owned(task) if has_gone(task) => {
                 let published = states::published(words, chunk);
                 Self::free(words, chunk);
                 return Some(published);
             }
-            State::Taken(task) if has_gone(task) => states::give_back(words, chunk, task),
+            State::Taken(task) if has_gone(task) => states::release(words, chunk, task),
             State::Free if NAMED => states::offer(words, chunk),
             State::Free | State::Taken(_) | State::Owned(_) => {}
         }

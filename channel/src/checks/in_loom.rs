@@ -1,5 +1,5 @@
-//! The protocol's own code in all orders that the processor's memory allows, as the crate loom makes them up; and with a
-//! thread killed after each of its operations.
+//! The protocol's own code in all orders that the processor's memory allows, as the crate loom makes them up; and with
+//! a thread killed after each of its operations.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
@@ -12,13 +12,14 @@ use loom::thread;
 use crate::atomic::{Atomic, passed_on};
 use crate::ids::Stamp;
 use crate::states::{self, State, Task, Words};
-use crate::turns::{Clock, Dating, TurnWord};
+use crate::turns::{Clock, Stamper, TurnWord};
 
 /// loom's words, whose operations each count as one.
 struct Word<A> {
     word: A,
-    /// Written before each operation, which orders nothing for the program. loom (0.7) remembers only the last access to a
-    /// word when it decides which orders are left to be tried, so that a thread's own load hides that of another one.
+    /// Written before each operation, which orders nothing for the program. loom (0.7) remembers only the last access
+    /// to a word when it decides which orders are left to be tried, so that a thread's own load hides that of another
+    /// one.
     turn: AtomicU32,
 }
 
@@ -77,7 +78,7 @@ impl<T, A: Atomic<T>> Atomic<T> for Word<A> {
     }
 }
 
-/// Runs code that is killed after so many operations. Returns whether it has come to its end.
+/// Runs code that is killed after this number of operations. Returns whether it has come to its end.
 fn killed_after(operations: usize, code: impl FnOnce()) -> bool {
     LEFT.with(|left| left.set(operations));
     let result = catch_unwind(AssertUnwindSafe(code));
@@ -159,8 +160,8 @@ impl Pool {
         })
     }
 
-    /// A look of the recorder's: at chunks that are filled, and takes those that are sealed.
-    fn look(&self, taken: &mut Vec<u32>) {
+    /// A poll of the recorder's: it reads chunks that are filled, and takes those that are sealed.
+    fn poll(&self, taken: &mut Vec<u32>) {
         for chunk in 0..states::touched(self) {
             if states::is_in_use(self, chunk) {
                 let is_sealed = states::is_sealed(self, chunk);
@@ -175,11 +176,11 @@ impl Pool {
     }
 
     /// What the recorder does when chunks are wanted, and these threads have gone.
-    fn look_after(&self, gone: &[Task], taken: &mut Vec<u32>) {
+    fn reclaim(&self, gone: &[Task], taken: &mut Vec<u32>) {
         for chunk in 0..states::touched(self) {
             match states::state(self, chunk) {
                 State::Free => states::offer(self, chunk),
-                State::Taken(task) if gone.contains(&task) => states::give_back(self, chunk, task),
+                State::Taken(task) if gone.contains(&task) => states::release(self, chunk, task),
                 State::Owned(task) if gone.contains(&task) => {
                     taken.extend(self.read(chunk));
                     states::free(self, chunk);
@@ -231,7 +232,7 @@ impl Words for Pool {
     }
 }
 
-/// Tries all orders; those with more than so many changes from one thread to another only where they are forced.
+/// Tries all orders; those with more than `preemptions` changes from one thread to another only where they are forced.
 fn try_all(preemptions: usize, code: impl Fn() + Send + Sync + 'static) {
     let orders = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = std::sync::Arc::clone(&orders);
@@ -251,10 +252,10 @@ fn loom_a_chunk_goes_from_hand_to_hand() {
         let other = Arc::clone(&pool);
         let thread = thread::spawn(move || [other.fill(1), other.fill(1)]);
         let mut taken = Vec::new();
-        pool.look(&mut taken);
-        pool.look(&mut taken);
+        pool.poll(&mut taken);
+        pool.poll(&mut taken);
         let filled = thread.join().unwrap();
-        pool.look(&mut taken);
+        pool.poll(&mut taken);
         assert_eq!(taken.len(), filled.iter().filter(|&&it| it).count());
     });
 }
@@ -268,18 +269,18 @@ fn loom_two_threads_never_have_one_chunk() {
         let third = Arc::clone(&pool);
         let recorder = thread::spawn(move || {
             let mut taken = Vec::new();
-            third.look(&mut taken);
+            third.poll(&mut taken);
             taken
         });
         let mine = pool.fill(2);
         let theirs = thread.join().unwrap();
         let mut taken = recorder.join().unwrap();
-        pool.look(&mut taken);
+        pool.poll(&mut taken);
         assert_eq!(taken.len(), usize::from(mine) + usize::from(theirs));
     });
 }
 
-/// What the recorder leaves behind when it sets the hint of a chunk that somebody is just taking.
+/// What is left when the recorder sets the hint of a chunk that somebody is just taking.
 #[test]
 fn loom_a_hint_too_many() {
     try_all(4, || {
@@ -289,9 +290,9 @@ fn loom_a_hint_too_many() {
         let other = Arc::clone(&pool);
         let thread = thread::spawn(move || other.fill(2));
         let mut taken = Vec::new();
-        pool.look(&mut taken);
+        pool.poll(&mut taken);
         let filled = thread.join().unwrap();
-        pool.look(&mut taken);
+        pool.poll(&mut taken);
         assert_eq!(taken.len(), 1 + usize::from(filled));
         assert!(pool.fill(3), "there is room");
     });
@@ -311,13 +312,13 @@ fn loom_a_thread_is_killed_anywhere() {
                     end.store(true, Ordering::Relaxed);
                 }
             });
-            // The recorder looks meanwhile.
+            // The recorder polls meanwhile.
             let mut taken = Vec::new();
-            pool.look(&mut taken);
-            pool.look_after(&[], &mut taken);
+            pool.poll(&mut taken);
+            pool.reclaim(&[], &mut taken);
             thread.join().unwrap();
-            pool.look(&mut taken);
-            pool.look_after(&[task(1)], &mut taken);
+            pool.poll(&mut taken);
+            pool.reclaim(&[task(1)], &mut taken);
             assert!(taken.len() <= 1);
             assert!(pool.fill(2), "the chunk has come back");
         });
@@ -337,29 +338,29 @@ impl Clock for Ticks {
 }
 
 #[test]
-fn loom_dates_order_what_is_handed_over() {
-    for looks in [false, true] {
+fn loom_stamps_order_what_is_handed_over() {
+    for polls in [false, true] {
         try_all(3, move || {
             let word = Arc::new(TurnWord::of(wide(0)));
             let (ticks, given) = (Arc::new(AtomicU64::new(1000)), Arc::new(AtomicU64::new(0)));
-            let mut mine = Dating::new(Ticks(Arc::clone(&ticks)), 0);
-            let before = mine.date(&word);
+            let mut mine = Stamper::new(Ticks(Arc::clone(&ticks)), 0);
+            let before = mine.stamp(&word);
             let thread = {
                 let (word, ticks, given) = (Arc::clone(&word), Arc::clone(&ticks), Arc::clone(&given));
                 thread::spawn(move || {
-                    let mut dating = Dating::new(Ticks(ticks), 1);
-                    dating.date(&word);
+                    let mut stamper = Stamper::new(Ticks(ticks), 1);
+                    stamper.stamp(&word);
                     let was_given = given.load(Ordering::Acquire);
-                    (was_given, dating.date(&word))
+                    (was_given, stamper.stamp(&word))
                 })
             };
-            if looks {
-                word.look();
+            if polls {
+                word.poll();
             }
-            let date = mine.date(&word);
-            assert!(date >= before);
+            let stamp = mine.stamp(&word);
+            assert!(stamp >= before);
             // Published before it is given away.
-            given.store(date.0, Ordering::Release);
+            given.store(stamp.0, Ordering::Release);
             let (was_given, taken) = thread.join().unwrap();
             assert!(was_given == 0 || was_given <= taken.0, "{was_given} was given before {}", taken.0);
         });

@@ -19,10 +19,10 @@ pub trait Protocol {
     fn is_sealed(words: &Replayed, chunk: u32) -> bool;
     /// See [`states::free`].
     fn free(words: &Replayed, chunk: u32);
-    /// Whether the recorder looks after what threads have left.
-    fn looks_after_the_dead(words: &Replayed) -> bool;
-    /// Gives a chunk back if its thread has gone. Returns what was published in it, if anything was.
-    fn look_after(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize>;
+    /// Whether the recorder reclaims what ended threads have left.
+    fn reclaims_from_the_dead(words: &Replayed) -> bool;
+    /// Releases a chunk if its thread has ended. Returns how many words were published in it, if it was owned.
+    fn reclaim(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize>;
     /// Whether a state word says that the chunk is a task's, and not handed over.
     fn is_own(word: u64, is_sealed: bool, task: Task) -> bool;
 }
@@ -51,13 +51,13 @@ impl Protocol for Present {
     fn free(words: &Replayed, chunk: u32) {
         states::free(words, chunk);
     }
-    fn looks_after_the_dead(words: &Replayed) -> bool {
+    fn reclaims_from_the_dead(words: &Replayed) -> bool {
         states::waiting(words) == 0 && states::is_wanted(words)
     }
-    fn look_after(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize> {
+    fn reclaim(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize> {
         match states::state(words, chunk) {
             State::Free => states::offer(words, chunk),
-            State::Taken(task) if has_gone(task) => states::give_back(words, chunk, task),
+            State::Taken(task) if has_gone(task) => states::release(words, chunk, task),
             State::Owned(task) if has_gone(task) => {
                 let published = states::published(words, chunk);
                 states::free(words, chunk);
@@ -96,11 +96,11 @@ impl Protocol for WithoutOffers {
     fn free(words: &Replayed, chunk: u32) {
         Present::free(words, chunk);
     }
-    fn looks_after_the_dead(words: &Replayed) -> bool {
-        Present::looks_after_the_dead(words)
+    fn reclaims_from_the_dead(words: &Replayed) -> bool {
+        Present::reclaims_from_the_dead(words)
     }
-    fn look_after(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize> {
-        if states::state(words, chunk) == State::Free { None } else { Present::look_after(words, chunk, has_gone) }
+    fn reclaim(words: &Replayed, chunk: u32, has_gone: impl Fn(Task) -> bool) -> Option<usize> {
+        if states::state(words, chunk) == State::Free { None } else { Present::reclaim(words, chunk, has_gone) }
     }
     fn is_own(word: u64, is_sealed: bool, task: Task) -> bool {
         Present::is_own(word, is_sealed, task)

@@ -1,4 +1,4 @@
-//! Words on which code runs one step at a time: it begins anew for each step, and is told what it has read before.
+//! Words on which code runs one step at a time: it begins again for each step, and gets what it has read before.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -135,7 +135,7 @@ const SEALED: usize = 3;
 const FIRST_STATE: usize = 4;
 
 impl Replayed {
-    /// A pool of so many chunks, and what is known of so many threads.
+    /// A pool of this many chunks, and what is known of this many threads.
     pub fn new(chunks: u32, limit: u32, threads: usize) -> Self {
         let shared = Rc::new(Shared::default());
         let word = |index, is_ignored| Word { shared: Rc::clone(&shared), index, is_ignored };
@@ -162,7 +162,8 @@ impl Replayed {
         memory
     }
 
-    /// Runs code on `memory` that has made the operations in `history`. Returns what it returns, if it has come to its end.
+    /// Runs code on `memory` that has made the operations in `history`. Returns what it returns, if it has come to its
+    /// end.
     pub fn run<R>(
         &self,
         memory: &mut Vec<u64>,

@@ -53,7 +53,7 @@ fn a_count_of_sealed_chunks_goes_wrong() {
 }
 
 #[test]
-fn hints_must_be_set_anew() {
+fn hints_must_be_set_again() {
     let (what, way) = explore::<WithoutOffers>(SMALL).unwrap_err();
     println!("{what}: {way:?}");
     assert_eq!(what, "a chunk is lost");

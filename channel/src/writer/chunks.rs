@@ -10,9 +10,9 @@ use crate::kept_errno::KeptErrno;
 use crate::layout::CHUNK_WORDS;
 use crate::pool::{ChunkIndex, Pool, futex_wait, futex_wake};
 
-/// How long a thread sleeps before it looks whether the recorder still lives.
+/// How long a thread sleeps before it checks whether the recorder still lives.
 const WAIT: Duration = Duration::from_millis(20);
-/// After so many of these without anything to drain, more threads hold chunks than there are.
+/// After more waits than this without anything to drain, there are more threads than chunks.
 const MOST_IDLE_WAITS: u32 = 100;
 
 /// Further from every stamp (they have 60 bits) than a delta can reach: the next event starts with the absolute time.
@@ -27,9 +27,9 @@ impl ChunkWriter {
     #[inline]
     pub(super) fn push(&mut self, word: u64) {
         debug_assert!(self.used < self.room);
-        // SAFETY: `reserve` made sure that `used` is below `room`, which is the length of the chunk at `words`, and this
-        // writer is the chunk's one owner; or that of a scratch area of the same length, which may take its place at any
-        // moment. Then `used` starts again from 0, or goes on from where it was, which is as good.
+        // SAFETY: `reserve` made sure that `used` is below `room`, which is the length of the chunk at `words`, and
+        // this writer is the chunk's one owner; or that of a scratch area of the same length, which may take its place
+        // at any moment. Then `used` starts again from 0, or goes on from where it was, which is as good.
         unsafe { self.words.add(self.used).write(word) };
         self.used += 1;
     }
@@ -72,7 +72,7 @@ impl ChunkWriter {
         self.room = CHUNK_WORDS;
         // Each chunk starts with the absolute time, so that it can be decoded on its own. It is soon the present one.
         self.stamp = NO_STAMP;
-        self.dating.begin_anew();
+        self.stamper.drop_turn();
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl ChunkWriter {
             if let Some(chunk) = self.pool.try_take(self.author.task()) {
                 return Ok(Some(chunk));
             }
-            // Each time anew: nothing stays behind of a thread that is killed here.
+            // Said each time: nothing is left of a thread that is killed here.
             self.pool.want();
             wake_recorder(&self.pool);
             futex_wait(&header.space, seen, WAIT);
@@ -120,23 +120,23 @@ impl ChunkWriter {
         }
     }
 
-    /// Cuts a writer off from the pool for ever. For a forked child whose copy of the writer belongs to its parent, and may be
-    /// in the middle of a record, if the fork was made by a signal handler. What interrupted code does with the writer
-    /// afterwards, and all further records, succeed and go to `scratch`, again and again over the same memory.
+    /// Cuts a writer off from the pool for ever. For a forked child whose copy of the writer belongs to its parent, and
+    /// may be in the middle of a record, if the fork was made by a signal handler. What interrupted code does with the
+    /// writer afterwards, and all further records, succeed and go to `scratch`, again and again over the same memory.
     ///
-    /// Addresses in the pool that interrupted code has read before and not used yet are not the writer's to change: the caller
-    /// replaces what is there in this process.
+    /// Addresses in the pool that interrupted code has read before and not used yet are not the writer's to change: the
+    /// caller replaces what is there in this process.
     ///
     /// # Safety
-    /// `this` is a writer of the calling thread that nobody uses but code that this thread has interrupted. `scratch` is the start of
-    /// [`CHUNK_BYTES`](crate::layout::CHUNK_BYTES) writable bytes, aligned to 8, that stay as long as the writer and that
-    /// nobody uses but this thread's abandoned writers.
+    /// `this` is a writer of the calling thread that nobody uses but code that this thread has interrupted. `scratch`
+    /// is the start of [`CHUNK_BYTES`](crate::layout::CHUNK_BYTES) writable bytes, aligned to 8, that stay as long as
+    /// the writer and that nobody uses but this thread's abandoned writers.
     pub unsafe fn abandon(this: *mut Self, scratch: *mut u64) {
-        // SAFETY: the caller vouches for both. Interrupted code either has not read a field yet, or writes it once more: after
-        // what it does last with each field in `next_chunk`, it looks whether there is a scratch area.
+        // SAFETY: the caller vouches for both. Interrupted code either has not read a field yet, or writes it once
+        // more: after what it does last with each field in `next_chunk`, it checks whether there is a scratch area.
         unsafe {
             (&raw mut (*this).scratch).write_volatile(scratch);
-            (*this).dating.go_alone();
+            (*this).stamper.go_alone();
             (*this).turn_to_scratch();
         }
     }

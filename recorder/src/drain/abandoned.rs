@@ -62,7 +62,7 @@ impl Abandoned {
         let pool = chunks.pool();
         for chunk in pool.chunks() {
             match pool.state(chunk) {
-                State::Taken(task) if self.gone.contains(&task) => pool.give_back(chunk, task),
+                State::Taken(task) if self.gone.contains(&task) => pool.release(chunk, task),
                 State::Free => pool.offer(chunk),
                 State::Taken(_) | State::Owned(_) => {}
             }

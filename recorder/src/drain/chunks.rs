@@ -109,7 +109,7 @@ impl Chunks {
     pub fn poll(&mut self) -> Polled {
         self.overdue = std::mem::take(&mut self.postponed);
         // Before any thread is polled: see `capture::file::image_events`.
-        self.pool.header().turn.look();
+        self.pool.header().turn.poll();
         let began = self.pool.clock().now_in_order();
         fence(SeqCst);
         Polled::living(&self.pool, self.in_use().filter(|&chunk| self.has_news(chunk)), began)

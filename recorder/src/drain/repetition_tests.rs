@@ -78,7 +78,7 @@ fn recorded(steps: &[Step], interning: Interning) -> (Tables, Vec<ResolvedEvent>
         // Numbers are used again, as those of a program are.
         let (site, at) = (SiteId(number as u32 % 3), Address((number as u64 + 1) << 20));
         writer.site(site, step.allocator).unwrap();
-        let stamp = writer.date();
+        let stamp = writer.stamp();
         match step.allocator {
             Allocator::Mmap | Allocator::Mremap => writer.map(stamp, at, 4096, site, Mapped::Memory).unwrap(),
             _ => writer.allocation(stamp, at, 8, site).unwrap(),

@@ -76,12 +76,12 @@ impl Recording {
 }
 
 fn allocate(thread: &mut ChunkWriter, block: u64) {
-    let stamp = thread.date();
+    let stamp = thread.stamp();
     thread.allocation(stamp, Address(block * 16), 8, SiteId(0)).unwrap();
 }
 
 fn free(thread: &mut ChunkWriter, block: u64) {
-    let stamp = thread.date();
+    let stamp = thread.stamp();
     thread.free(stamp, Address(block * 16)).unwrap();
 }
 
@@ -157,7 +157,7 @@ fn chunks_come_back_from_the_dead_and_stay_with_the_living() {
     assert_eq!(lost, DEFAULT_CHUNKS - 1);
     // One of them was killed a moment before, and another as the process of a chunk that is its own.
     let chunks: Vec<_> = pool.chunks().collect();
-    pool.give_back(chunks[9], dead);
+    pool.release(chunks[9], dead);
     pool.header().free[0].fetch_and(!(1 << 9), Relaxed);
     pool.own(chunks[10], &Author { thread: 0, tid: dead.tid, image: 7, pid: dead.tid, name: [0; 16] }, 0);
     let newcomer = Task { image: 9, tid: 1 };

@@ -45,7 +45,7 @@ impl Recording {
         let author = Author { thread, tid: process.id(), image, pid: process.id(), name: [0; 16] };
         let mut writer = ChunkWriter::new(pool, author);
         writer.site(SiteId(0), Allocator::Malloc).unwrap();
-        let stamp = writer.date();
+        let stamp = writer.stamp();
         writer.allocation(stamp, Address(16), 8, SiteId(0)).unwrap();
         if hands_over {
             writer.seal();

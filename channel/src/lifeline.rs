@@ -1,33 +1,34 @@
-//! Whether the recorder is still there, for a thread that waits for it: one look at shared memory. A system call would have
-//! to be allowed to the program (seccomp(2)), and the recorder be visible to it (pid_namespaces(7)).
+//! Whether the recorder is still there, for a thread that waits for it: it reads one word of shared memory. For a
+//! system call, the program would need the permission (seccomp(2)), and would have to see the recorder
+//! (pid_namespaces(7)).
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 
-/// A robust mutex (pthread_mutexattr_setrobust(3)), which the recorder holds as long as it lives: when its holder ends, however,
-/// the kernel marks the mutex's word (set_robust_list(2)). Nobody ever waits for it.
+/// A robust mutex (pthread_mutexattr_setrobust(3)), which the recorder holds as long as it lives. When its holder ends,
+/// in whatever way, the kernel marks the mutex's word (set_robust_list(2)). Nobody ever waits for the mutex.
 #[repr(C, align(8))]
-pub struct LifeLine(UnsafeCell<[u64; 6]>);
+pub struct Lifeline(UnsafeCell<[u64; 6]>);
 
 // SAFETY: after it is held, which is before it is shared, only its word is used, as an atomic.
-unsafe impl Sync for LifeLine {}
+unsafe impl Sync for Lifeline {}
 
 /// What the kernel sets in the word (linux/futex.h).
 const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
 /// Where the word is in the C library's mutex.
 const WORD: usize = if cfg!(target_env = "musl") { 4 } else { 0 };
 
-impl LifeLine {
-    /// From now on the recorder is there, until the calling thread ends, or lets go. Not called again. The line's memory stays
-    /// until then: the kernel and the C library know where it is.
+impl Lifeline {
+    /// From now on the recorder is there, until the calling thread ends, or lets go. Not called again. The line's
+    /// memory stays until then: the kernel and the C library know where it is.
     ///
     /// # Errors
     /// The number of the error, if the system has no such mutexes: then the recorder counts as being there for ever.
     #[cfg(target_os = "linux")]
     #[expect(clippy::disallowed_methods, reason = "the recorder calls it, and nobody has the mutex yet")]
     pub fn hold(&self) -> Result<(), i32> {
-        const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= size_of::<LifeLine>());
+        const _: () = assert!(size_of::<libc::pthread_mutex_t>() <= size_of::<Lifeline>());
         let check = |status| if status == 0 { Ok(()) } else { Err(status) };
         let mutex = self.0.get().cast::<libc::pthread_mutex_t>();
         let mut attributes = core::mem::MaybeUninit::uninit();
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no robust mutexes")]
-    fn who_lets_go_leaves_nothing_behind() {
+    fn a_holder_that_lets_go_cuts_it() {
         for _ in 0..3 {
             let line = Box::new(line());
             line.hold().unwrap();
@@ -83,8 +84,8 @@ mod tests {
         }
     }
 
-    fn line() -> LifeLine {
-        LifeLine(UnsafeCell::new([0; 6]))
+    fn line() -> Lifeline {
+        Lifeline(UnsafeCell::new([0; 6]))
     }
 
     #[test]
