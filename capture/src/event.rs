@@ -9,10 +9,10 @@ use memprof_channel::ids::{Address, SiteId, Stamp};
 pub struct AllocationNumber(pub u64);
 
 /// What an event did, in terms of allocations instead of addresses: what the capture file keeps. Only mappings, which
-/// are given back in parts, keep their addresses.
+/// are unmapped in parts, keep their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResolvedEvent {
-    /// A heap block was handed out.
+    /// A heap block was allocated.
     Allocation {
         /// Its number: one more than that of the last [`Allocation`](Self::Allocation) or [`Resize`](Self::Resize).
         number: AllocationNumber,
@@ -21,12 +21,13 @@ pub enum ResolvedEvent {
         /// Who asked.
         site: SiteId,
     },
-    /// A heap block was given back.
+    /// A heap block was deallocated.
     Free {
         /// Which one.
         number: AllocationNumber,
     },
-    /// `realloc` changed a block's size and left it where it was: in one step, the old one is gone and there is a new one.
+    /// `realloc` changed a block's size and left it where it was: in one step, the old one is gone and there is a new
+    /// one.
     Resize {
         /// The old one.
         old: AllocationNumber,
@@ -53,13 +54,13 @@ pub enum ResolvedEvent {
         /// The length that was given.
         size: u64,
     },
-    /// A block was given back that was not known to be live: handed out before the recording, or by a process of which
+    /// A block was deallocated that was not known to be live: allocated before the recording, or by a process of which
     /// this one began as a copy.
     UnknownFree {
         /// Its first byte.
         address: Address,
     },
-    /// A block must have been given back unseen: the allocation that follows has its address.
+    /// A block must have been deallocated unseen: the allocation that follows has its address.
     UnseenFree {
         /// Which one.
         number: AllocationNumber,

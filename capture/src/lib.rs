@@ -1,8 +1,8 @@
-//! The capture: what a recording leaves behind, and how events get into it.
+//! The capture: what a recording leaves, and how events get into it.
 //!
 //! - [`event`]: events in terms of allocations instead of addresses.
-//! - [`thread_merge`] and [`resolution`]: on their way into the file, the events of several threads are brought into one
-//!   order, and blocks get numbers in place of addresses.
+//! - [`thread_merge`] and [`resolution`]: on their way into the file, the events of several threads are brought into
+//!   one order, and blocks get numbers in place of addresses.
 //! - [`file`](mod@file): how they are kept (docs/capture-format.md).
 //! - [`page_index`]: how tables by address or number find their pages.
 //! - [`os_error`]: what the operating system says, for people.

@@ -1,12 +1,12 @@
-//! Which page of a table stands for a stretch of addresses or numbers.
+//! Which page of a table represents a stretch of addresses or numbers.
 
 use rustc_hash::FxHashMap;
 
 /// No page has this key: keys have fewer bits.
 const NO_KEY: u64 = u64::MAX;
 
-/// Pages by their keys: a hash table, and before it the pages that were used lately, `RECENT` of them, by the low bits of
-/// their keys.
+/// Pages by their keys: a hash table, and before it the pages that were used lately, `RECENT` of them, by the low bits
+/// of their keys.
 pub struct PageIndex<P, const RECENT: usize> {
     pages: FxHashMap<u64, P>,
     recent: Box<[(u64, P); RECENT]>,

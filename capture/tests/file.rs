@@ -296,7 +296,7 @@ fn a_file_that_becomes_shorter_while_it_is_read() {
     assert_eq!((reader.damage().chunks, reader.damage().events), (lost, lost * 200));
 }
 
-/// So many chunks that the recorder does not keep all of them in mind.
+/// More chunks than the recorder keeps in mind.
 #[test]
 fn a_file_of_many_chunks_is_read_back() {
     const SAMPLES: u64 = 10_000;

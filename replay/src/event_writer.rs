@@ -71,7 +71,7 @@ impl<W: Write> EventWriter<W> {
         }
         let next = self.next;
         let Self { tables, encoder, sizes, .. } = self;
-        let mut at = |site| tables.site_behind(from, known, site, offset);
+        let mut at = |site| tables.site_at_offset(from, known, site, offset);
         // What is released was allocated before, or is in a damaged part.
         let nobody = UnknownFree { address: Address(0) };
         let (before, event) = match event {

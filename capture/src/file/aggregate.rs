@@ -31,11 +31,11 @@ impl Amount {
 /// What became of allocations, and releases that had none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endings {
-    /// Allocations that were given back.
+    /// Allocations that were deallocated.
     pub frees: u64,
     /// Allocations that vanished when the process became another program (`exec`).
     pub dropped_by_exec: u64,
-    /// Releases of memory that was not known to be live: handed out before the recording, or never.
+    /// Releases of memory that was not known to be live: allocated before the recording, or never.
     pub unknown_frees: u64,
     /// Releases, in a process that was forked, of memory that its parent had allocated.
     pub inherited_frees: u64,
@@ -103,7 +103,7 @@ pub struct SlotRow {
     pub peak: Amount,
     /// What was live at the end.
     pub leaked: Amount,
-    /// What was given back at once.
+    /// What was deallocated at once.
     pub temporary: Amount,
 }
 

@@ -1,10 +1,11 @@
 //! Makes room in the tables of a recording that may keep no more stacks: of the rarest, callers are left out.
 //!
-//! Which stacks are rare is said by the weights of sites: all of the sites of a stack and of what it called count for it. So a
-//! stack never weighs more than that of its callers, and the heaviest ones are a tree from the root on. Of another stack there
-//! remain the outermost frames that are in this tree, a [`Frame::ElidedCallers`] as a mark, and a few frames at its end that say where
-//! the memory was allocated. So lists by Python function are what they would have been, and trees end earlier. A native function is
-//! listed as ever if it is one of the last three; further out, one of these stands for it.
+//! Which stacks are rare is said by the weights of sites: all of the sites of a stack and of what it called count for
+//! it. So a stack never weighs more than that of its callers, and the heaviest ones are a tree from the root on. Of
+//! another stack there remain the outermost frames that are in this tree, a [`Frame::ElidedCallers`] as a mark, and a
+//! few frames at its end that say where the memory was allocated. So lists by Python function are what they would have
+//! been, and trees end earlier. A native function is listed as ever if it is one of the last three; further out, one of
+//! these represents it.
 
 use std::cmp::Ordering;
 
@@ -24,13 +25,13 @@ enum Left {
     CallersAndEnding(StackId, u32),
 }
 
-/// So many native frames at the end of a stack say where it allocates: some may be an allocator's, or a library's.
+/// This many native frames at the end of a stack say where it allocates: some may be an allocator's, or a library's.
 const NATIVE: usize = 3;
 /// An ending may have a Python frame and the start of a thread besides.
 const LONGEST: usize = NATIVE + 2;
 
-/// Frames of a stack's end that say where it allocates: the innermost Python frame, the last start of a thread, and the native
-/// ones behind them.
+/// Frames of a stack's end that say where it allocates: the innermost Python frame, the last start of a thread, and the
+/// native ones after them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Ending {
     frames: [FrameId; LONGEST],
@@ -119,9 +120,9 @@ impl Endings {
     }
 }
 
-/// Keeps the `most` heaviest stacks whole, and makes rows of sites that have become equal one. `weights` are those of the sites,
-/// none of them negative or no number; `mark` is the frame that stands for callers that are left out. Stacks get other numbers,
-/// and sites those that are returned.
+/// Keeps the `most` heaviest stacks whole, and makes rows of sites that have become equal one. `weights` are those of
+/// the sites, none of them negative or no number; `mark` is the frame that represents callers that are left out. Stacks
+/// get other numbers, and sites those that are returned.
 pub fn elide_rare_callers(tables: &mut Tables, weights: &[f64], most: usize, mark: FrameId) -> SiteNumbers {
     let stays = heaviest(tables, weights, most, mark);
     let (left, endings) = keep(tables, &stays, mark);
@@ -201,7 +202,7 @@ fn keep(tables: &mut Tables, stays: &[bool], mark: FrameId) -> (Vec<Left>, Endin
     (left, endings)
 }
 
-/// Stacks of which callers are left out. They come behind all others.
+/// Stacks of which callers are left out. They come after all others.
 struct EndedStacks {
     mark: FrameId,
     known: FxHashMap<(StackId, u32), StackId>,
@@ -282,7 +283,7 @@ mod tests {
         })
     }
 
-    /// Of frames that are left out, those that are not, by looking at all of them.
+    /// Of frames that are left out, those that are not, by checking all of them.
     fn ending(frames: &[u32]) -> Vec<u32> {
         let is_python = |frame: &u32| matches!(FRAMES[*frame as usize], Frame::Python { .. });
         let is_start = |frame: &u32| FRAMES[*frame as usize] == Frame::ThreadStart;

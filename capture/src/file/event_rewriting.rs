@@ -1,5 +1,5 @@
-//! The events of captures up to version 3, rewritten as this version has them: all threads of an image in one order, and
-//! numbers in place of the addresses of blocks. As the recorder does it today, but in memory.
+//! The events of captures up to version 3, rewritten as this version has them: all threads of an image in one order,
+//! and numbers in place of the addresses of blocks. As the recorder does it today, but in memory.
 
 use std::io;
 
@@ -11,7 +11,8 @@ use super::image_events::{ImageEvents, Keeping};
 use super::writer::CaptureWriter;
 use crate::event::TimedEvent;
 
-/// After so many events the order is settled once more. That takes a look at each thread, of which there may be many.
+/// After this number of events the order is settled once more. That goes through all threads, of which there may be
+/// many.
 const WORTH_SETTLING: usize = 1 << 18;
 
 /// Events on their way from the old form to the new one, image by image.
@@ -41,8 +42,8 @@ impl EventRewriting {
         self.events.queue(thread)
     }
 
-    /// Writes the events of an image up to a moment, if there is something to settle after so many more of them; after
-    /// its last chunk, what is left of it.
+    /// Writes the events of an image up to a moment, if there is enough to settle after `more` more of them. After
+    /// its last chunk (`until` is nothing), writes what is left of it.
     pub fn settle(&mut self, image: u32, until: Option<Stamp>, more: usize) -> io::Result<()> {
         self.unsettled += more;
         if until.is_some() && self.unsettled < WORTH_SETTLING {

@@ -56,7 +56,8 @@ pub enum Fact {
     },
     /// The image runs this Python.
     Python {
-        /// As `Py_GetVersion()` has it, up to the first blank: `3.11.7`; with a `t` behind it where there is no global lock.
+        /// As `Py_GetVersion()` has it, up to the first blank: `3.11.7`; with a `t` after it where there is no global
+        /// lock.
         version: String,
         /// The name of its allocator (`pymalloc`, `malloc`, ...); empty when the program ended before it was known.
         allocator: String,
@@ -102,7 +103,7 @@ pub enum Fact {
         /// When, as the recorder saw it: a few milliseconds late.
         at: Stamp,
     },
-    /// A module has an allocator linked into it, and no symbols that tell where: that is seen as the mappings it makes.
+    /// A module has an allocator linked into it, and no symbols that say where: that is seen as the mappings it makes.
     HiddenAllocator {
         /// The module.
         module: ModuleId,
@@ -122,8 +123,8 @@ pub enum Fact {
     },
     /// What the program started, and is not in the capture.
     NotRecorded(NotRecorded),
-    /// Tables of stacks and sites may have equal rows: those that the recorder had forgotten when they came again. Only in files;
-    /// readers make them one.
+    /// Tables of stacks and sites may have equal rows: those that the recorder had evicted when they came again. Only
+    /// in files; readers make them one.
     RowsRepeat,
 }
 
@@ -205,7 +206,7 @@ pub struct Summary {
     pub cpu_us: u64,
     /// The largest resident set, in bytes, as the kernel counts it.
     pub peak_rss_bytes: u64,
-    /// Times that a thread waited because the recorder was behind.
+    /// Times that a thread waited because the recorder could not keep up.
     pub channel_waits: u64,
     /// Events that could not be recorded.
     pub skipped_events: u64,

@@ -1,10 +1,10 @@
-//! The frame of every chunk, and what stands before the first and after the last one.
+//! The frame of every chunk, and what comes before the first and after the last one.
 
 /// The first bytes of a capture file.
 pub const FILE_MAGIC: [u8; 8] = *b"memprof\0";
 /// The newest version of the format: counts incompatible changes. Readers open this one and older ones.
 pub const FILE_VERSION: u32 = 10;
-/// Up to this version, the rows of stacks and sites stood there whole.
+/// Up to this version, the rows of stacks and sites were written whole.
 pub const LAST_VERSION_WITH_WHOLE_ROWS: u32 = 8;
 /// Up to this version, sites had no parts, and it alone was the version of aggregated captures.
 pub const LAST_VERSION_WITHOUT_PARTS: u32 = 5;
@@ -12,7 +12,7 @@ pub const LAST_VERSION_WITHOUT_PARTS: u32 = 5;
 pub const LAST_VERSION_WITH_ADDRESSES: u32 = 3;
 /// Bytes before the first chunk: magic, version, [`Contents`], three zero bytes.
 pub const PREAMBLE_BYTES: usize = 16;
-/// Stands before every chunk, so that a reader can find the next one behind a damaged one.
+/// Comes before every chunk, so that a reader can find the next one after a damaged one.
 pub const CHUNK_MAGIC: [u8; 4] = *b"MPck";
 /// Bytes of a chunk's header.
 pub const CHUNK_HEADER_BYTES: usize = 56;
@@ -69,8 +69,8 @@ pub enum ChunkKind {
     Events = 9,
     /// A [`Summary`](super::Summary).
     Summary = 10,
-    /// The headers of chunks before it, with their offsets. The last one names all of the file; an entry that is itself an
-    /// index stands for those that it names.
+    /// The headers of chunks before it, with their offsets. The last one names all of the file; an entry that is itself
+    /// an index represents those that it names.
     Index = 11,
     /// Rows of [`Module`](super::Module).
     Modules = 12,

@@ -1,15 +1,15 @@
 //! The events of one process image on their way into the file: from those of each thread, at addresses, to one order in
 //! which blocks have numbers.
 //!
-//! **When the order is settled.** Threads publish their events a moment after they have dated them, and the recorder
-//! looks at one thread after the other, so that it cannot know what is still to come. It need not, if it takes only what
-//! is dated before the moment at which it began to look. For if two events concern the same memory, the first had been
-//! published when the second was dated: an allocation is published before the program gets the block, a release before
-//! the memory is really given back. So if the recorder did not see the first, the second was dated after that, and since
-//! the recorder's look ends all turns (`channel::turns`), with a date from after it. Where a release can be published only
-//! afterwards, the thread says so beforehand (`ChunkWriter::hold`), and nothing from then on is settled. Other events may
-//! come too late for their dates, when their thread was interrupted in between; they come as soon as they are seen, before
-//! which the program could not go on.
+//! **When the order is settled.** Threads publish their events a moment after they have stamped them, and the recorder
+//! polls one thread after the other, so that it cannot know what is still to come. It need not, if it takes only what
+//! was stamped before the moment at which the poll began. For if two events concern the same memory, the first had been
+//! published when the second was stamped: an allocation is published before the program gets the block, a release
+//! before the memory is really released. So if the recorder did not see the first, the second was stamped after that;
+//! and since the recorder's poll ends all turns (`channel::turns`), with a stamp from after it. Where a release can be
+//! published only afterwards, the thread says so beforehand (`ChunkWriter::hold`), and nothing from then on is settled.
+//! Other events may come too late for their stamps, when their thread was interrupted in between; they come as soon as
+//! they are seen, before which the program could not go on.
 
 use memprof_channel::ids::{Stamp, ThreadId};
 
@@ -23,18 +23,18 @@ use crate::thread_merge::ThreadMerge;
 /// How the events of a recording are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Keeping {
-    /// The least time between two dates, in stamp units.
+    /// The least time between two stamps that differ, in stamp units.
     precision: u64,
-    /// So many events make a chunk.
+    /// How many events make a chunk.
     chunk_events: usize,
 }
 
 impl Keeping {
-    /// Of one process the order of events is all that counts, and dates some 0.8 ms apart say when.
+    /// Of one process the order of events is all that counts, and stamps some 0.8 ms apart say when.
     pub const ALONE: Self = Self { precision: 1 << 16, chunk_events: MAX_CHUNK_EVENTS as usize };
-    /// The events of several processes are merged by their dates, and a report holds a chunk of each.
+    /// The events of several processes are merged by their stamps, and a report holds a chunk of each.
     pub const FAMILY: Self = Self { precision: 1, chunk_events: 1 << 14 };
-    /// The dates of an old capture's events may be exact, and are to stay so.
+    /// The stamps of an old capture's events may be exact, and are to stay so.
     pub(super) const REWRITTEN: Self = Self { precision: 1, chunk_events: MAX_CHUNK_EVENTS as usize };
 }
 
@@ -82,8 +82,9 @@ impl ImageEvents {
         });
     }
 
-    /// Takes the events for settled that are older than `bound`, and adds them to `out` instead of gathering them in columns.
-    /// Stamps do not go back; one that does is taken for `last`, or the one before. Returns how many allocations they are.
+    /// Takes the events for settled that are older than `bound`, and adds them to `out` instead of gathering them in
+    /// columns. Stamps do not go back; one that does is taken for `last`, or the one before. Returns how many
+    /// allocations they are.
     pub fn settle_into(
         &mut self,
         bound: Stamp,

@@ -19,8 +19,8 @@ pub struct JoinedTables {
     sites: FxHashMap<Site, SiteId>,
 }
 
-/// What makes modules equal: where a file with a build id was loaded is of no interest, since frames are addresses in the
-/// file.
+/// What makes modules equal: where a file with a build id was loaded is of no interest, since frames are addresses in
+/// the file.
 #[derive(PartialEq, Eq, Hash)]
 enum ModuleKey {
     File { path: String, build_id: Vec<u8>, is_interpreter: bool },
@@ -90,22 +90,22 @@ impl JoinedTables {
         new
     }
 
-    /// The same, for a mapping that begins so many bytes behind the beginning of the one that was made there.
-    pub fn site_behind(&mut self, from: &Tables, known: &mut Renumbering, site: SiteId, bytes: u64) -> SiteId {
+    /// The same, for a mapping that begins `offset` bytes after the beginning of the one that was made there.
+    pub fn site_at_offset(&mut self, from: &Tables, known: &mut Renumbering, site: SiteId, offset: u64) -> SiteId {
         let new = self.site(from, known, site);
-        if bytes == 0 {
+        if offset == 0 {
             return new;
         }
         let (Some(row), Some(part)) = (self.tables.site(new), from.site(site).and_then(|site| site.part)) else {
             return new;
         };
-        let row = Site { part: Some(self.part(from, part, bytes)), ..row };
+        let row = Site { part: Some(self.part(from, part, offset)), ..row };
         enter(&mut self.sites, &mut self.tables.sites, Some((row, row)), SiteId::from_index)
     }
 
-    fn part(&mut self, from: &Tables, part: SharedPart, behind: u64) -> SharedPart {
+    fn part(&mut self, from: &Tables, part: SharedPart, offset: u64) -> SharedPart {
         let row = from.part(part).map(|row| {
-            let row = MappedPart { offset: row.offset.saturating_add(behind), ..row.clone() };
+            let row = MappedPart { offset: row.offset.saturating_add(offset), ..row.clone() };
             (row.clone(), row)
         });
         enter(&mut self.parts, &mut self.tables.parts, row, PartId::from_index).into()

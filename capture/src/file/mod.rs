@@ -1,4 +1,4 @@
-//! The capture file: what a recording leaves behind. docs/capture-format.md describes its bytes.
+//! The capture file: what a recording leaves. docs/capture-format.md describes its bytes.
 //!
 //! - [`format`](mod@format): the frame of every chunk.
 //! - [`facts`]: what is known about the run: [`Header`], [`Fact`], [`Summary`].

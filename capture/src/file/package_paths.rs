@@ -19,8 +19,8 @@ impl<'a> BelowSite<'a> {
     pub fn of(path: &'a str) -> Option<Self> {
         let end = SITE_FOLDERS.iter().filter_map(|name| {
             let found = path.rmatch_indices(name).find(|(at, _)| {
-                let (before, behind) = (&path[..*at], &path[at + name.len()..]);
-                (before.is_empty() || before.ends_with('/')) && behind.len() > 1 && behind.starts_with('/')
+                let (before, after) = (&path[..*at], &path[at + name.len()..]);
+                (before.is_empty() || before.ends_with('/')) && after.len() > 1 && after.starts_with('/')
             });
             found.map(|(at, _)| at + name.len())
         });

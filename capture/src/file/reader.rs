@@ -48,7 +48,7 @@ pub struct EventChunk {
 enum Place {
     /// In the file, with its header.
     File(u64),
-    /// Among the payloads of an old capture's events, written anew.
+    /// Among the payloads of an old capture's events, which were rewritten.
     Rewritten(usize),
 }
 
@@ -59,11 +59,11 @@ impl EventChunk {
     }
 }
 
-/// What is told of each chunk of events that is read.
+/// What is called with each chunk of events that is read.
 pub type ChunkObserver = Box<dyn FnMut(&EventChunk)>;
 
-/// An open capture: its facts and tables in memory, its events on disk. Those of an old version are rewritten as this one
-/// has them, in memory and compressed.
+/// An open capture: its facts and tables in memory, its events on disk. Those of an old version are rewritten as this
+/// one has them, in memory and compressed.
 pub struct CaptureReader {
     path: PathBuf,
     file: File,
@@ -75,7 +75,7 @@ pub struct CaptureReader {
     has_repeated_rows: bool,
     /// The numbers of sites, where they are others than in the file.
     site_numbers: Option<SiteNumbers>,
-    /// Which of them are told apart at present, if not all.
+    /// Which of them are distinguished at present, if not all.
     site_window: Option<SiteWindow>,
     /// The sites, while the file is opened for totals alone.
     totals: Option<SitesForTotals>,
@@ -95,7 +95,7 @@ pub struct CaptureReader {
     stored: Vec<u8>,
     payload: Vec<u8>,
     decoder: ColumnDecoder,
-    /// Told of each chunk of events that is read.
+    /// Called with each chunk of events that is read.
     observer: Option<ChunkObserver>,
 }
 
@@ -113,8 +113,8 @@ impl CaptureReader {
         Ok(reader)
     }
 
-    /// Likewise, for somebody who does not tell stacks apart: there may be several rows for one stack, and for one site. To make
-    /// them one takes time and memory for each.
+    /// Likewise, for somebody who does not distinguish stacks: there may be several rows for one stack, and for one
+    /// site. To make them one takes time and memory for each.
     ///
     /// # Errors
     /// See [`Self::open`].
@@ -122,8 +122,8 @@ impl CaptureReader {
         Self::read(path, None)
     }
 
-    /// Likewise, for somebody who wants totals alone: there are no stacks and no names, and of all sites that count alike there is
-    /// one. Memory does not grow with their number.
+    /// Likewise, for somebody who wants totals alone: there are no stacks and no names, and of all sites that count
+    /// alike there is one. Memory does not grow with their number.
     ///
     /// # Errors
     /// See [`Self::open`].
@@ -209,7 +209,7 @@ impl CaptureReader {
         if version <= LAST_VERSION_WITH_ADDRESSES {
             reader.rewrite_events().map_err(io_error)?;
         }
-        // Where chunks are lost, or not written any more, so is what others refer to; that is told anyway.
+        // Where chunks are lost, or not written any more, so is what others refer to; that is reported anyway.
         let is_whole = reader.damage.is_none() && reader.summary.is_some() && !is_for_totals;
         let references = if is_whole { reader.tables.dangling_references() } else { 0 };
         reader.tables.lose_stacks_without_callers();
@@ -217,7 +217,7 @@ impl CaptureReader {
         reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
         if Contents::of(&preamble) == Contents::Sums {
             let Some(run) = reader.run_sums.take() else { return Err(OpenError::NoSums(path.to_owned())) };
-            // Where a copy of the file was cut off, there is no trace of what came behind.
+            // Where a copy of the file was cut off, there is no trace of what came after.
             let lacks_slots = (reader.slots.len() as u64) < run.slots;
             reader.damage.chunks += u64::from(lacks_slots && reader.damage.is_none());
             reader.aggregate = Some(StoredAggregate { slots: std::mem::take(&mut reader.slots), run });
@@ -246,8 +246,9 @@ impl CaptureReader {
         self.renumber_sites(numbers);
     }
 
-    /// Tells apart no other sites from now on than a window does. The sums of an aggregated capture stay as they are.
-    pub fn look_through(&mut self, window: SiteWindow) {
+    /// From now on, distinguishes only the sites that a window distinguishes. The sums of an aggregated capture stay as
+    /// they are.
+    pub fn set_site_window(&mut self, window: SiteWindow) {
         self.site_window = Some(window);
     }
 
@@ -260,7 +261,7 @@ impl CaptureReader {
     }
 
     /// Drops the stacks: there is not one of them in the tables any more.
-    pub fn forget_stacks(&mut self) {
+    pub fn drop_stacks(&mut self) {
         self.tables.stacks = Vec::new();
     }
 
@@ -443,7 +444,7 @@ impl CaptureReader {
         }
         let (chunks, payloads) = rewriting.finish();
         self.events = chunks.iter().map(|(start, header)| EventChunk::of(header, Place::Rewritten(*start))).collect();
-        // Events may have been dated less exactly than the ends of their chunks.
+        // Events may have been stamped less exactly than the ends of their chunks.
         let mut ends: BTreeMap<u32, Stamp> = BTreeMap::new();
         for chunk in &old {
             let end = ends.entry(chunk.image).or_default();

@@ -1,7 +1,8 @@
 //! Rows that a table has more than once.
 //!
-//! A recorder remembers a bounded number of stacks and sites. When one that it has forgotten comes again, it gets another row.
-//! Here each gets one number, in the order in which they came first: the one that a recorder without bounds would have given it.
+//! A recorder remembers a bounded number of stacks and sites. When one that it has evicted comes again, it gets another
+//! row. Here each gets one number, in the order in which they came first: the one that a recorder without bounds would
+//! have given it.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -17,14 +18,15 @@ pub(super) const BYTES_A_ROW: usize = 16;
 
 /// Makes equal rows of stacks and of sites one.
 pub(super) fn unite(tables: &mut Tables) -> SiteNumbers {
-    // Of the rows' stacks; stack 0 is the empty one. A damaged site may refer to one that there is not, and goes on doing so.
+    // Of the rows' stacks; stack 0 is the empty one. A damaged site may refer to one that there is not, and goes on
+    // doing so.
     let known = |stacks: &[StackId], stack: StackId| stacks.get(stack.index()).copied().unwrap_or(StackId(u32::MAX));
     let mut stacks = vec![StackId::EMPTY];
     unite_rows(
         &mut tables.stacks,
         &mut stacks,
         |node: StackNode, stacks| StackNode { parent: known(stacks, node.parent), ..node },
-        // Behind the row of its callers.
+        // After the row of its callers.
         |node| Some(node.parent.index()),
         |row| StackId::from_index(row + 1),
     );
@@ -34,9 +36,10 @@ pub(super) fn unite(tables: &mut Tables) -> SiteNumbers {
     SiteNumbers::Each(sites)
 }
 
-/// Makes equal rows of a table one, the first of them, and appends the new number of each to `numbers`. A row that is lost is
-/// equal to none. `renumbered` is told the numbers of the rows before. `beside` says where a row stands if it came right after the
-/// row that it refers to, as most do: no table is needed to find it there. If that is the end, none before can be equal.
+/// Makes equal rows of a table one, the first of them, and appends the new number of each to `numbers`. A row that is
+/// lost is equal to none. `renumbered` gets the numbers of the rows before. `beside` says where a row is if it came
+/// right after the row that it refers to, as most do: no table is needed to find it there. If that is the end, none
+/// before can be equal.
 pub(super) fn unite_rows<T: Copy + Eq + Hash, I: Copy>(
     rows: &mut Vec<Option<T>>,
     numbers: &mut Vec<I>,

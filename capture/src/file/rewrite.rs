@@ -51,13 +51,13 @@ pub fn rewrite(from: &Path, header: &Header, names: Names<'_>, out: impl Write) 
         Copy { file: &file, out, offset: 0, index: Vec::new(), is_complete, allowance: Allowance::for_file(bytes) };
     copy.preamble()?;
     let mut names = Some(encoded(header, names)?);
-    let mut behind = PREAMBLE_BYTES as u64;
+    let mut end = PREAMBLE_BYTES as u64;
     for (offset, chunk) in chunks {
         if !is_complete {
             // What is no chunk stays, so that nobody takes the rest for the whole.
-            copy.range(behind, offset.saturating_sub(behind))?;
+            copy.range(end, offset.saturating_sub(end))?;
         }
-        behind = offset + CHUNK_HEADER_BYTES as u64 + u64::from(chunk.stored_bytes);
+        end = offset + CHUNK_HEADER_BYTES as u64 + u64::from(chunk.stored_bytes);
         match ChunkKind::from_code(chunk.kind) {
             Some(ChunkKind::Symbols | ChunkKind::Index) => {}
             Some(ChunkKind::Facts) => copy.facts(header, offset, &chunk)?,
@@ -69,7 +69,7 @@ pub fn rewrite(from: &Path, header: &Header, names: Names<'_>, out: impl Write) 
         }
     }
     if !is_complete {
-        copy.range(behind, bytes.saturating_sub(behind))?;
+        copy.range(end, bytes.saturating_sub(end))?;
     }
     copy.encoded(&names.unwrap_or_default())?;
     copy.finish()
@@ -183,10 +183,10 @@ impl<W: Write> Copy<'_, W> {
     fn encoded(&mut self, chunks: &[u8]) -> Result<(), RewriteError> {
         let mut rest = chunks;
         while let Some(header) = rest.first_chunk().and_then(ChunkHeader::parse) {
-            let (chunk, behind) = rest.split_at(CHUNK_HEADER_BYTES + header.stored_bytes as usize);
+            let (chunk, after) = rest.split_at(CHUNK_HEADER_BYTES + header.stored_bytes as usize);
             self.index.push((self.offset, header));
             self.write(chunk)?;
-            rest = behind;
+            rest = after;
         }
         Ok(())
     }

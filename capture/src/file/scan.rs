@@ -11,7 +11,7 @@ use super::format::{CHUNK_HEADER_BYTES, CHUNK_MAGIC, ChunkHeader, ChunkKind, MAX
 pub struct Damage {
     /// Chunks whose checksum or content is wrong.
     pub chunks: u64,
-    /// Events in them, as far as their headers tell.
+    /// Events in them, as far as their headers say.
     pub events: u64,
     /// Bytes outside any whole chunk.
     pub bytes: u64,
@@ -90,7 +90,7 @@ impl Scan<'_> {
         let mut entries = Vec::new();
         // Each chunk once, and none beyond the file: otherwise it would take longer to read than its size says.
         let mut end = 0;
-        let mut behind = |(start, header): &(u64, ChunkHeader)| {
+        let mut check_order = |(start, header): &(u64, ChunkHeader)| {
             let is_next = *start >= end;
             end = start.checked_add(CHUNK_HEADER_BYTES as u64 + u64::from(header.stored_bytes))?;
             (is_next && end <= self.bytes).then_some(())
@@ -99,11 +99,11 @@ impl Scan<'_> {
             // One level is enough for any file.
             if entry.1.kind == ChunkKind::Index as u8 {
                 for before in self.index_entries(entry.0)? {
-                    behind(&before)?;
+                    check_order(&before)?;
                     entries.push(before);
                 }
             }
-            behind(&entry)?;
+            check_order(&entry)?;
             entries.push(entry);
         }
         Some(entries)

@@ -1,5 +1,5 @@
-//! The numbers that sites have for a reader, by those that they have in the file: rows may be repeated there, and a reader may
-//! want to know less than the file says.
+//! The numbers that sites have for a reader, by those that they have in the file: rows may be repeated there, and a
+//! reader may want to know less than the file says.
 
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
@@ -17,7 +17,7 @@ use crate::event::{ResolvedEvent, Timed};
 pub enum SiteNumbers {
     /// Each something of its own.
     Each(Vec<SiteId>),
-    /// Of so many rows, all but these the same.
+    /// All rows the same, but for a few.
     Few {
         /// How many rows there are.
         rows: usize,
@@ -135,8 +135,8 @@ impl SiteGroups {
     }
 }
 
-/// Sites of which totals alone are wanted: in memory are those that map something which is counted apart, or that others see as
-/// well, and one that stands for all others.
+/// Sites of which totals alone are wanted: in memory are those that map something which is counted apart, or that
+/// others see as well, and one that represents all others.
 #[derive(Debug)]
 pub(super) struct SitesForTotals {
     rows: usize,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_tell_apart_what_counts_otherwise() {
+    fn totals_distinguish_what_counts_otherwise() {
         let shared = Site { part: Some(SharedPart::from(PartId(3))), ..Site::new(StackId(5), Allocator::Mmap) };
         let file = Site::new(StackId(6), Allocator::MmapFile);
         let plain = Site::new(StackId(7), Allocator::Mmap);

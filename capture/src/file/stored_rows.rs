@@ -1,5 +1,5 @@
-//! Rows of tables as they stand in a file. There may be millions of stacks and of sites, each of them near to one that came just
-//! before: it stands there by how far that is.
+//! Rows of tables as they are stored in a file. There may be millions of stacks and of sites, each of them near to one
+//! that came just before. Only the distance to that one is stored.
 
 use memprof_channel::allocator::Allocator;
 use memprof_channel::ids::{FrameId, PartId, StackId};
@@ -14,7 +14,7 @@ use super::varint;
 pub(super) trait StoredRow: Sized {
     /// The chunks that hold such rows.
     const KIND: ChunkKind;
-    /// So many rows at once that no chunk comes near the limit on its size.
+    /// At most this many rows at once: no chunk comes near the limit on its size.
     const MOST_IN_A_CHUNK: usize = 4096;
 
     /// What a chunk of these rows holds. The first of them has this number in its table.
@@ -150,7 +150,7 @@ fn site(stack: StackId, allocator: u8, part: Option<PartId>) -> Option<Site> {
     Some(Site { stack, allocator: Allocator::from_code(allocator)?, part: part.map(SharedPart::from) })
 }
 
-/// A site as it stood in files up to version 8.
+/// A site as it was stored in files up to version 8.
 #[derive(Serialize, Deserialize)]
 struct WholeSite {
     stack: StackId,
@@ -158,7 +158,7 @@ struct WholeSite {
     part: Option<PartId>,
 }
 
-/// A site as it stood in files up to version 5.
+/// A site as it was stored in files up to version 5.
 #[derive(Serialize, Deserialize)]
 struct SiteWithoutPart {
     stack: StackId,

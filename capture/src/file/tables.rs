@@ -40,7 +40,7 @@ pub enum Frame {
     /// What comes before (further out) is the stack of the thread that created this one, up to its call of
     /// `pthread_create`; what follows is this thread's own.
     ThreadStart,
-    /// So many native frames were left out here, because the stack was deeper than the recording's limit.
+    /// This many native frames were left out here, because the stack was deeper than the recording's limit.
     Elided {
         /// How many.
         frames: u32,
@@ -55,8 +55,8 @@ pub enum Frame {
 pub struct NativeFrame {
     /// The module; nothing where no loaded file holds the address, as with code that is made at run time.
     pub module: Option<ModuleId>,
-    /// In a module: as in the file's own symbol table (the address in memory less the module's load bias). Otherwise the
-    /// address in the process.
+    /// In a module: as in the file's own symbol table (the address in memory less the module's load bias). Otherwise
+    /// the address in the process.
     pub address: u64,
     /// Whether a signal interrupted the function at exactly this instruction. Otherwise it is a return address, and the
     /// call is the instruction before it.
@@ -84,7 +84,7 @@ pub struct Module {
     pub bias: u64,
     /// Its first byte in memory.
     pub start: u64,
-    /// Behind its last byte in memory.
+    /// One past its last byte in memory.
     pub end: u64,
     /// Whether it holds the Python interpreter.
     pub is_interpreter: bool,
@@ -95,7 +95,7 @@ pub struct Module {
 pub struct FrameSymbols {
     /// The frame.
     pub frame: FrameId,
-    /// The functions that it stands for, outermost first: the one that has machine code of its own, then those that
+    /// The functions that it represents, outermost first: the one that has machine code of its own, then those that
     /// were inlined into it at this address, each the caller of the next.
     pub functions: Vec<Function>,
 }
@@ -185,7 +185,7 @@ pub struct Thread {
 pub enum FilePackage {
     /// The installed distribution of this name.
     Distribution(String),
-    /// Python's standard library, in a folder whose path does not tell.
+    /// Python's standard library, in a folder whose path does not show it.
     StandardLibrary,
 }
 
@@ -259,8 +259,9 @@ impl Tables {
         (frames.count() + stacks.count() + sites.count()) as u64
     }
 
-    /// Loses the stacks whose callers do not come before them: only damage makes such. From then on every walk to the callers
-    /// ends, and all that is found of a stack can be found from what is known of its callers: see [`Self::fold_stacks`].
+    /// Loses the stacks whose callers do not come before them: only damage makes such. From then on every walk to the
+    /// callers ends, and all that is found of a stack can be found from what is known of its callers: see
+    /// [`Self::fold_stacks`].
     pub(super) fn lose_stacks_without_callers(&mut self) {
         for (row, node) in self.stacks.iter_mut().enumerate() {
             if node.is_some_and(|node| node.parent.index() > row) {
@@ -269,8 +270,8 @@ impl Tables {
         }
     }
 
-    /// By stack, the empty one first: what `step` makes of the value of its callers and of its innermost frame. `empty` and
-    /// `lost` are the values of the empty stack and of one that the file lost.
+    /// By stack, the empty one first: what `step` makes of the value of its callers and of its innermost frame. `empty`
+    /// and `lost` are the values of the empty stack and of one that the file lost.
     pub fn fold_stacks<T: Copy>(&self, empty: T, lost: T, mut step: impl FnMut(T, StackNode) -> T) -> Vec<T> {
         let mut values = Vec::with_capacity(self.stacks.len() + 1);
         values.push(empty);
@@ -338,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_stack_whose_callers_do_not_come_before_is_lost() {
-        // The second is its own caller, and the third has callers behind it.
+        // The second is its own caller, and the third has callers after it.
         let mut tables = tables(&[Some((0, 7)), Some((2, 8)), Some((4, 9)), Some((1, 10)), Some((2, 11))]);
         tables.lose_stacks_without_callers();
         let frames = |stack| tables.frames_of(StackId(stack)).map(|frame| frame.0).collect::<Vec<_>>();

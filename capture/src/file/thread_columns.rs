@@ -1,4 +1,5 @@
-//! The events of a chunk as versions 1 to 3 of the format had them: those of one thread, with their addresses. Only read.
+//! The events of a chunk as versions 1 to 3 of the format had them: those of one thread, with their addresses. Only
+//! read.
 //!
 //! A payload is one byte of flags (bit 0: stamps are exact), the lengths of the five columns (numbers as in
 //! [`varint`](super::varint)), and the columns:
@@ -31,8 +32,8 @@ pub struct ThreadColumnDecoder {
 
 impl ThreadColumnDecoder {
     /// Appends the events of `payload` to `out`. `first` is the chunk's first stamp, `rows` its number of events, and
-    /// `sites` the number of sites that the capture knows. Nothing when the payload is malformed; some of its events may
-    /// have been appended.
+    /// `sites` the number of sites that the capture knows. Nothing when the payload is malformed; some of its events
+    /// may have been appended.
     pub fn decode(
         &mut self,
         payload: &[u8],

@@ -1,8 +1,8 @@
-//! Files that have their name only when they are whole: whoever looks finds the old one or the new one, and never a
+//! Files that have their name only when they are whole: a reader finds the old one or the new one, and never a
 //! part.
 //!
 //! Where the file system can (`O_TMPFILE`), a file has no name at all until then: whatever ends the process, be it
-//! SIGKILL, the kernel takes the part back. Elsewhere it has another name beside the one that it will have; then a
+//! SIGKILL, the kernel removes the part. Elsewhere it has another name beside the one that it will have; then a
 //! process that is to end calls [`remove_unfinished`].
 
 use std::ffi::{OsStr, OsString};
@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Who can read a file that replaces none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// The user: a capture tells what a program had in its memory.
+    /// The user: a capture shows what a program had in its memory.
     Owner,
     /// Whoever can read what the user writes: the umask decides.
     AsUsual,
@@ -217,10 +217,10 @@ impl PartName {
     }
 }
 
-/// So many files of this process, or of former ones with its pid, may become one file at the same time.
+/// At most this many files of this process, or of former ones with its pid, may become one file at the same time.
 const MOST_OTHERS: u32 = 100;
 
-/// The name of a part of the file with this name, of which there are so many others.
+/// The name of a part of the file with this name, of which there are `others` others.
 fn part_name(name: &OsStr, others: u32) -> OsString {
     let mut part = OsString::from(".");
     part.push(name);

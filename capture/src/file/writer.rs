@@ -31,7 +31,7 @@ pub struct CaptureWriter<W: Write> {
     rows: BTreeMap<ChunkKind, u64>,
 }
 
-/// So many chunks are kept in mind; the memory of a recording does not grow with its length.
+/// At most this many chunks are kept in mind; the memory of a recording does not grow with its length.
 const MOST_INDEX_ENTRIES: usize = 1 << 12;
 
 /// The fields of a chunk's header that depend on what it holds.
@@ -287,7 +287,7 @@ impl<W: Write> CaptureWriter<W> {
         self.serialized(ChunkKind::Threads, threads, Labels { rows: threads.len(), ..Labels::default() })
     }
 
-    /// Writes samples of the resident set of the process that runs an image; 0 stands for the one that was started.
+    /// Writes samples of the resident set of the process that runs an image; 0 means the one that was started.
     ///
     /// # Errors
     /// See [`Self::new`].
@@ -338,7 +338,8 @@ impl<W: Write> CaptureWriter<W> {
         Ok((self.out, self.offset))
     }
 
-    /// Writes an index of the chunks since the last one. Its own entry takes their place: one level is enough for any file.
+    /// Writes an index of the chunks since the last one. Its own entry takes their place: one level is enough for any
+    /// file.
     fn write_part_of_index(&mut self) -> io::Result<()> {
         let entries = std::mem::take(&mut self.index);
         self.chunk(ChunkKind::Index, &index_payload(&entries), Labels { rows: entries.len(), ..Labels::default() })?;

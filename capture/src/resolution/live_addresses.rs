@@ -1,6 +1,6 @@
 //! Which allocation is live at each address.
 //!
-//! Not a hash table of blocks: allocators hand out neighbours one after the other, so that a table in the order of
+//! Not a hash table of blocks: allocators allocate neighbours one after the other, so that a table in the order of
 //! addresses is mostly in the processor's cache. It takes four bytes for every sixteen of those pages of the program on
 //! which many blocks begin, a quarter of what they occupy; and some seventy bytes for a page on which few do.
 
@@ -13,7 +13,7 @@ use crate::page_index::PageIndex;
 
 /// Allocators align to this power of two, nearly all of them.
 const ALIGNMENT_BITS: u32 = 4;
-/// The bytes of the program that a page of this table stands for, as a power of two.
+/// The bytes of the program that a page of this table represents, as a power of two.
 const PAGE_BITS: u32 = PLACES.ilog2() + ALIGNMENT_BITS;
 
 /// The place's block is so old that its number is among [`LiveAddresses::others`].
@@ -21,7 +21,7 @@ const OLD: u32 = u32::MAX;
 /// Any other place holds this many low bits of a number, and one more than them.
 const NUMBER_BITS: u32 = 31;
 
-/// So many pages are found without hashing.
+/// How many pages are found without hashing.
 const RECENT: usize = 1024;
 
 /// A page of the table.
@@ -49,13 +49,13 @@ pub struct LiveAddresses<const BITS: u32 = NUMBER_BITS> {
     places: Vec<u32>,
     /// How many blocks each of them has.
     blocks_of: Vec<u16>,
-    /// Those that stand for nothing at present. They are blank.
+    /// Those that are not in use at present. They are blank.
     blank_dense: Vec<u32>,
     sparse: Vec<SparsePage>,
     blank_sparse: Vec<u32>,
     /// Blocks that are not aligned, and old ones.
     others: FxHashMap<u64, AllocationNumber>,
-    /// When this is reached, blocks have to be looked through for old ones.
+    /// When this is reached, blocks have to be searched for old ones.
     next_ageing: u64,
     /// The number that was entered last.
     latest: u64,
@@ -64,7 +64,7 @@ pub struct LiveAddresses<const BITS: u32 = NUMBER_BITS> {
 
 impl<const BITS: u32> LiveAddresses<BITS> {
     const LOW: u64 = (1 << BITS) - 1;
-    /// A block is old when half of the numbers that its place can tell apart have been given out since.
+    /// A block is old when half of the numbers that its place can distinguish have been assigned since.
     const AGE: u64 = 1 << (BITS - 1);
 
     /// How many are live.
@@ -81,7 +81,7 @@ impl<const BITS: u32> LiveAddresses<BITS> {
         (address.0 >> ALIGNMENT_BITS) as u8
     }
 
-    /// The number that an entry stands for, when `latest` was entered last: the youngest with its low bits.
+    /// The number that an entry represents, when `latest` was entered last: the youngest with its low bits.
     #[inline(always)]
     fn number(&mut self, address: Address, entry: u32, latest: u64) -> AllocationNumber {
         if entry == OLD {
@@ -91,7 +91,7 @@ impl<const BITS: u32> LiveAddresses<BITS> {
         AllocationNumber(latest - age)
     }
 
-    /// Enters the block that was handed out last. Returns the one that was live at its address.
+    /// Enters the block that was allocated last. Returns the one that was live at its address.
     #[inline(always)]
     pub fn insert(&mut self, address: Address, number: AllocationNumber) -> Option<AllocationNumber> {
         if number.0 >= self.next_ageing {
@@ -121,7 +121,7 @@ impl<const BITS: u32> LiveAddresses<BITS> {
         before
     }
 
-    /// Enters a block on a page with many, and returns what stood there.
+    /// Enters a block on a page with many, and returns what was there.
     #[inline(always)]
     fn enter(&mut self, page: u32, place: u8, entry: u32) -> u32 {
         let place = &mut self.places[page as usize * PLACES + usize::from(place)];
@@ -188,7 +188,7 @@ impl<const BITS: u32> LiveAddresses<BITS> {
             }
         };
         if is_blank {
-            self.give_back(key);
+            self.release(key);
         }
         if before == VACANT {
             return None;
@@ -204,9 +204,9 @@ impl<const BITS: u32> LiveAddresses<BITS> {
         before
     }
 
-    /// Gives a page back that has no block left.
+    /// Releases a page that has no block left.
     #[cold]
-    fn give_back(&mut self, key: u64) {
+    fn release(&mut self, key: u64) {
         match self.pages.remove(key) {
             Some(Page::Dense(page)) => self.blank_dense.push(page),
             Some(Page::Sparse(page)) => self.blank_sparse.push(page),

@@ -1,4 +1,5 @@
-//! Which address ranges are mapped, and what is there: what `mremap` moves is that elsewhere, and what `mprotect` does depends on it.
+//! Which address ranges are mapped, and what is there: what `mremap` moves is that elsewhere, and what `mprotect` does
+//! depends on it.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,7 +16,7 @@ pub enum Content {
     Memory,
     /// Addresses that nobody may touch.
     Reserved,
-    /// Something that a descriptor stands for: nobody's protection makes memory of it.
+    /// Something that a descriptor refers to: nobody's protection makes memory of it.
     Shown,
 }
 
@@ -23,8 +24,8 @@ pub enum Content {
 pub trait MappedSites {
     /// What is mapped there.
     fn content(&self, site: SiteId) -> Content;
-    /// The site of who moved something that is not memory: `by`, if it had been mapped at `from`, and begins so many bytes behind
-    /// its beginning.
+    /// The site of who moved something that is not memory: `by`, if it had been mapped at `from`, and now begins
+    /// `bytes` bytes after its beginning.
     fn moved(&mut self, by: SiteId, from: SiteId, bytes: u64) -> SiteId;
 }
 
@@ -54,7 +55,7 @@ struct Mapped {
 pub struct MappedRanges {
     /// By first address. They do not overlap.
     ranges: BTreeMap<u64, Mapped>,
-    /// What a thread is moving that is not memory: its site, and how many bytes behind its beginning it starts.
+    /// What a thread is moving that is not memory: its site, and how many bytes after its beginning it starts.
     moving: FxHashMap<ThreadId, (SiteId, u64)>,
 }
 
@@ -98,8 +99,8 @@ impl MappedRanges {
         }
     }
 
-    /// From now on nobody may touch a range, or somebody may: what was memory in it, or reserved, is so no longer, and belongs to
-    /// `site`. Each stretch of that is passed on to `changed`, with as many bytes of it as were asked for.
+    /// From now on nobody may touch a range, or somebody may: what was memory in it, or reserved, is so no longer, and
+    /// belongs to `site`. Each stretch of that is passed on to `changed`, with as many bytes of it as were asked for.
     pub fn protect(
         &mut self,
         address: Address,
@@ -168,8 +169,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// By their numbers, sites have memory, reserve addresses, or show something. One that moves what is not memory says of what,
-    /// and how far behind its beginning.
+    /// By their numbers, sites have memory, reserve addresses, or show something. One that moves what is not memory
+    /// says of what, and how far after its beginning.
     #[derive(Default)]
     struct Sites(Vec<(SiteId, u64)>);
 
@@ -216,7 +217,7 @@ mod tests {
     const PAGE: u64 = 4096;
     const SHORT: u64 = 5;
 
-    /// Page by page: the site that mapped it, what it has there, and how many pages behind its beginning.
+    /// Page by page: the site that mapped it, what it has there, and how many pages after its beginning.
     type Model = [Option<(SiteId, Content, u64)>; 64];
 
     /// What changes in a model: each stretch of pages, as addresses and bytes.
@@ -277,8 +278,8 @@ mod tests {
                         }
                         let known = sites.0.len();
                         let site = ranges.end_move(ThreadId(7), SiteId(0), &mut sites);
-                        let told = sites.0.get(known).copied();
-                        prop_assert_eq!(told, moved.map(|(site, _, page)| (site, page * PAGE)));
+                        let entered = sites.0.get(known).copied();
+                        prop_assert_eq!(entered, moved.map(|(site, _, page)| (site, page * PAGE)));
                         ranges.map(Address(to * PAGE), new_pages * PAGE, site, &sites);
                         for page in 0..new_pages {
                             model[(to + page) as usize] = Some((site, sites.content(site), page));

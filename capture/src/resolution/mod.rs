@@ -1,6 +1,6 @@
 //! From addresses to allocations: which block each event is about.
 //!
-//! The recorder does this once, while recording. The file then names blocks by the order in which they were handed out,
+//! The recorder does this once, while recording. The file then names blocks by the order in which they were allocated,
 //! which is far more regular than their addresses, and a report needs no table of addresses.
 
 mod live_addresses;
@@ -50,11 +50,11 @@ impl Resolver {
         self.live.len()
     }
 
-    /// Passes what `event` did on to `sink`: mostly one resolved event; two where a release was not seen or not known; of
-    /// protection as many as there are stretches that it changes.
+    /// Passes what `event` did on to `sink`: mostly one resolved event; two where a release was not seen or not known;
+    /// of protection as many as there are stretches that it changes.
     ///
-    /// Nearly all events allocate or free. Only for those the sink becomes part of this function: with a copy of it for each
-    /// kind, it would be called instead, and what is passed to it be stored and loaded.
+    /// Nearly all events allocate or free. Only for those the sink becomes part of this function: with a copy of it for
+    /// each kind, it would be called instead, and what is passed to it be stored and loaded.
     #[inline(always)]
     pub fn resolve(&mut self, event: Event, sites: &mut impl MappedSites, mut sink: impl FnMut(ResolvedEvent)) {
         match event {
@@ -107,7 +107,7 @@ impl Resolver {
                 self.mapped.map(address, size, site, sites);
                 sink(ResolvedEvent::Map { address, size, site });
             }
-            // As if it had been mapped anew.
+            // As if it had been mapped again.
             Event::Protect { address, size, site } => {
                 self.mapped.protect(address, size, site, sites, |address, size| {
                     sink(ResolvedEvent::Map { address, size, site });
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_numbered_as_they_are_handed_out() {
+    fn blocks_are_numbered_as_they_are_allocated() {
         let allocation = Event::Allocation { address: AT, size: 8, site: SITE };
         let other = Event::Allocation { address: Address(0x1008), size: 9, site: SITE };
         let [free, other_free] = [AT, Address(0x1008)].map(|address| Event::Free { address });

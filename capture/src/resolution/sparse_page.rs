@@ -1,17 +1,17 @@
-//! The live blocks of a stretch of the program's memory on which there are few: that of large blocks, of which there may
-//! be as many as of such stretches.
+//! The live blocks of a stretch of the program's memory on which there are few: that of large blocks, of which there
+//! may be as many as of such stretches.
 
 /// Places of a page, one for each address at which a block can begin.
 pub const PLACES: usize = 256;
 const _: () = assert!(PLACES == u8::MAX as usize + 1);
 
-/// What stands at a place without a block.
+/// What is stored at a place without a block.
 pub const VACANT: u32 = 0;
 
 /// Most blocks of such a page.
 const FEW: usize = 8;
 
-/// The places of a few blocks, and what stands there.
+/// The places of a few blocks, and what is stored there.
 #[derive(Clone, Copy, Default)]
 pub struct SparsePage {
     blocks: u8,
@@ -27,7 +27,7 @@ impl SparsePage {
         self.places[..usize::from(self.blocks)].iter().position(|&known| known == place)
     }
 
-    /// Enters a block, and returns what stood there before.
+    /// Enters a block, and returns what was there before.
     pub fn enter(&mut self, place: u8, entry: u32) -> Result<u32, Full> {
         if let Some(at) = self.position(place) {
             return Ok(std::mem::replace(&mut self.entries[at], entry));
@@ -41,7 +41,7 @@ impl SparsePage {
         Ok(VACANT)
     }
 
-    /// Takes a block away, and returns what stood there.
+    /// Takes a block away, and returns what was there.
     pub fn take(&mut self, place: u8) -> u32 {
         let Some(at) = self.position(place) else { return VACANT };
         let (before, last) = (self.entries[at], usize::from(self.blocks) - 1);

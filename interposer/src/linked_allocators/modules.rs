@@ -129,13 +129,13 @@ fn is_own(module: &LoadedModule) -> bool {
 /// The code of a function in memory, with some bytes of what follows; nothing if it is not what the file says, for
 /// somebody else has patched it, or if its pages may be written to.
 fn code_of(module: &LoadedModule, file: &ObjectFile, symbol: &Symbol<'_>) -> Option<&'static [u8]> {
-    const BEHIND: usize = 32;
+    const FOLLOWING: usize = 32;
     let is_plain = module.segments().hold_plain_code(symbol.address);
-    let in_file = file.code(symbol.address, symbol.size.saturating_add(BEHIND)).filter(|_| is_plain)?;
+    let in_file = file.code(symbol.address, symbol.size.saturating_add(FOLLOWING)).filter(|_| is_plain)?;
     let address = module.bias.wrapping_add(symbol.address);
     // SAFETY: this part of the file is mapped there.
     let in_memory = unsafe { slice::from_raw_parts(address as *const u8, in_file.len()) };
-    (in_memory[..in_memory.len().min(BEHIND)] == in_file[..in_file.len().min(BEHIND)]).then_some(in_memory)
+    (in_memory[..in_memory.len().min(FOLLOWING)] == in_file[..in_file.len().min(FOLLOWING)]).then_some(in_memory)
 }
 
 /// Looks for allocators in a module, and patches them.

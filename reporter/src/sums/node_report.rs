@@ -130,10 +130,10 @@ impl NodeReport {
         // The note on callers that are left out is about stacks, too; where it is made, there are not that many.
         let has_note = elided_callers::occur(reader.tables());
         if row_places.is_none() && !query.selects_stacks() && !has_note {
-            reader.forget_stacks();
+            reader.drop_stacks();
         }
         if let [first, _, ..] = windows.as_slice() {
-            reader.look_through(first.clone());
+            reader.set_site_window(first.clone());
         }
         let mut report = Report::of_capture(reader, places, processes, query, (bins, watch))?;
         let hint = match (of, row_places) {

@@ -33,7 +33,7 @@ pub struct EventBatch {
 }
 
 impl EventBatch {
-    /// Forgets them, but keeps the room.
+    /// Drops them, but keeps the room.
     pub fn clear(&mut self) {
         self.events.clear();
         self.turns.clear();
@@ -184,7 +184,7 @@ impl Blocks {
         self.known(self.named.checked_add_signed(step)?)
     }
 
-    /// Only blocks that have been handed out can be named.
+    /// Only blocks that have been allocated can be named.
     #[inline]
     fn known(&mut self, number: u64) -> Option<AllocationNumber> {
         self.named = number;

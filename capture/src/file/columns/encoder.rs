@@ -35,7 +35,7 @@ pub struct ColumnEncoder {
 }
 
 impl ColumnEncoder {
-    /// An encoder that dates events to within `precision` stamp units; 1 dates them exactly.
+    /// An encoder that keeps stamps to within `precision` stamp units; 1 keeps them exactly.
     #[must_use]
     pub fn new(precision: u64) -> Self {
         Self {
@@ -70,13 +70,13 @@ impl ColumnEncoder {
         self.columns[OPERATIONS].is_empty()
     }
 
-    /// Events so far that handed memory out.
+    /// Events so far that allocated.
     #[must_use]
     pub const fn allocations(&self) -> u64 {
         self.allocations
     }
 
-    /// Gives back memory that an empty encoder holds in reserve.
+    /// Releases memory that an empty encoder holds in reserve.
     pub fn shrink(&mut self) {
         self.columns.iter_mut().for_each(Vec::shrink_to_fit);
     }

@@ -1,4 +1,5 @@
-//! The events of one chunk, as columns: what is alike stands together, which compresses better than whole records do.
+//! The events of one chunk, as columns: what is alike is stored together, which compresses better than whole records
+//! do.
 //!
 //! A chunk holds events of all threads of a process image, in order. Heap blocks have numbers: see
 //! [`resolution`](crate::resolution). A payload is the number of the chunk's first allocation, the lengths of the eight
@@ -7,7 +8,7 @@
 //! 1. operations, a byte an event: the kind in bits 0 to 2 (1 allocation, 2 free, 3 resize, 4 map, 5 unmap, 6 unknown
 //!    free, 7 unseen free). In 1, 3 and 4, bit 3 says that the site is the one of the event before that had one, bit 4
 //!    that the size is the last one of the same site. In 2, bits 3 to 7 say which block it is: 0, see column 5; 1, the
-//!    one after the block named last; 2, see column 4; 3 and more, the one so many less 3 before the youngest;
+//!    one after the block named last; 2, see column 4; n from 3 to 31, the one n - 3 before the youngest;
 //! 2. sizes, where bit 4 is not set, and those of unmapped ranges;
 //! 3. sites, where bit 3 is not set: the difference to the one before, `zigzag`;
 //! 4. distances: how many allocations a freed block is older than the youngest;

@@ -3,8 +3,8 @@
 use memprof_channel::ids::SiteId;
 use rustc_hash::FxHashMap;
 
-/// The sizes that sites asked for last, for all encoders of a recording: a bounded memory, which may forget. An encoder
-/// that has forgotten writes the size again.
+/// The sizes that sites asked for last, for all encoders of a recording: a bounded memory, from which sizes may be
+/// evicted. An encoder writes an evicted size again.
 pub struct RecentSizes {
     places: Vec<RecentSize>,
     chunks: u32,
@@ -51,7 +51,8 @@ const PLACES: usize = 1 << 14;
 pub(in crate::file) struct LastSizes {
     /// Of the first sites: size, and the chunk in which it was seen.
     places: Vec<(u64, u32)>,
-    /// Of others, those that occur in the chunk: that takes memory for a chunk's events at most, and not for millions of sites.
+    /// Of others, those that occur in the chunk: that takes memory for a chunk's events at most, and not for millions
+    /// of sites.
     others: FxHashMap<SiteId, u64>,
     chunk: u32,
 }

@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
-/// The events of steps: blocks are only named once they have been handed out.
+/// The events of steps: blocks are only named once they have been allocated.
 fn events(steps: &[Step], next: &mut u64, now: &mut u64) -> Vec<(ThreadId, Timed<ResolvedEvent>)> {
     let mut named = *next;
     let mut timed = |step: &Step| {
@@ -72,7 +72,7 @@ fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
     let most = if cfg!(miri) { 10 } else { 200 };
     (first, proptest::collection::vec(proptest::collection::vec(step(), 1..most), 1..4)).prop_map(
         |(first, mut chunks)| {
-            // The encoder of later allocations is told where they begin by the first one.
+            // The encoder finds out from the first allocation where the numbers begin.
             chunks[0][0].kind = 0;
             let (mut next, mut now) = (first, 1 << 40);
             chunks.iter().map(|steps| events(steps, &mut next, &mut now)).collect()
@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn events_are_dated_as_precisely_as_was_asked(chunks in chunks(), precision in 1..1_u64 << 20) {
+    fn events_are_stamped_as_precisely_as_was_asked(chunks in chunks(), precision in 1..1_u64 << 20) {
         for (chunk, back) in chunks.iter().zip(round_trip(&chunks, precision)) {
             prop_assert_eq!(chunk.len(), back.len());
             for ((thread, timed), (read_thread, read)) in chunk.iter().zip(back) {

@@ -33,7 +33,7 @@ impl Report {
     pub(crate) fn slots_in_window(&mut self, window: SiteWindow) -> Result<Vec<SlotSummary>, ReportError> {
         let Self { reader, processes, query, clock, metadata, .. } = self;
         let settings = query.settings(clock, metadata.duration_s);
-        reader.look_through(window);
+        reader.set_site_window(window);
         let aggregate = reader.reread(|reader| replay(reader, processes, &settings));
         Ok(aggregate.map_err(|error| ReportError::reading(reader.path(), error))?.slots)
     }
