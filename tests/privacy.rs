@@ -21,6 +21,8 @@ assert 'MEMPROF_CHANNEL' not in os.environ
 print(oct(stat.S_IMODE(os.stat(channel).st_mode)))
 with open(channel, 'rb') as pool:
     print(pool.read(8))
+# Else the child would print it once more.
+sys.stdout.flush()
 if os.getuid() == 0:
     child = os.fork()
     if child == 0:
