@@ -21,7 +21,7 @@ const SIZE_WIDTH: usize = 10;
 const SHARE_WIDTH: usize = 6;
 /// The columns that a call's name has at least.
 const NAME_NEEDS: usize = 18;
-/// Details stand beside the tree where there are so many columns, and below it elsewhere.
+/// Details are beside the tree where there are so many columns, and below it elsewhere.
 const BESIDE: u16 = 100;
 /// The least screen that anything can be shown on.
 const SMALLEST: (u16, u16) = (20, 5);

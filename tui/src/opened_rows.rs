@@ -4,7 +4,7 @@ use memprof_reporter::places::Places;
 use memprof_reporter::tree::{CallId, CallTree, Guides, Joint, What};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// A row: a call and where it stands.
+/// A row: a call and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OpenedRow {
     pub call: CallId,

@@ -15,7 +15,7 @@ pub(crate) struct ThreadMenu {
 }
 
 impl ThreadMenu {
-    /// Of all threads. Those that cannot be told apart by name and number are one.
+    /// Of all threads. Those that cannot be distinguished by name and number are one.
     pub(crate) fn of(report: &Report, metric: Metric, chosen: Option<&str>) -> Self {
         let mut sums: FxHashMap<String, Amount> = FxHashMap::default();
         for slot in &report.aggregate().slots {

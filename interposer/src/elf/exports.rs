@@ -69,7 +69,7 @@ impl<'a> Exports<'a> {
         (symbol.st_shndx.get(ENDIAN) != SHN_UNDEF && its_name == name).then_some(symbol)
     }
 
-    /// The word of this number behind an address.
+    /// The word of this number after an address.
     fn word(&self, address: usize, index: u32) -> Option<u32> {
         let address = address.checked_add(index as usize * size_of::<Word>())?;
         Some(self.image.record::<Word>(address)?.get(ENDIAN))

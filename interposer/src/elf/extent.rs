@@ -10,7 +10,7 @@ use super::{ENDIAN, FileHeader, ProgramHeader, Segments};
 
 /// Where a module is in memory.
 pub struct Extent {
-    /// From its first byte to behind its last one.
+    /// From its first byte to one past its last.
     pub range: Range<usize>,
     /// What was added to the addresses that its file has.
     pub bias: usize,

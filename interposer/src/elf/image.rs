@@ -46,7 +46,7 @@ impl<'a> Image<'a> {
         if address < self.start || end > self.end {
             return None;
         }
-        // SAFETY: they lie within the module, and `new` was told that they stay there and do not change.
+        // SAFETY: they lie within the module, and the caller of `new` vouches that they stay there and do not change.
         slice_from_all_bytes(unsafe { core::slice::from_raw_parts(address as *const u8, length) }).ok()
     }
 

@@ -15,7 +15,7 @@ impl<'a> Segments<'a> {
         self.0.iter().filter(move |header| header.p_type.get(ENDIAN) == kind)
     }
 
-    /// From the first address that is loaded to behind the last one; nothing if none is.
+    /// From the first address that is loaded to one past the last; nothing if none is.
     pub fn extent(self) -> Option<Range<usize>> {
         let loaded = || self.of_kind(PT_LOAD).map(addresses);
         let start = loaded().map(|segment| segment.start).min()?;
@@ -35,7 +35,7 @@ impl<'a> Segments<'a> {
         self.of_kind(PT_LOAD).any(|header| is_plain(header) && addresses(header).contains(&address))
     }
 
-    /// Where the code at an address stands in the file, up to the end of its segment.
+    /// Where the code at an address is in the file, up to the end of its segment.
     #[cfg(target_arch = "x86_64")]
     pub fn code_in_file(self, address: usize) -> Option<Range<usize>> {
         self.of_kind(PT_LOAD).filter(|header| flags(header).contains(elf::PF_X)).find_map(|header| {

@@ -13,7 +13,7 @@ use crate::platform::quiet_file::QuietFile;
 pub struct Mapping<'a> {
     /// Its first byte.
     pub start: usize,
-    /// Behind its last byte.
+    /// One past its last byte.
     pub end: usize,
     /// Whether it can be read.
     pub is_readable: bool,

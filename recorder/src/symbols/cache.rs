@@ -21,7 +21,7 @@ use crate::own_limits;
 const MAGIC: [u8; 8] = *b"mpnames\x02";
 /// The magic, and the checksum of what follows.
 const HEAD_BYTES: usize = MAGIC.len() + 4;
-/// No file becomes larger; one that would begins anew.
+/// No file becomes larger; one that would begins again.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 /// When all files together are larger than this, the oldest ones go.
 const MAX_FOLDER_BYTES: u64 = 64 << 20;

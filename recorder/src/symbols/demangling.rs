@@ -5,7 +5,7 @@ use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 /// Longer names are cut: templates can make names of a megabyte, which no report can show.
 const MAX_NAME_BYTES: usize = 4096;
 
-/// The name that a linker's symbol stands for.
+/// The name that a linker's symbol represents.
 pub fn demangled(symbol: &str) -> String {
     // Versions (`memcpy@@GLIBC_2.14`) are the linker's business.
     let symbol = match symbol.split_once('@') {
@@ -16,7 +16,7 @@ pub fn demangled(symbol: &str) -> String {
 }
 
 fn rust_name(symbol: &str) -> Option<String> {
-    // In this form without the hash that tells apart what has the same name.
+    // In this form without the hash that distinguishes what has the same name.
     Some(format!("{:#}", rustc_demangle::try_demangle(symbol).ok()?))
 }
 

@@ -37,7 +37,7 @@ impl<'d> ElfImage<'d> {
     /// Whether it has debugging information of its own.
     pub fn has_debug_information(&self) -> bool {
         [".debug_info", ".zdebug_info"].into_iter().any(|name| {
-            // Where the information has been moved to another file, the section may be left behind without content.
+            // Where the information has been moved to another file, the section may be left without content.
             self.file
                 .section_by_name(name)
                 .is_some_and(|section| section.file_range().is_some_and(|(_, size)| size > 0))

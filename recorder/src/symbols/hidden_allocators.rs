@@ -1,6 +1,6 @@
-//! jemalloc and mimalloc in files without the symbols that tell where their functions are.
+//! jemalloc and mimalloc in files without the symbols that say where their functions are.
 //!
-//! The interposer has not hooked them, so that their memory appears as mappings. That they are there is told by the
+//! The interposer has not hooked them, so that their memory appears as mappings. That they are there is shown by the
 //! beginning of their messages, which every build of them has.
 
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ fn hidden_in(module: &Module) -> Vec<LinkedAllocator> {
     hidden.collect()
 }
 
-/// Whether the names for the dynamic linker tell where the allocator is, too.
+/// Whether the names for the dynamic linker say where the allocator is, too.
 fn is_exported(image: &ElfImage<'_>, allocator: LinkedAllocator) -> bool {
     image.object().dynamic_symbols().any(|symbol| {
         let is_function = symbol.is_definition() && symbol.kind() == SymbolKind::Text;

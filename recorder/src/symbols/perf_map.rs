@@ -70,7 +70,7 @@ fn parse(line: &[u8]) -> Option<(u64, u64, &[u8])> {
     (!name.is_empty()).then_some((start, bytes, name))
 }
 
-/// A number in hexadecimal digits, and what comes after the blank behind it.
+/// A number in hexadecimal digits, and what comes after the blank that follows it.
 fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let text = text.trim_ascii_start();
     let end = text.iter().position(u8::is_ascii_whitespace)?;

@@ -151,7 +151,7 @@ impl Merge<'_> {
     }
 }
 
-/// How much names from there tell.
+/// How much names from there say.
 fn worth(source: &SymbolSource) -> u8 {
     match source {
         SymbolSource::DebugInformation(_) => 2,

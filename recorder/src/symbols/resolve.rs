@@ -144,7 +144,7 @@ impl Sources<'_> {
         self.with_source(names)
     }
 
-    /// Tells apart what different files say about one module: a stripped file and a full one have the same build id.
+    /// Distinguishes what different files say about one module: a stripped file and a full one have the same build id.
     fn key(&self) -> String {
         let file = |source: Source<'_>| format!("{}:{}", source.image.bytes(), source.is_informed);
         let module = self.module.map(file).unwrap_or_default();

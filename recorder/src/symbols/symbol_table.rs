@@ -83,7 +83,7 @@ struct Nearest<'a, 'd> {
     addresses: &'a [u64],
     /// For each address, the best of the symbols whose extent holds it.
     holding: Vec<Option<Candidate<'d>>>,
-    /// For each address, the best of the symbols that begin at or before it, but behind the address before it.
+    /// For each address, the best of the symbols that begin at or before it, but after the address before it.
     before: Vec<Option<Candidate<'d>>>,
 }
 

@@ -54,7 +54,7 @@ struct FrameEntry<'a> {
     file: &'a str,
     /// 0 where it is not known, or there is none.
     line: u32,
-    /// Python code, native code, the interpreter's own native code, a name in angle brackets, or a process that stands
+    /// Python code, native code, the interpreter's own native code, a name in angle brackets, or a process
     /// above all that it did.
     #[cfg_attr(test, schemars(extend("enum" = crate::naming::places::PlaceKind::IN_TREES)))]
     kind: &'static str,

@@ -38,7 +38,7 @@ pub enum NotShown {
 }
 
 impl NotShown {
-    /// The reason in words, to stand after the name of the file.
+    /// The reason in words, to follow the name of the file.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {

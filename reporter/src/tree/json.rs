@@ -23,7 +23,7 @@ const SCHEMA: &str = "memprof-tree-1";
 struct Tree<'a, R> {
     #[serde(flatten)]
     head: JsonHead<'a>,
-    /// Whether callers stand below what they called: --inverted.
+    /// Whether callers are below what they called: --inverted.
     inverted: bool,
     /// What the largest rows have most of: --sort.
     #[cfg_attr(test, schemars(extend("enum" = crate::sums::rows::Ranking::ALL.map(|ranking| ranking.name()))))]
@@ -46,7 +46,7 @@ const MORE: &str = "more";
 struct CallRow<'a> {
     /// The index of the row above; null for the root.
     parent: Option<u32>,
-    /// What the row stands for: a line of Python code, native code, the interpreter's own native code, a name in angle
+    /// What the row represents: a line of Python code, native code, the interpreter's own native code, a name in angle
     /// brackets or the root, a process; what the row above allocated itself beside its calls (own); folded frames
     /// (hidden); calls that limits leave out (more).
     #[cfg_attr(test, schemars(extend("enum" = [&PlaceKind::IN_TREES[..], &[OWN, HIDDEN, MORE]].concat())))]

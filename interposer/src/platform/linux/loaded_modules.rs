@@ -101,7 +101,7 @@ impl LoadedModule {
         Segments(unsafe { slice::from_raw_parts(self.headers as *const ProgramHeader, self.header_count) })
     }
 
-    /// From its first byte to behind its last one.
+    /// From its first byte to one past its last.
     pub fn range(&self) -> Range<usize> {
         let Range { start, end } = self.segments().extent().unwrap_or(0..0);
         self.bias.wrapping_add(start)..self.bias.wrapping_add(end)

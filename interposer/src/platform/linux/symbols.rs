@@ -1,6 +1,6 @@
-//! What symbols lead to behind this library: the next definitions in the search order, which are the real functions
-//! that hooks stand in front of. Nearly all stand with their hooks (`hooks::list`); here are the two that are also called
-//! by what stands below these.
+//! What symbols lead to after this library: the next definitions in the search order, which are the real functions
+//! that hooks are put in front of. Nearly all are with their hooks (`hooks::list`); here are the two that are also called
+//! by what is below these.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;
@@ -65,7 +65,7 @@ fn next(name: &CStr) -> usize {
 
 /// Looks up a symbol that may not be there. Null while the real functions are being looked up.
 ///
-/// Of a failure nothing is left behind: the next `dlerror` is the program's, and so is every block that it frees. Nor do
+/// A failure leaves nothing: the next `dlerror` is the program's, and so is every block that it frees. Nor do
 /// the allocators take part. One that is a wrapper, and begins to look for what it wraps when it is first called, would do
 /// so in the middle of a lookup that has failed; glibc cannot bear that.
 pub fn look_up(handle: *mut c_void, name: &CStr) -> *mut c_void {
@@ -119,7 +119,7 @@ fn resolve_now() -> bool {
     true
 }
 
-/// Memory for calls that come while symbols are being looked up: `dlsym` may allocate. Never given back.
+/// Memory for calls that come while symbols are being looked up: `dlsym` may allocate. Never freed.
 pub mod early {
     use core::cell::UnsafeCell;
     use core::ffi::c_void;
@@ -128,7 +128,7 @@ pub mod early {
     use core::sync::atomic::Ordering::Relaxed;
 
     const BYTES: usize = 64 * 1024;
-    /// Before each block stands its size, in as many bytes as keep it aligned.
+    /// Before each block is its size, in as many bytes as keep it aligned.
     const ALIGNMENT: usize = 16;
 
     #[repr(C, align(16))]

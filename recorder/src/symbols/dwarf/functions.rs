@@ -7,7 +7,7 @@ use gimli::{
 use super::Reader;
 use super::units::within;
 
-/// One of the functions that an address stands for.
+/// One of the functions that an address represents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
     /// Where it is described.
@@ -160,7 +160,7 @@ impl<'a, 'd> Search<'a, 'd> {
         Some(gimli::Range { begin, end })
     }
 
-    /// Goes behind what is in an entry.
+    /// Goes past what is in an entry.
     fn skip_children(
         &self,
         entries: &mut EntriesRaw<'a, Reader<'d>>,

@@ -42,7 +42,7 @@ impl<'h, 'd> LineMachine<'h, 'd> {
         }
     }
 
-    /// Goes to the next row. False behind the last one.
+    /// Goes to the next row. False after the last one.
     pub fn next_row(&mut self) -> Result<bool> {
         if self.is_end {
             (self.address, self.file, self.line, self.is_end) = (0, 1, 1, false);

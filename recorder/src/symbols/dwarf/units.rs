@@ -40,7 +40,7 @@ impl<'a, 'd> Units<'a, 'd> {
         opened.entry(number).or_insert_with(|| self.dwarf.unit(header).ok().map(Rc::new)).clone()
     }
 
-    /// Gives back the memory that a unit takes, until it is opened again.
+    /// Frees the memory that a unit takes, until it is opened again.
     pub fn close(&self, number: usize) {
         self.opened.borrow_mut().remove(&number);
     }

@@ -203,7 +203,7 @@ fn another_build_at_the_module_s_path_is_refused() {
     let other = Module { build_id: vec![1; 20], ..library.module() };
     let (functions, source) = resolved(other, &[visible], &Options::default());
     assert_eq!((functions[0].len(), source), (0, SymbolSource::OtherBuild(text(&library.path).to_owned())));
-    // A module without a build id is taken as it is: nothing tells it apart.
+    // A module without a build id is taken as it is: nothing distinguishes it.
     let unknown = Module { build_id: Vec::new(), ..library.module() };
     assert_eq!(resolved(unknown, &[visible], &Options::default()).1, debug(&library.path));
 }

@@ -86,7 +86,7 @@ impl Capture {
         Self { library, path, visible }
     }
 
-    /// Names it anew, and opens what was written.
+    /// Names it again, and opens what was written.
     fn redone(&self) -> (CaptureReader, Vec<NamedModule>) {
         let redone = Redone::read(&self.path, &Options::default()).unwrap();
         let mut bytes = Vec::new();

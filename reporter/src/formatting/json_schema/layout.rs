@@ -58,7 +58,7 @@ fn in_line(value: &Value, order: &[&str]) -> String {
     }
 }
 
-/// On one line, or a line for each member where that is too long. `margin` spaces and `before` characters stand before
+/// On one line, or a line for each member where that is too long. `margin` spaces and `before` characters come before
 /// it.
 fn broken(value: &Value, order: &[&str], margin: usize, before: usize) -> String {
     let line = in_line(value, order);
@@ -92,7 +92,7 @@ fn filled(texts: impl Iterator<Item = String>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for text in texts {
         match lines.last_mut() {
-            // With a comma and a space before it, and a comma behind it.
+            // With a comma and a space before it, and a comma after it.
             Some(line) if line.len() + text.len() + 3 <= width => *line += &format!(", {text}"),
             _ => lines.push(text),
         }

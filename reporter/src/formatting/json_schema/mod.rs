@@ -59,7 +59,7 @@ impl Transform for Tidy {
         if schema.get("properties").is_none() {
             return;
         }
-        // What a variant has stands beside what all of them have.
+        // What a variant has is beside what all of them have.
         if let Some(Value::Array(variants)) = schema.get_mut("anyOf") {
             for variant in variants.iter_mut().filter_map(Value::as_object_mut) {
                 variant.remove("additionalProperties");

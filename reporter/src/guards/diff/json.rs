@@ -13,7 +13,7 @@ use crate::formatting::json_frames::pretty_bytes;
 use crate::formatting::json_head::JsonShown;
 use crate::reading::metadata::Metadata;
 
-/// What a row takes without its stack, and how far the functions of that stand from the margin.
+/// What a row takes without its stack, and how far the functions of that are from the margin.
 const ROW_BYTES: u64 = 400;
 const FUNCTION_INDENTATION: u64 = 8;
 

@@ -18,7 +18,7 @@ use crate::sums::stacks::StackGroup;
 
 const SCHEMA: &str = "memprof-leaks-1";
 
-/// What a leak takes without its frames, and how far these stand from the margin.
+/// What a leak takes without its frames, and how far these are from the margin.
 const LEAK_BYTES: u64 = 200;
 const FRAME_INDENTATION: u64 = 8;
 

@@ -1,4 +1,4 @@
-//! The columns of lists that tell what something allocated itself, and with all that it called.
+//! The columns of lists that say what something allocated itself, and with all that it called.
 
 use memprof_replay::metric::{Metric, Sums};
 

@@ -38,7 +38,7 @@ pub(crate) enum Room {
     Always,
     /// It is there if there is room. Those of the highest number go first, and all of one number at once.
     IfThereIs(u8),
-    /// Where the columns do not fit, it stands on a line of its own, above the subject.
+    /// Where the columns do not fit, it is on a line of its own, above the subject.
     OwnLine,
     /// It is not shown: only programs read it.
     Never,
@@ -58,7 +58,7 @@ pub(crate) struct Column<'a, R> {
 
 /// What a column is to programs.
 #[derive(Clone, Copy)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the schemas in docs/ tell it"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "the schemas in docs/ say it"))]
 pub(crate) struct Meaning {
     /// A sentence, or more. Nothing where no schema has the column.
     pub text: &'static str,

@@ -11,7 +11,7 @@ use crate::reading::report::Report;
 /// All rows of a list, as an array.
 pub(crate) struct JsonRows<'l, 'a, R>(pub &'l List<'a, R>);
 
-/// What a row takes apart from its stack, and how far the frames stand from the margin.
+/// What a row takes apart from its stack, and how far the frames are from the margin.
 const FIGURES_BYTES: u64 = 200;
 const FRAME_INDENTATION: u64 = 8;
 

@@ -27,7 +27,7 @@ pub(crate) enum Subject<'a, R> {
     Bar(Of<'a, R, u64>),
 }
 
-/// What a subject is called that a name tells.
+/// What a subject is called that is a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SubjectName {
     /// For programs.

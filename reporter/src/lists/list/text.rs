@@ -6,7 +6,7 @@ use super::subject::Scale;
 use super::{Column, List, Room, Subject};
 use crate::text::{Cell, Columns, TextStyle, write_paragraph};
 
-/// What the rest of a list is told with stands so far from the margin.
+/// The sentence about the rest of a list is this far from the margin.
 const INDENT: usize = 2;
 /// The longest bar.
 const LONGEST_BAR: usize = 40;
@@ -14,7 +14,7 @@ const LONGEST_BAR: usize = 40;
 /// The columns that are shown, from left to right.
 struct Layout<'l, 'a, R> {
     columns: Vec<&'l Column<'a, R>>,
-    /// What stands on a line of its own, above the subject.
+    /// What is on a line of its own, above the subject.
     above: Option<&'l Column<'a, R>>,
     scale: Scale,
 }

@@ -78,7 +78,7 @@ pub(crate) struct RunTotals {
     peak_at_s: f64,
     leaked_bytes: u64,
     leaked_allocations: u64,
-    /// Given back at once.
+    /// Freed at once.
     temporary_bytes: u64,
     temporary_allocations: u64,
     dropped_by_exec: u64,
@@ -99,7 +99,7 @@ pub(crate) struct RunTotals {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ProcessStats {
-    /// 0 where a damaged capture no longer tells.
+    /// 0 where a damaged capture no longer says.
     pid: u32,
     /// The pid of the process that started it; null where the capture does not say.
     parent: Option<u32>,
@@ -124,7 +124,7 @@ struct ProcessStats {
     peak_allocations: u64,
     leaked_bytes: u64,
     leaked_allocations: u64,
-    /// Given back at once.
+    /// Freed at once.
     temporary_bytes: u64,
     temporary_allocations: u64,
     dropped_by_exec: u64,

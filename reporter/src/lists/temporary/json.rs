@@ -18,7 +18,7 @@ use crate::sums::stacks::StackGroup;
 
 const SCHEMA: &str = "memprof-temporary-1";
 
-/// What a stack takes without its frames, and how far these stand from the margin.
+/// What a stack takes without its frames, and how far these are from the margin.
 const STACK_BYTES: u64 = 150;
 const FRAME_INDENTATION: u64 = 12;
 
