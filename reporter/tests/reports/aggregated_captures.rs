@@ -4,6 +4,7 @@ use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
 use crate::family_run::family_run;
 use crate::lists;
 use crate::native_run::native_run;
+use crate::page_data::data_of;
 use crate::random_family::{PROCESSES, event, record};
 use crate::sample_run::sample_run;
 use memprof_capture::file::CaptureReader;
@@ -42,7 +43,10 @@ fn reports(bytes: &[u8], of: Of) -> Result<Vec<String>, String> {
         if of == Of::All {
             let mut page = Vec::new();
             flamegraph::write_html(&mut report, view, Metric::Peak, &mut page).expect("memory can be written");
-            keep(page);
+            let mut data = data_of(&String::from_utf8(page).expect("pages are UTF-8"));
+            // All but why it has no ranges of time.
+            data["header"]["aggregated"].take();
+            keep(data.to_string().into_bytes());
         }
     }
     Ok(all)

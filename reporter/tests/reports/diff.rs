@@ -4,18 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
 use std::path::PathBuf;
 
 use crate::capture_builder::{CaptureBuilder, Place};
 use crate::family_run;
 use crate::golden_text::assert_golden;
 use crate::json_schema;
-use crate::page_columns;
+use crate::page_data::data_of;
 use crate::sample_run::sample_run;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use flate2::read::GzDecoder;
 use memprof_capture::file::Fact;
 use memprof_channel::allocator::Allocator::{Malloc, Mmap};
 use memprof_replay::metric::Metric;
@@ -254,12 +250,7 @@ fn a_page_for_the_browser() {
 #[test]
 fn the_page_has_the_amounts_of_both() {
     let page = String::from_utf8(page()).expect("it is UTF-8");
-    let data = page.rsplit_once("id=\"memprof-data\"").and_then(|(_, rest)| rest.split_once('>')).expect("the data").1;
-    let base64 = data.split('<').next().expect("it ends").trim();
-    let compressed = STANDARD.decode(base64).expect("it is base64");
-    let mut container = Vec::new();
-    GzDecoder::new(&compressed[..]).read_to_end(&mut container).expect("it is gzip");
-    let data = page_columns::read(&container);
+    let data = data_of(&page);
     let sum = |table: &str, column: &str| -> u64 {
         data[table][column].as_array().expect("a column").iter().map(|value| value.as_u64().expect("a number")).sum()
     };

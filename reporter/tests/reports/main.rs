@@ -11,6 +11,7 @@ mod json_schema;
 mod lists;
 mod native_run;
 mod page_columns;
+mod page_data;
 mod pprof_profile;
 mod random_family;
 mod sample_run;

@@ -1,13 +1,9 @@
 //! The run in bins as a page has it: the columns of the range that is the whole run come to those of the cells.
 
-use std::io::Read;
-
 use crate::capture_builder::{CaptureBuilder, file_of};
 use crate::family_run::family_run;
-use crate::page_columns;
+use crate::page_data::data_of;
 use crate::sample_run::sample_run;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use memprof_channel::allocator::Allocator;
 use memprof_replay::metric::Metric;
 use memprof_reporter::flamegraph;
@@ -21,13 +17,7 @@ fn page(builder: &CaptureBuilder, query: &Query, bins: BinsWanted) -> Value {
     let mut report = Report::open_in_bins(&path, query, bins).expect("the capture can be reported on");
     let mut out = Vec::new();
     flamegraph::write_html(&mut report, View::default(), Metric::Peak, &mut out).expect("memory can be written");
-    let page = String::from_utf8(out).expect("the page is UTF-8");
-    let (_, rest) = page.split_once("id=\"memprof-data\">").expect("there is data");
-    let (data, _) = rest.split_once("</script>").expect("the data ends");
-    let compressed = STANDARD.decode(data).expect("the data is base64");
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_end(&mut bytes).expect("the data is gzip");
-    page_columns::read(&bytes)
+    data_of(&String::from_utf8(out).expect("the page is UTF-8"))
 }
 
 fn numbers(column: &Value) -> Vec<i64> {

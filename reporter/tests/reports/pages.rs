@@ -1,17 +1,14 @@
 //! The pages: self-contained, with the data that their scripts expect.
 
 use std::fs::Permissions;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::capture_builder::{CaptureBuilder, aggregated, report_on};
 use crate::family_run::{GZIP, MAIN, WORKER, family_run};
 use crate::native_run::{GEO, INSERT, native_run};
-use crate::page_columns;
+use crate::page_data::data_of;
 use crate::sample_run::sample_run;
 use crate::tree_run::tree_run;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use memprof_channel::allocator::Allocator::{Malloc, Mmap};
 use memprof_channel::object_tracing::ObjectTracing;
 use memprof_replay::metric::Metric;
@@ -19,21 +16,6 @@ use memprof_reporter::actors::Split;
 use memprof_reporter::flamegraph::{self, GraphShape};
 use memprof_reporter::view::{View, ViewKind};
 use serde_json::{Value, json};
-
-/// The embedded data of a page, unpacked.
-fn bytes_of(page: &str) -> Vec<u8> {
-    let (_, rest) = page.split_once("id=\"memprof-data\">").expect("there is data");
-    let (data, _) = rest.split_once("</script>").expect("the data ends");
-    let compressed = STANDARD.decode(data).expect("the data is base64");
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_end(&mut bytes).expect("the data is gzip");
-    bytes
-}
-
-/// The data of a flame graph page: the head, with its columns as arrays.
-fn data_of(page: &str) -> Value {
-    page_columns::read(&bytes_of(page))
-}
 
 fn report_page(builder: &CaptureBuilder) -> String {
     let mut out = Vec::new();
