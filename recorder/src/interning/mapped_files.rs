@@ -19,6 +19,10 @@ const IN_MEMORY: [&str; 4] = ["tmpfs", "devtmpfs", "ramfs", "hugetlbfs"];
 /// At most this many parts get names: to find one, the whole memory map of its process is read.
 const MOST_NAMES: usize = 1000;
 
+/// A part whose mapping was gone when its name was asked for is asked for at later mappings, at most this many times:
+/// a program may map and unmap it in a loop.
+const MOST_ASKED: u8 = 4;
+
 /// What is known of file systems, and of what was mapped.
 #[derive(Default)]
 pub struct MappedFiles {
@@ -26,6 +30,8 @@ pub struct MappedFiles {
     devices: FxHashMap<u64, bool>,
     ids: FxHashMap<(u64, u64, u64), PartId>,
     parts: Vec<MappedPart>,
+    /// By part: how often its name was asked for.
+    asked: Vec<u8>,
     written: usize,
 }
 
@@ -57,13 +63,16 @@ impl MappedFiles {
     /// seen first may have ended before it could be asked.
     fn part(&mut self, file: MappedFile, name: impl FnOnce() -> String) -> SharedPart {
         let MappedFile { device, inode, offset, .. } = file;
-        let Self { ids, parts, .. } = self;
+        let Self { ids, parts, asked, .. } = self;
         let id = *ids.entry((device, inode, offset)).or_insert_with(|| {
             parts.push(MappedPart { device, inode, offset, name: String::new() });
+            asked.push(0);
             PartId::from_index(parts.len() - 1)
         });
         let index = id.index();
-        if (self.written..MOST_NAMES).contains(&index) && parts[index].name.is_empty() {
+        let may_ask = (self.written..MOST_NAMES).contains(&index) && asked[index] < MOST_ASKED;
+        if may_ask && parts[index].name.is_empty() {
+            asked[index] += 1;
             parts[index].name = name();
         }
         id.into()
@@ -166,6 +175,14 @@ mod tests {
         assert_eq!(files.take_rows().iter().map(|row| &*row.name).collect::<Vec<_>>(), ["frames", ""]);
         files.part(file(8), || unreachable!("its row is written"));
         assert!(files.take_rows().is_empty());
+        let mut asked = 0;
+        for _ in 0..100 {
+            files.part(file(9), || {
+                asked += 1;
+                String::new()
+            });
+        }
+        assert_eq!(asked, MOST_ASKED);
     }
 
     #[test]
