@@ -16,8 +16,8 @@ use crate::support::table::{table, table_of};
 
 const KINDS: [&str; 3] = ["--peak", "--leaks", "--total"];
 
-/// What a program did at its own places: by line, function and allocator. What imports take depends on files that the first
-/// of two runs leaves, and on chance, as where pymalloc needs another arena.
+/// What a program did at its own places: by line, function and allocator. What imports take depends on files that the
+/// first of two runs leaves, and on chance, as where pymalloc needs another arena.
 fn by_place(recorded: &Recorded, metric: &str, file: &str) -> BTreeMap<(u64, String, String), (u64, u64)> {
     let mut sums = BTreeMap::new();
     let rows = table_of(&recorded.capture(), &[metric, "--show-imports"]);

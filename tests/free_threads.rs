@@ -77,7 +77,8 @@ fn each_thread_runs_its_own_function() {
 
 #[test]
 fn all_threads_run_the_same_functions() {
-    // Copies of the bytecode are in an array that is replaced when it is full: for the 3rd, the 5th, the 9th thread, ...
+    // Copies of the bytecode are in an array that is replaced when it is full: for the 3rd, the 5th, the 9th thread,
+    // ...
     let (threads, rounds) = (20, 300);
     recorded("same", threads, rounds, |rows| {
         let of_function = |function: &'static str| rows.iter().filter(move |row| row.function == function);

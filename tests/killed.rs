@@ -15,8 +15,8 @@ use crate::support::recording::Recording;
 use crate::support::skipping::machine_forbids;
 use crate::support::survivor::{Running, assert_complete, assert_holds_all, progress, recorded_by_thread};
 
-/// Records and kills this many times, each time this long after the first sign of life at most. On a machine so busy that
-/// many kills come before the program goes on, more often: half as many moments are wanted.
+/// Records and kills this many times, each time this long after the first sign of life at most. On a machine so busy
+/// that many kills come before the program goes on, more often: half as many moments are wanted.
 fn kill_at_any_moment(runs: u64, longest_us: u64, recording: impl Fn() -> Recording + Sync) {
     // The runs mostly wait: several at a time are no more work.
     const AT_A_TIME: usize = 4;

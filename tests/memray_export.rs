@@ -192,8 +192,8 @@ fn address_space_of_a_c_program() {
     assert_ne!(both.agree().total("mremap"), Amount::default());
 }
 
-/// What `sbrk` allocates need not begin at a multiple of eight bytes, as memray's addresses do: up to seven bytes are lost
-/// where one piece ends and the next one begins.
+/// What `sbrk` allocates need not begin at a multiple of eight bytes, as memray's addresses do: up to seven bytes are
+/// lost where one piece ends and the next one begins.
 #[test]
 fn the_end_of_the_data_segment_nearly() {
     let Some(memray) = with_memray() else { return };

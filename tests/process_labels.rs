@@ -1,5 +1,5 @@
-//! Processes of one command line are distinguished in lists: by their pids, when they started, and what differs in what they
-//! run.
+//! Processes of one command line are distinguished in lists: by their pids, when they started, and what differs in what
+//! they run.
 
 use std::collections::BTreeSet;
 

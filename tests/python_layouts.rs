@@ -1,5 +1,5 @@
-//! Interpreters that give memprof something wrong about where their fields are: they run as ever, and are recorded without
-//! Python's frames.
+//! Interpreters that give memprof something wrong about where their fields are: they run as ever, and are recorded
+//! without Python's frames.
 
 use crate::support::falsified::Interpreter;
 use crate::support::pythons::{self, Python};
@@ -19,8 +19,8 @@ fn word(data: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(data[at..at + 8].try_into().expect("eight bytes"))
 }
 
-/// Where in the file it says that a frame's instruction is at offset 56: after the caller's frame and the code object, and
-/// before the local variables and the owner.
+/// Where in the file it says that a frame's instruction is at offset 56: after the caller's frame and the code object,
+/// and before the local variables and the owner.
 fn instruction(data: &[u8], table: usize) -> usize {
     let matches = |&at: &usize| {
         let [previous, code, instruction, locals, owner] = [0, 8, 16, 24, 32].map(|more| word(data, at + more));

@@ -16,8 +16,8 @@ use crate::support::recording::{Recording, total};
 use crate::support::table::{Amount, table};
 
 /// Goes through all events, and requires that each makes sense where it is: nothing is deallocated that is not live,
-/// and no block is allocated at the address of a live one, which the recorder would have noticed. Returns how many there
-/// are, and what is live at the end.
+/// and no block is allocated at the address of a live one, which the recorder would have noticed. Returns how many
+/// there are, and what is live at the end.
 #[track_caller]
 fn assert_no_address_is_live_twice(reader: &mut CaptureReader) -> (u64, HashMap<AllocationNumber, SiteId>) {
     let (mut live, mut count, mut batch) = (HashMap::new(), 0, EventBatch::default());

@@ -47,14 +47,14 @@ impl Python {
         !self.free_threaded || self.minor <= 14
     }
 
-    /// How many blocks may go unseen where its allocators are traced and it begins again after it has ended: what it allocates
-    /// before it first calls the C library, where that is not the C library's own.
+    /// How many blocks may go unseen where its allocators are traced and it begins again after it has ended: what it
+    /// allocates before it first calls the C library, where that is not the C library's own.
     pub fn most_unseen_in_another_life(&self) -> u64 {
         if self.has_raw_memory_of_c() { 0 } else { 16 }
     }
 
-    /// Whether it may wait for ever when it has been ended and begins again: the free-threaded 3.13 keeps objects whose locks it
-    /// takes for held.
+    /// Whether it may wait for ever when it has been ended and begins again: the free-threaded 3.13 keeps objects whose
+    /// locks it takes for held.
     pub fn hangs_when_restarted(&self) -> bool {
         self.free_threaded && self.minor == 13
     }

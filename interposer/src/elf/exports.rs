@@ -33,7 +33,8 @@ impl<'a> Exports<'a> {
     pub fn of(image: Image<'a>, segments: Segments<'_>) -> Option<Self> {
         let (mut symbols, mut names, mut gnu, mut system_v) = (None, None, None, None);
         let section = segments.dynamic()?;
-        let entries = image.records::<Dyn64<NativeEndian>>(image.loaded(section.start), section.len() / 16)?;
+        let count = section.len() / size_of::<Dyn64<NativeEndian>>();
+        let entries = image.records::<Dyn64<NativeEndian>>(image.loaded(section.start), count)?;
         for entry in entries.iter().take_while(|entry| entry.d_tag.get(ENDIAN) != DT_NULL) {
             let value = entry.d_val.get(ENDIAN) as usize;
             // The loader makes addresses of most of them; what is below the module is not one yet.

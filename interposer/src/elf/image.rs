@@ -39,7 +39,7 @@ impl<'a> Image<'a> {
         self.bias
     }
 
-    /// So many records at an address, if they lie within the module.
+    /// `count` records at an address, if they lie within the module.
     pub fn records<T: Pod>(&self, address: usize, count: usize) -> Option<&'a [T]> {
         let length = count.checked_mul(size_of::<T>())?;
         let end = address.checked_add(length)?;

@@ -27,8 +27,8 @@ pub struct KeptFiles {
 }
 
 impl KeptFiles {
-    /// Opens the files of those of all modules that have been described since the last call. They came from a process, which may
-    /// have ended by now.
+    /// Opens the files of those of all modules that have been described since the last call. They came from a process,
+    /// which may have ended by now.
     pub fn keep_new(&mut self, pid: u32, modules: &[Option<Module>]) {
         let waiting = std::mem::take(&mut self.undescribed);
         for index in waiting.into_iter().chain(self.seen..modules.len()) {

@@ -154,9 +154,9 @@ pub(crate) fn alphabetical(places: &Places, place: PlaceId) -> (&str, u32, &str)
     (places.file(place), places.line(place), places.function(place))
 }
 
-/// For each thread, the first one that looks the same in reports. What a thread does at the very end of its life is recorded
-/// as if each call were of another thread, with the same id and name. (So has the first thread of a process that becomes
-/// another program; but that one is not the same.)
+/// For each thread, the first one that looks the same in reports. What a thread does at the very end of its life is
+/// recorded as if each call were of another thread, with the same id and name. (So has the first thread of a process
+/// that becomes another program; but that one is not the same.)
 pub(crate) fn indistinguishable(threads: &[Option<Thread>], slots: &[SlotSummary]) -> Vec<ThreadId> {
     let mut images = vec![0; threads.len()];
     for slot in slots {

@@ -30,8 +30,8 @@ pub(crate) struct StackPaths {
 }
 
 impl StackPaths {
-    /// The paths of all stacks. Where the view shows nothing of one, the path has the place that represents it. A place that
-    /// the view would not show otherwise, import machinery, is part of it in any case.
+    /// The paths of all stacks. Where the view shows nothing of one, the path has the place that represents it. A place
+    /// that the view would not show otherwise, import machinery, is part of it in any case.
     pub(crate) fn of(tables: &Tables, places: &Places, row_places: &RowPlaces, view: View) -> Self {
         let shown = view.alone();
         let mut paths = Self {

@@ -1,6 +1,6 @@
-//! What symbols lead to after this library: the next definitions in the search order, which are the real functions
-//! that hooks are put in front of. Nearly all are with their hooks (`hooks::list`); here are the two that are also called
-//! by what is below these.
+//! What symbols lead to after this library: the next definitions in the search order, which are the real functions that
+//! hooks are put in front of. Nearly all are with their hooks (`hooks::list`); here are the two that are also called by
+//! what is below these.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute;

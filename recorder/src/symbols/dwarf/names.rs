@@ -94,7 +94,8 @@ impl<'a, 'd> Names<'a, 'd> {
     }
 }
 
-/// A name from the source. GCC writes the linker's there for functions that it has made (`_ZGTt...`, transaction clones).
+/// A name from the source. GCC writes the linker's there for functions that it has made (`_ZGTt...`, transaction
+/// clones).
 fn readable(name: String) -> String {
     if name.starts_with("_Z") { demangled(&name) } else { shortened(name) }
 }

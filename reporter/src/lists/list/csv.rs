@@ -70,7 +70,8 @@ impl<R> List<'_, R> {
     }
 }
 
-/// What the writer below answered, as it did: who has seen enough of a report, or has no room for it, is distinguished by that.
+/// What the writer below answered, as it did: who has seen enough of a report, or has no room for it, is distinguished
+/// by that.
 fn of_writer(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
