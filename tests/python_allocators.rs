@@ -79,7 +79,7 @@ fn settings(python: &Python) -> Vec<(Option<(&'static str, &'static str)>, &'sta
     if python.free_threaded {
         // It has no other one.
         return vec![
-            (None, "mimalloc"),
+            (None, python.default_allocator()),
             (Some(("PYTHONMALLOC", "mimalloc")), "mimalloc"),
             (Some(("PYTHONMALLOC", "debug")), "mimalloc_debug"),
             (Some(("PYTHONMALLOC", "mimalloc_debug")), "mimalloc_debug"),
@@ -87,7 +87,7 @@ fn settings(python: &Python) -> Vec<(Option<(&'static str, &'static str)>, &'sta
         ];
     }
     let mut settings = vec![
-        (None, "pymalloc"),
+        (None, python.default_allocator()),
         (Some(("PYTHONMALLOC", "pymalloc")), "pymalloc"),
         (Some(("PYTHONMALLOC", "malloc")), "malloc"),
         (Some(("PYTHONMALLOC", "debug")), "pymalloc_debug"),

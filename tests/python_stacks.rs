@@ -8,7 +8,7 @@ use crate::support::memprof::{Finished, memprof, programs};
 use crate::support::pythons;
 use crate::support::recording::Recording;
 use crate::support::unharmed::repeated;
-use crate::support::witnesses::{assert_as_witnessed, assert_innermost_as_witnessed};
+use crate::support::witnesses::{assert_as_witnessed, assert_innermost_as_witnessed, assert_sums_as_witnessed};
 
 /// Checks a program with every Python; it must have witnessed this many allocations.
 #[track_caller]
@@ -41,6 +41,27 @@ fn programs_that_nobody_wrote() {
     let programs = repeated(1).div_ceil(MOST_TIMES_LONGER);
     for seed in FIRST_SEED..FIRST_SEED + programs {
         check("random_calls.py", &[seed, allocations], allocations);
+    }
+}
+
+/// Everything that Python can call from: generators, coroutines, threads, class bodies, imports, evaluated code, objects'
+/// own methods, functions of C.
+#[test]
+fn programs_of_random_shape() {
+    const ALLOCATIONS: usize = 2_000;
+    // What is repeated often is made of longer programs as well: to start one takes as long as some thousand allocations.
+    const MOST_TIMES_LONGER: usize = 50;
+    let allocations = ALLOCATIONS * repeated(1).min(MOST_TIMES_LONGER);
+    for python in pythons::all() {
+        let mut count = 0;
+        for seed in 0..repeated(1).div_ceil(MOST_TIMES_LONGER) {
+            eprintln!("seed {seed} with {python}");
+            let recording = Recording::of_script(python, "random_programs.py");
+            let recorded = recording.argument(seed.to_string()).argument(allocations.to_string()).run().succeeds();
+            count += assert_sums_as_witnessed(&recorded);
+        }
+        assert!(count >= ALLOCATIONS * repeated(1), "{count} allocations");
+        eprintln!("{count} allocations with {python}");
     }
 }
 

@@ -50,12 +50,21 @@ def _stack(frame):
     return frames[::-1]
 
 
-@ctypes.CFUNCTYPE(None, _size)
 def _witness(size):
     # At once, since what is kept would take the places of the objects that the program throws away.
     print(json.dumps({"bytes": size, "stack": _stack(sys._getframe(1))}))
 
 
-_function("set_witness", [type(_witness)], None)(_witness)
+_Witness = ctypes.CFUNCTYPE(None, _size)
+
+
+def set_witness(function):
+    """Has `witnessed` call a function, with the size that it allocated."""
+    global _kept
+    _kept = _Witness(function)
+    _function("set_witness", [_Witness], None)(_kept)
+
+
+set_witness(_witness)
 # Allocates a size of its own each time; meanwhile the witness prints the stack that called it, root first.
 witnessed = _function("witnessed", [], None)

@@ -23,12 +23,14 @@ pub struct Python {
     pub minor: u32,
     /// Whether it has no global lock.
     pub free_threaded: bool,
+    /// Whether it was built `--with-pydebug`.
+    pub debug: bool,
 }
 
 impl fmt::Display for Python {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = if self.free_threaded { "t" } else { "" };
-        write!(out, "Python 3.{}{suffix} ({})", self.minor, self.path.display())
+        let (t, d) = (if self.free_threaded { "t" } else { "" }, if self.debug { "d" } else { "" });
+        write!(out, "Python 3.{}{t}{d} ({})", self.minor, self.path.display())
     }
 }
 
@@ -40,6 +42,11 @@ impl Python {
             "malloc_debug" | "pymalloc_debug" if self.free_threaded => "mimalloc_debug",
             name => name,
         }
+    }
+
+    /// What it has where nobody chooses one.
+    pub fn default_allocator(&self) -> &'static str {
+        self.allocator(if self.debug { "pymalloc_debug" } else { "pymalloc" })
     }
 
     /// Whether its raw memory (`PyMem_RawMalloc`) is the C library's.
@@ -160,7 +167,7 @@ fn known(free_threaded: bool) -> RangeInclusive<u32> {
 /// Asks an interpreter what it is. Nothing if it does not run or is no CPython 3.
 fn examine(candidate: &Path) -> Option<Python> {
     const QUESTION: &str = "import os, sys; print(sys.implementation.name, *sys.version_info[:2], \
-                            'free-threading' in sys.version, os.path.realpath(sys.executable), sep='\\n')";
+                            'free-threading' in sys.version, 'd' in sys.abiflags, os.path.realpath(sys.executable), sep='\\n')";
     let output = Command::new(candidate).args(["-c", QUESTION]).output().ok()?;
     let answer = String::from_utf8(output.stdout).ok()?;
     let mut lines = answer.lines();
@@ -168,8 +175,8 @@ fn examine(candidate: &Path) -> Option<Python> {
         return None;
     }
     let minor = lines.next()?.parse().ok()?;
-    let free_threaded = lines.next()? == "True";
-    Some(Python { path: PathBuf::from(lines.next()?), minor, free_threaded })
+    let (free_threaded, debug) = (lines.next()? == "True", lines.next()? == "True");
+    Some(Python { path: PathBuf::from(lines.next()?), minor, free_threaded, debug })
 }
 
 /// Says which Pythons are tested and which are not.

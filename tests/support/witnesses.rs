@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::exported::{self, Exported, Stack};
 use super::flame_data::{FlameTree, Frame, Kind, View, flame_tree};
 use super::native_expectations::marked;
 use super::recording::Recorded;
@@ -79,6 +80,30 @@ pub fn assert_innermost_as_witnessed(recorded: &Recorded) -> usize {
     }
     assert_eq!(found, expected, "innermost frames found (left) and witnessed (right)");
     witnesses.len()
+}
+
+/// Requires that the witnessed allocations, of which the program printed sums by stack, are in the capture with exactly
+/// these stacks, and no other of their kind. Returns how many there were.
+#[track_caller]
+pub fn assert_sums_as_witnessed(recorded: &Recorded) -> usize {
+    let seen: Value = serde_json::from_str(&recorded.finished().stdout()).expect("what the program saw is JSON");
+    let frame = |frame: &Value| -> exported::Frame {
+        (exported::text(&frame[2]), exported::text(&frame[0]), frame[1].as_u64().expect("a line"))
+    };
+    let frames: Vec<exported::Frame> = exported::list(&seen["frames"]).iter().map(frame).collect();
+    let number = |value: &Value| value.as_u64().expect("a number");
+    let stack = |stack: &Value| -> (Stack, Amount) {
+        let innermost_first = exported::list(&stack[0]).iter().map(|frame| frames[number(frame) as usize].clone());
+        (innermost_first.collect(), Amount { allocations: number(&stack[1]), bytes: number(&stack[2]) })
+    };
+    let expected: BTreeMap<Stack, Amount> = exported::list(&seen["stacks"]).iter().map(stack).collect();
+    let options = ["--view", "python", "--allocator", ALLOCATOR];
+    let found = Exported::of(&recorded.capture(), &options).sums("total", |sample| sample.stack.clone());
+    for (stack, amount) in &found {
+        assert_eq!(expected.get(stack), Some(amount), "found (right) at {stack:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "stacks found (left) and witnessed (right)");
+    expected.values().map(|amount| amount.allocations as usize).sum()
 }
 
 /// Requires that each witnessed allocation was made in the native function that made it, called by the Python stack
