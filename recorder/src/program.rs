@@ -32,7 +32,8 @@ pub enum Subject {
     Code(OsString),
     /// `-m MODULE`.
     Module(OsString),
-    /// A Python script, a directory or archive that Python runs, `-` for stdin; or an executable.
+    /// A Python script, a directory or archive that Python runs, `-` for stdin; or an executable, or a script in another
+    /// language.
     Script(PathBuf),
     /// `-- COMMAND`.
     Command(OsString),
@@ -45,6 +46,13 @@ pub struct AskedFor {
     pub interpreter: Option<OsString>,
     /// Its options, before the code.
     pub options: Vec<OsString>,
+}
+
+impl AskedFor {
+    /// Whether nothing was asked for, not even that it be Python.
+    fn is_default(&self) -> bool {
+        self.interpreter.is_none() && self.options.is_empty()
+    }
 }
 
 /// Why a program cannot be recorded. Each is one sentence that says what to do.
@@ -164,7 +172,7 @@ impl Subject {
         if name.is_empty() { "program".to_owned() } else { name }
     }
 
-    /// Whether an interpreter is to run it.
+    /// Whether a Python may run it.
     #[must_use]
     pub fn is_for_python(&self) -> bool {
         match self {
@@ -180,7 +188,7 @@ impl Subject {
             Self::Code(code) => with_python(python, &["-c".into(), code.clone()], arguments)?,
             Self::Module(module) => with_python(python, &["-m".into(), module.clone()], arguments)?,
             Self::Script(script) => {
-                if is_elf(script) {
+                if is_elf(script) || (python.is_default() && is_in_another_language(script)) {
                     command(script.clone(), script.as_os_str(), arguments)
                 } else {
                     if script.as_os_str() != "-" && !script.exists() {
@@ -214,6 +222,11 @@ fn command(executable: PathBuf, name: &OsStr, arguments: &[OsString]) -> Program
 fn is_python_name(name: &OsStr) -> bool {
     let version = name.as_bytes().strip_prefix(b"python");
     version.is_some_and(|version| version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
+}
+
+/// Whether a script runs without Python.
+fn is_in_another_language(script: &Path) -> bool {
+    script.extension() != Some(OsStr::new("py")) && interpreter_line::names_another_language(script)
 }
 
 fn is_elf(path: &Path) -> bool {
@@ -325,5 +338,6 @@ fn gains_privileges(path: &Path) -> bool {
     std::ffi::CString::new(path.as_os_str().as_bytes()).is_ok_and(|path| executable::gains_privileges(&path))
 }
 
+mod interpreter_line;
 #[cfg(test)]
 mod tests;

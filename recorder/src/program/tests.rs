@@ -119,6 +119,25 @@ fn an_executable_in_a_script_s_place_is_a_command() {
 }
 
 #[test]
+fn a_script_in_another_language_is_a_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let python = place(directory.path(), "python3.99", b"#!/bin/sh\n", 0o755);
+    let argv = |name: &str, mode, asked: &AskedFor| {
+        let script = place(directory.path(), name, b"#!/bin/sh\n", mode);
+        let program = Subject::Script(script.clone()).resolve(&["a".into()], asked);
+        (program.map(|program| program.argv), script)
+    };
+    let (shell_s, script) = argv("tool", 0o755, &AskedFor::default());
+    assert_eq!(shell_s, Ok(vec![script.into(), "a".into()]));
+    let (refused, script) = argv("plain", 0o644, &AskedFor::default());
+    assert_eq!(refused, Err(Unusable::NotExecutable(script)));
+    // Who names a Python wants it.
+    let asked = AskedFor { interpreter: Some(python.clone().into()), options: Vec::new() };
+    let (python_s, script) = argv("tool", 0o755, &asked);
+    assert_eq!(python_s, Ok(vec![python.into(), script.into(), "a".into()]));
+}
+
+#[test]
 fn a_program_that_gains_privileges_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let Some(program) = compile(directory.path(), "privileged", &[]) else { return };
