@@ -30,7 +30,7 @@ use crate::sums::site_tree::SiteTree;
 
 /// At most this many groups of sites have counters in memory at a time, of 80 bytes each for every thread. Where there
 /// are more, events are replayed several times: another replay of ten million of them takes some 0.4 s.
-const MOST_GROUPS: u32 = 1 << 21;
+const MOST_GROUPS: u32 = 3 << 20;
 
 /// Whose frames a tree has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +120,7 @@ impl NodeReport {
         };
         let is_same = |a, b| filter.may_leave(a) == filter.may_leave(b) && place(a) == place(b);
         let groups = NodeGroups::of(reader.tables(), &mut sites, is_same);
+        drop(filter);
         // A selection, bins and the hint are about all slots at once.
         let in_turns = row_places.is_none()
             && !query.filters_slots()

@@ -3,6 +3,8 @@
 use memprof_channel::ids::SiteId;
 use rustc_hash::FxHashMap;
 
+use crate::file::format::MAX_CHUNK_EVENTS;
+
 /// The sizes that sites asked for last, for all encoders of a recording: a bounded memory, from which sizes may be
 /// evicted. An encoder writes an evicted size again.
 pub struct RecentSizes {
@@ -43,23 +45,30 @@ impl RecentSizes {
     }
 }
 
-/// Sites below this have a place of their own: programs without a pattern aside, that is all of them.
-const PLACES: usize = 1 << 14;
-
 /// The last size of each site in the chunk that is being decoded.
 #[derive(Default)]
 pub(in crate::file) struct LastSizes {
-    /// Of the first sites: size, and the chunk in which it was seen.
-    places: Vec<(u64, u32)>,
-    /// Of others, those that occur in the chunk: that takes memory for a chunk's events at most, and not for millions
-    /// of sites.
-    others: FxHashMap<SiteId, u64>,
+    /// By the lower bits of the site. Sites of a chunk that are new have numbers in a row, and do not meet here.
+    places: Vec<LastSize>,
+    /// Of sites of the chunk whose place another one has taken since.
+    evicted: FxHashMap<SiteId, u64>,
     chunk: u32,
 }
 
+#[derive(Clone, Copy, Default)]
+struct LastSize {
+    size: u64,
+    site: SiteId,
+    /// The chunk in which this was seen: 0 is none.
+    chunk: u32,
+}
+
+/// Twice as many as a chunk has events.
+const PLACES: usize = 2 * MAX_CHUNK_EVENTS as usize;
+
 impl LastSizes {
     pub fn start_chunk(&mut self) {
-        self.others.clear();
+        self.evicted.clear();
         self.chunk = self.chunk.wrapping_add(1);
         if self.chunk == 0 {
             self.places.clear();
@@ -69,23 +78,21 @@ impl LastSizes {
 
     #[inline]
     pub fn set(&mut self, site: SiteId, size: u64) {
-        let index = site.index();
-        if index >= PLACES {
-            self.others.insert(site, size);
-            return;
-        }
+        let index = site.index() % PLACES;
         if index >= self.places.len() {
-            self.places.resize((index + 1).next_power_of_two(), (0, 0));
+            self.places.resize((index + 1).next_power_of_two(), LastSize::default());
         }
-        self.places[index] = (size, self.chunk);
+        let place = &mut self.places[index];
+        if place.chunk == self.chunk && place.site != site {
+            self.evicted.insert(place.site, place.size);
+        }
+        *place = LastSize { size, site, chunk: self.chunk };
     }
 
     #[inline]
     pub fn get(&self, site: SiteId) -> Option<u64> {
-        if site.index() >= PLACES {
-            return self.others.get(&site).copied();
-        }
-        self.places.get(site.index()).filter(|(_, chunk)| *chunk == self.chunk).map(|&(size, _)| size)
+        let place = self.places.get(site.index() % PLACES).filter(|place| place.chunk == self.chunk)?;
+        if place.site == site { Some(place.size) } else { self.evicted.get(&site).copied() }
     }
 }
 
@@ -109,7 +116,7 @@ mod tests {
                     sizes.start_chunk();
                     model.clear();
                 }
-                // Of all kinds, and around the first that have no place.
+                // Some have the same place.
                 let site = SiteId::from_index([0, PLACES - 5, PLACES, 1 << 30][base] + offset);
                 prop_assert_eq!(sizes.get(site), model.get(&site).copied());
                 sizes.set(site, size);
