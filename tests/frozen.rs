@@ -27,9 +27,10 @@ fn freeze(python: &Python, folder: &Path, module: &str, arguments: &[&str]) {
     Finished::of(command.current_dir(folder).args(["-m", module]).args(arguments)).succeeds();
 }
 
-/// A Python with this package: one that comes as a library, without which it cannot be frozen.
+/// A Python with this package: one that comes as a library, without which it cannot be frozen; nobody freezes debug builds.
 fn with_freezer(package: &str) -> Option<Python> {
-    let (python, _) = pythons::that_have("a library", Python::library).pop()?;
+    let library = |python: &Python| python.library().filter(|_| !python.debug);
+    let (python, _) = pythons::that_have("a library", library).pop()?;
     with_package(python, package)
 }
 

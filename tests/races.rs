@@ -119,7 +119,9 @@ fn without_reference_buffers(python: &Python, amounts: Vec<Amount>, bytes: u64) 
 
 fn raw_memory(python: &Python, option: Option<&str>, [malloc, realloc, calloc]: [&str; 3]) {
     let library = compile("raw_memory.c", "raw_memory.so", &["-shared", "-fPIC"]);
-    let mut recording = Recording::of_script(python, "raw_memory.py").argument(library);
+    // What debug builds have by default makes blocks larger.
+    let recording = Recording::of_script(python, "raw_memory.py").argument(library);
+    let mut recording = recording.variable("PYTHONMALLOC", python.allocator("pymalloc"));
     if let Some(option) = option {
         recording = recording.option(option);
     }
