@@ -127,6 +127,7 @@ fn a_pipe_takes_what_comes_and_a_file_does_not() {
         memprof_on(&["export", "--format", "csv"], &[&capture]),
         memprof_on(&diff, &[&before, &capture]),
         memprof_on(&["leaks", "--json"], &[&leaking().capture()]),
+        memprof_on(&["leaks", "--by", "stack", "--json"], &[&leaking().capture()]),
     ];
     for mut report in reports {
         let output = folder.path().join("output");

@@ -140,9 +140,41 @@ fn mistakes_are_said() {
     {
         given.report(wrong, &[]).ends_with(2);
     }
+    for (wrong, why) in [
+        (&["leaks", "--by", "lines"][..], "memory is listed by stack, function, line"),
+        (&["temporary", "--by", "line,stack"], "one at most"),
+        (&["leaks", "--by", "stack", "--frames", "3"], "'--by <WHAT>' cannot be used with '--frames <N>'"),
+    ] {
+        let refused = given.report(wrong, &[]).ends_with(2).stderr();
+        assert!(refused.contains(why), "{wrong:?}: {refused}");
+    }
     given.report(&["timeline", "--svg", "run.svg"], &[]).succeeds();
     given.report(&["timeline", "--svg", "run.svg"], &[]).refuses(1, &["run.svg", "exists", "-f"]);
     given.report(&["timeline", "--svg", "run.svg", "-f"], &[]).succeeds();
+}
+
+/// Leaks are listed by place without their stacks, unless suppressions have to know these.
+#[test]
+fn leaks_by_something_are_those_of_the_table() {
+    let given = Given::capture();
+    fs::write(given.folder.path().join("nothing.txt"), "leak:of no such name\n").expect("a file can be written");
+    fs::write(given.folder.path().join("known.txt"), "leak:importlib\n").expect("a file can be written");
+    let bytes = |report: &Value| report["total"]["bytes"].as_u64().expect("a number");
+    for by in
+        ["stack", "function", "line", "file", "module", "package", "allocator", "process", "thread", "file,thread"]
+    {
+        let table = given.json(&["table", "--leaks", "--by", by, "--json"]);
+        let leaks = |options: &[&str]| given.json(&[&["leaks", "--by", by, "--json"], options].concat());
+        assert_eq!(leaks(&[])["rows"], table["rows"], "{by}");
+        assert_eq!(leaks(&["--suppressions", "nothing.txt"])["rows"], table["rows"], "{by}");
+        let suppressed = leaks(&["--suppressions", "known.txt"]);
+        let taken = suppressed["suppressed"][0]["bytes"].as_u64().expect("a number");
+        assert!(taken > 0 && bytes(&suppressed) + taken == bytes(&table), "{by}");
+        let rows = suppressed["rows"].as_array().expect("rows").iter();
+        assert_eq!(rows.map(|row| row["bytes"].as_u64().expect("a number")).sum::<u64>(), bytes(&suppressed), "{by}");
+    }
+    let text = given.text(&["leaks", "--by", "function", "--suppressions", "known.txt"], &[]);
+    assert!(text.contains("Function") && text.contains("Suppressed: "), "{text}");
 }
 
 /// What a command writes to the terminal that it is run on, be it output or errors. No more than a terminal's buffer holds.
@@ -175,6 +207,8 @@ fn texts() -> Vec<Vec<&'static str>> {
     let others = [
         &["tree", "--text"][..],
         &["table", "--show-imports"],
+        &["leaks", "--by", "function"],
+        &["temporary", "--by", "process"],
         &["check", "--max-peak", "1TB"],
         &["check", "--max-peak", "1TB", "--format", "github"],
         &["check", "--max-peak", "1TB", "--format", "markdown"],
@@ -213,6 +247,8 @@ fn who_gets_no_text_is_told_what_must_be_known() {
     let jsons = TEXTS.into_iter().chain(["tree"]).map(|name| vec![name, "--json"]);
     let others = [
         &["diff", "--json", "whole.bin"][..],
+        &["leaks", "--by", "file", "--json"],
+        &["temporary", "--by", "file", "--json"],
         &["check", "--max-peak", "1TB", "--format", "json"],
         &["check", "--format", "gab"],
         &["check", "--max-peak", "1TB", "--fail-above", "peak=1TB", "--baseline", "whole.bin", "--format", "json"],

@@ -24,7 +24,7 @@ pub mod tree;
 
 pub use formatting::{expected_size, quantities, shell_quoting, size_units};
 pub use guards::{check, diff, suppressions};
-pub use lists::{histogram, leaks, lines, list, stats, summary, table, temporary};
+pub use lists::{by, histogram, leaks, lines, list, stats, summary, table, temporary};
 pub use naming::{line_table, origins, packages, places, places_by, strings, view};
 pub use pages::flamegraph;
 pub use reading::{metadata, not_recorded, query, report, run_clock, source_lines, unknown_process, utc_time};

@@ -20,6 +20,7 @@ pub use sized_output::TooLarge;
 
 use crate::say;
 
+mod by_args;
 pub mod check;
 pub mod diff;
 pub mod export;

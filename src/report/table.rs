@@ -1,25 +1,31 @@
 //! `memprof table`.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
+use memprof_reporter::by::{By, BySubject};
 use memprof_reporter::flamegraph::PageKind;
 use memprof_reporter::report::BinsWanted;
-use memprof_reporter::table::{By, BySubject, DEFAULT_ROWS, Table};
+use memprof_reporter::table::{DEFAULT_ROWS, Table};
 
+use super::by_args::ByArgs;
 use super::format_args::FormatArgs;
 use super::output_file::OutputFile;
 use super::shown_args::ShownArgs;
 use super::text_args::TextArgs;
 use super::{Failure, say_written, stdout_text};
 
+/// What rows are for, unless asked otherwise.
+static DEFAULT_BY: LazyLock<String> = LazyLock::new(|| By::default().to_string());
+
 /// List memory by place and allocator, or by whatever else it is asked for
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("by", |by| by.default_value(DEFAULT_BY.as_str())))]
 pub struct Args {
     #[command(flatten)]
     shown: ShownArgs,
-    /// What rows are for: stack, function, line, file, module, package, allocator, process, thread; several with commas
-    #[arg(long, value_name = "WHAT", default_value_t = By::default())]
-    by: By,
+    #[command(flatten)]
+    by: ByArgs,
     #[command(flatten)]
     format: FormatArgs,
     /// Write an interactive page that opens on its table
@@ -59,11 +65,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return Ok(());
     }
     let (format, notes) = (args.format.format(), args.format.notes());
-    let by = By { thread: args.by.thread || args.split_threads, ..args.by };
+    let by = args.by.by().unwrap_or_default();
+    let by = By { thread: by.thread || args.split_threads, ..by };
     let style = args.text.style();
     if by.subject == BySubject::Stacks {
         let report = args.shown.open(notes)?;
-        let table = Table::of_stacks(&report, args.shown.view(), metric, by);
+        let table = Table::of(&report, args.shown.view(), metric, by);
         return stdout_text::write_sized(&args.shown.capture, false, |out| table.write(format, args.rows, &style, out));
     }
     let report = args.shown.open_places(notes)?;

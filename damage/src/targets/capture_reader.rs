@@ -14,13 +14,14 @@ use memprof_replay::metric::Metric;
 use memprof_replay::processes::Processes;
 use memprof_replay::time_range::TimeRange;
 use memprof_replay::trimming::{Cut, trim};
+use memprof_reporter::by::{By, BySubject};
 use memprof_reporter::export::{FORMATS, Format, write};
 use memprof_reporter::list::ListFormat;
 use memprof_reporter::node_report::{NodeReport, NodesOf};
 use memprof_reporter::place_report::{PlaceLists, PlaceReport};
 use memprof_reporter::query::Query;
 use memprof_reporter::report::{Report, ReportError};
-use memprof_reporter::table::{By, Table};
+use memprof_reporter::table::Table;
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{flamegraph, stats};
@@ -135,7 +136,8 @@ fn show(path: &Path, report: &mut Report, view: View) -> std::io::Result<()> {
                 Table::of_places(lists, metric, by).write(format, 10, &style, &mut out).map(|()| out)
             });
             assert!(of_stacks? == of_places?, "rows by place do not depend on whether stacks are distinguished");
-            Table::of_stacks(report, view, metric, by).write(format, 10, &style, &mut sink())?;
+            let by = By { subject: BySubject::Stacks, ..by };
+            Table::of(report, view, metric, by).write(format, 10, &style, &mut sink())?;
         }
     }
     flamegraph::write_report(report, view, Metric::Peak, &mut sink())?;

@@ -10,7 +10,7 @@ use crate::naming::view::View;
 use crate::reading::metadata::Metadata;
 use crate::reading::report::Report;
 use crate::sums::row_places::RowPlaces;
-use crate::sums::rows::{Apart, Row, alphabetical, rows, sort_by_size};
+use crate::sums::rows::{Apart, Ranking, Row, RowKeys, alphabetical, rows, sort};
 use crate::sums::stack_paths::PathId;
 
 /// Arenas are worth a word where one of this many largest rows is made of them.
@@ -74,9 +74,9 @@ pub(crate) fn hint(report: &Report, row_places: &RowPlaces, metric: Metric) -> O
         Pieces::Arenas(bytes) => bytes,
         Pieces::OfMimalloc => return sentence(report.metadata()),
     };
-    let apart = Apart { allocator: true, process: true, thread: true };
-    let mut rows = rows(report, metric, apart, |site| (row_places.of_site(site), PathId::EMPTY));
-    sort_by_size(&mut rows, |row| alphabetical(report.places(), row.key.place));
+    let keys = RowKeys::of(report, Apart { allocator: true, process: true, thread: true });
+    let mut rows = rows(report, metric, &keys, |site| (row_places.of_site(site), PathId::EMPTY));
+    sort(&mut rows, Ranking::Bytes, |row| alphabetical(report.places(), row.key.place));
     let is_mapped = |row: &&Row| row.key.allocator == Some(Some(Allocator::Mmap));
     let top: FxHashSet<PlaceId> = rows.iter().take(TOP_ROWS).filter(is_mapped).map(|row| row.key.place).collect();
     let has_arenas = report.with_any(metric).any(|(_, site, amount)| {

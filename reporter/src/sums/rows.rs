@@ -66,8 +66,14 @@ pub(crate) struct Row {
     pub threads: u64,
 }
 
+impl AsRef<Self> for Row {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// What distinguishes a row from all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RowKey {
     /// Where: a place that represents all that are joined with it. The same in all rows that are not by place.
     pub place: PlaceId,
@@ -93,26 +99,46 @@ pub(crate) struct Apart {
     pub thread: bool,
 }
 
-/// All rows with anything of a metric, in any order. `at` says where a site's memory was allocated.
-pub(crate) fn rows(
-    report: &Report,
-    metric: Metric,
+/// To which rows memory belongs.
+pub(crate) struct RowKeys {
     apart: Apart,
-    at: impl Fn(Option<Site>) -> (PlaceId, PathId),
-) -> Vec<Row> {
-    let threads = indistinguishable(&report.tables().threads, &report.aggregate().slots);
-    let shares = report.with_any(metric).map(|(slot, site, amount)| {
-        let thread = threads.get(slot.thread.index()).copied().unwrap_or(slot.thread);
-        let (place, path) = at(site);
-        let key = RowKey {
+    /// For each thread, the one that represents all that look like it.
+    threads: Vec<ThreadId>,
+}
+
+impl RowKeys {
+    /// Of a report.
+    pub(crate) fn of(report: &Report, apart: Apart) -> Self {
+        Self { apart, threads: indistinguishable(&report.tables().threads, &report.aggregate().slots) }
+    }
+
+    /// The row of a slot's memory, which was allocated there.
+    pub(crate) fn get(&self, slot: &SlotSummary, site: Option<Site>, (place, path): (PlaceId, PathId)) -> RowKey {
+        let apart = self.apart;
+        RowKey {
             place,
             path,
             allocator: apart.allocator.then(|| site.map(|site| site.allocator)),
             process: (apart.process || apart.thread).then_some(slot.process),
-            thread: apart.thread.then_some(thread),
-        };
-        (key, (slot.process, thread), amount)
-    });
+            thread: apart.thread.then(|| self.thread(slot)),
+        }
+    }
+
+    fn thread(&self, slot: &SlotSummary) -> ThreadId {
+        self.threads.get(slot.thread.index()).copied().unwrap_or(slot.thread)
+    }
+}
+
+/// All rows with anything of a metric, in any order. `at` says where a site's memory was allocated.
+pub(crate) fn rows(
+    report: &Report,
+    metric: Metric,
+    keys: &RowKeys,
+    at: impl Fn(Option<Site>) -> (PlaceId, PathId),
+) -> Vec<Row> {
+    let shares = report
+        .with_any(metric)
+        .map(|(slot, site, amount)| (keys.get(slot, site, at(site)), (slot.process, keys.thread(slot)), amount));
     let mut shares: Vec<(RowKey, (ProcessId, ThreadId), Amount)> = shares.collect();
     shares.sort_unstable_by_key(|&(key, who, _)| (key, who));
     let mut rows: Vec<Row> = Vec::new();
@@ -126,10 +152,10 @@ pub(crate) fn rows(
     rows
 }
 
-/// Sorts rows: most bytes first, and otherwise by name.
-pub(crate) fn sort_by_size<'a>(rows: &mut [Row], name: impl Fn(&Row) -> (&'a str, u32, &'a str)) {
+/// Sorts rows: the largest first, and otherwise by name.
+pub(crate) fn sort<'a>(rows: &mut [Row], ranking: Ranking, name: impl Fn(&Row) -> (&'a str, u32, &'a str)) {
     rows.sort_by(|a, b| {
-        let size = Ranking::Bytes.key(b.amount).cmp(&Ranking::Bytes.key(a.amount));
+        let size = ranking.key(b.amount).cmp(&ranking.key(a.amount));
         size.then_with(|| name(a).cmp(&name(b))).then_with(|| a.key.cmp(&b.key))
     });
 }

@@ -22,6 +22,7 @@ impl PathId {
 }
 
 /// All paths of a capture, as a tree: each is its callers' and one place more.
+#[derive(Clone)]
 pub(crate) struct StackPaths {
     callers: Vec<PathId>,
     places: Vec<PlaceId>,

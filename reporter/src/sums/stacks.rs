@@ -1,8 +1,11 @@
 //! The stacks of a report as a view shows them, and memory by whole stack.
 
 use std::cmp::Reverse;
+use std::hash::Hash;
 
+use memprof_capture::file::Site;
 use memprof_channel::allocator::Allocator;
+use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
@@ -43,18 +46,29 @@ impl Stacks {
 
     /// The groups with anything of a metric, in the order of a ranking.
     pub(crate) fn groups(&self, report: &Report, metric: Metric, ranking: Ranking) -> Vec<StackGroup> {
-        let mut sums: FxHashMap<(PathId, Option<Allocator>), StackGroup> = FxHashMap::default();
-        for (_, site, amount) in report.with_any(metric) {
+        self.groups_within(report, metric, ranking, |_, _| ()).into_iter().map(|((), group)| group).collect()
+    }
+
+    /// Likewise, where `within` says what else has to be the same in a group.
+    pub(crate) fn groups_within<K: Copy + Eq + Hash>(
+        &self,
+        report: &Report,
+        metric: Metric,
+        ranking: Ranking,
+        within: impl Fn(&SlotSummary, Option<Site>) -> K,
+    ) -> Vec<(K, StackGroup)> {
+        let mut sums: FxHashMap<(K, PathId, Option<Allocator>), StackGroup> = FxHashMap::default();
+        for (slot, site, amount) in report.with_any(metric) {
             let (path, allocator) = (self.paths.of_site(site), site.map(|site| site.allocator));
-            let group = sums.entry((path, allocator)).or_insert_with(|| {
+            let group = sums.entry((within(slot, site), path, allocator)).or_insert_with(|| {
                 let place = self.places.of_site(site);
                 StackGroup { path, allocator, place, amount: Amount::default() }
             });
             group.amount.add(amount);
         }
-        let mut groups: Vec<StackGroup> = sums.into_values().collect();
-        // The numbers of paths depend on the capture only.
-        groups.sort_by_key(|group| (Reverse(ranking.key(group.amount)), group.path, group.allocator));
+        let mut groups: Vec<(K, StackGroup)> = sums.into_iter().map(|((key, ..), group)| (key, group)).collect();
+        // The numbers of paths depend on the capture only. Groups that are equal up to there are of different keys.
+        groups.sort_by_key(|(_, group)| (Reverse(ranking.key(group.amount)), group.path, group.allocator));
         groups
     }
 }

@@ -3,6 +3,7 @@
 use crate::capture_builder::{CaptureBuilder, file_of, report_on};
 use crate::family_run::family_run;
 use crate::lists;
+use crate::lists_by;
 use crate::native_run::native_run;
 use memprof_capture::file::Fact;
 use memprof_channel::allocator::Allocator::Malloc;
@@ -12,10 +13,13 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::check::{self, Budget, Outcome, Rules};
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::flamegraph;
+use memprof_reporter::leaks::LeakSettings;
+use memprof_reporter::list::ListFormat;
 use memprof_reporter::place_report::PlaceLists;
 use memprof_reporter::report::Report;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::Suppressions;
+use memprof_reporter::temporary::{SortBy, TextLimits};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::tree::{Folding, Limits, Patterns, TreeOptions};
 use memprof_reporter::view::{View, ViewKind};
@@ -89,6 +93,14 @@ fn render(report: &mut Report, view: View) {
             let options = TreeOptions { view, metric, ranking: Ranking::Bytes, inverted, folding, biggest: None };
             tree::write_text(report, &options, Limits::default(), &style, &mut out).expect("memory can be written");
             tree::write_json(report, &options, Limits::NONE, &mut out).expect("memory can be written");
+        }
+    }
+    let settings = LeakSettings { view, ranking: Ranking::Bytes, suppressed: Vec::new() };
+    let limits = TextLimits { rows: 10, stacks: 2, frames: 10 };
+    for by in ["stack,allocator", "function,process,thread", "package", "process"] {
+        for format in [ListFormat::Text, ListFormat::Json] {
+            lists_by::leaks_by(report, &settings, by, (format, 10, &style));
+            lists_by::temporary_by(report, (view, by, SortBy::Share), limits, (format, &style));
         }
     }
     let mut out = Vec::new();

@@ -11,6 +11,7 @@ use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_replay::allocation_sizes::AllocationSizes;
 use memprof_replay::metric::Metric;
+use memprof_reporter::by::By;
 use memprof_reporter::expected_size::SizedWrite;
 use memprof_reporter::histogram::{self, Bars};
 use memprof_reporter::leaks::{self, LeakSettings};
@@ -22,16 +23,17 @@ use memprof_reporter::query::Query;
 use memprof_reporter::report::Report;
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::summary::{self, Summary};
-use memprof_reporter::table::{By, BySubject, Table};
-use memprof_reporter::temporary::{self, TextLimits};
+use memprof_reporter::table::Table;
+use memprof_reporter::temporary::{self, TemporarySettings, TextLimits};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::View;
 use serde_json::{Value, json};
 
 /// JSON has no style and no limit.
-const NONE: usize = 0;
+pub const NONE: usize = 0;
+pub const NO_LIMITS: TextLimits = TextLimits { rows: NONE, stacks: NONE, frames: NONE };
 
-fn no_style() -> TextStyle {
+pub fn no_style() -> TextStyle {
     TextStyle::new(80, false)
 }
 
@@ -78,8 +80,8 @@ pub fn temporary_json(
     sort: temporary::SortBy,
     out: &mut impl SizedWrite,
 ) -> io::Result<()> {
-    let limits = TextLimits { places: NONE, stacks: NONE, frames: NONE };
-    temporary::write(report, (view, sort), limits, (ListFormat::Json, &no_style()), out)
+    let settings = TemporarySettings { view, by: None, sort };
+    temporary::write(report, settings, NO_LIMITS, (ListFormat::Json, &no_style()), out)
 }
 
 pub fn histogram_json(report: &Report, sizes: &AllocationSizes, out: &mut impl SizedWrite) -> io::Result<()> {
@@ -105,28 +107,28 @@ const BYS: [&str; 10] = [
     "function,process,thread",
 ];
 
-fn written(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
+pub fn written(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
     let mut out = Vec::new();
     write(&mut out).expect("memory can be written");
     String::from_utf8(out).expect("it is UTF-8")
 }
 
-fn table(report: &Report, by: &str, format: ListFormat, most: usize) -> String {
-    let by: By = by.parse().expect("it is well formed");
-    let (view, metric, style) = (View::default(), Metric::Total, no_style());
-    if by.subject == BySubject::Stacks {
-        return written(|out| Table::of_stacks(report, view, metric, by).write(format, most, &style, out));
-    }
-    written(|out| Table::of_places(&PlaceLists::of(report, view), metric, by).write(format, most, &style, out))
+pub fn by_of(text: &str) -> By {
+    text.parse().expect("it is well formed")
 }
 
-fn rows_of(json: &str, list: &str) -> Vec<Value> {
+fn table(report: &Report, by: &str, format: ListFormat, most: usize) -> String {
+    let table = Table::of(report, View::default(), Metric::Total, by_of(by));
+    written(|out| table.write(format, most, &no_style(), out))
+}
+
+pub fn rows_of(json: &str, list: &str) -> Vec<Value> {
     let document: Value = serde_json::from_str(json).expect("it is JSON");
     document[list].as_array().expect("a list").clone()
 }
 
 /// A row of JSON as CSV has it: texts by their names.
-fn as_csv(row: &Value) -> BTreeMap<String, String> {
+pub fn as_csv(row: &Value) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     for (name, value) in row.as_object().expect("a row") {
         match value {
@@ -150,7 +152,7 @@ fn as_csv(row: &Value) -> BTreeMap<String, String> {
     fields
 }
 
-fn csv_rows(csv: &str) -> Vec<BTreeMap<String, String>> {
+pub fn csv_rows(csv: &str) -> Vec<BTreeMap<String, String>> {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     reader.deserialize().map(|row| row.expect("it is CSV")).collect()
 }
@@ -298,9 +300,9 @@ fn a_family_in_text_and_markdown() {
     assert_golden("lists.txt", &texts);
     let settings = LeakSettings { view: View::default(), ranking: Ranking::Bytes, suppressed: Vec::new() };
     let temporary = |out: &mut Vec<u8>| {
-        let limits = TextLimits { places: 2, stacks: NONE, frames: NONE };
-        let sort = temporary::SortBy::Allocations;
-        temporary::write(&report, (View::default(), sort), limits, (ListFormat::Markdown, &no_style()), out)
+        let limits = TextLimits { rows: 2, ..NO_LIMITS };
+        let settings = TemporarySettings { view: View::default(), by: None, sort: temporary::SortBy::Allocations };
+        temporary::write(&report, settings, limits, (ListFormat::Markdown, &no_style()), out)
     };
     let summary = Summary::of(&report, View::default(), Metric::Peak, (PlacesBy::File, summary::SortBy::Own));
     let lines = |source: Option<&str>, out: &mut Vec<u8>| {

@@ -30,6 +30,7 @@ mod import_machinery;
 mod json_reports;
 mod large_page;
 mod line_tables;
+mod lists_by;
 mod native_views;
 mod node_reports;
 mod odd_names;

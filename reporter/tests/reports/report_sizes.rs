@@ -13,9 +13,10 @@ use memprof_replay::metric::Metric;
 use memprof_reporter::diff::{self, By, Comparison, Diff, Order};
 use memprof_reporter::expected_size::{ExpectedSize, SizedWrite};
 use memprof_reporter::export::{FORMATS, Format, write};
-use memprof_reporter::leaks::LeakSettings;
+use memprof_reporter::leaks::{LeakRows, LeakSettings};
+use memprof_reporter::list::ListFormat;
 use memprof_reporter::rows::Ranking;
-use memprof_reporter::temporary::SortBy;
+use memprof_reporter::temporary::{self, SortBy, TemporarySettings};
 use memprof_reporter::view::{View, ViewKind};
 
 const NATIVE: View = View::of(ViewKind::Native);
@@ -162,6 +163,13 @@ fn reports_that_spell_stacks_out_say_about_how_large_they_will_be() {
     let settings = LeakSettings { view: View::default(), ranking: Ranking::Bytes, suppressed: Vec::new() };
     lists::leaks_json(&deep_run(500).report(), &settings, &mut file).expect("it can");
     assert_about(&file, "leaks");
+    for format in [ListFormat::Json, ListFormat::Csv] {
+        let mut file = SizedFile::default();
+        let report = deep_run(500).report();
+        let rows = LeakRows::of(&report, lists::by_of("stack"), &settings);
+        rows.write(format, 0, &lists::no_style(), &mut file).expect("it can");
+        assert_about(&file, "leaks by stack");
+    }
 
     let mut builder = CaptureBuilder::new();
     for depth in 1..100 {
@@ -171,11 +179,19 @@ fn reports_that_spell_stacks_out_say_about_how_large_they_will_be() {
     let mut file = SizedFile::default();
     lists::temporary_json(&builder.report(), View::default(), SortBy::Bytes, &mut file).expect("it can");
     assert_about(&file, "temporary");
+    for (by, format) in [("stack", ListFormat::Json), ("stack", ListFormat::Csv), ("function", ListFormat::Json)] {
+        let settings = TemporarySettings { view: View::default(), by: Some(lists::by_of(by)), sort: SortBy::Bytes };
+        let mut file = SizedFile::default();
+        let how = (format, &lists::no_style());
+        temporary::write(&builder.report(), settings, lists::NO_LIMITS, how, &mut file).expect("it can");
+        assert_about(&file, "temporary by something");
+    }
 
     let comparison =
         Comparison { view: View::default(), metric: Metric::Total, by: By::Stack, order: Order::Difference };
     let (mut before, mut after) = (CaptureBuilder::new().report(), deep_run(500).report());
     let mut file = SizedFile::default();
-    diff::write_json(&Diff::of(&mut before, &mut after, comparison), &mut file).expect("it can");
+    let diff = Diff::of(&mut before, &mut after, comparison);
+    diff::write_json(&diff, &mut file).expect("it can");
     assert_about(&file, "diff");
 }

@@ -8,6 +8,7 @@ use crate::capture_builder::{CaptureBuilder, file_of};
 use crate::family_run::family_run;
 use crate::golden_text::assert_golden;
 use crate::lists;
+use crate::lists_by::{leaks_by, temporary_by};
 use crate::native_run::native_run;
 use crate::sample_run::sample_run;
 use memprof_channel::allocator::Allocator::{Malloc, Realloc};
@@ -20,12 +21,12 @@ use memprof_reporter::query::Query;
 use memprof_reporter::report::{BinsWanted, Report};
 use memprof_reporter::rows::Ranking;
 use memprof_reporter::suppressions::{SuppressedLeaks, Suppressions};
-use memprof_reporter::temporary::TextLimits;
+use memprof_reporter::temporary::{TemporarySettings, TextLimits};
 use memprof_reporter::text::TextStyle;
 use memprof_reporter::view::{View, ViewKind};
 use memprof_reporter::{histogram, leaks, lines, summary, temporary, timeline};
 
-const LIMITS: TextLimits = TextLimits { places: 3, stacks: 1, frames: 3 };
+const LIMITS: TextLimits = TextLimits { rows: 3, stacks: 1, frames: 3 };
 
 fn text(write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
     let mut out = Vec::new();
@@ -56,7 +57,8 @@ fn leaks_of((report, suppressed): &(Report, Vec<SuppressedLeaks>), view: View, s
 }
 
 fn temporary_of(report: &Report, view: View, style: &TextStyle) -> String {
-    text(|out| temporary::write(report, (view, temporary::SortBy::Allocations), LIMITS, (ListFormat::Text, style), out))
+    let settings = TemporarySettings { view, by: None, sort: temporary::SortBy::Allocations };
+    text(|out| temporary::write(report, settings, LIMITS, (ListFormat::Text, style), out))
 }
 
 fn lines_of(report: &Report, source: Option<&str>, sort: lines::SortBy, style: &TextStyle) -> String {
@@ -76,7 +78,7 @@ fn timeline_of(report: &Report, rows: usize, style: &TextStyle) -> String {
 }
 
 /// Temporary allocations of two functions, one of which calls itself, and memory that stays.
-fn churning_run() -> CaptureBuilder {
+pub fn churning_run() -> CaptureBuilder {
     const WALK: &str = "/srv/tracks/walk.py";
     let mut builder = CaptureBuilder::new();
     let module = ("<module>", WALK, 40);
@@ -293,6 +295,12 @@ fn no_line_is_longer_than_the_width() {
                 all.push(summary_of(report, view, summary::SortBy::Own, &style));
                 all.push(leaks_of(leaks, view, &style));
                 all.push(temporary_of(report, view, &style));
+                let settings = LeakSettings { view, ranking: Ranking::Bytes, suppressed: leaks.1.clone() };
+                for by in ["stack,allocator", "function,process,thread", "package", "thread"] {
+                    let what = (view, by, temporary::SortBy::Bytes);
+                    all.push(temporary_by(report, what, LIMITS, (ListFormat::Text, &style)));
+                    all.push(leaks_by(&leaks.0, &settings, by, (ListFormat::Text, 3, &style)));
+                }
             }
             for line in all.join("").lines() {
                 assert!(line.chars().count() <= width, "{width}: {line}");

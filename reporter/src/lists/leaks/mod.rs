@@ -1,11 +1,13 @@
-//! The report `leaks`: what was allocated and never freed, by whole stack.
+//! The report `leaks`: what was allocated and never freed, by whole stack or by what is asked for.
 
 mod ages;
 mod json;
 mod list;
+mod rows;
 mod text;
 
 pub use list::write;
+pub use rows::LeakRows;
 
 use memprof_replay::metric::Metric;
 
@@ -17,7 +19,7 @@ use crate::sums::stack_paths::StackPaths;
 use crate::sums::stacks::{StackGroup, Stacks};
 use ages::Ages;
 
-/// How many stacks text and Markdown have, unless asked otherwise.
+/// How many stacks, or rows for what is asked for, text and Markdown have, unless asked otherwise.
 pub const DEFAULT_STACKS: usize = 10;
 /// How many lines each stack has, unless asked otherwise.
 pub const DEFAULT_FRAMES: usize = 40;

@@ -52,8 +52,19 @@ pub(super) fn write(
         writeln!(out)?;
         write_paragraph(&rest, 0, style, out)?;
     }
+    write_end(report, settings, groups.is_empty(), style, out)
+}
+
+/// Writes what must be known after the leaks, if there are any, and after none.
+pub(super) fn write_end(
+    report: &Report,
+    settings: &LeakSettings,
+    is_empty: bool,
+    style: &TextStyle,
+    out: &mut impl Write,
+) -> io::Result<()> {
     write_suppressed(settings, style, out)?;
-    if groups.is_empty() {
+    if is_empty {
         return Ok(());
     }
     pymalloc::leak_hints(report).iter().try_for_each(|hint| {

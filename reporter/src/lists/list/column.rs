@@ -143,6 +143,11 @@ impl<'a, R> Column<'a, R> {
         self.room != Room::Never
     }
 
+    /// Whether it shows what something is called, and no figure.
+    pub(crate) const fn is_name(&self) -> bool {
+        matches!(self.shows, Shows::Id(_) | Shows::Text(_))
+    }
+
     /// What people read of a row.
     pub(crate) fn in_words(&self, row: &R) -> String {
         match &self.shows {

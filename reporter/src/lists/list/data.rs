@@ -26,7 +26,7 @@ impl<'a, R> List<'a, R> {
     }
 
     /// The names of all fields, in order.
-    pub(super) fn field_names(&self) -> Vec<&'static str> {
+    pub(crate) fn field_names(&self) -> Vec<&'static str> {
         self.subject.field_names().into_iter().chain(self.data_columns().map(|(name, _)| name)).collect()
     }
 

@@ -48,6 +48,19 @@ impl RowSchema {
         }
     }
 
+    /// Adds a field that all rows have besides what lists have.
+    pub(crate) fn require<T: JsonSchema>(&mut self, name: &'static str, meaning: &str) {
+        self.allow::<T>(name, meaning);
+        self.required.get_or_insert_default().push(name);
+    }
+
+    /// Adds a field that some rows have besides what lists have.
+    pub(crate) fn allow<T: JsonSchema>(&mut self, name: &'static str, meaning: &str) {
+        let mut schema = self.generator.subschema_for::<T>().to_value();
+        schema["description"] = meaning.into();
+        self.properties.insert(name.to_owned(), schema);
+    }
+
     fn subject<R>(&mut self, subject: &Subject<'_, R>) -> Vec<(&'static str, Value)> {
         let names = subject.field_names();
         match subject {

@@ -82,6 +82,14 @@ impl<R> Subject<'_, R> {
         }
     }
 
+    /// What has one line, which can be shortened.
+    pub(crate) fn location(&self, report: &Report, row: &R) -> Option<Location> {
+        match self.cell(report, row, Scale::default()) {
+            Cell::Place(location) => Some(location),
+            _ => None,
+        }
+    }
+
     /// What people read of it in one line, whatever its length. Of a stack, a line for each frame, and how many more there are.
     pub(super) fn in_words(&self, report: &Report, row: &R) -> (Vec<String>, usize) {
         let whole = |location: Location| location.fit(usize::MAX);

@@ -6,14 +6,12 @@ use memprof_replay::metric::Metric;
 use memprof_replay::slots::Amount;
 use serde::Serialize;
 
-use super::{SortBy, TemporaryPlace, places};
+use super::{Temporary, TemporaryRow};
 use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
 use crate::formatting::json_columns::Sequence;
 use crate::formatting::json_frames::{JsonFrame, frames, pretty_bytes};
 use crate::formatting::json_head::JsonHead;
 use crate::naming::allocator_name::allocator_name;
-use crate::naming::view::View;
-use crate::reading::report::Report;
 use crate::sums::stacks::StackGroup;
 
 const SCHEMA: &str = "memprof-temporary-1";
@@ -26,11 +24,11 @@ const FRAME_INDENTATION: u64 = 12;
 /// docs/metrics.md defines every figure. All places with temporary allocations, in the order of --sort.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Temporary<'a, P> {
+struct Document<'a, P> {
     #[serde(flatten)]
     head: JsonHead<'a>,
     /// What the places are sorted by: --sort.
-    #[cfg_attr(test, schemars(extend("enum" = SortBy::ALL.map(SortBy::name))))]
+    #[cfg_attr(test, schemars(extend("enum" = super::SortBy::ALL.map(super::SortBy::name))))]
     sort: &'static str,
     /// How many further allocations of its thread a temporary block may outlive: --threshold.
     threshold: u64,
@@ -53,7 +51,7 @@ struct Place<'a, S> {
 /// Temporary allocations with one stack and allocator.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Stack<F> {
+pub(super) struct Stack<F> {
     #[serde(flatten)]
     amount: Amount,
     allocator: &'static str,
@@ -61,35 +59,48 @@ struct Stack<F> {
     frames: F,
 }
 
+impl<'a> Temporary<'a> {
+    /// How much all rows take with their stacks.
+    pub(super) fn expected_json(&self) -> ExpectedSize {
+        let pretty = |place| pretty_bytes(&JsonFrame::new(self.report, place), FRAME_INDENTATION);
+        let stack_bytes = self.paths.lengths(pretty);
+        let stacks = self.rows.iter().flat_map(|row| &row.stacks);
+        let bytes = stacks.map(|group| stack_bytes(group.path).saturating_add(STACK_BYTES));
+        ExpectedSize::About(bytes.fold(0, u64::saturating_add))
+    }
+
+    /// The stacks of a row.
+    pub(super) fn json_stacks<'s>(&'s self, row: &TemporaryRow) -> Vec<Stack<impl Serialize + use<'s, 'a>>> {
+        let stack = |group: &StackGroup| Stack {
+            amount: group.amount,
+            allocator: allocator_name(group.allocator),
+            frames: frames(self.report, self.paths.places(group.path)),
+        };
+        row.stacks.iter().map(stack).collect()
+    }
+}
+
 /// Writes all places as one JSON object.
 ///
 /// # Errors
 /// What `out` answers to a write.
-pub(super) fn write(report: &Report, view: View, sort: SortBy, out: &mut impl SizedWrite) -> io::Result<()> {
-    let (places, paths) = places(report, view, sort);
-    let stack_bytes = paths.lengths(|place| pretty_bytes(&JsonFrame::new(report, place), FRAME_INDENTATION));
-    let stacks = places.iter().flat_map(|row| &row.stacks);
-    let bytes = stacks.map(|group| stack_bytes(group.path).saturating_add(STACK_BYTES));
-    out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
-    let stack = |group: &StackGroup| Stack {
-        amount: group.amount,
-        allocator: allocator_name(group.allocator),
-        frames: frames(report, paths.places(group.path)),
-    };
-    let place = |row: &TemporaryPlace| Place {
-        place: JsonFrame::new(report, row.place),
-        temporary: row.temporary,
+pub(super) fn write(temporary: &Temporary<'_>, out: &mut impl SizedWrite) -> io::Result<()> {
+    let Temporary { report, settings, .. } = *temporary;
+    out.expect(temporary.expected_json())?;
+    let place = |row: &TemporaryRow| Place {
+        place: JsonFrame::new(report, row.row.key.place),
+        temporary: row.row.amount,
         total: row.total,
-        stacks: row.stacks.iter().map(stack).collect::<Vec<_>>(),
+        stacks: temporary.json_stacks(row),
     };
-    let temporary = Temporary {
-        head: JsonHead::new(SCHEMA, report, view, Metric::Temporary),
-        sort: sort.name(),
+    let document = Document {
+        head: JsonHead::new(SCHEMA, report, settings.view, Metric::Temporary),
+        sort: settings.sort.name(),
         threshold: report.temporary_threshold(),
         total: report.total(Metric::Temporary),
-        places: Sequence(places.iter().map(place)),
+        places: Sequence(temporary.rows.iter().map(place)),
     };
-    serde_json::to_writer_pretty(&mut *out, &temporary)?;
+    serde_json::to_writer_pretty(&mut *out, &document)?;
     writeln!(out)
 }
 
@@ -100,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_schema_is_in_docs() {
-        assert_type_in_docs::<Temporary<Vec<Place<Vec<Stack<Vec<JsonFrame>>>>>>>(
+        assert_type_in_docs::<Document<Vec<Place<Vec<Stack<Vec<JsonFrame>>>>>>>(
             SCHEMA,
             &[("metric", Metric::Temporary.name())],
         );

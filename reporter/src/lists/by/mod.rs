@@ -1,12 +1,17 @@
-//! What memory is listed by.
+//! What memory is listed by, and the rows for that: the same in all lists with `--by WHAT`.
+
+mod columns;
+mod rows_by;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use rows_by::RowsBy;
+
 use crate::naming::places_by::PlacesBy;
 use crate::sums::rows::Apart;
 
-/// What the rows of a table are for: all that is asked for together.
+/// What the rows of a list are for: all that is asked for together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct By {
     /// Where.
@@ -53,17 +58,34 @@ enum Key {
 
 /// The schema of one of the names.
 #[cfg(test)]
-pub(super) fn names_schema() -> serde_json::Value {
+pub(crate) fn names_schema() -> serde_json::Value {
     serde_json::json!({ "type": "string", "enum": KEYS.map(|(name, _)| name) })
 }
 
 impl By {
+    /// By place alone.
+    pub(crate) const PLACE: Self = Self { subject: BySubject::Places(PlacesBy::Line), ..Self::NOTHING };
+
     /// By nothing: one row.
     const NOTHING: Self = Self { subject: BySubject::Nothing, allocator: false, process: false, thread: false };
 
     /// What rows keep apart, besides where it was.
-    pub(super) const fn apart(self) -> Apart {
+    const fn apart(self) -> Apart {
         Apart { allocator: self.allocator, process: self.process, thread: self.thread }
+    }
+
+    /// All that can be asked for: the schemas in docs/ have the rows of each.
+    #[cfg(test)]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let places = PlacesBy::ALL.map(BySubject::Places);
+        let subjects = [BySubject::Stacks].into_iter().chain(places).chain([BySubject::Nothing]);
+        let all = subjects.flat_map(|subject| {
+            (0..8).map(move |flags| {
+                let [allocator, process, thread] = [1, 2, 4].map(|flag| flags & flag > 0);
+                Self { subject, allocator, process, thread }
+            })
+        });
+        all.filter(|by| *by != Self::NOTHING)
     }
 
     /// The names of what it is by.
@@ -81,7 +103,7 @@ impl By {
 /// By line and allocator.
 impl Default for By {
     fn default() -> Self {
-        Self { subject: BySubject::Places(PlacesBy::Line), allocator: true, ..Self::NOTHING }
+        Self { allocator: true, ..Self::PLACE }
     }
 }
 
