@@ -126,6 +126,7 @@ fn a_pipe_takes_what_comes_and_a_file_does_not() {
     let reports = [
         memprof_on(&["export", "--format", "csv"], &[&capture]),
         memprof_on(&diff, &[&before, &capture]),
+        memprof_on(&["diff", "--total", "--by", "stack", "--format", "csv"], &[&before, &capture]),
         memprof_on(&["leaks", "--json"], &[&leaking().capture()]),
         memprof_on(&["leaks", "--by", "stack", "--json"], &[&leaking().capture()]),
     ];

@@ -247,6 +247,7 @@ fn who_gets_no_text_is_told_what_must_be_known() {
     let jsons = TEXTS.into_iter().chain(["tree"]).map(|name| vec![name, "--json"]);
     let others = [
         &["diff", "--json", "whole.bin"][..],
+        &["diff", "--format", "csv", "whole.bin"],
         &["leaks", "--by", "file", "--json"],
         &["temporary", "--by", "file", "--json"],
         &["check", "--max-peak", "1TB", "--format", "json"],

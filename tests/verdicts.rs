@@ -128,7 +128,8 @@ fn check_on_github_annotates_lines_and_appends_to_the_summary() {
 fn diff_ends_with_three_above_its_limit() {
     let folder = folder();
     let diff = |arguments: &[&str]| run(folder.path(), &[&["diff"], arguments].concat());
-    for format in [&[][..], &["--json"], &["--format", "markdown"], &["--by", "stack"], &["--by", "line"]] {
+    let formats = [&[][..], &["--json"], &["--format", "markdown"], &["--format", "csv"]];
+    for format in formats.into_iter().chain([&["--by", "stack"][..], &["--by", "line"]]) {
         let arguments = [&["before.bin", "after.bin"], format].concat();
         assert!(!diff(&arguments).ends_with(0).stdout().is_empty());
         let finished = diff(&[&arguments[..], &["--fail-above", "5%"]].concat()).ends_with(3);

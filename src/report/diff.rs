@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use memprof_reporter::diff::{
-    By, Comparison, DEFAULT_ROWS, Diff, GrowthLimit, Order, write_html, write_json, write_markdown, write_text,
+    By, Comparison, DEFAULT_ROWS, Diff, GrowthLimit, Order, write_csv, write_html, write_json, write_markdown,
+    write_text,
 };
+use memprof_reporter::list::ListFormat;
 
+use super::format_args::FormatArgs;
 use super::output_file::OutputFile;
 use super::query_args::QueryArgs;
 use super::text_args::TextArgs;
@@ -33,12 +36,8 @@ pub struct Args {
     /// How many rows to print as text or Markdown
     #[arg(short = 'n', long, visible_alias = "limit", value_name = "N", default_value_t = DEFAULT_ROWS)]
     rows: usize,
-    /// How to print them
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
-    format: Format,
-    /// Print one JSON object with all rows (docs/diff.schema.json); the same as --format json
-    #[arg(long, conflicts_with = "format")]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Write a page with the flame graph of both instead
     #[arg(long, conflicts_with_all = ["format", "json"])]
     html: bool,
@@ -83,16 +82,6 @@ enum OrderName {
     After,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For a terminal
-    Text,
-    /// One JSON object
-    Json,
-    /// For a comment on a pull request
-    Markdown,
-}
-
 impl Args {
     const fn comparison(&self) -> Comparison {
         let by = match self.by {
@@ -121,8 +110,8 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     let comparison = args.comparison();
     let page = args.html.then(|| OutputFile::choose(args.output.clone(), args.force, &args.after, "diff", "html"));
     let page = page.transpose()?;
-    let format = if args.json { Format::Json } else { args.format };
-    let notes = Notes::of(format != Format::Json && !args.html);
+    let format = args.format.format();
+    let notes = Notes::of(matches!(format, ListFormat::Text | ListFormat::Markdown) && !args.html);
     let mut before = open(&args.before, &args.query, comparison.view, notes)?;
     let mut after = open(&args.after, &args.query, comparison.view, notes)?;
     if let Some(page) = page {
@@ -133,9 +122,10 @@ pub fn run(args: Args) -> Result<Verdict, Failure> {
     let diff = Diff::of(&mut before, &mut after, comparison);
     stdout_text::write_sized(&args.after, false, |out| match format {
         _ if args.html => Ok(()),
-        Format::Text => write_text(&diff, args.rows, &args.text.style(), out),
-        Format::Json => write_json(&diff, out),
-        Format::Markdown => write_markdown(&diff, args.rows, out),
+        ListFormat::Text => write_text(&diff, args.rows, &args.text.style(), out),
+        ListFormat::Json => write_json(&diff, out),
+        ListFormat::Markdown => write_markdown(&diff, args.rows, out),
+        ListFormat::Csv => write_csv(&diff, out),
     })?;
     let bytes = (diff.total().before.bytes, diff.total().after.bytes);
     match args.fail_above.filter(|limit| limit.is_exceeded(bytes.0, bytes.1)) {

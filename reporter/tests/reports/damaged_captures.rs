@@ -56,6 +56,7 @@ fn compare(report: &mut Report, sound: &mut Report) {
         diff::write_text(&diff, 10, &TextStyle::new(80, false), &mut out).expect("memory can be written");
         diff::write_markdown(&diff, 10, &mut out).expect("memory can be written");
         diff::write_json(&diff, &mut out).expect("memory can be written");
+        diff::write_csv(&diff, &mut out).expect("memory can be written");
     }
 }
 

@@ -24,14 +24,14 @@ use memprof_reporter::view::{View, ViewKind};
 use proptest::prelude::*;
 use serde_json::Value;
 
-const ALL: [By; 5] = [By::Stack, By::Function, By::Line, By::Module, By::Package];
+pub const ALL: [By; 5] = [By::Stack, By::Function, By::Line, By::Module, By::Package];
 
-fn comparison(by: By, metric: Metric) -> Comparison {
+pub fn comparison(by: By, metric: Metric) -> Comparison {
     Comparison { view: View::default(), metric, by, order: Order::Difference }
 }
 
 /// Compares and hands the outcome on.
-fn with_diff<T>(
+pub fn with_diff<T>(
     before: &CaptureBuilder,
     after: &CaptureBuilder,
     comparison: Comparison,
@@ -50,7 +50,7 @@ fn changes(before: &CaptureBuilder, after: &CaptureBuilder, by: By) -> Vec<(Stri
 }
 
 /// A run in which these stacks allocate so much, in turn.
-fn run(stacks: &[(&[Place], u64)]) -> CaptureBuilder {
+pub fn run(stacks: &[(&[Place], u64)]) -> CaptureBuilder {
     let mut builder = CaptureBuilder::new();
     for (number, (stack, size)) in (1..).zip(stacks) {
         let site = builder.site(stack, Malloc);
@@ -279,7 +279,7 @@ fn text_of(diff: &Diff, width: usize) -> String {
 }
 
 /// The sample run before and after somebody has worked on it, elsewhere.
-fn worked_on() -> [CaptureBuilder; 2] {
+pub fn worked_on() -> [CaptureBuilder; 2] {
     let work = |root: &str, table: &str, sizes: [u64; 3]| {
         let (main, table) = (format!("{root}/primes/main.py"), format!("{root}/primes/{table}.py"));
         let mut builder = sample_run();

@@ -23,6 +23,7 @@ mod check;
 mod damaged_captures;
 mod derived_captures;
 mod diff;
+mod diff_csv;
 mod elided_callers;
 mod event_exports;
 mod exports;

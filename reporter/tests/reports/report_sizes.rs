@@ -194,4 +194,7 @@ fn reports_that_spell_stacks_out_say_about_how_large_they_will_be() {
     let diff = Diff::of(&mut before, &mut after, comparison);
     diff::write_json(&diff, &mut file).expect("it can");
     assert_about(&file, "diff");
+    let mut file = SizedFile::default();
+    diff::write_csv(&diff, &mut file).expect("it can");
+    assert_about(&file, "diff as CSV");
 }

@@ -53,12 +53,12 @@ struct Capture<'a> {
 /// A change with what follows from it.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Figures {
-    before: Amount,
-    after: Amount,
-    difference: Difference,
+pub(super) struct Figures {
+    pub before: Amount,
+    pub after: Amount,
+    pub difference: Difference,
     /// The difference of the bytes in percent of those before; null where there were none.
-    percent: Option<f64>,
+    pub percent: Option<f64>,
 }
 
 /// All rows of a status together.
@@ -75,18 +75,18 @@ struct StatusJson {
 /// What has other memory after than before.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct RowJson<'a> {
-    status: Status,
+pub(super) struct RowJson<'a> {
+    pub status: Status,
     #[serde(flatten)]
-    subject: SubjectJson<'a>,
+    pub subject: SubjectJson<'a>,
     #[serde(flatten)]
-    figures: Figures,
+    pub figures: Figures,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
-enum SubjectJson<'a> {
+pub(super) enum SubjectJson<'a> {
     /// By stack.
     Stack {
         /// Its functions, innermost first.
@@ -119,17 +119,17 @@ enum SubjectJson<'a> {
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
-struct FunctionJson<'a> {
+pub(super) struct FunctionJson<'a> {
     /// co_name of a Python function, the demangled name of a native one, or a name in angle brackets.
-    function: &'a str,
+    pub function: &'a str,
     /// Its file after, or before where it is gone; empty for names in angle brackets.
-    file: &'a str,
+    pub file: &'a str,
     #[cfg_attr(test, schemars(extend("enum" = crate::naming::places::PlaceKind::IN_STACKS)))]
-    kind: &'static str,
+    pub kind: &'static str,
     /// Its file before, where that was another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(with = "String"))]
-    file_before: Option<&'a str>,
+    pub file_before: Option<&'a str>,
 }
 
 impl Figures {
@@ -139,7 +139,7 @@ impl Figures {
     }
 }
 
-fn function_json<'a>(diff: &'a Diff, function: FunctionId) -> FunctionJson<'a> {
+pub(super) fn function_json<'a>(diff: &'a Diff, function: FunctionId) -> FunctionJson<'a> {
     let file = diff.names.latest_file(function);
     FunctionJson {
         function: diff.names.name(function),
@@ -149,7 +149,7 @@ fn function_json<'a>(diff: &'a Diff, function: FunctionId) -> FunctionJson<'a> {
     }
 }
 
-fn row_json<'a>(diff: &'a Diff, row: &Row) -> RowJson<'a> {
+pub(super) fn row_json<'a>(diff: &'a Diff, row: &Row) -> RowJson<'a> {
     let subject = match row.subject {
         Subject::Stack(stack) => {
             let functions = diff.tree.functions(stack);

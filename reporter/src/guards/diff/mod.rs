@@ -3,6 +3,7 @@
 
 mod change;
 mod common_names;
+mod csv;
 mod growth_limit;
 mod json;
 mod markdown;
@@ -22,6 +23,7 @@ use rustc_hash::FxHashMap;
 
 pub use change::{Change, Difference, Status, percent};
 pub use common_names::{Matches, MovedFunction, RenamedFile};
+pub use csv::write_csv;
 pub use growth_limit::{GrowthLimit, InvalidGrowthLimit};
 pub use json::write_json;
 pub use markdown::write_markdown;

@@ -7,6 +7,7 @@ use memprof_replay::metric::Metric;
 use super::column::Shows;
 use super::data::Datum;
 use super::{List, Subject};
+use crate::formatting::csv_records::write_records;
 use crate::formatting::expected_size::{ExpectedSize, SizedWrite};
 use crate::naming::places::PlaceId;
 
@@ -24,13 +25,8 @@ impl<R> List<'_, R> {
             let bytes = self.rows.iter().map(|row| length(path(row)).saturating_add(FIGURES_BYTES));
             out.expect(ExpectedSize::About(bytes.fold(0, u64::saturating_add)))?;
         }
-        let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
-        csv.write_record(self.csv_names()).map_err(of_writer)?;
-        for row in self.rows {
-            let texts = self.fields(row).into_iter().flat_map(|field| self.csv_texts(field));
-            csv.write_record(texts).map_err(of_writer)?;
-        }
-        csv.flush()
+        let texts = |row| self.fields(row).into_iter().flat_map(|field| self.csv_texts(field)).collect();
+        write_records(&self.csv_names(), self.rows.iter().map(texts), out)
     }
 
     /// Sums by metric are two fields for each of these: `own_peak_bytes`, `own_peak_allocations`.
@@ -67,14 +63,5 @@ impl<R> List<'_, R> {
     fn csv_frame(&self, place: PlaceId) -> String {
         let places = self.report.places();
         format!("{};{};{}", places.function(place), places.file(place), places.line(place))
-    }
-}
-
-/// What the writer below answered, as it did: who has seen enough of a report, or has no room for it, is distinguished
-/// by that.
-fn of_writer(error: csv::Error) -> io::Error {
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
     }
 }
