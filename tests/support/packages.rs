@@ -23,8 +23,7 @@ pub fn with_version(python: &Python, package: &str, version: &str) -> Option<Pyt
 }
 
 fn with_requirements(python: &Python, packages: &[&str], requirements: &[&str]) -> Option<Python> {
-    let suffix = if python.free_threaded { "t" } else { "" };
-    let name = format!("{}-3.{}{suffix}", requirements.join("-"), python.minor);
+    let name = format!("{}-{}", requirements.join("-"), python.version());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let path = folder.join("bin/python3");
     // Two tests may want the same one, at the same time.

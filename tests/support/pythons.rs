@@ -29,12 +29,17 @@ pub struct Python {
 
 impl fmt::Display for Python {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (t, d) = (if self.free_threaded { "t" } else { "" }, if self.debug { "d" } else { "" });
-        write!(out, "Python 3.{}{t}{d} ({})", self.minor, self.path.display())
+        write!(out, "Python {} ({})", self.version(), self.path.display())
     }
 }
 
 impl Python {
+    /// As its programs are called: `3.13`, `3.14t`, `3.15d`.
+    pub fn version(&self) -> String {
+        let (t, d) = (if self.free_threaded { "t" } else { "" }, if self.debug { "d" } else { "" });
+        format!("3.{}{t}{d}", self.minor)
+    }
+
     /// The value of `PYTHONMALLOC` that means this one. A free-threaded build has mimalloc in the place of all others.
     pub fn allocator(&self, name: &'static str) -> &'static str {
         match name {
