@@ -6,16 +6,16 @@
 
 use std::env;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::ptr;
 
 use memprof_capture::file::whole_file::{Existing, WholeFile};
 use memprof_recorder::os_error::in_words;
+use memprof_recorder::user_folder::{UserFolder, user, user_cache};
 
 /// Built by build.rs.
 static LIBRARY: &[u8] = include_bytes!(env!("MEMPROF_INTERPOSER_LIBRARY"));
@@ -95,59 +95,31 @@ impl fmt::Display for NoPlace {
 
 impl std::error::Error for NoPlace {}
 
-/// A directory to keep the library in.
-struct Place {
-    /// The user's cache, or the directory of temporary files.
-    base: PathBuf,
-    /// In the base, and private to the user.
-    directory: PathBuf,
+fn cache() -> Option<UserFolder> {
+    Some(UserFolder::new(&user_cache()?, "memprof", HASH))
 }
 
-fn cache() -> Option<Place> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(Place { directory: base.join("memprof"), base })
-}
-
-fn temporary() -> Option<Place> {
+fn temporary() -> Option<UserFolder> {
     let base = env::temp_dir();
-    let directory = base.join(format!("memprof-{}", user()));
-    base.is_absolute().then_some(Place { base, directory })
+    base.is_absolute().then(|| UserFolder::new(&base, &format!("memprof-{}", user()), HASH))
 }
 
-/// The library's path in that place, if it can be put and loaded there.
-fn in_place(place: &Place) -> Option<PathBuf> {
-    let directory = place.directory.join(HASH);
-    let path = directory.join(FILE_NAME);
-    if !the_loader_takes(&path) {
+/// The library's path in that folder, if it can be put and loaded there.
+fn in_place(folder: &UserFolder) -> Option<PathBuf> {
+    let path = folder.path().join(FILE_NAME);
+    if !the_loader_takes(&path) || !folder.make() {
         return None;
     }
-    // Not what is above them: a missing home directory is none of memprof's business.
-    for missing in [&place.base, &place.directory, &directory].into_iter().filter(|it| !it.exists()) {
-        match DirBuilder::new().mode(0o700).create(missing) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return None,
-            _ => {}
-        }
-    }
-    let safe = is_closed_to_others(&place.base) && is_ours_alone(&place.directory) && is_ours_alone(&directory);
-    if !safe {
-        return None;
-    }
-    if let Some(ready) = ready(&path) {
+    if let Some(ready) = ready(folder) {
         return ready.then_some(path);
     }
     write(&path).ok()?;
-    ready(&path)?.then_some(path)
+    ready(folder)?.then_some(path)
 }
 
 /// Whether the file can be loaded; `None` if it is not there, not ours, or not the library.
-fn ready(path: &Path) -> Option<bool> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    let ours = metadata.is_file() && metadata.uid() == user() && metadata.mode() & 0o022 == 0;
-    if !ours || metadata.len() != LIBRARY.len() as u64 {
-        return None;
-    }
+fn ready(folder: &UserFolder) -> Option<bool> {
+    let (file, _) = folder.open(FILE_NAME).filter(|&(_, bytes)| bytes == LIBRARY.len() as u64)?;
     // SAFETY: maps a file read-only at an address that the kernel chooses, as code: what the loader will do.
     let mapped = unsafe {
         let protection = libc::PROT_READ | libc::PROT_EXEC;
@@ -200,32 +172,13 @@ fn the_loader_takes(path: &Path) -> bool {
     !path.as_os_str().as_bytes().iter().any(|byte| b": \t\n$".contains(byte))
 }
 
-fn is_ours_alone(directory: &Path) -> bool {
-    fs::symlink_metadata(directory).is_ok_and(|it| it.is_dir() && it.uid() == user() && it.mode() & 0o022 == 0)
-}
-
-/// Whether nobody else can rename what we have in this directory: it is the user's or root's, and either only they
-/// write to it, or it is sticky, as /tmp is.
-fn is_closed_to_others(directory: &Path) -> bool {
-    const STICKY: u32 = 0o1000;
-    fs::metadata(directory).is_ok_and(|it| {
-        let owned = it.uid() == user() || it.uid() == 0;
-        it.is_dir() && owned && (it.mode() & 0o022 == 0 || it.mode() & STICKY != 0)
-    })
-}
-
-fn user() -> u32 {
-    // SAFETY: asks for this process's user and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-    fn place_in(base: &Path) -> Place {
-        Place { base: base.to_owned(), directory: base.join("memprof") }
+    fn place_in(base: &Path) -> UserFolder {
+        UserFolder::new(base, "memprof", HASH)
     }
 
     fn set_mode(path: &Path, mode: u32) {

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::path::{Path, PathBuf};
 
 use memprof_recorder::os_error::in_words;
+use memprof_recorder::user_folder::user;
 
 /// A file made for this run: nobody else may read what a program had in its memory.
 #[derive(Debug)]
@@ -146,11 +147,6 @@ fn is_program_output(file: &Metadata) -> bool {
 
 /// `/dev/null`.
 const NULL_DEVICE: u64 = libc::makedev(1, 3);
-
-fn user() -> u32 {
-    // SAFETY: asks for this process's user and cannot fail.
-    unsafe { libc::geteuid() }
-}
 
 #[cfg(test)]
 mod tests {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use memprof_capture::file::whole_file::{Existing, Readers};
 use memprof_recorder::OpenError;
 use memprof_recorder::os_error::in_words;
+use memprof_recorder::symbols::Options;
 use memprof_recorder::symbols::redo::{Redone, RewriteError};
-use memprof_recorder::symbols::{Options, user_folder};
+use memprof_recorder::user_folder::user_cache;
 
 use crate::symbols_table;
 use crate::whole_output;
@@ -59,7 +60,7 @@ impl SourceArgs {
 
     fn anywhere(self, sysroot: Option<PathBuf>) -> Options {
         let Self { debug_paths, debuginfod } = self;
-        Options { debug_paths, debuginfod, sysroot, unpack: true, cache: user_folder() }
+        Options { debug_paths, debuginfod, sysroot, unpack: true, cache: user_cache() }
     }
 
     /// The first folder that is none.

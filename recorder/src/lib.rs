@@ -9,6 +9,7 @@
 //!   how.
 //! - [`given_channel`]: the same for a channel that no program filled.
 //! - [`output`]: where it goes, event by event or summed up.
+//! - [`user_folder`]: where things are kept from one recording to the next.
 //! - [`symbols`]: the names of native frames, at the end or later. [`packages`]: the packages of files, at the end.
 
 mod drain;
@@ -33,6 +34,7 @@ pub mod signals;
 pub mod start;
 pub mod symbols;
 mod transcoding;
+pub mod user_folder;
 pub mod wait;
 
 pub use memprof_capture::file::OpenError;

@@ -2,10 +2,8 @@
 //! each build id, in a folder of the user's own. What is damaged, or not the user's, is as good as not there.
 
 use std::cell::Cell;
-use std::env;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -16,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::resolve::{Named, Origin};
 use crate::own_limits;
+use crate::user_folder::UserFolder;
 
 /// The first bytes of a file. The last one counts changes: of the format, and of how names are found.
 const MAGIC: [u8; 8] = *b"mpnames\x02";
@@ -29,8 +28,7 @@ const MAX_FOLDER_BYTES: u64 = 64 << 20;
 /// The folder.
 #[derive(Debug)]
 pub struct Cache {
-    /// The user's folder for such things, memprof's in it, and the one of the names in that.
-    folders: [PathBuf; 3],
+    folder: UserFolder,
     is_changed: Cell<bool>,
 }
 
@@ -57,18 +55,10 @@ struct StoredFunction {
     line: u32,
 }
 
-/// The user's folder for what can be made again: `$XDG_CACHE_HOME`, else `~/.cache`.
-#[must_use]
-pub fn user_folder() -> Option<PathBuf> {
-    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))
-}
-
 impl Cache {
     /// The cache in the user's folder for such things.
     pub fn in_folder(base: &Path) -> Self {
-        let ours = base.join("memprof");
-        Self { folders: [base.to_owned(), ours.clone(), ours.join("symbols")], is_changed: Cell::new(false) }
+        Self { folder: UserFolder::new(base, "memprof", "symbols"), is_changed: Cell::new(false) }
     }
 
     /// The names that are known of this build from the files that the key describes.
@@ -78,17 +68,8 @@ impl Cache {
     }
 
     fn read(&self, build_id: &[u8]) -> Option<Stored> {
-        if !self.is_safe() {
-            return None;
-        }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(self.path(build_id))
-            .ok()?;
-        let metadata = file.metadata().ok()?;
-        let is_ours = metadata.is_file() && metadata.uid() == user() && metadata.mode() & 0o022 == 0;
-        if !is_ours || metadata.len() > MAX_FILE_BYTES {
+        let (mut file, size) = self.folder.open(&file_name(build_id))?;
+        if size > MAX_FILE_BYTES {
             return None;
         }
         let mut bytes = Vec::new();
@@ -109,8 +90,8 @@ impl Cache {
         let payload = all.or_else(|| {
             encoded(&mut asked.iter().filter_map(|address| names.get(address).map(|named| (*address, named))))
         });
-        let Some(payload) = payload.filter(|_| self.make()) else { return };
-        let path = self.path(build_id);
+        let Some(payload) = payload.filter(|_| self.folder.make()) else { return };
+        let path = self.folder.path().join(file_name(build_id));
         if own_limits::without_file_size_limit(|| write(&path, &payload)).is_ok() {
             self.is_changed.set(true);
         }
@@ -119,39 +100,13 @@ impl Cache {
     /// Removes the oldest files if there is too much, once everything is stored.
     pub fn tidy(&self) {
         if self.is_changed.take() {
-            remove_oldest(&self.folders[2], MAX_FOLDER_BYTES);
+            remove_oldest(self.folder.path(), MAX_FOLDER_BYTES);
         }
     }
+}
 
-    fn path(&self, build_id: &[u8]) -> PathBuf {
-        let name: String = build_id.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folders[2].join(name)
-    }
-
-    /// Makes the folders that are missing. False if they cannot be used.
-    fn make(&self) -> bool {
-        for folder in &self.folders {
-            let made = DirBuilder::new().mode(0o700).create(folder);
-            if made.is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
-                return false;
-            }
-        }
-        self.is_safe()
-    }
-
-    /// Whether nobody else can put names into the user's reports.
-    fn is_safe(&self) -> bool {
-        const STICKY: u32 = 0o1000;
-        let [base, ours, names] = &self.folders;
-        let is_closed = fs::metadata(base).is_ok_and(|it| {
-            let is_owned = it.uid() == user() || it.uid() == 0;
-            it.is_dir() && is_owned && (it.mode() & 0o022 == 0 || it.mode() & STICKY != 0)
-        });
-        let is_ours = |folder: &PathBuf| {
-            fs::symlink_metadata(folder).is_ok_and(|it| it.is_dir() && it.uid() == user() && it.mode() & 0o022 == 0)
-        };
-        is_closed && is_ours(ours) && is_ours(names)
-    }
+fn file_name(build_id: &[u8]) -> String {
+    build_id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn head_of(payload: &[u8]) -> [u8; HEAD_BYTES] {
@@ -231,16 +186,11 @@ fn into_names(stored: Stored) -> Option<FxHashMap<u64, Named>> {
     Some(names)
 }
 
-fn user() -> u32 {
-    // SAFETY: asks for this process's user and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::fs::File;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::time::Duration;
 
     const ID: &[u8] = &[0xab, 0x01];
@@ -250,6 +200,10 @@ mod tests {
         let functions = vec![function("f"), function("g")];
         let known = Named { functions, origin: Origin::DebugInformation };
         [(0x1000, known), (0x2000, Named::nothing())].into_iter().collect()
+    }
+
+    fn path_in(base: &tempfile::TempDir) -> PathBuf {
+        base.path().join("memprof/symbols/ab01")
     }
 
     fn filled() -> (tempfile::TempDir, Cache) {
@@ -266,7 +220,7 @@ mod tests {
         assert_eq!(cache.load(ID, "key"), some_names());
         assert!(cache.load(ID, "another key").is_empty());
         assert!(cache.load(&[0xab, 0x02], "key").is_empty());
-        let path = base.path().join("memprof/symbols/ab01");
+        let path = path_in(&base);
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().mode() & 0o777, 0o700);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
@@ -288,8 +242,8 @@ mod tests {
 
     #[test]
     fn damage_is_as_good_as_nothing_and_is_written_over() {
-        let (_base, cache) = filled();
-        let path = cache.path(ID);
+        let (base, cache) = filled();
+        let path = path_in(&base);
         let whole = fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
@@ -305,16 +259,17 @@ mod tests {
 
     #[test]
     fn what_others_can_write_to_is_not_used() {
-        let (_base, cache) = filled();
-        for path in [cache.path(ID), cache.folders[2].clone(), cache.folders[1].clone(), cache.folders[0].clone()] {
+        let (base, cache) = filled();
+        let ours = base.path().join("memprof");
+        for path in [path_in(&base), ours.join("symbols"), ours, base.path().to_owned()] {
             let mode = fs::metadata(&path).unwrap().permissions();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
             assert!(cache.load(ID, "key").is_empty(), "{}", path.display());
             fs::set_permissions(&path, mode).unwrap();
             assert!(!cache.load(ID, "key").is_empty());
         }
-        fs::remove_file(cache.path(ID)).unwrap();
-        std::os::unix::fs::symlink("/dev/zero", cache.path(ID)).unwrap();
+        fs::remove_file(path_in(&base)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path_in(&base)).unwrap();
         assert!(cache.load(ID, "key").is_empty());
     }
 

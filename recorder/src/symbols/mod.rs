@@ -38,7 +38,6 @@ pub use memprof_capture::file::SymbolSource;
 use memprof_capture::file::{Fact, FrameSymbols, Function, Module, NativeFrame};
 use memprof_channel::ids::{FrameId, ModuleId};
 
-pub use cache::user_folder;
 pub use options::Options;
 pub use perf_map::Process;
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::demangling::shortened;
+use crate::user_folder::user;
 
 /// A larger file is read up to here.
 const MAX_BYTES: u64 = 256 << 20;
@@ -28,9 +29,7 @@ pub fn open(process: Process, root: Option<&Path>) -> Option<(PathBuf, File)> {
     // Everybody may write to /tmp: no links are followed, and no pipes waited for.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path).ok()?;
     let metadata = file.metadata().ok()?;
-    // SAFETY: asks for this process's user and cannot fail.
-    let user = unsafe { libc::geteuid() };
-    let is_ours = metadata.uid() == user || metadata.uid() == 0 || user == 0 || root.is_some();
+    let is_ours = [user(), 0].contains(&metadata.uid()) || user() == 0 || root.is_some();
     (metadata.is_file() && is_ours && metadata.mtime() >= process.began).then_some((path, file))
 }
 
