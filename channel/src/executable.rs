@@ -3,6 +3,14 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
+use object::LittleEndian;
+use object::elf::{
+    DT_NULL, DT_SONAME, DT_STRTAB, Dyn64, ELFCLASS64, ELFDATA2LSB, EM_AARCH64, EM_X86_64, FileHeader64, Ident, Machine,
+    PT_DYNAMIC, PT_INTERP, ProgramHeader64,
+};
+
+use crate::elf_record::copied;
+
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Executable {
@@ -104,51 +112,44 @@ fn is_mach_o(head: &[u8]) -> bool {
     MAGICS.iter().any(|magic| head.starts_with(magic))
 }
 
-const ELF_CLASS_64: u8 = 2;
-const ELF_LITTLE_ENDIAN: u8 = 1;
-const PROGRAM_HEADER_BYTES: u16 = 56;
-const PT_DYNAMIC: u32 = 2;
-const PT_INTERP: u32 = 3;
-const DT_NULL: u64 = 0;
-const DT_STRTAB: u64 = 5;
-const DT_SONAME: u64 = 14;
 /// More than any dynamic section has.
 const MOST_DYNAMIC_BYTES: u64 = 4096;
 /// Longer names are none of a loader.
 const LONGEST_NAME: usize = 32;
-const THIS_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+const THIS_MACHINE: Machine = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
+
+type FileHeader = FileHeader64<LittleEndian>;
+type ProgramHeader = ProgramHeader64<LittleEndian>;
+type DynamicEntry = Dyn64<LittleEndian>;
 
 /// `None`: not an executable that the kernel would take.
 fn elf(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Executable> {
-    if *head.get(4)? != ELF_CLASS_64 || *head.get(5)? != ELF_LITTLE_ENDIAN || half(head, 18)? != THIS_MACHINE {
+    let header: FileHeader = copied(|bytes| head.get(..bytes.len()).map(|head| bytes.copy_from_slice(head)).is_some())?;
+    let Ident { class, data, .. } = header.e_ident;
+    if class != ELFCLASS64 || data != ELFDATA2LSB || header.e_machine.get(LittleEndian) != THIS_MACHINE {
         return Some(Executable::Foreign);
     }
-    let table = u64::from_le_bytes(head.get(32..40)?.try_into().ok()?);
-    let (entry_bytes, entries) = (half(head, 54)?, half(head, 56)?);
-    if entry_bytes != PROGRAM_HEADER_BYTES || entries == 0 {
+    let entries = header.e_phnum.get(LittleEndian);
+    if usize::from(header.e_phentsize.get(LittleEndian)) != size_of::<ProgramHeader>() || entries == 0 {
         return None;
     }
     let mut dynamic = None;
     for index in 0..u64::from(entries) {
-        let mut entry = [0; PROGRAM_HEADER_BYTES as usize];
-        let offset = table.checked_add(index * u64::from(PROGRAM_HEADER_BYTES))?;
-        if !read(offset, &mut entry) {
-            return None;
-        }
-        let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
-        let kind = u32::from_le_bytes(entry[..4].try_into().expect("four bytes"));
-        let (offset, bytes) = (word(8), word(32));
-        if kind == PT_DYNAMIC {
-            dynamic = Some((offset, bytes));
-        }
-        if kind == PT_INTERP {
-            let mut loader = [0; HEAD_BYTES];
-            let loader = loader.get_mut(..usize::try_from(bytes).ok()?)?;
-            if !read(offset, loader) {
-                return None;
+        let at = header.e_phoff.get(LittleEndian).checked_add(index * size_of::<ProgramHeader>() as u64)?;
+        let entry: ProgramHeader = copied(|bytes| read(at, bytes))?;
+        let (offset, bytes) = (entry.p_offset.get(LittleEndian), entry.p_filesz.get(LittleEndian));
+        match entry.p_type.get(LittleEndian) {
+            PT_DYNAMIC => dynamic = Some((offset, bytes)),
+            PT_INTERP => {
+                let mut loader = [0; HEAD_BYTES];
+                let loader = loader.get_mut(..usize::try_from(bytes).ok()?)?;
+                if !read(offset, loader) {
+                    return None;
+                }
+                let loader = ShortPath::new(CStr::from_bytes_until_nul(loader).ok()?.to_bytes())?;
+                return Some(Executable::Dynamic { loader });
             }
-            let loader = ShortPath::new(CStr::from_bytes_until_nul(loader).ok()?.to_bytes())?;
-            return Some(Executable::Dynamic { loader });
+            _ => {}
         }
     }
     let name = dynamic.and_then(|(offset, bytes)| own_name(offset, bytes, &read));
@@ -161,17 +162,16 @@ fn elf(head: &[u8], read: impl Fn(u64, &mut [u8]) -> bool) -> Option<Executable>
 /// What a library calls itself, from its dynamic section. Its names lie in the first segment, where a library's
 /// addresses are offsets in the file.
 fn own_name(offset: u64, bytes: u64, read: &impl Fn(u64, &mut [u8]) -> bool) -> Option<ShortPath> {
+    const ENTRY_BYTES: u64 = size_of::<DynamicEntry>() as u64;
     let (mut names, mut name) = (None, None);
-    for index in 0..bytes.min(MOST_DYNAMIC_BYTES) / 16 {
-        let mut entry = [0; 16];
-        if !read(offset.checked_add(index * 16)?, &mut entry) {
-            return None;
-        }
-        let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().expect("eight bytes"));
-        match word(0) {
+    for index in 0..bytes.min(MOST_DYNAMIC_BYTES) / ENTRY_BYTES {
+        let at = offset.checked_add(index * ENTRY_BYTES)?;
+        let entry: DynamicEntry = copied(|bytes| read(at, bytes))?;
+        let value = entry.d_val.get(LittleEndian);
+        match entry.d_tag.get(LittleEndian) {
             DT_NULL => break,
-            DT_STRTAB => names = Some(word(8)),
-            DT_SONAME => name = Some(word(8)),
+            DT_STRTAB => names = Some(value),
+            DT_SONAME => name = Some(value),
             _ => {}
         }
     }
@@ -180,10 +180,6 @@ fn own_name(offset: u64, bytes: u64, read: &impl Fn(u64, &mut [u8]) -> bool) -> 
         return None;
     }
     ShortPath::new(CStr::from_bytes_until_nul(&text).ok()?.to_bytes())
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
 /// Whether the kernel gives the program in this file rights that its user has not, and the loader therefore ignores
@@ -238,15 +234,18 @@ mod tests {
         })
     }
 
+    const THIS: u16 = THIS_MACHINE.0;
+    const INTERPRETER: u32 = PT_INTERP.0;
+
     /// An ELF file with one program header of this type, followed by a loader's name.
     fn elf_file(class: u8, machine: u16, segment: u32) -> Vec<u8> {
         let mut file = vec![0; 64 + 56];
         file[..4].copy_from_slice(b"\x7fELF");
         file[4] = class;
-        file[5] = ELF_LITTLE_ENDIAN;
+        file[5] = 1;
         file[18..20].copy_from_slice(&machine.to_le_bytes());
         file[32..40].copy_from_slice(&64u64.to_le_bytes());
-        file[54..56].copy_from_slice(&PROGRAM_HEADER_BYTES.to_le_bytes());
+        file[54..56].copy_from_slice(&56u16.to_le_bytes());
         file[56..58].copy_from_slice(&1u16.to_le_bytes());
         file[64..68].copy_from_slice(&segment.to_le_bytes());
         file[72..80].copy_from_slice(&120u64.to_le_bytes());
@@ -269,11 +268,11 @@ mod tests {
 
     #[test]
     fn elf_files() {
-        let dynamic = elf_file(2, THIS_MACHINE, PT_INTERP);
+        let dynamic = elf_file(2, THIS, INTERPRETER);
         assert_eq!(classify_bytes(&dynamic), Executable::Dynamic { loader: short_path("/lib/ld.s") });
-        assert_eq!(classify_bytes(&elf_file(2, THIS_MACHINE, 1)), Executable::Static);
-        assert_eq!(classify_bytes(&elf_file(1, THIS_MACHINE, PT_INTERP)), Executable::Foreign);
-        assert_eq!(classify_bytes(&elf_file(2, 8, PT_INTERP)), Executable::Foreign);
+        assert_eq!(classify_bytes(&elf_file(2, THIS, 1)), Executable::Static);
+        assert_eq!(classify_bytes(&elf_file(1, THIS, INTERPRETER)), Executable::Foreign);
+        assert_eq!(classify_bytes(&elf_file(2, 8, INTERPRETER)), Executable::Foreign);
         for length in 6..dynamic.len() {
             let got = classify_bytes(&dynamic[..length]);
             assert!(matches!(got, Executable::Unknown | Executable::Foreign), "{length} bytes: {got:?}");
@@ -302,7 +301,7 @@ mod tests {
             places in proptest::collection::vec((0usize..130, any::<u8>()), 0..6),
         ) {
             classify_bytes(&bytes);
-            let mut damaged = elf_file(2, THIS_MACHINE, PT_INTERP);
+            let mut damaged = elf_file(2, THIS, INTERPRETER);
             for (place, byte) in places {
                 damaged[place % 130] = byte;
             }

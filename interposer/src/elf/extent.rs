@@ -3,7 +3,7 @@
 use core::ops::Range;
 use core::slice;
 
-use object::pod::{Pod, bytes_of_slice, bytes_of_slice_mut, from_bytes};
+use memprof_channel::elf_record::copied;
 use object::read::elf::FileHeader as _;
 
 use super::{ENDIAN, FileHeader, ProgramHeader, Segments};
@@ -22,14 +22,15 @@ impl Extent {
     /// That of the module whose header is at `start`. It may be gone by now: `read` fills a buffer from an address, or
     /// says that it cannot.
     pub fn read(start: usize, read: impl Fn(usize, &mut [u8]) -> bool) -> Option<Self> {
-        let header: FileHeader = record(&read, start)?;
+        let header: FileHeader = copied(|bytes| read(start, bytes))?;
         if !header.is_supported() || usize::from(header.e_phentsize.get(ENDIAN)) != size_of::<ProgramHeader>() {
             return None;
         }
         let table = start.checked_add(header.e_phoff.get(ENDIAN) as usize)?;
         let (mut range, mut eh_frame_header) = (None, None);
         for index in 0..usize::from(header.e_phnum.get(ENDIAN)) {
-            let header: ProgramHeader = record(&read, table.checked_add(index * size_of::<ProgramHeader>())?)?;
+            let at = table.checked_add(index * size_of::<ProgramHeader>())?;
+            let header: ProgramHeader = copied(|bytes| read(at, bytes))?;
             let segment = Segments(slice::from_ref(&header));
             range = match (range, segment.extent()) {
                 (Some(Range { start, end }), Some(more)) => Some(more.start.min(start)..more.end.max(end)),
@@ -45,13 +46,6 @@ impl Extent {
             eh_frame_header: eh_frame_header.map(|at| bias.wrapping_add(at)),
         })
     }
-}
-
-fn record<T: Pod>(read: &impl Fn(usize, &mut [u8]) -> bool, address: usize) -> Option<T> {
-    const { assert!(size_of::<T>() <= size_of::<FileHeader>()) };
-    let mut words = [0_u64; size_of::<FileHeader>() / 8];
-    let is_read = read(address, bytes_of_slice_mut(&mut words).get_mut(..size_of::<T>())?);
-    from_bytes(bytes_of_slice(&words)).ok().filter(|_| is_read).map(|(record, _)| *record)
 }
 
 #[cfg(test)]
