@@ -3,6 +3,7 @@
 //! - [`event`]: events in terms of allocations instead of addresses.
 //! - [`thread_merge`] and [`resolution`]: on their way into the file, the events of several threads are brought into
 //!   one order, and blocks get numbers in place of addresses.
+//! - [`metric`]: what aggregated captures and reports sum up.
 //! - [`file`](mod@file): how they are kept (docs/capture-format.md).
 //! - [`page_index`]: how tables by address or number find their pages.
 //! - [`os_error`]: what the operating system says, for people.
@@ -12,6 +13,7 @@
 
 pub mod event;
 pub mod file;
+pub mod metric;
 pub mod os_error;
 pub mod page_index;
 pub mod resolution;

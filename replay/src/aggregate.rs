@@ -2,9 +2,10 @@
 
 use memprof_capture::event::{ResolvedEvent, Timed};
 use memprof_capture::file::Tables;
-use memprof_capture::file::aggregate::Endings;
+use memprof_capture::file::aggregate::StoredAggregate;
+pub use memprof_capture::file::aggregate::{ProcessSums, RunSums, SlotSummary};
 use memprof_capture::file::site_numbers::SiteNumbers;
-use memprof_channel::ids::{SiteId, Stamp, ThreadId};
+use memprof_channel::ids::Stamp;
 use rustc_hash::FxHashMap;
 
 use crate::event_sink::{EventSink, Strand};
@@ -13,78 +14,85 @@ use crate::mapped_sites::MappedSites;
 use crate::metric::Sums;
 use crate::process_memory::state::{Closed, State};
 use crate::process_memory::{Present, ProcessMemory};
-use crate::processes::ProcessId;
+use crate::processes::{ProcessId, Processes};
 use crate::shared_objects::SharedObjects;
 use crate::size_histogram::SizeHistogram;
 use crate::slots::{Amount, Slot, SlotNumbers};
 use crate::time_bins::{TimeBins, TimeBinsBuilder};
-use crate::timeline::{TimelineBuilder, TimelinePoint};
-
-/// What was counted over the whole run and all processes. docs/metrics.md defines it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// By metric.
-    pub sums: Sums,
-    /// How allocations ended.
-    pub endings: Endings,
-    /// When the peak was.
-    pub peak_at: Stamp,
-}
-
-/// What was counted over the run of one process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProcessTotals {
-    /// By metric. Its peak is what it had at the peak of all processes together.
-    pub sums: Sums,
-    /// How its allocations ended.
-    pub endings: Endings,
-    /// What was live at the peak of its own.
-    pub own_peak: Amount,
-    /// When that was.
-    pub own_peak_at: Stamp,
-}
-
-impl Totals {
-    /// Adds what a process had.
-    pub(crate) fn add(&mut self, process: &ProcessTotals) {
-        self.sums.add(&process.sums);
-        self.endings.add(process.endings);
-    }
-}
-
-/// The counters of one thread of a process at one site, at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotSummary {
-    /// The thread's process.
-    pub process: ProcessId,
-    /// Who allocated.
-    pub thread: ThreadId,
-    /// The image of the process that the thread was part of.
-    pub image: u32,
-    /// Where, and with which allocator.
-    pub site: SiteId,
-    /// By metric.
-    pub sums: Sums,
-}
+use crate::timeline::TimelineBuilder;
 
 // One takes the other's place in memory at the end: see `FinishedSlots::map`.
 const _: () = assert!(size_of::<SlotSummary>() == size_of::<Slot>() && align_of::<SlotSummary>() == align_of::<Slot>());
 
-/// The result of a replay.
+/// The result of a replay of some processes. docs/metrics.md defines the sums.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
-    /// Sums over all.
-    pub totals: Totals,
-    /// By process.
-    pub processes: Vec<ProcessTotals>,
+    /// What is not counted by slot. Its processes are all of them, in their order.
+    pub run: RunSums,
     /// By process, thread and site.
     pub slots: Vec<SlotSummary>,
-    /// Allocations by size.
-    pub sizes: SizeHistogram,
-    /// The live total over the run.
-    pub timeline: Vec<TimelinePoint>,
+    /// What the slots add up to.
+    pub sums: SlotTotals,
     /// The run in bins, where that was asked for. Its slots are indices into `slots`.
     pub bins: Option<TimeBins>,
+}
+
+/// What slots add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlotTotals {
+    /// All of them.
+    pub all: Sums,
+    /// Those of each process.
+    pub by_process: Vec<Sums>,
+}
+
+impl SlotTotals {
+    /// Of these slots of these processes.
+    #[must_use]
+    pub fn of<'s>(slots: impl IntoIterator<Item = &'s SlotSummary>, processes: &Processes) -> Self {
+        let mut totals = Self { all: Sums::default(), by_process: vec![Sums::default(); processes.list().len()] };
+        for slot in slots {
+            totals.all.add(&slot.sums);
+            totals.by_process[processes.of_slot(slot).index()].add(&slot.sums);
+        }
+        totals
+    }
+
+    /// Takes leaked memory of a process out of them.
+    pub fn forget_leaks(&mut self, process: ProcessId, leaked: Amount) {
+        for sum in [&mut self.all.leaked, &mut self.by_process[process.index()].leaked] {
+            sum.bytes = sum.bytes.saturating_sub(leaked.bytes);
+            sum.allocations = sum.allocations.saturating_sub(leaked.allocations);
+        }
+    }
+}
+
+impl Aggregate {
+    /// What an aggregated capture holds. What a damaged file no longer has is not in any of the sums.
+    #[must_use]
+    pub fn of_stored(stored: &StoredAggregate, processes: &Processes, sites: &MappedSites) -> Self {
+        let mut of_processes: Vec<ProcessSums> = processes
+            .list()
+            .iter()
+            .map(|process| ProcessSums { image: process.any_image(), ..Default::default() })
+            .collect();
+        for known in &stored.run.processes {
+            if let Some(process) = processes.of_image(known.image) {
+                of_processes[process.index()] = *known;
+            }
+        }
+        let slots = stored.slots.iter().filter(|slot| processes.of_image(slot.image).is_some());
+        let slots: Vec<SlotSummary> = slots.copied().collect();
+        let sums = SlotTotals::of(slots.iter().filter(|slot| !sites.is_address_space(slot.site)), processes);
+        let mut run = RunSums { processes: of_processes, ..stored.run.clone() };
+        run.timeline.sort_by_key(|point| point.at);
+        Self { run, slots, sums, bins: None }
+    }
+
+    /// What was counted of each process, and what its slots add up to.
+    pub fn by_process(&self) -> impl Iterator<Item = (&ProcessSums, &Sums)> {
+        self.run.processes.iter().zip(&self.sums.by_process)
+    }
 }
 
 /// Applies events, in order, to the state of the processes' memory.
@@ -92,20 +100,24 @@ pub struct Aggregator {
     page_size: u32,
     start: Stamp,
     states: Vec<State>,
+    /// An image of each process.
+    images: Vec<u32>,
     /// Whose memory is in `present`.
     turn: ProcessId,
     present: Present,
 }
 
 impl Aggregator {
-    /// For a run that began at `start`, with pages of this size and this many processes; more may come. What outlives
-    /// no more than `temporary_threshold` further allocations of its thread is temporary.
+    /// For a run that began at `start`, with pages of this size and a process for each of these images, which may be
+    /// any that it runs; more processes may come. What outlives no more than `temporary_threshold` further allocations
+    /// of its thread is temporary.
     #[must_use]
-    pub fn new(page_size: u32, processes: usize, start: Stamp, temporary_threshold: u64) -> Self {
+    pub fn new(page_size: u32, images: Vec<u32>, start: Stamp, temporary_threshold: u64) -> Self {
         Self {
             page_size,
             start,
-            states: (0..processes).map(|_| State::Blank).collect(),
+            states: images.iter().map(|_| State::Blank).collect(),
+            images,
             turn: ProcessId(0),
             present: Present {
                 memory: ProcessMemory::new(page_size, start),
@@ -170,12 +182,14 @@ impl Aggregator {
         *sizes = SizeHistogram::default();
     }
 
-    /// One more process. Its events may begin earlier than others that have been counted already.
-    pub fn add_process(&mut self) -> ProcessId {
+    /// One more process, which runs this image. Its events may begin earlier than others that have been counted
+    /// already.
+    pub fn add_process(&mut self, image: u32) -> ProcessId {
         if self.states.len() == 1 {
             self.begin_own_peak();
         }
         self.states.push(State::Blank);
+        self.images.push(image);
         ProcessId(self.states.len() as u32 - 1)
     }
 
@@ -246,7 +260,7 @@ impl Aggregator {
     /// Ends the replay.
     #[must_use]
     pub fn finish(self, end: Stamp) -> Aggregate {
-        let Self { page_size, start, mut states, turn, present } = self;
+        let Self { page_size, start, mut states, images, turn, present } = self;
         let Present { memory, watermark, timeline, sizes, bins, sites, .. } = present;
         if let Some(state @ State::Blank) = states.get_mut(turn.index()) {
             *state = State::Running(Box::new(memory));
@@ -257,7 +271,8 @@ impl Aggregator {
             State::Running(memory) => close(*memory, None),
             State::Ended(closed) => closed,
         });
-        let (aggregate, first_slots) = sum_up(closed, &watermark, &sites, sizes, timeline.points(end));
+        let run = RunSums { sizes, timeline: timeline.points(end), ..RunSums::default() };
+        let (aggregate, first_slots) = sum_up(images.into_iter().zip(closed), &watermark, &sites, run);
         let bins = bins.map(|bins| bins.finish(|process, slot| first_slots[process.index()] + slot.0));
         Aggregate { bins, ..aggregate }
     }
@@ -272,47 +287,48 @@ impl Aggregator {
             State::Running(memory) => Closed::so_far(memory),
             State::Ended(closed) => closed.clone(),
         });
-        sum_up(closed, watermark, sites, sizes.clone(), timeline.points(end)).0
+        let run = RunSums { sizes: sizes.clone(), timeline: timeline.points(end), ..RunSums::default() };
+        sum_up(self.images.iter().copied().zip(closed), watermark, sites, run).0
     }
 }
 
-/// Adds up the processes. Returns the outcome, and the index of the first slot of each.
+/// Adds up the processes, of each of which an image is known, and completes the sums of the run. Returns the outcome,
+/// and the index of the first slot of each.
 fn sum_up(
-    closed: impl ExactSizeIterator<Item = Closed>,
+    closed: impl ExactSizeIterator<Item = (u32, Closed)>,
     watermark: &HighWatermark,
     sites: &MappedSites,
-    sizes: SizeHistogram,
-    timeline: Vec<TimelinePoint>,
+    mut run: RunSums,
 ) -> (Aggregate, Vec<u32>) {
-    let (epoch, peak_at, is_alone) = (watermark.epoch(), watermark.peak_at(), closed.len() == 1);
-    let mut totals = Totals { peak_at, ..Totals::default() };
+    let (epoch, is_alone) = (watermark.epoch(), closed.len() == 1);
+    run.peak_at = watermark.peak_at();
+    let mut sums = SlotTotals::default();
     let mut slots = Vec::new();
-    let mut processes = Vec::new();
     let mut first_slots: Vec<u32> = Vec::new();
-    for (process, mut closed) in (0..).map(ProcessId).zip(closed) {
-        let mut counted = ProcessTotals { endings: closed.endings, ..ProcessTotals::default() };
+    for (image, mut closed) in closed {
+        let mut of_process = Sums::default();
         first_slots.push(slots.len() as u32);
         let threads = std::mem::take(&mut closed.finished.threads);
         let summaries = closed.finished.map(|slot, leaked| {
             let (thread, image) = threads[slot.thread as usize];
             let of_slot = Sums { total: slot.total, peak: slot.at_peak(epoch), leaked, temporary: slot.temporary };
-            let slot = SlotSummary { process, thread, image, site: slot.site, sums: of_slot };
             if !sites.is_address_space(slot.site) {
-                counted.sums.add(&of_slot);
+                of_process.add(&of_slot);
             }
-            slot
+            SlotSummary { image, thread, site: slot.site, sums: of_slot }
         });
         if slots.is_empty() {
             slots = summaries;
         } else {
             slots.extend(summaries);
         }
-        (counted.own_peak, counted.own_peak_at) =
-            if is_alone { (counted.sums.peak, peak_at) } else { (closed.own.amount(), closed.own.at()) };
-        totals.add(&counted);
-        processes.push(counted);
+        let (own_peak, own_peak_at) =
+            if is_alone { (of_process.peak, run.peak_at) } else { (closed.own.amount(), closed.own.at()) };
+        run.processes.push(ProcessSums { image, endings: closed.endings, own_peak, own_peak_at, largest_rss: None });
+        sums.all.add(&of_process);
+        sums.by_process.push(of_process);
     }
-    (Aggregate { totals, processes, slots, sizes, timeline, bins: None }, first_slots)
+    (Aggregate { run, slots, sums, bins: None }, first_slots)
 }
 
 /// Keeps of a process what outlives it.

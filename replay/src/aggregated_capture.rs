@@ -7,9 +7,9 @@ use memprof_capture::file::aggregated_capture::AggregatedCapture;
 use memprof_capture::file::rewrite::RewriteError;
 use memprof_capture::file::{CaptureReader, Damage, Fact};
 
-use crate::processes::{Process, Processes};
+use crate::aggregate::Aggregate;
+use crate::processes::Processes;
 use crate::replay::{ReplaySettings, replay};
-use crate::stored_sums::store;
 
 /// Replays a capture, and writes what that finds in place of its events. Returns the number of bytes.
 ///
@@ -37,11 +37,8 @@ pub(crate) fn aggregate_of(reader: &mut CaptureReader) -> io::Result<StoredAggre
         return Ok(stored.clone());
     }
     let processes = Processes::of(reader);
-    let aggregate = replay(reader, &processes, &ReplaySettings::default())?;
-    // A process without images made no event.
-    let image = |process: &Process| process.images.first().map_or(0, |image| image.number);
-    let images: Vec<u32> = processes.list().iter().map(image).collect();
-    Ok(store(aggregate, &images, reader.image_spans()))
+    let Aggregate { slots, run, .. } = replay(reader, &processes, &ReplaySettings::default())?;
+    Ok(StoredAggregate { slots, run, images: reader.image_spans() })
 }
 
 /// The facts of a capture whose events have been read, with what could not be.

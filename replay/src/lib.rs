@@ -1,7 +1,8 @@
 //! From the events of a capture to sums: what was live at the peak, what leaked, what was allocated in all.
 //!
 //! [`merge`] brings the events of all processes into one order; an [`aggregate::Aggregator`] applies them to the state
-//! of each process's memory and keeps the sums.
+//! of each process's memory and keeps the sums. What these are is defined in `memprof_capture`, since aggregated
+//! captures have them, too.
 
 pub mod aggregate;
 pub mod aggregated_capture;
@@ -16,18 +17,18 @@ pub mod live_merge;
 pub mod mapped_sites;
 pub mod mappings;
 pub mod merge;
-pub mod metric;
 mod prefetching;
 mod process_memory;
 pub mod processes;
 pub mod recent_allocations;
 pub mod replay;
 pub mod shared_objects;
-pub mod size_histogram;
 pub mod slots;
-pub mod stored_sums;
 mod strands;
 pub mod time_bins;
 pub mod time_range;
 pub mod timeline;
 pub mod trimming;
+
+pub use memprof_capture::file::size_histogram;
+pub use memprof_capture::metric;

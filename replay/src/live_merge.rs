@@ -39,8 +39,6 @@ struct LiveImage {
 /// A process.
 struct LiveProcess {
     pid: u32,
-    /// Any image of it.
-    image: u32,
     /// The present image first, and those that follow it by `exec`.
     images: VecDeque<LiveImage>,
     ended: Option<Stamp>,
@@ -90,11 +88,6 @@ impl LiveMerge {
         self.of_image.get(&image).copied()
     }
 
-    /// An image of each process, in the order of their numbers.
-    pub fn images(&self) -> impl Iterator<Item = u32> + '_ {
-        self.processes.iter().map(|process| process.image)
-    }
-
     /// Where the next events of an image are to be added, each no earlier than the one before. `begin` is called when
     /// it is one of another process than before.
     pub fn queue(&mut self, image: u32, begin: impl FnOnce() -> ProcessId) -> &mut EventBatch {
@@ -127,7 +120,6 @@ impl LiveMerge {
             debug_assert_eq!(process.index(), self.processes.len(), "processes are numbered here");
             self.processes.push(LiveProcess {
                 pid: beginning.pid,
-                image,
                 images: VecDeque::new(),
                 ended: None,
                 strands: Strands::new(process),

@@ -1,5 +1,6 @@
 //! The processes of a recording, and which of them a report is about.
 
+use memprof_capture::file::aggregate::SlotSummary;
 use memprof_capture::file::{CaptureReader, Fact};
 use memprof_channel::ids::Stamp;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -63,6 +64,11 @@ pub struct Process {
 impl Process {
     const fn of_nothing(pid: u32, origin: Origin) -> Self {
         Self { pid, parent: None, origin, command_line: Vec::new(), images: Vec::new(), ended: None }
+    }
+
+    /// The number of an image that it ran; 0 where it has none.
+    pub(crate) fn any_image(&self) -> u32 {
+        self.images.first().map_or(0, |image| image.number)
     }
 
     /// How reports name it.
@@ -262,6 +268,15 @@ impl Processes {
     #[must_use]
     pub fn of_image(&self, image: u32) -> Option<ProcessId> {
         self.of_image.get(&image).copied()
+    }
+
+    /// The process of a slot of theirs.
+    ///
+    /// # Panics
+    /// When it is another process's.
+    #[must_use]
+    pub fn of_slot(&self, slot: &SlotSummary) -> ProcessId {
+        self.of_image[&slot.image]
     }
 
     /// The process that the recording began with, if the report is about it.

@@ -7,10 +7,10 @@ use memprof_channel::ids::Stamp;
 
 use crate::aggregate::{Aggregate, Aggregator};
 use crate::events_needed::EventsNeeded;
+use crate::mapped_sites::MappedSites;
 use crate::merge::{merge, merge_until};
-use crate::processes::Processes;
+use crate::processes::{Process, Processes};
 use crate::recent_allocations::TEMPORARY_THRESHOLD;
-use crate::stored_sums::restore;
 use crate::time_bins::TimeBinsBuilder;
 use crate::time_range::{RangeSink, TimeRange};
 
@@ -40,12 +40,13 @@ pub fn replay(reader: &mut CaptureReader, processes: &Processes, settings: &Repl
     if let Some(stored) = reader.aggregate() {
         return match events_needed(reader, processes, settings) {
             Some(need) => Err(need.into()),
-            None => Ok(restore(stored, processes, reader.tables())),
+            None => Ok(Aggregate::of_stored(stored, processes, &MappedSites::of(reader.tables()))),
         };
     }
     let (start, end) = (reader.header().start.stamp, end_of(reader));
     let count = processes.list().len();
-    let mut aggregator = Aggregator::new(reader.header().page_size, count, start, settings.temporary_threshold);
+    let images = processes.list().iter().map(Process::any_image).collect();
+    let mut aggregator = Aggregator::new(reader.header().page_size, images, start, settings.temporary_threshold);
     aggregator.update_sites(reader.tables());
     let Some(range) = settings.range else {
         if let Some(rows) = settings.bin_rows {

@@ -3,8 +3,8 @@
 use std::collections::hash_map::Entry;
 
 use memprof_capture::event::AllocationNumber;
-pub use memprof_capture::file::aggregate::Amount;
 use memprof_capture::file::site_numbers::SiteNumbers;
+pub use memprof_capture::metric::Amount;
 use memprof_channel::ids::{SiteId, ThreadId};
 use rustc_hash::FxHashMap;
 

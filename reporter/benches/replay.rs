@@ -165,7 +165,7 @@ fn main() {
                 "{events} events, {live_blocks} blocks, {threads} threads of {processes}: {:.3} s CPU, peak {} bytes, \
                  VmHWM {}",
                 cpu_seconds() - start,
-                aggregate.totals.sums.peak.bytes,
+                aggregate.sums.all.peak.bytes,
                 peak_rss()
             );
         }

@@ -34,7 +34,7 @@ impl AggregatedCapture<'_> {
     /// What `out` answers to a write.
     pub fn write(&self, out: impl Write) -> io::Result<u64> {
         let mut writer = CaptureWriter::aggregated(out, self.header)?;
-        writer.run_sums(&self.aggregate.run)?;
+        writer.run_sums(self.aggregate)?;
         if !self.facts.is_empty() {
             writer.facts(self.facts)?;
         }

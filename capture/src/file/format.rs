@@ -76,9 +76,9 @@ pub enum ChunkKind {
     Modules = 12,
     /// [`FrameSymbols`](super::FrameSymbols): the names of native frames.
     Symbols = 13,
-    /// [`RunSums`](super::aggregate::RunSums): the sums of an aggregated capture.
+    /// [`StoredAggregate`](super::aggregate::StoredAggregate) without its slots: the sums of an aggregated capture.
     RunSums = 14,
-    /// [`SlotRow`](super::aggregate::SlotRow)s of an aggregated capture.
+    /// [`SlotSummary`](super::aggregate::SlotSummary) rows of an aggregated capture.
     Slots = 15,
     /// Rows of [`MappedPart`](super::tables::MappedPart).
     Parts = 16,

@@ -10,7 +10,8 @@
 //! - `repeated_rows`: rows that a table has more than once. [`elided_callers`]: rows that a table has no room for.
 //!   [`site_numbers`]: what becomes of their numbers in events.
 //! - [`writer`] and [`reader`]; `scan` finds the chunks of a file, whole or cut off.
-//! - [`aggregate`]: what an aggregated capture has in place of events; [`aggregated_capture`] writes one.
+//! - [`aggregate`]: what an aggregated capture has in place of events, [`size_histogram`] among it;
+//!   [`aggregated_capture`] writes one.
 //! - [`image_events`]: how events come into their final order, and so into columns.
 //! - [`whole_file`]: how a file gets its name when it is whole.
 //! - `thread_columns` and `event_rewriting`: the events of older versions.
@@ -32,6 +33,7 @@ mod repeated_rows;
 pub mod rewrite;
 mod scan;
 pub mod site_numbers;
+pub mod size_histogram;
 mod stored_rows;
 mod table_rows;
 pub mod tables;

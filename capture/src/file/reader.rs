@@ -10,7 +10,7 @@ use memprof_channel::ids::{Stamp, ThreadId};
 use memprof_channel::object_tracing::ObjectTracing;
 use serde::de::DeserializeOwned;
 
-use super::aggregate::{ImageSpan, RunSums, SlotRow, StoredAggregate};
+use super::aggregate::{ImageSpan, SlotSummary, StoredAggregate};
 use super::allowance::Allowance;
 use super::columns::{ColumnDecoder, EventBatch, Limits};
 use super::event_rewriting::EventRewriting;
@@ -83,8 +83,9 @@ pub struct CaptureReader {
     children_rss: BTreeMap<u32, Vec<RssSample>>,
     summary: Option<Summary>,
     events: Vec<EventChunk>,
-    run_sums: Option<RunSums>,
-    slots: Vec<SlotRow>,
+    /// How many slots an aggregated capture had, and the rest of it.
+    run: Option<(u64, StoredAggregate)>,
+    slots: Vec<SlotSummary>,
     aggregate: Option<StoredAggregate>,
     rewritten: Vec<u8>,
     /// Numbers of threads from here on are damage.
@@ -182,7 +183,7 @@ impl CaptureReader {
             children_rss: BTreeMap::new(),
             summary: None,
             events: Vec::new(),
-            run_sums: None,
+            run: None,
             slots: Vec::new(),
             aggregate: None,
             rewritten: Vec::new(),
@@ -216,11 +217,11 @@ impl CaptureReader {
         reader.has_repeated_rows = reader.facts.contains(&Fact::RowsRepeat);
         reader.facts.retain(|fact| *fact != Fact::RowsRepeat);
         if Contents::of(&preamble) == Contents::Sums {
-            let Some(run) = reader.run_sums.take() else { return Err(OpenError::NoSums(path.to_owned())) };
+            let Some((slots, rest)) = reader.run.take() else { return Err(OpenError::NoSums(path.to_owned())) };
             // Where a copy of the file was cut off, there is no trace of what came after.
-            let lacks_slots = (reader.slots.len() as u64) < run.slots;
+            let lacks_slots = (reader.slots.len() as u64) < slots;
             reader.damage.chunks += u64::from(lacks_slots && reader.damage.is_none());
-            reader.aggregate = Some(StoredAggregate { slots: std::mem::take(&mut reader.slots), run });
+            reader.aggregate = Some(StoredAggregate { slots: std::mem::take(&mut reader.slots), ..rest });
             reader.events.clear();
         }
         if reader.damage.is_none() {
@@ -362,9 +363,9 @@ impl CaptureReader {
             ChunkKind::RunSums => {
                 // What takes a byte here takes eight in memory, and as much again while a list grows.
                 allowance.take(payload.len(), 16)?;
-                self.run_sums = Some(parse(payload)?);
+                self.run = Some(StoredAggregate::decode_run(payload)?);
             }
-            ChunkKind::Slots => self.slots.extend(allowance.rows::<SlotRow>(payload)?),
+            ChunkKind::Slots => self.slots.extend(allowance.rows::<SlotSummary>(payload)?),
             ChunkKind::Events | ChunkKind::Index => {}
         }
         Some(())
@@ -521,7 +522,7 @@ impl CaptureReader {
     #[must_use]
     pub fn image_spans(&self) -> Vec<ImageSpan> {
         if let Some(aggregate) = &self.aggregate {
-            return aggregate.run.images.clone();
+            return aggregate.images.clone();
         }
         let mut spans: BTreeMap<u32, ImageSpan> = BTreeMap::new();
         for &EventChunk { image, rows, first, last, .. } in &self.events {

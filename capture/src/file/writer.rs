@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use memprof_channel::ids::FrameId;
 use serde::Serialize;
 
-use super::aggregate::{RunSums, SlotRow};
+use super::aggregate::{SlotSummary, StoredAggregate};
 use super::columns::ColumnEncoder;
 use super::facts::{Fact, Header, RssSample, Summary};
 use super::format::{
@@ -260,19 +260,20 @@ impl<W: Write> CaptureWriter<W> {
         Ok(())
     }
 
-    /// Writes the sums of an aggregated file.
+    /// Writes what an aggregated file has beside its slots.
     ///
     /// # Errors
     /// See [`Self::new`].
-    pub fn run_sums(&mut self, sums: &RunSums) -> io::Result<()> {
-        self.serialized(ChunkKind::RunSums, sums, Labels { rows: 1, ..Labels::default() })
+    pub fn run_sums(&mut self, aggregate: &StoredAggregate) -> io::Result<()> {
+        let payload = aggregate.encode_run().map_err(io::Error::other)?;
+        self.chunk(ChunkKind::RunSums, &payload, Labels { rows: 1, ..Labels::default() })
     }
 
     /// Writes the slots of an aggregated file.
     ///
     /// # Errors
     /// See [`Self::new`].
-    pub fn slots(&mut self, slots: &[SlotRow]) -> io::Result<()> {
+    pub fn slots(&mut self, slots: &[SlotSummary]) -> io::Result<()> {
         for part in slots.chunks(1 << 15) {
             self.serialized(ChunkKind::Slots, part, Labels { rows: part.len(), ..Labels::default() })?;
         }

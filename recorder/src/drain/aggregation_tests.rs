@@ -161,7 +161,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, usize, bool, Option<Call>, What)
 
 /// In an order that does not depend on when the recorder saw what.
 fn sorted(mut slots: Vec<SlotSummary>) -> Vec<SlotSummary> {
-    slots.sort_by_key(|slot| (slot.process, slot.thread, slot.site));
+    slots.sort_by_key(|slot| (slot.image, slot.thread, slot.site));
     slots
 }
 
@@ -194,7 +194,7 @@ fn by<K: Eq + Hash>(
 fn by_all_else(aggregate: &Aggregate, tables: &Tables) -> HashMap<impl Eq + Hash + Debug + use<>, Amounts> {
     by(aggregate, tables, |slot, site, _| {
         let part = site.part.and_then(|part| tables.part(part)).cloned();
-        vec![(slot.process, slot.thread, site.allocator, part)]
+        vec![(slot.image, slot.thread, site.allocator, part)]
     })
 }
 
@@ -261,15 +261,18 @@ proptest! {
             }
         }
         let [(events, of_events), (sums, _), (shrunk, of_shrunk)] = recordings.map(Recording::end);
-        prop_assert_eq!(sums.totals, events.totals);
-        prop_assert_eq!(&sums.processes, &events.processes);
+        prop_assert_eq!(&sums.sums, &events.sums);
+        prop_assert_eq!(sums.run.peak_at, events.run.peak_at);
+        prop_assert_eq!(&sums.run.processes, &events.run.processes);
         prop_assert_eq!(sorted(sums.slots), sorted(events.slots.clone()));
-        prop_assert_eq!(sums.sizes.amounts(), events.sizes.amounts());
-        prop_assert_eq!((shrunk.totals, &shrunk.processes), (events.totals, &events.processes));
-        prop_assert_eq!(shrunk.sizes.amounts(), events.sizes.amounts());
+        prop_assert_eq!(&sums.run.sizes, &events.run.sizes);
+        prop_assert_eq!(&shrunk.sums, &events.sums);
+        prop_assert_eq!(shrunk.run.peak_at, events.run.peak_at);
+        prop_assert_eq!(&shrunk.run.processes, &events.run.processes);
+        prop_assert_eq!(&shrunk.run.sizes, &events.run.sizes);
         let shape = |aggregate: &[memprof_replay::timeline::TimelinePoint]| aggregate.iter().map(|point| point.bytes).max();
-        prop_assert_eq!(shape(&sums.timeline), shape(&events.timeline));
-        prop_assert_eq!(shape(&shrunk.timeline), shape(&events.timeline));
+        prop_assert_eq!(shape(&sums.run.timeline), shape(&events.run.timeline));
+        prop_assert_eq!(shape(&shrunk.run.timeline), shape(&events.run.timeline));
         // Without callers, all is as it was; and a stack has nothing that it had not.
         prop_assert_eq!(by_all_else(&shrunk, &of_shrunk), by_all_else(&events, &of_events));
         prop_assert_eq!(by_place(&shrunk, &of_shrunk), by_place(&events, &of_events));

@@ -19,10 +19,9 @@ use memprof_capture::file::site_numbers::SiteNumbers;
 use memprof_capture::file::whole_file::{Existing, Readers, WholeFile};
 use memprof_capture::file::{Fact, FrameSymbols, Header, PackagedFile, Summary, Tables, Thread};
 use memprof_channel::ids::{FrameId, Stamp};
-use memprof_replay::aggregate::Aggregator;
+use memprof_replay::aggregate::{Aggregate, Aggregator};
 use memprof_replay::live_merge::LiveMerge;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
-use memprof_replay::stored_sums::store;
 
 use super::large_blocks;
 use super::resident_moments::ResidentMoments;
@@ -94,7 +93,7 @@ impl AggregatedOutput {
     /// Writes the first file at `path`, which holds nothing yet. `alone` says that there will be one process at a time.
     pub fn new(path: PathBuf, header: Header, alone: bool) -> io::Result<Self> {
         large_blocks::release_when_freed();
-        let aggregator = Aggregator::new(header.page_size, 0, header.start.stamp, TEMPORARY_THRESHOLD);
+        let aggregator = Aggregator::new(header.page_size, Vec::new(), header.start.stamp, TEMPORARY_THRESHOLD);
         let mut output = Self {
             path,
             header,
@@ -205,13 +204,11 @@ impl AggregatedOutput {
         let events = self.spans.values().map(|span| span.last);
         let known = events.chain(self.resident.last()).chain(summary.map(|summary| summary.end.stamp));
         let end = known.chain([self.header.start.stamp]).max().unwrap_or_default();
-        let images: Vec<u32> = self.merge.images().collect();
-        let spans = self.spans.values().copied().collect();
-        let mut stored = store(self.aggregator.so_far(end), &images, spans);
-        for process in &mut stored.run.processes {
+        let Aggregate { slots, mut run, .. } = self.aggregator.so_far(end);
+        for process in &mut run.processes {
             process.largest_rss = self.resident.largest(process.image);
         }
-        stored
+        StoredAggregate { slots, run, images: self.spans.values().copied().collect() }
     }
 
     fn facts_with_losses(&self) -> Vec<Fact> {
@@ -274,7 +271,7 @@ impl Output for AggregatedOutput {
     fn events(&mut self, image: u32, bound: Stamp, events: &mut ImageEvents, interning: &mut Interning) {
         let Self { aggregator, merge, spans, allocations, .. } = self;
         let last = spans.get(&image).map_or(Stamp(0), |span| span.last);
-        let queue = merge.queue(image, || aggregator.add_process());
+        let queue = merge.queue(image, || aggregator.add_process(image));
         let before = queue.events.len();
         *allocations += events.settle_into(bound, last, interning, queue);
         if let [first, ..] = queue.events[before..] {

@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use memprof_capture::file::aggregate::{
-    Amount, ImageSpan, ProcessSums, RunSums, SlotRow, StoredAggregate, TimelinePoint,
-};
+use memprof_capture::file::aggregate::{ImageSpan, ProcessSums, RunSums, SlotSummary, StoredAggregate, TimelinePoint};
 use memprof_capture::file::aggregated_capture::AggregatedCapture;
 use memprof_capture::file::facts::{Fact, Header, RssSample};
 use memprof_capture::file::joined_tables::JoinedTables;
+use memprof_capture::metric::Amount;
 
 use super::source::Source;
 use super::{JoinError, late_facts, summary};
@@ -57,17 +56,17 @@ pub(super) fn join(sources: &mut [Source], header: &Header, out: impl Write) -> 
 
 /// With the numbers and stamps of all together.
 fn renumbered(stored: StoredAggregate, source: &mut Source, tables: &mut JoinedTables) -> StoredAggregate {
-    let StoredAggregate { slots, run } = stored;
+    let StoredAggregate { slots, run, images } = stored;
     let old = source.reader.tables().clone();
-    let slot = |slot: SlotRow| {
-        Some(SlotRow {
+    let slot = |slot: SlotSummary| {
+        Some(SlotSummary {
             image: source.image(slot.image)?,
             thread: tables.thread(&old, &mut source.known, slot.thread),
             site: tables.site(&old, &mut source.known, slot.site),
             ..slot
         })
     };
-    let slots: Vec<SlotRow> = slots.into_iter().filter_map(slot).collect();
+    let slots: Vec<SlotSummary> = slots.into_iter().filter_map(slot).collect();
     let process = |process: &ProcessSums| {
         let (image, own_peak_at) = (source.image(process.image)?, source.stamp(process.own_peak_at));
         Some(ProcessSums { image, own_peak_at, ..*process })
@@ -81,43 +80,35 @@ fn renumbered(stored: StoredAggregate, source: &mut Source, tables: &mut JoinedT
     // Its memory is gone then.
     timeline.push(TimelinePoint { at: source.end(), bytes: 0 });
     let run = RunSums {
-        slots: slots.len() as u64,
         peak_at: source.stamp(run.peak_at),
         processes: run.processes.iter().filter_map(process).collect(),
         sizes: run.sizes,
         timeline,
-        images: run.images.iter().filter_map(span).collect(),
     };
-    StoredAggregate { slots, run }
+    StoredAggregate { slots, run, images: images.iter().filter_map(span).collect() }
 }
 
 /// The sums of captures that ran one after the other.
 fn added_up(all: Vec<StoredAggregate>, sites: &MappedSites) -> StoredAggregate {
     let peak = |stored: &StoredAggregate| {
         let counted = stored.slots.iter().filter(|slot| !sites.is_address_space(slot.site));
-        counted.map(|slot| slot.peak.bytes).fold(0, u64::saturating_add)
+        counted.map(|slot| slot.sums.peak.bytes).fold(0, u64::saturating_add)
     };
     // Of equal ones the last.
     let highest = all.iter().enumerate().max_by_key(|(_, stored)| peak(stored)).map(|(index, _)| index);
-    let mut sum = StoredAggregate {
-        run: RunSums { sizes: vec![Amount::default(); 65], ..RunSums::default() },
-        ..Default::default()
-    };
-    for (index, StoredAggregate { slots, run }) in all.into_iter().enumerate() {
-        let is_highest = Some(index) == highest;
-        if is_highest {
+    let mut sum = StoredAggregate::default();
+    for (index, StoredAggregate { mut slots, run, images }) in all.into_iter().enumerate() {
+        if Some(index) == highest {
             sum.run.peak_at = run.peak_at;
+        } else {
+            slots.iter_mut().for_each(|slot| slot.sums.peak = Amount::default());
         }
-        let at_peak = |slot: SlotRow| if is_highest { slot } else { SlotRow { peak: Amount::default(), ..slot } };
-        sum.slots.extend(slots.into_iter().map(at_peak));
+        sum.slots.extend(slots);
+        sum.images.extend(images);
         sum.run.processes.extend(run.processes);
-        sum.run.images.extend(run.images);
         sum.run.timeline.extend(run.timeline);
-        for (sum, count) in sum.run.sizes.iter_mut().zip(run.sizes) {
-            sum.add(count);
-        }
+        sum.run.sizes.add(&run.sizes);
     }
-    sum.run.slots = sum.slots.len() as u64;
     sum.run.timeline = thin_out(sum.run.timeline, MOST_BINS as usize);
     sum
 }

@@ -192,7 +192,7 @@ where
         tuth: SHORT_LIVED,
         cmd: &report.metadata().command_line,
         pid: report.metadata().pid,
-        tg: microseconds(report.clock(), report.aggregate().totals.peak_at),
+        tg: microseconds(report.clock(), report.aggregate().run.peak_at),
         te: microseconds(report.clock(), report.end()),
         pps: Sequence(points),
         ftbl: std::iter::once("[root]".to_owned()).chain(names).collect(),

@@ -111,7 +111,7 @@ fn write(report: &Report, tree: &FlameTree, (view, _): (View, Metric), out: &mut
         notes: report.notes(),
         view: view.kind.name(),
         show_runtime: view.show_runtime,
-        totals: report.aggregate().totals.sums,
+        totals: report.aggregate().sums.all,
         frames: Sequence(frames.places().iter().map(|&place| frame(report.places(), place))),
         stacks: Sequence(tree.nodes().iter().skip(1).map(|node| stack(&frames, node))),
         samples: Sequence(tree.cells().map(|cell| entry(report, &threads, &cell))),

@@ -86,8 +86,9 @@ impl MappedMemory {
                 all.objects.len() - 1
             });
             all.objects[index].amounts.add(slot);
-            if !holders[index].contains(&slot.process) {
-                holders[index].push(slot.process);
+            let process = processes.of_slot(slot);
+            if !holders[index].contains(&process) {
+                holders[index].push(process);
             }
         }
         for (object, mut holders) in all.objects.iter_mut().zip(holders) {

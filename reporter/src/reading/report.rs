@@ -156,7 +156,7 @@ impl Report {
         let sites = MappedSites::of(reader.tables());
         let mapped = MappedMemory::of(reader.tables(), &sites, &processes, &aggregate.slots);
         if query.filters_slots() || mapped.has_address_space() {
-            SlotFilter::of(query, reader.tables(), &places).apply(&mut aggregate);
+            SlotFilter::of(query, reader.tables(), &places).apply(&mut aggregate, &processes);
         }
         Ok(Self {
             reader,
@@ -183,7 +183,7 @@ impl Report {
         let aggregate = replay(&mut reader, &processes, &ReplaySettings::default())
             .map_err(|error| ReportError::reading(path, error))?;
         let rss_bytes = ResidentSets::of(&reader, &processes).peak();
-        Ok(Peaks { heap_bytes: aggregate.totals.sums.peak.bytes, rss_bytes })
+        Ok(Peaks { heap_bytes: aggregate.sums.all.peak.bytes, rss_bytes })
     }
 
     /// The facts about the run.
@@ -321,7 +321,7 @@ impl Report {
     /// The sum over all places.
     #[must_use]
     pub fn total(&self, metric: Metric) -> Amount {
-        self.aggregate.totals.sums[metric]
+        self.aggregate.sums.all[metric]
     }
 
     /// Takes the leaks that are suppressed out of the report, and says how much each suppression took, in their order.
@@ -331,17 +331,14 @@ impl Report {
             return suppressed;
         }
         let of_stack = suppressions.of_stacks(self.reader.tables(), &self.places);
-        let Aggregate { totals, processes, slots, .. } = &mut self.aggregate;
+        let Aggregate { sums, slots, .. } = &mut self.aggregate;
         for slot in slots {
             let site = self.reader.tables().site(slot.site);
             let number = site.and_then(|site| of_stack.get(site.stack.index()).copied().flatten());
             if let Some(number) = number {
                 let leaked = std::mem::take(&mut slot.sums.leaked);
                 suppressed[number as usize].amount.add(leaked);
-                for sum in [&mut totals.sums.leaked, &mut processes[slot.process.index()].sums.leaked] {
-                    sum.bytes = sum.bytes.saturating_sub(leaked.bytes);
-                    sum.allocations = sum.allocations.saturating_sub(leaked.allocations);
-                }
+                sums.forget_leaks(self.processes.of_slot(slot), leaked);
             }
         }
         suppressed
@@ -381,7 +378,7 @@ impl Report {
     /// What the thread of a slot is called, with its process where there are several.
     #[must_use]
     pub fn thread_label(&self, slot: &SlotSummary) -> String {
-        self.thread_labels().with_process(slot.process, slot.thread)
+        self.thread_labels().with_process(self.processes.of_slot(slot), slot.thread)
     }
 
     /// A place, ready to be printed.

@@ -77,7 +77,7 @@ impl FlameTree {
 
     fn grow(context: TreeContext, sites: SiteTree, slots: Cow<[SlotSummary]>) -> Self {
         let mut growing = GrowingTree::new(context.split, &context.tables.threads, &slots);
-        growing.add(context.tables, &sites, slots);
+        growing.add((context.tables, context.processes), &sites, slots);
         growing.finish(context, sites)
     }
 
@@ -200,21 +200,26 @@ impl GrowingTree {
     }
 
     /// Takes note of slots, so that their threads are in this order.
-    pub(crate) fn see(&mut self, slots: &[SlotSummary]) {
+    pub(crate) fn see(&mut self, processes: &Processes, slots: &[SlotSummary]) {
         let mut last = None;
         for slot in slots {
-            if last.replace((slot.process, slot.thread)) != Some((slot.process, slot.thread)) {
-                self.cells.see(slot.process, first(&self.threads, slot));
+            if last.replace((slot.image, slot.thread)) != Some((slot.image, slot.thread)) {
+                self.cells.see(processes.of_slot(slot), first(&self.threads, slot));
             }
         }
     }
 
     /// Adds slots, of which each has a site with a node.
-    pub(crate) fn add(&mut self, tables: &Tables, sites: &SiteTree, slots: Cow<[SlotSummary]>) {
+    pub(crate) fn add(
+        &mut self,
+        (tables, processes): (&Tables, &Processes),
+        sites: &SiteTree,
+        slots: Cow<[SlotSummary]>,
+    ) {
         let threads = &self.threads;
         self.cells.add(slots, |slot| {
             let actor = Actor {
-                process: slot.process,
+                process: processes.of_slot(slot),
                 thread: first(threads, slot),
                 allocator: tables.site(slot.site).map(|site| site.allocator),
             };

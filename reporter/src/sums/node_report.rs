@@ -145,14 +145,14 @@ impl NodeReport {
         let mut slots = report.take_slots();
         let mut growing = GrowingTree::new(shape.split, &report.tables().threads, &slots);
         if let [first, _, ..] = windows.as_slice() {
-            growing.see(&slots);
+            growing.see(report.processes(), &slots);
             slots.retain(|slot| slot.site != first.others);
         }
-        growing.add(report.tables(), &sites, Cow::Owned(slots));
+        growing.add((report.tables(), report.processes()), &sites, Cow::Owned(slots));
         for window in windows.iter().skip(1) {
             let mut slots = report.slots_in_window(window.clone())?;
             slots.retain(|slot| window.present.contains(&slot.site));
-            growing.add(report.tables(), &sites, Cow::Owned(slots));
+            growing.add((report.tables(), report.processes()), &sites, Cow::Owned(slots));
         }
         let slot_cells = if report.aggregate().bins.is_some() { SlotCells::Known } else { SlotCells::Unknown };
         let TreeSource { tables, places, processes, .. } = report.tree_source();

@@ -5,7 +5,7 @@ use memprof_channel::allocator::Allocator;
 use memprof_channel::ids::ThreadId;
 use memprof_replay::aggregate::SlotSummary;
 use memprof_replay::metric::Metric;
-use memprof_replay::processes::ProcessId;
+use memprof_replay::processes::{ProcessId, Processes};
 use memprof_replay::slots::Amount;
 use rustc_hash::FxHashMap;
 
@@ -100,16 +100,18 @@ pub(crate) struct Apart {
 }
 
 /// To which rows memory belongs.
-pub(crate) struct RowKeys {
+pub(crate) struct RowKeys<'a> {
     apart: Apart,
     /// For each thread, the one that represents all that look like it.
     threads: Vec<ThreadId>,
+    processes: &'a Processes,
 }
 
-impl RowKeys {
+impl<'a> RowKeys<'a> {
     /// Of a report.
-    pub(crate) fn of(report: &Report, apart: Apart) -> Self {
-        Self { apart, threads: indistinguishable(&report.tables().threads, &report.aggregate().slots) }
+    pub(crate) fn of(report: &'a Report, apart: Apart) -> Self {
+        let threads = indistinguishable(&report.tables().threads, &report.aggregate().slots);
+        Self { apart, threads, processes: report.processes() }
     }
 
     /// The row of a slot's memory, which was allocated there.
@@ -119,9 +121,13 @@ impl RowKeys {
             place,
             path,
             allocator: apart.allocator.then(|| site.map(|site| site.allocator)),
-            process: (apart.process || apart.thread).then_some(slot.process),
+            process: (apart.process || apart.thread).then(|| self.process(slot)),
             thread: apart.thread.then(|| self.thread(slot)),
         }
+    }
+
+    fn process(&self, slot: &SlotSummary) -> ProcessId {
+        self.processes.of_slot(slot)
     }
 
     fn thread(&self, slot: &SlotSummary) -> ThreadId {
@@ -138,7 +144,7 @@ pub(crate) fn rows(
 ) -> Vec<Row> {
     let shares = report
         .with_any(metric)
-        .map(|(slot, site, amount)| (keys.get(slot, site, at(site)), (slot.process, keys.thread(slot)), amount));
+        .map(|(slot, site, amount)| (keys.get(slot, site, at(site)), (keys.process(slot), keys.thread(slot)), amount));
     let mut shares: Vec<(RowKey, (ProcessId, ThreadId), Amount)> = shares.collect();
     shares.sort_unstable_by_key(|&(key, who, _)| (key, who));
     let mut rows: Vec<Row> = Vec::new();

@@ -40,14 +40,14 @@ struct Series {
 impl Series {
     fn of(report: &Report) -> Self {
         let point = |point: &TimelinePoint| Point { at_s: report.clock().seconds(point.at), bytes: point.bytes };
-        let mut heap: Vec<Point> = report.aggregate().timeline.iter().map(point).collect();
+        let mut heap: Vec<Point> = report.aggregate().run.timeline.iter().map(point).collect();
         if heap.is_empty() {
             heap.push(Point { at_s: 0.0, bytes: 0 });
         }
         let (from_s, to_s) = (heap[0].at_s, heap[heap.len() - 1].at_s);
         let rss = report.rss().iter().map(point).filter(|point| (from_s..=to_s).contains(&point.at_s)).collect();
         // Points repeat a level that lasted, so that they do not say when it was reached.
-        let at_s = report.clock().seconds(report.aggregate().totals.peak_at).clamp(from_s, to_s);
+        let at_s = report.clock().seconds(report.aggregate().run.peak_at).clamp(from_s, to_s);
         let peak = Point { at_s, bytes: heap.iter().map(|point| point.bytes).max().unwrap_or(0) };
         Self { from_s, to_s, heap, rss, peak }
     }

@@ -170,10 +170,10 @@ fn releases_of_what_a_damaged_chunk_handed_out_are_unknown() {
     let first = chunk_at(&bytes, 7);
     bytes[first + 56] ^= 0xff;
     let report = report_on(&bytes);
-    let totals = report.aggregate().totals;
-    assert_eq!((totals.endings.frees, totals.endings.unknown_frees), (1, 9));
-    assert_eq!((totals.sums.total.allocations, totals.sums.leaked.allocations), (12, 11));
-    assert_eq!(totals.sums.leaked.bytes, 9 * 100 + 7 + 8);
+    let (endings, sums) = (report.aggregate().run.endings(), report.aggregate().sums.all);
+    assert_eq!((endings.frees, endings.unknown_frees), (1, 9));
+    assert_eq!((sums.total.allocations, sums.leaked.allocations), (12, 11));
+    assert_eq!(sums.leaked.bytes, 9 * 100 + 7 + 8);
 }
 
 #[test]
@@ -273,7 +273,7 @@ proptest! {
         let mut report = builder.report();
         let events = family_run().report().total(Metric::Total);
         prop_assert_eq!(report.total(Metric::Total), events, "no event is lost");
-        let timeline = &report.aggregate().timeline;
+        let timeline = &report.aggregate().run.timeline;
         prop_assert!(timeline.is_sorted_by_key(|point| point.at), "{:?}", timeline);
         render(&mut report, View::default());
     }

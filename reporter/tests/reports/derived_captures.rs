@@ -4,12 +4,14 @@ use crate::capture_builder::{CaptureBuilder, START, aggregated, file_of, report_
 use crate::family_run::family_run;
 use crate::native_run::native_run;
 use crate::random_family::{PROCESSES, event, record};
+use memprof_capture::file::aggregate::Endings;
 use memprof_capture::file::facts::ClockPoint;
 use memprof_capture::file::{CaptureReader, Thread};
 use memprof_channel::allocator::Allocator::Malloc;
 use memprof_channel::ids::Stamp;
+use memprof_replay::aggregate::Aggregate;
 use memprof_replay::joining::{JoinError, Joined, join};
-use memprof_replay::metric::Metric;
+use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::processes::Processes;
 use memprof_replay::slots::Amount;
 use memprof_replay::time_range::TimeRange;
@@ -27,6 +29,12 @@ fn figures(report: &Report) -> String {
     stats::write_json(&PlaceLists::of(report, View::default()), Metric::Peak, 100, &mut out)
         .expect("memory can be written");
     String::from_utf8(out).expect("JSON is UTF-8")
+}
+
+/// What was counted over the whole run: the sums of all slots, how allocations ended, and when the peak was.
+fn totals(report: &Report) -> (Sums, Endings, Stamp) {
+    let Aggregate { run, sums, .. } = report.aggregate();
+    (sums.all, run.endings(), run.peak_at)
 }
 
 pub fn trimmed(bytes: &[u8], from: u64, to: u64, pids: &[u32]) -> Vec<u8> {
@@ -78,8 +86,8 @@ fn some_processes_are_as_in_a_report_on_them() {
     for process in all.processes().list() {
         let part = report_on(&trimmed(&bytes, 0, u64::MAX, &[process.pid]));
         let expected = family_run().report_of(&[process.pid]).expect("it is there");
-        assert_eq!(part.aggregate().totals, expected.aggregate().totals, "{}", process.pid);
-        assert_eq!(part.aggregate().timeline, expected.aggregate().timeline);
+        assert_eq!(totals(&part), totals(&expected), "{}", process.pid);
+        assert_eq!(part.aggregate().run.timeline, expected.aggregate().run.timeline);
         assert_eq!(part.metadata().command_line, expected.metadata().command_line);
         assert_eq!(part.metadata().pid, expected.metadata().pid);
     }
@@ -114,12 +122,9 @@ fn one_capture_merged_is_itself() {
         let bytes = builder.to_bytes();
         let (before, after) = (report_on(&bytes), report_on(&joined(&[&bytes]).expect("it is merged")));
         let (before, after) = (before.aggregate(), after.aggregate());
-        assert_eq!(after.totals.sums.peak, before.totals.sums.peak);
-        assert_eq!(after.totals.sums.total, before.totals.sums.total);
-        assert_eq!(after.totals.sums.leaked, before.totals.sums.leaked);
-        assert_eq!(after.totals.sums.temporary, before.totals.sums.temporary);
-        assert_eq!(after.totals.endings, before.totals.endings);
-        assert_eq!(after.processes.len(), before.processes.len());
+        assert_eq!(after.sums.all, before.sums.all);
+        assert_eq!(after.run.endings(), before.run.endings());
+        assert_eq!(after.run.processes.len(), before.run.processes.len());
     }
 }
 
@@ -130,9 +135,9 @@ fn captures_at_the_same_time_have_a_peak_together_and_their_processes_stay_apart
     let single = report_on(&one);
     assert_eq!(report.processes().list().len(), 2 * single.processes().list().len());
     let twice = |amount: Amount| Amount { bytes: 2 * amount.bytes, allocations: 2 * amount.allocations };
-    assert_eq!(report.aggregate().totals.sums.peak, twice(single.aggregate().totals.sums.peak));
-    assert_eq!(report.aggregate().totals.sums.total, twice(single.aggregate().totals.sums.total));
-    assert_eq!(report.aggregate().totals.sums.leaked, twice(single.aggregate().totals.sums.leaked));
+    assert_eq!(report.aggregate().sums.all.peak, twice(single.aggregate().sums.all.peak));
+    assert_eq!(report.aggregate().sums.all.total, twice(single.aggregate().sums.all.total));
+    assert_eq!(report.aggregate().sums.all.leaked, twice(single.aggregate().sums.all.leaked));
     // What is equal is there once.
     let (_folder, path) = file_of(&joined(&[&one, &other]).expect("they are merged"));
     let tables = CaptureReader::open(&path).expect("it can be opened").tables().clone();
@@ -149,17 +154,18 @@ fn captures_at_the_same_time_have_a_peak_together_and_their_processes_stay_apart
 #[test]
 fn captures_one_after_the_other_have_the_larger_peak() {
     let (one, other) = (native_run().to_bytes(), later(family_run(), 100).to_bytes());
-    let peaks = [&one, &other].map(|bytes| report_on(bytes).aggregate().totals.sums.peak);
+    let peaks = [&one, &other].map(|bytes| report_on(bytes).aggregate().sums.all.peak);
     let merged = joined(&[&other, &one]).expect("they are merged");
     let report = report_on(&merged);
     let largest = peaks.into_iter().max_by_key(|peak| peak.bytes).expect("there are two");
-    assert_eq!(report.aggregate().totals.sums.peak, largest);
+    assert_eq!(report.aggregate().sums.all.peak, largest);
     assert!(report.metadata().duration_s > 100.0);
     // And the same when their sums are merged.
     let sums = report_on(&joined(&[&aggregated(&one), &other]).expect("they are merged"));
-    assert_eq!(sums.aggregate().totals, report.aggregate().totals);
-    assert_eq!(sums.aggregate().processes, report.aggregate().processes);
-    assert_eq!(sums.aggregate().sizes.amounts(), report.aggregate().sizes.amounts());
+    assert_eq!(totals(&sums), totals(&report));
+    assert_eq!(sums.aggregate().sums, report.aggregate().sums);
+    assert_eq!(sums.aggregate().run.processes, report.aggregate().run.processes);
+    assert_eq!(sums.aggregate().run.sizes, report.aggregate().run.sizes);
     assert_eq!(figures(&sums), figures(&report));
 }
 
@@ -225,13 +231,12 @@ proptest! {
         let merged = report_on(&joined(&[&bytes, &other]).expect("they are merged"));
         let (one, other) = (report_on(&bytes), report_on(&other));
         prop_assert!(merged.notes().is_empty(), "{:?}", merged.notes());
-        let totals = merged.aggregate().totals;
-        for (whole, metric) in [(totals.sums.total, Metric::Total), (totals.sums.leaked, Metric::Leaks), (totals.sums.temporary, Metric::Temporary)] {
+        for metric in [Metric::Total, Metric::Leaks, Metric::Temporary] {
             let mut both = one.total(metric);
             both.add(other.total(metric));
-            prop_assert_eq!(whole, both);
+            prop_assert_eq!(merged.total(metric), both);
         }
-        let own = |report: &Report| report.aggregate().processes.iter().map(|process| (process.own_peak, process.endings)).collect::<Vec<_>>();
+        let own = |report: &Report| report.aggregate().run.processes.iter().map(|process| (process.own_peak, process.endings)).collect::<Vec<_>>();
         prop_assert_eq!(own(&merged), [own(&one), own(&other)].concat());
     }
 

@@ -109,7 +109,10 @@ fn sums(path: &std::path::Path, query: &Query) -> [Sums; 2] {
         let site = tables.site(slot.site).expect("nothing is lost");
         let frames: Vec<_> = tables.frames_of(site.stack).collect();
         let stack = frames.iter().rev().flat_map(|&frame| places.of_frame(frame)).copied().collect();
-        of_slots.entry((stack, slot.process, Some(site.allocator))).or_default().add(slot.sums.total);
+        of_slots
+            .entry((stack, report.processes().of_slot(slot), Some(site.allocator)))
+            .or_default()
+            .add(slot.sums.total);
     }
     [of_cells, of_slots]
 }

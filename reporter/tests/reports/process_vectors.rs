@@ -6,8 +6,8 @@ use memprof_capture::file::Fact;
 use memprof_channel::allocator::Allocator::{Malloc, Mmap};
 use memprof_channel::event::Event;
 use memprof_channel::ids::{Address, SiteId, Stamp};
-use memprof_replay::aggregate::ProcessTotals;
-use memprof_replay::metric::Metric;
+use memprof_replay::aggregate::ProcessSums;
+use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::processes::Origin;
 use memprof_replay::slots::Amount;
 use memprof_reporter::report::Report;
@@ -16,10 +16,18 @@ const fn amount(bytes: u64, allocations: u64) -> Amount {
     Amount { bytes, allocations }
 }
 
-/// The totals of the process with this pid.
-fn of(report: &Report, pid: u32) -> ProcessTotals {
-    let index = report.processes().list().iter().position(|process| process.pid == pid);
-    report.aggregate().processes[index.expect("the process is in the report")]
+fn number(report: &Report, pid: u32) -> usize {
+    report.processes().list().iter().position(|process| process.pid == pid).expect("the process is in the report")
+}
+
+/// What was counted of the process with this pid, but for its slots.
+fn of(report: &Report, pid: u32) -> ProcessSums {
+    report.aggregate().run.processes[number(report, pid)]
+}
+
+/// What its slots add up to.
+fn sums_of(report: &Report, pid: u32) -> Sums {
+    report.aggregate().sums.by_process[number(report, pid)]
 }
 
 /// Two processes, the second one forked from the first, with a site.
@@ -36,8 +44,8 @@ fn a_family_s_peak_is_that_of_all_together() {
     let report = family_run().report();
     // 4 MiB and twice 3 + 1 MiB: the peak lasts until one of the workers becomes another program.
     assert_eq!(report.total(Metric::Peak), amount(12 * MIB, 5));
-    assert_eq!(report.aggregate().totals.peak_at, Stamp(at(0.34)));
-    let peaks = |pid| (of(&report, pid).sums.peak, of(&report, pid).own_peak);
+    assert_eq!(report.aggregate().run.peak_at, Stamp(at(0.34)));
+    let peaks = |pid| (sums_of(&report, pid).peak, of(&report, pid).own_peak);
     assert_eq!(peaks(MAIN), (amount(4 * MIB, 1), amount(4 * MIB, 1)));
     assert_eq!(peaks(WORKER), (amount(4 * MIB, 2), amount(4 * MIB, 2)));
     assert_eq!(peaks(CHANGED), (amount(4 * MIB, 2), amount(4 * MIB, 2)));
@@ -49,10 +57,10 @@ fn a_family_s_peak_is_that_of_all_together() {
 fn what_a_process_has_at_its_end_is_leaked_and_gone() {
     let report = family_run().report();
     assert_eq!(report.total(Metric::Leaks), amount(MIB + MIB / 2 + MIB / 4, 3));
-    assert_eq!(of(&report, WORKER).sums.leaked, amount(MIB, 1));
-    assert_eq!(of(&report, CHANGED).sums.leaked, amount(MIB / 2, 1));
-    assert_eq!(of(&report, MAIN).sums.leaked, amount(0, 0));
-    let timeline = &report.aggregate().timeline;
+    assert_eq!(sums_of(&report, WORKER).leaked, amount(MIB, 1));
+    assert_eq!(sums_of(&report, CHANGED).leaked, amount(MIB / 2, 1));
+    assert_eq!(sums_of(&report, MAIN).leaked, amount(0, 0));
+    let timeline = &report.aggregate().run.timeline;
     let live = |seconds: f64| timeline.iter().rfind(|point| point.at <= Stamp(at(seconds))).map(|point| point.bytes);
     // 4 MiB of the parent; with the first worker's arena and what the second became; likewise with gzip; at the end.
     assert_eq!(live(1.7), Some(4 * MIB));
@@ -70,10 +78,10 @@ fn frees_of_inherited_memory_differ_from_unknown_ones() {
         let found = (endings.inherited_frees, endings.unknown_frees, endings.dropped_by_exec);
         assert_eq!(found, (inherited, unknown, dropped), "{pid}");
     }
-    let totals = report.aggregate().totals;
-    assert_eq!((totals.endings.inherited_frees, totals.endings.unknown_frees), (2, 1));
-    let ends = totals.endings.frees + totals.endings.dropped_by_exec + totals.sums.leaked.allocations;
-    assert_eq!(totals.sums.total.allocations, ends, "every allocation has one end");
+    let (endings, sums) = (report.aggregate().run.endings(), report.aggregate().sums.all);
+    assert_eq!((endings.inherited_frees, endings.unknown_frees), (2, 1));
+    let ends = endings.frees + endings.dropped_by_exec + sums.leaked.allocations;
+    assert_eq!(sums.total.allocations, ends, "every allocation has one end");
 }
 
 #[test]
@@ -85,10 +93,10 @@ fn realloc_and_munmap_of_inherited_memory_are_no_unknown_frees() {
     builder.event_of(2, 1, START + 5, Event::Resize { address: Address(16), size: 150, site });
     builder.event_of(2, 1, START + 6, Event::Unmap { address: Address(1 << 40), size: 4096 });
     let report = builder.report();
-    let endings = report.aggregate().totals.endings;
+    let endings = report.aggregate().run.endings();
     assert_eq!((endings.inherited_frees, endings.unknown_frees, endings.frees), (2, 0, 0));
-    assert_eq!(of(&report, 10).sums.leaked, amount(100 + 8192, 2), "the parent keeps what the child gives up");
-    assert_eq!(of(&report, 20).sums.leaked, amount(150, 1), "the block is the child's from its realloc on");
+    assert_eq!(sums_of(&report, 10).leaked, amount(100 + 8192, 2), "the parent keeps what the child gives up");
+    assert_eq!(sums_of(&report, 20).leaked, amount(150, 1), "the block is the child's from its realloc on");
 }
 
 #[test]
@@ -99,7 +107,7 @@ fn processes_do_not_share_addresses() {
     builder.event_of(1, 0, START + 3, free(16));
     let report = builder.report();
     assert_eq!(report.total(Metric::Peak), amount(300, 2));
-    assert_eq!((of(&report, 10).sums.leaked, of(&report, 20).sums.leaked), (amount(0, 0), amount(200, 1)));
+    assert_eq!((sums_of(&report, 10).leaked, sums_of(&report, 20).leaked), (amount(0, 0), amount(200, 1)));
 }
 
 #[test]
@@ -110,11 +118,11 @@ fn a_child_that_ended_is_not_part_of_a_later_peak() {
     builder.event_of(1, 0, START + 30, allocation(16, 900, site));
     let report = builder.report();
     assert_eq!(report.total(Metric::Peak), amount(1000, 1));
-    assert_eq!((of(&report, 10).sums.peak.bytes, of(&report, 20).sums.peak.bytes), (0, 1000));
+    assert_eq!((sums_of(&report, 10).peak.bytes, sums_of(&report, 20).peak.bytes), (0, 1000));
     builder.event_of(1, 0, START + 40, allocation(32, 200, site));
     let report = builder.report();
     assert_eq!(report.total(Metric::Peak), amount(1100, 2));
-    assert_eq!((of(&report, 10).sums.peak.bytes, of(&report, 20).sums.peak.bytes), (1100, 0));
+    assert_eq!((sums_of(&report, 10).peak.bytes, sums_of(&report, 20).peak.bytes), (1100, 0));
     assert_eq!(of(&report, 20).own_peak, amount(1000, 1));
 }
 
@@ -135,12 +143,12 @@ fn a_pid_that_is_used_again_is_another_process() {
     builder.event_of(3, 2, at(0.4), allocation(16, 10, site));
     let as_exec = builder.report();
     assert_eq!(as_exec.processes().list().len(), 2);
-    assert_eq!(as_exec.aggregate().totals.endings.dropped_by_exec, 1);
+    assert_eq!(as_exec.aggregate().run.endings().dropped_by_exec, 1);
     builder.facts.push(ended(2, START + 20));
     let report = builder.report();
     let origins: Vec<Origin> = report.processes().list().iter().map(|process| process.origin).collect();
     assert_eq!(origins, [Origin::Start, Origin::Fork, Origin::Exec]);
-    assert_eq!(report.aggregate().totals.endings.dropped_by_exec, 0);
+    assert_eq!(report.aggregate().run.endings().dropped_by_exec, 0);
     assert_eq!(builder.report_of(&[20]).expect("it was recorded").processes().list().len(), 2);
 }
 
@@ -152,7 +160,7 @@ fn a_fork_with_the_same_pid_is_another_process() {
     builder.event_of(3, 2, at(0.4), allocation(16, 10, site));
     let report = builder.report();
     assert_eq!(report.processes().list().len(), 3, "the end of the first one was lost");
-    assert_eq!(report.aggregate().totals.endings.dropped_by_exec, 0);
+    assert_eq!(report.aggregate().run.endings().dropped_by_exec, 0);
 }
 
 #[test]
@@ -161,7 +169,7 @@ fn a_process_ends_after_its_last_event_whatever_its_stamp() {
     builder.event_of(2, 1, START + 10, allocation(16, 0, site)).event_of(2, 1, START + 20, free(16));
     builder.facts.push(ended(2, 0));
     let report = builder.report();
-    assert_eq!(report.aggregate().totals.peak_at, Stamp(START + 20), "nothing is the most that there was, to the last");
+    assert_eq!(report.aggregate().run.peak_at, Stamp(START + 20), "nothing is the most that there was, to the last");
 }
 
 #[test]
@@ -171,10 +179,11 @@ fn a_process_alone_has_the_figures_that_it_has_in_the_family() {
     for pid in [MAIN, WORKER, CHANGED, GZIP] {
         let report = builder.report_of(&[pid]).expect("it was recorded");
         let (alone, among) = (of(&report, pid), of(&whole, pid));
+        let (sums_alone, sums_among) = (sums_of(&report, pid), sums_of(&whole, pid));
         assert_eq!((alone.own_peak, alone.own_peak_at), (among.own_peak, among.own_peak_at), "{pid}");
         assert_eq!(
-            (alone.sums.total, alone.sums.leaked, alone.endings),
-            (among.sums.total, among.sums.leaked, among.endings),
+            (sums_alone.total, sums_alone.leaked, alone.endings),
+            (sums_among.total, sums_among.leaked, among.endings),
             "{pid}"
         );
         assert_eq!(report.total(Metric::Peak), among.own_peak, "alone, its own peak is the peak");
@@ -228,5 +237,5 @@ fn facts_that_cannot_be_true_do_no_harm() {
     assert_eq!((lost.pid, lost.origin, lost.label().as_str()), (0, Origin::Unknown, "<lost>"));
     assert_eq!(report.total(Metric::Total), amount(300, 3));
     assert_eq!(report.total(Metric::Leaks), amount(300, 3));
-    assert!(report.aggregate().timeline.is_sorted_by_key(|point| point.at));
+    assert!(report.aggregate().run.timeline.is_sorted_by_key(|point| point.at));
 }

@@ -9,7 +9,9 @@ use memprof_capture::file::{Fact, MappedPart};
 use memprof_channel::allocator::Allocator;
 use memprof_channel::event::Event;
 use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
-use memprof_replay::aggregate::{Aggregate, ProcessTotals, SlotSummary};
+use memprof_replay::aggregate::{Aggregate, SlotSummary};
+use memprof_replay::metric::Sums;
+use memprof_replay::processes::Processes;
 use memprof_replay::recent_allocations::TEMPORARY_THRESHOLD;
 use memprof_replay::replay::ReplaySettings;
 use memprof_replay::slots::Amount;
@@ -449,13 +451,17 @@ fn model_of(events: &[(ThreadId, u32, TimedEvent)], courses: &[Course], settings
 /// What a slot has of something.
 type AmountOf = fn(&SlotSummary) -> Amount;
 
-fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Result<(), TestCaseError> {
-    let totals = &aggregate.totals;
-    prop_assert_eq!(totals.sums.peak.bytes, model.peak_bytes);
+fn assert_agrees(
+    model: &Model,
+    (aggregate, processes): &(Aggregate, Processes),
+    has_range: bool,
+) -> Result<(), TestCaseError> {
+    let (sums, run) = (&aggregate.sums.all, &aggregate.run);
+    prop_assert_eq!(sums.peak.bytes, model.peak_bytes);
     // A peak of nothing is at no particular moment: the capture need not know of a program that made no event.
     let moment = |peak: u64, at: Stamp| (peak > 0).then_some(at);
-    prop_assert_eq!(moment(totals.sums.peak.bytes, totals.peak_at), moment(model.peak_bytes, model.peak_at));
-    for (memory, process) in model.memories.iter().zip(&aggregate.processes) {
+    prop_assert_eq!(moment(sums.peak.bytes, run.peak_at), moment(model.peak_bytes, model.peak_at));
+    for (memory, (process, sums)) in model.memories.iter().zip(aggregate.by_process()) {
         let Endings { frees, dropped_by_exec, unknown_frees, inherited_frees } = process.endings;
         prop_assert_eq!(frees, memory.frees);
         prop_assert_eq!(unknown_frees, memory.unknown_frees);
@@ -465,7 +471,7 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Resul
         let own_moment = moment(process.own_peak.bytes, process.own_peak_at);
         prop_assert_eq!(own_moment, moment(memory.peak.bytes, memory.peak_at));
         prop_assert!(
-            has_range || process.sums.total.allocations == frees + process.sums.leaked.allocations + dropped_by_exec,
+            has_range || sums.total.allocations == frees + sums.leaked.allocations + dropped_by_exec,
             "every allocation has one end"
         );
     }
@@ -481,28 +487,28 @@ fn assert_agrees(model: &Model, aggregate: &Aggregate, has_range: bool) -> Resul
         let mut sums: HashMap<Key, Amount> = HashMap::new();
         for slot in &aggregate.slots {
             let Amount { bytes, allocations } = amount_of(slot);
-            count(&mut sums, (slot.process.index(), slot.thread, slot.site), bytes, allocations);
+            count(&mut sums, (processes.of_slot(slot).index(), slot.thread, slot.site), bytes, allocations);
         }
         for key in sums.keys().chain(amounts.keys()) {
             let of = |amounts: &HashMap<Key, Amount>| amounts.get(key).copied().unwrap_or_default();
             prop_assert_eq!(of(&sums), of(amounts), "{} of {:?}", name, key);
         }
     }
-    let histogram: u64 = aggregate.sizes.buckets().iter().map(|bucket| bucket.allocations).sum();
-    prop_assert_eq!(histogram, totals.sums.total.allocations);
+    let histogram: u64 = run.sizes.buckets().iter().map(|bucket| bucket.allocations).sum();
+    prop_assert_eq!(histogram, sums.total.allocations);
     for (whole, of_process) in [
-        (totals.sums.peak, (|process: &ProcessTotals| process.sums.peak) as fn(&ProcessTotals) -> Amount),
-        (totals.sums.total, |process| process.sums.total),
-        (totals.sums.leaked, |process| process.sums.leaked),
-        (totals.sums.temporary, |process| process.sums.temporary),
+        (sums.peak, (|process| process.peak) as fn(&Sums) -> Amount),
+        (sums.total, |process| process.total),
+        (sums.leaked, |process| process.leaked),
+        (sums.temporary, |process| process.temporary),
     ] {
         let mut of_all = Amount::default();
-        aggregate.processes.iter().for_each(|process| of_all.add(of_process(process)));
+        aggregate.sums.by_process.iter().for_each(|process| of_all.add(of_process(process)));
         prop_assert_eq!(whole, of_all);
     }
-    prop_assert_eq!(aggregate.timeline.iter().map(|point| point.bytes).max(), Some(model.peak_bytes));
-    prop_assert!(aggregate.timeline.is_sorted_by_key(|point| point.at));
-    prop_assert_eq!(aggregate.timeline.last().map(|point| point.bytes), Some(sum(&model.live()).bytes));
+    prop_assert_eq!(run.timeline.iter().map(|point| point.bytes).max(), Some(model.peak_bytes));
+    prop_assert!(run.timeline.is_sorted_by_key(|point| point.at));
+    prop_assert_eq!(run.timeline.last().map(|point| point.bytes), Some(sum(&model.live()).bytes));
     Ok(())
 }
 

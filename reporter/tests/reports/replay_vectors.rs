@@ -70,7 +70,7 @@ fn one_block_is_the_peak_and_no_leak() {
     let report = builder.report();
     assert_eq!(rows(&report, Metric::Peak), [row(FIRST, Valloc, 1024, 1)]);
     assert_eq!(rows(&report, Metric::Leaks), []);
-    assert_eq!(report.aggregate().totals.endings.frees, 1);
+    assert_eq!(report.aggregate().run.endings().frees, 1);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn one_after_another_is_one_at_the_peak() {
     assert_eq!(rows(&report, Metric::Peak), [row(FIRST, Valloc, 1024, 1)]);
     assert_eq!(rows(&report, Metric::Total), [row(FIRST, Valloc, 2048, 2)]);
     // The peak is the last moment with the largest total.
-    assert_eq!(report.aggregate().totals.peak_at, Stamp(START + 3 * SECOND / 100));
+    assert_eq!(report.aggregate().run.peak_at, Stamp(START + 3 * SECOND / 100));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn spiky_recursion() {
     let report = builder.report();
     assert_eq!(peak(&report), amount(55 * 1024, 10));
     assert_eq!(report.total(Metric::Leaks), amount(0, 0));
-    assert_eq!(report.aggregate().totals.endings.frees, 10);
+    assert_eq!(report.aggregate().run.endings().frees, 10);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_mapping_counts_what_was_asked_for() {
     let report = builder.report();
     assert_eq!(peak(&report), amount(2048, 1));
     assert_eq!(report.total(Metric::Leaks), amount(0, 0));
-    assert_eq!(report.aggregate().totals.endings.frees, 1);
+    assert_eq!(report.aggregate().run.endings().frees, 1);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn part_of_a_mapping_is_unmapped() {
     let report = builder.report();
     let expected = [row(SECOND_LINE, Mmap, 10 * PAGE, 1), row(FIRST, Mmap, PAGE, 1)];
     assert_eq!(rows(&report, Metric::Peak), expected);
-    assert_eq!(report.aggregate().totals.endings.frees, 0, "a mapping lives while any of it is mapped");
+    assert_eq!(report.aggregate().run.endings().frees, 0, "a mapping lives while any of it is mapped");
 }
 
 /// Pages that are live after 10 pages were mapped, `gone` unmapped, and 10 mapped elsewhere: at the peak.
@@ -206,8 +206,8 @@ fn one_unmap_takes_several_mappings() {
     builder.unmap(FAR - PAGE, 10 * PAGE).map(2 * FAR, 10 * PAGE, second);
     let report = builder.report();
     assert_eq!(peak(&report), amount(10 * PAGE, 1));
-    assert_eq!(report.aggregate().totals.endings.frees, 5);
-    assert_eq!(report.aggregate().totals.endings.unknown_frees, 0);
+    assert_eq!(report.aggregate().run.endings().frees, 5);
+    assert_eq!(report.aggregate().run.endings().unknown_frees, 0);
 }
 
 #[test]
@@ -235,12 +235,13 @@ fn a_block_resized_in_place_is_never_there_twice_nor_missing() {
     assert_eq!(peak(&report), amount(1500, 1));
     assert_eq!(rows(&report, Metric::Leaks), [row(SECOND_LINE, Realloc, 1500, 1)]);
     assert_eq!(report.total(Metric::Total), amount(2500, 2));
-    assert_eq!(report.aggregate().totals.endings.frees, 1);
+    assert_eq!(report.aggregate().run.endings().frees, 1);
     builder.resize(16, 400, first);
     assert!(
         builder
             .report()
             .aggregate()
+            .run
             .timeline
             .iter()
             .skip_while(|point| point.bytes == 0)
@@ -255,7 +256,7 @@ fn a_block_handed_out_twice_was_freed_in_between() {
     builder.allocate(16, 100, first).allocate(16, 40, second);
     let report = builder.report();
     assert_eq!(rows(&report, Metric::Leaks), [row(SECOND_LINE, Malloc, 40, 1)]);
-    assert_eq!(report.aggregate().totals.endings.frees, 1);
+    assert_eq!(report.aggregate().run.endings().frees, 1);
 }
 
 #[test]
@@ -263,8 +264,8 @@ fn a_free_of_what_was_there_before_is_ignored_and_counted() {
     let (mut builder, site, _) = two_sites(Malloc);
     builder.free(16).unmap(FAR, PAGE).allocate(32, 100, site);
     let report = builder.report();
-    assert_eq!(report.aggregate().totals.endings.unknown_frees, 2);
-    assert_eq!(report.aggregate().totals.endings.frees, 0);
+    assert_eq!(report.aggregate().run.endings().unknown_frees, 2);
+    assert_eq!(report.aggregate().run.endings().frees, 0);
     assert_eq!(report.total(Metric::Leaks), amount(100, 1));
 }
 
@@ -273,7 +274,7 @@ fn a_resize_of_what_was_there_before_is_a_release_and_an_allocation() {
     let (mut builder, site, _) = two_sites(Realloc);
     builder.resize(16, 100, site).resize(16, 40, site);
     let report = builder.report();
-    let endings = report.aggregate().totals.endings;
+    let endings = report.aggregate().run.endings();
     assert_eq!((endings.unknown_frees, endings.frees), (1, 1));
     assert_eq!(report.total(Metric::Total), amount(140, 2));
     assert_eq!(rows(&report, Metric::Leaks), [row(FIRST, Realloc, 40, 1)]);
@@ -302,7 +303,7 @@ fn on_a_tie_what_is_freed_can_be_handed_out_again() {
     builder.event(1, at, Event::Free { address: Address(16) });
     let report = builder.report();
     assert_eq!(report.total(Metric::Leaks), amount(8, 1));
-    assert_eq!(report.aggregate().totals.endings.unknown_frees, 0);
+    assert_eq!(report.aggregate().run.endings().unknown_frees, 0);
 }
 
 #[test]
@@ -314,10 +315,10 @@ fn another_program_in_the_same_process_starts_with_nothing() {
     builder.event_of(2, 0, exec + 5, Event::Allocation { address: Address(16), size: 8, site: second });
     builder.event_of(2, 0, exec + 6, Event::Free { address: Address(32) });
     let report = builder.report();
-    let totals = report.aggregate().totals;
+    let endings = report.aggregate().run.endings();
     assert_eq!(peak(&report), amount(1000 + PAGE, 2));
     assert_eq!(rows(&report, Metric::Leaks), [row(SECOND_LINE, Malloc, 8, 1)]);
-    assert_eq!((totals.endings.frees, totals.endings.dropped_by_exec), (0, 2));
+    assert_eq!((endings.frees, endings.dropped_by_exec), (0, 2));
 }
 
 #[test]
@@ -326,9 +327,9 @@ fn sizes_are_counted_by_powers_of_two() {
     builder.allocate(16, 0, site).allocate(32, 1, site).allocate(48, 7, site).allocate(64, 4, site);
     let bucket = |min_bytes, max_bytes, allocations, bytes| SizeBucket { min_bytes, max_bytes, allocations, bytes };
     let expected = [bucket(0, 0, 1, 0), bucket(1, 1, 1, 1), bucket(2, 3, 0, 0), bucket(4, 7, 2, 11)];
-    assert_eq!(builder.report().aggregate().sizes.buckets(), expected);
+    assert_eq!(builder.report().aggregate().run.sizes.buckets(), expected);
     builder.allocate(80, u64::MAX, site).free(80);
-    let buckets = builder.report().aggregate().sizes.buckets();
+    let buckets = builder.report().aggregate().run.sizes.buckets();
     assert_eq!(buckets.last(), Some(&bucket(1 << 63, u64::MAX, 1, u64::MAX)));
 }
 
@@ -351,8 +352,8 @@ fn the_timeline_has_the_peak_and_at_most_2000_points() {
         .collect();
     let report = builder.report();
     let aggregate = report.aggregate();
-    assert!(aggregate.timeline.len() <= 2010, "{} points", aggregate.timeline.len());
-    assert!(aggregate.timeline.is_sorted_by_key(|point| point.at));
-    let peak = aggregate.timeline.iter().rfind(|point| point.bytes == aggregate.totals.sums.peak.bytes);
-    assert_eq!(peak.map(|point| point.at), Some(aggregate.totals.peak_at));
+    assert!(aggregate.run.timeline.len() <= 2010, "{} points", aggregate.run.timeline.len());
+    assert!(aggregate.run.timeline.is_sorted_by_key(|point| point.at));
+    let peak = aggregate.run.timeline.iter().rfind(|point| point.bytes == aggregate.sums.all.peak.bytes);
+    assert_eq!(peak.map(|point| point.at), Some(aggregate.run.peak_at));
 }

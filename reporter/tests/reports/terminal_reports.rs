@@ -271,7 +271,7 @@ fn suppressed_leaks_are_taken_out_of_all_sums() {
     assert!(taken > 0 && after.bytes > 0, "{suppressed:?}");
     assert_eq!(before.bytes, after.bytes + taken);
     assert_eq!(report.total(Metric::Peak), peak, "nothing else is");
-    let of_processes: u64 = report.aggregate().processes.iter().map(|process| process.sums.leaked.bytes).sum();
+    let of_processes: u64 = report.aggregate().sums.by_process.iter().map(|process| process.leaked.bytes).sum();
     assert_eq!(of_processes, after.bytes);
 }
 

@@ -9,7 +9,7 @@ use memprof_channel::allocator::Allocator;
 use memprof_channel::event::Event;
 use memprof_channel::ids::{Address, SiteId, Stamp, ThreadId};
 use memprof_replay::aggregate::{Aggregate, SlotSummary};
-use memprof_replay::processes::ProcessId;
+use memprof_replay::processes::{ProcessId, Processes};
 use memprof_replay::replay::ReplaySettings;
 use memprof_replay::time_range::TimeRange;
 use proptest::prelude::*;
@@ -22,8 +22,8 @@ const PIDS: u32 = 3;
 
 type Key = (ProcessId, ThreadId, SiteId);
 
-const fn key(slot: &SlotSummary) -> Key {
-    (slot.process, slot.thread, slot.site)
+fn key(processes: &Processes, slot: &SlotSummary) -> Key {
+    (processes.of_slot(slot), slot.thread, slot.site)
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -88,11 +88,11 @@ fn capture_of(family: &[(u32, u32, Turn, u64, Event)], chunk_rows: usize) -> Cap
 }
 
 /// The figures of a replay by process, thread and site, without what has nothing.
-fn figures_of(aggregate: &Aggregate) -> BTreeMap<Key, Figures> {
+fn figures_of((aggregate, processes): &(Aggregate, Processes)) -> BTreeMap<Key, Figures> {
     let mut figures: BTreeMap<Key, Figures> = BTreeMap::new();
     for slot in &aggregate.slots {
         // A replay of a range has two slots for what was there before and allocates in it.
-        let sums = figures.entry(key(slot)).or_default();
+        let sums = figures.entry(key(processes, slot)).or_default();
         grow(&mut sums.total, slot.sums.total);
         grow(&mut sums.leaked, slot.sums.leaked);
         grow(&mut sums.temporary, slot.sums.temporary);
@@ -114,27 +114,28 @@ proptest! {
     ) {
         let builder = capture_of(&family, chunk_rows);
         let settings = ReplaySettings { range: None, temporary_threshold, bin_rows: None };
-        let whole = builder.replay(ReplaySettings { bin_rows: Some(bin_rows), ..settings });
+        let replayed = builder.replay(ReplaySettings { bin_rows: Some(bin_rows), ..settings });
+        let (whole, processes) = &replayed;
         let bins = whole.bins.as_ref().expect("they were asked for");
         let of_bins = |from: usize, to: usize| {
             let range = from_rows(bins, from, to);
-            let figures = range.slots.iter().map(|(&slot, &figures)| (key(&whole.slots[slot as usize]), figures));
+            let figures = range.slots.iter().map(|(&slot, &figures)| (key(processes, &whole.slots[slot as usize]), figures));
             (figures.collect::<BTreeMap<Key, Figures>>(), range.highest, range.at)
         };
         let all = bins.count();
         let (figures, highest, at) = of_bins(0, all);
-        prop_assert_eq!(figures, figures_of(&whole));
-        prop_assert_eq!(highest, whole.totals.sums.peak.bytes);
-        prop_assert!(highest == 0 || at == Some(whole.totals.peak_at));
+        prop_assert_eq!(figures, figures_of(&replayed));
+        prop_assert_eq!(highest, whole.sums.all.peak.bytes);
+        prop_assert!(highest == 0 || at == Some(whole.run.peak_at));
         for (a, b) in ranges {
             let (a, b) = (a.index(all), b.index(all));
             let (from, to) = (a.min(b), a.max(b) + 1);
             let range = TimeRange { from: bins.begin_of(from), to: Stamp(bins.begin_of(to).0 - 1) };
             let replayed = builder.replay(ReplaySettings { range: Some(range), ..settings });
             let (figures, highest, at) = of_bins(from, to);
-            prop_assert_eq!(highest, replayed.totals.sums.peak.bytes, "peak of {:?}", range);
+            prop_assert_eq!(highest, replayed.0.sums.all.peak.bytes, "peak of {:?}", range);
             // Where a range begins with its peak, a replay names its first moment.
-            prop_assert_eq!(at.unwrap_or(range.from), replayed.totals.peak_at, "moment of the peak of {:?}", range);
+            prop_assert_eq!(at.unwrap_or(range.from), replayed.0.run.peak_at, "moment of the peak of {:?}", range);
             prop_assert_eq!(figures, figures_of(&replayed), "bins {} to {}, {:?}", from, to, range);
         }
     }

@@ -118,7 +118,7 @@ fn meta(report: &Report, processes: usize) -> impl Serialize {
 
 /// The heap over the run: the profiler's memory track.
 fn heap_counter(report: &Report, process: &str, thread: usize) -> Value {
-    let points = &report.aggregate().timeline;
+    let points = &report.aggregate().run.timeline;
     let before = |index: usize| points.get(index.wrapping_sub(1));
     let time = |point: &TimelinePoint| report.clock().seconds(point.at) * 1e3;
     let counts: Vec<i128> = (points.iter().enumerate())

@@ -123,7 +123,7 @@ fn samples(report: &Report, tree: &FlameTree, locations: &mut Locations) -> Vec<
             names.retain(|&place| report.places().get(place).kind != PlaceKind::Process);
             chain = names.iter().rev().fold(chain, |chain, &place| locations.chain_of_place(chain, place));
         }
-        let key = (chain, site.map(|site| site.allocator), slot.process, slot.thread);
+        let key = (chain, site.map(|site| site.allocator), report.processes().of_slot(slot), slot.thread);
         let values = sums.entry(key).or_default();
         for (value, (metric, _)) in values.iter_mut().zip(SAMPLE_TYPES) {
             value.add(slot.sums[metric]);

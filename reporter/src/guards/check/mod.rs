@@ -12,7 +12,7 @@ mod module_pattern;
 mod sites;
 mod text;
 
-use memprof_replay::aggregate::SlotSummary;
+use memprof_replay::aggregate::{Aggregate, SlotSummary};
 use memprof_replay::processes::ProcessId;
 use memprof_replay::slots::Amount;
 
@@ -164,13 +164,14 @@ fn limits_of_processes(report: &Report, rules: &Rules, findings: &mut Vec<Findin
         }
         for (id, process) in meant {
             for (figure, most) in budget.limits.iter() {
-                let totals = &report.aggregate().processes[id.index()];
+                let Aggregate { run, sums, .. } = report.aggregate();
+                let (sums, own_peak) = (&sums.by_process[id.index()], run.processes[id.index()].own_peak);
                 let value = match figure {
-                    Figure::Peak => Some(totals.own_peak.bytes),
-                    Figure::Leaked => Some(totals.sums.leaked.bytes),
-                    Figure::Total => Some(totals.sums.total.bytes),
-                    Figure::Temporary => Some(totals.sums.temporary.bytes),
-                    Figure::Allocations => Some(totals.sums.total.allocations),
+                    Figure::Peak => Some(own_peak.bytes),
+                    Figure::Leaked => Some(sums.leaked.bytes),
+                    Figure::Total => Some(sums.total.bytes),
+                    Figure::Temporary => Some(sums.temporary.bytes),
+                    Figure::Allocations => Some(sums.total.allocations),
                     Figure::Rss => report.process_peak_rss()[id.index()],
                 };
                 let Some(value) = value else {
@@ -180,7 +181,8 @@ fn limits_of_processes(report: &Report, rules: &Rules, findings: &mut Vec<Findin
                 let scope = Scope::Process { pid: process.pid, command: join_quoted(&process.command_line) };
                 let mut finding = Finding { figure, scope, limit: Limit::AtMost(most), value, sites: Vec::new() };
                 if finding.is_breach() {
-                    finding.sites = sites::largest(report, rules.view, figure, rules.sites, |slot| slot.process == id);
+                    let is_its = |slot: &SlotSummary| report.processes().of_slot(slot) == id;
+                    finding.sites = sites::largest(report, rules.view, figure, rules.sites, is_its);
                 }
                 findings.push(finding);
             }

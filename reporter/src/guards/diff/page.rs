@@ -98,7 +98,7 @@ pub fn write_html(
 fn totals(report: &Report) -> Value {
     let mut totals: serde_json::Map<String, Value> =
         Metric::ALL.iter().map(|&metric| (metric.name().to_owned(), json!(report.total(metric)))).collect();
-    totals["peak"]["at_s"] = json!(report.clock().seconds(report.aggregate().totals.peak_at));
+    totals["peak"]["at_s"] = json!(report.clock().seconds(report.aggregate().run.peak_at));
     totals.into()
 }
 

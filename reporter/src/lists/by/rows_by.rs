@@ -79,7 +79,7 @@ impl<'a> RowsBy<'a> {
     }
 
     /// What distinguishes the rows.
-    pub(crate) fn keys(&self) -> RowKeys {
+    pub(crate) fn keys(&self) -> RowKeys<'a> {
         RowKeys::of(self.report, self.by.apart())
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use memprof_replay::aggregate::Aggregate;
 use memprof_replay::metric::Metric;
 use memprof_replay::processes::Origin;
 use memprof_replay::size_histogram::SizeBucket;
@@ -158,22 +159,23 @@ fn as_object<S: Serializer, V: Serialize>(entries: &[(&str, V)], serializer: S) 
 }
 
 pub(crate) fn run_totals(report: &Report) -> RunTotals {
-    let totals = &report.aggregate().totals;
+    let Aggregate { run, sums, .. } = report.aggregate();
+    let (sums, endings) = (&sums.all, run.endings());
     let (summary, damage) = (report.summary(), report.damage());
     RunTotals {
-        allocations: totals.sums.total.allocations,
-        frees: totals.endings.frees,
-        bytes_allocated: totals.sums.total.bytes,
-        peak_bytes: totals.sums.peak.bytes,
-        peak_allocations: totals.sums.peak.allocations,
-        peak_at_s: report.clock().seconds(totals.peak_at),
-        leaked_bytes: totals.sums.leaked.bytes,
-        leaked_allocations: totals.sums.leaked.allocations,
-        temporary_bytes: totals.sums.temporary.bytes,
-        temporary_allocations: totals.sums.temporary.allocations,
-        dropped_by_exec: totals.endings.dropped_by_exec,
-        unknown_frees: totals.endings.unknown_frees,
-        inherited_frees: totals.endings.inherited_frees,
+        allocations: sums.total.allocations,
+        frees: endings.frees,
+        bytes_allocated: sums.total.bytes,
+        peak_bytes: sums.peak.bytes,
+        peak_allocations: sums.peak.allocations,
+        peak_at_s: report.clock().seconds(run.peak_at),
+        leaked_bytes: sums.leaked.bytes,
+        leaked_allocations: sums.leaked.allocations,
+        temporary_bytes: sums.temporary.bytes,
+        temporary_allocations: sums.temporary.allocations,
+        dropped_by_exec: endings.dropped_by_exec,
+        unknown_frees: endings.unknown_frees,
+        inherited_frees: endings.inherited_frees,
         peak_rss_bytes: report.peak_rss(),
         channel_waits: summary.map(|summary| summary.channel_waits),
         skipped_events: summary.map(|summary| summary.skipped_events),
@@ -184,29 +186,29 @@ pub(crate) fn run_totals(report: &Report) -> RunTotals {
 }
 
 fn processes(report: &Report) -> Vec<ProcessStats> {
-    let list = report.processes().list().iter().zip(&report.aggregate().processes).zip(report.process_peak_rss());
-    list.map(|((process, totals), &peak_rss_bytes)| ProcessStats {
+    let list = report.processes().list().iter().zip(report.aggregate().by_process()).zip(report.process_peak_rss());
+    list.map(|((process, (counted, sums)), &peak_rss_bytes)| ProcessStats {
         pid: process.pid,
         parent: process.parent,
         began: process.origin,
         command_line: join_quoted(&process.command_line),
         started_s: report.started_s(process),
         ended_s: process.ended.map(|at| report.clock().seconds(at)),
-        allocations: totals.sums.total.allocations,
-        frees: totals.endings.frees,
-        bytes_allocated: totals.sums.total.bytes,
-        own_peak_bytes: totals.own_peak.bytes,
-        own_peak_allocations: totals.own_peak.allocations,
-        own_peak_at_s: report.clock().seconds(totals.own_peak_at),
-        peak_bytes: totals.sums.peak.bytes,
-        peak_allocations: totals.sums.peak.allocations,
-        leaked_bytes: totals.sums.leaked.bytes,
-        leaked_allocations: totals.sums.leaked.allocations,
-        temporary_bytes: totals.sums.temporary.bytes,
-        temporary_allocations: totals.sums.temporary.allocations,
-        dropped_by_exec: totals.endings.dropped_by_exec,
-        unknown_frees: totals.endings.unknown_frees,
-        inherited_frees: totals.endings.inherited_frees,
+        allocations: sums.total.allocations,
+        frees: counted.endings.frees,
+        bytes_allocated: sums.total.bytes,
+        own_peak_bytes: counted.own_peak.bytes,
+        own_peak_allocations: counted.own_peak.allocations,
+        own_peak_at_s: report.clock().seconds(counted.own_peak_at),
+        peak_bytes: sums.peak.bytes,
+        peak_allocations: sums.peak.allocations,
+        leaked_bytes: sums.leaked.bytes,
+        leaked_allocations: sums.leaked.allocations,
+        temporary_bytes: sums.temporary.bytes,
+        temporary_allocations: sums.temporary.allocations,
+        dropped_by_exec: counted.endings.dropped_by_exec,
+        unknown_frees: counted.endings.unknown_frees,
+        inherited_frees: counted.endings.inherited_frees,
         peak_rss_bytes,
     })
     .collect()
@@ -235,7 +237,7 @@ pub fn write_json(lists: &PlaceLists<'_>, metric: Metric, top: usize, out: &mut 
             .into_iter()
             .map(|(allocator, Amount { bytes, allocations })| (allocator.name(), AllocatorStats { allocations, bytes }))
             .collect(),
-        size_histogram: report.aggregate().sizes.buckets(),
+        size_histogram: report.aggregate().run.sizes.buckets(),
         top_by_peak_bytes: ranking(Metric::Peak, Ranking::Bytes),
         top_by_allocations: ranking(Metric::Total, Ranking::Allocations),
         top_by_leaked_bytes: (metric == Metric::Leaks).then(|| ranking(Metric::Leaks, Ranking::Bytes)),

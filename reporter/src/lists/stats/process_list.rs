@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use memprof_replay::aggregate::ProcessTotals;
+use memprof_replay::metric::Sums;
 use memprof_replay::processes::{Process, ProcessId};
+use memprof_replay::slots::Amount;
 
 use crate::formatting::size_units::counted;
 use crate::lists::list::{Column, List, Subject, SubjectName};
@@ -30,7 +31,8 @@ const COMMAND: SubjectName = SubjectName { name: "command", head: "Command", mea
 struct ProcessRow<'a> {
     id: ProcessId,
     process: &'a Process,
-    totals: &'a ProcessTotals,
+    own_peak: Amount,
+    sums: &'a Sums,
 }
 
 type ProcessColumn<'a> = Column<'a, ProcessRow<'a>>;
@@ -43,20 +45,20 @@ pub(super) fn write(report: &Report, top: usize, style: &TextStyle, out: &mut im
     let mut rows: Vec<ProcessRow> = (0..)
         .map(ProcessId)
         .zip(report.processes().list())
-        .zip(&report.aggregate().processes)
-        .map(|((id, process), totals)| ProcessRow { id, process, totals })
+        .zip(report.aggregate().by_process())
+        .map(|((id, process), (counted, sums))| ProcessRow { id, process, own_peak: counted.own_peak, sums })
         .collect();
     // Stable: otherwise in the order in which they began.
-    rows.sort_by_key(|row| std::cmp::Reverse(row.totals.own_peak.bytes));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.own_peak.bytes));
     let labels = report.process_labels();
     writeln!(out, "\n{}", style.heading("Processes, by their own peaks"))?;
     let columns = vec![
         ProcessColumn { align: Align::Right, ..ProcessColumn::text("Process", |row| row.process.label().into()) },
         ProcessColumn::seconds("Started", |row| Some(report.started_s(row.process))),
-        ProcessColumn::bytes("Peak", |row| row.totals.own_peak.bytes),
-        ProcessColumn::bytes("Leaked", |row| row.totals.sums.leaked.bytes),
-        ProcessColumn::bytes("Allocated", |row| row.totals.sums.total.bytes),
-        ProcessColumn::count("Allocs", |row| row.totals.sums.total.allocations),
+        ProcessColumn::bytes("Peak", |row| row.own_peak.bytes),
+        ProcessColumn::bytes("Leaked", |row| row.sums.leaked.bytes),
+        ProcessColumn::bytes("Allocated", |row| row.sums.total.bytes),
+        ProcessColumn::count("Allocs", |row| row.sums.total.allocations),
     ];
     let subject = Subject::Name(COMMAND, Box::new(|row: &ProcessRow| labels.with_beginning(row.id).into()));
     List::without_sum(report, &rows, "process", subject, columns).write_text(top, style, out)

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use memprof_channel::allocator::Allocator;
+use memprof_replay::aggregate::Aggregate;
 use memprof_replay::metric::Metric;
 use memprof_replay::size_histogram::SizeBucket;
 use memprof_replay::slots::Amount;
@@ -97,15 +98,16 @@ fn native_stacks(report: &Report) -> String {
 }
 
 fn write_totals(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    let (totals, endings) = (&report.aggregate().totals, &report.aggregate().totals.endings);
+    let Aggregate { run, sums, .. } = report.aggregate();
+    let (sums, endings) = (&sums.all, run.endings());
     let several = report.processes().are_several();
     let amount = |Amount { bytes, allocations }| format!("{} in {}", size(bytes), counted(allocations, "allocation"));
     let mut facts = vec![
-        (if several { "Peak of all together" } else { "Peak" }, amount(totals.sums.peak)),
-        ("Peak reached after", seconds(report.clock().seconds(totals.peak_at))),
-        ("Not freed at the end", amount(totals.sums.leaked)),
-        ("Allocated in total", amount(totals.sums.total)),
-        ("Temporary", amount(totals.sums.temporary)),
+        (if several { "Peak of all together" } else { "Peak" }, amount(sums.peak)),
+        ("Peak reached after", seconds(report.clock().seconds(run.peak_at))),
+        ("Not freed at the end", amount(sums.leaked)),
+        ("Allocated in total", amount(sums.total)),
+        ("Temporary", amount(sums.temporary)),
         ("Freed", counted(endings.frees, "allocation")),
     ];
     let apart = [
@@ -179,7 +181,7 @@ fn write_allocators(report: &Report, style: &TextStyle, out: &mut impl Write) ->
 }
 
 fn write_sizes(report: &Report, style: &TextStyle, out: &mut impl Write) -> io::Result<()> {
-    let buckets = report.aggregate().sizes.buckets();
+    let buckets = report.aggregate().run.sizes.buckets();
     if buckets.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use memprof_channel::ids::ThreadId;
-use memprof_replay::aggregate::ProcessTotals;
+use memprof_replay::aggregate::{Aggregate, ProcessSums};
 use memprof_replay::metric::{Metric, Sums};
 use memprof_replay::processes::ProcessId;
 use memprof_replay::size_histogram::SizeBucket;
@@ -222,24 +222,25 @@ pub(crate) fn write_page_of(
     write_tree(tree, &used, &mut columns);
     axes.write(tree, metric, &mut columns);
     let bins = bins.map(|bins| bin_columns::write(report, bins, tree.cell_of_slot(), &mut columns));
-    let totals = &report.aggregate().totals;
+    let Aggregate { run, sums, .. } = report.aggregate();
+    let Sums { peak, leaked, total, temporary } = sums.all;
     let head = Head {
         header: PageHeader::of(report, hint),
         opens_on: kind.first_tab(),
         shown: JsonShown::of(view, metric),
         inverted,
         totals: Totals {
-            peak: PeakTotal { amount: totals.sums.peak, at_s: report.clock().seconds(totals.peak_at) },
-            leaked: totals.sums.leaked,
-            total: totals.sums.total,
-            temporary: totals.sums.temporary,
+            peak: PeakTotal { amount: peak, at_s: report.clock().seconds(run.peak_at) },
+            leaked,
+            total,
+            temporary,
         },
         run: run_totals(report),
-        size_histogram: report.aggregate().sizes.buckets(),
+        size_histogram: run.sizes.buckets(),
         timeline: timeline(report),
         threads: axes.threads.iter().map(|&(process, thread)| thread_entry(report, process, thread)).collect(),
         allocators: axes.allocators.iter().copied().map(allocator_name).collect(),
-        processes: tree.of_process().iter().zip(&report.aggregate().processes).map(process).collect(),
+        processes: tree.of_process().iter().zip(report.aggregate().by_process()).map(process).collect(),
         bins,
     };
     let title = format!("{}: {}", kind.title(), report.metadata().command_line);
@@ -248,13 +249,13 @@ pub(crate) fn write_page_of(
     write_page(&PARTS, &title, first.as_ref(), (SCHEMA, &head, &columns), out)
 }
 
-fn process((node, totals): (&Option<NodeId>, &ProcessTotals)) -> ProcessEntry {
-    ProcessEntry { node: node.map(|node| node.0), sums: totals.sums, own_peak_bytes: totals.own_peak.bytes }
+fn process((node, (counted, sums)): (&Option<NodeId>, (&ProcessSums, &Sums))) -> ProcessEntry {
+    ProcessEntry { node: node.map(|node| node.0), sums: *sums, own_peak_bytes: counted.own_peak.bytes }
 }
 
 fn timeline(report: &Report) -> Timeline {
     Timeline {
-        heap: series(report, &report.aggregate().timeline),
+        heap: series(report, &report.aggregate().run.timeline),
         rss: series(report, &thin_out(report.rss().to_vec(), MOST_BINS as usize)),
     }
 }

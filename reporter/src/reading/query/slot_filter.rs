@@ -2,8 +2,8 @@
 
 use memprof_capture::file::Tables;
 use memprof_channel::ids::{SiteId, ThreadId};
-use memprof_replay::aggregate::{Aggregate, SlotSummary};
-use memprof_replay::metric::Sums;
+use memprof_replay::aggregate::{Aggregate, SlotSummary, SlotTotals};
+use memprof_replay::processes::Processes;
 
 use super::{PathPattern, Query};
 use crate::naming::places::{PlaceId, Places};
@@ -61,9 +61,9 @@ impl<'a> SlotFilter<'a> {
         self.admits_thread(slot.thread) && self.admits_site(slot.site)
     }
 
-    /// Leaves of an aggregate what is admitted, and sums it up again. What belongs to no slot (releases, sizes, the
-    /// time line) stays that of all.
-    pub(crate) fn apply(&self, aggregate: &mut Aggregate) {
+    /// Leaves of an aggregate of these processes what is admitted, and sums it up again. What belongs to no slot
+    /// (releases, sizes, the time line) stays that of all.
+    pub(crate) fn apply(&self, aggregate: &mut Aggregate, processes: &Processes) {
         let admitted: Vec<bool> = aggregate.slots.iter().map(|slot| self.admits(slot)).collect();
         let mut next = 0..;
         let numbers: Vec<Option<u32>> =
@@ -71,12 +71,7 @@ impl<'a> SlotFilter<'a> {
         aggregate.bins = aggregate.bins.take().map(|bins| bins.renumbered(|slot| numbers[slot as usize]));
         let mut admitted = admitted.into_iter();
         aggregate.slots.retain(|_| admitted.next().unwrap_or_default());
-        aggregate.processes.iter_mut().for_each(|process| process.sums = Sums::default());
-        aggregate.totals.sums = Sums::default();
-        for slot in &aggregate.slots {
-            aggregate.processes[slot.process.index()].sums.add(&slot.sums);
-            aggregate.totals.sums.add(&slot.sums);
-        }
+        aggregate.sums = SlotTotals::of(&aggregate.slots, processes);
     }
 }
 

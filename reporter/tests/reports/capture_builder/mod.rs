@@ -358,12 +358,12 @@ impl CaptureBuilder {
         report_on(&self.to_bytes())
     }
 
-    /// Writes the file and replays it.
-    pub fn replay(&self, settings: ReplaySettings) -> Aggregate {
+    /// Writes the file and replays it. Returns the processes, too.
+    pub fn replay(&self, settings: ReplaySettings) -> (Aggregate, Processes) {
         let (_folder, path) = file_of(&self.to_bytes());
         let mut reader = CaptureReader::open(&path).expect("the capture can be opened");
         let processes = Processes::of(&reader);
-        replay(&mut reader, &processes, &settings).expect("the capture can be replayed")
+        (replay(&mut reader, &processes, &settings).expect("the capture can be replayed"), processes)
     }
 
     /// Likewise on some of its processes.

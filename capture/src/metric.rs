@@ -1,9 +1,33 @@
-//! Which memory a report shows.
+//! What is summed up, and sums of all that.
 
 use std::ops::{Index, IndexMut};
 
-use memprof_capture::file::aggregate::Amount;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// Some memory: how much, in how many allocations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Amount {
+    /// Requested bytes.
+    pub bytes: u64,
+    /// Allocations.
+    pub allocations: u64,
+}
+
+impl Amount {
+    /// Adds another amount.
+    #[inline]
+    pub const fn add(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.allocations = self.allocations.saturating_add(other.allocations);
+    }
+
+    /// Whether it is nothing at all.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.bytes == 0 && self.allocations == 0
+    }
+}
 
 /// The questions that every report can answer. docs/metrics.md defines them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! How large the allocations were, by powers of two.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::slots::Amount;
+use crate::metric::Amount;
 
 /// Allocations whose requested size lies in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -18,8 +18,9 @@ pub struct SizeBucket {
     pub bytes: u64,
 }
 
-/// Counts and bytes by size: 0, 1, 2 to 3, 4 to 7 and so on.
-#[derive(Clone, Debug)]
+/// Counts and bytes by size: 0, 1, 2 to 3, 4 to 7 and so on. In a file it is a list of these amounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<Amount>", from = "Vec<Amount>")]
 pub struct SizeHistogram {
     amounts: [Amount; 65],
 }
@@ -30,14 +31,25 @@ impl Default for SizeHistogram {
     }
 }
 
-impl SizeHistogram {
-    /// With these amounts of allocations of 0 bytes, 1, 2 to 3 and so on. Those that are missing are 0, more are
-    /// ignored.
-    #[must_use]
-    pub fn of_amounts(known: &[Amount]) -> Self {
+impl From<Vec<Amount>> for SizeHistogram {
+    /// Those that are missing are 0, more are ignored.
+    fn from(known: Vec<Amount>) -> Self {
         let mut histogram = Self::default();
-        histogram.amounts.iter_mut().zip(known).for_each(|(amount, &known)| *amount = known);
+        histogram.amounts.iter_mut().zip(known).for_each(|(amount, known)| *amount = known);
         histogram
+    }
+}
+
+impl From<SizeHistogram> for Vec<Amount> {
+    fn from(histogram: SizeHistogram) -> Self {
+        histogram.amounts.to_vec()
+    }
+}
+
+impl SizeHistogram {
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Self) {
+        self.amounts.iter_mut().zip(other.amounts).for_each(|(sum, amount)| sum.add(amount));
     }
 
     /// The amounts of allocations of 0 bytes, 1, 2 to 3 and so on.
