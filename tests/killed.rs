@@ -82,7 +82,7 @@ fn wait_until_stopped(pid: i32) {
 
 #[test]
 fn stopped_for_a_while() {
-    let running = Running::start(survivor("return", "400"));
+    let running = Running::start(survivor("return", "1000000"));
     for _ in 0..2 {
         running.signal(libc::SIGSTOP);
         wait_until_stopped(running.pid);
@@ -94,6 +94,7 @@ fn stopped_for_a_while() {
         assert!(used < 30, "the recorder used {used} ticks of a second in which nothing happened");
         running.signal(libc::SIGCONT);
     }
+    running.signal(libc::SIGUSR2);
     let recorded = running.finish().succeeds();
     assert_eq!(recorded_by_thread(&recorded), progress(&recorded.finished().stdout()));
     assert!(recorded.stats()["metadata"]["duration_s"].as_f64().is_none_or(|seconds| seconds > 2.4));

@@ -1,6 +1,6 @@
 /* Allocates in several threads and says how far each has come, until somebody ends the process, or it ends itself.
 
-   Arguments: how it ends (see `end`), and the rounds of each thread. Prints the process id, and then lines of a thread's id
+   Arguments: how it ends (see `end`), and the rounds of each thread, which SIGUSR2 cuts short. Prints the process id, and then lines of a thread's id
    and how often it has allocated. */
 #define _GNU_SOURCE
 #include <malloc.h>
@@ -14,7 +14,12 @@
 #include <unistd.h>
 
 enum { THREADS = 3, ROUND = 20 };
-static long rounds;
+static volatile long rounds;
+
+static void end_rounds(int signal) {
+    (void)signal;
+    rounds = 0;
+}
 
 static void say(long number, long count) {
     char line[64];
@@ -89,6 +94,7 @@ int main(int count, char **arguments) {
     pthread_t threads[THREADS];
     if (count != 3) return 98;
     rounds = atol(arguments[2]);
+    signal(SIGUSR2, end_rounds);
     say(getpid(), -1);
     for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, work, NULL);
     work(NULL);

@@ -25,6 +25,8 @@ pub struct Python {
     pub free_threaded: bool,
     /// Whether it was built `--with-pydebug`.
     pub debug: bool,
+    /// Whether it compiles what runs often.
+    pub jit: bool,
 }
 
 impl fmt::Display for Python {
@@ -172,7 +174,8 @@ fn known(free_threaded: bool) -> RangeInclusive<u32> {
 /// Asks an interpreter what it is. Nothing if it does not run or is no CPython 3.
 fn examine(candidate: &Path) -> Option<Python> {
     const QUESTION: &str = "import os, sys; print(sys.implementation.name, *sys.version_info[:2], \
-                            'free-threading' in sys.version, 'd' in sys.abiflags, os.path.realpath(sys.executable), sep='\\n')";
+                            'free-threading' in sys.version, 'd' in sys.abiflags, \
+                            hasattr(sys, '_jit') and sys._jit.is_enabled(), os.path.realpath(sys.executable), sep='\\n')";
     let output = Command::new(candidate).args(["-c", QUESTION]).output().ok()?;
     let answer = String::from_utf8(output.stdout).ok()?;
     let mut lines = answer.lines();
@@ -180,8 +183,8 @@ fn examine(candidate: &Path) -> Option<Python> {
         return None;
     }
     let minor = lines.next()?.parse().ok()?;
-    let (free_threaded, debug) = (lines.next()? == "True", lines.next()? == "True");
-    Some(Python { path: PathBuf::from(lines.next()?), minor, free_threaded, debug })
+    let [free_threaded, debug, jit] = [lines.next()?, lines.next()?, lines.next()?].map(|answer| answer == "True");
+    Some(Python { path: PathBuf::from(lines.next()?), minor, free_threaded, debug, jit })
 }
 
 /// Says which Pythons are tested and which are not.

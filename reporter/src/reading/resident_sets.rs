@@ -25,9 +25,12 @@ impl ResidentSets {
             .chain(children)
             .filter_map(|(process, sample)| Some((sample.at.stamp, process?, sample.bytes)))
             .collect();
-        let mut largest = vec![None; processes.list().len()];
-        for &(_, process, bytes) in &sizes {
-            let known: &mut Option<u64> = &mut largest[process.index()];
+        // An aggregated capture has few samples, and beside them the largest of all that there were.
+        let stored = reader.aggregate().into_iter().flat_map(|stored| &stored.run.processes);
+        let stored = stored.filter_map(|process| Some((processes.of_image(process.image)?, process.largest_rss?)));
+        let mut largest: Vec<Option<u64>> = vec![None; processes.list().len()];
+        for (process, bytes) in sizes.iter().map(|&(_, process, bytes)| (process, bytes)).chain(stored) {
+            let known = &mut largest[process.index()];
             *known = (*known).max(Some(bytes));
         }
         if let (Some(process), Some(summary)) = (processes.started(), reader.summary())

@@ -1,6 +1,6 @@
 //! Aggregated captures: reports on them are those on the captures that they were made of, whatever state these are in.
 
-use crate::capture_builder::{CaptureBuilder, aggregated, file_of};
+use crate::capture_builder::{CaptureBuilder, aggregated, file_of, report_on};
 use crate::family_run::family_run;
 use crate::lists;
 use crate::native_run::native_run;
@@ -8,6 +8,7 @@ use crate::page_data::data_of;
 use crate::random_family::{PROCESSES, event, record};
 use crate::sample_run::sample_run;
 use memprof_capture::file::CaptureReader;
+use memprof_capture::file::aggregated_capture::AggregatedCapture;
 use memprof_capture::file::rewrite::{Names, rewrite};
 use memprof_replay::metric::Metric;
 use memprof_reporter::place_report::PlaceLists;
@@ -74,6 +75,37 @@ fn all_reports_are_the_same() {
     for builder in [sample_run(), native_run(), family_run()] {
         assert_same(&builder.to_bytes());
     }
+}
+
+#[test]
+fn the_largest_resident_set_need_not_be_among_the_samples() {
+    const LARGEST: u64 = 1 << 40;
+    let (_folder, path) = file_of(&aggregated(&family_run().to_bytes()));
+    let reader = CaptureReader::open(&path).expect("it can be opened");
+    let mut aggregate = reader.aggregate().expect("it is aggregated").clone();
+    aggregate.run.processes[1].largest_rss = Some(LARGEST);
+    let capture = AggregatedCapture {
+        header: reader.header(),
+        facts: reader.facts(),
+        tables: reader.tables(),
+        rss: reader.rss(),
+        children_rss: reader.children_rss(),
+        aggregate: &aggregate,
+        summary: reader.summary(),
+    };
+    let (mut bytes, mut figures) = (Vec::new(), Vec::new());
+    capture.write(&mut bytes).expect("memory can be written");
+    let report = report_on(&bytes);
+    let lists = PlaceLists::of(&report, View::of(ViewKind::Hybrid));
+    stats::write_json(&lists, Metric::Peak, 10, &mut figures).expect("memory can be written");
+    let figures: serde_json::Value = serde_json::from_slice(&figures).expect("it is JSON");
+    let resident: Vec<u64> = figures["processes"]
+        .as_array()
+        .expect("several processes")
+        .iter()
+        .filter_map(|process| process["peak_rss_bytes"].as_u64())
+        .collect();
+    assert_eq!(resident.iter().filter(|&&bytes| bytes == LARGEST).count(), 1, "{resident:?}");
 }
 
 #[test]
