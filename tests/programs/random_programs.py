@@ -353,7 +353,8 @@ IN_COROUTINES = [
 IN_LOOPS = ["await asyncio.gather(w{}(depth), c{}(depth))", "await asyncio.sleep(0)",
             "await asyncio.wait_for(c{}(depth), 1000)"]
 IN_ASYNCHRONOUS_GENERATORS = ["yield", "yield (\n    f{}(depth))", "async for step in a{}(depth):\n    yield step"]
-WITNESSES = ["witness()", "(1,\n witness())", "[\n    witness()]", "[witness() for _ in range(2)]", "str(\n    witness())"]
+WITNESSES = ["witness()", "(1,\n witness())", "[\n    witness()]", "[witness() for _ in range(2)]",
+             "str(\n    witness())"]
 
 
 def blank_lines():
@@ -361,7 +362,8 @@ def blank_lines():
 
 
 def filled(text):
-    return re.sub(r"(?<!{){}(?!})", lambda _: str(chance.randrange(FUNCTIONS)), text).replace("{{", "{").replace("}}", "}")
+    numbers = [chance.randrange(FUNCTIONS) for _ in range(text.count("{}"))]
+    return text.format(*numbers)
 
 
 def indented(text, by):
