@@ -20,7 +20,8 @@
 //! allocators are among them.
 //!
 //! What both sides find out by themselves: what a file is that is to be executed ([`executable`]), and what the kernel
-//! says of a process ([`process_stat`]). [`elf_record`]: how both look at structures of ELF. [`kept_errno`] is what the program must not notice.
+//! says of a process ([`process_stat`]). [`elf_record`]: how both look at structures of ELF. [`kept_errno`] is what the
+//! program must not notice.
 //!
 //! This crate knows no other part of memprof. What the interposer calls of it runs in the recorded process: within its
 //! `malloc`, in signal handlers, in forked children. So nothing there allocates.

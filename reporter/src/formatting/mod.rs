@@ -1,7 +1,7 @@
 //! How figures, names and stacks are written, whatever the report: as text ([`size_units`], `stack_text`,
-//! `report_title`), in Markdown, as CSV (`csv_records`) and in JSON (`json_head`, `json_frames`, `json_columns`; `json_schema` for docs/), and
-//! command lines as a shell takes them ([`shell_quoting`]). [`quantities`]: the other way round. [`expected_size`]: how
-//! large a report will be.
+//! `report_title`), in Markdown, as CSV (`csv_records`) and in JSON (`json_head`, `json_frames`, `json_columns`;
+//! `json_schema` for docs/), and command lines as a shell takes them ([`shell_quoting`]). [`quantities`]: the other way
+//! round. [`expected_size`]: how large a report will be.
 
 pub(crate) mod csv_records;
 pub mod expected_size;

@@ -120,6 +120,7 @@ impl NodeReport {
         };
         let is_same = |a, b| filter.may_leave(a) == filter.may_leave(b) && place(a) == place(b);
         let groups = NodeGroups::of(reader.tables(), &mut sites, is_same);
+        // It has a flag for each stack, which the replay has no room for.
         drop(filter);
         // A selection, bins and the hint are about all slots at once.
         let in_turns = row_places.is_none()
